@@ -9,7 +9,7 @@ from pages.shared.recording import saving
 from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
 
-frame.begin("Explain", "👂", "Where in time and frequency is the evidence? Click a map to hear that moment.")
+frame.begin(t("Explain"), "👂", t("Where in time and frequency is the evidence? Click a map to hear that moment."))
 chosen, classification = waiting.classified_recording()
 analysis = classification.result
 
@@ -37,6 +37,9 @@ if complete and not drafts:
     st.expander(t("The maps in words"), icon=":material/notes:").markdown("\n".join(f"- {words}" for words in in_words))
     downloads.show(chosen, classification)
 if maps and not drafts:
-    seconds = ", ".join(f"{METHOD_NAMES[method]} {explanation.seconds:.1f} s" for method, explanation in maps.items())
+    seconds = ", ".join(
+        t("{explainer} {seconds:.1f} s", explainer=t(METHOD_NAMES[method]), seconds=explanation.seconds)
+        for method, explanation in maps.items()
+    )
     st.caption(t("Computing time: {seconds}. Seed {seed}.", seconds=seconds, seed=chosen.settings.seed))
 st.page_link("pages/2_Listen.py", label=t("Listen to the evidence"), icon=":material/hearing:")

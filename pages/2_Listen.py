@@ -3,9 +3,8 @@
 import streamlit as st
 
 from pages.shared import cached, frame, session, waiting
-from pages.shared.cached import sounds
 from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section, words_section
-from pages.shared.language import t
+from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import saving
@@ -14,7 +13,7 @@ from ser_core.explanation.focus import focus_in_words
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.pipeline import level_of_focus
 
-frame.begin("Listen", "👂", "Listen to the parts of the recording that decide the verdict.")
+frame.begin(t("Listen"), "👂", t("Listen to the parts of the recording that decide the verdict."))
 chosen, classification = waiting.classified_recording()
 saving.verdict(chosen, classification)
 
@@ -24,12 +23,12 @@ if session.choice("focus_by") not in methods:
 method = st.segmented_control(
     t("Evidence by"),
     methods,
-    format_func=METHOD_NAMES.get,
+    format_func=lambda method: t(METHOD_NAMES[method]),
     required=True,
     **session.widget("focus_by", session.choice("focus_by")),
 )
 if not chosen.classifier.layers:
-    st.caption(in_markdown(without_maps(chosen.classifier)))
+    st.caption(in_markdown(recognised(without_maps(chosen.classifier))))
 focus_section.rule()
 # Progress, then the result, in a container of fixed height, so that the player below does not move.
 status = st.container(key="status", vertical_alignment="bottom")
@@ -48,21 +47,21 @@ player(
     analysis.recording,
     key="player",
     spectrogram=analysis.spectrogram,
-    overlays={METHOD_NAMES[method]: explanation} if explanation else {},
+    overlays={t(METHOD_NAMES[method]): explanation} if explanation else {},
     profile=analysis.profile,
     threshold=level_of_focus(analysis) if explanation else None,
     analysis=analysis,
     regions=[focus.region for focus in analysis.focus],
-    regions_title="Focus regions",
+    regions_title=t("Focus regions"),
     region_table=focus_section.table(analysis, rows),
     words=spoken.words,
     word_evidence=spoken.evidence,
-    other_sounds=scores and sounds.focus_sounds(audio.key, scores, analysis.recording),
+    other_sounds=scores and focus_audio_section.sounds_of(audio.key, scores, analysis.recording),
     measure=cached.measures_job,
 )
 if explanation:
-    if in_words := focus_in_words(analysis.profile, explanation.covered, explanation.emotion):
-        st.info(in_words, icon=":material/info:")
+    if in_words := focus_in_words(analysis.profile, explanation.covered, t(explanation.emotion)):
+        st.info(recognised(in_words), icon=":material/info:")
     focus_section.downloads(analysis, rows)
 if explanation and final:
     focus_audio_section.show(analysis, audio)

@@ -4,23 +4,22 @@ import streamlit as st
 
 from pages.shared import cached, controls, frame, waiting
 from pages.shared.charts.compared import maps_chart, verdicts_html
-from pages.shared.evidence import compared_models, shared_evidence_section
-from pages.shared.language import t
+from pages.shared.evidence import compared_models, maps_section, shared_evidence_section
+from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.recording import samples_section, saving
-from ser_core.explanation.focus import map_in_words
-from ser_core.explanation.model_agreement import on_one_grid, shared_emotion, shared_map, verdicts_in_words
+from ser_core.explanation.model_agreement import on_one_grid, shared_emotion, shared_map
 
-HOW_TO_READ = """
+HOW_TO_READ = texts("""
 All models explain the same emotion: the one chosen in the sidebar, else the one with the best score in most models.
 
 Red is evidence **for** the emotion, blue **against** it; parts without colour hardly matter. Each map is divided by its
 own highest absolute value: compare where models have colour, not how strong it is. Hatched parts were not given to the
 model. The **consensus** is the mean of the positive evidence in each map, each divided by its own strength. Click a map
 to hear that moment, drag over it to zoom into all maps, and double-click to zoom out.
-"""
+""")
 
-frame.begin("Compare", "👂", "Do other models predict the same emotion, and for the same reasons?")
+frame.begin(t("Compare"), "👂", t("Do other models predict the same emotion, and for the same reasons?"))
 chosen = controls.sidebar()
 if chosen is None:
     samples_section.instead_of_recording()
@@ -34,29 +33,28 @@ classifiers, refused = compared_models.load(names, chosen)
 
 st.header(t("Verdicts"), divider="gray")
 jobs = cached.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
-waiting.watch(jobs, titles={name: f"Classifying, {in_markdown(name)}" for name in jobs})
+waiting.watch(jobs, titles={name: t("Classifying, {name}", name=in_markdown(name)) for name in jobs})
 analyses, missing = compared_models.so_far(jobs)
 missing |= refused
 st.html(verdicts_html(names, analyses, missing))
 if chosen.any_voice and chosen.model_name in names:
-    st.caption(
-        t("{model_name} judges this voice relative to its own normal.", model_name=in_markdown(chosen.model_name))
-    )
+    st.caption(t("{model} judges this voice relative to its own normal.", model=in_markdown(chosen.model_name)))
 if analyses:
-    st.markdown(f"**{in_markdown(verdicts_in_words(analyses))}**")
+    st.markdown(f"**{in_markdown(compared_models.verdicts_in_words(analyses))}**")
 compared_models.offer_again(jobs)
 if not analyses or compared_models.PENDING in missing.values():
     st.stop()
 
 emotion = chosen.settings.emotion or shared_emotion(analyses)
-st.header(t("Evidence for {emotion}", emotion=emotion), divider="gray", help=HOW_TO_READ)
+st.header(t("Evidence for {emotion}", emotion=t(emotion)), divider="gray", help=t(HOW_TO_READ))
 explained, unexplained = compared_models.explained(analyses, classifiers, emotion, method, chosen.settings)
 complete = compared_models.PENDING not in unexplained.values()
 shared = shared_map(explained, method) if complete else None
 first = next(iter((on_one_grid(explained) or analyses).values()))
 dark = st.context.theme.type == "dark"
 in_words = " ".join(
-    f"{name}: {map_in_words(one.explanations[method], one.spectrogram.settings)}." for name, one in explained.items()
+    f"{name}: {maps_section.in_words(one.explanations[method], one.spectrogram.settings)}."
+    for name, one in explained.items()
 )
 chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
 st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=in_words)

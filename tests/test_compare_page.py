@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from pages.shared.charts.compared import CONSENSUS
+from pages.shared.evidence.compared_models import verdicts_in_words
 from ser_core.audio.reading import read_recording
 from ser_core.errors import ModelRefused
 from ser_core.explanation.agreement import agreement
 from ser_core.explanation.grad_cam import without_maps
-from ser_core.explanation.model_agreement import shared_emotion, verdicts_in_words
+from ser_core.explanation.model_agreement import shared_emotion
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, FrontEnd, SegmentSettings, SelectionSettings

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
+from pages.shared.evidence.compared_models import verdicts_in_words
+from pages.shared.evidence.shared_evidence_section import agreement_in_words
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Scores, Segments, Spectrogram
 from ser_core.explanation.agreement import Agreement
 from ser_core.explanation.model_agreement import (
-    agreement_in_words,
     map_agreement,
     on_one_grid,
     shared_emotion,
     shared_map,
     shared_part,
-    verdicts_in_words,
 )
 from ser_core.model.verdict import verdict_of
 from ser_core.settings import SpectrogramSettings, VerdictSettings

@@ -195,7 +195,11 @@ def differences_in_words(found: Differences, here: str = "in the focus", there: 
     if not notable:
         return f"The voice {here} is much like that {there}."
     said = [WORDS[name][int(getattr(found, name) < 0)].format(abs(getattr(found, name))) for name in notable]
-    listed = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+    listed, *more = said
+    for one in more[:-1]:
+        listed = f"{listed}, {one}"
+    if more:
+        listed = f"{listed} and {more[-1]}"
     return f"The voice {here} is {listed} than {there}."
 
 

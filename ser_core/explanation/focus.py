@@ -213,17 +213,17 @@ def strongest_part(relevance: np.ndarray, settings: SpectrogramSettings) -> Regi
 
 def map_in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
     """Say where a map's evidence for the emotion, and against it, is strongest."""
-    said = []
-    for sign, words in ((1, f"for {explanation.emotion}"), (-1, "against it")):
-        part = strongest_part(sign * explanation.relevance, settings)
-        if part is not None:
-            said.append(f"{words} is strongest from {part.start_s:.1f} to {part.end_s:.1f} s, {_band_in_words(part)}")
-    return f"evidence {'; evidence '.join(said)}" if said else "no evidence was found"
+    supports, opposes = (strongest_part(sign * explanation.relevance, settings) for sign in (1, -1))
+    supporting = supports and f"evidence for {explanation.emotion} is strongest {_part_in_words(supports)}"
+    opposing = opposes and f"evidence against it is strongest {_part_in_words(opposes)}"
+    if supporting and opposing:
+        return f"{supporting}; {opposing}"
+    return supporting or opposing or "no evidence was found"
 
 
-def _band_in_words(part: Region) -> str:
+def _part_in_words(part: Region) -> str:
     low, high = (round(hz, -1 if hz < 1_000 else -2) for hz in (part.low_hz, part.high_hz))
-    return f"{low:.0f} to {high:.0f} Hz"
+    return f"from {part.start_s:.1f} to {part.end_s:.1f} s, {low:.0f} to {high:.0f} Hz"
 
 
 def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, most: int) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ import numpy as np
 import plotly.colors
 import plotly.graph_objects as go
 
+from pages.shared.language import t
 from ser_core.analysis import Recording, Spectrogram, clock
 from ser_core.front_end.spectrogram import band_centres_hz
 
@@ -18,6 +19,7 @@ MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
 #: evidence itself, so that where a map is zero it recedes in both themes.
 UNDERLAY = {True: ["rgb(12, 14, 18)", "rgb(140, 142, 146)"], False: ["rgb(255, 255, 255)", "rgb(120, 122, 126)"]}
 NEPER_IN_DB = 20 * np.log10(np.e)
+HOVER = "%{x:.2f} s, %{customdata:.0f} Hz<br>%{z:.0f} dB<extra></extra>"
 
 #: Blue against, red for, clear at zero, so that the spectrogram below stays visible.
 FOR_AND_AGAINST = [
@@ -70,7 +72,7 @@ def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str], frames
         colorscale=colours,
         showscale=False,
         customdata=np.broadcast_to(band_centres_hz(spectrogram.settings)[:, None], values.T.shape).round(0),
-        hovertemplate="%{x:.2f} s, %{customdata:.0f} Hz<br>%{z:.0f} dB<extra></extra>",
+        hovertemplate=HOVER,
     )
 
 
@@ -83,7 +85,7 @@ def underlay_trace(spectrogram: Spectrogram, frames: slice = slice(None), *, dar
 
 def time_title(recording: Recording) -> str:
     """Return the title of a time axis; that of a stretch says from when of the long recording it counts."""
-    return f"Time (s) from {clock(recording.start_s)}" if recording.start_s else "Time (s)"
+    return t("Time (s) from {clock}", clock=clock(recording.start_s)) if recording.start_s else t("Time (s)")
 
 
 def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:

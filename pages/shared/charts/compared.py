@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_chart, printable
 from ser_core.analysis import Analysis, Explanation, Spectrogram
 from ser_core.analysis.emotions import COLOURS
@@ -17,7 +18,7 @@ from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 
 #: The spaces distinguish it from every model name.
-CONSENSUS = "Consensus of models"
+CONSENSUS = texts("Consensus of models")
 ROW_HEIGHT, WORDS_WIDTH = 150, 42
 BELOW_AND_ABOVE = [
     [0.0, "rgba(213, 94, 0, 0.95)"],
@@ -29,36 +30,39 @@ BELOW_AND_ABOVE = [
 def verdicts_html(names: list[str], analyses: dict[str, Analysis], missing: dict[str, str]) -> str:
     """Return a table with a model per row: its verdict, and its score of each emotion that any model knows."""
     emotions = [emotion for emotion in COLOURS if any(emotion in analysis.emotions for analysis in analyses.values())]
-    head = "".join(f'<th scope="col">{emotion}</th>' for emotion in emotions)
+    head = "".join(f'<th scope="col">{html.escape(t(emotion))}</th>' for emotion in emotions)
     rows = []
     for name in names:
-        cells = f'<td class="words" colspan="{1 + len(emotions)}">{html.escape(printable(missing.get(name, "")))}</td>'
+        why = html.escape(printable(recognised(missing.get(name, ""))))
+        cells = f'<td class="words" colspan="{1 + len(emotions)}">{why}</td>'
         if name in analyses:
             cells = _verdict_cell(analyses[name]) + "".join(
                 _score_cell(analyses[name], emotion) for emotion in emotions
             )
         rows.append(f'<tr><th scope="row">{html.escape(printable(name))}</th>{cells}</tr>')
     return (
-        '<div class="compared"><table aria-label="Verdicts and scores"><thead><tr><th scope="col">model</th>'
-        f'<th scope="col">verdict</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        f'<div class="compared"><table aria-label="{html.escape(t("Verdicts and scores"))}"><thead><tr>'
+        f'<th scope="col">{html.escape(t("model"))}</th><th scope="col">{html.escape(t("verdict"))}</th>{head}'
+        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
 def _verdict_cell(analysis: Analysis) -> str:
     best = int(analysis.scores.recording.argmax())
-    how = f"{analysis.scores.recording[best]:.2f}"
+    score = float(analysis.scores.recording[best])
+    how = f"{score:.2f}"
     if analysis.verdict in (NOT_SURE, NO_SPEECH):
-        how = f"at best {analysis.emotions[best]}, {how}"
+        how = t("at best {emotion}, {score:.2f}", emotion=t(analysis.emotions[best]), score=score)
     colour = COLOURS.get(analysis.verdict, "#7F7F7F")
     return (
-        f'<td><span class="verdict-word" style="border-color:{colour}">{html.escape(analysis.verdict)}</span> '
-        f'<span class="how">{how}</span></td>'
+        f'<td><span class="verdict-word" style="border-color:{colour}">{html.escape(t(analysis.verdict))}</span> '
+        f'<span class="how">{html.escape(how)}</span></td>'
     )
 
 
 def _score_cell(analysis: Analysis, emotion: str) -> str:
     if emotion not in analysis.emotions:
-        return '<td class="unknown" title="This model does not know this emotion">-</td>'
+        return f'<td class="unknown" title="{html.escape(t("This model does not know this emotion"))}">-</td>'
     score = analysis.scores.recording[analysis.emotions.index(emotion)]
     return (
         f'<td><span class="value">{score:.2f}</span><div class="track"><div class="bar" '
@@ -87,7 +91,7 @@ def maps_chart(
     ]
     titles = [_title(name, explanation) for name, _, explanation in pictures]
     if shared is not None:
-        titles.append(_title(CONSENSUS, shared))
+        titles.append(_title(t(CONSENSUS), shared))
         pictures.append((CONSENSUS, first, shared))
     figure = make_subplots(
         rows=rows, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.24 / rows, subplot_titles=titles
@@ -96,7 +100,7 @@ def maps_chart(
     last = max((row for row, (_, _, explanation) in enumerate(pictures, start=1) if explanation), default=0)
     for row, (name, analysis, explanation) in enumerate(pictures, start=1):
         if explanation is None:
-            _put_words(figure, row, missing[name])
+            _put_words(figure, row, recognised(missing[name]))
         else:
             _put_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, dark=dark, bar=row == last)
     figure.update_yaxes(axes.hz_axis(first.spectrogram))
@@ -107,9 +111,12 @@ def maps_chart(
 def _title(name: str, explanation: Explanation | None) -> str:
     if explanation is None:
         return f"<b>{in_chart(name)}</b>"
-    against = f" versus {explanation.against}" if explanation.against else ""
-    nothing = "" if (explanation.relevance > 0).any() else ": no positive evidence"
-    return f"<b>{in_chart(name)}</b> for {explanation.emotion}{against}{nothing}"
+    model, emotion = in_chart(name), t(explanation.emotion)
+    said = t("<b>{model}</b> for {emotion}", model=model, emotion=emotion)
+    if explanation.against:
+        against = t(explanation.against)
+        said = t("<b>{model}</b> for {emotion} versus {against}", model=model, emotion=emotion, against=against)
+    return said if (explanation.relevance > 0).any() else t("{map}: no positive evidence", map=said)
 
 
 def _put_words(figure: go.Figure, row: int, words: str) -> None:
@@ -164,7 +171,7 @@ def _relevance_trace(
         showscale=bar,
         colorbar={
             "tickvals": [-100, 0, 100],
-            "ticktext": ["against", "0", "for"],
+            "ticktext": [t("against"), "0", t("for")],
             "thickness": 10,
             "orientation": "h",  # beside the maps it would take too much of a narrow screen
             "len": 0.5,
@@ -175,7 +182,9 @@ def _relevance_trace(
             "yref": "container",
         },
         customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T]).round().astype(np.int16),
-        hovertemplate="%{x:.2f} s, %{customdata[0]} Hz, %{customdata[1]} dB<br>%{z} % of the highest<extra></extra>",
+        hovertemplate="%{x:.2f} s, %{customdata[0]} Hz, %{customdata[1]} dB<br>"
+        + t("{share} of the highest", share="%{z} %")
+        + "<extra></extra>",
     )
 
 

@@ -4,6 +4,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
+from pages.shared.language import t
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.faithfulness import Curves
 from ser_core.explanation.judgement import Judgement
@@ -22,16 +23,18 @@ LINES = {
 def curves_chart(judged: Judgement) -> go.Figure:
     """Draw the evidence over the share of cells removed (left) and inserted (right)."""
     figure = make_subplots(
-        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=("removed", "inserted")
+        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=(t("removed"), t("inserted"))
     )
     for number, curves in enumerate(judged.random):
-        _add(figure, curves, "random maps", axes.GREY, "solid", shown=number == 0)
-    _add(figure, judged.energy, "loudness", "#8a8a8a", "dash", shown=True)
+        _add(figure, curves, t("random maps"), axes.GREY, "solid", shown=number == 0)
+    _add(figure, judged.energy, t("loudness"), "#8a8a8a", "dash", shown=True)
     for method, curves in judged.curves.items():
-        _add(figure, curves, METHOD_NAMES[method], *LINES[method], shown=True)
-    figure.update_xaxes(title="share of the cells (%)", range=[0, 100], showgrid=False, zeroline=False, ticks="outside")
+        _add(figure, curves, t(METHOD_NAMES[method]), *LINES[method], shown=True)
+    figure.update_xaxes(
+        title=t("share of the cells (%)"), range=[0, 100], showgrid=False, zeroline=False, ticks="outside"
+    )
     figure.update_yaxes(gridcolor=axes.GREY, zerolinecolor=axes.GREY)
-    figure.update_yaxes(title="evidence (log-odds)", col=1)
+    figure.update_yaxes(title=t("evidence (log-odds)"), col=1)
     axes.sized(figure, 340)
     return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25, "x": 0}, margin={"b": 90})
 

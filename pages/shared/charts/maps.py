@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
+from pages.shared.language import t
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual.cells import Counterfactual
@@ -36,8 +37,9 @@ def maps_chart(
     """
     frames, (start_s, end_s) = _shown(analysis)
     rows, spectrogram = 1 + len(explanations), analysis.spectrogram.settings
-    names = [METHOD_NAMES[method] + (" (draft)" if method in drafts else "") for method in explanations]
-    titles = ["Log-mel spectrogram", *names]
+    names = {method: t(METHOD_NAMES[method]) for method in explanations}
+    titles = [t("{map} (draft)", map=name) if method in drafts else name for method, name in names.items()]
+    titles = [t("Log-mel spectrogram"), *titles]
     figure = make_subplots(
         rows=rows, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.22 / rows, subplot_titles=titles
     )
@@ -46,9 +48,7 @@ def maps_chart(
         figure.add_trace(_outline(analysis, counterfactual, frames), 1, 1)
     for row, (method, explanation) in enumerate(explanations.items(), start=2):
         figure.add_trace(axes.underlay_trace(analysis.spectrogram, frames, dark=dark), row, 1)
-        trace = _relevance_trace(
-            analysis, explanation, METHOD_NAMES[method], frames, only_for=only_for, last=row == rows
-        )
+        trace = _relevance_trace(analysis, explanation, names[method], frames, only_for=only_for, last=row == rows)
         figure.add_trace(trace.update(opacity=opacity), row, 1)
         for box in hatching(~explanation.covered, spectrogram, -0.5, spectrogram.bands - 0.5):
             figure.add_trace(box.update(showlegend=False), row, 1)
@@ -107,7 +107,7 @@ def _relevance_trace(
         showscale=last,
         colorbar={
             "tickvals": [-1, 0, 1],
-            "ticktext": ["against", "0", "for"],
+            "ticktext": [t("against"), "0", t("for")],
             "thickness": 10,
             "orientation": "h",  # beside the maps it would take too much of a narrow screen
             "len": 0.5,

@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
+from pages.shared.language import plural, recognised, t
 from ser_core.analysis import Analysis
 from ser_core.analysis.emotions import COLOURS, LINE_PATTERNS
 from ser_core.explanation.counterfactual.voice import VoiceCurve
@@ -16,16 +17,24 @@ from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 def verdict_html(analysis: Analysis) -> str:
     """Return the verdict, underlined in its emotion's colour, with what it rests on."""
     best = int(np.argmax(analysis.scores.recording))
-    score, emotion = analysis.scores.recording[best], analysis.emotions[best]
-    words = {
-        NO_SPEECH: "Hardly any speech was detected, so no emotion is named.",
-        NOT_SURE: f"The best score is {score:.2f} for {emotion}: more likely wrong than right.",
-    }
-    count = int(analysis.segments.selected.sum())
-    how = words.get(analysis.verdict, f"score {score:.2f} of 1, from {count} segment{'s' * (count != 1)}")
-    colour = COLOURS.get(analysis.verdict, "#7F7F7F")
+    score, emotion = float(analysis.scores.recording[best]), t(analysis.emotions[best])
+    if analysis.verdict == NO_SPEECH:
+        how = t("Hardly any speech was detected, so no emotion is named.")
+    elif analysis.verdict == NOT_SURE:
+        how = t(
+            "The best score is {score:.2f} for {emotion}: more likely wrong than right.", score=score, emotion=emotion
+        )
+    else:
+        count = int(analysis.segments.selected.sum())
+        how = plural(
+            count,
+            "score {score:.2f} of 1, from {n} segment",
+            "score {score:.2f} of 1, from {n} segments",
+            score=score,
+        )
+    colour, verdict = COLOURS.get(analysis.verdict, "#7F7F7F"), html.escape(t(analysis.verdict))
     return (
-        f'<div class="verdict"><span class="word" style="border-color:{colour}">{html.escape(analysis.verdict)}</span>'
+        f'<div class="verdict"><span class="word" style="border-color:{colour}">{verdict}</span>'
         f'<span class="how">{html.escape(how)}</span></div>'
     )
 
@@ -34,11 +43,11 @@ def scores_html(emotions: tuple[str, ...], scores: np.ndarray, beside: np.ndarra
     """Return a bar per emotion, in the model's order; the scores `beside` get a thinner bar below each."""
     rows = []
     for index, (emotion, score) in enumerate(zip(emotions, scores, strict=True)):
-        rows.append(f"<span>{html.escape(emotion)}</span>{_bar_html(emotion, score)}")
+        rows.append(f"<span>{html.escape(t(emotion))}</span>{_bar_html(emotion, score)}")
         if beside is not None:
             rows.append(f"<span></span>{_bar_html(emotion, beside[index], 'beside')}")
-    said = ", ".join(f"{emotion} {score:.2f}" for emotion, score in zip(emotions, scores, strict=True))
-    label = html.escape(f"Scores of the emotions: {said}")
+    said = ", ".join(f"{t(emotion)} {score:.2f}" for emotion, score in zip(emotions, scores, strict=True))
+    label = html.escape(t("Scores of the emotions: {scores}", scores=said))
     return f'<div class="scores" role="img" aria-label="{label}">{"".join(rows)}</div>'
 
 
@@ -57,26 +66,26 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
     """
     one, amounts = curve.property, curve.amounts
     figure = go.Figure()
-    values = [f"{one.in_words(amount)}" if amount else "unchanged" for amount in amounts]
+    values = [recognised(one.in_words(amount)) if amount else t("unchanged") for amount in amounts]
     for index, emotion in enumerate(emotions):
-        colour = COLOURS[emotion]
+        colour, name = COLOURS[emotion], t(emotion)
         figure.add_scatter(
             x=amounts,
             y=curve.scores[:, index],
-            name=emotion,
+            name=name,
             mode="lines",
             line={"color": colour, "dash": ",".join(f"{px}px" for px in LINE_PATTERNS[emotion]) or "solid", "width": 2},
             customdata=values,
-            hovertemplate=f"%{{customdata}}<br>{emotion} %{{y:.2f}}<extra></extra>",
+            hovertemplate=f"%{{customdata}}<br>{name} %{{y:.2f}}<extra></extra>",
         )
         figure.add_scatter(
             x=[0],
             y=[curve.control[index]],
-            name=f"{emotion}, control",
+            name=t("{emotion}, control", emotion=name),
             mode="markers",
             cliponaxis=False,
             marker={"color": colour, "symbol": "circle-open", "size": 8, "line": {"width": 2}},
-            hovertemplate=f"changed and changed back<br>{emotion} %{{y:.2f}}<extra></extra>",
+            hovertemplate=t("changed and changed back") + f"<br>{name} %{{y:.2f}}<extra></extra>",
         )
     for low, high in ((amounts[0], curve.natural[0]), (curve.natural[1], amounts[-1])):
         if low < high:
@@ -84,13 +93,13 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
     for flip in curve.flips:
         figure.add_vline(flip.amount, line={"dash": "dot", "width": 1.5, "color": "#ffffff" if dark else "#000000"})
     axes.sized(figure, 220)
-    figure.update_xaxes(title=f"{one.name} ({one.unit})", range=[amounts[0], amounts[-1]], showgrid=False)
+    figure.update_xaxes(title=f"{t(one.name)} ({t(one.unit)})", range=[amounts[0], amounts[-1]], showgrid=False)
     figure.update_xaxes(zeroline=True, zerolinecolor=axes.GREY, ticks="outside", title_standoff=6, fixedrange=True)
     if one.is_factor:
         ticks = [-one.limit, 0, one.limit]
         figure.update_xaxes(tickvals=ticks, ticktext=[f"×{round(one.value(tick), 2):g}" for tick in ticks])
     figure.update_yaxes(
-        title="score", range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False, fixedrange=True
+        title=t("score"), range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False, fixedrange=True
     )
     return figure.update_layout(margin={"l": 44, "r": 8, "t": 8, "b": 44})
 
@@ -99,7 +108,7 @@ def lines_html(emotions: tuple[str, ...]) -> str:
     """Return a legend of the emotions' lines."""
     spans = (
         f'<span><i style="background:{_dashed(COLOURS[emotion], LINE_PATTERNS[emotion])}"></i>'
-        f"{html.escape(emotion)}</span>"
+        f"{html.escape(t(emotion))}</span>"
         for emotion in emotions
     )
     return f'<div class="lines">{"".join(spans)}</div>'

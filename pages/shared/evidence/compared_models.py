@@ -1,12 +1,13 @@
 """The models on the page Compare: their choice, the explainer, and each model's result."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.models.comparison_section import emotions_of
 from ser_core.analysis import Analysis
@@ -15,12 +16,13 @@ from ser_core.explanation import EXPLAINERS, METHOD_NAMES, explainers_of
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.model.checkpoint import model_names
 from ser_core.model.classifier import Classifier
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.pipeline import target_of, with_explanation, with_target
 from ser_core.settings import AnalysisSettings, GradCamSettings
 from ser_core.work.jobs import Job
 
 MOST, BESIDE = 6, 2
-PENDING = "Not ready yet."
+PENDING, STOPPED = texts(("Not ready yet.", "Stopped."))
 
 
 def choose(chosen: Chosen) -> list[str]:
@@ -47,7 +49,7 @@ def choose_method() -> str:
     return st.segmented_control(
         t("Explainer"),
         list(EXPLAINERS),
-        format_func=METHOD_NAMES.get,
+        format_func=lambda method: t(METHOD_NAMES[method]),
         required=True,
         help=t(
             "Grad-CAM is fast but coarse, and needs a network with feature maps. LIME and occlusion work "
@@ -76,7 +78,7 @@ def so_far(jobs: dict[str, Job]) -> tuple[dict[str, object], dict[str, str]]:
         if state == "done":
             results[name] = job.result
         else:
-            words[name] = {"failed": job.refusal, "cancelled": "Stopped."}.get(state, PENDING)
+            words[name] = {"failed": job.refusal, "cancelled": STOPPED}.get(state, PENDING)
     return results, words
 
 
@@ -87,7 +89,7 @@ def offer_again(jobs: dict[str, Job]) -> None:
         return
     kind = next(iter(stopped.values())).kind
     if st.button(
-        t("Start again: {stopped}", stopped=in_markdown(", ".join(stopped))),
+        t("Start again: {names}", names=in_markdown(", ".join(stopped))),
         key=f"again_{kind}",
         icon=":material/replay:",
     ):
@@ -112,7 +114,7 @@ def explained(
             jobs[name] = cached.explainer_job(analysis, method, classifier, _own_settings(settings, classifier))
         else:
             words[name] = without_maps(classifier)
-    waiting.watch(jobs, titles={name: f"{METHOD_NAMES[method]}, {in_markdown(name)}" for name in jobs})
+    waiting.watch(jobs, titles={name: f"{t(METHOD_NAMES[method])}, {in_markdown(name)}" for name in jobs})
     offer_again(jobs)
     runs, unfinished = so_far(jobs)
     found = {}
@@ -146,9 +148,71 @@ def _own_settings(settings: AnalysisSettings, classifier: Classifier) -> Analysi
 
 def how_scaled(analysis: Analysis, settings: AnalysisSettings) -> str:
     """Say how the colours are scaled, and which time range is explained if it is not all."""
-    said = "Each map is divided by its own highest absolute value."
-    if analysis.stretch.end_s - analysis.stretch.start_s < analysis.recording.duration_s - 0.01:
-        start, end = analysis.stretch.start_s, analysis.stretch.end_s
-        whose = "" if settings.stretch_s else ", where the first model that knows the emotion scores it highest"
-        said += f" All explain {start:.2f} to {end:.2f} s{whose}."
-    return said
+    said = t("Each map is divided by its own highest absolute value.")
+    start, end = analysis.stretch.start_s, analysis.stretch.end_s
+    if end - start >= analysis.recording.duration_s - 0.01:
+        return said
+    if settings.stretch_s:
+        which = t("All explain {start:.2f} to {end:.2f} s.", start=start, end=end)
+    else:
+        which = t(
+            "All explain {start:.2f} to {end:.2f} s, where the first model that knows the emotion scores it highest.",
+            start=start,
+            end=end,
+        )
+    return f"{said} {which}"
+
+
+def verdicts_in_words(analyses: dict[str, Analysis]) -> str:
+    """Say how far the models' verdicts agree, and which models do not know an emotion that another predicts."""
+    groups: dict[str, list[str]] = {}
+    for name, analysis in analyses.items():
+        groups.setdefault(analysis.verdict, []).append(name)
+    if NO_SPEECH in groups:  # true of the recording, whatever the model
+        return t("Hardly any speech was detected, so that no emotion is named.")
+    unsure = groups.pop(NOT_SURE, [])
+    largest_first = sorted(groups.items(), key=lambda group: -len(group[1]))
+    parts = [
+        t(
+            "{models} predicts {emotion}" if len(names) == 1 else "{models} predict {emotion}",
+            models=listed(names),
+            emotion=t(emotion),
+        )
+        for emotion, names in largest_first
+    ]
+    if largest_first and len(largest_first[0][1]) > 1:
+        emotion, names = largest_first[0]
+        parts[0] = _majority(len(names), len(analyses), t(emotion))
+    if unsure:
+        parts.append(t("{models} is not sure" if len(unsure) == 1 else "{models} are not sure", models=listed(unsure)))
+    said = "; ".join(parts)
+    if len(largest_first) > 1 and len(largest_first[0][1]) == 1:
+        said = t("No two agree: {verdicts}", verdicts=said)
+    return " ".join([f"{said}.", *_unknown_emotions(groups, analyses)])
+
+
+def _majority(count: int, of: int, emotion: str) -> str:
+    if count < of:
+        return t("{count} of {all} predict {emotion}", count=count, all=of, emotion=emotion)
+    return t("Both predict {emotion}" if of == 2 else "All {all} predict {emotion}", all=of, emotion=emotion)
+
+
+def _unknown_emotions(verdicts: dict[str, list[str]], analyses: dict[str, Analysis]) -> list[str]:
+    sentences = []
+    for emotion in verdicts:
+        without = [name for name, analysis in analyses.items() if emotion not in analysis.emotions]
+        if without:
+            sentences.append(
+                t(
+                    "{models} does not know {emotion}." if len(without) == 1 else "{models} do not know {emotion}.",
+                    models=listed(without),
+                    emotion=t(emotion),
+                )
+            )
+    return sentences
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence."""
+    *others, last = names
+    return t("{names} and {last}", names=", ".join(others), last=last) if others else last

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import t, texts
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
 from ser_core.output.analysis_folder import map_arrays
@@ -17,12 +17,12 @@ from ser_core.output.report import report_html
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.jobs import Job
 
-HELP = "The report opens offline and contains the picture, all figures and settings, and the audio."
+HELP = texts("The report opens offline and contains the picture, all figures and settings, and the audio.")
 
 
 def show(chosen: Chosen, classification: Job) -> None:
     """Offer the explained analysis as files, on request: they need the focus, which takes time."""
-    st.markdown(t("**Download**"), help=HELP)
+    st.markdown(t("**Download**"), help=t(HELP))
     analysis = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
     wanted = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
     if analysis.focus_by is None and st.session_state.get("downloads_of") != wanted:
@@ -47,9 +47,15 @@ def _files(analysis: Analysis) -> None:
     name = folder_name(analysis.recording.name)
     whole = replace(analysis, explanations=with_consensus(analysis.explanations))
     files = (
-        ("Maps (npz)", f"{name}-maps.npz", "application/octet-stream", lambda: _npz(whole), ":material/data_array:"),
-        ("Picture (PNG)", f"{name}-maps.png", "image/png", lambda: _png(whole), ":material/image:"),
-        ("Report (HTML)", f"{name}-report.html", "text/html", lambda: report_html(analysis), ":material/description:"),
+        (t("Maps (npz)"), f"{name}-maps.npz", "application/octet-stream", lambda: _npz(whole), ":material/data_array:"),
+        (t("Picture (PNG)"), f"{name}-maps.png", "image/png", lambda: _png(whole), ":material/image:"),
+        (
+            t("Report (HTML)"),
+            f"{name}-report.html",
+            "text/html",
+            lambda: report_html(analysis),
+            ":material/description:",
+        ),
     )
     with st.container(horizontal=True, gap="small"):  # wraps on a narrow screen
         for label, file, kind, make, icon in files:

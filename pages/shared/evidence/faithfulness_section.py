@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from pages.shared import cached, waiting
 from pages.shared.charts.faithfulness import curves_chart
-from pages.shared.language import t
+from pages.shared.language import language, recognised, t, texts
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual.cells import counterfactual_in_words
@@ -16,7 +16,7 @@ from ser_core.pipeline import target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Job
 
-HELP = """
+HELP = texts("""
 The model predicts again without the parts that a map marks most, and from those parts alone. If a map is faithful to
 the model, the evidence falls fast in the first case and rises fast in the second. Each map is compared with five random
 maps and with a map of loudness, none of which depends on the model.
@@ -26,51 +26,47 @@ maps and with a map of loudness, none of which depends on the model.
 - **does not hold**: no better than chance. Do not use this map.
 
 This tests whether a map shows how *this model* decides, not whether the model is right.
-"""
+""")
 BADGES = {
     HOLDS: ("green", ":material/check_circle:"),
     IN_PART: ("orange", ":material/contrast:"),
     FAILS: ("red", ":material/cancel:"),
 }
-COUNTERFACTUAL_HELP = """
+COUNTERFACTUAL_HELP = texts("""
 The cells that the best map marks are removed, strongest first, until the model predicts another emotion. They are
 outlined in the spectrogram above. The fewer they are, the less evidence the verdict rests on.
-"""
+""")
 SHARE = 0.2
-MEASURES = {
-    name: st.column_config.Column(name, help=words)
-    if form is None
-    else st.column_config.NumberColumn(name, help=words, format=form)
-    for name, form, words in (
-        ("Area", "%.2f", "Between the two curves above, in log-odds. High is good."),
-        ("AI", None, "Average increase: does the score rise with the map alone? Yes is good."),
-        ("AD", "%.0f %%", "Average drop: how much of the score is lost with the map alone. Low is good."),
-        (
-            "AG",
-            "%.0f %%",
-            "Average gain: how much the score gains with the map alone, of its distance to 1. High is good.",
-        ),
-        ("FF", "%.2f", "Faithfulness: how much the score falls without what the map marks. High is good."),
-        ("Fid-In", None, "Fidelity: is the verdict the same with the map alone? Yes is good."),
-    )
-}
+MEASURES = texts(
+    {
+        "Area": "Between the two curves above, in log-odds. High is good.",
+        "AI": "Average increase: does the score rise with the map alone? Yes is good.",
+        "AD": "Average drop: how much of the score is lost with the map alone. Low is good.",
+        "AG": "Average gain: how much the score gains with the map alone, of its distance to 1. High is good.",
+        "FF": "Faithfulness: how much the score falls without what the map marks. High is good.",
+        "Fid-In": "Fidelity: is the verdict the same with the map alone? Yes is good.",
+    }
+)
+FORMATS = {"Area": "%.2f", "AD": "%.0f %%", "AG": "%.0f %%", "FF": "%.2f"}
 
 
 def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], settings: AnalysisSettings) -> None:
     """Show the grade of each explanation, once it is computed, and the counterfactual."""
-    st.markdown(t("**Which map to trust**"), help=HELP)
+    st.markdown(t("**Which map to trust**"), help=t(HELP))
     judged = waiting.results({"judge": job}).get("judge")
     if judged is None:
         return
     for column, (method, explanation) in zip(st.columns(len(explanations)), explanations.items(), strict=True):
         word = judged.of(method)
         colour, icon = BADGES[word]
-        column.markdown(METHOD_NAMES[method])
-        column.badge(word, color=colour, icon=icon)
+        column.markdown(t(METHOD_NAMES[method]))
+        column.badge(t(word), color=colour, icon=icon)
         column.caption(in_words(judged, method, explanation))
     with st.expander(t("Evidence without and with what each map marks"), icon=":material/show_chart:"):
         st.plotly_chart(
-            cached.chart(job.key, lambda: curves_chart(judged)), width="stretch", config={"displaylogo": False}
+            cached.chart((job.key, language()), lambda: curves_chart(judged)),
+            width="stretch",
+            config={"displaylogo": False},
         )
         st.caption(
             t(
@@ -81,7 +77,7 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
         )
         _measures(judged)
 
-    st.markdown(t("**What would change the verdict**"), help=COUNTERFACTUAL_HELP)
+    st.markdown(t("**What would change the verdict**"), help=t(COUNTERFACTUAL_HELP))
     st.markdown(_counterfactual_in_words(judged, analysis, settings))
 
 
@@ -89,17 +85,23 @@ def _measures(judged: Judgement) -> None:
     """List measures from the literature for each map."""
     rows = [
         {
-            "Map": METHOD_NAMES[method],
+            "Map": t(METHOD_NAMES[method]),
             "Area": judged.curves[method].area,
-            "AI": "yes" if measured.increase else "no",
+            "AI": t("yes" if measured.increase else "no"),
             "AD": 100 * measured.drop,
             "AG": 100 * measured.gain,
             "FF": measured.faithfulness,
-            "Fid-In": "yes" if measured.fidelity else "no",
+            "Fid-In": t("yes" if measured.fidelity else "no"),
         }
         for method, measured in judged.metrics.items()
     ]
-    st.dataframe(rows, hide_index=True, column_config=MEASURES)
+    columns = {"Map": t("Map")} | {
+        name: st.column_config.NumberColumn(t("Area") if name == "Area" else name, help=t(words), format=FORMATS[name])
+        if name in FORMATS
+        else st.column_config.Column(name, help=t(words))
+        for name, words in MEASURES.items()
+    }
+    st.dataframe(rows, hide_index=True, column_config=columns)
     loud, by_chance = judged.energy.area, np.mean([curves.area for curves in judged.random])
     st.caption(
         t(
@@ -113,11 +115,20 @@ def _measures(judged: Judgement) -> None:
 def _counterfactual_in_words(judged: Judgement, analysis: Analysis, settings: AnalysisSettings) -> str:
     target = target_of(analysis, settings)
     if judged.flip is not None:
-        return counterfactual_in_words(judged.flip, target, analysis.emotions, analysis.spectrogram.settings)
-    rival = "another emotion" if settings.against is None else settings.against
-    if int(analysis.scores.recording.argmax()) != target.emotion and settings.against is None:
-        return f"The model does not predict {analysis.emotion}, so there is no verdict to change."
-    return f"Removing what the maps mark does not change the verdict from {analysis.emotion} to {rival}."
+        emotions = tuple(map(t, analysis.emotions))
+        return recognised(counterfactual_in_words(judged.flip, target, emotions, analysis.spectrogram.settings))
+    emotion, rival = t(analysis.emotion), settings.against
+    if rival is not None:
+        return t(
+            "Removing what the maps mark does not change the verdict from {emotion} to {rival}.",
+            emotion=emotion,
+            rival=t(rival),
+        )
+    if int(analysis.scores.recording.argmax()) != target.emotion:
+        return t("The model does not predict {emotion}, so there is no verdict to change.", emotion=emotion)
+    return t(
+        "Removing what the maps mark does not change the verdict from {emotion} to another emotion.", emotion=emotion
+    )
 
 
 def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:
@@ -125,13 +136,18 @@ def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:
     own, index = judged.curves[method], 1 + SHARES.index(SHARE)
     without, by_chance_without = _scores(own.deletion[index], [curves.deletion[index] for curves in judged.random])
     alone, by_chance_alone = _scores(own.insertion[index], [curves.insertion[index] for curves in judged.random])
-    words = (
-        f"Score without the strongest fifth: {without:.2f} (without a random fifth {by_chance_without:.2f}). "
-        f"From that fifth alone: {alone:.2f} (from a random fifth {by_chance_alone:.2f})."
+    words = t(
+        "Score without the strongest fifth: {without:.2f} (without a random fifth {by_chance_without:.2f}). "
+        "From that fifth alone: {alone:.2f} (from a random fifth {by_chance_alone:.2f}).",
+        without=without,
+        by_chance_without=by_chance_without,
+        alone=alone,
+        by_chance_alone=by_chance_alone,
     )
-    if explanation.stability is not None:
-        words += f" Rank correlation with the map of another seed: about {explanation.stability:.2f}."
-    return words
+    if explanation.stability is None:
+        return words
+    stability = t("Rank correlation with the map of another seed: about {r:.2f}.", r=explanation.stability)
+    return f"{words} {stability}"
 
 
 def _scores(evidence: float, by_chance: list[float]) -> tuple[float, float]:

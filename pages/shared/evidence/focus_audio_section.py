@@ -1,24 +1,43 @@
 """The sound of the focus alone and of everything else, and the model's scores for both."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session, waiting
+from pages.shared.cached import sounds
 from pages.shared.charts.scores import scores_html
-from pages.shared.language import t
-from ser_core.analysis import Analysis, Explanation
+from pages.shared.language import t, texts
+from ser_core.analysis import Analysis, Explanation, Recording
 from ser_core.explanation.focus import focus_frames
 from ser_core.explanation.focus_audio import FocusScores, focus_mask
 from ser_core.model.classifier import Classifier
 from ser_core.work.jobs import Job
 
-HELP = """
+HELP = texts("""
 Everything outside the focus, or the focus itself, is attenuated to the recording's noise floor; phases stay as they
 are, and the three sounds are equally loud. Switch between them above the player, or with the keys 1, 2 and 3, even
 while it plays. The model classifies each sound again: if the verdict stays on the focus alone and changes without it,
 it rests on the focus.
-"""
-SOUNDS = {session.REGIONS: "The focus regions", session.POINTS: "The strongest points of the map"}
+""")
+SOUNDS = texts({session.REGIONS: "The focus regions", session.POINTS: "The strongest points of the map"})
+VERSIONS = texts({"the focus alone": "the focus alone", "everything else": "everything else"})
+#: By whether the verdict stays on the focus alone, and without it.
+IN_WORDS = texts(
+    {
+        (True, True): "From it alone, the verdict stays **{alone}** ({score:.2f}); without it, it stays the same.",
+        (
+            True,
+            False,
+        ): "From it alone, the verdict stays **{alone}** ({score:.2f}); without it, it becomes **{without}**.",
+        (False, True): "From it alone, the verdict becomes **{alone}** ({score:.2f}); without it, it stays the same.",
+        (
+            False,
+            False,
+        ): "From it alone, the verdict becomes **{alone}** ({score:.2f}); without it, it becomes **{without}**.",
+    }
+)
 
 
 def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifier) -> Job | None:
@@ -33,13 +52,13 @@ def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifi
 
 def show(analysis: Analysis, job: Job | None) -> None:
     """Show the model's scores for the three sounds, side by side."""
-    st.header(t("Scores with and without the focus"), divider="gray", help=HELP)
+    st.header(t("Scores with and without the focus"), divider="gray", help=t(HELP))
     by_points = session.choice("audible") == session.POINTS
     source, *share = st.columns([3, 2] if by_points else 1, gap="large", vertical_alignment="bottom")
     source.segmented_control(
         t("Sound of"),
         list(SOUNDS),
-        format_func=SOUNDS.get,
+        format_func=lambda sound: t(SOUNDS[sound]),
         required=True,
         label_visibility="collapsed",
         **session.widget("audible", session.choice("audible")),
@@ -56,9 +75,9 @@ def show(analysis: Analysis, job: Job | None) -> None:
     if not scores:
         return
     shown = (
-        ("The recording", analysis.scores.recording),
-        ("The focus alone", scores.alone.scores),
-        ("Everything else", scores.without.scores),
+        (t("The recording"), analysis.scores.recording),
+        (t("The focus alone"), scores.alone.scores),
+        (t("Everything else"), scores.without.scores),
     )
     for column, (name, of_sound) in zip(st.columns(3, gap="medium"), shown, strict=True):
         column.markdown(name)
@@ -70,7 +89,14 @@ def in_words(analysis: Analysis, scores: FocusScores) -> str:
     whole, alone, without = (
         int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)
     )
-    emotions = analysis.emotions
-    with_it = f"stays **{emotions[whole]}**" if alone == whole else f"becomes **{emotions[alone]}**"
-    without_it = "stays the same" if without == whole else f"becomes **{emotions[without]}**"
-    return f"From it alone, the verdict {with_it} ({scores.alone.scores[alone]:.2f}); without it, it {without_it}."
+    return t(
+        IN_WORDS[alone == whole, without == whole],
+        alone=t(analysis.emotions[alone]),
+        score=float(scores.alone.scores[alone]),
+        without=t(analysis.emotions[without]),
+    )
+
+
+def sounds_of(key: Hashable, scores: FocusScores, recording: Recording) -> dict[str, bytes]:
+    """Return the versions that the player offers, by name; `key` is that of their job."""
+    return {t(VERSIONS[name]): sound for name, sound in sounds.focus_sounds(key, scores, recording).items()}

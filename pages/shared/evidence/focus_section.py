@@ -5,7 +5,7 @@ import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.cached import sounds
-from pages.shared.language import t
+from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Region, moved
@@ -17,25 +17,28 @@ from ser_core.output.focus_table import FocusRow, focus_rows, focus_zip
 from ser_core.pipeline import usable_of
 from ser_core.work.atomic_folder import folder_name
 
-COLUMNS = (
-    ("No.", "The region's number in the player"),
-    ("Start (s)", "Where it begins"),
-    ("End (s)", "Where it ends"),
-    ("Share", "Share of all evidence for the emotion that is inside"),
-    ("Strength", "Mean of the profile inside, in the explainer's unit"),
-    ("Level (dBFS)", "Mean level of the voiced frames inside, re full scale"),
-    ("Louder by (dB)", "Compared with the voiced frames outside all focus regions"),
-    ("Pitch (Hz)", "Median of the voiced frames inside"),
-    ("Higher by (st)", "In semitones, compared with the median of the voiced frames outside all focus regions"),
+COLUMNS = texts(
+    (
+        ("No.", "The region's number in the player"),
+        ("Start (s)", "Where it begins"),
+        ("End (s)", "Where it ends"),
+        ("Share", "Share of all evidence for the emotion that is inside"),
+        ("Strength", "Mean of the profile inside, in the explainer's unit"),
+        ("Level (dBFS)", "Mean level of the voiced frames inside, re full scale"),
+        ("Louder by (dB)", "Compared with the voiced frames outside all focus regions"),
+        ("Pitch (Hz)", "Median of the voiced frames inside"),
+        ("Higher by (st)", "In semitones, compared with the median of the voiced frames outside all focus regions"),
+        ("Words", "Words of which at least half is inside"),
+    )
 )
-
-
-RULES = {
-    session.DECIDING: "What decides",
-    session.SHARE: "Share of the speech",
-    session.ABOVE: "Threshold",
-}
-RULES_HELP = """
+RULES = texts(
+    {
+        session.DECIDING: "What decides",
+        session.SHARE: "Share of the speech",
+        session.ABOVE: "Threshold",
+    }
+)
+RULES_HELP = texts("""
 - **What decides**: the fewest of the strongest stretches that suffice: from them alone the model predicts the same
   emotion, and without them another. At most four; they start and end in dips of energy.
 - **Share of the speech**: the strongest stretches, as much of the speech as you choose.
@@ -43,7 +46,7 @@ RULES_HELP = """
   evidence for the emotion counts, as in the paper.
 
 Silence is never focus.
-"""
+""")
 
 
 def rule() -> None:
@@ -54,9 +57,9 @@ def rule() -> None:
     rules.segmented_control(
         t("Focus"),
         list(RULES),
-        format_func=RULES.get,
+        format_func=lambda rule: t(RULES[rule]),
         required=True,
-        help=RULES_HELP,
+        help=t(RULES_HELP),
         **session.widget("focus_rule", session.choice("focus_rule")),
     )
     if session.choice("focus_rule") == session.SHARE:
@@ -81,13 +84,18 @@ def in_words(analysis: Analysis) -> str:
     """Say how many stretches are focus, how long they are, and how much of the speech that is."""
     count = len(analysis.focus)
     if not count:
-        return "No stretch is focus"
+        return t("No stretch is focus")
     seconds = sum(focus.region.duration_s for focus in analysis.focus)
     inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
     speech = usable_of(analysis, analysis.focus_by)
     share = np.count_nonzero(inside & speech) / max(np.count_nonzero(speech), 1)
-    stretches = "One stretch" if count == 1 else f"{count} stretches"
-    return f"{stretches}, {seconds:.2f} s, {100 * share:.0f} % of the speech"
+    return plural(
+        count,
+        "One stretch, {seconds:.2f} s, {share:.0f} % of the speech",
+        "{n} stretches, {seconds:.2f} s, {share:.0f} % of the speech",
+        seconds=seconds,
+        share=100 * share,
+    )
 
 
 def rows(analysis: Analysis, words: tuple[Region, ...]) -> list[FocusRow]:
@@ -101,8 +109,8 @@ def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
     spoken = any(row.words for row in rows)
     recording, fade_s = analysis.recording, analysis.focus_settings.fade_s
     return RegionTable(
-        columns=(*COLUMNS, ("Words", "Words of which at least half is inside")) if spoken else COLUMNS,
-        rows=tuple(_cells(row, recording.start_s)[: len(COLUMNS) + spoken] for row in rows),
+        columns=tuple((t(name), t(meaning)) for name, meaning in COLUMNS[: len(COLUMNS) - (not spoken)]),
+        rows=tuple(_cells(row, recording.start_s)[: len(COLUMNS) - (not spoken)] for row in rows),
         sounds=tuple(
             sounds.region_sound(recording.sha256, focus.region, fade_s, recording) for focus in analysis.focus
         ),
@@ -156,7 +164,7 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
 
 
 def _offer_marks(analysis: Analysis, name: str) -> None:
-    st.markdown(t("The focus regions as intervals labelled *{emotion}*.", emotion=in_markdown(analysis.emotion)))
+    st.markdown(t("The focus regions as intervals labelled *{emotion}*.", emotion=in_markdown(t(analysis.emotion))))
     marks = focus_marks(analysis)
     for key in ("textgrid", "elan", "csv"):
         file_format = FORMATS[key]

@@ -1,20 +1,23 @@
 """The maps of a recording over its spectrogram, with a player on the same time axis."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.charts.maps import maps_chart
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import language, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.focus import map_in_words, missing_evidence_in_words
 from ser_core.explanation.grad_cam import without_maps
+from ser_core.settings import SpectrogramSettings
 from ser_core.work.jobs import Job
 
-HOW_TO_READ = """
+HOW_TO_READ = texts("""
 Red is evidence **for** the emotion, blue **against** it; parts without colour hardly matter. Each map is scaled by its
 own strongest point: compare where maps have colour, not how strong it is.
 
@@ -25,17 +28,21 @@ own strongest point: compare where maps have colour, not how strong it is.
 The **consensus** is their mean, each map divided by its own strength. Hatched parts were not given to the model: data
 selection dropped them, or they are outside the chosen time range. Click a map to hear that moment, drag over it to zoom
 into all maps, and double-click to zoom out.
-"""
-SIGNS = {"both": "for and against", "for": "for only"}
+""")
+SIGNS = texts({"both": "for and against", "for": "for only"})
 
 
 def heading(chosen: Chosen, analysis: Analysis) -> None:
-    against = f" versus **{chosen.settings.against}**" if chosen.settings.against else ""
-    name = in_markdown(analysis.recording.name)
-    st.markdown(
-        t("Evidence for **{emotion}**{against} in **{name}**", emotion=analysis.emotion, against=against, name=name),
-        help=HOW_TO_READ,
-    )
+    emotion, against, name = t(analysis.emotion), chosen.settings.against, in_markdown(analysis.recording.name)
+    said = t("Evidence for **{emotion}** in **{name}**", emotion=emotion, name=name)
+    if against:
+        said = t(
+            "Evidence for **{emotion}** versus **{against}** in **{name}**",
+            emotion=emotion,
+            against=t(against),
+            name=name,
+        )
+    st.markdown(said, help=t(HOW_TO_READ))
 
 
 def show(
@@ -47,7 +54,7 @@ def show(
     sign = signs.segmented_control(
         t("Evidence"),
         list(SIGNS),
-        format_func=SIGNS.get,
+        format_func=lambda sign: t(SIGNS[sign]),
         required=True,
         **session.widget("sign", session.choice("sign")),
     )
@@ -57,30 +64,43 @@ def show(
     drafted = drafts | ({"consensus"} if drafts else set())
     flip = test.result.flip if test and test.state == "done" else None
     look = {"opacity": opacity / 100, "only_for": sign == "for", "dark": st.context.theme.type == "dark"}
-    drawn = (classification.key, chosen.settings, tuple(shown), frozenset(drafted), flip is None, *look.values())
+    drawn = (
+        classification.key,
+        chosen.settings,
+        tuple(shown),
+        frozenset(drafted),
+        flip is None,
+        *look.values(),
+        language(),
+    )
     chart = cached.chart(drawn, lambda: maps_chart(analysis, shown, drafted, flip, **look))
-    in_words = [
-        f"{METHOD_NAMES[method]}: {map_in_words(explanation, analysis.spectrogram.settings)}."
+    said = [
+        f"{t(METHOD_NAMES[method])}: {in_words(explanation, analysis.spectrogram.settings)}."
         for method, explanation in shown.items()
     ]
-    st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=" ".join(in_words))
+    st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=" ".join(said))
     computed = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
     player(
         chosen.recording,
         key="explain",
         regions=[focus.region for focus in computed.focus],
-        regions_title="Focus regions",
+        regions_title=t("Focus regions"),
         charts="maps",
         measure=cached.measures_job,
     )
-    return in_words
+    return said
+
+
+def in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
+    """Say where a map's evidence is strongest, in the visitor's language."""
+    return recognised(map_in_words(replace(explanation, emotion=t(explanation.emotion)), settings))
 
 
 def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
     """Say which maps there cannot be, and which are without evidence; `explained` is by explainer."""
     if not chosen.classifier.layers:
-        st.info(in_markdown(without_maps(chosen.classifier)), icon=":material/info:")
+        st.info(in_markdown(recognised(without_maps(chosen.classifier))), icon=":material/info:")
     for method, analysis in explained.items():
         explanation = analysis.explanations[method]
-        if words := missing_evidence_in_words(analysis.profile, explanation.covered, explanation.emotion):
-            st.info(f"{METHOD_NAMES[method]}: {words}", icon=":material/info:")
+        if words := missing_evidence_in_words(analysis.profile, explanation.covered, t(explanation.emotion)):
+            st.info(f"{t(METHOD_NAMES[method])}: {recognised(words)}", icon=":material/info:")

@@ -19,9 +19,9 @@ def show(analysis: Analysis) -> None:
     start_s, end_s = analysis.stretch.start_s, analysis.stretch.end_s
     st.markdown(
         t(
-            "Explained: **{start_s:.1f} to {end_s:.1f} s**. Drag over the scores to explain another part.",
-            start_s=start_s,
-            end_s=end_s,
+            "Explained: **{start:.1f} to {end:.1f} s**. Drag over the scores to explain another part.",
+            start=start_s,
+            end=end_s,
         ),
         help=t("At most 30 s are explained at once; a longer box is cut to its first 30 s."),
     )

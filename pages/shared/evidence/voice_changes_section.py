@@ -9,7 +9,7 @@ from pages.shared import cached, session, waiting
 from pages.shared.cached import sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.words_section import Spoken
-from pages.shared.language import t
+from pages.shared.language import language, recognised, t, texts
 from pages.shared.player import player
 from pages.shared.recording import voice_section
 from ser_core.analysis import Analysis, Recording
@@ -17,13 +17,13 @@ from ser_core.audio.acoustic_correlates import Correlates, differences, differen
 from ser_core.explanation.counterfactual.voice import (
     VoiceCounterfactuals,
     VoiceCurve,
+    VoiceFlip,
     counterfactuals_in_words,
-    flip_in_words,
 )
 from ser_core.model.classifier import Classifier
 from ser_core.model.verdict import NO_SPEECH
 
-HELP = """
+HELP = texts("""
 **What is different in the focus**: pitch, pitch range, level, syllable rate and spectral tilt of the focus regions,
 compared with the rest, and with this person's other recordings if there are any under *Voice* in the sidebar. The
 level there also depends on the microphone.
@@ -34,17 +34,20 @@ sound. Formants stay where they are. Breathiness is the level of the noise besid
 periods between at most 80 irregular pulses a second.
 The white part of each chart is natural: three in four pairs of recordings in which one speaker says one sentence in two
 emotions differ by less. Circles are the control, a voice that was changed a little and changed back.
-"""
-CHANGED = {session.WHOLE: "The whole recording", session.FOCUS: "The focus alone"}
+""")
+CHANGED = texts({session.WHOLE: "The whole recording", session.FOCUS: "The focus alone"})
 PER_ROW = 4
 #: Versions that the player offers beside the recording.
 MOST_SOUNDS = 4
-MEASURES = (
-    ("pitch_hz", "pitch_st", "Pitch", "{:z.0f} Hz", "{:+z.1f} st"),
-    ("pitch_range_st", "pitch_range_st", "Pitch range", "{:z.1f} st", "{:+z.1f} st"),
-    ("level_dbfs", "level_db", "Level", "{:z.1f} dBFS", "{:+z.1f} dB"),
-    ("rate_hz", "rate_percent", "Rate", "{:z.1f} syll./s", "{:+z.0f} %"),
-    ("tilt_db", "tilt_db", "Spectral tilt", "{:z.1f} dB/oct", "{:+z.1f} dB/oct"),
+#: By the names in `Correlates` and in `Differences`: the measure's name, its value and its difference.
+MEASURES = texts(
+    {
+        ("pitch_hz", "pitch_st"): ("Pitch", "{value:z.0f} Hz", "{value:+z.1f} st"),
+        ("pitch_range_st", "pitch_range_st"): ("Pitch range", "{value:z.1f} st", "{value:+z.1f} st"),
+        ("level_dbfs", "level_db"): ("Level", "{value:z.1f} dBFS", "{value:+z.1f} dB"),
+        ("rate_hz", "rate_percent"): ("Rate", "{value:z.1f} syll./s", "{value:+z.0f} %"),
+        ("tilt_db", "tilt_db"): ("Spectral tilt", "{value:z.1f} dB/oct", "{value:+z.1f} dB/oct"),
+    }
 )
 
 
@@ -56,7 +59,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     spoken : Spoken
         The words of the recording, as far as they are known.
     """
-    st.header(t("How: what in the voice decides"), divider="gray", help=HELP)
+    st.header(t("How: what in the voice decides"), divider="gray", help=t(HELP))
     if analysis.verdict == NO_SPEECH:
         st.markdown(t("Hardly any speech was detected, so there is no voice to measure or change."))
         return
@@ -67,7 +70,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     st.segmented_control(
         t("Change the voice of"),
         list(CHANGED),
-        format_func=CHANGED.get,
+        format_func=lambda changed: t(CHANGED[changed]),
         required=True,
         **session.widget("changed", session.choice("changed")),
     )
@@ -103,17 +106,17 @@ def _usual(recording: Recording) -> Correlates | None:
 
 def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | None) -> None:
     """Say what is unusual in the focus, and list the measures."""
-    compared = [("In the rest", "Difference", outside)]
+    compared = [(t("In the rest"), t("Difference"), outside)]
     sentences = [differences_in_words(differences(inside, outside))]
     if usual is not None:
-        compared.append(("In other recordings", "Difference from those", usual))
+        compared.append((t("In other recordings"), t("Difference from those"), usual))
         sentences.append(
-            differences_in_words(differences(inside, usual), there="in the other recordings of this voice")
+            differences_in_words(differences(inside, usual), there=texts("in the other recordings of this voice"))
         )
-    st.markdown(f"**{' '.join(sentences)}**")
+    st.markdown(f"**{' '.join(map(recognised, sentences))}**")
     rows = []
-    for measure, difference, name, form, signed in MEASURES:
-        row = {"": name, "In the focus": _known(getattr(inside, measure), form)}
+    for (measure, difference), (name, form, signed) in MEASURES.items():
+        row = {"": t(name), t("In the focus"): _known(getattr(inside, measure), form)}
         for where, apart, other in compared:
             row[where] = _known(getattr(other, measure), form)
             row[apart] = _known(getattr(differences(inside, other), difference), signed)
@@ -122,13 +125,13 @@ def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | Non
 
 
 def _known(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value).replace("-", "−")
+    return "–" if value is None else t(form, value=value).replace("-", "−")
 
 
 def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key: object) -> None:
     """Show what flips the verdict, the curves, and the sounds before and after."""
     emotions = analysis.emotions
-    st.markdown(f"**{counterfactuals_in_words(found, emotions)}**")
+    st.markdown(f"**{in_words(found, emotions)}**")
     st.html(lines_html(emotions))
     st.caption(t("Grey: unnatural. Circles: the control. Dotted: the smallest natural changes that flip the verdict."))
     dark = st.context.theme.type == "dark"
@@ -146,8 +149,8 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
     flips = sorted((flip for curve in found.curves for flip in curve.flips), key=lambda flip: flip.size)[:MOST_SOUNDS]
     if not flips:
         return
-    names = {f"{flip.property.in_words(flip.amount)}: {emotions[flip.emotion]}": flip for flip in flips}
-    voices = sounds.changed_voices(key, found, names)
+    names = {f"{recognised(flip.property.in_words(flip.amount))}: {t(emotions[flip.emotion])}": flip for flip in flips}
+    voices = sounds.changed_voices((key, language()), found, names)
     st.markdown(
         t("**Before and after**"),
         help=t(
@@ -160,7 +163,7 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
         voices.recording,
         key="how_player",
         regions=[*found.regions],
-        regions_title="Changed regions",
+        regions_title=t("Changed regions"),
         words=spoken.words,
         word_evidence=spoken.evidence,
         other_sounds=voices.sounds,
@@ -168,12 +171,31 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
     )
 
 
+def in_words(found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
+    """Say which smallest natural change of all flips the verdict, or that none does."""
+    if found.smallest is None:
+        return recognised(counterfactuals_in_words(found, tuple(map(t, emotions))))
+    return t(
+        "{flip} instead of {verdict}: the smallest natural change in the focus that does this."
+        if found.regions
+        else "{flip} instead of {verdict}: the smallest natural change of the voice that does this.",
+        flip=_flip_in_words(found.smallest, emotions),
+        verdict=t(emotions[int(found.original.argmax())]),
+    )
+
+
+def _flip_in_words(flip: VoiceFlip, emotions: tuple[str, ...]) -> str:
+    change = recognised(flip.property.in_words(flip.amount))
+    return t("{change}, and it is {emotion}", change=change[0].upper() + change[1:], emotion=t(emotions[flip.emotion]))
+
+
 def curve_in_words(curve: VoiceCurve, found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
     """Say which smallest natural changes of one property flip the verdict, or why none does."""
     if curve.flips:
-        return "; ".join(f"{flip_in_words(flip, emotions)}" for flip in curve.flips) + "."
+        return "; ".join(_flip_in_words(flip, emotions) for flip in curve.flips) + "."
     verdict = int(found.original.argmax())
     if curve.control.argmax() != verdict:
-        return "Changing it and back already changes the verdict, so nothing can be said of this property."
-    beyond = np.any(curve.scores.argmax(axis=1) != verdict)
-    return "Only an unnatural change flips the verdict." if beyond else f"It stays {emotions[verdict]}."
+        return t("Changing it and back already changes the verdict, so nothing can be said of this property.")
+    if np.any(curve.scores.argmax(axis=1) != verdict):
+        return t("Only an unnatural change flips the verdict.")
+    return t("It stays {emotion}.", emotion=t(emotions[verdict]))

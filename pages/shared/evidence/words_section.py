@@ -9,7 +9,7 @@ import streamlit as st
 from pages.shared import session, waiting
 from pages.shared.cached import transcribing
 from pages.shared.controls import Chosen
-from pages.shared.language import t
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.contents import signed
 from pages.shared.recording import word_model
@@ -21,15 +21,15 @@ from ser_core.words.evidence import WordEvidence, rank_agreement, sums_over_word
 from ser_core.words.transcription import LEAST_SPEECH_S, Transcript
 from ser_core.work.jobs import Job
 
-HELP = """
+HELP = texts("""
 Each word is replaced by silence, and by each band's mean, in many combinations, and the model is run again. Its
 **evidence** is the Shapley value in log-odds: how much the word raises the evidence for the emotion, on average over
 the other words that are there or not. The range covers both ways of replacing and, with more than six words, the
 sampling. The focus is the fewest words that hold half of all evidence for the emotion.
 
 Words are transcribed on this machine by Whisper, or given by you, which always wins.
-"""
-WORD, START, END = "Word", "Start (s)", "End (s)"
+""")
+WORD, START, END = texts(("Word", "Start (s)", "End (s)"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Spoken:
         if self.evidence is None or not self.evidence.phrases:
             return ""
         phrases = ", ".join(f"*{in_markdown(phrase)}*" for phrase in self.evidence.phrases)
-        return f"Focus on: {phrases}."
+        return t("Focus on: {phrases}.", phrases=phrases)
 
     def within(self, stretch: Region) -> "Spoken":
         """Return the words that lie within a stretch, in its time, with their evidence."""
@@ -101,7 +101,7 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
 
 def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
     """Draw the section below the player, which shows the words themselves."""
-    st.header(t("Words: which of them decide"), divider="gray", help=HELP)
+    st.header(t("Words: which of them decide"), divider="gray", help=t(HELP))
     _ask(analysis.recording, spoken)
     waiting.results(spoken.jobs)
     if spoken.transcript is not None:
@@ -145,7 +145,7 @@ def _ask_for_file(recording: Recording) -> None:
         try:
             session.given_words()[recording.sha256] = read_words(file.getvalue(), file.name)
         except WordsRefused as refusal:
-            st.error(in_markdown(str(refusal)), icon=":material/block:")
+            st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
             return
         st.session_state["words_file"] = file.file_id
         st.rerun()
@@ -166,16 +166,20 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
     sha256, found = recording.sha256, transcript.language
     chosen = session.words_asked()[sha256]
     known = word_model.LANGUAGES | ({found: word_model.LANGUAGES.get(found, found)} if found else {})
-    by_itself = "Found by the model"
+    by_itself = t("Found by the model")
     if transcript.language_confidence is not None:
-        by_itself = f"{known[found]} (found, {100 * transcript.language_confidence:.0f} %)"
+        by_itself = t(
+            "{language} (found, {percent:.0f} %)",
+            language=t(known[found]),
+            percent=100 * transcript.language_confidence,
+        )
     column, _ = st.columns([2, 3])
     codes = ["", *sorted(known, key=known.get)]
     picked = column.selectbox(
         t("Language"),
         codes,
         index=codes.index(chosen),
-        format_func=lambda code: known[code] if code else by_itself,
+        format_func=lambda code: t(known[code]) if code else by_itself,
         key=f"language_{sha256}",
         help=t("If the model found the wrong one, choose another; the words are then transcribed again."),
     )
@@ -186,18 +190,20 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
         st.info(t("No word could be transcribed with confidence."), icon=":material/voice_over_off:")
     elif transcript.unclear_s >= 0.1:
         st.caption(
-            t("{unclear_s:.1f} s of speech could not be transcribed with confidence.", unclear_s=transcript.unclear_s)
+            t("{seconds:.1f} s of speech could not be transcribed with confidence.", seconds=transcript.unclear_s)
         )
 
 
 def _summary(evidence: WordEvidence, analysis: Analysis, explanation: Explanation | None) -> str:
     """Say which words decide, what silencing them costs, and whether the map agrees."""
     if not evidence.phrases:
-        return f"No word speaks for {evidence.emotion}."
-    said = (
-        f"While the words are silenced one by one, the strongest first, the evidence for **{evidence.emotion}** "
-        f"(log-odds) changes by {signed(-evidence.aopc)} on average; with the weakest first, by "
-        f"{signed(-evidence.lowest_first_aopc)}."
+        return t("No word speaks for {emotion}.", emotion=t(evidence.emotion))
+    said = t(
+        "While the words are silenced one by one, the strongest first, the evidence for **{emotion}** "
+        "(log-odds) changes by {strongest_first} on average; with the weakest first, by {weakest_first}.",
+        emotion=t(evidence.emotion),
+        strongest_first=signed(-evidence.aopc),
+        weakest_first=signed(-evidence.lowest_first_aopc),
     )
     agreement = None
     if explanation is not None:
@@ -205,13 +211,15 @@ def _summary(evidence: WordEvidence, analysis: Analysis, explanation: Explanatio
         agreement = rank_agreement(evidence.value, sums)
     if agreement is None:
         return said
-    return f"{said} Rank correlation with {METHOD_NAMES[explanation.method]}: {signed(agreement)}."
+    correlation = t("Rank correlation with {map}: {r}.", map=t(METHOD_NAMES[explanation.method]), r=signed(agreement))
+    return f"{said} {correlation}"
 
 
 def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> None:
     phrases = phrases_under([focus.region for focus in analysis.focus], words)
     if phrases:
-        st.markdown("Words in focus: " + ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases))
+        said = ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases)
+        st.markdown(t("Words in focus: {phrases}", phrases=said))
     elif analysis.focus:
         st.markdown(t("No word is in focus by at least half."))
 
@@ -228,9 +236,14 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
         disabled=fixed,
         width="stretch",
         column_config={
-            WORD: st.column_config.TextColumn(required=True, help=t("Click twice to edit.")),
-            **{name: st.column_config.NumberColumn(format="%.2f", step=0.01, min_value=0.0) for name in (START, END)},
-            **{name: st.column_config.NumberColumn(format="%.2f", help=COLUMN_HELP.get(name)) for name in fixed},
+            WORD: st.column_config.TextColumn(t(WORD), required=True, help=t("Click twice to edit.")),
+            **{
+                name: st.column_config.NumberColumn(t(name), format="%.2f", step=0.01, min_value=0.0)
+                for name in (START, END)
+            },
+            **{
+                name: st.column_config.NumberColumn(t(name), format="%.2f", help=t(COLUMN_HELP[name])) for name in fixed
+            },
         },
     )
     if edited[[WORD, START, END]].equals(frame[[WORD, START, END]]):
@@ -238,21 +251,24 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
     try:
         words = words_of_table(edited, analysis.recording.start_s)
     except SettingsRefused as refusal:
-        st.error(in_markdown(str(refusal)), icon=":material/block:")
+        st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return
     if words is not None and words != spoken.words:
         session.given_words()[analysis.recording.sha256] = words
         st.rerun()
 
 
-COLUMN_HELP = {
-    "Evidence": "Shapley value, in log-odds for the emotion",
-    "From": "Lowest of both ways of replacing the word, with the sampling error",
-    "To": "Highest of both ways of replacing the word, with the sampling error",
-    "Without it": "Evidence that is lost if only this word is replaced",
-    "Map": "Sum over the word of the chosen map, its mean over frequency",
-    "Confidence": "The transcribing model's probability of the word",
-}
+EVIDENCE, FROM, TO, WITHOUT, MAP, CONFIDENCE = texts(("Evidence", "From", "To", "Without it", "Map", "Confidence"))
+COLUMN_HELP = texts(
+    {
+        EVIDENCE: "Shapley value, in log-odds for the emotion",
+        FROM: "Lowest of both ways of replacing the word, with the sampling error",
+        TO: "Highest of both ways of replacing the word, with the sampling error",
+        WITHOUT: "Evidence that is lost if only this word is replaced",
+        MAP: "Sum over the word of the chosen map, its mean over frequency",
+        CONFIDENCE: "The transcribing model's probability of the word",
+    }
+)
 
 
 def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> pd.DataFrame:
@@ -264,16 +280,16 @@ def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None
     }
     if evidence is not None:
         columns |= {
-            "Evidence": evidence.value,
-            "From": evidence.low,
-            "To": evidence.high,
-            "Without it": evidence.alone,
+            EVIDENCE: evidence.value,
+            FROM: evidence.low,
+            TO: evidence.high,
+            WITHOUT: evidence.alone,
         }
         if explanation is not None:
             times_s = analysis.spectrogram.frame_times_s
-            columns["Map"] = sums_over_words(explanation.relevance, words, times_s)
+            columns[MAP] = sums_over_words(explanation.relevance, words, times_s)
     if spoken.transcript is not None:
-        columns["Confidence"] = spoken.transcript.confidence
+        columns[CONFIDENCE] = spoken.transcript.confidence
     return pd.DataFrame(columns)
 
 

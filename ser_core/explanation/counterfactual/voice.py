@@ -62,7 +62,7 @@ class VoiceProperty:
         """Describe a change, as in `3 semitones lower`."""
         size = 100 * abs(self.value(amount) - 1) if self.is_factor else abs(amount)
         number = f"{size:.0f}" if self.is_factor else f"{size:.1f}".removesuffix(".0")
-        return (self.less if amount < 0 else self.more).format(number)
+        return (self.less if amount < 0 else self.more).format(size=number)
 
 
 #: The limits: three in four pairs of recordings in which one speaker says one sentence in two emotions differ by less,
@@ -71,7 +71,14 @@ class VoiceProperty:
 #: measures by as much as three in four of 50 such pairs differ (`benchmarks/voice_quality.py`).
 PROPERTIES = (
     VoiceProperty(
-        "pitch_st", "Pitch", "semitones", 7.0, False, "{} semitones lower", "{} semitones higher", needs_voice=True
+        "pitch_st",
+        "Pitch",
+        "semitones",
+        7.0,
+        False,
+        "{size} semitones lower",
+        "{size} semitones higher",
+        needs_voice=True,
     ),
     VoiceProperty(
         "pitch_range",
@@ -79,14 +86,20 @@ PROPERTIES = (
         "factor",
         float(np.log2(2.25)),
         True,
-        "pitch range {} % narrower",
-        "pitch range {} % wider",
+        "pitch range {size} % narrower",
+        "pitch range {size} % wider",
         needs_voice=True,
     ),
-    VoiceProperty("tempo", "Tempo", "factor", float(np.log2(1.25)), True, "{} % slower", "{} % faster"),
-    VoiceProperty("level_db", "Loudness", "dB", 6.0, False, "{} dB softer", "{} dB louder"),
+    VoiceProperty("tempo", "Tempo", "factor", float(np.log2(1.25)), True, "{size} % slower", "{size} % faster"),
+    VoiceProperty("level_db", "Loudness", "dB", 6.0, False, "{size} dB softer", "{size} dB louder"),
     VoiceProperty(
-        "tilt_db", "Spectral tilt", "dB per octave", 2.4, False, "{} dB per octave darker", "{} dB per octave brighter"
+        "tilt_db",
+        "Spectral tilt",
+        "dB per octave",
+        2.4,
+        False,
+        "{size} dB per octave darker",
+        "{size} dB per octave brighter",
     ),
     VoiceProperty(
         "breath_db",
@@ -94,8 +107,8 @@ PROPERTIES = (
         "dB",
         4.0,
         False,
-        "{} dB less breathy",
-        "{} dB breathier",
+        "{size} dB less breathy",
+        "{size} dB breathier",
         needs_voice=True,
     ),
     VoiceProperty(
@@ -105,7 +118,7 @@ PROPERTIES = (
         7.0,
         False,
         "",
-        "{} dB creakier",
+        "{size} dB creakier",
         only_more=True,
         needs_voice=True,
     ),
