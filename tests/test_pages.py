@@ -1804,20 +1804,20 @@ def test_words_are_transcribed_when_asked_for_and_words_of_a_person_win(voice, m
     assert max(abs(one["share"]) for one in shown) == pytest.approx(1)
     assert all(one["figure"] in one["note"] for one in shown)
     assert any(one["focus"] for one in shown) == ("Focus on: *" in words(app))
-    (language,) = [box for box in app.selectbox if box.label == "Language"]
+    (language,) = [box for box in app.main.selectbox if box.label == "Language"]
     assert "Polish (found, 97 %)" in language.options
     app = finished(language.set_value("de").run())
     assert [job.key[2] for job in all_jobs(app) if job.key[0] == "transcribe"] == [None, "de"]
 
     again = saved_and_reopened(app, monkeypatch)
     assert shown_by_player(again)["words"] == shown_by_player(app)["words"]
-    assert [box.value for box in again.selectbox if box.label == "Language"] == ["de"]
+    assert [box.value for box in again.main.selectbox if box.label == "Language"] == ["de"]
 
     app.file_uploader[0].set_value(("words.csv", b"start_s,end_s,word\n0.2,0.9,mine\n", "text/csv"))
     app = finished(app.run())
     (mine,) = shown_by_player(app)["words"]
     assert (mine["label"], abs(mine["share"])) == ("mine", pytest.approx(1))
-    assert not [box for box in app.selectbox if box.label == "Language"]
+    assert not [box for box in app.main.selectbox if box.label == "Language"]
     assert shown_by_player(saved_and_reopened(app, monkeypatch))["words"] == [mine]
 
 
