@@ -7,11 +7,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session, waiting
-from pages.shared.annotation.marking import Shown, change_mark, emotion_in_words, label_whole
+from pages.shared.annotation.marking import Shown, change_mark, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.cached import transcribing
 from pages.shared.language import recognised, t, texts
-from pages.shared.language.names import in_markdown
+from pages.shared.language.names import emotion_in_words, in_markdown
 from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
 from ser_core.analysis import Recording, Region, moved

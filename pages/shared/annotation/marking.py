@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pages.shared.language import t
-from pages.shared.language.names import printable
+from pages.shared.language.names import emotion_in_words
 from pages.shared.player import Edit, Mark, TierLane
 from ser_core.analysis import Region
-from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import EMOTION, GOLD, RECORDING_TIER, REGION_TIER, Annotation, Tier
 from ser_core.annotations.nesting import nested
 from ser_core.annotations.store.history import Step
@@ -141,11 +140,6 @@ def in_words(mark: Annotation | None) -> str:
     known += [] if mark.intensity is None else [t("intensity {n}", n=mark.intensity)]
     known += [] if mark.confidence is None else [t("{percent:.0f} % sure", percent=100 * mark.confidence)]
     return ", ".join([*known, t(mark.status)])
-
-
-def emotion_in_words(emotion: str) -> str:
-    """Return an emotion in the visit's language; a label of one's own stays as it was written."""
-    return t(emotion) if emotion in COLOURS else printable(emotion)
 
 
 def overlap(one: Region, other: Region) -> float:

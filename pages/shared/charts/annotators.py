@@ -10,8 +10,8 @@ from pages.shared.charts import axes
 from pages.shared.charts.evaluation import invisible_markers
 from pages.shared.charts.faithfulness import LINES
 from pages.shared.language import plural, recognised, t, texts
-from pages.shared.language.names import in_chart
-from ser_core.annotations.agreement.agreement import LabelAgreement
+from pages.shared.language.names import emotion_in_words, in_chart
+from ser_core.annotations.agreement.agreement import NO_EMOTION, NO_MARK, LabelAgreement
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.human_agreement import ENERGY, MEASURES, MeasuredBesideChance
 from ser_core.explanation import METHOD_NAMES
@@ -73,7 +73,7 @@ def annotator_confusion_chart(
 
     Cells are coloured by the share of their row and labelled with share and count.
     """
-    counts, labels = agreement.confusion[pair], [in_chart(t(label)) for label in agreement.labels]
+    counts, labels = agreement.confusion[pair], [in_chart(label_in_words(label)) for label in agreement.labels]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = go.Figure(
         go.Heatmap(
@@ -176,6 +176,11 @@ def interval_in_words(interval: tuple[float, float], digits: int = 2) -> str:
     """Return an interval with two digits or none."""
     words = t("{low:.2f} to {high:.2f}" if digits else "{low:.0f} to {high:.0f}", low=interval[0], high=interval[1])
     return words.replace("-", "\N{MINUS SIGN}")
+
+
+def label_in_words(label: str) -> str:
+    """Return a label of `LabelAgreement` in the visit's language."""
+    return t(label) if label in (NO_EMOTION, NO_MARK) else emotion_in_words(label)
 
 
 def map_name(method: str) -> str:

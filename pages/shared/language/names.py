@@ -3,6 +3,9 @@
 import html
 import re
 
+from pages.shared.language import t
+from ser_core.analysis.emotions import COLOURS
+
 PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 #: Invisible, and prevents a line break.
@@ -16,6 +19,11 @@ BECOMES_MORE = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=[-<>=~]
 def printable(text: str) -> str:
     """Return a name with bytes that are not UTF-8, which file systems allow, spelt out."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def emotion_in_words(emotion: str) -> str:
+    """Return an emotion in the visit's language; a label of one's own stays as it was written."""
+    return t(emotion) if emotion in COLOURS else printable(emotion)
 
 
 def in_markdown(text: str) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.shared.annotation.corpus_map.contents import group_in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject, choose_recordings
 from pages.shared.language import plural, recognised, t, texts
-from pages.shared.language.names import in_markdown, printable
+from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.corpus_map.mapping import CorpusMap
-from ser_core.annotations.corpus_map.points import NO_SPEAKER, Point
+from ser_core.annotations.corpus_map.points import Point
 from ser_core.annotations.store.labelling import LabelledRecording
 from ser_core.errors import AnnotationsRefused
 
@@ -45,13 +46,12 @@ def _table(
     """Show rows, and return those that are ticked."""
     places = found.layout.points
     across, up = t("Left to right"), t("Bottom to top")
-    speakers = [points[row].speaker for row in rows]
     table = {
         t("Recording"): [printable(shown[row].file.name) for row in rows],
-        t("Label"): [printable(t(points[row].label)) for row in rows],
-        t("Model"): [t(points[row].verdict) for row in rows],
-        t("Speaker"): [t(NO_SPEAKER) if speaker == NO_SPEAKER else printable(speaker) for speaker in speakers],
-        t("Disagreement"): [t(points[row].disagreement) for row in rows],
+        t("Label"): [group_in_words(points[row].label) for row in rows],
+        t("Model"): [group_in_words(points[row].verdict) for row in rows],
+        t("Speaker"): [group_in_words(points[row].speaker) for row in rows],
+        t("Disagreement"): [group_in_words(points[row].disagreement) for row in rows],
         across: [float(places[row, 0]) for row in rows],
         up: [float(places[row, 1]) for row in rows],
     }
@@ -73,7 +73,7 @@ def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
         t("Label"),
         list(LABELS),
         index=None,
-        format_func=t,
+        format_func=emotion_in_words,
         accept_new_options=True,
         placeholder=t(AS_IT_IS),
         key=f"map label {project.id}",

@@ -64,6 +64,11 @@ def content_of(found: CorpusMap, names: Sequence[str], points: Sequence[Point]) 
     return MapContent(of, len(known), encoded, hashlib.sha256(encoded).hexdigest())
 
 
+def group_in_words(name: str) -> str:
+    """Return the name of a group in the visit's language; speakers and labels of one's own stay as written."""
+    return t(name) if name in STYLES or name in UNKNOWN else printable(name)
+
+
 def _colouring(key: str, title: str, values: Sequence[str]) -> dict[str, object]:
     """Return the groups that values make, with their styles and numbers, and the group of each value."""
     counts = Counter(values)
@@ -78,6 +83,5 @@ def _colouring(key: str, title: str, values: Sequence[str]) -> dict[str, object]
     groups = []
     for name in order:
         colour, shape = (GREY, "ring") if name in UNKNOWN else STYLES.get(name) or next(free)
-        said = name if key == "speaker" and name not in UNKNOWN else t(name)
-        groups.append({"name": printable(said), "colour": colour, "shape": shape, "count": counts[name]})
+        groups.append({"name": group_in_words(name), "colour": colour, "shape": shape, "count": counts[name]})
     return {"key": key, "title": title, "groups": groups, "of": [index[value] for value in values]}

@@ -18,11 +18,12 @@ from pages.shared.charts.annotators import (
     agreement_matrix_chart,
     annotator_confusion_chart,
     interval_in_words,
+    label_in_words,
     map_name,
     people_against_maps_chart,
 )
 from pages.shared.language import plural, recognised, t, texts
-from pages.shared.language.names import in_markdown, printable
+from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.agreement.agreement import (
     AnnotatorAgreement,
     LabelAgreement,
@@ -191,13 +192,13 @@ def _open_cell(
     said = labels[row], labels[column]
     found = in_cell(recordings, pair, said, whole=units == "recordings")
     words = plural(len(found), "{n} recording", "{n} recordings")
-    words += "".join(f" · {annotator}: {t(label)}" for annotator, label in zip(pair, said, strict=True))
+    words += "".join(f" · {annotator}: {label_in_words(label)}" for annotator, label in zip(pair, said, strict=True))
     choose_recordings(project, [recording.sha256 for recording in found], words)
 
 
 def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened: Callable[[int, int], None]) -> None:
     """List the cells of the matrix; a row, as a click on a cell, opens its recordings in the queue."""
-    labels = agreement.labels
+    labels = [label_in_words(label) for label in agreement.labels]
     counts = agreement.confusion[pair]
     cells = sorted(((row, column) for row, column in np.argwhere(counts).tolist()), key=lambda cell: -counts[*cell])
     cells = sorted(cells, key=lambda cell: cell[0] == cell[1])
@@ -206,7 +207,7 @@ def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened:
         queue_table(
             [Column(printable(pair[0])), Column(printable(pair[1])), Column(t(UNITS[units]), kind="number")],
             [
-                Row(f"{row} {column}", (*(printable(t(labels[at])) for at in (row, column)), str(counts[row, column])))
+                Row(f"{row} {column}", (labels[row], labels[column], str(counts[row, column])))
                 for row, column in cells[:MOST_ROWS]
             ],
             None,
@@ -260,7 +261,7 @@ def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, f
 
 def _said(recording: AnnotatedRecording) -> str:
     labels = [mark for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion]
-    return printable(" · ".join(sorted(f"{mark.annotator}: {t(mark.emotion)}" for mark in labels)))
+    return printable(" · ".join(sorted(f"{mark.annotator}: {emotion_in_words(mark.emotion)}" for mark in labels)))
 
 
 def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:

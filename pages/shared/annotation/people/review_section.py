@@ -10,7 +10,7 @@ from pages.shared.annotation import details_section
 from pages.shared.annotation.marking import Shown
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import t, texts
-from pages.shared.language.names import in_markdown, printable
+from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, Annotation, Assignment
 from ser_core.annotations.store.store import OpenRecording
 
@@ -173,7 +173,7 @@ def _row(mark: Annotation) -> dict[str, object]:
         t("Time"): t("whole recording")
         if mark.tier == RECORDING_TIER
         else t("{start_s:.2f} to {end_s:.2f} s", start_s=mark.region.start_s, end_s=mark.region.end_s),
-        t("Emotion"): printable(t(mark.emotion or "none")),
+        t("Emotion"): emotion_in_words(mark.emotion) if mark.emotion else t("none"),
         t("Intensity"): "" if mark.intensity is None else str(mark.intensity),
         t("Status"): t(mark.status),
         t("Note"): printable(mark.note),

@@ -169,7 +169,7 @@ def ahead(sha256: str | None) -> Recording | None:
 
 
 def _filters(task: str) -> None:
-    text, work, status, whose, emotion, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2])
+    text, work, status, whose, emotion, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
     work.selectbox(
         t("Work"),
         list(TASKS),

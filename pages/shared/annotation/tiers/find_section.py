@@ -9,11 +9,10 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.marking import emotion_in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.annotation.queue import queue_section
 from pages.shared.language import plural, recognised, t, texts
-from pages.shared.language.names import in_markdown, printable
+from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from pages.shared.player import player
 from ser_core.analysis import Point, Recording, Region, moved
 from ser_core.annotations.annotation import REGION_TIER, Annotation, Tier
