@@ -5,11 +5,12 @@ import re
 from datetime import datetime
 from string import Formatter
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import language as languages
-from pages.shared.language import FIELD, LANGUAGES, catalogue, components, plural, recognised, t
+from pages.shared.language import FIELD, LANGUAGES, catalogue, components, plural, recognised, speech, t
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
 from tests import texts
@@ -190,6 +191,21 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
     assert recognised("from 2 to 3") == "from 2 to 3"
     assert recognised("the colour of 1 label") == "die Farbe von 1 Etikett"
     assert recognised("no label") == "no label"
+
+
+def test_words_of_the_library_are_said_and_names_stay(speaking):
+    speaking(
+        "de", {"The {what} of {name} is {emotion}.": "{name}: {what} {emotion}", "start": "Anfang", "sad": "traurig"}
+    )
+    assert recognised("The start of sad is sad.") == "sad: Anfang traurig"
+
+
+def test_a_report_is_said_in_the_language_of_the_visit_that_asked_for_it(speaking):
+    speaking("de", {"{s:.2f} s": "{s:.2f} Sek.", "No {kind} here.": "Hier: {kind}"})
+    say = speech()
+    speaking("en")
+    assert say("{s:.2f} s", s=np.float32(1.5)) == "1,50 Sek."
+    assert say("No {x} here.") == "Hier: {x}"
 
 
 @pytest.mark.parametrize(("wished", "spoken"), [("de-AT", "de"), ("ko", "ko"), ("fr-FR", "en"), (None, "en")])

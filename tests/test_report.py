@@ -1,10 +1,12 @@
 import io
+import re
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.metadata import version
 from itertools import combinations
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -14,7 +16,7 @@ from matplotlib.image import imread
 from playwright.sync_api import sync_playwright
 
 import ser_core
-from ser_core.analysis import FocusRegion, Region
+from ser_core.analysis import FocusRegion, Region, VoiceShare
 from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.cutting import region_samples
 from ser_core.commands import analyse, main
@@ -113,7 +115,7 @@ def page(analysis):
 @pytest.fixture
 def page_of(monkeypatch):
     """The function from an analysis to its page, with a dot instead of the picture, which takes time."""
-    monkeypatch.setattr(report, "report_picture", lambda analysis, explanations, theme: b"dot")
+    monkeypatch.setattr(report, "report_picture", lambda *_: b"dot")
     return lambda analysis: Page(report_html(analysis))
 
 
@@ -208,6 +210,58 @@ def test_what_it_cannot_say_stands_on_the_page_with_the_warnings(analysis, page,
     assert "2 warnings below" in warned.text()
     assert [text for _, text in warned.all("li")][-2:] == ["Very quiet.", "5 samples < 6."]
     assert ({"id": "warnings"}, "Warnings Very quiet. 5 samples < 6.") in warned.all("section")
+
+
+# --- in another language ---
+
+
+def in_marks(text, /, **values):
+    return f"«{report.in_english(text, **values)}»"
+
+
+def outside_marks(said):
+    """Return the words that were not said by `in_marks`, whose marks may hold others."""
+    while (shorter := re.sub("«[^«»]*»", "", said)) != said:
+        said = shorter
+    return set(re.findall("[A-Za-z]{2,}", said))
+
+
+def test_every_word_but_names_is_said_in_the_language_of_the_page(analysis, monkeypatch):
+    monkeypatch.setattr(report, "report_picture", lambda *_: b"dot")
+    several = [
+        replace(analysis, warnings=("Very {quiet}.",), verdict="angry", voice=VoiceShare(3, 0.5, 0.4)),
+        replace(analysis, verdict=NOT_SURE, focus=(), focus_settings=FocusSettings(share=0.3)),
+        replace(analysis, explanations={}, profile=None, focus=(), focus_by=None),
+    ]
+    names = {analysis.recording.name, analysis.model_name, "SHA", "ser_core", "torch", "numpy"}
+    hashes = analysis.recording.sha256, analysis.model_sha256
+    for one in several:
+        page = Page(report_html(one, say=in_marks, language="xx"))
+        assert page.all("html")[0][0] == {"lang": "xx"}
+        shown = [page.text(), *(a[k] for _, a, _ in page.elements for k in ("alt", "aria-label") if k in a)]
+        said = " ".join(shown)
+        for name in (*hashes, *sorted(names)):
+            said = said.replace(name, "")
+        assert not outside_marks(said)
+
+
+def test_no_text_of_the_template_is_written_without_being_said():
+    body = (Path(report.__file__).parent / "report.html.jinja").read_text().partition("<body>")[2]
+    labels = re.findall(r' (?:alt|aria-label)="(..)', body)
+    assert set(labels) == {"{{"}
+    assert set(re.findall("[A-Za-z]{2,}", re.sub(r"(?s){{.*?}}|{%.*?%}|<[^>]*>", "", body))) == {"SHA"}
+
+
+def test_the_picture_says_what_its_font_can_draw_and_the_rest_in_english(analysis):
+    said = []
+
+    def say(text, /, **values):
+        said.append(text)
+        return "화남"
+
+    shown = with_consensus(analysis.explanations)
+    assert report_picture(analysis, shown, "light", say) == report_picture(analysis, shown, "light")
+    assert {"Time (s)", "Log-mel spectrogram", "against", "Relevance"} < set(said)
 
 
 # --- nothing from elsewhere, nothing that runs ---

@@ -11,9 +11,14 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from pages.shared.language.components import TEXT_IN_HTML
+from ser_core.explanation import METHOD_NAMES
+from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.output.report import METHOD_DESCRIPTIONS
+from ser_core.settings import LimeSettings, OcclusionSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
@@ -21,6 +26,7 @@ LIBRARY = sorted((ROOT / "ser_core").rglob("*.py"))
 
 ERROR = re.compile(r"\w+Refused|RecordingTooLong|AnnotationsOutdated|TrainingFailed")
 STRING = r'("(?:[^"\\]|\\.)*")'
+IN_REPORT = re.compile(rf"\bsay\(\s*{STRING}")
 IN_SCRIPT = re.compile(rf"\bt\(\s*{STRING}")
 PLURAL_IN_SCRIPT = re.compile(rf"\bplural\([^\"]*?{STRING},\s*{STRING}")
 
@@ -75,7 +81,7 @@ def of_pages() -> set[str]:
             found |= set(filter(None, map(template, call.args[1:])))
         elif name == "texts":
             found |= set(constants(call.args[0]))
-    return found | of_scripts()
+    return found | of_scripts() | of_report()
 
 
 def of_scripts() -> set[str]:
@@ -87,6 +93,17 @@ def of_scripts() -> set[str]:
     for path in (ROOT / "pages").rglob("*.html"):
         found |= {html.unescape(text.strip()) for text in TEXT_IN_HTML.findall(path.read_text())}
     return {text for text in found if re.search(r"[A-Za-z]", text)}
+
+
+def of_report() -> set[str]:
+    """Return the texts of the report, which it says in the language of a page."""
+    output = ROOT / "ser_core/output"
+    said = [call for name, call in calls(output.glob("*.py")) if name == "say" and call.args]
+    found = {text for call in said for node in choices(call.args[0]) if (text := template(node)) is not None}
+    found |= set(map(json.loads, IN_REPORT.findall((output / "report.html.jinja").read_text())))
+    found |= {field.name.replace("_", " ") for kind in (LimeSettings, OcclusionSettings) for field in fields(kind)}
+    found |= {*METHOD_DESCRIPTIONS.values(), *METHOD_NAMES.values(), NOT_SURE, NO_SPEECH}
+    return {text for text in found if re.search(r"[A-Za-z]", re.sub(r"\{[^{}]+\}", "", text))}
 
 
 def refusals() -> set[str]:

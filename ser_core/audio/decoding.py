@@ -429,12 +429,14 @@ def _within_limits(blocks: Iterator[np.ndarray], rate: int, name: str, limits: A
     for block in blocks:
         total += len(block)
         if total > longest_s * rate:
-            at_rate = "" if longest_s == limits.longest_s else f", the limit at {rate} Hz"
+            minutes = longest_s / 60
+            longest = f"{minutes:g} minutes"
+            if longest_s != limits.longest_s:
+                longest = f"{minutes:g} minutes, the limit at {rate} Hz"
             advice = "Cut it into shorter pieces"
             if limits.longest_s < LONG_RECORDING.longest_s:
                 hours = LONG_RECORDING.longest_s / 3600
-                advice += f", or use the command timeline, which reads up to {hours:g} hours"
-            longest = f"{longest_s / 60:g} minutes{at_rate}"
+                advice = f"Cut it into shorter pieces, or use the command timeline, which reads up to {hours:g} hours"
             raise RecordingTooLong(f"{name}: the recording is longer than {longest}. {advice}.")
         yield block
 

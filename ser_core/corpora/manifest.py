@@ -69,9 +69,10 @@ def read_manifest(name: str, file: Path) -> Corpus:
         else:
             recordings[item.path], row_of[item.path] = item, number
     if not recordings:
-        first = f" ({left_out[0][1]})" if left_out else ""
         raise CorpusRefused(
-            f"None of the {len(left_out)} rows of {file} is a valid recording{first}. Correct the manifest."
+            f"None of the {len(left_out)} rows of {file} is a valid recording ({left_out[0][1]}). Correct the manifest."
+            if left_out
+            else f"None of the 0 rows of {file} is a valid recording. Correct the manifest."
         )
     return Corpus(name, tuple(recordings[path] for path in sorted(recordings)), tuple(left_out))
 

@@ -322,7 +322,9 @@ def _fill(network: nn.Module, branch: str, model: Path, emotions: tuple[str, ...
         fitting = {name: w for name, w in fitting.items() if not name.startswith("head.")}
     if any(name not in fitting for name in ours if not name.startswith("head.")):
         raise SettingsRefused(
-            f"{model.name} has no {branch} to start from; give a model of {branch}"
-            f"{'' if branch in FROZEN else ' or of fusion'}, or train without a warm start."
+            f"{model.name} has no {branch} to start from; give a model of {branch}, or train without a warm start."
+            if branch in FROZEN
+            else f"{model.name} has no {branch} to start from; give a model of {branch} or of fusion, or train without "
+            "a warm start."
         )
     network.load_state_dict(fitting, strict=False)

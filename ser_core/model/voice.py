@@ -113,8 +113,14 @@ def share_in_words(share: float) -> str:
 
 def voice_in_words(voice: VoiceShare) -> str:
     """Say all that is known of how far a voice is judged by its own normal."""
-    known = f"Known from {voice.recordings} {'recording' if voice.recordings == 1 else 'recordings'}."
-    return " ".join([known, share_in_words(voice.share), caution_in_words(voice.trust)]).strip()
+    return " ".join(voice_sentences(voice))
+
+
+def voice_sentences(voice: VoiceShare) -> list[str]:
+    """Return the sentences of `voice_in_words`."""
+    one, n = voice.recordings == 1, voice.recordings
+    known = f"Known from {n} recording." if one else f"Known from {n} recordings."
+    return [said for said in (known, share_in_words(voice.share), caution_in_words(voice.trust)) if said]
 
 
 def caution_in_words(trusted: float) -> str:

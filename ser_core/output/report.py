@@ -1,6 +1,7 @@
 """Write an analysis as a self-contained HTML page: no network, no scripts, pictures and audio embedded."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
@@ -17,8 +18,8 @@ from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import agreement, with_consensus
 from ser_core.explanation.focus import focus_in_words
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
-from ser_core.model.voice import voice_in_words
-from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, report_picture, shown_stretch
+from ser_core.model.voice import voice_sentences
+from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, in_english, report_picture, shown_stretch
 from ser_core.output.word_table import SpokenWords
 
 METHOD_DESCRIPTIONS = {
@@ -40,26 +41,42 @@ TEMPLATES = Environment(
 )
 
 
-def report_html(analysis: Analysis, words: SpokenWords | None = None) -> str:
+def report_html(
+    analysis: Analysis,
+    words: SpokenWords | None = None,
+    say: Callable[..., str] = in_english,
+    language: str = "en",
+) -> str:
     """Return an analysis as a self-contained HTML page; equal analyses give equal pages.
 
     It embeds the focus regions as WAV, and the whole recording if it is shorter than 60 s. Words are shown with their
     evidence.
+
+    Parameters
+    ----------
+    say : callable
+        Says each text in the page's language; called as `in_english` is.
+    language : str
+        The code of that language.
     """
     shown = with_consensus(analysis.explanations)
+    names = {method: say(name) for method, name in METHOD_NAMES.items()}
     first = analysis.focus_by or next(iter(analysis.explanations.values()), None)
     return TEMPLATES.get_template("report.html.jinja").render(
         analysis=analysis,
-        voice_words=analysis.voice and voice_in_words(analysis.voice),
-        verdict=_verdict(analysis),
+        say=say,
+        language=language,
+        voice_words=analysis.voice and voice_sentences(analysis.voice),
+        verdict=_verdict(analysis, say),
         colours=COLOURS,
-        names=METHOD_NAMES,
+        names=names,
+        rows=[say("log-mel spectrogram"), *(names[method] for method in shown)],
         method_descriptions=METHOD_DESCRIPTIONS,
         shown=shown,
         shown_stretch=shown_stretch(analysis),
-        pictures={theme: _data_uri("image/png", report_picture(analysis, shown, theme)) for theme in INK},
+        pictures={theme: _data_uri("image/png", report_picture(analysis, shown, theme, say)) for theme in INK},
         first=first,
-        focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, first.emotion),
+        focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, say(first.emotion)),
         sounds=_sounds(analysis),
         words=words and _words(words),
         longest_whole_s=LONGEST_WHOLE_S,
@@ -68,18 +85,24 @@ def report_html(analysis: Analysis, words: SpokenWords | None = None) -> str:
     )
 
 
-def _verdict(analysis: Analysis) -> dict[str, str]:
+def _verdict(analysis: Analysis, say: Callable[..., str]) -> dict[str, str]:
     """Return the verdict, how certain it is, and its colour."""
     best = int(np.argmax(analysis.scores.recording))
-    score, selected = f"{analysis.scores.recording[best]:.2f}", analysis.segments.selected
-    no_verdict = {
-        NO_SPEECH: "Hardly any speech was detected, so no emotion is named.",
-        NOT_SURE: f"The best score is {analysis.emotions[best]} with {score}: more likely wrong than right.",
-    }
-    certainty = f"Score {score} of 1, from {selected.sum()} of {len(selected)} segment{'s' * (len(selected) != 1)}."
+    emotion, score = say(analysis.emotions[best]), float(analysis.scores.recording[best])
+    n, selected = len(analysis.segments.selected), int(analysis.segments.selected.sum())
+    if analysis.verdict == NO_SPEECH:
+        how = say("Hardly any speech was detected, so no emotion is named.")
+    elif analysis.verdict == NOT_SURE:
+        how = say(
+            "The best score is {emotion} with {score:.2f}: more likely wrong than right.", emotion=emotion, score=score
+        )
+    elif n == 1:
+        how = say("Score {score:.2f} of 1, from {selected} of {n} segment.", score=score, selected=selected, n=n)
+    else:
+        how = say("Score {score:.2f} of 1, from {selected} of {n} segments.", score=score, selected=selected, n=n)
     return {
-        "word": analysis.verdict,
-        "how": no_verdict.get(analysis.verdict, certainty),
+        "word": say(analysis.verdict),
+        "how": how,
         "colour": COLOURS.get(analysis.verdict, COLOURS["neutral"]),
     }
 

@@ -1,13 +1,15 @@
 """Draw the picture of the report: spectrogram, maps over it, and profile, on one time axis."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
@@ -35,27 +37,37 @@ FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
 UNDERLAY = LinearSegmentedColormap.from_list("pale grey", ["#ffffff", "#ffffff", "#8c8c8c"])
 
 
-def report_picture(analysis: Analysis, explanations: Mapping[str, Explanation], theme: str) -> bytes:
+def in_english(text: str, /, **values: Any) -> str:
+    """Return a text with values for its fields, which are those of `str.format`, or a finished sentence as it is."""
+    return text.format(**values) if values else text
+
+
+def report_picture(
+    analysis: Analysis, explanations: Mapping[str, Explanation], theme: str, say: Callable[..., str] = in_english
+) -> bytes:
     """Return the picture as PNG with a transparent background.
 
     Parameters
     ----------
     theme : {"light", "dark"}
         Of the page that shows it.
+    say : callable
+        As of `report_html`. Texts with letters that the font lacks, such as Korean ones, stay English.
     """
+    say = _drawable(say)
     rows = [1.7] * (1 + len(explanations)) + [1.3] * (analysis.profile is not None)
     with matplotlib_lock, matplotlib.rc_context(_look(INK[theme])):
         figure = Figure(figsize=(8.4, sum(rows) + 0.45), layout="constrained")
         axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
-        _spectrogram(axes[0], analysis)
+        _spectrogram(axes[0], analysis, say)
         for axis, (method, explanation) in zip(axes[1:], explanations.items(), strict=False):
-            _map(axis, analysis, explanation, METHOD_NAMES[method])
+            _map(axis, analysis, explanation, say(METHOD_NAMES[method]))
         if explanations:
-            _scale(axes[1 : 1 + len(explanations)])
+            _scale(axes[1 : 1 + len(explanations)], say)
         if analysis.profile is not None:
-            _profile(axes[-1], analysis)
+            _profile(axes[-1], analysis, say)
         shown = shown_stretch(analysis)
-        axes[-1].set(xlabel="Time (s)", xlim=(shown.start_s, shown.end_s))
+        axes[-1].set(xlabel=say("Time (s)"), xlim=(shown.start_s, shown.end_s))
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=150)
     return file.getvalue()
@@ -65,6 +77,16 @@ def shown_stretch(analysis: Analysis) -> Region:
     """Return what the picture shows: the whole recording, or the explained stretch of a long one."""
     whole = Region(0.0, analysis.recording.duration_s)
     return whole if whole.duration_s <= LONGEST_WHOLE_S else analysis.stretch
+
+
+def _drawable(say: Callable[..., str]) -> Callable[..., str]:
+    letters = get_font(findfont("DejaVu Sans")).get_charmap()
+
+    def said(text: str, /, **values: Any) -> str:
+        found = say(text, **values)
+        return found if all(ord(letter) in letters for letter in found) else in_english(text, **values)
+
+    return said
 
 
 def _look(ink: str) -> dict[str, object]:
@@ -80,10 +102,10 @@ def _look(ink: str) -> dict[str, object]:
     return {**dict.fromkeys(coloured, ink), **nothing, **sizes}
 
 
-def _spectrogram(axis: Axes, analysis: Analysis) -> None:
+def _spectrogram(axis: Axes, analysis: Analysis, say: Callable[..., str]) -> None:
     mesh = _frames(axis, analysis, analysis.spectrogram.log_mel, cmap="magma")
-    axis.set_title("Log-mel spectrogram")
-    axis.figure.colorbar(mesh, ax=axis, pad=0.01, aspect=10, label="neper")
+    axis.set_title(say("Log-mel spectrogram"))
+    axis.figure.colorbar(mesh, ax=axis, pad=0.01, aspect=10, label=say("neper"))
 
 
 def _map(axis: Axes, analysis: Analysis, explanation: Explanation, title: str) -> None:
@@ -100,10 +122,10 @@ def _frames(axis: Axes, analysis: Analysis, values: np.ndarray, **look: object) 
     return mel_mesh(axis, values[first:end], settings, first, **look)
 
 
-def _scale(axes: np.ndarray) -> None:
+def _scale(axes: np.ndarray, say: Callable[..., str]) -> None:
     colours = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(-1, 1), FOR_AND_AGAINST)
     bar = axes[0].figure.colorbar(colours, ax=axes, pad=0.01, aspect=11 * len(axes), ticks=[-1, 0, 1])
-    bar.set_ticklabels(["against", "0", "for"])
+    bar.set_ticklabels([say("against"), "0", say("for")])
     bar.ax.set_facecolor("white")
 
 
@@ -114,7 +136,7 @@ def _hatch(axis: Axes, analysis: Analysis, explanation: Explanation) -> None:
         axis.axvspan(start_s, end_s, facecolor="#7f7f7f33", edgecolor="#7f7f7f", hatch="///", linewidth=0)
 
 
-def _profile(axis: Axes, analysis: Analysis) -> None:
+def _profile(axis: Axes, analysis: Analysis, say: Callable[..., str]) -> None:
     explanation = analysis.focus_by
     reach = 1.1 * float(np.abs(analysis.profile).max()) or 1.0
     axis.axhline(0, color="#7f7f7f", linewidth=0.8)
@@ -125,5 +147,6 @@ def _profile(axis: Axes, analysis: Analysis) -> None:
         axis.axvspan(start_s, end_s, color=COLOURS[analysis.emotion], alpha=0.18, linewidth=0)
         # Below zero, where the profile of a focus region leaves room.
         axis.text((start_s + end_s) / 2, -0.1 * reach, str(number), ha="center", va="top", fontweight="bold")
-    axis.set(ylabel="Relevance", ylim=(-reach, reach))
-    axis.set_title(f"Profile of {METHOD_NAMES[explanation.method]} for {analysis.emotion}, mean over frequency")
+    axis.set(ylabel=say("Relevance"), ylim=(-reach, reach))
+    method, emotion = say(METHOD_NAMES[explanation.method]), say(analysis.emotion)
+    axis.set_title(say("Profile of {method} for {emotion}, mean over frequency", method=method, emotion=emotion))

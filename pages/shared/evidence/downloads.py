@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.controls import Chosen
-from pages.shared.language import t, texts
+from pages.shared.language import language, speech, t, texts
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
 from ser_core.output.analysis_folder import map_arrays
@@ -45,6 +45,7 @@ def show(chosen: Chosen, classification: Job) -> None:
 
 def _files(analysis: Analysis) -> None:
     name = folder_name(analysis.recording.name)
+    said = {"say": speech(), "language": language()}  # files are made when they are fetched, after the visit
     whole = replace(analysis, explanations=with_consensus(analysis.explanations))
     files = (
         (t("Maps (npz)"), f"{name}-maps.npz", "application/octet-stream", lambda: _npz(whole), ":material/data_array:"),
@@ -53,7 +54,7 @@ def _files(analysis: Analysis) -> None:
             t("Report (HTML)"),
             f"{name}-report.html",
             "text/html",
-            lambda: report_html(analysis),
+            lambda: report_html(analysis, **said),
             ":material/description:",
         ),
     )

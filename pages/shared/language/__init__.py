@@ -13,7 +13,9 @@ is a number.
 
 import json
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache
+from numbers import Real
 from pathlib import Path
 from string import Formatter
 from typing import Any, TypeVar
@@ -37,6 +39,9 @@ ISO_DATE, DATES = "%Y-%m-%d", {"de": "%d.%m.%Y"}
 
 #: Fields of a text with fewer letters than this are one word each: else it would fit any sentence.
 LEAST_LETTERS = 10
+
+#: Fields of sentences of `ser_core` that hold a word of English.
+WORDS = {"action", "doing", "emotion", "kind", "rating", "what"}
 
 #: A field of a text: whatever it says in an f-string, nothing in a text for `str.format`.
 FIELD = re.compile(r"\{([^{}]*)\}")
@@ -63,9 +68,7 @@ def t(text: str, /, **values: Any) -> str:
     **values : object
         Of its fields, which are those of `str.format`. Numbers are written as the language writes them.
     """
-    code = language()
-    said = catalogue(code).get(text, text)
-    return _FORMATTERS[code].vformat(said, (), values) if values else said
+    return _in_words(language(), text, values)
 
 
 def plural(n: int, one: str, many: str, /, **values: Any) -> str:
@@ -76,6 +79,16 @@ def plural(n: int, one: str, many: str, /, **values: Any) -> str:
 def texts(constant: Texts) -> Texts:
     """Return a constant as it is; it says that the texts in it are in the catalogues."""
     return constant
+
+
+def speech() -> Callable[..., str]:
+    """Return what says a text of `ser_core` later, after the visit too: with values for its fields, or finished."""
+    code = language()
+
+    def say(text: str, /, **values: Any) -> str:
+        return _in_words(code, text, values) if values else _recognised(code, text)
+
+    return say
 
 
 def recognised(sentence: str) -> str:
@@ -106,6 +119,11 @@ def choose() -> None:
     st.html(tell, unsafe_allow_javascript=True)
 
 
+def _in_words(code: str, text: str, values: dict[str, Any]) -> str:
+    said = catalogue(code).get(text, text)
+    return _FORMATTERS[code].vformat(said, (), values) if values else said
+
+
 @lru_cache(4096)
 def _recognised(code: str, sentence: str) -> str:
     known = catalogue(code).get(sentence)
@@ -114,16 +132,16 @@ def _recognised(code: str, sentence: str) -> str:
     for pattern, fields, template in _patterns(code):
         found = pattern.fullmatch(sentence)
         if found:
-            values = {field: _value(code, said) for field, said in zip(fields, found.groups(), strict=True)}
+            values = {field: _value(code, field, said) for field, said in zip(fields, found.groups(), strict=True)}
             return FIELD.sub(lambda field, values=values: values[field[1]], template)
     return sentence
 
 
-def _value(code: str, said: str) -> str:
-    """Return what a field said: a number, a sentence of its own, or else a name, which stays."""
+def _value(code: str, field: str, said: str) -> str:
+    """Return what a field said: a number, a sentence of its own, a word that is no name, or else a name, which stays."""
     if code in DECIMAL_COMMA and NUMBER.fullmatch(said):
         return said.translate(SWAPPED)
-    return _recognised(code, said) if " " in said else said
+    return _recognised(code, said) if " " in said or field.rpartition(".")[2] in WORDS else said
 
 
 @cache
@@ -150,7 +168,7 @@ class _InLanguage(Formatter):
 
     def format_field(self, value: Any, spec: str) -> str:
         said = super().format_field(value, spec.replace(ISO_DATE, self._date))
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
         return said.translate(SWAPPED) if self._swapped and is_number else said
 
 

@@ -207,8 +207,11 @@ def current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
 
 def _who_and_when(standing: Standing) -> str:
     """Return the beginning of a sentence: who changed or deleted a mark, and when."""
-    action = "deleted" if standing.deleted else "changed"
-    return f"{standing.changed_by} {action} this mark on {standing.annotation.changed_at:%Y-%m-%d at %H:%M:%S} UTC"
+    who, at = standing.changed_by, standing.annotation.changed_at
+    day, time = f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}"
+    if standing.deleted:
+        return f"{who} deleted this mark on {day} at {time} UTC"
+    return f"{who} changed this mark on {day} at {time} UTC"
 
 
 def _content(mark: Annotation | None) -> dict[str, Any] | None:

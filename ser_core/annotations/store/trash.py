@@ -83,7 +83,10 @@ class Holding:
         >>> Holding(1, "Voices", None, {"bea": 1, "ann": 3}).in_words()
         '3 marks of ann, 1 mark of bea'
         """
-        counts = (f"{count} mark{'' if count == 1 else 's'} of {name}" for name, count in sorted(self.marks.items()))
+        counts = (
+            f"{count} mark of {name}" if count == 1 else f"{count} marks of {name}"
+            for name, count in sorted(self.marks.items())
+        )
         return ", ".join(counts) or "no marks"
 
 
@@ -339,9 +342,11 @@ def restore(connection: Connection, bin_id: int, person: str) -> str:
     """
     found, row = locked(connection, bin_id)
     if not found.may_restore(person):
+        who, by = person or "Somebody without a name", found.deleted_by or "somebody"
         raise AnnotationsRefused(
-            f"{person or 'Somebody without a name'} has no part in what {found.deleted_by or 'somebody'} deleted; "
-            f"ask them{f' or {found.owner}' if found.owner else ''} to restore it."
+            f"{who} has no part in what {by} deleted; ask them or {found.owner} to restore it."
+            if found.owner
+            else f"{who} has no part in what {by} deleted; ask them to restore it."
         )
     if row.of_project is None:
         return _restore_project(connection, row)

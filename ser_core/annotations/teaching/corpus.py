@@ -368,5 +368,10 @@ def _write_manifest(sounds: Sequence[TaughtSound], file: Path) -> None:
 
 def _nothing_in_words(left_out: LeftOut) -> str:
     most = Counter(reason for _, reason in left_out).most_common(1)
-    why = f" {most[0][1]} times: {most[0][0]}." if most else ""
-    return f"No label can be taught.{why} Give recordings or regions an emotion, and set their marks to done."
+    if not most:
+        return "No label can be taught. Give recordings or regions an emotion, and set their marks to done."
+    reason, times = most[0]
+    return (
+        f"No label can be taught. {times} times: {reason}. Give recordings or regions an emotion, and set their marks "
+        "to done."
+    )
