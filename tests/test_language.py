@@ -189,6 +189,8 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
     assert recognised("this is one of them") == "this is one of them"
     assert recognised("from 2 to 2") == "zweimal 2"
     assert recognised("from 2 to 3") == "from 2 to 3"
+    assert recognised("marks.csv: row 3: this is not audio") == "marks.csv: row 3: das ist kein Ton"
+    assert recognised("my marks.csv: this is not audio") == "my marks.csv: das ist kein Ton"
     assert recognised("the colour of 1 label") == "die Farbe von 1 Etikett"
     assert recognised("no label") == "no label"
 

@@ -134,11 +134,13 @@ def _recognised(code: str, sentence: str) -> str:
         if found:
             values = {field: _value(code, field, said) for field, said in zip(fields, found.groups(), strict=True)}
             return FIELD.sub(lambda field, values=values: values[field[1]], template)
-    return sentence
+    # A refusal may stand behind the place that it is about.
+    place, colon, refusal = sentence.partition(": ")
+    return f"{_recognised(code, place)}: {_recognised(code, refusal)}" if colon else sentence
 
 
 def _value(code: str, field: str, said: str) -> str:
-    """Return what a field said: a number, a sentence of its own, a word that is no name, or else a name, which stays."""
+    """Return what a field said: a number, a sentence, a word, or else a name, which stays."""
     if code in DECIMAL_COMMA and NUMBER.fullmatch(said):
         return said.translate(SWAPPED)
     return _recognised(code, said) if " " in said or field.rpartition(".")[2] in WORDS else said
