@@ -136,7 +136,7 @@ def _recognised(code: str, sentence: str) -> str:
             return FIELD.sub(lambda field, values=values: values[field[1]], template)
     # A refusal may stand behind the place that it is about.
     place, colon, refusal = sentence.partition(": ")
-    return f"{_recognised(code, place)}: {_recognised(code, refusal)}" if colon else sentence
+    return f"{_value(code, '', place)}: {_value(code, '', refusal)}" if colon else sentence
 
 
 def _value(code: str, field: str, said: str) -> str:
