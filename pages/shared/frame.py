@@ -50,7 +50,7 @@ STYLE = """
   .st-key-samples button { text-align: left; min-height: 2rem; }
   .st-key-tour_begin button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* Of Korean, words stay whole. */
-  [data-testid="stMarkdownContainer"] * { word-break: keep-all; overflow-wrap: anywhere; }
+  [data-testid="stMarkdownContainer"] :is(p, li) { word-break: keep-all; overflow-wrap: anywhere; }
   /* White on the dark theme's light blue could not be read. */
   [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *
     { color: light-dark(#fff, #0e1117); }
