@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pages.shared import frame
+from pages.shared.language import ENGLISH, LANGUAGES
 from tests.running_app import ROOT, free_port, wait_until_healthy
 from tests.test_dependencies import pins
 from tests.test_pages import PAGES, opened
@@ -51,17 +52,19 @@ def test_everything_that_the_image_copies_is_there_and_sent_and_secrets_are_not(
     copied = [source for line in instructions("COPY") for source in line.split()[:-1]]
     assert copied
     for source in copied:
-        assert (ROOT / source).exists(), source
+        assert list(ROOT.glob(source)), source
         assert f"!{source}" in sent, source
     assert sent.index(".streamlit/secrets.toml") > sent.index("!.streamlit")
 
 
-def test_the_image_has_every_document_that_a_page_shows():
+def test_the_image_has_every_document_that_a_page_shows_in_every_language():
     pages = [file.read_text(encoding="utf-8") for file in (ROOT / "pages").rglob("*.py")]
     shown = {name for page in pages for name in re.findall(r'"docs" / "([^"]+)"', page)}
     assert shown
     (copied,) = [line.split()[:-1] for line in instructions("COPY") if line.startswith("docs/")]
-    assert set(copied) == {f"docs/{name}" for name in shown}
+    ends = [".md", *(f".{code}.md" for code in LANGUAGES if code != ENGLISH)]
+    wanted = {ROOT / "docs" / f"{Path(name).stem}{end}" for name in shown for end in ends}
+    assert {file for pattern in copied for file in ROOT.glob(pattern)} == wanted
 
 
 def test_training_is_not_on_a_server_and_no_page_leads_to_it(tmp_path, monkeypatch):
