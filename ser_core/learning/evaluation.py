@@ -182,19 +182,18 @@ def overlap_words(corpus: str, overlap: dict[str, int]) -> str:
     if not overlap["trained_on"]:
         return f"{corpus}: an unseen corpus, nothing of it was trained on"
     known, sentences = overlap["sentences_trained_on"], overlap["sentences"]
-    said = f"{known} of the {sentences} test sentences"
+    others, met, speakers = overlap["trained_on"], overlap["speakers_trained_on"], overlap["speakers"]
+    people = f"{met} of the {speakers} test speakers" if met else f"none of the {speakers} test speakers"
+    if overlap["not_at_hand"] and known < sentences:
+        least = f"at least {known}" if known else "nobody knows how many"
+        return (
+            f"{corpus}: {others} other recordings of it were trained on, with {people} and {least} of the {sentences} "
+            f"test sentences ({overlap['not_at_hand']} of those recordings are not at hand)"
+        )
+    said = f"{known} of the {sentences} test sentences" if known else f"none of the {sentences} test sentences"
     if not sentences:
         said = "sentences that are not known"
-    elif overlap["not_at_hand"] and known < sentences:
-        least = f"at least {known}" if known else "nobody knows how many"
-        said = (
-            f"{least} of the {sentences} test sentences ({overlap['not_at_hand']} of those recordings are not at hand)"
-        )
-    elif not known:
-        said = f"none of the {sentences} test sentences"
-    met, speakers = overlap["speakers_trained_on"], overlap["speakers"]
-    people = f"{met} of the {speakers} test speakers" if met else f"none of the {speakers} test speakers"
-    return f"{corpus}: {overlap['trained_on']} other recordings of it were trained on, with {people} and {said}"
+    return f"{corpus}: {others} other recordings of it were trained on, with {people} and {said}"
 
 
 def _sha256(path: Path) -> str | None:

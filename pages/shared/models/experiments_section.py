@@ -31,8 +31,14 @@ SIMILARITY = texts(
         -1.0: "the branches use opposite parts",
     }
 )
-#: How results of earlier versions describe their split.
-texts(("none of the {speakers} test speakers were trained on", "the model's own split: {split}"))
+#: Sentences in results of earlier versions.
+texts(
+    (
+        "none of the {speakers} test speakers were trained on",
+        "the model's own split: {split}",
+        "{name} tells other emotions apart ({emotions}).",
+    )
+)
 
 
 def show(models: Sequence[str]) -> None:
