@@ -298,8 +298,9 @@ def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
     if isinstance(region, Point) and not is_late:
         return replace(mark, region=replace(region, start_s=duration_s, end_s=duration_s))
     if is_late or region.start_s >= duration_s:
-        late = f"The mark ends at {region.end_s:g} s, after its recording, which is {duration_s:g} s long."
-        raise AnnotationsRefused(f"{late} Cut it.")
+        raise AnnotationsRefused(
+            f"The mark ends at {region.end_s:g} s, after its recording, which is {duration_s:g} s long. Cut it."
+        )
     return replace(mark, region=replace(region, end_s=duration_s))
 
 

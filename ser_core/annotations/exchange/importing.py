@@ -263,12 +263,13 @@ def _belonging(document: AnnotatedRecording, file: RecordingFile, start_s: float
     try:
         return belonging_to(document, file.name, file.sha256, file.duration_s, file.sample_rate_hz)
     except AnnotationsRefused as refusal:
-        hint = "give a larger tolerance (--tolerance)"
-        if start_s > 0:
-            hint = f"the times of this file begin at {start_s:g} s, and --offset {-start_s:g} moves them to 0"
         if "after its recording" not in str(refusal):
             raise
-        raise AnnotationsRefused(f"{str(refusal).removesuffix(' Cut it.')} Cut it, or {hint}.") from None
+        raise AnnotationsRefused(
+            f"{refusal} Or move the times of this file, which begin at {start_s:g} s, to 0 (--offset {-start_s:g})."
+            if start_s > 0
+            else f"{refusal} Or give a larger tolerance (--tolerance)."
+        ) from None
 
 
 def moved(document: AnnotatedRecording, by_s: float) -> tuple[AnnotatedRecording, Collected]:
