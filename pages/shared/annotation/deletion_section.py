@@ -1,12 +1,13 @@
 """Delete a project, after showing whose marks it contains, and restore what is in the trash."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
+from pages.shared.recording.deletion import marks_in_words
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.store import Project, Store
 from ser_core.annotations.store.trash import Deleted
@@ -36,7 +37,7 @@ def delete_project(store: Store, project: Project, person: str) -> None:
                 "**{name}** contains {recordings}: {marks}.",
                 name=name,
                 recordings=plural(project.recordings, "{n} recording", "{n} recordings"),
-                marks=in_markdown(marks_in_words(holding.marks)),
+                marks=in_markdown(marks_in_words(holding)),
             )
         )
         if not holding.may_delete(person):
@@ -60,14 +61,6 @@ def delete_project(store: Store, project: Project, person: str) -> None:
             _forget(project)
             session.choose("project", None)
             st.rerun()
-
-
-def marks_in_words(marks: Mapping[str, int]) -> str:
-    """Return the number of marks of each annotator."""
-    counts = [
-        plural(count, "{n} mark of {name}", "{n} marks of {name}", name=name) for name, count in sorted(marks.items())
-    ]
-    return ", ".join(counts) or t("no marks")
 
 
 def trash(store: Store, person: str) -> None:
