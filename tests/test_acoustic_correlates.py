@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pages.shared.evidence.voice_changes_section import differences_in_words
 from ser_core.analysis import Recording, Region
 from ser_core.audio.acoustic_correlates import (
     Correlates,
@@ -14,7 +15,6 @@ from ser_core.audio.acoustic_correlates import (
     correlates_in,
     correlates_outside,
     differences,
-    differences_in_words,
     usual_correlates,
 )
 from ser_core.audio.reading import read_recording
@@ -100,12 +100,12 @@ def test_what_is_usual_of_a_voice_is_the_median_of_what_is_known():
 
 
 def test_the_sentence_names_what_is_unusual_and_that_first_which_is_most():
-    said = differences_in_words(Differences(-6.0, 1.0, 4.0, 5.0, None))
+    said = differences_in_words(Differences(-6.0, 1.0, 4.0, 5.0, None), "in the rest")
     assert re.findall(r"\d+(?:\.\d+)?", said) == ["6.0", "4"]
     assert "lower" in said
     assert "louder" in said
-    assert not re.search(r"\d", differences_in_words(Differences(0.5, 0.5, 1.0, 5.0, 0.5)))
-    assert not re.search(r"\d", differences_in_words(Differences(None, None, None, None, None)))
+    assert not re.search(r"\d", differences_in_words(Differences(0.5, 0.5, 1.0, 5.0, 0.5), "in the rest"))
+    assert not re.search(r"\d", differences_in_words(Differences(None, None, None, None, None), "in the rest"))
 
 
 def test_noise_has_no_correlates_of_a_voice():

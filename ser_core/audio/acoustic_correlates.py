@@ -185,22 +185,12 @@ WORDS = {
 }
 
 
-def differences_in_words(found: Differences, here: str = "in the focus", there: str = "in the rest") -> str:
-    """Return one sentence on what is unusual, the most unusual first."""
-    names = [field.name for field in fields(Differences) if getattr(found, field.name) is not None]
-    if not names:
-        return f"There is too little voice {here} or {there} to compare them."
-    size = {name: abs(getattr(found, name)) / getattr(NOTABLE, name) for name in names}
-    notable = sorted((name for name in names if size[name] >= 1), key=size.get, reverse=True)
-    if not notable:
-        return f"The voice {here} is much like that {there}."
-    said = [WORDS[name][int(getattr(found, name) < 0)].format(abs(getattr(found, name))) for name in notable]
-    listed, *more = said
-    for one in more[:-1]:
-        listed = f"{listed}, {one}"
-    if more:
-        listed = f"{listed} and {more[-1]}"
-    return f"The voice {here} is {listed} than {there}."
+def notable_in_words(found: Differences) -> list[str]:
+    """Return the notable differences, the most unusual first."""
+    known = {field.name: value for field in fields(Differences) if (value := getattr(found, field.name)) is not None}
+    size = {name: abs(value) / getattr(NOTABLE, name) for name, value in known.items()}
+    notable = sorted((name for name in known if size[name] >= 1), key=size.get, reverse=True)
+    return [WORDS[name][int(known[name] < 0)].format(abs(known[name])) for name in notable]
 
 
 def _near(times_s: np.ndarray, others_s: np.ndarray, most_s: float) -> np.ndarray:

@@ -93,7 +93,8 @@ def show(
 
 def in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
     """Say where a map's evidence is strongest, in the visitor's language."""
-    return recognised(map_in_words(replace(explanation, emotion=t(explanation.emotion)), settings))
+    said = map_in_words(replace(explanation, emotion=t(explanation.emotion)), settings)
+    return "; ".join(map(recognised, said.split("; ")))
 
 
 def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:

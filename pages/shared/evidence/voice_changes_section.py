@@ -8,12 +8,13 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.cached import sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
+from pages.shared.evidence.compared_models import listed
 from pages.shared.evidence.words_section import Spoken
 from pages.shared.language import language, recognised, t, texts
 from pages.shared.player import player
 from pages.shared.recording import voice_section
 from ser_core.analysis import Analysis, Recording
-from ser_core.audio.acoustic_correlates import Correlates, differences, differences_in_words
+from ser_core.audio.acoustic_correlates import Correlates, Differences, differences, notable_in_words
 from ser_core.explanation.counterfactual.voice import (
     VoiceCounterfactuals,
     VoiceCurve,
@@ -107,13 +108,13 @@ def _usual(recording: Recording) -> Correlates | None:
 def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | None) -> None:
     """Say what is unusual in the focus, and list the measures."""
     compared = [(t("In the rest"), t("Difference"), outside)]
-    sentences = [differences_in_words(differences(inside, outside))]
+    sentences = [differences_in_words(differences(inside, outside), there=t("in the rest"))]
     if usual is not None:
         compared.append((t("In other recordings"), t("Difference from those"), usual))
         sentences.append(
-            differences_in_words(differences(inside, usual), there=texts("in the other recordings of this voice"))
+            differences_in_words(differences(inside, usual), there=t("in the other recordings of this voice"))
         )
-    st.markdown(f"**{' '.join(map(recognised, sentences))}**")
+    st.markdown(f"**{' '.join(sentences)}**")
     rows = []
     for (measure, difference), (name, form, signed) in MEASURES.items():
         row = {"": t(name), t("In the focus"): _known(getattr(inside, measure), form)}
@@ -122,6 +123,16 @@ def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | Non
             row[apart] = _known(getattr(differences(inside, other), difference), signed)
         rows.append(row)
     st.dataframe(rows, hide_index=True, width="stretch")
+
+
+def differences_in_words(found: Differences, there: str) -> str:
+    """Return one sentence on what is unusual in the focus, the most unusual first."""
+    if found == Differences(None, None, None, None, None):
+        return t("There is too little voice in the focus or {there} to compare them.", there=there)
+    said = list(map(recognised, notable_in_words(found)))
+    if not said:
+        return t("The voice in the focus is much like that {there}.", there=there)
+    return t("The voice in the focus is {differences} than {there}.", differences=listed(said), there=there)
 
 
 def _known(value: float | None, form: str) -> str:
