@@ -466,6 +466,18 @@ def test_a_player_in_german_says_its_labels_and_writes_and_reads_a_decimal_comma
 
 
 @pytest.mark.browser
+def test_emotions_are_shown_and_typed_in_german_and_stay_the_labels_that_they_are(opened):
+    page = opened("editable&hint=1&language=de")
+    page.get_by_role("button", name="Vorgeschlagener Abschnitt traurig, 3,50 bis 3,80 Sekunden").press("F2")
+    name = page.get_by_role("textbox", name="Name des Abschnitts traurig")
+    expect(name).to_have_value("traurig")
+    name.fill("wütend")
+    name.press("Enter")
+    expect(page.get_by_role("button", name="Abschnitt wütend, 3,50 bis 3,80 Sekunden")).to_be_visible()
+    expect(page.get_by_text("region 3.500 3.800 angry")).to_be_visible()
+
+
+@pytest.mark.browser
 def test_the_keys_do_what_the_list_of_keys_says(opened):
     page = opened("whole")
     line = page.locator(".timeline")

@@ -1,7 +1,7 @@
 """The player's data: addresses of files, and the numbers needed to read them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,11 @@ def of_region(region: Region) -> dict[str, Any]:
         "high": region.high_hz,
         "label": region.label and printable(region.label),
     }
+
+
+def of_labels(labels: Iterable[tuple[str, str | None]]) -> list[list[str | None]]:
+    """Return labels with their colours and, of emotions, with their names in the visit's language."""
+    return [[label, colour, t(label) if label in COLOURS else label] for label, colour in labels]
 
 
 def of_words(words: Sequence[Region], evidence: WordEvidence | None) -> list[dict[str, Any]]:

@@ -149,7 +149,7 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
             contents.of_region(mark.region) | {"id": mark.id, "suggested": mark.suggested, "state": mark.state}
             for mark in sorted(editing.marks, key=lambda mark: (mark.region.start_s, mark.id))
         ],
-        "labels": [[name, colour] for name, colour in editing.labels.items()],
+        "labels": contents.of_labels(editing.labels.items()),
         "snaps": sorted(editing.snaps),
         "others": [
             {"name": name, "regions": [contents.of_region(region) for region in regions]}

@@ -40,7 +40,7 @@ def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
             "name": printable(tier.name),
             "kind": tier.kind,
             "colour": tier.colour,
-            "labels": [[label, colour] for label, colour in tier.labels],
+            "labels": contents.of_labels(tier.labels),
             "marks": [
                 contents.of_region(region) | {"id": id_, "suggested": False}
                 for id_, region in sorted(tier.marks.items(), key=lambda item: (item[1].start_s, item[0]))

@@ -14,7 +14,7 @@ const NEPER_IN_DB = 20 * Math.LOG10E;
 const SHORT = 32767;
 
 // `valuesOf` reuses the tiles of unchanged data; `scores` are the fetched segment scores.
-export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf, spectrogram, menu }) {
+export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf, labelOf, spectrogram, menu }) {
   const chosen = data.overlays.find(({ name }) => name === overlay);
   const hatched = chosen ?? data.overlays[0];
   return {
@@ -52,6 +52,7 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
     words: data.words,
     regions,
     colourOf,
+    labelOf,
     others: data.others,
     titles: titlesOf(data, chosen, menu),
   };

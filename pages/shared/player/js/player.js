@@ -388,7 +388,7 @@ class Player {
   label(index, whole) {
     const label = ((!whole && this.tiers.chosen?.labels) || this.data.labels)[index]?.[0];
     if (!label) return;
-    if (whole) this.command("label", label, t("Whole recording: {label}", { label }));
+    if (whole) this.command("label", label, t("Whole recording: {label}", { label: this.regions.shownLabel(label) }));
     else if (!this.keyed.label(label)) {
       if (this.selection) this.keyed.add({ ...this.selection, label });
       else this.say(t("Select or draw a region first"));

@@ -41,7 +41,7 @@ export class Regions {
 
   // Ignore an unchanged list: a region may be dragged or renamed right now.
   set(list, { editable, labels, snaps }) {
-    Object.assign(this, { editable, snaps, colours: new Map(labels) });
+    Object.assign(this, { editable, snaps, colours: new Map(labels), names: new Map(labels.map(([label, , name]) => [label, name])) });
     this.element.classList.toggle("editable", editable);
     if (inWords(list) === inWords((this.drag ?? this.unsettled)?.before ?? this.list)) return;
     const moved = this.unsettled;
@@ -55,8 +55,13 @@ export class Regions {
     if (there) this.moveEdges({ ...there, start: moved.region.start, end: moved.region.end });
   }
 
+  // A label as people are shown it: emotions have a name in each language.
+  shownLabel(label) {
+    return this.names?.get(label) ?? label;
+  }
+
   name(index) {
-    return this.list[index].label || String(index + 1);
+    return this.shownLabel(this.list[index].label) || String(index + 1);
   }
 
   colourOf({ label }) {
@@ -345,12 +350,13 @@ export class Regions {
   rename(index) {
     const { id, label: before, start } = this.list[index];
     const input = document.createElement("input");
-    Object.assign(input, { value: before ?? "", maxLength: 80 });
+    Object.assign(input, { value: this.shownLabel(before) ?? "", maxLength: 80 });
     input.setAttribute("aria-label", t("Name of region {name}", { name: this.name(index) }));
     input.style.left = `${clamp(this.axis.x(start), 0, Math.max(0, this.axis.width - 144))}px`;
     const done = (keep) => {
       if (!input.isConnected) return;
-      const label = input.value.trim() || null;
+      const typed = input.value.trim() || null;
+      const label = [...this.names].find(([, name]) => name === typed)?.[0] ?? typed;
       input.onblur = null;
       input.remove();
       const at = this.list.findIndex((one) => one.id === id);

@@ -80,6 +80,7 @@ export class View {
       scores: this.scores.segments,
       regions: regions.list,
       colourOf: (region) => regions.colourOf(region),
+      labelOf: (region) => regions.shownLabel(region.label),
       spectrogram: this.spectrogramOf(data),
       menu,
     });

@@ -344,7 +344,7 @@ export class Lanes extends LaneCanvas {
         pen.globalAlpha = 1;
         pen.fillStyle = theme.text;
         pen.textAlign = "left";
-        const words = region.label ?? "";
+        const words = picture.labelOf(region) ?? "";
         if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + ROWS.others / 2);
       }
     });

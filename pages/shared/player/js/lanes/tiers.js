@@ -96,7 +96,7 @@ class TierRow extends Regions {
   }
 
   name(index) {
-    return this.list[index].label || "∅";
+    return this.shownLabel(this.list[index].label) || "∅";
   }
 
   colourOf({ label }) {
