@@ -155,6 +155,23 @@ class FrontEnd:
 
 
 @dataclass(frozen=True)
+class F0Settings:
+    """How F0 is measured: frame i stands for the time (i + 0.5) x `hop_s`.
+
+    The limits are those of speech, shouting included; without the upper one the detector mistakes overtones for F0.
+    """
+
+    hop_s: float = 0.01
+    floor_hz: float = 60.0
+    ceiling_hz: float = 800.0
+
+    @property
+    def corrected_hz(self) -> tuple[float, float]:
+        """What F0 may be where it is corrected by hand: an octave beyond, as in creaky voice and in whistles."""
+        return self.floor_hz / 2, 2 * self.ceiling_hz
+
+
+@dataclass(frozen=True)
 class VoiceSettings:
     """How much a speaker's own normal counts; stored in the card of a model that supports it.
 

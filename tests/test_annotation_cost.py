@@ -49,6 +49,10 @@ def page_actions(store, project):
     yield "redo", lambda: store.redo(project, sha(0), "Ann")
     yield "undo of 1000", lambda: store.undo(project, sha(1), "fusion")
     (there, *_) = store.annotations_of(project, sha(0), "Ann")
+    seen = store.open_recording(project, sha(0), "Ann").f0.frames
+    yield "correct F0", lambda: store.correct_f0(project, sha(0), "Ann", {7: 100.0, 8: 0.0}, seen)
+    yield "undo a correction of F0", lambda: store.undo(project, sha(0), "Ann")
+    yield "redo a correction of F0", lambda: store.redo(project, sha(0), "Ann")
     yield "delete", lambda: store.edit(project, sha(0), "Ann", delete=[there])
     yield "deleted marks", lambda: store.deleted_marks(project, sha(0))
     yield "restore a mark", lambda: store.restore_mark(project, sha(0), "Ann", there.key)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ser_core.analysis import Point, Region
+from ser_core.annotations.corrected_f0 import CorrectedF0
 from ser_core.errors import AnnotationsRefused
 
 STATUSES = ("open", "done", "verified")
@@ -186,6 +187,8 @@ class AnnotatedRecording:
         Whose work it is.
     roles : mapping of str to str
         Of the project's members, by their names.
+    f0 : CorrectedF0
+        Corrected by hand.
     """
 
     name: str
@@ -199,6 +202,7 @@ class AnnotatedRecording:
     tiers: tuple[Tier, ...] = field(default=(), compare=False)
     assignments: tuple[Assignment, ...] = field(default=(), compare=False)
     roles: Mapping[str, str] = field(default_factory=dict, compare=False)
+    f0: CorrectedF0 = field(default=CorrectedF0(), compare=False)
 
     @property
     def has_gold(self) -> bool:

@@ -19,6 +19,7 @@ from ser_core.analysis import Recording
 from ser_core.audio.prosody import HIGHEST_HZ, LOWEST_HZ, RATE_HZ, VOICED_CONFIDENCE, pitch_detector
 from ser_core.audio.reading import resample
 from ser_core.errors import SettingsRefused
+from ser_core.settings import F0Settings
 from ser_core.work.progress import Work
 
 #: The reference of intensities, the auditory threshold at 1 kHz; a sample of 1 counts as 1 Pa.
@@ -60,6 +61,8 @@ class Tracks:
     hop_s : float
     f0_hz, intensity_db, hnr_db, tilt_db_per_octave : ndarray of shape (frames,), float64
     formants_hz : ndarray of shape (frames, 4), float64
+    measured_f0_hz : ndarray of shape (frames,), float64, or None
+        Where F0 was corrected by hand: as it was measured. None: `f0_hz` is.
     """
 
     hop_s: float
@@ -68,14 +71,26 @@ class Tracks:
     formants_hz: np.ndarray
     hnr_db: np.ndarray
     tilt_db_per_octave: np.ndarray
+    measured_f0_hz: np.ndarray | None = None
 
     @property
     def times_s(self) -> np.ndarray:
         return self.hop_s * (np.arange(len(self.f0_hz)) + 0.5)
 
+    @property
+    def f0_is_corrected(self) -> np.ndarray:
+        """Whether F0 of each frame was corrected by hand, shape (frames,), bool."""
+        if self.measured_f0_hz is None:
+            return np.zeros(len(self.f0_hz), bool)
+        unvoiced = np.isnan(self.f0_hz) & np.isnan(self.measured_f0_hz)
+        return (self.f0_hz != self.measured_f0_hz) & ~unvoiced
+
 
 def tracks_of(
-    recording: Recording, hop_s: float = 0.01, ceiling_hz: float = DEFAULT_CEILING_HZ, work: Work | None = None
+    recording: Recording,
+    hop_s: float = F0Settings().hop_s,
+    ceiling_hz: float = DEFAULT_CEILING_HZ,
+    work: Work | None = None,
 ) -> Tracks:
     """Return all measures of a recording over time.
 
@@ -283,7 +298,8 @@ def _strongest_lags(
     """Return the lag in seconds near a period at which the autocorrelation is highest, and its height there."""
     length = round(window_s * rate)
     finer = max(1, LAGS_PER_S // rate)  # lags between samples
-    longest = int(finer * rate * REFINED_WITHIN / LOWEST_HZ) + 2
+    lowest_hz = float(np.nanmin(f0_hz, initial=LOWEST_HZ))  # lower only where it was corrected by hand
+    longest = int(finer * rate * REFINED_WITHIN / lowest_hz) + 2
     size = next_fast_len(length + longest // finer + 2, real=True)
     window = np.hanning(length + 2)[1:-1]
     of_window = _autocorrelation(window[None], size, finer, longest)[0]

@@ -33,6 +33,8 @@ class Measures:
         At the midpoint.
     hnr_db, tilt_db_per_octave : float or None
         Means over the voiced frames.
+    f0_corrected_frames : int
+        How many frames have an F0 that was corrected by hand.
     """
 
     duration_s: float
@@ -49,6 +51,7 @@ class Measures:
     f4_hz: float | None
     hnr_db: float | None
     tilt_db_per_octave: float | None
+    f0_corrected_frames: int
 
 
 def measures_of(tracks: Tracks, region: Region) -> Measures:
@@ -72,6 +75,7 @@ def measures_of(tracks: Tracks, region: Region) -> Measures:
         **{f"f{number + 1}_hz": _or_none(formants[number]) for number in range(FORMANTS)},
         hnr_db=_mean(tracks.hnr_db[within]),
         tilt_db_per_octave=_mean(tracks.tilt_db_per_octave[within]),
+        f0_corrected_frames=int(tracks.f0_is_corrected[within].sum()),
     )
 
 

@@ -9,10 +9,10 @@ from swift_f0 import SwiftF0
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import resample
+from ser_core.settings import F0Settings
 
 RATE_HZ = 16_000
-#: The range of speech, shouting included; without the upper limit the detector mistakes overtones for the pitch.
-LOWEST_HZ, HIGHEST_HZ = 60.0, 800.0
+LOWEST_HZ, HIGHEST_HZ = F0Settings().floor_hz, F0Settings().ceiling_hz
 VOICED_CONFIDENCE = 0.5
 #: Fewer voiced frames, of 16 ms each, do not represent a voice.
 MIN_VOICED_FRAMES = 3

@@ -11,7 +11,7 @@ from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, va
 from ser_core.annotations.formats import FORMATS, OTHERS
 from ser_core.annotations.formats.content import json_bytes
 from ser_core.annotations.formats.emu_write import MORE, bundle_of, levels_of
-from ser_core.annotations.formats.format import Format, Written, summed, tiers_without
+from ser_core.annotations.formats.format import Format, Written, counted, summed, tiers_without
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import unique_names
 from ser_core.errors import AnnotationsRefused, SerError
@@ -69,10 +69,13 @@ def exported(
     """
     unfit: list[str] = []
     valid = [valid_recording(recording, unfit) for recording in recordings]
+    corrected = sum(bool(recording.f0.frames) for recording in valid)
     lost: tuple[str, ...] = ()
+    if corrected and file_format is not FORMATS["own"]:
+        lost = (f"F0 that was corrected by hand, in {counted(corrected, 'recording')}",)
     if not file_format.holds_tiers and valid:
         everything = replace(valid[0], annotations=tuple(mark for each in valid for mark in each.annotations))
-        lost = tiers_without(everything, "empty", "labels", "parent", "colour")
+        lost += tiers_without(everything, "empty", "labels", "parent", "colour")
         valid = [_with_names(recording) for recording in valid]
     if file_format is OTHERS["emu"]:
         files, sounds, dropped = emu_database(valid, name, **(choices or {}))
@@ -123,17 +126,17 @@ def _written(
 ) -> list[tuple[str, Written]]:
     """Return files with the stems of their names."""
     if file_format is OTHERS["rttm"]:  # which tells recordings by their names alone
-        stems = _stems(recordings, has_spaces=False)
+        stems = stems_of(recordings, has_spaces=False)
         recordings = [replace(each, name=stem) for each, stem in zip(recordings, stems, strict=True)]
     if file_format.holds_many:
         return [(STEM_OF_MANY, file_format.write(recordings, **choices))]
-    stems = _stems(recordings)
+    stems = stems_of(recordings)
     return [
         (stem, file_format.write([recording], **choices)) for stem, recording in zip(stems, recordings, strict=True)
     ]
 
 
-def _stems(recordings: Sequence[AnnotatedRecording], has_spaces: bool = True) -> list[str]:
+def stems_of(recordings: Sequence[AnnotatedRecording], has_spaces: bool = True) -> list[str]:
     """Return a stem for each recording; they differ even if case is ignored, as many file systems do."""
     both = [file_stems(recording.name, recording.sha256) for recording in recordings]
     if not has_spaces:
@@ -172,7 +175,7 @@ def emu_database(
     levels = levels_of(recordings)
     files = {f"{root}/{database}{EMU_CONFIGURATION}": json_bytes(_emu_configuration(database, levels, plain))}
     sounds, written = {}, []
-    for bundle, recording in zip(_stems(recordings, has_spaces=False), recordings, strict=True):
+    for bundle, recording in zip(stems_of(recordings, has_spaces=False), recordings, strict=True):
         folder = f"{root}/{EMU_SESSION}/{bundle}_bndl"
         written.append(OTHERS["emu"].write([replace(recording, name=f"{bundle}.wav")], plain=plain, levels=levels))
         files[f"{folder}/{bundle}_annot.json"] = written[-1].content

@@ -285,6 +285,7 @@ def moved(document: AnnotatedRecording, by_s: float) -> tuple[AnnotatedRecording
             annotations=tuple(marks.annotations),
             left_out=tuple(left_out.annotations),
             duration_s=document.duration_s + by_s,
+            f0=document.f0.from_time(-by_s),
         ),
         marks,
     )

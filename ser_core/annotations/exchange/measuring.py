@@ -11,14 +11,16 @@ from ser_core.annotations.formats import table
 from ser_core.annotations.formats.gate import writable
 from ser_core.annotations.saved_sounds import MARGIN_S
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, tracks_of
+from ser_core.audio.f0_correction import corrected_tracks
 from ser_core.audio.long_recording import LONGEST_STRETCH_S
 from ser_core.audio.measures import Measures, measures_of
 from ser_core.errors import AudioRefused, RecordingTooLong
+from ser_core.settings import F0Settings
 from ser_core.work.progress import Work
 
 #: In recordings of more than ten minutes: the longest mark that is measured, and how much is analysed at once.
 LONGEST_MEASURED_S = LONGEST_STRETCH_S - 2 * MARGIN_S - 4
-TOGETHER_S, HOP_S = 60.0, 0.01
+TOGETHER_S = 60.0
 
 MEASURES = tuple(field.name for field in fields(Measures))
 COLUMNS = (*table.COLUMNS, *MEASURES)
@@ -95,15 +97,20 @@ def _measures(
         if sound is None:
             return None
         tracks = tracks_of(sound, ceiling_hz=ceiling_hz, work=work)
+        tracks = corrected_tracks(tracks, sound, recording.f0.hz)
         return [measures_of(tracks, region) for region in regions]
     except RecordingTooLong:
-        return _measures_in_stretches(recording.sha256, regions, sound_of, ceiling_hz, work)
+        return _measures_in_stretches(recording, regions, sound_of, ceiling_hz, work)
     except AudioRefused:
         return None
 
 
 def _measures_in_stretches(
-    sha256: str, regions: Sequence[Region], sound_of: Callable[..., Recording | None], ceiling_hz: float, work: Work
+    recording: AnnotatedRecording,
+    regions: Sequence[Region],
+    sound_of: Callable[..., Recording | None],
+    ceiling_hz: float,
+    work: Work,
 ) -> list[Measures | None] | None:
     """Return the measures of regions of a long recording, of which stretches around them are analysed."""
     found: list[Measures | None] = [None] * len(regions)
@@ -112,14 +119,15 @@ def _measures_in_stretches(
         part = work.part(done, len(groups))
         part.check("Measuring was stopped.")
         start_s = min(regions[index].start_s for index in group)
-        around = Region(start_s, max(*(regions[index].end_s for index in group), start_s + HOP_S))
+        around = Region(start_s, max(*(regions[index].end_s for index in group), start_s + F0Settings().hop_s))
         try:
-            sound = sound_of(sha256, around)
+            sound = sound_of(recording.sha256, around)
         except AudioRefused:
             return None
         if sound is None:
             return None
         tracks = tracks_of(sound, ceiling_hz=ceiling_hz, work=part)
+        tracks = corrected_tracks(tracks, sound, recording.f0.from_time(sound.start_s).hz)
         for index in group:
             found[index] = measures_of(tracks, moved(regions[index], -sound.start_s))
     return found

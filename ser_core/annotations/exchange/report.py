@@ -11,6 +11,10 @@ from ser_core.annotations.formats.gate import fields_of, shown
 from ser_core.annotations.store.transfer import FoundDifference, Imported
 
 MOST_TIERS = 12
+COUNTS = (
+    *("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored"),
+    *("f0_frames", "f0_left_out"),
+)
 
 
 def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imported: Imported, mode: str) -> dict:
@@ -22,10 +26,7 @@ def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imp
             {"tier": use.tier, "label": use.label, "count": use.count, "emotion": use.emotion, "kind": use.kind}
             for use in labels
         ],
-        "counts": {
-            name: getattr(imported, name)
-            for name in ("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored")
-        },
+        "counts": {name: getattr(imported, name) for name in COUNTS},
         "new_tiers": [tier.name for tier in imported.new_tiers],
         "differences": [
             {
@@ -113,3 +114,13 @@ def _mark(mark: Annotation | None) -> str:
     if mark.tier == RECORDING_TIER:
         return f"{mark.annotator}, {mark.tier}, {said}"
     return f"{mark.annotator}, {mark.tier} {mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {said}"
+
+
+def f0_line(imported: Imported) -> str:
+    """Return what an import did to F0, or "" if the files do not correct it."""
+    if not (imported.f0_frames or imported.f0_left_out):
+        return ""
+    return (
+        f"F0 as corrected in the files: {counted(imported.f0_frames, 'frame')}; "
+        f"corrected otherwise here, and left so: {imported.f0_left_out}."
+    )

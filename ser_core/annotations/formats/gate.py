@@ -23,7 +23,9 @@ from ser_core.annotations.annotation import (
     require_text,
     valid_mark,
 )
+from ser_core.annotations.corrected_f0 import CorrectedF0, Correction, runs
 from ser_core.errors import AnnotationsRefused, SerError
+from ser_core.settings import F0Settings
 
 MOST_LEVELS = 50
 
@@ -206,6 +208,60 @@ def roles_of(fields: Mapping[str, Any]) -> dict[str, str]:
     return {text(name, "name of a member"): text(role, "role of a member") for name, role in roles.items()}
 
 
+# --- F0 ---
+
+
+def f0_fields(corrected: CorrectedF0) -> dict[str, Any]:
+    """Return corrections of F0 as `f0_of` takes them; empty if there are none."""
+    if not corrected.frames:
+        return {}
+    found = [
+        {"frame": first, "hz": [each.hz for each in run], "by": run[0].by, "at": run[0].at.isoformat()}
+        for first, run in runs(corrected.frames)
+    ]
+    return {**asdict(F0Settings()), "runs": found}
+
+
+def f0_of(fields: object) -> CorrectedF0:
+    """Return the corrections of F0 that a dict of `f0_fields` describes; none without one.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If a value has the wrong type or is not possible, or F0 was measured in another way than here.
+    """
+    if not fields:
+        return CorrectedF0()
+    found = fields.get("runs") if isinstance(fields, Mapping) else None
+    if not isinstance(found, list) or not all(isinstance(run, Mapping) for run in found):
+        raise AnnotationsRefused(f"The corrected F0 {shown(fields)} has no list of runs. Export it again.")
+    ours = F0Settings()
+    theirs = F0Settings(**{name: number(fields.get(name), f"{name} of F0") for name in asdict(ours)})
+    if theirs != ours:
+        raise AnnotationsRefused(
+            f"F0 was measured every {theirs.hop_s:g} s from {theirs.floor_hz:g} to {theirs.ceiling_hz:g} Hz there, and "
+            f"every {ours.hop_s:g} s from {ours.floor_hz:g} to {ours.ceiling_hz:g} Hz here. Leave its corrections out."
+        )
+    frames: dict[int, Correction] = {}
+    for run in found:
+        first, values = whole_number(run.get("frame"), "frame of F0"), run.get("hz")
+        by, at_time = text(run.get("by"), "person who corrected F0"), moment(run.get("at"), "time of a correction")
+        if first < 0 or not isinstance(values, list) or not by.strip():
+            raise AnnotationsRefused(
+                f"The run {shown(dict(run))} of corrected F0 lacks frames or a person. Export it again."
+            )
+        frames |= {first + index: Correction(f0_hz(value), by, at_time) for index, value in enumerate(values)}
+    return CorrectedF0(frames)
+
+
+def f0_hz(value: object) -> float:
+    """Return an F0 as frames may be corrected to, 0 for unvoiced, or refuse the value."""
+    found, (low_hz, high_hz) = number(value, "F0"), F0Settings().corrected_hz
+    if found and not low_hz <= found <= high_hz:
+        raise AnnotationsRefused(f"An F0 of {found:g} Hz is not possible; give 0, or {low_hz:g} to {high_hz:g} Hz.")
+    return found
+
+
 # --- recordings ---
 
 
@@ -303,7 +359,7 @@ def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
     with at(shown(recording.name)):
-        kept = {name: getattr(recording, name) for name in ("tiers", "assignments", "roles")}
+        kept = {name: getattr(recording, name) for name in ("tiers", "assignments", "roles", "f0")}
         return replace(recording_of(recording_fields(recording), marks), **kept)
 
 
@@ -341,4 +397,5 @@ def belonging_to(
         tiers=recording.tiers,
         assignments=recording.assignments,
         roles=recording.roles,
+        f0=recording.f0,
     )

@@ -13,6 +13,8 @@ from ser_core.annotations.formats.gate import (
     assignment_fields,
     assignment_of,
     at,
+    f0_fields,
+    f0_of,
     fields_of,
     keys_of,
     known_duration_s,
@@ -45,6 +47,7 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
         | ({"tiers": [tier_fields(tier) for tier in recording.tiers]} if recording.tiers else {})
         | ({"assignments": list(map(assignment_fields, recording.assignments))} if recording.assignments else {})
         | ({"roles": dict(recording.roles)} if recording.roles else {})
+        | ({"f0": f0_fields(recording.f0)} if recording.f0.frames else {})
         | {"annotations": [_fields(mark) for mark in recording.annotations]}
         for recording in map(writable, recordings)
     ]
@@ -96,7 +99,8 @@ def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tupl
         found = recording_of(fields, marks.annotations)
         given = objects_in(fields, "assignments", place) if "assignments" in fields else ()
         work = {"assignments": tuple(assignment_of(one) for _, one in given), "roles": roles_of(fields)}
-    return replace(found, exported_keys=known_keys(fields.get("keys")), tiers=tiers, **work), marks
+        f0 = f0_of(fields.get("f0"))
+    return replace(found, exported_keys=known_keys(fields.get("keys")), tiers=tiers, f0=f0, **work), marks
 
 
 def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:

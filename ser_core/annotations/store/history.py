@@ -1,4 +1,4 @@
-"""Who did what to the marks of a recording, and what can be undone and redone; for deleted marks, for 30 days.
+"""Who did what to the marks and F0 of a recording, and what can be undone and redone; for deleted marks, for 30 days.
 
 Each annotator has a stack of edits in each recording. Steps are only ever added, and the stack follows from them: an
 edit stores which edit lies beneath it (`beneath_id`); undo and redo are steps too, and store which edit is on top
@@ -14,6 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, case, delete, func, insert, select, update
 
 from ser_core.annotations.annotation import Annotation
+from ser_core.annotations.corrected_f0 import CorrectedF0, F0Change
+from ser_core.annotations.formats.gate import f0_fields, f0_of
 from ser_core.annotations.store.marks import (
     Change,
     Standing,
@@ -48,6 +50,8 @@ class Step:
         Each mark before and after.
     beneath_id : int or None
         The edit beneath it in the annotator's stack.
+    f0 : F0Change or None
+        What was done to F0.
     """
 
     id: int
@@ -56,6 +60,7 @@ class Step:
     kind: str
     changes: tuple[Change, ...]
     beneath_id: int | None
+    f0: F0Change | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -93,37 +98,46 @@ def take_step(
     changes: Sequence[Change],
     at: datetime,
     kind: str,
+    f0: F0Change | None = None,
     **stack: Any,
 ) -> Step:
-    """Write changes of marks and their step; `stack` as for `step_row`.
+    """Write changes of marks and the step of them and of F0, which is written already; `stack` as for `step_row`.
 
     Raises
     ------
     AnnotationsRefused
         If nothing is changed, a mark is changed twice, or an annotator would have two labels of the whole recording.
     """
-    if not changes or len({change.key for change in changes}) < len(changes):
+    if not (changes or f0) or len({change.key for change in changes}) < len(changes):
         raise AnnotationsRefused("A step has to change at least one mark, and none of them twice.")
     refuse_second_label(standing, changes)
     write_marks(connection, [mark_row(recording_id, change, annotator, at) for change in changes])
-    row = step_row(recording_id, annotator, changes, at, kind, **stack)
+    row = step_row(recording_id, annotator, changes, at, kind, f0, **stack)
     added = insert(steps).values(row).returning(steps.c.id, steps.c.beneath_id)
     step_id, beneath_id = connection.execute(added).one()
-    return Step(step_id, annotator, at, kind, tuple(changes), beneath_id)
+    return Step(step_id, annotator, at, kind, tuple(changes), beneath_id, f0)
 
 
 def step_row(
-    recording_id: int, annotator: str, changes: Sequence[Change], at: datetime, kind: str, **stack: Any
+    recording_id: int,
+    annotator: str,
+    changes: Sequence[Change],
+    at: datetime,
+    kind: str,
+    f0: F0Change | None = None,
+    **stack: Any,
 ) -> dict[str, Any]:
     """Return the row of a step; `stack` is the `beneath_id` of an edit, or the `top_id` of an undo or redo."""
     rows = [[_stored(change.before), _stored(change.after)] for change in changes]
-    return {"recording_id": recording_id, "annotator": annotator, "at": at, "kind": kind, "changes": rows, **stack}
+    own = {"recording_id": recording_id, "annotator": annotator, "at": at, "kind": kind, "changes": rows}
+    return own | {"f0": f0 and [f0_fields(CorrectedF0(frames)) for frames in (f0.before, f0.after)]} | stack
 
 
 def step_of(row: Row) -> Step:
     """Return the step of a row."""
     changes = tuple(Change(_mark(before), _mark(after)) for before, after in row.changes)
-    return Step(row.id, row.annotator, row.at, row.kind, changes, row.beneath_id)
+    f0 = row.f0 and F0Change(*(f0_of(fields).frames for fields in row.f0))
+    return Step(row.id, row.annotator, row.at, row.kind, changes, row.beneath_id, f0)
 
 
 def reversed_changes(step: Step, standing: dict[str, Standing], at: datetime) -> list[Change]:
@@ -177,7 +191,7 @@ def forget_marks(connection: Connection, recording_id: int, keys: Collection[str
         left = [change for change in row.changes if not {mark["key"] for mark in change if mark} & set(keys)]
         links = {name: beneath.get(link, link) for name in ("beneath_id", "top_id") for link in [row._mapping[name]]}
         own = steps.c.id == row.id
-        if row.changes and not left:
+        if row.changes and not left and row.f0 is None:
             beneath[row.id] = links["beneath_id"]
             connection.execute(delete(steps).where(own))
         elif len(left) < len(row.changes) or links != {name: row._mapping[name] for name in links}:

@@ -15,7 +15,20 @@ from sqlalchemy import Connection, Select, func, select
 
 from ser_core.annotations.annotation import GOLD, AnnotatedRecording, Annotation, Assignment, Tier, valid_mark
 from ser_core.annotations.assignment import AssignmentPlan
-from ser_core.annotations.store import finding, history, labelling, people, recordings, tables, tiers, transfer, trash
+from ser_core.annotations.corrected_f0 import CorrectedF0, Correction
+from ser_core.annotations.formats.gate import f0_of
+from ser_core.annotations.store import (
+    f0,
+    finding,
+    history,
+    labelling,
+    people,
+    recordings,
+    tables,
+    tiers,
+    transfer,
+    trash,
+)
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
@@ -84,6 +97,8 @@ class OpenRecording:
         SHA-256 of its neighbours in the queue.
     can_undo, can_redo : bool
         For the annotator who opened it.
+    f0 : CorrectedF0
+        Corrected by anybody.
     """
 
     recording: QueuedRecording
@@ -95,6 +110,7 @@ class OpenRecording:
     next: str | None
     can_undo: bool
     can_redo: bool
+    f0: CorrectedF0
 
 
 def open_store(url: str) -> "Store":
@@ -529,7 +545,9 @@ class Store:
             if row is None:
                 raise recordings.missing_recording_error(sha256)
             edits = history.top_of_stack(row.id, annotator), history.next_to_redo(row.id, annotator)
-            around = connection.execute(select(*recordings.neighbours(row, queue), *edits)).one()
+            *around, corrected = connection.execute(
+                select(*recordings.neighbours(row, queue), *edits, f0.of_recording(row.id))
+            ).one()
             return OpenRecording(
                 recordings.queued(row),
                 row.provenance,
@@ -538,6 +556,7 @@ class Store:
                 people.assignments_of(connection, [row.id])[row.id],
                 *around[:2],
                 *(edit is not None for edit in around[2:]),
+                f0_of(corrected),
             )
 
     # --- marks ---
@@ -605,6 +624,43 @@ class Store:
             beneath = history.top_of_stack(recording_id, annotator)
             return history.take_step(
                 connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
+            )
+
+    def correct_f0(
+        self,
+        project: int,
+        sha256: str,
+        annotator: str,
+        wanted_hz: Mapping[int, float | None],
+        seen: Mapping[int, Correction],
+    ) -> Step:
+        """Correct the F0 of frames of a recording, all or none, as one step of the history.
+
+        Parameters
+        ----------
+        wanted_hz : mapping of int to float or None
+            By frame; 0: unvoiced; None: as it was measured.
+        seen : mapping of int to Correction
+            The corrections that were shown, of these frames and perhaps others.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If somebody has corrected one of the frames since they were shown.
+        AnnotationsRefused
+            If nothing would change, an F0 is not possible, or the recording or a frame is not there.
+        """
+        annotator = people.acting(annotator)
+        self._add_annotators({annotator})
+        with self._database.writing() as connection:
+            recording_id, duration_s, _ = recordings.lock(connection, project, sha256, annotator)
+            at = datetime.now(UTC)
+            standing = f0.standing(connection, recording_id)
+            change = f0.change_of(standing, wanted_hz, seen, duration_s, annotator, at)
+            f0.write(connection, recording_id, standing, change)
+            beneath = history.top_of_stack(recording_id, annotator)
+            return history.take_step(
+                connection, recording_id, annotator, {}, (), at, "edit", change, beneath_id=beneath
             )
 
     def set_status(
@@ -858,12 +914,15 @@ class Store:
             edit = history.edit_at(connection, find(recording_id, annotator))
             if edit is None:
                 return None
-            standing = standing_marks(connection, recording_id, edit.keys)
+            standing = standing_marks(connection, recording_id, edit.keys) if edit.keys else {}
             changes = changed(edit, standing, at)
             people.require_judge(may_review, annotator, changes)
             tiers.require(connection, project, (change.after for change in changes if change.after is not None))
+            of_f0 = edit.f0 and f0.turn(connection, recording_id, edit.f0, kind)
             top = edit.beneath_id if kind == "undo" else edit.id
-            return history.take_step(connection, recording_id, annotator, standing, changes, at, kind, top_id=top)
+            return history.take_step(
+                connection, recording_id, annotator, standing, changes, at, kind, of_f0, top_id=top
+            )
 
     def _add_annotators(self, names: set[str]) -> None:
         """Add new annotators in a transaction of their own: in a long import, others of the same name would wait."""

@@ -53,11 +53,11 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: object, dialect: Dialect) -> str:
-        return json.dumps(value)
+    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value)
 
-    def process_result_value(self, value: str, dialect: Dialect) -> object:
-        return json.loads(value)
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
+        return None if value is None else json.loads(value)
 
 
 class Rating(TypeDecorator[float]):
@@ -250,6 +250,14 @@ marks = Table(
     ),
 )
 
+# Only of recordings in which F0 was corrected, and there only of the frames that were: `f0_fields` returns them.
+f0_corrections = Table(
+    "f0_corrections",
+    metadata,
+    Column("recording_id", ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True),
+    Column("f0", Json, nullable=False),
+)
+
 # Rows are only ever added; `history.py` explains the columns.
 steps = Table(
     "steps",
@@ -262,6 +270,7 @@ steps = Table(
     Column("changes", Json, nullable=False),
     Column("beneath_id", Integer),
     Column("top_id", Integer),
+    Column("f0", Json),
     CheckConstraint("kind IN ('edit', 'undo', 'redo')", name="kind_known"),
     Index("steps_of_an_annotator", "recording_id", "annotator", "id"),
     Index("steps_of_a_recording", "recording_id", "id"),

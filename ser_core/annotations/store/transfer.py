@@ -10,10 +10,11 @@ from itertools import islice
 from sqlalchemy import Connection, func, insert, select
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
+from ser_core.annotations.corrected_f0 import CorrectedF0, F0Change
 from ser_core.annotations.exchange.merging import Difference, compared, signed
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown as in_quotes
-from ser_core.annotations.store import history, people, tiers, trash
+from ser_core.annotations.store import f0, history, people, tiers, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (
     IN_ORDER_OF_TIME,
@@ -62,6 +63,10 @@ class Imported:
         Marks here that became as they are in the files.
     restored : int
         Marks that were deleted here since they were written to the files, and are taken back.
+    f0_frames : int
+        Frames whose F0 became as it was corrected in the files.
+    f0_left_out : int
+        Frames whose F0 was corrected otherwise here, and stays.
     differences : tuple of FoundDifference
         All that the files have otherwise than it is here.
     new_tiers : tuple of Tier
@@ -76,6 +81,8 @@ class Imported:
     moved: int = 0
     deleted: int = 0
     restored: int = 0
+    f0_frames: int = 0
+    f0_left_out: int = 0
     differences: tuple[FoundDifference, ...] = field(default=(), compare=False)
     new_tiers: tuple[Tier, ...] = field(default=(), compare=False)
 
@@ -117,6 +124,7 @@ def import_documents(
             people.add_assignments(connection, work_of)
         for (recording_id, duration_s), document in zip(lengths, batch, strict=True):
             document = replace(document, annotations=tuple(_valid_marks(document, duration_s)))
+            f0.require_frames(document.f0.frames, duration_s)
             wanted[recording_id] = _joined([wanted[recording_id], document]) if recording_id in wanted else document
         found = _compared(connection, wanted, of_files.of_text, annotator, counts)
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
@@ -131,8 +139,9 @@ def import_documents(
             written += len(rows[start : start + MARKS_AT_ONCE])
             done = min(written + counts["known"] + counts["left_out"], total)
             work.report(done / total if total else 1.0, f"{done} of {total} marks")
+        of_f0 = _f0_changes(connection, wanted, mode, counts)
         if mode != "show":
-            add_steps(connection, changes, annotator, at)
+            add_steps(connection, changes, annotator, at, of_f0)
     imported = Imported(len(documents), differences=tuple(differences), new_tiers=of_files.new, **counts)
     if shown is not None and shown.differences != imported.differences:
         raise AnnotationsOutdated(
@@ -141,6 +150,35 @@ def import_documents(
     if mode == "show":
         raise OnlyShown(imported)
     return imported
+
+
+def _f0_changes(
+    connection: Connection, wanted: Mapping[int, AnnotatedRecording], mode: str, counts: Counter[str]
+) -> dict[int, F0Change]:
+    """Correct F0 as documents have it, return what that changes, and count frames.
+
+    What was corrected here stays, unless the mode is "replace" and the file has something newer.
+    """
+    corrected = {of: document.f0.frames for of, document in wanted.items() if document.f0.frames}
+    there = f0.of_recordings(connection, list(corrected)) if corrected else {}
+    changes = {}
+    for of, frames in corrected.items():
+        standing = there.get(of, CorrectedF0())
+        same = {frame for frame, each in frames.items() if standing.hz.get(frame) == each.hz}
+        after = {
+            frame: each
+            for frame, each in frames.items()
+            if frame not in same
+            and (frame not in standing.frames or (mode != "add" and each.at > standing.frames[frame].at))
+        }
+        counts["f0_frames"] += len(after)
+        counts["f0_left_out"] += len(frames) - len(after) - len(same)
+        if after:
+            before = {frame: standing.frames[frame] for frame in after if frame in standing.frames}
+            changes[of] = F0Change(before, after)
+            if mode != "show":
+                f0.write(connection, of, standing, changes[of])
+    return changes
 
 
 def _by_recording(documents: Iterable[AnnotatedRecording]) -> list[AnnotatedRecording]:
@@ -164,6 +202,7 @@ def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
         exported_keys={key: revision for each in keys for key, revision in each.items()} if keys else None,
         left_out=tuple(mark for document in documents for mark in document.left_out),
         assignments=tuple(one for document in documents for one in document.assignments),
+        f0=CorrectedF0({frame: each for document in documents for frame, each in document.f0.frames.items()}),
     )
 
 
@@ -255,6 +294,7 @@ def documents_after(
     by_recording: dict[int, list[Annotation]] = {row.id: [] for row in found}
     for mark in connection.execute(select(marks).where(*of_found, *whose).order_by(*IN_ORDER_OF_TIME)):
         by_recording[mark.recording_id].append(annotation_of(mark._mapping))
+    corrected = f0.of_recordings(connection, list(by_recording))
     assigned, roles = people.assignments_of(connection, list(by_recording)), people.roles_of(connection, project)
     documents = [
         AnnotatedRecording(
@@ -267,10 +307,18 @@ def documents_after(
             tiers=of_project,
             assignments=assigned[row.id],
             roles=roles,
+            f0=_by(corrected.get(row.id, CorrectedF0()), annotator),
         )
         for row in found
     ]
     return documents, found[-1].id if found else last_id
+
+
+def _by(corrected: CorrectedF0, annotator: str | None) -> CorrectedF0:
+    """Return what one person corrected, or anybody."""
+    if annotator is None:
+        return corrected
+    return CorrectedF0({frame: each for frame, each in corrected.frames.items() if each.by == annotator})
 
 
 def _recordings(
@@ -323,11 +371,25 @@ def _only(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tupl
     return found[0]
 
 
-def add_steps(connection: Connection, additions: Mapping[int, Sequence[Change]], annotator: str, at: datetime) -> None:
-    """Add one step per recording, given by its id, on top of the annotator's earlier steps there."""
-    theirs = steps.c.recording_id.in_(additions), steps.c.annotator == annotator
+def add_steps(
+    connection: Connection,
+    additions: Mapping[int, Sequence[Change]],
+    annotator: str,
+    at: datetime,
+    of_f0: Mapping[int, F0Change] | None = None,
+) -> None:
+    """Add one step per recording, given by its id, on top of the annotator's earlier steps there.
+
+    `of_f0` are changes of F0 that are written already.
+    """
+    of_f0 = of_f0 or {}
+    changed = list(dict.fromkeys([*additions, *of_f0]))
+    theirs = steps.c.recording_id.in_(changed), steps.c.annotator == annotator
     newest = select(func.max(steps.c.id)).where(*theirs).group_by(steps.c.recording_id)
     tops = dict(connection.execute(select(steps.c.recording_id, TOP).where(steps.c.id.in_(newest))).all())
-    rows = [step_row(of, annotator, changes, at, "edit", beneath_id=tops.get(of)) for of, changes in additions.items()]
+    rows = [
+        step_row(of, annotator, additions.get(of, ()), at, "edit", of_f0.get(of), beneath_id=tops.get(of))
+        for of in changed
+    ]
     if rows:
         connection.execute(insert(steps), rows)

@@ -10,7 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from ser_core.annotations.store.history import forget_marks
 from ser_core.annotations.store.marks import Standing, insert_into
@@ -43,7 +56,7 @@ class Holding:
         Who created the project; if that is not known, who marked in it first, or else who added the first recording;
         None if nobody is known.
     marks : mapping of str to int
-        Number of marks by annotator.
+        Number of marks by annotator; 0 of who only corrected F0.
     added_by : str or None
         Who added the recording, if known.
     is_project : bool
@@ -80,11 +93,15 @@ class Holding:
     def in_words(self) -> str:
         """Return the number of marks by annotator, in words.
 
-        >>> Holding(1, "Voices", None, {"bea": 1, "ann": 3}).in_words()
-        '3 marks of ann, 1 mark of bea'
+        >>> Holding(1, "Voices", None, {"bea": 1, "ann": 3, "cid": 0}).in_words()
+        '3 marks of ann, 1 mark of bea, F0 corrected by cid'
         """
         counts = (
-            f"{count} mark of {name}" if count == 1 else f"{count} marks of {name}"
+            f"F0 corrected by {name}"
+            if count == 0
+            else f"{count} mark of {name}"
+            if count == 1
+            else f"{count} marks of {name}"
             for name, count in sorted(self.marks.items())
         )
         return ", ".join(counts) or "no marks"
@@ -101,7 +118,7 @@ class Deleted:
         None for a whole project.
     recordings : int
     marks : mapping of str to int
-        Number of marks by annotator.
+        As of `Holding`.
     """
 
     id: int
@@ -218,11 +235,17 @@ def _holdings(
 def _marks_by_project(
     connection: Connection, chosen: ColumnElement[bool], ids: Collection[int]
 ) -> dict[int, dict[str, int]]:
-    columns = select(recordings.c.project_id, marks.c.annotator, func.count()).join(marks)
-    counted = columns.where(chosen, recordings.c.project_id.in_(ids), ~marks.c.deleted)
+    wanted = chosen, recordings.c.project_id.in_(ids)
+    marked = (
+        select(recordings.c.project_id, marks.c.annotator, func.count()).join(marks).where(*wanted, ~marks.c.deleted)
+    )
+    marked = marked.group_by(recordings.c.project_id, marks.c.annotator)
+    of_f0 = select(recordings.c.project_id, steps.c.annotator, literal(0)).join(steps)
+    of_f0 = of_f0.where(*wanted, steps.c.f0.is_not(None)).distinct()
     found: dict[int, dict[str, int]] = {}
-    for project, annotator, count in connection.execute(counted.group_by(recordings.c.project_id, marks.c.annotator)):
-        found.setdefault(project, {})[annotator] = count
+    for project, annotator, count in connection.execute(union_all(marked, of_f0)):
+        counts = found.setdefault(project, {})
+        counts[annotator] = max(count, counts.get(annotator, 0))
     return found
 
 

@@ -77,17 +77,16 @@ def _history(args: argparse.Namespace) -> int:
             )
         steps = [(step, file.name) for file in wanted for step in store.history(project, file.sha256, size=EVERY).items]
     for step, name in sorted(steps, key=lambda pair: pair[0].id):
-        for change in step.changes:
-            print(printable(_line(step, name, change)))
+        actions = [_action(step, change) for change in step.changes]
+        for action in [*actions, *([step.f0.in_words()] if step.f0 else [])]:
+            print(printable(_line(step, name, action)))
     if not steps:
         print("Nothing has been done yet.")
     return 0
 
 
-def _line(step: Step, recording: str, change: Change) -> str:
-    return (
-        f"{step.at:%Y-%m-%d %H:%M:%S} UTC  {step.annotator}  {recording}  {PREFIXES[step.kind]}{_action(step, change)}"
-    )
+def _line(step: Step, recording: str, action: str) -> str:
+    return f"{step.at:%Y-%m-%d %H:%M:%S} UTC  {step.annotator}  {recording}  {PREFIXES[step.kind]}{action}"
 
 
 def _action(step: Step, change: Change) -> str:

@@ -1,4 +1,4 @@
-"""`annotations export` and `measure`: marks as files of other tools, and with measures of the voice."""
+"""`annotations export`, `measure` and `f0`: marks as files of other tools and with measures of the voice, and F0."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ser_core.annotations.annotation import AnnotatedRecording, settled
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
+from ser_core.annotations.exchange.f0_tracks import f0_tracks
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
 from ser_core.annotations.exchange.writing_into import write_into_file
 from ser_core.annotations.formats.format import counted
@@ -54,6 +55,11 @@ def add(commands: Commands) -> None:
         metavar="HZ",
         help=f"of formants: about 5000 for men, 5500 for women (default: {DEFAULT_CEILING_HZ:g})",
     )
+    f0 = add_command(commands, "f0", "write F0 over time, as measured and corrected by hand", _f0)
+    f0.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a new folder, for a PitchTier and a CSV each"
+    )
+    f0.add_argument("--all", action="store_true", help="also of recordings in which nobody has corrected F0")
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -66,7 +72,7 @@ def _export(args: argparse.Namespace) -> int:
     if args.overwrite:
         raise AnnotationsRefused("--overwrite replaces a file that is given with --into; a folder has to be a new one.")
     with opened_project(args) as (store, project):
-        recordings = _marked(store, project, args.annotator)
+        recordings = _marked(store, project, args.annotator, or_f0=args.format == "json")
         if args.format != "json":
             recordings = _settled(recordings, args)
         files = [found.file for found in store.recordings(project, size=EVERY).items]
@@ -168,10 +174,41 @@ def _measure(args: argparse.Namespace) -> int:
     return 0
 
 
-def _marked(store: Store, project: int, annotator: str | None) -> list[AnnotatedRecording]:
-    """Return all recordings of a project with the marks of one or all, or refuse if there are none."""
+def _f0(args: argparse.Namespace) -> int:
+    with opened_project(args) as (store, project):
+        recordings = [found for found in store.export(project) if args.all or found.f0.frames]
+        files = [found.file for found in store.recordings(project, size=EVERY).items]
+    if not recordings:
+        what = "has no recordings" if args.all else "has no recording whose F0 was corrected; --all writes every F0"
+        raise AnnotationsRefused(f"The project {what}. Nothing was written.")
+    silent = corrected = 0
+    with atomic_new_folder(args.out) as folder:
+        for track in f0_tracks(recordings, sounds_of(files, data_folder()), printed_progress()):
+            if track is None:
+                silent += 1
+                continue
+            corrected += int(track.is_corrected.sum())
+            for name, content in track.files().items():
+                _write_new(folder / name, content)
+        if silent == len(recordings):
+            raise AnnotationsRefused(
+                f"The sound of {counted(silent, 'recording')} is not at hand, so F0 cannot be measured. "
+                "Add the audio files again."
+            )
+    written = counted(len(recordings) - silent, "recording")
+    print(f"F0 of {written} in {args.out}, with {counted(corrected, 'corrected frame')}.")
+    if silent:
+        print(f"Without F0: {counted(silent, 'recording')} whose sound is not at hand.")
+    return 0
+
+
+def _marked(store: Store, project: int, annotator: str | None, or_f0: bool = False) -> list[AnnotatedRecording]:
+    """Return all recordings of a project with the marks of one or all, or refuse if there are none.
+
+    `or_f0`: corrections of F0 are enough.
+    """
     recordings = list(store.export(project, annotator))
-    if not any(recording.annotations for recording in recordings):
+    if not any(recording.annotations or (or_f0 and recording.f0.frames) for recording in recordings):
         whose = f" of {printable(annotator)}" if annotator else ""
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")
     return recordings

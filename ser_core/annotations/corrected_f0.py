@@ -1,0 +1,97 @@
+"""The F0 of a recording as people corrected it: which frames, to what, who and when. Others are as measured."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ser_core.settings import F0Settings
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The F0 of a frame, corrected by hand.
+
+    Attributes
+    ----------
+    hz : float
+        0: unvoiced.
+    by : str
+        Who.
+    at : datetime
+        When, in UTC.
+    """
+
+    hz: float
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class CorrectedF0:
+    """All corrections of the F0 of a recording.
+
+    Attributes
+    ----------
+    frames : mapping of int to Correction
+        By the number of the frame, as `F0Settings` numbers them.
+    """
+
+    frames: Mapping[int, Correction] = field(default_factory=dict)
+
+    @property
+    def hz(self) -> dict[int, float]:
+        """The corrected F0 by frame; 0: unvoiced."""
+        return {frame: each.hz for frame, each in self.frames.items()}
+
+    @property
+    def people(self) -> dict[str, int]:
+        """How many frames each person corrected last, most first."""
+        return dict(Counter(each.by for each in self.frames.values()).most_common())
+
+    def from_time(self, start_s: float) -> "CorrectedF0":
+        """Return the corrections as those of a stretch that begins at a time."""
+        first = round(start_s / F0Settings().hop_s)
+        return CorrectedF0({frame - first: each for frame, each in self.frames.items() if frame >= first})
+
+
+@dataclass(frozen=True)
+class F0Change:
+    """What a step did to F0: corrections before and after; a frame that is in one only was measured in the other."""
+
+    before: Mapping[int, Correction]
+    after: Mapping[int, Correction]
+
+    @property
+    def frames(self) -> list[int]:
+        return sorted({*self.before, *self.after})
+
+    @property
+    def bounds_s(self) -> tuple[float, float]:
+        """From where to where in the recording."""
+        hop_s = F0Settings().hop_s
+        return self.frames[0] * hop_s, (self.frames[-1] + 1) * hop_s
+
+    def in_words(self) -> str:
+        """Return what was done, and where.
+
+        >>> F0Change({}, {50: Correction(0.0, "ann", datetime.min)}).in_words()
+        'corrected F0 from 0.50 to 0.51 s, frames: 1'
+        """
+        action = "corrected F0" if self.after else "took F0 as measured again"
+        start_s, end_s = self.bounds_s
+        return f"{action} from {start_s:.2f} to {end_s:.2f} s, frames: {len(self.frames)}"
+
+
+def runs(frames: Mapping[int, Correction]) -> Iterator[tuple[int, list[Correction]]]:
+    """Yield stretches of frames that one person corrected at one time, each as its first frame and its corrections."""
+    first, run = 0, []
+    for frame in sorted(frames):
+        each = frames[frame]
+        if run and (frame, each.by, each.at) != (first + len(run), run[0].by, run[0].at):
+            yield first, run
+            run = []
+        first = first if run else frame
+        run.append(each)
+    if run:
+        yield first, run

@@ -1,0 +1,108 @@
+"""Corrections of F0: stored with who made them and when, and changed only by those who have seen the newest ones."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, ScalarSelect, delete, select
+
+from ser_core.annotations.corrected_f0 import CorrectedF0, Correction, F0Change
+from ser_core.annotations.formats.gate import f0_fields, f0_hz, f0_of
+from ser_core.annotations.store.marks import insert_into
+from ser_core.annotations.store.tables import f0_corrections
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
+from ser_core.settings import F0Settings
+
+
+def of_recording(recording_id: int) -> ScalarSelect:
+    """Return the query for the fields of a recording, which `f0_of` takes."""
+    return select(f0_corrections.c.f0).where(f0_corrections.c.recording_id == recording_id).scalar_subquery()
+
+
+def standing(connection: Connection, recording_id: int) -> CorrectedF0:
+    """Return the corrections of a recording."""
+    return of_recordings(connection, [recording_id]).get(recording_id, CorrectedF0())
+
+
+def of_recordings(connection: Connection, ids: Collection[int]) -> dict[int, CorrectedF0]:
+    """Return the corrections of those recordings that have some."""
+    rows = connection.execute(select(f0_corrections).where(f0_corrections.c.recording_id.in_(ids)))
+    return {row.recording_id: f0_of(row.f0) for row in rows}
+
+
+def change_of(
+    there: CorrectedF0,
+    wanted_hz: Mapping[int, float | None],
+    seen: Mapping[int, Correction],
+    duration_s: float,
+    by: str,
+    at: datetime,
+) -> F0Change:
+    """Return the change of frames to an F0 (None: as measured) by somebody who has seen earlier corrections.
+
+    Raises
+    ------
+    AnnotationsOutdated
+        If one of the frames is not as it was seen.
+    AnnotationsRefused
+        If nothing would change, a frame is not in the recording, or its F0 is not possible.
+    """
+    require_frames(wanted_hz, duration_s)
+    expected = {frame: seen[frame] for frame in wanted_hz if frame in seen}
+    after = {frame: Correction(f0_hz(hz), by, at) for frame, hz in wanted_hz.items() if hz is not None}
+    _require_as_expected(there, wanted_hz, expected, "you had opened it")
+    before = {frame: there.frames[frame] for frame in wanted_hz if frame in there.frames}
+    if not before and not after:
+        raise AnnotationsRefused("F0 is as measured there already, so nothing was changed.")
+    return F0Change(before, after)
+
+
+def turn(connection: Connection, recording_id: int, change: F0Change, kind: str) -> F0Change:
+    """Undo or redo a change, and return what that does.
+
+    Raises
+    ------
+    AnnotationsOutdated
+        If somebody has corrected one of its frames since then.
+    """
+    there = standing(connection, recording_id)
+    expected, wanted = (change.after, change.before) if kind == "undo" else (change.before, change.after)
+    _require_as_expected(there, change.frames, expected, "your step")
+    turned = F0Change({frame: there.frames[frame] for frame in expected}, wanted)
+    write(connection, recording_id, there, turned)
+    return turned
+
+
+def write(connection: Connection, recording_id: int, there: CorrectedF0, change: F0Change) -> None:
+    """Write what a change makes of the corrections of a recording."""
+    frames = {frame: each for frame, each in there.frames.items() if frame not in change.before} | change.after
+    if not frames:
+        connection.execute(delete(f0_corrections).where(f0_corrections.c.recording_id == recording_id))
+        return
+    statement = insert_into(connection, f0_corrections)
+    statement = statement.on_conflict_do_update(index_elements=["recording_id"], set_={"f0": statement.excluded.f0})
+    connection.execute(statement, {"recording_id": recording_id, "f0": f0_fields(CorrectedF0(frames))})
+
+
+def require_frames(frames: Collection[int], duration_s: float) -> None:
+    """Refuse frames that are not in a recording."""
+    hop_s = F0Settings().hop_s
+    last = max(frames, default=0)
+    if min(frames, default=0) < 0 or last * hop_s >= duration_s:
+        raise AnnotationsRefused(
+            f"F0 is corrected at {last * hop_s:.2f} s, but the recording is {duration_s:g} s long. Load it again."
+        )
+
+
+def _require_as_expected(
+    there: CorrectedF0, frames: Collection[int], expected: Mapping[int, Correction], since: str
+) -> None:
+    for frame in sorted(frames):
+        found, wanted = there.frames.get(frame), expected.get(frame)
+        if (found and found.hz) == (wanted and wanted.hz):
+            continue
+        who = f"{found.by} corrected" if found else "Somebody took back the correction of"
+        when = f" on {found.at:%Y-%m-%d at %H:%M:%S} UTC" if found else ""
+        raise AnnotationsOutdated(
+            f"{who} F0 at {(frame + 0.5) * F0Settings().hop_s:.2f} s{when}, after {since}. Nothing was overwritten: "
+            "look at it, and repeat your change if it is still wanted."
+        )

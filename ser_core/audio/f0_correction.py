@@ -1,0 +1,123 @@
+"""F0 corrected by hand: what can be done to a stretch, and the measures that follow from it.
+
+A correction gives a frame another F0 in Hz, or 0 where it makes it unvoiced, as Praat does. Frames without one are as
+they were measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ser_core.analysis import Recording, Region
+from ser_core.audio.acoustics import Tracks, harmonics_to_noise, spectral_tilt
+from ser_core.errors import SettingsRefused
+from ser_core.settings import F0Settings
+
+UNVOICED = 0.0
+
+#: What can be done, and why not where it would change nothing.
+OPERATIONS = {
+    "halve": "no frame there has an F0",
+    "double": "no frame there has an F0",
+    "unvoice": "no frame there has an F0",
+    "voice": "no frame there was made unvoiced by hand",
+    "reset": "no frame there was corrected",
+    "draw": "it is as it was drawn already",
+}
+
+
+def f0_changes(
+    operation: str,
+    measured_hz: np.ndarray,
+    corrected_hz: Mapping[int, float],
+    region: Region,
+    drawn_hz: Sequence[float] = (),
+) -> dict[int, float | None]:
+    """Return what an operation changes in the frames whose middle lies in a region.
+
+    Parameters
+    ----------
+    operation : {"halve", "double", "unvoice", "voice", "reset", "draw"}
+        "voice" takes back what was made unvoiced, "reset" every correction; "draw" takes `drawn_hz`.
+    measured_hz : ndarray of shape (frames,)
+        NaN: unvoiced.
+    corrected_hz : mapping of int to float
+        Earlier corrections by frame; 0: unvoiced.
+    drawn_hz : sequence of float
+        One for each frame in the region.
+
+    Returns
+    -------
+    changes : dict of int to float or None
+        By frame; None: as it was measured.
+
+    Raises
+    ------
+    SettingsRefused
+        If nothing would change, or an F0 would be out of range.
+    """
+    if operation not in OPERATIONS:
+        raise SettingsRefused(f"'{operation[:40]}' is nothing that can be done to F0; choose {', '.join(OPERATIONS)}.")
+    times_s = F0Settings().hop_s * (np.arange(len(measured_hz)) + 0.5)
+    frames = np.flatnonzero((times_s >= region.start_s) & (times_s < region.end_s))
+    measured = np.nan_to_num(measured_hz[frames], nan=UNVOICED)
+    known = [corrected_hz.get(int(frame)) for frame in frames]
+    is_corrected = np.array([hz is not None for hz in known], bool)
+    before = np.array([hz if hz is not None else own for hz, own in zip(known, measured, strict=True)], float)
+    if operation == "draw" and len(drawn_hz) != len(frames):
+        raise SettingsRefused(f"{len(drawn_hz)} values were drawn for {len(frames)} frames. Draw them again.")
+    after = {
+        "halve": lambda: before / 2,
+        "double": lambda: before * 2,
+        "unvoice": lambda: np.zeros_like(before),
+        "voice": lambda: np.where(before == UNVOICED, measured, before),
+        "reset": lambda: measured,
+        "draw": lambda: np.array(drawn_hz, float),
+    }[operation]()
+    low_hz, high_hz = F0Settings().corrected_hz
+    outside = after[(after != UNVOICED) & ~((after >= low_hz) & (after <= high_hz))]
+    if len(outside):
+        raise SettingsRefused(
+            f"An F0 of {outside[0]:.4g} Hz is not possible; it is corrected to {low_hz:g} to {high_hz:g} Hz. "
+            "Choose other frames, or draw it."
+        )
+    changed = (after != before) | (is_corrected & (operation == "reset"))
+    if not changed.any():
+        raise SettingsRefused(
+            f"Nothing was changed from {region.start_s:.2f} to {region.end_s:.2f} s: {OPERATIONS[operation]}."
+        )
+    return {
+        int(frame): None if value == own else float(value)
+        for frame, value, own in zip(frames[changed], after[changed], measured[changed], strict=True)
+    }
+
+
+def corrected_tracks(tracks: Tracks, recording: Recording, corrected_hz: Mapping[int, float]) -> Tracks:
+    """Return tracks with the corrected F0, and with the harmonics-to-noise ratio and spectral tilt that go with it.
+
+    Parameters
+    ----------
+    corrected_hz : mapping of int to float
+        By frame; 0: unvoiced. Frames outside of the tracks are ignored.
+    """
+    frames = np.array([frame for frame in sorted(corrected_hz) if 0 <= frame < len(tracks.f0_hz)], int)
+    if not len(frames):
+        return tracks
+    values = np.array([corrected_hz[int(frame)] for frame in frames], float)
+    values[values == UNVOICED] = np.nan
+    times_s = tracks.times_s[frames]
+    tilt = np.where(np.isnan(values), np.nan, spectral_tilt(recording, times_s))
+
+    def with_corrected(line: np.ndarray, corrected: np.ndarray) -> np.ndarray:
+        line = line.copy()
+        line[frames] = corrected
+        return line
+
+    return replace(
+        tracks,
+        f0_hz=with_corrected(tracks.f0_hz, values),
+        hnr_db=with_corrected(tracks.hnr_db, harmonics_to_noise(recording, times_s, values)),
+        tilt_db_per_octave=with_corrected(tracks.tilt_db_per_octave, tilt),
+        measured_f0_hz=tracks.f0_hz,
+    )

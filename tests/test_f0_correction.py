@@ -1,0 +1,278 @@
+"""F0 corrected by hand: what is done to frames, what follows from it, how it is stored, and the files it goes into."""
+
+import csv
+import io
+import json
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import parselmouth
+import pytest
+from parselmouth.praat import call
+from sqlalchemy import func, select
+
+from ser_core.analysis import Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.corrected_f0 import CorrectedF0, Correction
+from ser_core.annotations.exchange.exporting import EXPORTED, exported
+from ser_core.annotations.exchange.f0_tracks import f0_tracks
+from ser_core.annotations.exchange.measuring import measured_marks
+from ser_core.annotations.formats import own, read_annotations
+from ser_core.annotations.store import tables
+from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.trash import KEPT_FOR
+from ser_core.audio.acoustics import harmonics_to_noise, spectral_tilt, tracks_of
+from ser_core.audio.f0_correction import corrected_tracks, f0_changes
+from ser_core.audio.measures import measures_of
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, AudioRefused, RecordingTooLong, SettingsRefused
+from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
+from tests.test_measures import rows_of, voice
+
+NONE = np.nan
+AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+#: Frames 0 to 5: the third is unvoiced.
+MEASURED = np.array([100.0, 400.0, NONE, 120.0, 130.0, 700.0])
+ALL = Region(0.0, 0.06)
+
+
+def corrected(hz: dict[int, float], by: str = "Ann", at: datetime = AT) -> CorrectedF0:
+    return CorrectedF0({frame: Correction(value, by, at) for frame, value in hz.items()})
+
+
+# --- what is done to frames ---
+
+
+@pytest.mark.parametrize(
+    ("operation", "before", "region", "expected"),
+    [
+        ("halve", {}, Region(0.01, 0.03), {1: 200.0}),
+        ("double", {}, Region(0.0, 0.02), {0: 200.0, 1: 800.0}),
+        ("double", {1: 200.0}, Region(0.01, 0.02), {1: None}),  # measured again, so no correction is left
+        ("halve", {3: 0.0, 4: 90.0}, Region(0.03, 0.05), {4: 45.0}),
+        ("unvoice", {0: 90.0}, ALL, {0: 0.0, 1: 0.0, 3: 0.0, 4: 0.0, 5: 0.0}),
+        ("unvoice", {2: 90.0}, Region(0.02, 0.03), {2: None}),
+        ("voice", {1: 200.0, 3: 0.0}, ALL, {3: None}),
+        ("reset", {1: 200.0, 2: 110.0, 3: 0.0}, Region(0.0, 0.03), {1: None, 2: None}),
+    ],
+)
+def test_operations_by_hand(operation, before, region, expected):
+    assert f0_changes(operation, MEASURED, before, region) == expected
+
+
+def test_what_is_drawn_replaces_frame_by_frame():
+    drawn = f0_changes("draw", MEASURED, {0: 90.0}, Region(0.0, 0.03), [90.0, 150.5, 160.0])
+    assert drawn == {1: 150.5, 2: 160.0}
+
+
+@pytest.mark.parametrize(
+    ("operation", "before", "drawn", "words"),
+    [
+        ("double", {}, (), "F0 of 1800 Hz is not possible"),
+        ("halve", {0: 50.0}, (), r"F0 of 25 Hz is not possible; it is corrected to 30 to 1600 Hz"),
+        ("voice", {1: 200.0}, (), "0.00 to 0.06 s: no frame there was made unvoiced by hand"),
+        ("reset", {}, (), "no frame there was corrected"),
+        ("draw", {}, [100.0], "1 values were drawn for 6 frames"),
+        ("draw", {}, [1e9] * 6, r"F0 of 1e\+09 Hz is not possible"),
+        ("delete", {}, (), "'delete' is nothing that can be done to F0; choose halve, double,"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(operation, before, drawn, words):
+    measured = np.array([*MEASURED[:5], 900.0]) if operation == "double" else MEASURED
+    with pytest.raises(SettingsRefused, match=words):
+        f0_changes(operation, measured, before, ALL, drawn)
+
+
+# --- what follows from it ---
+
+
+def test_other_measures_follow_the_corrected_f0_as_if_it_had_been_measured():
+    sound = voice()
+    tracks = tracks_of(sound)
+    hz = {20: 75.0, 21: 40.0, 30: 0.0, 40: 300.0, 10_000: 100.0}
+    found = corrected_tracks(tracks, sound, hz)
+    f0 = tracks.f0_hz.copy()
+    f0[[20, 21, 30, 40]] = [75, 40, NONE, 300]
+    np.testing.assert_array_equal(found.f0_hz, f0)
+    np.testing.assert_allclose(found.hnr_db, harmonics_to_noise(sound, tracks.times_s, f0))
+    tilt = spectral_tilt(sound, tracks.times_s)
+    np.testing.assert_array_equal(found.tilt_db_per_octave, np.where(np.isnan(f0), NONE, tilt))
+    assert np.flatnonzero(found.f0_is_corrected).tolist() == [20, 21, 30, 40]
+    measures = measures_of(found, Region(0.2, 0.32))
+    assert (measures.f0_lowest_hz, measures.f0_corrected_frames) == (40, 3)
+    assert measures_of(tracks, Region(0.2, 0.32)).f0_corrected_frames == 0
+
+
+def test_the_table_of_measures_says_how_many_frames_were_corrected_in_stretches_too():
+    marks = tuple(Annotation(region, annotator="Ann") for region in (Region(0.2, 0.4), Region(0.6, 0.8)))
+    recording = AnnotatedRecording("v.wav", "a" * 64, 1.0, 16_000, marks, f0=corrected({25: 75.0, 26: 75.0}))
+
+    def in_stretches(sha256, region=None):
+        if region is None:
+            raise RecordingTooLong("too long")
+        whole = voice()
+        return replace(whole, samples=whole.samples[3_200:], start_s=0.2)
+
+    for sound_of in (lambda _: voice(), in_stretches):
+        first, second = rows_of(measured_marks([recording], sound_of).content)
+        assert (first["f0_corrected_frames"], second["f0_corrected_frames"]) == ("2", "0")
+        assert (float(first["f0_lowest_hz"]), float(second["f0_lowest_hz"])) == (75, pytest.approx(150, rel=0.01))
+
+
+# --- stored ---
+
+
+def f0_of(store, project):
+    return store.open_recording(project, sha(0), "Ann").f0
+
+
+def test_corrections_are_stored_with_who_and_when_and_undone_with_the_marks(store, project, database_url):
+    store.correct_f0(project, sha(0), " Ann ", {3: 100.0, 4: 0.0, 5: 90.5}, {})
+    store.edit(project, sha(0), "Ann", add=[mark()])
+    seen = f0_of(store, project)
+    store.correct_f0(project, sha(0), "Ben", {4: 95.0, 5: None}, seen.frames)
+    with closing(open_store(database_url)) as again:
+        found = f0_of(again, project)
+    assert (found.hz, found.people) == ({3: 100.0, 4: 95.0}, {"Ann": 1, "Ben": 1})
+    assert store.undo(project, sha(0), "Ben").f0.after == {4: seen.frames[4], 5: seen.frames[5]}
+    assert f0_of(store, project) == seen  # Ann's again, with her name
+    assert store.undo(project, sha(0), "Ann").f0 is None  # the mark, which came later
+    assert store.undo(project, sha(0), "Ann").f0.after == {}
+    assert not f0_of(store, project).frames
+    assert store.redo(project, sha(0), "Ann").f0.after == seen.frames
+    assert f0_of(store, project) == seen
+    with store._database.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.f0_corrections)) == 1
+
+
+def test_nobody_overwrites_what_somebody_else_corrected_meanwhile(store, project):
+    store.correct_f0(project, sha(0), "Ann", {3: 100.0}, {})
+    for wanted in ({3: 120.0, 4: 110.0}, {3: None}):
+        with pytest.raises(AnnotationsOutdated, match=r"Ann corrected F0 at 0\.04 s on 20.* UTC, after you had opened"):
+            store.correct_f0(project, sha(0), "Ben", wanted, {})
+    seen = f0_of(store, project)
+    store.correct_f0(project, sha(0), "Ben", {3: None, 4: 110.0}, seen.frames)
+    with pytest.raises(
+        AnnotationsOutdated, match=r"Somebody took back the correction of F0 at 0\.04 s, after"
+    ):
+        store.undo(project, sha(0), "Ann")
+    assert f0_of(store, project).hz == {4: 110.0}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({1_000: 100.0}, r"corrected at 10\.00 s, but the recording is 10 s long"),
+        ({-1: 100.0}, "the recording is 10 s long"),
+        ({1: 5_000.0}, "F0 of 5000 Hz is not possible; give 0, or 30 to 1600 Hz"),
+        ({1: None}, "as measured there already"),
+    ],
+)
+def test_impossible_corrections_are_refused_and_leave_nothing(store, project, wanted, words):
+    with pytest.raises(AnnotationsRefused, match=words):
+        store.correct_f0(project, sha(0), "Ann", {2: 100.0} | wanted if 1 not in wanted else wanted, {})
+    assert not f0_of(store, project).frames
+    assert store.history(project, sha(0)).total == 0
+
+
+def test_corrections_go_into_the_trash_with_their_recording_and_are_somebodys(store, project):
+    store.add_recordings(project, [file(7)], "Cid")
+    store.correct_f0(project, sha(7), "Ann", {3: 100.0}, {})
+    (holding,) = store.holdings_of(sha(7))
+    assert "F0 corrected by Ann" in holding.in_words()
+    with pytest.raises(AnnotationsRefused, match="neither owns the project nor made all"):
+        store.delete_recording(sha(7), "Cid")
+    store.delete_recording(sha(7), "Ben")
+    (deleted,) = store.trash()
+    store.restore(deleted.id, "Ann")
+    assert store.open_recording(project, sha(7), "Ann").f0.hz == {3: 100.0}
+    store.delete_recording(sha(7), "Ben")
+    store.empty_trash(datetime.now(UTC) + KEPT_FOR)
+    with store._database.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.f0_corrections)) == 0
+
+
+# --- carried to other projects ---
+
+
+def test_our_json_carries_corrections_and_an_import_leaves_what_was_corrected_here(store, project):
+    theirs = corrected({2: 90.0, 3: 0.0, 4: 110.0})
+    document = AnnotatedRecording("take 0.wav", sha(0), 10.0, None, (mark(annotator="Ann"),), f0=theirs)
+    content = own.write([document]).content
+    (read,) = read_annotations(content, "a.json").recordings
+    assert read.f0 == theirs
+    store.correct_f0(project, sha(0), "Ben", {4: 222.0, 5: 100.0}, {})
+    imported = store.import_recordings(project, [read], "Ben")
+    assert (imported.added, imported.f0_frames, imported.f0_left_out) == (1, 2, 1)
+    assert f0_of(store, project).hz == {2: 90.0, 3: 0.0, 4: 222.0, 5: 100.0}
+    again = store.import_recordings(project, [read], "Ben", mode="replace")
+    assert (again.f0_frames, again.f0_left_out) == (0, 1), "what was corrected here is newer"
+    newer = replace(read, f0=corrected({4: 111.0}, "Cid", datetime.now(UTC) + timedelta(hours=1)))
+    assert store.import_recordings(project, [newer], "Ben", mode="show").f0_frames == 1
+    assert store.import_recordings(project, [newer], "Ben", mode="replace").f0_frames == 1
+    assert f0_of(store, project).people == {"Ann": 2, "Ben": 1, "Cid": 1}
+    store.undo(project, sha(0), "Ben")
+    store.undo(project, sha(0), "Ben")
+    assert f0_of(store, project).hz == {4: 222.0, 5: 100.0}
+    assert not store.annotations_of(project, sha(0)), "marks and F0 of an import are one step"
+    (ours,) = (each for each in store.export(project) if each.f0.frames)
+    assert ours.f0 == f0_of(store, project)
+    assert any("F0" in words for words in exported([ours], EXPORTED["textgrid"]).dropped)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"hop_s": 0.005}, r"every 0\.005 s from 60 to 800 Hz there, and every 0\.01 s"),
+        ({"runs": None}, "has no list of runs"),
+        ({"runs": [{"frame": -1, "hz": [100], "by": "Ann", "at": "2024-05-01"}]}, "lacks frames or a person"),
+        ({"runs": [{"frame": 1, "hz": ["x"], "by": "Ann", "at": "2024-05-01"}]}, "F0 'x' is not a number"),
+        ({"runs": [{"frame": 1, "hz": [1e7], "by": "Ann", "at": "2024-05-01"}]}, "F0 of 1e"),
+    ],
+)
+def test_damaged_corrections_in_a_file_are_refused(changed, words):
+    document = AnnotatedRecording("v.wav", sha(0), 10.0, None, (), f0=corrected({2: 90.0}))
+    content = own.write([document]).content.decode()
+    fields = json.loads(content)
+    fields["recordings"][0]["f0"] |= changed
+    with pytest.raises(AnnotationsRefused, match=words):
+        read_annotations(json.dumps(fields).encode(), "a.json")
+
+
+# --- files ---
+
+
+def test_praat_opens_the_pitch_tier_with_the_same_values(tmp_path):
+    recording = AnnotatedRecording("v.wav", "a" * 64, 1.0, 16_000, (), f0=corrected({25: 75.25, 26: 80.5, 30: 0.0}))
+    (track,) = f0_tracks([recording], lambda _: voice())
+    for name, content in track.files().items():
+        (tmp_path / name).write_bytes(content)
+    tier = parselmouth.read(str(tmp_path / "v.PitchTier"))
+    points = [
+        (call(tier, "Get time from index", number), call(tier, "Get value at index", number))
+        for number in range(1, call(tier, "Get number of points") + 1)
+    ]
+    voiced = ~np.isnan(track.f0_hz)
+    np.testing.assert_allclose(points, np.column_stack([track.times_s, track.f0_hz])[voiced], rtol=1e-12)
+    assert (call(tier, "Get end time"), dict(points)[0.255]) == (1.0, 75.25)
+    assert 0.305 not in dict(points)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "v-f0.csv").read_text("utf-8-sig"))))
+    assert len(rows) == 100
+    assert [rows[25], rows[30]] == [
+        {"time_s": "0.255", "f0_hz": "75.25", "source": "corrected"},
+        {"time_s": "0.305", "f0_hz": "", "source": "corrected"},
+    ]
+    assert {row["source"] for row in rows} == {"measured", "corrected"}
+
+
+def test_tracks_of_equal_names_differ_and_one_without_sound_is_none():
+    def sound_of(sha256):
+        if sha256 == "c" * 64:
+            raise AudioRefused("This is no sound.")
+        return voice()
+
+    recordings = [AnnotatedRecording("v.wav", letter * 64, 1.0, 16_000, ()) for letter in "abc"]
+    first, second, third = f0_tracks(recordings, sound_of)
+    assert first.name != second.name
+    assert third is None
