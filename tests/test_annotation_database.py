@@ -170,8 +170,7 @@ def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in
         assert [(tier.key, tier.content) for tier in newer.tiers(1)] == [("emotion", "emotions"), ("words", "text")]
         assert [tier.key for tier in newer.tiers(2)] == ["emotion"]
         assert newer.history(1, sha(0)).items[0].f0 is None
-        newer.correct_f0(1, sha(0), "Ann", {3: 120.0}, {})
-        assert newer.open_recording(1, sha(0), "Ann").f0.hz == {3: 120.0}
+        assert newer.open_recording(1, sha(0), "Ann").f0.hz == {}
         (holding,) = newer.holdings_of(sha(0))
         assert (holding.owner, holding.marks, holding.added_by) == ("Ann", {"Ann": 2}, None)
     with engine.begin() as connection:

@@ -15,16 +15,16 @@ from sqlalchemy import func, select
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.corrected_f0 import CorrectedF0, Correction
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
-from ser_core.annotations.exchange.f0_tracks import f0_tracks
 from ser_core.annotations.exchange.measuring import measured_marks
+from ser_core.annotations.f0.corrections import CorrectedF0, Correction
+from ser_core.annotations.f0.operations import corrected_tracks, f0_changes
+from ser_core.annotations.f0.tracks import f0_tracks
 from ser_core.annotations.formats import own, read_annotations
 from ser_core.annotations.store import tables
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.audio.acoustics import harmonics_to_noise, spectral_tilt, tracks_of
-from ser_core.audio.f0_correction import corrected_tracks, f0_changes
 from ser_core.audio.measures import measures_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, AudioRefused, RecordingTooLong, SettingsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
@@ -153,9 +153,7 @@ def test_nobody_overwrites_what_somebody_else_corrected_meanwhile(store, project
             store.correct_f0(project, sha(0), "Ben", wanted, {})
     seen = f0_of(store, project)
     store.correct_f0(project, sha(0), "Ben", {3: None, 4: 110.0}, seen.frames)
-    with pytest.raises(
-        AnnotationsOutdated, match=r"Somebody took back the correction of F0 at 0\.04 s, after"
-    ):
+    with pytest.raises(AnnotationsOutdated, match=r"Somebody took back the correction of F0 at 0\.04 s, after"):
         store.undo(project, sha(0), "Ann")
     assert f0_of(store, project).hz == {4: 110.0}
 

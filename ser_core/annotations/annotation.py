@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ser_core.analysis import Point, Region
-from ser_core.annotations.corrected_f0 import CorrectedF0
+from ser_core.annotations.f0.corrections import CorrectedF0
 from ser_core.errors import AnnotationsRefused
 
 STATUSES = ("open", "done", "verified")

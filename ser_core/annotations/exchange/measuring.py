@@ -7,11 +7,11 @@ from dataclasses import astuple, dataclass, fields
 
 from ser_core.analysis import Recording, Region, moved
 from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.annotations.formats import table
 from ser_core.annotations.formats.gate import writable
 from ser_core.annotations.saved_sounds import MARGIN_S
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, tracks_of
-from ser_core.audio.f0_correction import corrected_tracks
 from ser_core.audio.long_recording import LONGEST_STRETCH_S
 from ser_core.audio.measures import Measures, measures_of
 from ser_core.errors import AudioRefused, RecordingTooLong

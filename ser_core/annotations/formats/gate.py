@@ -23,7 +23,7 @@ from ser_core.annotations.annotation import (
     require_text,
     valid_mark,
 )
-from ser_core.annotations.corrected_f0 import CorrectedF0, Correction, runs
+from ser_core.annotations.f0.corrections import CorrectedF0, Correction, runs
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.settings import F0Settings
 

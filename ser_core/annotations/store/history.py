@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, case, delete, func, insert, select, update
 
 from ser_core.annotations.annotation import Annotation
-from ser_core.annotations.corrected_f0 import CorrectedF0, F0Change
+from ser_core.annotations.f0.corrections import CorrectedF0, F0Change
 from ser_core.annotations.formats.gate import f0_fields, f0_of
 from ser_core.annotations.store.marks import (
     Change,

@@ -15,20 +15,10 @@ from sqlalchemy import Connection, Select, func, select
 
 from ser_core.annotations.annotation import GOLD, AnnotatedRecording, Annotation, Assignment, Tier, valid_mark
 from ser_core.annotations.assignment import AssignmentPlan
-from ser_core.annotations.corrected_f0 import CorrectedF0, Correction
+from ser_core.annotations.f0 import stored as f0
+from ser_core.annotations.f0.corrections import CorrectedF0, Correction
 from ser_core.annotations.formats.gate import f0_of
-from ser_core.annotations.store import (
-    f0,
-    finding,
-    history,
-    labelling,
-    people,
-    recordings,
-    tables,
-    tiers,
-    transfer,
-    trash,
-)
+from ser_core.annotations.store import finding, history, labelling, people, recordings, tables, tiers, transfer, trash
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step

@@ -10,11 +10,12 @@ from itertools import islice
 from sqlalchemy import Connection, func, insert, select
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
-from ser_core.annotations.corrected_f0 import CorrectedF0, F0Change
 from ser_core.annotations.exchange.merging import Difference, compared, signed
+from ser_core.annotations.f0 import stored as f0
+from ser_core.annotations.f0.corrections import CorrectedF0, F0Change
 from ser_core.annotations.formats.gate import at as refused_at
 from ser_core.annotations.formats.gate import shown as in_quotes
-from ser_core.annotations.store import f0, history, people, tiers, trash
+from ser_core.annotations.store import history, people, tiers, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (
     IN_ORDER_OF_TIME,

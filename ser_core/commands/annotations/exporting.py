@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ser_core.annotations.annotation import AnnotatedRecording, settled
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
-from ser_core.annotations.exchange.f0_tracks import f0_tracks
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
 from ser_core.annotations.exchange.writing_into import write_into_file
+from ser_core.annotations.f0.tracks import f0_tracks
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of

@@ -10,8 +10,8 @@ import numpy as np
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.exchange.exporting import stems_of
+from ser_core.annotations.f0.operations import UNVOICED
 from ser_core.audio.acoustics import fundamental_frequency
-from ser_core.audio.f0_correction import UNVOICED
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import F0Settings
 from ser_core.work.progress import Work
