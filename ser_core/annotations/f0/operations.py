@@ -57,8 +57,6 @@ def f0_changes(
     SettingsRefused
         If nothing would change, or an F0 would be out of range.
     """
-    if operation not in OPERATIONS:
-        raise SettingsRefused(f"'{operation[:40]}' is nothing that can be done to F0; choose {', '.join(OPERATIONS)}.")
     times_s = F0Settings().hop_s * (np.arange(len(measured_hz)) + 0.5)
     frames = np.flatnonzero((times_s >= region.start_s) & (times_s < region.end_s))
     measured = np.nan_to_num(measured_hz[frames], nan=UNVOICED)
@@ -66,7 +64,7 @@ def f0_changes(
     is_corrected = np.array([hz is not None for hz in known], bool)
     before = np.array([hz if hz is not None else own for hz, own in zip(known, measured, strict=True)], float)
     if operation == "draw" and len(drawn_hz) != len(frames):
-        raise SettingsRefused(f"{len(drawn_hz)} values were drawn for {len(frames)} frames. Draw them again.")
+        raise SettingsRefused(f"F0 was drawn for {len(drawn_hz)} frames instead of {len(frames)}. Draw it again.")
     after = {
         "halve": lambda: before / 2,
         "double": lambda: before * 2,
@@ -79,13 +77,12 @@ def f0_changes(
     outside = after[(after != UNVOICED) & ~((after >= low_hz) & (after <= high_hz))]
     if len(outside):
         raise SettingsRefused(
-            f"An F0 of {outside[0]:.4g} Hz is not possible; it is corrected to {low_hz:g} to {high_hz:g} Hz. "
-            "Choose other frames, or draw it."
+            f"F0 would be {outside[0]:.4g} Hz; it can be {low_hz:g} to {high_hz:g} Hz. Choose other frames, or draw it."
         )
     changed = (after != before) | (is_corrected & (operation == "reset"))
     if not changed.any():
         raise SettingsRefused(
-            f"Nothing was changed from {region.start_s:.2f} to {region.end_s:.2f} s: {OPERATIONS[operation]}."
+            f"F0 from {region.start_s:.2f} to {region.end_s:.2f} s stays as it is: {OPERATIONS[operation]}."
         )
     return {
         int(frame): None if value == own else float(value)

@@ -49,7 +49,7 @@ def change_of(
     require_frames(wanted_hz, duration_s)
     expected = {frame: seen[frame] for frame in wanted_hz if frame in seen}
     after = {frame: Correction(f0_hz(hz), by, at) for frame, hz in wanted_hz.items() if hz is not None}
-    _require_as_expected(there, wanted_hz, expected, "you had opened it")
+    _require_as_expected(there, wanted_hz, expected)
     before = {frame: there.frames[frame] for frame in wanted_hz if frame in there.frames}
     if not before and not after:
         raise AnnotationsRefused("F0 is as measured there already, so nothing was changed.")
@@ -66,7 +66,7 @@ def turn(connection: Connection, recording_id: int, change: F0Change, kind: str)
     """
     there = standing(connection, recording_id)
     expected, wanted = (change.after, change.before) if kind == "undo" else (change.before, change.after)
-    _require_as_expected(there, change.frames, expected, "your step")
+    _require_as_expected(there, change.frames, expected)
     turned = F0Change({frame: there.frames[frame] for frame in expected}, wanted)
     write(connection, recording_id, there, turned)
     return turned
@@ -85,24 +85,25 @@ def write(connection: Connection, recording_id: int, there: CorrectedF0, change:
 
 def require_frames(frames: Collection[int], duration_s: float) -> None:
     """Refuse frames that are not in a recording."""
-    hop_s = F0Settings().hop_s
-    last = max(frames, default=0)
-    if min(frames, default=0) < 0 or last * hop_s >= duration_s:
+    first_s, last_s = (F0Settings().hop_s * found(frames, default=0) for found in (min, max))
+    if first_s < 0 or last_s >= duration_s:
         raise AnnotationsRefused(
-            f"F0 is corrected at {last * hop_s:.2f} s, but the recording is {duration_s:g} s long. Load it again."
+            f"F0 cannot be corrected at {last_s:.2f} s: the recording is {duration_s:g} s long. Load it again."
         )
 
 
-def _require_as_expected(
-    there: CorrectedF0, frames: Collection[int], expected: Mapping[int, Correction], since: str
-) -> None:
+def _require_as_expected(there: CorrectedF0, frames: Collection[int], expected: Mapping[int, Correction]) -> None:
     for frame in sorted(frames):
         found, wanted = there.frames.get(frame), expected.get(frame)
         if (found and found.hz) == (wanted and wanted.hz):
             continue
-        who = f"{found.by} corrected" if found else "Somebody took back the correction of"
-        when = f" on {found.at:%Y-%m-%d at %H:%M:%S} UTC" if found else ""
+        time_s = (frame + 0.5) * F0Settings().hop_s
+        if found is None:
+            raise AnnotationsOutdated(
+                f"Somebody took back a correction of F0 at {time_s:.2f} s meanwhile. Nothing was overwritten: look at "
+                "it, and repeat your change if it is still wanted."
+            )
         raise AnnotationsOutdated(
-            f"{who} F0 at {(frame + 0.5) * F0Settings().hop_s:.2f} s{when}, after {since}. Nothing was overwritten: "
-            "look at it, and repeat your change if it is still wanted."
+            f"{found.by} corrected F0 at {time_s:.2f} s on {found.at:%Y-%m-%d at %H:%M:%S} UTC. Nothing was "
+            "overwritten: look at it, and repeat your change if it is still wanted."
         )
