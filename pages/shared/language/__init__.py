@@ -37,6 +37,13 @@ SWAPPED = str.maketrans(".,", ",.")
 #: How a language writes a date, where not as the texts do.
 ISO_DATE, DATES = "%Y-%m-%d", {"de": "%d.%m.%Y"}
 
+#: Where a browser keeps the language that was chosen, for a year.
+COOKIE, COOKIE_S = "hear_why_language", 365 * 24 * 3600
+
+#: Sentences of `ser_core` are shorter, and have at most this many others in each other. What is no such sentence may be
+#: of any length.
+LONGEST, DEEPEST = 1_000, 3
+
 #: Fields of a text with fewer letters than this are one word each: else it would fit any sentence.
 LEAST_LETTERS = 10
 
@@ -51,11 +58,20 @@ Texts = TypeVar("Texts")
 
 
 def language() -> str:
-    """Return the code of this visit's language: the one that was chosen, else the browser's if there is a catalogue."""
+    """Return the code of  chosen, now or earlier, else the browser's, if it has a catalogue."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return ENGLISH
-    wished = session.choice("language") or (st.context.locale or ENGLISH).partition("-")[0].lower()
-    return wished if wished in LANGUAGES else ENGLISH
+    wished = session.choice("language") or _chosen_earlier() or st.context.locale or ENGLISH
+    code = wished.partition("-")[0].lower()
+    return code if code in LANGUAGES else ENGLISH
+
+
+def _chosen_earlier() -> str | None:
+    """Return the language in the cookie, which is read once: each reading takes half a millisecond."""
+    if "language_chosen_earlier" not in st.session_state:
+        said = st.context.cookies.get(COOKIE)
+        st.session_state["language_chosen_earlier"] = said if said in LANGUAGES else None
+    return st.session_state["language_chosen_earlier"]
 
 
 def t(text: str, /, **values: Any) -> str:
@@ -110,13 +126,16 @@ def catalogue(code: str) -> dict[str, str]:
 
 
 def choose() -> None:
-    """Offer the languages, each by its own name, and tell the browser in which this visit is."""
+    """Offer the languages, each by its own name; tell the browser the visit's, and let it keep the chosen one."""
     with st.container(horizontal=True, gap=None, key="languages"):
         for code, name in LANGUAGES.items():
             label, choosing = f"**{name}**" if code == language() else name, ("language", code)
             st.button(label, key=f"language_{code}", type="tertiary", on_click=session.choose, args=choosing)
-    tell = f'<script>document.documentElement.lang = "{language()}"</script>'
-    st.html(tell, unsafe_allow_javascript=True)
+    tell = f'document.documentElement.lang = "{language()}";'
+    if chosen := session.choice("language"):
+        path = st.get_option("server.baseUrlPath").strip("/")
+        tell += f' document.cookie = "{COOKIE}={chosen}; Path=/{path}; Max-Age={COOKIE_S}; SameSite=Lax";'
+    st.html(f"<script>{tell}</script>", unsafe_allow_javascript=True)
 
 
 def _in_words(code: str, text: str, values: dict[str, Any]) -> str:
@@ -124,44 +143,62 @@ def _in_words(code: str, text: str, values: dict[str, Any]) -> str:
     return _FORMATTERS[code].vformat(said, (), values) if values else said
 
 
-@lru_cache(4096)
-def _recognised(code: str, sentence: str) -> str:
+def _recognised(code: str, sentence: str, deep: int = DEEPEST) -> str:
     known = catalogue(code).get(sentence)
-    if known is not None:
-        return known
-    for pattern, fields, template in _patterns(code):
-        found = pattern.fullmatch(sentence)
+    if known is not None or not deep or len(sentence) > LONGEST:
+        return sentence if known is None else known
+    return _recognised_by_parts(code, sentence, deep)
+
+
+@lru_cache(4096)
+def _recognised_by_parts(code: str, sentence: str, deep: int) -> str:
+    for longest_part, pattern, fields, template in _patterns(code):
+        found = longest_part in sentence and pattern.fullmatch(sentence)
         if found:
-            values = {field: _value(code, field, said) for field, said in zip(fields, found.groups(), strict=True)}
+            said = zip(fields, found.groups(), strict=True)
+            values = {field: _value(code, field, value, deep) for field, value in said}
             return FIELD.sub(lambda field, values=values: values[field[1]], template)
     # A refusal may stand behind the place that it is about.
     place, colon, refusal = sentence.partition(": ")
-    return f"{_value(code, '', place)}: {_value(code, '', refusal)}" if colon else sentence
+    return f"{_value(code, '', place, deep)}: {_value(code, '', refusal, deep)}" if colon else sentence
 
 
-def _value(code: str, field: str, said: str) -> str:
+def _value(code: str, field: str, said: str, deep: int) -> str:
     """Return what a field said: a number, a sentence, a word, or else a name, which stays."""
     if code in DECIMAL_COMMA and NUMBER.fullmatch(said):
         return said.translate(SWAPPED)
-    return _recognised(code, said) if " " in said or field.rpartition(".")[2] in WORDS else said
+    return _recognised(code, said, deep - 1) if " " in said or field.rpartition(".")[2] in WORDS else said
 
 
 @cache
-def _patterns(code: str) -> list[tuple[re.Pattern[str], list[str], str]]:
-    """Return the pattern of each text with fields, its fields, and its translation; the most specific first."""
+def _patterns(code: str) -> list[tuple[str, re.Pattern[str], list[str], str]]:
+    """Return of each text with fields its longest part, pattern, fields and translation; the most specific first."""
     found = []
     for text, template in catalogue(code).items():
-        literal, *rest = FIELD.split(text)
-        if rest and FIELD.sub("", text):  # a mere field would match every word
-            any_value = "(.+?)" if len(re.findall("[A-Za-z]", FIELD.sub("", text))) >= LEAST_LETTERS else r"(\S+)"
-            fields, pattern = [], re.escape(literal)
-            for field, literal in zip(rest[::2], rest[1::2], strict=True):
-                known = field in fields
-                said = f"({NUMBER.pattern})" if field == "n" else any_value
-                pattern += (f"\\{fields.index(field) + 1}" if known else said) + re.escape(literal)
-                fields += [] if known else [field]
-            found.append((len(FIELD.sub("", text)), re.compile(pattern, re.DOTALL), fields, template))
+        parts = FIELD.split(text)[::2]
+        if len(parts) > 1 and any(parts):  # a mere field would match every word
+            found.append((sum(map(len, parts)), max(parts, key=len), *_pattern(text), template))
     return [entry for _, *entry in sorted(found, key=lambda each: -each[0])]
+
+
+def _pattern(text: str) -> tuple[re.Pattern[str], list[str]]:
+    """Return the pattern of the sentences that a text with fields makes, and the fields.
+
+    What follows a field is looked for once, by an atomic group: else a sentence could be made to take it minutes.
+    """
+    literal, *rest = FIELD.split(text)
+    any_value = "(.+?)" if len(re.findall("[A-Za-z]", FIELD.sub("", text))) >= LEAST_LETTERS else r"(\S+)"
+    fields, groups = [], [re.escape(literal)]
+    for field, literal in zip(rest[::2], rest[1::2], strict=True):
+        if field in fields:
+            groups[-1] += f"\\{fields.index(field) + 1}"
+        else:
+            fields.append(field)
+            said = f"({NUMBER.pattern})" if field == "n" else any_value
+            groups = [*groups, said] if said == "(.+?)" else [*groups[:-1], groups[-1] + said]
+        groups[-1] += re.escape(literal)
+    *first, last = groups
+    return re.compile("".join(f"(?>{group})" for group in first) + last, re.DOTALL), fields
 
 
 class _InLanguage(Formatter):
