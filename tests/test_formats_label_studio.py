@@ -1,17 +1,20 @@
 """Tasks of Label Studio: its exports as JSON and JSON-MIN by its documented format, ours, and refusals by task."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.analysis import Point, Region
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange.exporting import exported
 from ser_core.annotations.formats import FORMATS, read_annotations, recognised
 from ser_core.errors import AnnotationsRefused
-from tests.annotated_recordings import as_json, example
+from tests.annotated_recordings import as_json, example, texts
 
 STUDIO = FORMATS["label_studio"]
 AT = datetime(2024, 3, 9, 22, 16, 8, 728378, tzinfo=UTC)
@@ -152,6 +155,86 @@ def test_the_configuration_of_the_project_is_written_beside_the_tasks():
     assert STUDIO.read(content, "here").recordings == (recording,)
 
 
+SET = ("read", "spoken & loud", "style")
+TIERS = (
+    Tier("style", "style", content="labels", labels=SET, colour="#0072b2"),
+    Tier("w", "words"),
+    Tier("tone", "tone", kind="points"),
+    Tier("note", "note"),
+)
+
+
+def in_tiers(*notes: tuple[str, str]) -> AnnotatedRecording:
+    """Return a recording with a mark for each tier and note, one after another."""
+    marks = tuple(
+        Annotation((Point if tier == "tone" else Region)(at, at if tier == "tone" else at + 0.5), tier, note=note)
+        for at, (tier, note) in enumerate(notes)
+    )
+    return AnnotatedRecording("a.wav", None, 20.0, None, marks, tiers=TIERS)
+
+
+def test_each_tier_offers_its_own_labels_and_its_marks_have_them():
+    recording = in_tiers(("style", "spoken & loud"), ("w", "so"), ("tone", "H*"), ("note", "hm"))
+    files = exported([recording], STUDIO).files
+    offered = {
+        control.get("name"): [label.get("value") for label in control]
+        for control in ElementTree.fromstring(files["config.xml"]).iter("Labels")
+    }
+    # Label Studio refuses a second control that is called note.
+    assert offered | {"emotion": []} == {
+        "emotion": [],
+        "style": list(SET),
+        "words": ["words"],
+        "tone": ["tone"],
+        "note #2": ["note #2"],
+    }
+    (ours,) = json.loads(files["annotations.json"])
+    said = [
+        (result["from_name"], result["value"].get("labels") or result["value"]["text"])
+        for result in ours["annotations"][0]["result"]
+    ]
+    assert said == [
+        ("style", ["spoken & loud"]),
+        *(("words", ["words"]), ("note", ["so"])),
+        *(("tone", ["tone"]), ("note", ["H*"])),
+        *(("note #2", ["note #2"]), ("note", ["hm"])),
+    ]
+
+
+def test_a_mark_that_gets_another_label_of_its_set_says_that_and_no_emotion():
+    content = json.loads(STUDIO.write([in_tiers(("style", "read"), ("style", "odd"), ("tone", "H*"))]).content)
+    read_, odd, _, tone, tone_text = content[0]["annotations"][0]["result"]
+    read_["value"]["labels"] = ["style"]
+    odd["value"]["labels"] = ["spoken & loud"]
+    for result in (tone, tone_text):
+        result["value"]["end"] += 1
+    content[0]["annotations"][0]["result"].append(region("new", "labels", "style", labels=["happy"], start=9, end=9.5))
+    found = STUDIO.read(as_json(content), "here")
+    assert [(mark.tier, mark.emotion, mark.note) for mark in found.recordings[0].annotations] == [
+        ("style", None, "style"),
+        ("style", None, "spoken & loud"),
+        ("tone", None, "H*"),
+        ("style", None, "happy"),
+    ]
+    assert found.dropped == ("1 text beside a label of the tier 'style'", "1 length of a mark in a tier of points")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["style", "w", "tone", "note"]), texts | st.sampled_from([*SET, "words", "note", "angry"])
+        ),
+        max_size=6,
+    )
+)
+def test_marks_of_declared_tiers_come_back_with_their_tiers(notes):
+    recording = in_tiers(*notes)
+    (found,) = STUDIO.read(STUDIO.write([recording]).content, "here").recordings
+    keys = {tier.key: ours.key for tier, ours in zip(found.tiers, TIERS, strict=True)}
+    assert tuple(replace(tier, key=keys[tier.key]) for tier in found.tiers) == TIERS
+    assert tuple(replace(mark, tier=keys[mark.tier]) for mark in found.annotations) == recording.annotations
+
+
 def test_what_is_no_mark_is_counted_in_words():
     found = read(
         task(
@@ -277,6 +360,13 @@ def test_in_json_min_texts_that_fit_no_region_are_dropped_and_counted():
         "1 value of the control 'kind'",
         "2 texts of the control 'remark', with no region to it",
     )
+
+
+def test_json_min_holds_no_keys_so_no_mark_of_ours_counts_as_deleted_in_it():
+    marks = (Annotation(Region(0, 1), emotion="sad", key="k", revision=1),)
+    (ours,) = json.loads(STUDIO.write([AnnotatedRecording("a.wav", None, 2.0, None, marks)]).content)
+    found = read(ours["data"] | record({"emotion": [span(0, 1, labels=["sad"])]}))
+    assert found.recordings[0].exported_keys is None
 
 
 def test_in_json_min_each_annotator_has_a_record():

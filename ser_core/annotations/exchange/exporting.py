@@ -13,7 +13,7 @@ from ser_core.annotations.formats.content import json_bytes
 from ser_core.annotations.formats.emu_write import MORE, bundle_of, levels_of
 from ser_core.annotations.formats.format import Format, Written, counted, summed, tiers_without
 from ser_core.annotations.formats.gate import shown
-from ser_core.annotations.formats.layers import unique_names
+from ser_core.annotations.formats.layers import with_names
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 
@@ -76,7 +76,7 @@ def exported(
     if not file_format.holds_tiers and valid:
         everything = replace(valid[0], annotations=tuple(mark for each in valid for mark in each.annotations))
         lost += tiers_without(everything, "empty", "labels", "parent", "colour")
-        valid = [_with_names(recording) for recording in valid]
+        valid = [with_names(recording) for recording in valid]
     if file_format is OTHERS["emu"]:
         files, sounds, dropped = emu_database(valid, name, **(choices or {}))
         return Exported(files, (*dropped, *lost), 0, tuple(unfit), sounds)
@@ -92,14 +92,6 @@ def exported(
 def choices_of(file_format: Format) -> set[str]:
     """Return the names of what can be chosen about files of a format."""
     return set(list(signature(file_format.write).parameters)[1:])
-
-
-def _with_names(recording: AnnotatedRecording) -> AnnotatedRecording:
-    """Return a recording whose tiers have their names as keys; of an equal name, the second has a number."""
-    names = unique_names(recording.all_tiers)
-    named = (replace(mark, tier=names.get(mark.tier, mark.tier)) for mark in recording.annotations)
-    tiers = (replace(tier, key=names[tier.key], parent=names.get(tier.parent)) for tier in recording.tiers)
-    return replace(recording, annotations=tuple(named), tiers=tuple(tiers))
 
 
 def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:

@@ -1,10 +1,13 @@
 """Marks as Label Studio tasks: what it imports, and what it exports as JSON and as JSON-MIN.
 
-A project accepts our tasks with the configuration that `beside` writes, with the emotions as its labels and choices:
+A project accepts our tasks with the configuration that `beside` writes. Tiers of emotions have these as labels, tiers
+with a set of labels have that, and any other has one label, its name, because its marks say what the note says:
 
     <View>
       <Audio name="audio" value="$audio"/>
       <Labels name="emotion" toName="audio"> <Label value="angry"/> ... </Labels>
+      <Labels name="style" toName="audio"> <Label value="read"/> ... </Labels>
+      <Labels name="words" toName="audio"> <Label value="words"/> </Labels>
       <Rating name="intensity" toName="audio" maxRating="5" perRegion="true"/>
       <TextArea name="note" toName="audio" perRegion="true"/>
       <Choices name="recording" toName="audio"> <Choice value="angry"/> ... </Choices>
@@ -28,11 +31,13 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import (
+    EMOTION,
     MOST_INTENSITY,
     RECORDING_TIER,
     REGION_TIER,
     AnnotatedRecording,
     Annotation,
+    Tier,
 )
 from ser_core.annotations.formats.collected import Collected, in_all
 from ser_core.annotations.formats.content import json_bytes, json_of
@@ -47,14 +52,20 @@ from ser_core.annotations.formats.gate import (
     recording_fields,
     recording_of,
     shown,
+    tier_fields,
+    tier_of,
     writable,
 )
 from ser_core.annotations.formats.label_studio_min import in_full, is_shortened
-from ser_core.annotations.formats.label_studio_results import OURS, Lost, marks_in
+from ser_core.annotations.formats.label_studio_results import OURS, Lost, marks_in, set_of
+from ser_core.annotations.formats.layers import with_names
+from ser_core.annotations.formats.own import objects_in
 from ser_core.errors import AnnotationsRefused
 
 SOUND = "audio"
 CONFIGURATION = "config.xml"
+#: Names that no control of a tier can have, because Label Studio refuses two of one name.
+CONTROLS = (SOUND, "intensity", "note")
 SOUND_NAME = re.compile(r".*\.(wav|mp3|m4a|flac|ogg|oga|opus|aac|webm|wma|aiff?)", re.IGNORECASE | re.DOTALL)
 #: What Label Studio prepends to the name of an uploaded file.
 UPLOADED = re.compile("[0-9a-f]{8}-")
@@ -78,16 +89,20 @@ def write(recordings: Sequence[AnnotatedRecording], url_prefix: str = "") -> Wri
     AnnotationsRefused
         If a mark cannot be written, or the provenance holds what JSON cannot.
     """
-    tasks = [_task(writable(recording), count, url_prefix) for count, recording in enumerate(recordings, start=1)]
+    named = (with_names(writable(recording), CONTROLS) for recording in recordings)
+    tasks = [_task(recording, count, url_prefix) for count, recording in enumerate(named, start=1)]
     return Written(json_bytes(tasks))
 
 
 def _task(recording: AnnotatedRecording, count: int, url_prefix: str) -> dict[str, Any]:
     by_annotator: dict[str, list[dict[str, Any]]] = {}
+    tiers = {tier.key: tier for tier in recording.tiers}
     for place, mark in enumerate(recording.annotations, start=1):
-        by_annotator.setdefault(mark.annotator, []).extend(_results(mark, f"mark{place}", recording.duration_s))
+        results = _results(mark, f"mark{place}", recording.duration_s, tiers.get(mark.tier))
+        by_annotator.setdefault(mark.annotator, []).extend(results)
     address = f"{url_prefix}{quote(recording.name)}" if url_prefix else recording.name
     ours = recording_fields(recording) | ({"keys": keys_of(recording)} if keys_of(recording) else {})
+    ours |= {"tiers": [tier_fields(tier) for tier in recording.tiers]} if recording.tiers else {}
     return {
         "id": count,
         "data": {SOUND: address, OURS: ours},
@@ -95,12 +110,14 @@ def _task(recording: AnnotatedRecording, count: int, url_prefix: str) -> dict[st
     }
 
 
-def _results(mark: Annotation, own: str, duration_s: float) -> list[dict[str, Any]]:
-    names = [] if mark.emotion is None else [mark.emotion]
+def _results(mark: Annotation, own: str, duration_s: float, tier: Tier | None) -> list[dict[str, Any]]:
+    names = _names(mark, tier)
     fields = fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
     meta = {field: fields[field] for field in IN_META if fields[field] not in (None, "", "open")}
     if mark.key is not None:
         meta |= {"key": mark.key, "revision": mark.revision}
+    if mark.emotion is not None and names != [mark.emotion]:
+        meta["emotion"] = mark.emotion
     stretch = {"start": mark.region.start_s, "end": mark.region.end_s}
     start: dict[str, Any] = {"id": own, "to_name": SOUND, "origin": "manual"}
     if mark.tier == RECORDING_TIER:
@@ -115,9 +132,18 @@ def _results(mark: Annotation, own: str, duration_s: float) -> list[dict[str, An
     if mark.intensity is not None:
         rating = stretch | {"rating": mark.intensity}
         results.append(start | {"from_name": "intensity", "type": "rating", "value": rating})
-    if mark.note:
+    if mark.note and not (tier is not None and names == [mark.note] and set_of(tier)):
         results.append(start | {"from_name": "note", "type": "textarea", "value": stretch | {"text": [mark.note]}})
     return results
+
+
+def _names(mark: Annotation, tier: Tier | None) -> list[str]:
+    """Return the label of a mark in the control of its tier, or none."""
+    if tier is None or tier.content == "emotions":
+        return [] if mark.emotion is None else [mark.emotion]
+    if set_of(tier):
+        return [mark.note] if mark.emotion is None and mark.note in tier.labels else []
+    return [tier.key]
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -143,7 +169,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         key = address, str(recording.get("sha256"))
         known = about.setdefault(key, recording)
         known["duration_s"] = recording.get("duration_s") if known.get("duration_s") is None else known["duration_s"]
-        marks.setdefault(key, []).extend(_marks(found, place, lost))
+        tiers = {tier.key: tier for tier in known.get("tiers", ())}
+        marks.setdefault(key, []).extend(_marks(found, place, tiers, lost))
     read = [_with_marks(about[key], marks[key], name, lost, options) for key in about]
     left_out, altered = in_all(found for _, found in read)
     dropped = tuple(counted(count, noun) + rest for (noun, rest), count in lost.items())
@@ -205,7 +232,8 @@ def _recording(task: Mapping[str, Any], address: str, place: str) -> dict[str, A
     if isinstance(ours := task["data"].get(OURS), dict):
         with at(place):
             recording_of(ours, ())
-        return dict(ours)
+            found = objects_in(ours, "tiers", place) if "tiers" in ours else ()
+            return ours | {"tiers": tuple(tier_of(tier) for _, tier in found)}
     path = _path(address)
     file_name = posixpath.basename(path)
     lengths = [
@@ -218,7 +246,9 @@ def _recording(task: Mapping[str, Any], address: str, place: str) -> dict[str, A
     return {"name": plain or address, "duration_s": lengths[0] if lengths else None}
 
 
-def _marks(task: Mapping[str, Any], place: str, lost: Lost) -> list[tuple[str, dict[str, Any]]]:
+def _marks(
+    task: Mapping[str, Any], place: str, tiers: Mapping[str, Tier], lost: Lost
+) -> list[tuple[str, dict[str, Any]]]:
     marks = []
     for count, annotation in enumerate(task["annotations"], start=1):
         if annotation.get("was_cancelled") or annotation.get("skipped"):
@@ -231,7 +261,7 @@ def _marks(task: Mapping[str, Any], place: str, lost: Lost) -> list[tuple[str, d
             # Old releases wrote seconds as numbers instead.
             "changed_at": next((time for time in times if isinstance(time, str)), None),
         }
-        marks += [(here, said | mark) for mark in marks_in(annotation["result"], here, lost)]
+        marks += [(here, said | mark) for mark in marks_in(annotation["result"], here, tiers, lost)]
     return marks
 
 
@@ -259,21 +289,22 @@ def _with_marks(
                 found.take(annotation_of(whole | mark, duration_s))
     with at(name):
         recording = recording_of(fields | {"duration_s": duration_s}, found.annotations)
-    return replace(recording, exported_keys=known_keys(fields.get("keys"))), found
+    return replace(recording, exported_keys=known_keys(fields.get("keys")), tiers=fields.get("tiers", ())), found
 
 
 def beside(recordings: Sequence[AnnotatedRecording]) -> dict[str, bytes]:
     """Return, by its name, the labelling configuration for the project that takes our tasks."""
+    recordings = [with_names(recording, CONTROLS) for recording in recordings]
     marks = [mark for recording in recordings for mark in recording.annotations]
     emotions = list(dict.fromkeys([*COLOURS, *(mark.emotion for mark in marks if mark.emotion)]))
-    tiers = list(dict.fromkeys([REGION_TIER, *(mark.tier for mark in marks if mark.tier != RECORDING_TIER)]))
+    tiers = {REGION_TIER: EMOTION} | {tier.key: tier for recording in recordings for tier in recording.all_tiers}
     view = Element("View")
     SubElement(view, "Audio", {"name": SOUND, "value": f"${SOUND}"})
-    for tier in tiers:
-        labels = SubElement(view, "Labels", {"name": tier, "toName": SOUND})
-        for emotion in emotions:
-            colour = {"background": COLOURS[emotion]} if emotion in COLOURS else {}
-            SubElement(labels, "Label", {"value": emotion} | colour)
+    for tier in tiers.values():
+        control = SubElement(view, "Labels", {"name": tier.key, "toName": SOUND})
+        for label in emotions if tier.content == "emotions" else set_of(tier) or [tier.key]:
+            colour = COLOURS.get(label) if tier.content == "emotions" else tier.colour
+            SubElement(control, "Label", {"value": label} | ({"background": colour} if colour else {}))
     of_region = {"toName": SOUND, "perRegion": "true"}
     SubElement(view, "Rating", {"name": "intensity", "maxRating": str(MOST_INTENSITY)} | of_region)
     SubElement(view, "TextArea", {"name": "note"} | of_region)
@@ -293,4 +324,5 @@ FORMAT = Format(
     read=read,
     recognises=lambda head: head.lstrip()[:1] in ("[", "{"),
     beside=beside,
+    holds_tiers=True,
 )

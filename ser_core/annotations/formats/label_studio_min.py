@@ -10,7 +10,7 @@ from typing import Any
 
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.formats.gate import shown
-from ser_core.annotations.formats.label_studio_results import Lost
+from ser_core.annotations.formats.label_studio_results import OURS, Lost
 from ser_core.annotations.formats.notation import KNOWN
 
 #: Field of a value: the kind of result that it stands for.
@@ -33,9 +33,13 @@ def in_full(record: Mapping[str, Any], lost: Lost) -> dict[str, Any]:
     regions = list(dict.fromkeys(result["id"] for result in results if "id" in result))
     for control, values in controls.items():
         results += _with_texts(control, values, regions, lost)
+    data = {key: value for key, value in record.items() if key not in controls}
+    if isinstance(ours := data.get(OURS), dict):
+        # Without the keys of its regions, a record does not know which marks of ours were deleted.
+        data[OURS] = {key: value for key, value in ours.items() if key != "keys"}
     return {
         "id": record.get("id"),
-        "data": {key: value for key, value in record.items() if key not in controls},
+        "data": data,
         "annotations": [
             {
                 "completed_by": record["annotator"],

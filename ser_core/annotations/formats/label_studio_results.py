@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Tier
 from ser_core.annotations.formats.gate import at, number, shown, text, whole_number
 from ser_core.annotations.formats.notation import KNOWN, Note
 from ser_core.errors import AnnotationsRefused
@@ -40,13 +40,20 @@ class _Group:
     said: dict[str, Any] = field(default_factory=dict)
 
 
-def marks_in(results: Iterable[object], place: str, lost: Lost) -> list[dict[str, Any]]:
+def set_of(tier: Tier) -> tuple[str, ...]:
+    """Return the labels of a tier of labels; nothing for any other tier."""
+    return tier.labels if tier.content == "labels" else ()
+
+
+def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], lost: Lost) -> list[dict[str, Any]]:
     """Return the fields of the marks in the results of an annotation; labels of the whole recording have no times.
 
     Parameters
     ----------
     place : str
         The annotation, for refusals.
+    tiers : mapping of str to Tier
+        Those that our task declares, by the names of their controls.
     lost : Counter
         Counts what is not a mark, as a noun and what follows it.
 
@@ -70,7 +77,7 @@ def marks_in(results: Iterable[object], place: str, lost: Lost) -> list[dict[str
                 lost["channel", " of a mark, which is that of all channels here"] += 1
             own = result.get("id")
             _add(groups.setdefault(count if own is None else str(own), _Group()), result, kind, value)
-    return _marks(list(groups.values()), lost)
+    return _marks(list(groups.values()), tiers, lost)
 
 
 def _kind_and_value(result: object) -> tuple[str, Mapping[str, Any]]:
@@ -109,14 +116,14 @@ def _lines(lines: object) -> str:
     return "\n".join(text(line, "text") for line in lines)
 
 
-def _marks(groups: list[_Group], lost: Lost) -> list[dict[str, Any]]:
+def _marks(groups: list[_Group], tiers: Mapping[str, Tier], lost: Lost) -> list[dict[str, Any]]:
     marks = []
     whole = [group for group in groups if not group.stretch]
     alone = sum(len(group.names) for group in whole) == 1
     for group in groups:
         if group.stretch:
             names = group.names or [(REGION_TIER, None)]
-            marks += [group.said | group.stretch | {"tier": tier, "emotion": name} for tier, name in names]
+            marks += [_mark(group, control, name, tiers.get(control), lost) for control, name in names]
     labels = []
     for group in whole:
         for control, name in group.names:
@@ -128,3 +135,18 @@ def _marks(groups: list[_Group], lost: Lost) -> list[dict[str, Any]]:
         labels = labels or [{"tier": RECORDING_TIER}]
         labels[0] = said | labels[0]
     return marks + labels
+
+
+def _mark(group: _Group, control: str, name: str | None, tier: Tier | None, lost: Lost) -> dict[str, Any]:
+    """Return the fields of a mark in a stretch; in a tier for labels or text its label is a note, not an emotion."""
+    mark = group.said | group.stretch | {"tier": control}
+    if tier is None or tier.content == "emotions":
+        return mark | {"emotion": name}
+    if tier.kind == "points" and mark["start_s"] != mark["end_s"]:
+        lost["length", " of a mark in a tier of points"] += 1
+        mark["end_s"] = mark["start_s"]
+    if name is None or (name == control and not set_of(tier)):
+        return mark
+    if mark.get("note", name) != name:
+        lost["text", f" beside a label of the tier {shown(control)}"] += 1
+    return mark | {"emotion": None, "note": Note(name)}

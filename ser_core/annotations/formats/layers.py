@@ -158,14 +158,22 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return free
 
 
-def unique_names(tiers: Iterable[Tier]) -> dict[str, str]:
+def unique_names(tiers: Iterable[Tier], reserved: Iterable[str] = ()) -> dict[str, str]:
     """Return, by their keys, the names of tiers with a number behind those that come again, and none is reserved."""
     names: dict[str, str] = {}
-    taken = {REGION_TIER, RECORDING_TIER}
+    taken = {REGION_TIER, RECORDING_TIER, *reserved}
     for tier in tiers:
         names[tier.key] = REGION_TIER if tier.key == REGION_TIER else free_name(tier.name, taken)
         taken.add(names[tier.key])
     return names
+
+
+def with_names(recording: AnnotatedRecording, reserved: Iterable[str] = ()) -> AnnotatedRecording:
+    """Return a recording whose tiers have their names as keys; one that is taken or reserved gets a number."""
+    names = unique_names(recording.all_tiers, reserved)
+    named = (replace(mark, tier=names.get(mark.tier, mark.tier)) for mark in recording.annotations)
+    tiers = (replace(tier, key=names[tier.key], parent=names.get(tier.parent)) for tier in recording.tiers)
+    return replace(recording, annotations=tuple(named), tiers=tuple(tiers))
 
 
 class FileTiers:
