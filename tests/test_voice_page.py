@@ -251,9 +251,9 @@ def test_how_compares_the_focus_with_the_other_recordings_of_the_voice(models, r
     assert not app.exception
     (job,) = [job for job in all_jobs(app) if job.kind == "usual voice"]
     assert set(job.key[1:]) == {one.recording.sha256 for one in recordings[:2]}
-    (table,) = [frame.value for frame in app.dataframe if "In the focus" in frame.value]
+    (table,) = [frame.value for frame in app.table if "In the focus" in frame.value]
     assert {"In the rest", "In other recordings"} < set(table)
     assert table["In other recordings"].iloc[0] == f"{job.result.pitch_hz:.0f} Hz"
     chosen(app).set_value([recordings[2].recording.sha256]).run()
-    tables = [frame.value for frame in finished(app).dataframe if "In the focus" in frame.value]
+    tables = [frame.value for frame in finished(app).table if "In the focus" in frame.value]
     assert not any("In other recordings" in table for table in tables)

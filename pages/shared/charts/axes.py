@@ -4,7 +4,7 @@ import numpy as np
 import plotly.colors
 import plotly.graph_objects as go
 
-from pages.shared.language import t
+from pages.shared.language import DECIMAL_COMMA, language, t
 from ser_core.analysis import Recording, Spectrogram, clock
 from ser_core.front_end.spectrogram import band_centres_hz
 
@@ -95,6 +95,7 @@ def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 64, "r": 12, "t": 28, "b": 44},
+        separators=",." if language() in DECIMAL_COMMA else ".,",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode="zoom",
@@ -110,6 +111,7 @@ def sized(figure: go.Figure, height: int) -> go.Figure:
         height=height,
         showlegend=False,
         margin={"l": 60, "r": 12, "t": 28, "b": 44},
+        separators=",." if language() in DECIMAL_COMMA else ".,",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )

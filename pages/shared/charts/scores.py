@@ -93,15 +93,15 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
     for flip in curve.flips:
         figure.add_vline(flip.amount, line={"dash": "dot", "width": 1.5, "color": "#ffffff" if dark else "#000000"})
     axes.sized(figure, 220)
-    figure.update_xaxes(title=f"{t(one.name)} ({t(one.unit)})", range=[amounts[0], amounts[-1]], showgrid=False)
+    figure.update_xaxes(title=t(one.unit), range=[amounts[0], amounts[-1]], showgrid=False)
     figure.update_xaxes(zeroline=True, zerolinecolor=axes.GREY, ticks="outside", title_standoff=6, fixedrange=True)
     if one.is_factor:
         ticks = [-one.limit, 0, one.limit]
-        figure.update_xaxes(tickvals=ticks, ticktext=[f"×{round(one.value(tick), 2):g}" for tick in ticks])
-    figure.update_yaxes(
-        title=t("score"), range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False, fixedrange=True
-    )
-    return figure.update_layout(margin={"l": 44, "r": 8, "t": 8, "b": 44})
+        figure.update_xaxes(
+            tickvals=ticks, ticktext=[t("×{value:g}", value=round(one.value(tick), 2)) for tick in ticks]
+        )
+    figure.update_yaxes(range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False, fixedrange=True)
+    return figure.update_layout(margin={"l": 28, "r": 8, "t": 8, "b": 40})
 
 
 def lines_html(emotions: tuple[str, ...]) -> str:

@@ -122,7 +122,7 @@ def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | Non
             row[where] = _known(getattr(other, measure), form)
             row[apart] = _known(getattr(differences(inside, other), difference), signed)
         rows.append(row)
-    st.dataframe(rows, hide_index=True, width="stretch")
+    st.table(rows, hide_index=True)
 
 
 def differences_in_words(found: Differences, there: str) -> str:
@@ -144,12 +144,18 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
     emotions = analysis.emotions
     st.markdown(f"**{in_words(found, emotions)}**")
     st.html(lines_html(emotions))
-    st.caption(t("Grey: unnatural. Circles: the control. Dotted: the smallest natural changes that flip the verdict."))
+    st.caption(
+        t(
+            "Lines: the scores. Grey: unnatural. Circles: the control. Dotted: the smallest natural changes that flip "
+            "the verdict."
+        )
+    )
     dark = st.context.theme.type == "dark"
     for start in range(0, len(found.curves), PER_ROW):
         for column, curve in zip(
             st.columns(PER_ROW, gap="medium"), found.curves[start : start + PER_ROW], strict=False
         ):
+            column.markdown(f"**{t(curve.property.name)}**")
             column.plotly_chart(
                 voice_curve_chart(curve, emotions, dark),
                 width="stretch",
