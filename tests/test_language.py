@@ -11,7 +11,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import language as languages
-from pages.shared.language import FIELD, LANGUAGES, catalogue, components, plural, recognised, speech, t
+from pages.shared.language import (
+    FIELD,
+    LANGUAGES,
+    catalogue,
+    components,
+    number,
+    plural,
+    recognised,
+    separators,
+    speech,
+    t,
+)
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
 from tests import texts
@@ -177,8 +188,10 @@ def test_a_text_is_said_with_its_fields_and_numbers_as_the_language_writes_them(
     assert plural(1.5, "{n} mark", "{n} marks") == "1,5 Marken"
     assert t("{s:.2f} of {all:,} {name}", s=1234.5, all=12345, name="1.5.wav") == "1.5.wav: 1234,50 von 12.345"
     assert t("not in the catalogue") == "not in the catalogue"
+    assert (number(-1234.5, ",.2f"), separators()) == ("−1.234,50", ",.")
     speaking("en", {})
     assert t("{s:.2f} of {all:,} {name}", s=1234.5, all=12345, name="a") == "1234.50 of 12,345 a"
+    assert (number(-1234.5, "+.1f"), separators()) == ("−1234.5", ".,")
 
 
 def test_sentences_of_the_library_are_recognised_the_most_specific_first(speaking):

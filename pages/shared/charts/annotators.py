@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from pages.shared.charts import axes
 from pages.shared.charts.evaluation import invisible_markers
 from pages.shared.charts.faithfulness import LINES
-from pages.shared.language import plural, recognised, t, texts
+from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_chart
 from ser_core.annotations.agreement.agreement import NO_EMOTION, NO_MARK, LabelAgreement
 from ser_core.annotations.agreement.bootstrap import Measured
@@ -162,7 +162,7 @@ def _figure(found: Measured, between: str) -> str:
     """Return a value with two digits and its interval; an empty string if there is no value."""
     if found.value is None:
         return ""
-    value = t("{value:.2f}", value=found.value).replace("-", "\N{MINUS SIGN}")
+    value = number(found.value, ".2f")
     return f"{value}{between}({interval_in_words(found.interval)})" if found.interval else value
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.colors
 import plotly.graph_objects as go
 
-from pages.shared.language import DECIMAL_COMMA, language, t
+from pages.shared.language import separators, t
 from ser_core.analysis import Recording, Spectrogram, clock
 from ser_core.front_end.spectrogram import band_centres_hz
 
@@ -94,8 +94,8 @@ def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
     figure.update_xaxes(maxallowed=duration_s)
     figure.update_layout(
         height=height,
+        separators=separators(),
         margin={"l": 64, "r": 12, "t": 28, "b": 44},
-        separators=",." if language() in DECIMAL_COMMA else ".,",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode="zoom",
@@ -109,9 +109,9 @@ def sized(figure: go.Figure, height: int) -> go.Figure:
     """Set the layout of charts without a time axis."""
     return figure.update_layout(
         height=height,
+        separators=separators(),
         showlegend=False,
         margin={"l": 60, "r": 12, "t": 28, "b": 44},
-        separators=",." if language() in DECIMAL_COMMA else ".,",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.charts.recording import hatching
-from pages.shared.language import recognised, t, texts
+from pages.shared.language import number, recognised, t, texts
 from pages.shared.language.names import in_chart, printable
 from ser_core.analysis import Analysis, Explanation, Spectrogram
 from ser_core.analysis.emotions import COLOURS
@@ -50,7 +50,7 @@ def verdicts_html(names: list[str], analyses: dict[str, Analysis], missing: dict
 def _verdict_cell(analysis: Analysis) -> str:
     best = int(analysis.scores.recording.argmax())
     score = float(analysis.scores.recording[best])
-    how = f"{score:.2f}"
+    how = number(score, ".2f")
     if analysis.verdict in (NOT_SURE, NO_SPEECH):
         how = t("at best {emotion}, {score:.2f}", emotion=t(analysis.emotions[best]), score=score)
     colour = COLOURS.get(analysis.verdict, "#7F7F7F")
@@ -65,7 +65,7 @@ def _score_cell(analysis: Analysis, emotion: str) -> str:
         return f'<td class="unknown" title="{html.escape(t("This model does not know this emotion"))}">-</td>'
     score = analysis.scores.recording[analysis.emotions.index(emotion)]
     return (
-        f'<td><span class="value">{score:.2f}</span><div class="track"><div class="bar" '
+        f'<td><span class="value">{number(score, ".2f")}</span><div class="track"><div class="bar" '
         f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div></td>'
     )
 
@@ -193,7 +193,7 @@ def matrix_chart(compared: Agreement, dark: bool = False) -> go.Figure:
     correlation = compared.rank_correlation.copy()
     np.fill_diagonal(correlation, np.nan)
     words = [
-        ["" if np.isnan(r) else f"{r:.2f}<br>({o:.2f})" for r, o in zip(*row, strict=True)]
+        ["" if np.isnan(r) else f"{number(r, 'z.2f')}<br>({number(o, '.2f')})" for r, o in zip(*row, strict=True)]
         for row in zip(correlation, compared.top_overlap, strict=True)
     ]
     names = [in_chart(name) for name in compared.methods]

@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
-from pages.shared.language import t
+from pages.shared.language import number, t
 from pages.shared.language.names import in_chart
 from ser_core.model.networks import NETWORKS
 
@@ -26,7 +26,7 @@ def uar_chart(models: dict[str, Any]) -> go.Figure:
                 y=[in_chart(name) for name in chosen],
                 name=words,
                 mode="markers+text",
-                text=[t("{uar:.1f}", uar=uar) for uar in uars],
+                text=[number(uar, ".1f") for uar in uars],
                 textposition="top center",
                 marker={"color": colour, "size": 10, "symbol": "circle" if ours else "diamond"},
                 error_x={

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
-from pages.shared.language import plural, recognised, t
+from pages.shared.language import number, plural, recognised, t
 from ser_core.analysis import Analysis
 from ser_core.analysis.emotions import COLOURS, LINE_PATTERNS
 from ser_core.explanation.counterfactual.voice import VoiceCurve
@@ -46,7 +46,7 @@ def scores_html(emotions: tuple[str, ...], scores: np.ndarray, beside: np.ndarra
         rows.append(f"<span>{html.escape(t(emotion))}</span>{_bar_html(emotion, score)}")
         if beside is not None:
             rows.append(f"<span></span>{_bar_html(emotion, beside[index], 'beside')}")
-    said = ", ".join(f"{t(emotion)} {score:.2f}" for emotion, score in zip(emotions, scores, strict=True))
+    said = ", ".join(f"{t(emotion)} {number(score, '.2f')}" for emotion, score in zip(emotions, scores, strict=True))
     label = html.escape(t("Scores of the emotions: {scores}", scores=said))
     return f'<div class="scores" role="img" aria-label="{label}">{"".join(rows)}</div>'
 
@@ -55,7 +55,7 @@ def _bar_html(emotion: str, score: float, kind: str = "") -> str:
     return (
         f'<div class="track {kind}"><div class="bar" '
         f'style="width:{100 * score:.1f}%;background:{COLOURS[emotion]}"></div></div>'
-        f'<span class="value {kind}">{score:.2f}</span>'
+        f'<span class="value {kind}">{number(score, ".2f")}</span>'
     )
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from pages.shared import cached, session
 from pages.shared.cached import sounds
-from pages.shared.language import plural, t, texts
+from pages.shared.language import number, plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Region, moved
@@ -119,14 +119,14 @@ def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
 
 def _cells(row: FocusRow, from_s: float) -> tuple[str, ...]:
     def known(value: float | None, form: str) -> str:
-        return "–" if value is None else f"{value:{form}}".replace("-", "−")
+        return "–" if value is None else number(value, form)
 
     return (
         str(row.number),
-        f"{from_s + row.start_s:.2f}",
-        f"{from_s + row.end_s:.2f}",
+        number(from_s + row.start_s, ".2f"),
+        number(from_s + row.end_s, ".2f"),
         f"{100 * row.share:.0f} %",
-        f"{row.strength:.2g}",
+        number(row.strength, ".2g"),
         known(row.level_dbfs, ".1f"),
         known(row.louder_db, "+z.1f"),
         known(row.pitch_hz, ".0f"),

@@ -113,6 +113,16 @@ def recognised(sentence: str) -> str:
     return sentence if code == ENGLISH else _recognised(code, sentence)
 
 
+def number(value: float, spec: str) -> str:
+    """Return a number as this visit's language writes it, with a minus and no hyphen."""
+    return _FORMATTERS[language()].format_field(value, spec).replace("-", "\N{MINUS SIGN}")
+
+
+def separators() -> str:
+    """Return the decimal sign and the sign between thousands, for charts."""
+    return ",." if language() in DECIMAL_COMMA else ".,"
+
+
 def document(english: Path) -> str:
     """Return a longer page, such as docs/law.md, without its title, in this visit's language if it is translated."""
     own = english.with_suffix(f".{language()}.md")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared.language import recognised, t
+from pages.shared.language import number, recognised, t
 from pages.shared.language.names import in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.metrics import PairedDifference, paired_difference
@@ -68,7 +68,7 @@ def side_of_zero(interval: tuple[float, float] | list[float]) -> int:
 
 def points(share: float) -> str:
     """Format a difference of two shares in percentage points, with its sign."""
-    return t("{points:+.1f}", points=100 * share).replace("-", "\N{MINUS SIGN}")
+    return number(100 * share, "+.1f")
 
 
 def emotions_of(model: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared.charts import experiments as charts
-from pages.shared.language import plural, t, texts
+from pages.shared.language import number, plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.models import peers_section
 from pages.shared.models.comparison_section import points, side_of_zero
@@ -247,7 +247,7 @@ def _similarity(correlation: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return t("{value:.2f}", value=value).replace("-", "\N{MINUS SIGN}")
+    return number(value, ".2f")
 
 
 def show_robustness(models: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.charts import axes
-from pages.shared.language import t
+from pages.shared.language import number, t
 from pages.shared.language.names import printable
 from pages.shared.player.media import served
 from pages.shared.player.tiles import (
@@ -218,7 +218,7 @@ def of_words(words: Sequence[Region], evidence: WordEvidence | None) -> list[dic
 
 def signed(value: float) -> str:
     """Return a value in log-odds with its sign, as the visit's language writes it."""
-    return t("{value:+.2f}", value=value).replace("-", "−")
+    return number(value, "+.2f")
 
 
 def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from pages.shared.charts.annotators import (
     map_name,
     people_against_maps_chart,
 )
-from pages.shared.language import plural, recognised, t, texts
+from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.agreement.agreement import (
     AnnotatorAgreement,
@@ -288,7 +288,7 @@ def _in_words(found: Measured, unit: str = "") -> str:
 
 
 def _value(found: Measured) -> str:
-    return t("{value:.2f}", value=found.value).replace("-", "−")
+    return number(found.value, ".2f")
 
 
 def _interval(found: Measured, digits: int = 2) -> str:
