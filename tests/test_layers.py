@@ -136,6 +136,13 @@ def test_the_annotation_database_loads_neither_torch_nor_the_decoders():
     assert not loaded
 
 
+def test_the_models_are_found_without_the_compiler_of_torch():
+    """It takes seconds to import, and every app and command that starts asks for the models."""
+    code = "import sys; from ser_core.model.checkpoint import model_names; print(model_names(), 'sympy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.stdout.endswith(" False\n"), done.stderr
+
+
 def test_the_page_on_architecture_lists_the_layers_in_their_order():
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
     listed = [set(re.findall(r"\w+", row)) for row in rows]
