@@ -8,6 +8,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.running_app import ROOT, launch, needs_browser, running_app, serve_modules
 
+pytestmark = pytest.mark.browser
+
 MODULES = ROOT / "pages/shared/annotation/corpus_map/js"
 
 
