@@ -194,6 +194,20 @@ def test_a_text_is_said_with_its_fields_and_numbers_as_the_language_writes_them(
     assert (number(-1234.5, "+.1f"), separators()) == ("−1234.5", ".,")
 
 
+def test_particles_of_korean_fit_what_is_before_them(speaking):
+    speaking("ko", {"{a} of {b}, also {c}": "{a}이(가) **{b}**은(는) ‘{c}’(으)로"})
+    said = [t("{a} of {b}, also {c}", a=a, b=a, c=a) for a in ("기쁨", "분노", "서울", 3, 10, "a.wav")]
+    assert said == [
+        "기쁨이 **기쁨**은 ‘기쁨’으로",
+        "분노가 **분노**는 ‘분노’로",
+        "서울이 **서울**은 ‘서울’로",
+        "3이 **3**은 ‘3’으로",
+        "10이 **10**은 ‘10’으로",
+        "a.wav이(가) **a.wav**은(는) ‘a.wav’(으)로",
+    ]
+    assert recognised("분노 of 기쁨, also 노래") == "분노가 **기쁨**은 ‘노래’로"
+
+
 def test_sentences_of_the_library_are_recognised_the_most_specific_first(speaking):
     speaking(
         "de",
@@ -219,6 +233,7 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
     assert recognised("my marks.csv: this is not audio") == "my marks.csv: das ist kein Ton"
     assert recognised("the colour of 1 label") == "die Farbe von 1 Etikett"
     assert recognised("no label") == "no label"
+    assert recognised("1 label, of a, 2 label") == "1 Etikett, of a, 2 Etikett"
 
 
 def test_what_people_wrote_is_looked_through_at_once(speaking):

@@ -24,6 +24,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import session
+from pages.shared.language import korean
 
 HERE = Path(__file__).parent
 
@@ -150,7 +151,7 @@ def choose() -> None:
 
 def _in_words(code: str, text: str, values: dict[str, Any]) -> str:
     said = catalogue(code).get(text, text)
-    return _FORMATTERS[code].vformat(said, (), values) if values else said
+    return _finished(code, _FORMATTERS[code].vformat(said, (), values)) if values else said
 
 
 def _recognised(code: str, sentence: str, deep: int = DEEPEST) -> str:
@@ -167,10 +168,18 @@ def _recognised_by_parts(code: str, sentence: str, deep: int) -> str:
         if found:
             said = zip(fields, found.groups(), strict=True)
             values = {field: _value(code, field, value, deep) for field, value in said}
-            return FIELD.sub(lambda field, values=values: values[field[1]], template)
+            return _finished(code, FIELD.sub(lambda field, values=values: values[field[1]], template))
     # A refusal may stand behind the place that it is about.
     place, colon, refusal = sentence.partition(": ")
-    return f"{_value(code, '', place, deep)}: {_value(code, '', refusal, deep)}" if colon else sentence
+    if colon:
+        return f"{_value(code, '', place, deep)}: {_value(code, '', refusal, deep)}"
+    # Or there are several, with commas between.
+    return ", ".join(_value(code, "", one, deep) for one in sentence.split(", ")) if ", " in sentence else sentence
+
+
+def _finished(code: str, said: str) -> str:
+    """Return a text whose fields are filled in with what depends on them."""
+    return korean.with_particles(said) if code == "ko" else said
 
 
 def _value(code: str, field: str, said: str, deep: int) -> str:

@@ -1,0 +1,31 @@
+"""Particles of Korean, whose form depends on the sound before them: 기쁨이, but 분노가."""
+
+import re
+
+#: As a catalogue has them, with the forms after a consonant and after a vowel.
+FORMS = {
+    "은(는)": ("은", "는"),
+    "이(가)": ("이", "가"),
+    "을(를)": ("을", "를"),
+    "과(와)": ("과", "와"),
+    "(으)로": ("으로", "로"),
+    "(이)나": ("이나", "나"),
+    "(이)라": ("이라", "라"),
+}
+PARTICLE = re.compile(rf"([가-힣\d])([*`'\"’”]*)({'|'.join(map(re.escape, FORMS))})")
+
+#: Of a syllable: its last consonants, of which none is the first and ㄹ the ninth.
+FINALS, FIRST, NONE, RIEUL = 28, ord("가"), 0, 8
+DIGITS = dict(zip("0123456789", "영일이삼사오육칠팔구", strict=True))
+
+
+def with_particles(text: str) -> str:
+    """Return a text with the fitting form of each particle behind Hangul or a number; behind others both forms stay."""
+    return PARTICLE.sub(_fitting, text) if "(" in text else text
+
+
+def _fitting(found: re.Match[str]) -> str:
+    syllable, marks, particle = found.groups()
+    final = (ord(DIGITS.get(syllable, syllable)) - FIRST) % FINALS
+    vowel = final == NONE or (final == RIEUL and particle == "(으)로")
+    return syllable + marks + FORMS[particle][vowel]
