@@ -362,6 +362,53 @@ def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator,
     assert [one for one in marks_in(data)["a one.wav"] if one[0] == "dee"]
 
 
+def f0_in(data: Path) -> dict[int, float]:
+    """Return how F0 of the first recording was corrected, by frame."""
+    with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
+        (project,) = store.projects().items
+        return next(store.export(project.id)).f0.hz
+
+
+def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, data):
+    page = as_annotator("gil")
+    open_first(page)
+    without_evidence(page)
+    page.keyboard.press("t")
+    expect(page.get_by_role("button", name="Correct F0")).to_have_attribute("aria-pressed", "true")
+    said, saved, corrected = (page.locator(name) for name in (".said", ".saved", ".f0 .words"))
+    at_rest(page)
+
+    def drag(start, end, height):
+        box = page.locator(".timeline").bounding_box()
+        page.mouse.move(box["x"] + start * box["width"], box["y"] + height)
+        page.mouse.down()
+        page.mouse.move(box["x"] + (start + end) / 2 * box["width"], box["y"] + height)
+        page.mouse.move(box["x"] + end * box["width"], box["y"] + height)
+        page.mouse.up()
+
+    drag(0.2, 0.4, 40)  # over the waveform, which selects
+    page.keyboard.press("ArrowDown")
+    expect(said).to_have_text("F0 halved")
+    expect(corrected).to_have_text(re.compile("F0 of [0-9]+ frames corrected by gil"))
+    expect(saved).to_have_text("All saved")
+    halved = f0_in(data)
+    assert {frame // 25 for frame in halved} == {2, 3}  # of 2.5 s
+    assert max(halved.values()) < 85, "the voice has 115 to 165 Hz"
+    at_rest(page)
+    # Its lane of 200 pixels is above that of marks and the ruler; its middle is the middle of the voice.
+    drag(0.6, 0.8, page.locator(".timeline").bounding_box()["height"] - 182)
+    expect(said).to_have_text("F0 drawn")
+    expect(saved).to_have_text("All saved")
+    drawn = {frame: hz for frame, hz in f0_in(data).items() if frame not in halved}
+    assert set(range(152, 198)) <= drawn.keys() <= set(range(148, 202))
+    assert {round(hz) for hz in drawn.values()} == {round(next(iter(drawn.values())))}
+    assert 115 < next(iter(drawn.values())) < 165
+    at_rest(page)
+    page.keyboard.press("Control+z")
+    expect(corrected).to_have_text(f"F0 of {len(halved)} frames corrected by gil")
+    assert f0_in(data) == halved
+
+
 def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser, sounds, tmp_path, as_annotator):
     """Last, in an app of its own."""
     data = tmp_path / "data"

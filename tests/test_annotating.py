@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.shared.annotation.marking import Shown, change_mark, in_words, label_whole, make_edit, overlap
+from pages.shared.annotation.marking import Shown, change_mark, correct_f0, in_words, label_whole, make_edit, overlap
 from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
 from ser_core.analysis import Region
@@ -108,6 +108,29 @@ def test_a_suggestion_becomes_a_mark_with_its_provenance_or_is_dismissed_and_sta
     shown.suggest(regions, "happy", provenance)
     # What was taken is offered again, what was dismissed is not.
     assert [mark.region for mark in shown.suggestions.values()] == [Region(1, 2)]
+
+
+def test_f0_that_is_corrected_in_the_player_is_a_step_among_the_others(store, project, shown):
+    measured_hz = np.array([100.0, 110.0, np.nan, 240.0])
+
+    def corrected(value, start_s, end_s, hz=(), from_s=0.0):
+        edit = Edit(sha(0), command="f0", value=value, changed=(drawn("new 1", start_s, end_s),), hz=hz)
+        correct_f0(store, project, "ann", edit, shown, measured_hz, from_s)
+        return store.open_recording(project, sha(0), "ann").f0.hz
+
+    assert corrected("halve", 0.03, 0.04) == {3: 120.0}
+    # An edit that follows before the page has shown anything builds on the one before.
+    assert corrected("draw", 0.01, 0.04, (90.0, 95.0, 110.0)) == {1: 90.0, 2: 95.0, 3: 110.0}
+    # In a stretch of a long recording, the player has the time of the whole, and frames are numbered in it.
+    assert corrected("double", 2.0, 2.01, from_s=2.0) == {1: 90.0, 2: 95.0, 3: 110.0, 200: 200.0}
+    edited(store, project, shown, command="undo")
+    edited(store, project, shown, command="undo")
+    assert store.open_recording(project, sha(0), "ann").f0.hz == {3: 120.0}
+    store.correct_f0(project, sha(0), "bea", {3: 60.0}, store.open_recording(project, sha(0), "bea").f0.frames)
+    with pytest.raises(AnnotationsOutdated, match=r"bea corrected F0 at 0\.04 s"):
+        corrected("reset", 0.0, 0.04)
+    for nonsense in ("delete", ["halve"], None):
+        corrected(nonsense, 0.0, 0.04)
 
 
 def test_nothing_is_suggested_where_half_is_marked_already(shown):

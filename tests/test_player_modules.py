@@ -2,7 +2,7 @@
 
 import re
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from graphlib import CycleError
 
 import numpy as np
@@ -519,8 +519,10 @@ MEASURED = """async ([rows, stretches]) => {
 @pytest.mark.browser
 def test_measures_of_a_selection_are_those_of_the_library(page):
     made = tracks()
+    made = replace(made, measured_f0_hz=np.where(np.arange(10) == 3, 100.0, made.f0_hz))
     lines = (made.f0_hz, made.intensity_db, made.hnr_db, made.tilt_db_per_octave)
-    rows = np.column_stack([*lines, made.formants_hz])
+    measured = np.where(made.f0_is_corrected, made.measured_f0_hz, np.nan)
+    rows = np.column_stack([*lines, made.formants_hz, measured])
     rows = [[None if np.isnan(value) else float(value) for value in row] for row in rows]
     stretches = [[0.1, 0.5], [0.6, 0.9], [0.2, 0.4], [0.97, 1.0], [0.23, 0.61]]
     found = page.evaluate(MEASURED, [rows, stretches])
@@ -542,6 +544,7 @@ def test_measures_of_a_selection_are_those_of_the_library(page):
         "57.2 dB",
         "525, 1525, 2525, –",
         "−6.0 dB",
+        "1 frame corrected",
     ):
         assert words in voiced
     assert "no voice" in silent

@@ -45,6 +45,7 @@ LABELS = texts(
         "map": "Map of the recordings",
         "hits": "Sounds of the hits",
         "measure": "Measuring marks",
+        "f0": "Measuring F0",
         "look": "Reading annotation files",
         "import": "Import",
         "teach": "Making a corpus",

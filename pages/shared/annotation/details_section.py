@@ -10,7 +10,7 @@ from pages.shared import session, waiting
 from pages.shared.annotation.marking import Shown, change_mark, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.cached import transcribing
-from pages.shared.language import recognised, t, texts
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown
 from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
@@ -24,6 +24,7 @@ from ser_core.annotations.annotation import (
     Annotation,
     Tier,
 )
+from ser_core.annotations.f0.corrections import F0Change
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change
 from ser_core.annotations.store.store import OpenRecording
@@ -309,10 +310,21 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
 
 
 def _in_words(step: Step) -> str:
-    words = "; ".join(_change_in_words(change, step.annotator) for change in step.changes[:5])
+    said = [_change_in_words(change, step.annotator) for change in step.changes[:5]]
+    words = "; ".join([*said, *([_f0_in_words(step.f0)] if step.f0 else [])])
     if len(step.changes) > 5:
         words = t("{words}; and {n} more", words=words, n=len(step.changes) - 5)
     return t(STEPS[step.kind], words=words) if step.kind in STEPS else words
+
+
+def _f0_in_words(change: F0Change) -> str:
+    start_s, end_s = change.bounds_s
+    where, n = t("{start_s:.2f} to {end_s:.2f} s", start_s=start_s, end_s=end_s), len(change.frames)
+    if change.after:
+        return plural(n, "corrected F0 of {n} frame, {where}", "corrected F0 of {n} frames, {where}", where=where)
+    return plural(
+        n, "took F0 of {n} frame as measured, {where}", "took F0 of {n} frames as measured, {where}", where=where
+    )
 
 
 def _change_in_words(change: Change, annotator: str) -> str:

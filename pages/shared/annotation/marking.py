@@ -3,15 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from pages.shared.language import t
 from pages.shared.language.names import emotion_in_words
 from pages.shared.player import Edit, Mark, TierLane
-from ser_core.analysis import Region
+from ser_core.analysis import Region, moved
 from ser_core.annotations.annotation import EMOTION, GOLD, RECORDING_TIER, REGION_TIER, Annotation, Tier
+from ser_core.annotations.f0.corrections import CorrectedF0
+from ser_core.annotations.f0.operations import OPERATIONS, f0_changes
 from ser_core.annotations.nesting import nested
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.store import Store
 from ser_core.errors import AnnotationsRefused
+from ser_core.settings import F0Settings
 
 SUGGESTION = "suggestion"
 #: Fields that a key of the player sets.
@@ -51,6 +56,8 @@ class Shown:
         What the last edit took along from the tiers below.
     layer : str
         `GOLD` if the gold layer is edited; "": one's own marks.
+    f0 : CorrectedF0
+        Corrected by anybody.
     """
 
     duration_s: float
@@ -64,9 +71,17 @@ class Shown:
     everything: dict[str, Annotation] = field(default_factory=dict)
     gone: tuple[Annotation, ...] = ()
     layer: str = ""
+    f0: CorrectedF0 = field(default_factory=CorrectedF0)
 
-    def take(self, annotations: Sequence[Annotation], annotator: str, tiers: tuple[Tier, ...] = ()) -> None:
-        """Take over the annotations and tiers that the store holds now."""
+    def take(
+        self,
+        annotations: Sequence[Annotation],
+        annotator: str,
+        tiers: tuple[Tier, ...] = (),
+        f0: CorrectedF0 | None = None,
+    ) -> None:
+        """Take over the annotations, the tiers and, if it is given, the corrected F0 that the store holds now."""
+        self.f0 = self.f0 if f0 is None else f0
         self.everything = {mark.key: mark for mark in annotations}
         self.tiers = tiers
         own = [mark for mark in annotations if mark.annotator == (self.layer or annotator)]
@@ -93,6 +108,9 @@ class Shown:
             self.everything.pop(change.key, None)
             if change.after is not None:
                 self.everything[change.key] = change.after
+        if step.f0 is not None:
+            left = {frame: each for frame, each in self.f0.frames.items() if frame not in step.f0.before}
+            self.f0 = CorrectedF0({**left, **step.f0.after})
 
     def tier_lanes(self, annotator: str, colours: Mapping[str, str]) -> tuple[TierLane, ...]:
         """Return the tiers that are shown, in the player's form."""
@@ -176,6 +194,31 @@ def _made(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) 
     if edit.command in FIELDS:
         return _set_field(store, project, annotator, edit, shown)
     return _edit_marks(store, project, annotator, edit, shown)
+
+
+def correct_f0(
+    store: Store, project: int, annotator: str, edit: Edit, shown: Shown, measured_hz: np.ndarray, from_s: float
+) -> None:
+    """Store what is done to the F0 of a stretch, as one step of the history.
+
+    Parameters
+    ----------
+    measured_hz : ndarray of shape (frames,)
+        From `from_s` of the recording on; NaN: unvoiced.
+
+    Raises
+    ------
+    SettingsRefused
+        As `f0_changes`.
+    AnnotationsRefused
+        As `Store.correct_f0`.
+    """
+    if not isinstance(edit.value, str) or edit.value not in OPERATIONS or len(edit.changed) != 1:
+        return  # a browser may say anything
+    region, first = moved(edit.changed[0].region, -from_s), round(from_s / F0Settings().hop_s)
+    changes = f0_changes(edit.value, measured_hz, shown.f0.from_time(from_s).hz, region, edit.hz)
+    wanted = {first + frame: hz for frame, hz in changes.items()}
+    shown.follow(store.correct_f0(project, edit.recording, annotator, wanted, shown.f0.frames))
 
 
 def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation import details_section
-from pages.shared.annotation.marking import Shown, in_words, make_edit
+from pages.shared.annotation.marking import Shown, correct_f0, in_words, make_edit
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, queue_section
@@ -19,6 +19,7 @@ from pages.shared.controls import Chosen
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Edit, Editing, hand_over, player
+from pages.shared.player.measuring import measured_f0
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
 from ser_core.annotations.store.store import OpenRecording
@@ -121,7 +122,7 @@ def _marks(
         analysis, explanation, final = _evidence(chosen)
     shown = _shown(project, recording.sha256, GOLD if decides else "")
     shown.duration_s = recording.duration_s
-    shown.take(opened.annotations, project.annotator, opened.tiers)
+    shown.take(opened.annotations, project.annotator, opened.tiers, opened.f0)
     # Suggestions that change while somebody draws would disturb.
     if explanation is not None and final:
         regions = [moved(focus.region, analysed.start_s) for focus in analysis.focus]
@@ -187,6 +188,9 @@ def _make(project: OpenProject, edit: Edit) -> None:
         shown = shown_by.get((project.id, project.annotator, edit.recording, layer))
         if shown is None or edit.whose != _whose(project, layer):
             raise AnnotationsRefused("This edit arrived after the project or annotator had changed. Please repeat it.")
+        if edit.command == "f0":
+            _correct_f0(project, edit, shown)
+            return
         make_edit(project.store, project.id, project.annotator, edit, shown)
         if shown.gone:
             names = {tier.key: tier.name for tier in shown.tiers}
@@ -201,8 +205,19 @@ def _make(project: OpenProject, edit: Edit) -> None:
                 words=words,
             )
             shown.gone = ()
-    except AnnotationsRefused as refusal:
+    except SerError as refusal:
         details_section.refusals().append(str(refusal))
+
+
+def _correct_f0(project: OpenProject, edit: Edit, shown: Shown) -> None:
+    """Correct F0 in the recording that is open, or in the stretch of it that is analysed."""
+    recording = session.current()
+    is_open = recording is not None and edit.recording in (recording.sha256, recording.part_of)
+    measured_hz = measured_f0(cached.measures_job, recording, PLAYER) if is_open else None
+    if measured_hz is None:
+        raise AnnotationsRefused("F0 of this recording is not measured at the moment. Show it again, and repeat this.")
+    from_s = 0.0 if edit.recording == recording.sha256 else recording.start_s
+    correct_f0(project.store, project.id, project.annotator, edit, shown, measured_hz, from_s)
 
 
 def _analyse(edit: Edit) -> None:
@@ -392,6 +407,7 @@ def _player(
             state=t("Whole recording: {words}", words=in_words(shown.label)),
             done=shown.label is not None and shown.label.status != "open",
             tiers=shown.tier_lanes(project.annotator, LABELS),
+            f0=shown.f0,
         ),
         measure=cached.measures_job,
         awaited=("profile", "scores") if evidence_comes else (),

@@ -137,7 +137,7 @@ def player(
         "regionsTitle": regions_title or t("Regions"),
         "regionTable": contents.of_region_table(region_table, recording, key),
         "words": contents.of_words(words, word_evidence),
-        "measures": of_measures(measure, of, key, from_s),
+        "measures": of_measures(measure, of, key, from_s, editing and editing.f0 and editing.f0.from_time(from_s).hz),
         "ahead": contents.of_ahead(ahead, f"{key} ahead"),
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),

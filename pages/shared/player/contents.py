@@ -24,6 +24,7 @@ from pages.shared.player.tiles import (
 )
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
+from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.audio.acoustics import SILENCE_DB, Tracks
 from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.long_recording import FileBytes, WorkingCopy
@@ -152,10 +153,20 @@ def of_scores(analysis: Analysis | None, key: str, from_s: float = 0.0) -> dict[
     }
 
 
-def of_tracks(recording: Recording, ceiling_hz: float, tracks: Tracks, key: str, from_s: float = 0.0) -> dict[str, Any]:
-    """Return the measures over time: a row each for F0, intensity, HNR, tilt and the formants; and their ranges."""
-    levels = _tracks(recording.sha256, ceiling_hz, tracks)
-    ranges = {name: _range(line) for name, line in _lines(tracks).items()}
+def of_tracks(
+    recording: Recording,
+    ceiling_hz: float,
+    tracks: Tracks,
+    key: str,
+    from_s: float = 0.0,
+    corrected_hz: Mapping[int, float] | None = None,
+) -> dict[str, Any]:
+    """Return the measures over time and their ranges.
+
+    A frame has F0, intensity, HNR, tilt, the formants and, where F0 was corrected by hand, the F0 that was measured: 0
+    if it was unvoiced, else NaN.
+    """
+    levels, ranges = _tracks(recording.sha256, ceiling_hz, corrected_hz or {}, tracks, recording)
     return {"start": from_s, "column": tracks.hop_s, "levels": _levels(levels, f"{key} tracks"), "ranges": ranges}
 
 
@@ -308,5 +319,12 @@ def _spectrogram(
 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
-def _tracks(sha256: str, ceiling_hz: float, _tracks: Tracks) -> list[Level]:
-    return track_levels(np.column_stack([*_lines(_tracks).values(), _tracks.formants_hz]))
+def _tracks(
+    sha256: str, ceiling_hz: float, corrected_hz: dict[int, float], _tracks: Tracks, _recording: Recording
+) -> tuple[list[Level], dict[str, list[float] | None]]:
+    shown = corrected_tracks(_tracks, _recording, corrected_hz)
+    measured = np.where(shown.f0_is_corrected, np.nan_to_num(_tracks.f0_hz), np.nan)
+    ranges = {name: _range(line) for name, line in _lines(shown).items()}
+    ranges["measured"] = _range(_tracks.f0_hz)
+    ranges["f0"] = _range(np.concatenate([shown.f0_hz, _tracks.f0_hz]))
+    return track_levels(np.column_stack([*_lines(shown).values(), shown.formants_hz, measured])), ranges

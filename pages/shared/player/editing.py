@@ -17,10 +17,14 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared.language import plural, t
+from pages.shared.language.names import printable
 from pages.shared.player import contents
 from pages.shared.player.tier_lanes import TierLane, of_tiers
 from ser_core.analysis import Point, Region
+from ser_core.annotations.f0.corrections import CorrectedF0
 from ser_core.errors import SettingsRefused
+from ser_core.settings import F0Settings
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Editing:
         Whether the whole recording is done.
     tiers : tuple of TierLane
         Further tiers, each with a row of its own.
+    f0 : CorrectedF0 or None
+        F0 as it was corrected by hand, in frames of the whole recording; None: it cannot be.
     """
 
     marks: tuple[Mark, ...]
@@ -79,6 +85,7 @@ class Editing:
     state: str = ""
     done: bool = False
     tiers: tuple[TierLane, ...] = ()
+    f0: CorrectedF0 | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,14 @@ class Edit:
     tier : str or None
         Key of the tier of these marks; None for the regions themselves.
     command : str or None
-        Instead of a change: undo, redo, previous, next, queue, label, status, intensity, confidence, or analyse, whose
-        only mark is the stretch to analyse.
+        Instead of a change: undo, redo, previous, next, queue, label, status, intensity, confidence, or analyse and f0,
+        whose only mark is the stretch that is analysed or whose F0 is corrected.
     value : str, float or None
-        The label or status of the whole recording, or the intensity or confidence.
+        The label or status of the whole recording, the intensity or confidence, or what is done to F0.
     mark : str or None
         For intensity and confidence: the id of the mark, or None for the whole recording.
+    hz : tuple of float
+        For F0 that is drawn: that of each frame of the stretch.
     """
 
     recording: str
@@ -114,6 +123,7 @@ class Edit:
     command: str | None = None
     value: str | float | None = None
     mark: str | None = None
+    hz: tuple[float, ...] = ()
 
 
 def hand_over(key: str, made: Callable[[Edit], None]) -> None:
@@ -158,8 +168,23 @@ def of_editing(editing: Editing, key: str) -> dict[str, Any]:
         "state": editing.state,
         "done": editing.done,
         "tiers": of_tiers(editing.tiers),
+        "f0": None if editing.f0 is None else {"words": _f0_in_words(editing.f0), "limits": F0Settings().corrected_hz},
         "answered": _answered(key).number,
     }
+
+
+def _f0_in_words(corrected: CorrectedF0) -> str:
+    """Return how many frames were corrected, and by whom."""
+    people = corrected.people
+    names = [t("{name} ({n})", name=printable(name), n=count) for name, count in people.items()]
+    if not names:
+        return ""
+    return plural(
+        len(corrected.frames),
+        "F0 of {n} frame corrected by {names}",
+        "F0 of {n} frames corrected by {names}",
+        names=", ".join(names) if len(names) > 1 else printable(next(iter(people))),
+    )
 
 
 def of_regions(regions: Any) -> dict[str, Any]:
@@ -189,10 +214,11 @@ def _edit(message: Mapping[str, Any]) -> Edit | None:
         changed = tuple(Mark(_text(one["id"]), _region(one)) for one in message["changed"])
         deleted = tuple(map(_text, message["deleted"]))
         recording, whose = _text(message["recording"]), _text(message["whose"])
-    except (SettingsRefused, KeyError, TypeError, ValueError, AttributeError):
+        hz = tuple(map(float, message.get("hz") or ()))
+    except (SettingsRefused, KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
     rest = (message.get(name) for name in ("tier", "command", "value", "mark"))
-    return Edit(recording, whose, changed, deleted, *rest)
+    return Edit(recording, whose, changed, deleted, *rest, hz)
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from pages.shared.language import recognised, t, texts
@@ -26,9 +27,15 @@ PATIENCE_S = 0.3
 
 
 def of_measures(
-    measure: Measure | None, recording: Recording | WorkingCopy, key: str, from_s: float = 0.0
+    measure: Measure | None,
+    recording: Recording | WorkingCopy,
+    key: str,
+    from_s: float = 0.0,
+    corrected_hz: Mapping[int, float] | None = None,
 ) -> dict[str, Any] | None:
     """Return the player's data of measures, as far as they are there; None if this player has none.
+
+    `corrected_hz` is the F0 of frames of this recording that were corrected by hand.
 
     They are of a recording that begins `from_s` after the player does. A long one is never measured as a whole.
 
@@ -55,8 +62,14 @@ def of_measures(
         "state": "done",
         "ceiling": wanted,
         **offered,
-        **contents.of_tracks(recording, wanted, job.result, key, from_s),
+        **contents.of_tracks(recording, wanted, job.result, key, from_s, corrected_hz),
     }
+
+
+def measured_f0(measure: Measure, recording: Recording, key: str) -> np.ndarray | None:
+    """Return the F0 that the player of this key shows, before it was corrected, in Hz; None if it is not there yet."""
+    job = measure(recording, _wanted(st.session_state.get(key) or {}) or DEFAULT_CEILING_HZ)
+    return job.result.f0_hz if job.state == "done" else None
 
 
 def _wanted(state: Mapping[str, Any]) -> float | None:

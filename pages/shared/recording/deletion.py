@@ -108,7 +108,10 @@ def marks_in_words(holding: Holding) -> str:
     """Return the number of marks by annotator, in words."""
     marks = sorted(holding.marks.items())
     return ", ".join(
-        plural(count, "{n} mark of {name}", "{n} marks of {name}", name=name) for name, count in marks
+        plural(count, "{n} mark of {name}", "{n} marks of {name}", name=name)
+        if count
+        else t("F0 corrected by {name}", name=name)
+        for name, count in marks
     ) or t("no marks")
 
 

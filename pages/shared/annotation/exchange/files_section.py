@@ -18,6 +18,7 @@ from ser_core.annotations.annotation import settled
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, MeasuredMarks, measured_marks
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
+from ser_core.annotations.f0.tracks import f0_tracks
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
@@ -41,6 +42,7 @@ def show(project: OpenProject) -> None:
         _export(project)
         _export_into(project)
         _measure(project)
+        _f0(project)
     with into:
         chosen = import_section.choose_files()
     import_section.show_import(project, *chosen)
@@ -199,7 +201,7 @@ def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Downl
     recordings = list(project.store.export(project.id, project.annotator if whose == MINE else None))
     if whose == SETTLED:
         recordings = [settled(recording) for recording in recordings]
-    if not any(recording.annotations for recording in recordings):
+    if not any(recording.annotations or (kind == "json" and recording.f0.frames) for recording in recordings):
         raise AnnotationsRefused("There are no marks to export. Make or import some first.")
     written = exported(recordings, EXPORTED[kind], {"plain": True} if plain else None, project.name)
     if len(written.files) == 1:
@@ -270,3 +272,54 @@ def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMa
         raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
     files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
     return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work)
+
+
+def _f0(project: OpenProject) -> None:
+    st.markdown("**F0**")
+    st.caption(t("F0 over time as it was measured and corrected by hand: a PitchTier for Praat, and a CSV."))
+    every = st.checkbox(t("Also of recordings in which nobody has corrected it"))
+    key = ("f0", project.id, every, session.choice("export_turn"))
+    found: F0Files | None = _result_of(
+        key,
+        "Measuring F0",
+        t("Write F0"),
+        ":material/show_chart:",
+        lambda work: _f0_files(project, every, work),
+    )
+    if found is None:
+        return
+    if found.silent:
+        st.caption(
+            plural(
+                found.silent,
+                "Without F0: {n} recording whose sound is missing or cannot be read.",
+                "Without F0: {n} recordings whose sound is missing or cannot be read.",
+            )
+        )
+    words = plural(found.recordings, "F0 of {n} recording", "F0 of {n} recordings")
+    _offer(words, f"{folder_name(project.name)}-f0.zip", found.content, "application/zip", t("Measure again"))
+
+
+@dataclass(frozen=True)
+class F0Files:
+    """A ZIP with the files of `F0Track`, how many recordings they are of, and how many have no sound."""
+
+    content: bytes
+    recordings: int
+    silent: int
+
+
+def _f0_files(project: OpenProject, every: bool, work: Work) -> F0Files:
+    recordings = [recording for recording in project.store.export(project.id) if every or recording.f0.frames]
+    if not recordings:
+        raise AnnotationsRefused("Nobody has corrected F0 in this project. Correct it on Mark, or take all recordings.")
+    files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    packed, silent = io.BytesIO(), 0
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for track in f0_tracks(recordings, sounds_of(files, data_folder()), work):
+            silent += track is None
+            for name, content in (track.files() if track else {}).items():
+                archive.writestr(name, content)
+    if silent == len(recordings):
+        raise AnnotationsRefused("The sound of these recordings is not at hand. Add the audio files again.")
+    return F0Files(packed.getvalue(), len(recordings) - silent, silent)

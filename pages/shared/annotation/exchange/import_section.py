@@ -289,6 +289,14 @@ def _differences(imported: Imported) -> tuple[str, bool]:
                 names=names,
             )
         )
+    if imported.f0_frames:
+        st.markdown(
+            plural(
+                imported.f0_frames,
+                "F0 corrected in the files otherwise than here: {n} frame.",
+                "F0 corrected in the files otherwise than here: {n} frames.",
+            )
+        )
     if not imported.differences:
         return "add", False
     rows = difference_rows(imported.differences)
@@ -366,6 +374,15 @@ def _result(project: OpenProject) -> None:
         ),
         icon=":material/check:",
     )
+    if imported.f0_frames or imported.f0_left_out:
+        st.caption(
+            plural(
+                imported.f0_frames,
+                "F0 of {n} frame is now as it was corrected in the files; {left} stay as they were corrected here.",
+                "F0 of {n} frames is now as it was corrected in the files; {left} stay as they were corrected here.",
+                left=imported.f0_left_out,
+            )
+        )
     if imported.left_out:
         st.caption(t("Left out: marks that differ from those here, or were deleted here."))
     _losses(read)

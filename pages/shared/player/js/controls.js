@@ -17,6 +17,7 @@ const ICONS = {
   analyse: '<path d="M2 5v-3h3M11 2h3v3M14 11v3h-3M5 14H2v-3"/><path d="M4.5 8h1.2l1-2.5 1.6 5 1.2-3.5.7 1h1.3"/>',
   choose: '<path d="M2 3.5h12M2 8h12M2 12.5h12" opacity="0.45"/><path d="M5 2v3M11 6.5v3M7 11v3"/>',
   full: '<path d="M2.5 6v-3.5h3.5M10 2.5h3.5v3.5M13.5 10v3.5h-3.5M6 13.5h-3.5v-3.5"/>',
+  draw: '<path d="M2.5 13.5l.8-3.3 7.4-7.4 2.5 2.5-7.4 7.4zM9 4.5L11.5 7"/>',
   copy: '<path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3"/>',
   ask: '<path d="M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.7 8 9.1 8 10M8 12.7v.1"/>',
 };

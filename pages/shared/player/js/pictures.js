@@ -14,7 +14,7 @@ const NEPER_IN_DB = 20 * Math.LOG10E;
 const SHORT = 32767;
 
 // `valuesOf` reuses the tiles of unchanged data; `scores` are the fetched segment scores.
-export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf, labelOf, spectrogram, menu }) {
+export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf, labelOf, spectrogram, menu, f0 }) {
   const chosen = data.overlays.find(({ name }) => name === overlay);
   const hatched = chosen ?? data.overlays[0];
   return {
@@ -44,7 +44,8 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
       decibels: menu.settings.decibels,
       formants: menu.isShown("formants"),
     },
-    tracks: tracksOf(data.measures, valuesOf, menu),
+    tracks: tracksOf(data.measures, (measures) => f0.valuesOf(measures, valuesOf), menu),
+    f0: f0.scale,
     opacity,
     uncovered: hatched?.uncovered ?? [],
     profile: data.profile && { ...data.profile, values: valuesOf(data.profile), colour: data.accent ?? WAVE },
@@ -126,6 +127,7 @@ export function readoutAt(picture, lanes, axis, { x, y }) {
   }
   if (lane === "scores" && picture.scores) words.push(...scoresAt(picture.scores, time));
   if (lane === "spectrum") words.push(...spectrumAt(picture.spectrum, lanes.lanes.spectrum, time, y));
+  if (lane === "f0" && picture.f0) words.push(`${Math.round(picture.f0.hz((lanes.lanes.f0.bottom - y) / lanes.lanes.f0.height))} Hz`);
   words.push(...tracksAt(picture.tracks, time));
   return words.join(" · ");
 }

@@ -7,6 +7,7 @@ import { Bar, RegionTable, Transcript } from "./controls.js";
 import { Focus } from "./input/focus.js";
 import { TimelineGestures, attachMinimap } from "./input/gestures.js";
 import { VALUES, pressKey } from "./input/keys.js";
+import { F0Correction } from "./lanes/f0.js";
 import { LanesMenu } from "./lanes/menu.js";
 import { Tiers } from "./lanes/tiers.js";
 import { Messages } from "./messages.js";
@@ -59,6 +60,7 @@ class Player {
     this.transcript = new Transcript(this.find(".transcript"), (stretch) => this.playStretch(stretch));
     this.bar = new Bar(this);
     this.menu = new LanesMenu(this);
+    this.f0 = new F0Correction(this);
     this.view = new View(this);
     this.charts = new Charts(this);
   }
@@ -116,7 +118,8 @@ class Player {
     const awaited = data.profile ? ["profile", "scores"] : data.awaited;
     this.openedFrom = data.recording.url;
     const measures = data.measures && { ...data.measures, state: "running" };
-    this.present({ ...data, ...nothing, awaited, measures, ...data.ahead, ahead: null });
+    const f0 = data.f0 && { ...data.f0, words: "" };
+    this.present({ ...data, ...nothing, awaited, measures, f0, ...data.ahead, ahead: null });
   }
 
   open({ recording }) {
@@ -248,6 +251,7 @@ class Player {
     this.view.placeSelection();
     this.bounds.show();
     this.menu.measure();
+    if (this.data) this.f0.show();
     if (!done) return;
     if (!selection) return this.say(t("Selection cleared"));
     this.sound.prepare(selection);
@@ -287,6 +291,7 @@ class Player {
   escape() {
     if (!this.find(".help").hidden) return this.bar.help();
     if (!this.find(".menu").hidden) return this.menu.toggle();
+    if (this.f0.on && !this.selection && !this.asked) return this.f0.toggle();
     if (this.full && !this.selection && !this.asked) return this.toggleFull();
     this.setSelection(null, true);
     this.chooseNone();

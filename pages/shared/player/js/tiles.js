@@ -11,6 +11,7 @@ export class Values {
   constructor({ start, column, levels }, arrived) {
     Object.assign(this, { start, column, levels, arrived, patience: RETRY_MS });
     this.tiles = new Map(); // "level/tile" -> { data, and its drawing }, or null while it is being fetched
+    this.before = null; // other values of the same shape, shown until these have arrived
   }
 
   // The coarsest level that still has a column for every pixel.
@@ -36,7 +37,7 @@ export class Values {
       this.tiles.delete(key); // least recently used first
       this.tiles.set(key, found);
     }
-    return found ?? null;
+    return found ?? this.before?.tiles.get(key) ?? null;
   }
 
   async fetch(key, { url, type, rows, columns, tile, offset }, index) {

@@ -70,7 +70,7 @@ export class View {
       this.colours = magma ? colourTable(data.magma) : greyTable(theme.dark);
     }
     this.used = new Set();
-    const { menu } = this.player;
+    const { f0, menu } = this.player;
     this.picture = pictureOf(data, {
       valuesOf: (spec) => this.valuesOf(spec),
       colours: this.colours,
@@ -83,6 +83,7 @@ export class View {
       labelOf: (region) => regions.shownLabel(region.label),
       spectrogram: this.spectrogramOf(data),
       menu,
+      f0,
     });
     for (const { levels } of data.overlays) this.used.add(keyOf(levels));
     for (const key of this.values.keys()) if (!this.used.has(key)) this.values.delete(key);
@@ -106,6 +107,8 @@ export class View {
     for (const name of data.awaited) shown[name] ||= true;
     for (const name of menu.hidden()) shown[name] = false;
     for (const name of menu.added()) shown[name] = true;
+    this.player.f0.show();
+    if (this.player.f0.on && shown.f0) shown.f0 = "tall";
     const dense = data.editable && window.innerHeight < DENSE_BELOW;
     stage.style.height = `${this.lanes.layOut(shown, gutter, { dense, fill: this.player.full ? this.spare(stage) : null })}px`;
     this.find(".timeline").style.left = `${gutter}px`;

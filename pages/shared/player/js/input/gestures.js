@@ -31,6 +31,10 @@ export class TimelineGestures {
     const scrubbing = this.player.view.lanes.laneAt(at.y) === "ruler";
     this.drag = { at, scrubbing, moved: false, before: selection, anchor: this.anchor(event, at.x, time) };
     if ((event.ctrlKey || event.metaKey) && this.player.canBox(at)) this.drag = { at, moved: false, box: true, before: this.player.regions.list };
+    else if (!event.shiftKey && this.player.f0.draws(at)) {
+      this.drag = { at, moved: false, draws: true };
+      this.player.f0.beginStroke(at);
+    }
     if (scrubbing) this.player.scrub(time);
   }
 
@@ -54,7 +58,9 @@ export class TimelineGestures {
     if (at.x < 0 || at.x > player.axis.width) player.pan(Math.sign(at.x) * 0.03 * player.axis.span);
     const time = player.axis.time(at.x);
     drag.moved ||= Math.abs(at.x - drag.at.x) > SLACK;
+    drag.moved ||= drag.draws && Math.abs(at.y - drag.at.y) > SLACK;
     if (drag.box) this.drag.drawn = player.previewBox(drag.before, drag.at, at);
+    else if (drag.draws) player.f0.strokeTo(at);
     else if (drag.scrubbing) player.scrub(time);
     else if (drag.moved) player.select(drag.anchor, time);
   }
@@ -68,9 +74,13 @@ export class TimelineGestures {
     const at = this.at(event);
     const time = player.axis.time(at.x);
     if (drag.box) player.endBox(drag.before, drag.moved && drag.drawn);
+    else if (drag.draws && drag.moved) player.f0.endStroke();
     else if (drag.scrubbing) player.endScrub(time);
     else if (drag.moved || event.shiftKey) player.select(drag.anchor, time, true);
-    else player.click(at);
+    else {
+      player.f0.giveUpStroke();
+      player.click(at);
+    }
   }
 
   cancel(event) {
@@ -83,6 +93,7 @@ export class TimelineGestures {
     const { drag } = this;
     this.drag = null;
     if (drag?.box) this.player.endBox(drag.before, null);
+    else if (drag?.draws) this.player.f0.giveUpStroke();
     else if (drag?.scrubbing) this.player.scrub(null);
     else if (drag?.moved) this.player.setSelection(drag.before);
   }

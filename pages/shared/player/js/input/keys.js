@@ -24,7 +24,7 @@ const KEYS = [
   ["C", ["c", "C"], t("measure the selection, and copy its measures"), (player) => player.menu.copy()],
   ["?", ["?"], t("show or hide this list"), (player) => player.bar.help()],
 ];
-const BACKWARD = ["ArrowLeft", "Home", "-", "_", "j", "PageUp", "Comma"];
+const BACKWARD = ["ArrowLeft", "ArrowDown", "Home", "-", "_", "j", "PageUp", "Comma"];
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 const EDITING_KEYS = [
   [t("1 to 9"), [...DIGITS, "9"], t("label the selected region or time range (9 in tiers only); with Shift the whole recording"), (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
@@ -40,6 +40,15 @@ const EDITING_KEYS = [
   ["N", ["n", "N"], t("done, and open the next recording"), (player) => player.doneAndNext()],
   [t("Page up, down"), ["PageUp", "PageDown"], t("previous or next recording"), (player, way) => player.turn(way < 0 ? "previous" : "next")],
   ["Q", ["q", "Q"], t("back to the queue"), (player) => player.command("queue", null, t("Opening the queue"))],
+];
+// Only where F0 can be corrected; all but the first while it is being corrected.
+const F0_KEYS = [
+  ["T", ["t", "T"], t("correct F0 by hand: in its lane, a drag draws"), (player) => player.f0.toggle()],
+  ["↓ ↑", ["ArrowDown", "ArrowUp"], t("halve or double F0 of the selection"), (player, way) => player.f0.apply(way < 0 ? "halve" : "double")],
+  ["U", ["u", "U"], t("make the selection unvoiced"), (player) => player.f0.apply("unvoice")],
+  ["Y", ["y", "Y"], t("voice it again, as measured"), (player) => player.f0.apply("voice")],
+  ["G", ["g", "G"], t("type F0 at both ends of the selection"), (player) => player.f0.type()],
+  ["B", ["b", "B"], t("take F0 of the selection as it was measured"), (player) => player.f0.apply("reset")],
 ];
 export const VALUES = {
   intensity: {
@@ -76,12 +85,13 @@ const LONG_KEYS = [["H", ["h", "H"], t("show what the model sees in view, and me
 export function keysOf(player) {
   const { data, regions } = player;
   const ofLong = regions.editable && data.recording?.long ? LONG_KEYS : [];
-  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofLong, ...soundKeys(data.sounds)];
+  const ofF0 = player.f0.offered ? F0_KEYS.slice(0, player.f0.on ? F0_KEYS.length : 1) : [];
+  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofF0, ...ofLong, ...soundKeys(data.sounds)];
 }
 
 // Which keys a focused control needs itself: text and lists all, buttons and links two.
 const TAKES_TEXT = "select, input, textarea";
-const BUTTON = ".bar button, .menu button, .measures button, .sounds button, .transcript button, .table :is(button, a)";
+const BUTTON = ".bar button, .menu button, .measures button, .f0 button, .sounds button, .transcript button, .table :is(button, a)";
 
 function isOfControl({ target, key }) {
   if (target.closest(TAKES_TEXT)) return !["Escape", "?"].includes(key);
@@ -104,9 +114,9 @@ export function pressKey(player, event) {
   if (!asked && !found) return;
   event.preventDefault();
   event.stopPropagation();
-  if (asked || player.holds(event, EDITING_KEYS.includes(found))) return;
+  if (asked || player.holds(event, [...EDITING_KEYS, ...F0_KEYS].includes(found))) return;
   if (!found[1].includes("Comma")) player.keyed.settle();
-  const action = event.shiftKey && key.startsWith("Arrow") ? KEYS[2][3] : found[3];
+  const action = event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(key) ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);
 }
 

@@ -2,7 +2,7 @@
 
 import { clamp } from "../axes.js";
 import { FULL_SCALE } from "../wav.js";
-import { decimal, t } from "../../../language/language.js";
+import { decimal, plural, t } from "../../../language/language.js";
 
 // Effective lengths of the windows in seconds; a whole window is twice as long.
 export const WINDOWS = { wide: 0.005, narrow: 0.03 };
@@ -255,7 +255,9 @@ export class Spectrogram {
 // The rows of a frame of measures, as Python sends them; coarser levels hold their minima and then their maxima.
 export const TRACKS = ["f0", "intensity", "hnr", "tilt"];
 export const FORMANTS = [4, 5, 6, 7];
-export const ROWS = 8;
+// Where F0 was corrected by hand: what was measured there, 0 if that was unvoiced; elsewhere NaN.
+export const MEASURED_F0 = 8;
+export const ROWS = 9;
 const LEAST_SLOPE_FRAMES = 3;
 
 // The points of a measure in view, from its lowest to its highest value where one point stands for several frames.
@@ -278,15 +280,15 @@ export function trackPoints(values, row, axis) {
 // The frames of a selection and one on either side, or null while some are being fetched.
 export function framesOf(values, { start, end }) {
   const last = values.levels[0].columns;
-  const first = clamp(Math.floor(start / values.column - 0.5) - 1, 0, last);
-  const past = clamp(Math.ceil(end / values.column + 0.5) + 1, first, last);
+  const first = clamp(Math.floor(values.columnAt(start, 0) - 0.5) - 1, 0, last);
+  const past = clamp(Math.ceil(values.columnAt(end, 0) + 0.5) + 1, first, last);
   const data = new Float32Array((past - first) * ROWS);
-  for (const { tile } of values.between((first + 0.25) * values.column, (past - 0.25) * values.column, 0)) {
+  for (const { tile } of values.between(values.timeAt(first + 0.25, 0), values.timeAt(past - 0.25, 0), 0)) {
     if (!tile) return null;
     const [from, to] = [Math.max(first, tile.first), Math.min(past, tile.first + tile.columns)];
     data.set(tile.data.subarray((from - tile.first) * ROWS, (to - tile.first) * ROWS), (from - first) * ROWS);
   }
-  return { data, first, hop: values.column };
+  return { data, first: first + values.start / values.column, hop: values.column };
 }
 
 // The measures of a selection, by the names and definitions of the library (`ser_core/audio/measures.py`).
@@ -318,6 +320,7 @@ export function measuresOf({ data, first, hop }, { start, end }) {
     f4_hz: f4,
     hnr_db: mean(known(2)),
     tilt_db_per_octave: mean(known(3)),
+    f0_corrected_frames: known(MEASURED_F0).length,
   };
 }
 
@@ -349,6 +352,8 @@ export function inWords(measures) {
     const range = `${digits(measures.f0_lowest_hz)}–${digits(measures.f0_highest_hz)} Hz, ${digits(measures.f0_range_st, 1)} st`;
     words.push(`F0 ${digits(f0)} Hz (${range}${rising === null ? "" : `, ${rising > 0 ? "+" : ""}${digits(rising, 1)} st/s`})`);
   } else words.push(t("no voice"));
+  const { f0_corrected_frames: corrected } = measures;
+  if (corrected) words.push(plural(corrected, "{n} frame corrected", "{n} frames corrected"));
   if (measures.intensity_db !== null) words.push(`${digits(measures.intensity_db, 1)} dB`);
   const formants = [1, 2, 3, 4].map((number) => measures[`f${number}_hz`]);
   if (formants.some((hz) => hz !== null)) words.push(`F1–F4 ${formants.map((hz) => (hz === null ? "–" : digits(hz))).join(", ")} Hz`);

@@ -2,6 +2,7 @@
 
 import { FORMANTS, ROWS as TRACK_ROWS, TRACKS, trackPoints } from "./acoustics.js";
 import { clamp, rowOf } from "../axes.js";
+import { drawCorrected } from "./f0.js";
 import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
 import { FORMANT, WAVE, paintTile, shadeOf, signed } from "../pictures.js";
 import { FULL_SCALE } from "../wav.js";
@@ -25,6 +26,8 @@ const HEIGHTS = {
   ruler: 24,
 };
 const ROWS = { regions: 24, tiers: 22, others: 18 };
+// A lane that is drawn in.
+const TALL = 200;
 // These keep their height; the others are lower where space is short, and higher where there is plenty.
 const FIXED = ["words", "regions", "tiers", "others", "ruler"];
 const DENSE = { title: 20, share: 0.62 };
@@ -55,7 +58,7 @@ export class Lanes extends LaneCanvas {
     for (const name of Object.keys(HEIGHTS).filter((lane) => shown[lane])) {
       if (name !== "ruler") top += title;
       const usual = FIXED.includes(name) ? HEIGHTS[name] : Math.round(share * HEIGHTS[name]);
-      const height = Math.max(usual, name in ROWS ? ROWS[name] * shown[name] : 0);
+      const height = Math.max(usual, name in ROWS ? ROWS[name] * shown[name] : 0, shown[name] === "tall" ? TALL : 0);
       this.lanes[name] = { top, height, bottom: top + height };
       top += height;
     }
@@ -205,7 +208,7 @@ export class Lanes extends LaneCanvas {
   }
 
   f0(lane) {
-    this.track("f0", lane);
+    this.track("f0", lane, this.picture.f0);
   }
 
   intensity(lane) {
@@ -221,15 +224,14 @@ export class Lanes extends LaneCanvas {
   }
 
   // A measure over time: a line with gaps, or bars from lowest to highest where a pixel holds several frames.
-  track(name, lane) {
+  track(name, lane, scale = null) {
     const { pen, axis, picture } = this;
     const { values, ranges, message } = picture.tracks;
     this.shadeRegions(lane);
-    if (message || !ranges[name]) return this.note(lane, message || t("No voice in this recording"));
-    const [low, high] = roomFor(ranges[name]);
-    const y = (value) => lane.bottom - ((value - low) / (high - low)) * lane.height;
-    const step = TRACK_STEPS.find((candidate) => (candidate / (high - low)) * lane.height >= 14) ?? high - low;
-    for (let value = Math.ceil(low / step) * step; value <= high; value += step) {
+    if (message || !(scale || ranges[name])) return this.note(lane, message || t("No voice in this recording"));
+    const { share, ticks } = scale ?? straight(ranges[name]);
+    const y = (value) => lane.bottom - share(value) * lane.height;
+    for (const value of ticks(lane.height)) {
       this.rule(y(value), { alpha: 0.15 });
       this.mark(signed(decimal(value)), y(value));
     }
@@ -251,6 +253,7 @@ export class Lanes extends LaneCanvas {
     }
     if (fine) pen.stroke();
     else pen.fill();
+    if (name === "f0") drawCorrected(this, lane, y);
   }
 
   profile(lane) {
@@ -399,8 +402,16 @@ function spectrumCanvas(tile, { peak, rows }, table, decibels) {
   return tile.canvas;
 }
 
-// The range of an axis: a little more than that of its values.
-function roomFor([low, high]) {
-  const room = Math.max(0.08 * (high - low), 0.5);
-  return [low - room, high + room];
+// A straight scale, for a little more than the range of the values.
+function straight([least, most]) {
+  const room = Math.max(0.08 * (most - least), 0.5);
+  const [low, high] = [least - room, most + room];
+  return {
+    share: (value) => (value - low) / (high - low),
+    ticks(height) {
+      const step = TRACK_STEPS.find((candidate) => (candidate / (high - low)) * height >= 14) ?? high - low;
+      const first = Math.ceil(low / step);
+      return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, index) => (first + index) * step);
+    },
+  };
 }

@@ -1,0 +1,319 @@
+// F0 corrected by hand: the mode in which it is corrected, its bar below the lanes, and how corrected frames are drawn.
+// Python decides what a correction makes of which frames; here the same is shown at once.
+
+import { icon } from "../controls.js";
+import { nothingYet } from "../regions.js";
+import { MEASURED_F0, ROWS, trackPoints } from "./acoustics.js";
+import { clamp } from "../axes.js";
+import { decimal, t } from "../../../language/language.js";
+
+export const CORRECTED = "#d6409f";
+const UNVOICED = 0;
+const WITHOUT_VOICE = [75, 500];
+const TICKS_HZ = [30, 50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600];
+const DOTS_APART = 5;
+const TICKS_APART = 14;
+
+// What can be done to the frames of the selection: the key, what it is called, what is said afterwards, and what becomes of
+// an F0 in Hz, 0 for unvoiced.
+const OPERATIONS = {
+  halve: { key: "↓", words: t("Halve"), said: t("F0 halved"), of: (hz) => hz / 2 },
+  double: { key: "↑", words: t("Double"), said: t("F0 doubled"), of: (hz) => 2 * hz },
+  unvoice: { key: "U", words: t("Unvoice"), said: t("Made unvoiced"), of: () => UNVOICED },
+  voice: { key: "Y", words: t("Voice again"), said: t("Voiced as measured"), of: (hz, measured) => hz || measured },
+  reset: { key: "B", words: t("As measured"), said: t("F0 as it was measured"), of: (_, measured) => measured },
+};
+
+export class F0Correction {
+  on = false;
+
+  constructor(player) {
+    Object.assign(this, { player, find: player.find, stroke: null });
+    this.find(".f0 .sign").innerHTML = icon("draw");
+    this.find(".f0 .toggle").addEventListener("click", () => this.toggle());
+    const buttons = Object.entries(OPERATIONS).map(([name, { key, words }]) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: words, title: `${words} (${key})` });
+      button.addEventListener("click", () => this.apply(name));
+      return button;
+    });
+    this.find(".f0 .operations").append(...buttons);
+    this.line = this.find(".f0 form");
+    this.line.addEventListener("submit", (event) => this.typed(event));
+    this.line.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Escape") player.timeline.focus({ preventScroll: true });
+    });
+  }
+
+  get offered() {
+    const { data } = this.player;
+    return Boolean(data.editable && data.f0 && data.measures);
+  }
+
+  // --- the mode ---
+
+  toggle() {
+    if (!this.offered) return;
+    this.on = !this.on;
+    if (this.on && !this.player.menu.isShown("f0")) this.player.menu.change({}, { f0: true });
+    this.player.say(this.on ? t("F0 can be corrected: draw in its lane, or select a stretch") : t("F0 is no longer corrected"));
+    this.show();
+    this.player.view.layOut();
+  }
+
+  // The line below the lanes.
+  show() {
+    const { data, menu, selection } = this.player;
+    const bar = this.find(".f0");
+    if (!this.offered) this.on = false;
+    bar.hidden = !(this.offered && (this.on || menu.isShown("f0")));
+    if (bar.hidden) return;
+    this.find(".player").classList.toggle("correcting", this.on);
+    this.find(".f0 .toggle").setAttribute("aria-pressed", this.on);
+    const words = this.find(".f0 .words");
+    if (words.textContent !== data.f0.words) words.textContent = data.f0.words;
+    for (const button of this.find(".f0 .operations").children) button.disabled = !selection;
+    for (const control of this.line.elements) control.disabled = !selection;
+    this.find(".f0 .operations").hidden = this.line.hidden = !this.on;
+  }
+
+  // The scale of the lane while F0 is corrected: an octave beyond what was measured, and all that was corrected. So it stays
+  // while frames are halved.
+  get scale() {
+    if (!this.on) return null;
+    const { f0, measures } = this.player.data;
+    const [least, most] = measures.ranges?.measured ?? WITHOUT_VOICE;
+    const [low, high] = measures.ranges?.f0 ?? WITHOUT_VOICE;
+    return octaves(Math.max(f0.limits[0], Math.min(least / 2, low)), Math.min(f0.limits[1], Math.max(2 * most, high)));
+  }
+
+  // The values to draw. Until Python has answered an edit they are those that it was made in, where it is shown already; and
+  // those that are new come into view where they have arrived.
+  valuesOf(measures, valuesOf) {
+    const { id } = this.player.data.recording;
+    const before = this.recording === id ? this.values : null;
+    const waits = this.player.messages.pending.some(({ command }) => command === "f0");
+    if (waits && before) return before;
+    const values = valuesOf(measures);
+    if (values !== before) {
+      if (before) before.before = null;
+      const isOfSame = before?.start === values.start && before.levels[0].columns === values.levels[0].columns;
+      values.before = isOfSame ? before : null;
+    }
+    Object.assign(this, { values, recording: id });
+    return values;
+  }
+
+  // --- what is done to a selection ---
+
+  apply(name) {
+    const { player } = this;
+    const { selection } = player;
+    if (!selection) return player.say(t("Select a stretch first"));
+    const { of, said } = OPERATIONS[name];
+    this.change(selection, (hz, measured) => of(hz, measured), { value: name }, said);
+  }
+
+  // Type F0 at both ends of the selection.
+  type() {
+    if (!this.player.selection) return this.player.say(t("Select a stretch first"));
+    const [from] = this.line.elements;
+    from.focus({ preventScroll: true });
+    from.select();
+  }
+
+  typed(event) {
+    event.preventDefault();
+    const { player } = this;
+    const [from, to] = [...this.line.elements].slice(0, 2).map(({ value }) => Number(value.replace(",", ".")));
+    const last = this.line.elements[1].value.trim() ? to : from;
+    if (!this.isPossible(from) || !this.isPossible(last)) return this.refuse();
+    const frames = this.framesIn(player.selection);
+    if (!frames.length) return player.say(t("Select a stretch first"));
+    player.timeline.focus({ preventScroll: true });
+    this.draw(new Map(frames.map((frame, index) => [frame, from + ((last - from) * index) / Math.max(1, frames.length - 1)])));
+  }
+
+  isPossible(hz) {
+    const [low, high] = this.player.data.f0.limits;
+    return hz >= low && hz <= high;
+  }
+
+  refuse() {
+    const [low, high] = this.player.data.f0.limits;
+    const words = t("F0 can be {low} to {high} Hz", { low, high });
+    this.player.say(words);
+    this.player.read(words);
+  }
+
+  framesIn({ start, end }) {
+    const { start: origin, column, levels } = this.values;
+    const first = Math.max(0, Math.ceil((start - origin) / column - 0.5 - 1e-6));
+    const past = Math.min(levels[0].columns, Math.ceil((end - origin) / column - 0.5 - 1e-6));
+    return Array.from({ length: Math.max(0, past - first) }, (_, index) => first + index);
+  }
+
+  // Show a change of a stretch and send it, unless a frame would leave the range or nothing would change.
+  change(stretch, of, edit, said) {
+    const { player } = this;
+    const frames = this.ready() && this.framesIn(stretch).map((frame) => this.frame(frame)).filter(Boolean);
+    if (!frames) return;
+    const after = frames.map(({ hz, measured, frame }) => of(hz, measured, frame));
+    if (after.some((hz) => hz !== UNVOICED && !this.isPossible(hz))) return this.refuse();
+    const changed = frames.some(({ hz, isCorrected }, index) => after[index] !== hz || (edit.value === "reset" && isCorrected));
+    if (frames.length && !changed) return player.say(t("There is nothing to change in the selection"));
+    frames.forEach((one, index) => this.put(one, after[index]));
+    player.say(said);
+    player.read(said);
+    player.messages.tellEdit({ command: "f0", changed: [{ ...nothingYet(), start: stretch.start, end: stretch.end }], ...edit });
+    player.view.refresh();
+  }
+
+  ready() {
+    const { picture } = this.player.view;
+    if (picture?.tracks.message || !this.values) {
+      this.player.say(picture?.tracks.message ?? t("Measuring …"));
+      return false;
+    }
+    return true;
+  }
+
+  // --- frames ---
+
+  // What is known of a frame of the finest level; null while it is being fetched.
+  frame(frame) {
+    const { tile: size } = this.values.levels[0];
+    const tile = this.values.tile(0, Math.floor(frame / size));
+    if (!tile) return null;
+    const at = (frame - tile.first) * ROWS;
+    const [shown, own] = [tile.data[at], tile.data[at + MEASURED_F0]];
+    const isCorrected = !Number.isNaN(own);
+    const hz = Number.isNaN(shown) ? UNVOICED : shown;
+    return { frame, tile, at, hz, isCorrected, measured: isCorrected ? own : hz };
+  }
+
+  put({ tile, at, measured }, hz) {
+    tile.data[at] = hz === UNVOICED ? NaN : hz;
+    tile.data[at + MEASURED_F0] = hz === measured ? NaN : measured;
+  }
+
+  // --- drawing ---
+
+  draws({ y }) {
+    const lane = this.player.view.lanes.lanes.f0;
+    return this.on && lane && y >= lane.top && y < lane.bottom && this.ready();
+  }
+
+  pointAt({ x, y }) {
+    const { view, axis } = this.player;
+    const lane = view.lanes.lanes.f0;
+    const hz = view.picture.f0.hz(clamp((lane.bottom - y) / lane.height, 0, 1));
+    const frame = Math.floor((axis.time(x) - this.values.start) / this.values.column);
+    return { frame: clamp(frame, 0, this.values.levels[0].columns - 1), hz: clamp(hz, ...this.player.data.f0.limits) };
+  }
+
+  beginStroke(at) {
+    this.stroke = { last: this.pointAt(at), drawn: new Map(), before: new Map() };
+  }
+
+  // The frames between the last place of the pointer and this one lie on a line.
+  strokeTo(at) {
+    const { stroke } = this;
+    const { last } = stroke;
+    const point = this.pointAt(at);
+    const way = Math.sign(point.frame - last.frame);
+    for (let frame = last.frame; ; frame += way) {
+      const share = way ? (frame - last.frame) / (point.frame - last.frame) : 1;
+      const found = this.frame(frame);
+      const hz = last.hz + share * (point.hz - last.hz);
+      if (found) {
+        if (!stroke.before.has(frame)) stroke.before.set(frame, found);
+        this.put({ ...found, measured: stroke.before.get(frame).measured }, hz);
+        stroke.drawn.set(frame, hz);
+      }
+      if (frame === point.frame) break;
+    }
+    stroke.last = point;
+    this.player.read(`${this.player.axis.clock(this.player.axis.time(at.x), 3)} · F0 ${decimal(point.hz, 0)} Hz`);
+    this.player.view.redraw();
+  }
+
+  endStroke() {
+    const { drawn } = this.stroke;
+    this.giveUpStroke();
+    if (drawn.size) this.draw(drawn);
+  }
+
+  giveUpStroke() {
+    for (const found of this.stroke?.before.values() ?? []) this.put(found, found.hz);
+    this.stroke = null;
+    this.player.view.redraw();
+  }
+
+  // Replace F0 frame by frame, without a gap.
+  draw(drawn) {
+    const { start, column } = this.values;
+    const frames = [...drawn.keys()].sort((one, other) => one - other);
+    if (frames.at(-1) - frames[0] >= frames.length) return this.player.say(t("Measuring …")); // where a frame was not here yet
+    const stretch = { start: start + frames[0] * column, end: start + (frames.at(-1) + 1) * column };
+    const hz = frames.map((frame) => drawn.get(frame));
+    this.change(stretch, (_hz, _measured, frame) => drawn.get(frame), { value: "draw", hz }, t("F0 drawn"));
+  }
+}
+
+// Corrected frames in a colour of their own and with dots, over what was measured there as a thin dashed line. A strip below
+// shows all of them, those that were made unvoiced too.
+export function drawCorrected({ pen, axis, picture, theme }, lane, y) {
+  const { values } = picture.tracks;
+  const { points, fine } = trackPoints(values, 0, axis);
+  const own = trackPoints(values, MEASURED_F0, axis).points;
+  const isCorrected = own.map(({ high }) => !Number.isNaN(high));
+  if (!isCorrected.includes(true)) return;
+  const apart = points.length > 1 ? points[1].x - points[0].x : DOTS_APART;
+  pen.fillStyle = pen.strokeStyle = CORRECTED;
+  points.forEach(({ x }, index) => isCorrected[index] && pen.fillRect(x - apart / 2, lane.bottom - 4, Math.max(1, apart + 0.5), 3));
+  if (!fine) {
+    points.forEach(({ x, low, high }, index) => isCorrected[index] && pen.fillRect(x - 0.5, y(high) - 0.75, 1, y(low) - y(high) + 1.5));
+    return;
+  }
+  const corrected = points.map(({ x, low }, index) => ({ x, hz: isCorrected[index] ? low : NaN }));
+  pen.lineWidth = 2.5;
+  strokeLine(pen, corrected, y);
+  for (const { x, hz } of apart >= DOTS_APART ? corrected : []) {
+    if (Number.isNaN(hz)) continue;
+    pen.beginPath();
+    pen.arc(x, y(hz), 2.5, 0, 2 * Math.PI);
+    pen.fill();
+  }
+  pen.strokeStyle = theme.text;
+  pen.lineWidth = 1;
+  pen.setLineDash([3, 3]);
+  strokeLine(pen, own.map(({ x, low }) => ({ x, hz: low || NaN })), y);
+  pen.setLineDash([]);
+}
+
+function strokeLine(pen, points, y) {
+  pen.beginPath();
+  let before = NaN;
+  for (const { x, hz } of points) {
+    if (Number.isNaN(before)) pen.moveTo(x - 1, y(hz)); // one frame alone is a dash
+    if (!Number.isNaN(hz)) pen.lineTo(x, y(hz));
+    before = hz;
+  }
+  pen.stroke();
+}
+
+// A scale of octaves, on which a voice keeps its place when it is halved or doubled.
+function octaves(low, high) {
+  const span = Math.log2(high / low);
+  const share = (hz) => Math.log2(hz / low) / span;
+  return {
+    share,
+    hz: (height) => low * 2 ** (span * height),
+    ticks(height) {
+      const ticks = [];
+      for (const hz of TICKS_HZ) if (hz >= low && hz <= high && !((share(hz) - share(ticks.at(-1))) * height < TICKS_APART)) ticks.push(hz);
+      return ticks;
+    },
+  };
+}
