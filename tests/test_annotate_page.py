@@ -387,6 +387,7 @@ def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, dat
         page.mouse.up()
 
     drag(0.2, 0.4, 40)  # over the waveform, which selects
+    expect(page.get_by_role("button", name="Halve")).to_be_enabled()  # once F0 is measured
     page.keyboard.press("ArrowDown")
     expect(said).to_have_text("F0 halved")
     expect(corrected).to_have_text(re.compile("F0 of [0-9]+ frames corrected by gil"))

@@ -259,6 +259,16 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
     assert any(one.label.endswith(in_markdown("take 0.TextGrid")) for one in app.get("download_button"))
 
 
+def test_corrected_f0_is_written_of_the_recordings_in_which_somebody_corrected_it(store):
+    project, found = of_project(store)
+    store.correct_f0(project, found[0], "bea", {50: 123.5, 51: 0.0}, {})
+    app = shown("Files")
+    button(app, "Write F0").click().run()
+    app = finished(app)
+    assert not app.exception
+    assert f"F0 of 1 recording: {in_markdown('Voices-f0.zip')}" in [one.label for one in app.get("download_button")]
+
+
 def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     app = shown("Files")
     audacity = b"0.1\t0.5\tsad\n0.7\t1.2\tangry\n"

@@ -420,6 +420,31 @@ def test_marks_are_measured_into_a_new_file_and_marks_without_sound_are_counted(
     assert not (tmp_path / "new.csv").exists()
 
 
+def test_corrected_f0_is_written_carried_to_another_project_and_told_in_the_history(
+    store, project, sounds, tmp_path, capsys
+):
+    line = refusal_of(capsys, "f0", "--out", tmp_path / "f0")
+    assert "no recording whose F0 was corrected; --all writes every F0" in line
+    shas = [queued.file.sha256 for queued in store.recordings(project).items]
+    for sha256 in shas[:2]:
+        store.correct_f0(project, sha256, "Ann", {50: 123.5, 51: 0.0}, {})
+    sounds[1].unlink()
+    assert run("f0", "--out", tmp_path / "f0") == 0
+    said = capsys.readouterr().out
+    assert "F0 of 1 recording" in said
+    assert "2 corrected frames" in said
+    assert "Without F0: 1 recording" in said
+    assert sorted(path.name for path in (tmp_path / "f0").iterdir()) == ["take 0-f0.csv", "take 0.PitchTier"]
+    assert "number = 0.505 \n    value = 123.5 \n" in (tmp_path / "f0" / "take 0.PitchTier").read_text()
+    assert run("export", "--format", "json", "--out", tmp_path / "json") == 0
+    assert run("import", "--project", "Others", "--annotator", "Ben", tmp_path / "json") == 0
+    assert "4 frames" in capsys.readouterr().out
+    others = next(found.id for found in store.projects().items if found.name == "Others")
+    assert [each.f0.people for each in store.export(others)][:2] == [{"Ann": 2}] * 2
+    assert run("history", "--project", "Others") == 0
+    assert "corrected F0 from 0.50 to 0.52 s, frames: 2" in capsys.readouterr().out
+
+
 def test_an_export_does_not_touch_a_folder_that_holds_something(project, sounds, capsys):
     line = refusal_of(capsys, "export", "--format", "csv", "--out", sounds[0].parent)
     assert line == f"{sounds[0].parent} already exists and is not empty. Choose a new folder."

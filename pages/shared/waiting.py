@@ -42,6 +42,7 @@ LABELS = texts(
         "people": "Comparing annotators",
         "explainers": "Comparing explainers with annotators",
         "export": "Export",
+        "into": "Writing into a file",
         "map": "Map of the recordings",
         "hits": "Sounds of the hits",
         "measure": "Measuring marks",

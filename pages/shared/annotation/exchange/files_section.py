@@ -139,10 +139,10 @@ def _result_of(key: tuple, words: str, label: str, icon: str, run: Callable[[Wor
         if not st.button(label, type="primary" if key[0] == "export" else "secondary", icon=icon):
             return None
         job = cached.jobs().submit(session.owner(), key, words, run)
-    done = waiting.results({"files": job})
+    done = waiting.results({key[0]: job})
     if job.state == "failed":
         job.queue.drop(job)  # so that it can be submitted again
-    return done.get("files")
+    return done.get(key[0])
 
 
 def _losses(found: Download, format_name: str) -> None:

@@ -67,13 +67,13 @@ export class F0Correction {
     const bar = this.find(".f0");
     if (!this.offered) this.on = false;
     bar.hidden = !(this.offered && (this.on || menu.isShown("f0")));
-    if (bar.hidden) return;
     this.find(".player").classList.toggle("correcting", this.on);
+    if (bar.hidden) return;
     this.find(".f0 .toggle").setAttribute("aria-pressed", this.on);
     const words = this.find(".f0 .words");
     if (words.textContent !== data.f0.words) words.textContent = data.f0.words;
-    for (const button of this.find(".f0 .operations").children) button.disabled = !selection;
-    for (const control of this.line.elements) control.disabled = !selection;
+    const can = Boolean(selection) && data.measures.state === "done";
+    for (const control of [...this.find(".f0 .operations").children, ...this.line.elements]) control.disabled = !can;
     this.find(".f0 .operations").hidden = this.line.hidden = !this.on;
   }
 
