@@ -7,10 +7,11 @@ import pytest
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
-from ser_core.annotations.exchange import merging
+from ser_core.annotations.exchange import matching, merging
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.exchange.report import difference_lines
 from ser_core.annotations.formats.label_studio import CONFIGURATION
 from ser_core.annotations.store.marks import content_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
@@ -130,6 +131,76 @@ def test_what_was_changed_here_since_the_export_is_never_overwritten(store, mark
     assert (2, 3, "fear", None) in here(store, marked)
 
 
+KEYLESS = ("textgrid", "audacity", "csv", "raven", "emu")
+
+
+def relabel(store, project, old: str, new: str) -> None:
+    (there,) = (m for m in store.annotations_of(project, sha(0)) if m.emotion == old)
+    store.edit(project, sha(0), ANN, change=[replace(there, emotion=new)])
+
+
+@pytest.mark.parametrize("key", KEYLESS)
+def test_without_keys_the_history_tells_what_was_changed_here_from_what_was_changed_in_the_file(store, marked, key):
+    content = out(store, marked, key)
+    relabel(store, marked, "angry", "fear")
+    imported = back(store, marked, content, "replace")  # changed here only
+    assert (kinds(imported), imported.known, imported.left_out) == (["changed here"], len(MARKS) - 1, 1)
+    corrected = content.replace(b"happy", b"calm")
+    imported = back(store, marked, corrected, "replace")  # one here, another one there
+    assert (kinds(imported), imported.changed) == (["changed", "changed here"], 1)
+    assert {(2, 3, "fear", None), (5, 6, "calm", None)} < set(here(store, marked))
+    same_change = content.replace(b"happy", b"calm").replace(b"angry", b"fear")
+    assert kinds(back(store, marked, same_change, "show")) == []
+
+
+@pytest.mark.parametrize("key", KEYLESS)
+def test_without_keys_a_mark_that_was_changed_here_and_there_is_a_conflict_where_the_export_was_before(
+    store, marked, key
+):
+    content = out(store, marked, key)
+    relabel(store, marked, "angry", "fear")
+    relabel(store, marked, "happy", "neutral")  # in the file as it was, which dates it
+    imported = back(store, marked, content.replace(b"angry", b"disgust"), "replace")
+    assert (kinds(imported), imported.left_out) == (["changed here", "conflict"], 2)
+    assert {(2, 3, "fear", None), (5, 6, "neutral", None)} < set(here(store, marked))
+
+
+def test_without_keys_it_is_said_where_nobody_knows_which_change_came_first(store, marked):
+    relabel(store, marked, "angry", "fear")
+    content = out(store, marked, "textgrid").replace(b'"fear"', b'"disgust"')
+    (each,) = back(store, marked, content, "show").differences
+    assert (each.difference.kind, each.difference.unsure) == ("changed", True)
+    assert "nobody knows" in difference_lines([each])[0]
+    relabel(store, marked, "happy", "neutral")
+    dated = out(store, marked, "textgrid").replace(b'"fear"', b'"disgust"')  # knows a later change
+    (each,) = back(store, marked, dated, "show").differences
+    assert (each.difference.kind, each.difference.unsure) == ("changed", False)
+
+
+@pytest.mark.parametrize("key", KEYLESS)
+def test_without_keys_what_is_new_here_stays_and_what_was_deleted_here_comes_back_only_if_wanted(store, marked, key):
+    content = out(store, marked, key)
+    store.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
+    imported = back(store, marked, content, "replace")
+    assert (kinds(imported), imported.deleted) == (["conflict"], 0)
+    gone = [m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry" or m.tier == RECORDING_TIER]
+    store.edit(marked, sha(0), ANN, delete=gone)
+    imported = back(store, marked, content, "replace")
+    # The file is of the time before both, so the new mark cannot have been deleted in it.
+    assert (kinds(imported), imported.added, imported.left_out) == (["deleted here"] * 2, 0, 2)
+    assert back(store, marked, content, "add", restore=True).restored == 2
+    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) + 1
+
+
+def test_a_mark_that_was_moved_far_here_is_still_the_one_that_was_relabelled_in_the_file(store, marked):
+    content = out(store, marked, "textgrid").replace(b'"angry"', b'"fear"')
+    (angry,) = (m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry")
+    store.edit(marked, sha(0), ANN, change=[replace(angry, region=Region(8.5, 9.5))])
+    relabel(store, marked, "happy", "neutral")
+    assert kinds(back(store, marked, content, "replace")) == ["changed here", "conflict"]
+    assert (8.5, 9.5, "angry", None) in here(store, marked)
+
+
 @pytest.mark.parametrize("key", ["json", "label_studio"])
 def test_what_is_new_here_is_not_taken_for_deleted_by_the_other_files_that_know_their_marks(store, marked, key):
     content = out(store, marked, key)
@@ -202,8 +273,8 @@ def test_deleted_marks_of_others_are_not_restored_by_a_stranger(store, marked):
 
 
 def test_shifted_marks_are_compared_with_few_others(monkeypatch):
-    pairs, closeness = [], merging._closeness
-    monkeypatch.setattr(merging, "_closeness", lambda *pair: pairs.append(pair) or closeness(*pair))
+    pairs, closeness = [], matching._closeness
+    monkeypatch.setattr(matching, "_closeness", lambda *pair: pairs.append(pair) or closeness(*pair))
     here = [mark(i, i + 0.8, annotator=ANN, emotion="sad", key=f"k{i}") for i in range(3_000)]
     moved = [mark(i + 0.1, i + 0.9, annotator=ANN, emotion="sad") for i in range(3_000)]
     found = merging.compared(here, moved, None, lambda _: {}).differences
@@ -278,7 +349,7 @@ def test_what_would_do_something_else_than_was_shown_is_not_done(store, marked):
         store.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen)
     assert len(store.annotations_of(marked, sha(0))) == len(MARKS) + 1
     seen = store.import_recordings(marked, file.documents, ANN, mode="show")
-    assert store.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen).deleted == 2
+    assert store.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen).deleted == 1
 
 
 def test_showing_adds_neither_recordings_nor_annotators(store, project):

@@ -1,31 +1,22 @@
 """What differs between the marks of a recording and those of a file that is imported into it.
 
-Marks of a file that kept their keys are compared with the marks of these keys. Others are compared within their
-annotator and tier: first what is the same, then what is at the same place, then what says the same nearby, then what
-overlaps by half.
+Marks of a file that kept their keys are compared with the marks of these keys. In a file without keys, marks get those
+of the marks that they were when it was written, as far as the history of the recording says it.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation, place_of
-from ser_core.annotations.store.marks import content_of
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.exchange.exported_state import ExportedState, likely_state
+from ser_core.annotations.exchange.matching import merged, paired, same
+from ser_core.annotations.store.marks import Change, content_of
 
 #: What a file can do to a mark. "conflict": it was changed both in the file and, since the export, here.
-#: "deleted here": the file knows it by its key, and it was deleted here since the export.
-KINDS = ("new", "changed", "moved", "deleted", "deleted here", "conflict")
-
-#: ELAN and others keep whole milliseconds, and EMU edges between two samples: half of one at 8 kHz.
-ROUNDING_S = 0.001 + 1e-9
-HALF_SAMPLE_S = 1 / 16_000 + 1e-9
-#: Only so many neighbours of a mark, in order of time, are compared with it.
-NEIGHBOURS = 8
-LEAST_OVERLAP = 0.5
-
-#: How close a mark of a file is to one here, the closest first.
-IDENTICAL, SAME_LABEL, SAME_PLACE, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
+#: "changed here" and "deleted here": since the export; the file has it as it was. That a mark was changed here is not
+#: listed where the file has its key.
+KINDS = ("new", "changed", "moved", "deleted", "changed here", "deleted here", "conflict")
 
 
 @dataclass(frozen=True)
@@ -37,11 +28,14 @@ class Difference:
     kind : one of KINDS
     before, after : Annotation or None
         Here, and after the import. The latter has key and revision of the former.
+    unsure : bool
+        Whether it was also changed here, and nobody knows if that was before the export or after it.
     """
 
     kind: str
     before: Annotation | None
     after: Annotation | None
+    unsure: bool = False
 
 
 @dataclass
@@ -95,6 +89,7 @@ def compared(
     contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
     deleted: Mapping[str, Annotation] | None = None,
     left_out: Sequence[Annotation] = (),
+    past: Callable[[], Sequence[Sequence[Change]]] = tuple,
 ) -> Comparison:
     """Compare the marks of a recording with those of a file.
 
@@ -104,49 +99,87 @@ def compared(
         Those here, and those of the file; all with an annotator.
     exported : mapping of str to int, optional
         Keys and revisions of all marks that were written to the file, by which the deleted ones are known. Without it
-        these are the marks that are missing in a tier of which the file has others.
+        these are the marks of the likely state that are missing in a tier of which the file has others.
     contents_at : callable
         `contents_at({key: revision})` returns what marks were at revisions, as far as that is known.
     deleted : mapping of str to Annotation, optional
         The marks that were deleted here, by their keys.
     left_out : sequence of Annotation
         Other marks of the file, which are not imported. They are in the file, so what they match is not deleted in it.
+    past : callable
+        `past()` returns what each step did to the marks of the recording, the first one first.
     """
     here = {mark.key: mark for mark in standing}
     labels = {mark.annotator: mark for mark in standing if mark.tier == RECORDING_TIER}
     gone = dict(deleted or {})
     unique, again = _unique(found, here.keys() | gone.keys())
     result = Comparison([], known=0)
-    bases = _bases(unique, here, exported, contents_at)
-    kinds = _match_keys(result, unique, here, bases, labels)
+    state = None
+    if exported is None:
+        state = likely_state([*unique, *left_out], here, past() if here or gone else ())
+        unique, exported = _with_keys(unique, left_out, state, here.keys() | gone.keys())
+        bases: Mapping[str, Annotation] = {key: mark for key, mark in state.marks.items() if key in here}
+    else:
+        bases = _bases(unique, here, exported, contents_at)
+    kinds = _match_keys(result, unique, here, bases, labels, state)
     _find_deleted_here(result, unique, gone, kinds, labels)
     rest = [index for index in range(len(unique)) if index not in kinds]
-    _match_labels(result, rest, unique, here, kinds, labels)
-    _match_tiers(result, rest, unique, here, kinds)
+    _match_labels(result, rest, unique, here, kinds, labels, state is not None)
+    pairs = paired((index for index in rest if index not in kinds), unique, here)
+    for index, key in pairs.items():  # of a likely state, only those that were added here since then are left
+        kinds[index] = _add(result, here.pop(key), unique[index], is_older=state is not None)
     for index in rest:
         if index not in kinds:
             kinds[index] = "new"
             result.differences.append(Difference("new", None, unique[index]))
     for index, count in again.items():
-        if kinds[index] in ("new", "known"):
+        if kinds[index] in ("new", "known", "changed here"):
             result.known += count
         elif kinds[index] != "deleted here":
             result.differences += [Difference("conflict", None, unique[index])] * count
-    _match_tiers(Comparison([]), range(len(left_out)), left_out, here, {})
+    for key in paired(range(len(left_out)), left_out, here).values():
+        del here[key]
     _pass_over_twins(here, {index: count for index, count in again.items() if kinds[index] == "known"}, unique)
-    _add_deleted(result, here, unique, exported, bases)
+    _add_deleted(result, here, exported, bases, state.added if state else ())
     return result
+
+
+def _with_keys(
+    unique: Sequence[Annotation], left_out: Sequence[Annotation], state: ExportedState, known: Container[str]
+) -> tuple[list[Annotation], dict[str, int]]:
+    """Return the marks of a file without keys with those that they had in a state, and the keys that were exported.
+
+    Exported is what is in a tier of which the file has marks, without what only other marks of the file match.
+    """
+    were = {key: mark for key, mark in state.marks.items() if key in known}
+    labels = {mark.annotator: key for key, mark in were.items() if mark.tier == RECORDING_TIER}
+    pairs: dict[int, str] = {}
+    for index, mark in enumerate(unique):
+        if mark.tier == RECORDING_TIER and mark.annotator in labels and mark.key not in known:
+            pairs[index] = labels.pop(mark.annotator)
+    others = [index for index, mark in enumerate(unique) if mark.key not in known and mark.tier != RECORDING_TIER]
+    pairs |= paired(others, unique, were)
+    found = [merged(were[pairs[at]], mark, False) if at in pairs else mark for at, mark in enumerate(unique)]
+    covered = {(mark.annotator, mark.tier) for mark in unique}
+    unread = {key: mark for key, mark in were.items() if key not in set(pairs.values())}
+    not_imported = set(paired(range(len(left_out)), left_out, unread).values())
+    exported = {
+        key: mark.revision
+        for key, mark in were.items()
+        if (mark.annotator, mark.tier) in covered and key not in not_imported
+    }
+    return found, exported
 
 
 def _bases(
     unique: Sequence[Annotation],
     here: Mapping[str, Annotation],
-    exported: Mapping[str, int] | None,
+    exported: Mapping[str, int],
     contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
 ) -> Mapping[str, Annotation]:
     """Return, by their keys, what marks that were changed here since the export were when they were exported."""
     older = {mark.key: mark.revision for mark in unique if mark.key in here}
-    older = {key: revision for key, revision in (exported or {}).items() if key in here} | older
+    older = {key: revision for key, revision in exported.items() if key in here} | older
     return contents_at({key: revision for key, revision in older.items() if revision != here[key].revision})
 
 
@@ -156,8 +189,9 @@ def _match_keys(
     here: dict[str, Annotation],
     bases: Mapping[str, Annotation],
     labels: dict[str, Annotation],
+    state: ExportedState | None,
 ) -> dict[int, str]:
-    """Match marks that kept their keys, and return what became of them by their index."""
+    """Match marks that have a key, or that of a likely state, and return what became of them by their index."""
     kinds: dict[int, str] = {}
     for index, mark in enumerate(unique):
         before = here.pop(mark.key, None)
@@ -166,7 +200,9 @@ def _match_keys(
         if mark.tier == RECORDING_TIER and labels.setdefault(before.annotator, before) is not before:
             kinds[index] = _add_second_label(result, before, mark)
         else:
-            kinds[index] = _add(result, before, mark, bases.get(mark.key), mark.revision != before.revision)
+            base = bases.get(mark.key)
+            is_older = mark.revision != before.revision and (base is None or not same(base, before))
+            kinds[index] = _add(result, before, mark, base, is_older, state)
     return kinds
 
 
@@ -215,51 +251,25 @@ def _pass_over_twins(here: dict[str, Annotation], again: Mapping[int, int], uniq
 
 
 def _add(
-    result: Comparison, before: Annotation, mark: Annotation, base: Annotation | None = None, is_older: bool = False
+    result: Comparison,
+    before: Annotation,
+    mark: Annotation,
+    base: Annotation | None = None,
+    is_older: bool = False,
+    state: ExportedState | None = None,
 ) -> str:
     """Add what a mark of the file does to one here, and return its kind."""
     is_exact = mark.key == before.key
-    after = _merged(before, mark, is_exact)
-    if after == before or (base is not None and _same(_merged(base, mark, is_exact), base)):
+    after = merged(before, mark, is_exact)
+    is_as_it_was = base is not None and same(merged(base, mark, is_exact), base)
+    if after == before or (is_as_it_was and state is None):
         result.known += 1
         return "known"
     moved = after.region != before.region and replace(after, region=before.region) == before
-    kind = "conflict" if is_older else "moved" if moved else "changed"
-    result.differences.append(Difference(kind, before, after))
+    kind = "changed here" if is_as_it_was else "conflict" if is_older else "moved" if moved else "changed"
+    unsure = state is not None and kind in ("moved", "changed") and before.key in state.changed
+    result.differences.append(Difference(kind, before, after, unsure))
     return kind
-
-
-def _same(one: Annotation, other: Annotation) -> bool:
-    return content_of(one) == content_of(other)
-
-
-def _merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
-    """Return a mark as a file has it, with what the file cannot hold as it was.
-
-    A mark that kept its key says all that it has to say; another one may be a plain label.
-    """
-    region = before.region if _is_rounded(before.region, mark.region) else mark.region
-    said = {"key": before.key, "revision": before.revision, "changed_at": before.changed_at}
-    has_more = (mark.intensity, mark.confidence, mark.status) != (None, None, "open") or (mark.note and mark.emotion)
-    if not has_more and not is_exact:
-        said["status"] = before.status
-        if mark.emotion == before.emotion and (mark.emotion is not None or mark.note == before.note):
-            said |= {"intensity": before.intensity, "confidence": before.confidence, "note": before.note}
-        elif mark.emotion is not None and before.emotion is not None:
-            said["note"] = before.note
-        if (region.low_hz, region.high_hz) == (None, None):
-            region = place_of(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
-    return replace(mark, region=region, **said)
-
-
-def _is_rounded(exact: Region, other: Region) -> bool:
-    """Whether a stretch is another one in whole milliseconds or between samples."""
-    if (exact.low_hz, exact.high_hz) != (other.low_hz, other.high_hz) and (other.low_hz, other.high_hz) != (None, None):
-        return False
-    edges = ((exact.start_s, other.start_s), (exact.end_s, other.end_s))
-    return all(
-        abs(one - two) <= HALF_SAMPLE_S or (abs(one - two) <= ROUNDING_S and round(two, 3) == two) for one, two in edges
-    )
 
 
 def _add_second_label(result: Comparison, before: Annotation, mark: Annotation) -> str:
@@ -274,6 +284,7 @@ def _match_labels(
     here: dict,
     kinds: dict[int, str],
     labels: dict[str, Annotation],
+    is_older: bool,
 ) -> None:
     """Match labels of the whole recording, of which an annotator has one: those in `labels`, to which new ones come."""
     for index in rest:
@@ -286,88 +297,22 @@ def _match_labels(
             result.differences.append(Difference("new", None, mark))
             labels[mark.annotator] = mark
         elif before.key in here:
-            kinds[index] = _add(result, here.pop(before.key), mark)
+            kinds[index] = _add(result, here.pop(before.key), mark, is_older=is_older)
         else:
             kinds[index] = _add_second_label(result, before, mark)
-
-
-def _match_tiers(
-    result: Comparison, rest: Iterable[int], unique: Sequence[Annotation], here: dict, kinds: dict[int, str]
-) -> None:
-    """Match the marks of each annotator and tier, the closest first."""
-    tiers: dict[tuple[str, str], tuple[list[int], list[Annotation]]] = defaultdict(lambda: ([], []))
-    for index in rest:
-        if index not in kinds:
-            tiers[unique[index].annotator, unique[index].tier][0].append(index)
-    for mark in here.values():
-        if (mark.annotator, mark.tier) in tiers:
-            tiers[mark.annotator, mark.tier][1].append(mark)
-    for indices, standing in tiers.values():
-        is_the_same_file = False
-        for (level, _), index, key in sorted(_pairs(indices, standing, unique), key=lambda pair: pair[0]):
-            if index not in kinds and key in here and (level < NEARBY or is_the_same_file):
-                kinds[index] = _add(result, here.pop(key), unique[index])
-                is_the_same_file |= level <= SAME_LABEL
-
-
-def _pairs(
-    indices: Sequence[int], standing: Sequence[Annotation], unique: Sequence[Annotation]
-) -> Iterable[tuple[tuple[float, float], int, str]]:
-    """Yield how close which mark of the file is to which one here, the closest with the least value."""
-    standing = sorted(standing, key=lambda mark: mark.region.start_s)
-    by_content = {tuple(content_of(mark).values()): mark for mark in standing}
-    longest_s = max((mark.region.duration_s for mark in standing), default=0.0)
-    place = 0
-    for index in sorted(indices, key=lambda index: unique[index].region.start_s):
-        mark = unique[index]
-        same = by_content.get(tuple(content_of(mark).values()))
-        if same is not None:
-            yield (IDENTICAL, 0.0), index, same.key
-            continue
-        while place < len(standing) and standing[place].region.start_s < mark.region.start_s:
-            place += 1
-        last_s = mark.region.end_s + longest_s + ROUNDING_S
-        for other in standing[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS]:
-            if other.region.start_s > last_s:  # like all that follow, as they begin later
-                break
-            if (closeness := _closeness(mark, other)) is not None:
-                yield closeness, index, other.key
-
-
-def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | None:
-    (start_s, end_s), (from_s, to_s) = ((each.region.start_s, each.region.end_s) for each in (mark, other))
-    overlap_s = min(end_s, to_s) - max(start_s, from_s)
-    if -overlap_s > to_s - from_s + ROUNDING_S:  # most neighbours are this far away
-        return None
-    whole_s = max(end_s, to_s) - min(start_s, from_s)
-    away_s = abs(start_s - from_s) + abs(end_s - to_s)
-    same_label = (mark.emotion, mark.note) == (other.emotion, other.note) or (
-        mark.emotion is not None and mark.emotion == other.emotion
-    )
-    if _is_rounded(other.region, mark.region):
-        return (SAME_LABEL if same_label else SAME_PLACE), away_s
-    if same_label and overlap_s > 0:
-        return SAME_LABEL_OVERLAPS, away_s
-    if overlap_s >= LEAST_OVERLAP * whole_s:
-        return OVERLAPS, away_s
-    # Not farther away than it is long; only where other marks show that the file has those of this tier.
-    if same_label and -overlap_s <= to_s - from_s:
-        return NEARBY, away_s
-    return None
 
 
 def _add_deleted(
     result: Comparison,
     here: Mapping[str, Annotation],
-    unique: Sequence[Annotation],
-    exported: Mapping[str, int] | None,
+    exported: Mapping[str, int],
     bases: Mapping[str, Annotation],
+    unsure: Container[str],
 ) -> None:
-    covered = {(mark.annotator, mark.tier) for mark in unique}
+    """Add what is missing in a file: conflicts are marks that were changed here, or perhaps added, since the export."""
     for key, mark in here.items():
-        if exported is not None and key in exported:
+        if key in exported:
             base = bases.get(key)
-            same = exported[key] == mark.revision or (base is not None and content_of(base) == content_of(mark))
-            result.differences.append(Difference("deleted" if same else "conflict", mark, None))
-        elif exported is None and (mark.annotator, mark.tier) in covered:
-            result.differences.append(Difference("deleted", mark, None))
+            is_same = exported[key] == mark.revision or (base is not None and same(base, mark))
+            kind = "deleted" if is_same and key not in unsure else "conflict"
+            result.differences.append(Difference(kind, mark, None, key in unsure))

@@ -11,6 +11,7 @@ from ser_core.annotations.formats.gate import fields_of, shown
 from ser_core.annotations.store.transfer import FoundDifference, Imported
 
 MOST_TIERS = 12
+UNSURE = "it was changed here too, and nobody knows if that was before the export or after it"
 COUNTS = (
     *("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored"),
     *("f0_frames", "f0_left_out"),
@@ -32,6 +33,7 @@ def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imp
             {
                 "recording": each.recording,
                 "kind": each.difference.kind,
+                "unsure": each.difference.unsure,
                 "before": _fields(each.difference.before),
                 "after": _fields(each.difference.after),
             }
@@ -98,11 +100,13 @@ def difference_rows(differences: Sequence[FoundDifference]) -> list[dict[str, st
 def difference_lines(differences: Sequence[FoundDifference]) -> list[str]:
     """Return the differences between files and project as lines, new marks last."""
     lines = []
-    for row in difference_rows(differences):
+    in_order = sorted(differences, key=lambda each: each.difference.kind == "new")
+    for each, row in zip(in_order, difference_rows(differences), strict=True):
         marks = " -> ".join(words for words in (row["Here"], row["In the files"]) if words)
-        if row["Change"] == "conflict":
+        if row["Change"] in ("conflict", "changed here"):
             marks = f"{row['Here'] or 'another one'} here, {row['In the files'] or 'deleted'} in the file"
-        lines.append(f"{row['Recording']}: {row['Change']}: {marks}")
+        unsure = f"; {UNSURE}" if each.difference.unsure else ""
+        lines.append(f"{row['Recording']}: {row['Change']}: {marks}{unsure}")
     return lines
 
 

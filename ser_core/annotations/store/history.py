@@ -180,6 +180,12 @@ def contents_at(connection: Connection, recording_id: int, revisions: Mapping[st
     return found
 
 
+def changes_in(connection: Connection, recording_id: int) -> list[tuple[Change, ...]]:
+    """Return what each step did to the marks of a recording, the first one first."""
+    rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id))
+    return [step_of(row).changes for row in rows]
+
+
 def forget_marks(connection: Connection, recording_id: int, keys: Collection[str]) -> None:
     """Remove all traces of marks from the history of a recording; steps that did nothing else leave their stacks.
 

@@ -225,11 +225,11 @@ def _compared(
             standing[row.recording_id].append(mark)
     found = {}
     for of, document in wanted.items():
-        contents_at = partial(history.contents_at, connection, of)
+        contents_at, past = (partial(each, connection, of) for each in (history.contents_at, history.changes_in))
         given, left_out = (
             signed(those, standing[of], of_text, annotator) for those in (document.annotations, document.left_out)
         )
-        comparison = compared(standing[of], given, document.exported_keys, contents_at, gone[of], left_out)
+        comparison = compared(standing[of], given, document.exported_keys, contents_at, gone[of], left_out, past)
         counts["known"] += comparison.known
         unsigned = {id(mark) for mark, before in zip(given, document.annotations, strict=True) if not before.annotator}
         # A new mark in somebody's tier is the importer's.
@@ -265,7 +265,7 @@ def _changes(
                 counts["restored"] += 1
                 restored.append(Standing(each.after, True, annotator))
                 change = change_to(restored[-1], each.after, at)
-            elif mode == "add" or each.kind in ("conflict", "deleted here"):
+            elif mode == "add" or each.kind in ("conflict", "changed here", "deleted here"):
                 counts["left_out"] += each.after is not None
                 continue
             else:

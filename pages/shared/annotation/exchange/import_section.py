@@ -36,6 +36,7 @@ COUNTS = texts(
         "changed": "{n} changed",
         "moved": "{n} moved",
         "deleted": "{n} deleted",
+        "changed here": "{n} changed here",
         "deleted here": "{n} deleted here",
         "restored": "{n} restored",
     }
@@ -274,7 +275,7 @@ def _becomes(use: LabelUse) -> str:
 def _differences(imported: Imported) -> tuple[str, bool]:
     """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
     counts = Counter(each.difference.kind for each in imported.differences)
-    kinds = ("new", "changed", "moved", "deleted", "deleted here")
+    kinds = ("new", "changed", "moved", "deleted", "changed here", "deleted here")
     words = [t(COUNTS[kind], n=counts[kind]) for kind in kinds if counts[kind]]
     words += [plural(counts["conflict"], "{n} conflict", "{n} conflicts")] if counts["conflict"] else []
     words += [t("{n} already here", n=imported.known)] if imported.known else []
@@ -321,6 +322,16 @@ def _differences(imported: Imported) -> tuple[str, bool]:
             st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
     if counts["conflict"]:
         st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
+    if counts["changed here"]:
+        st.caption(t("Marks that were changed here since the export, and not in the files, stay as they are here."))
+    if unsure := sum(each.difference.unsure for each in imported.differences):
+        st.caption(
+            plural(
+                unsure,
+                "{n} mark was changed here too; nobody knows if that was before the export or after it.",
+                "{n} marks were changed here too; nobody knows if that was before the export or after it.",
+            )
+        )
     restore = counts["deleted here"] > 0 and st.checkbox(
         plural(
             counts["deleted here"],
@@ -329,7 +340,7 @@ def _differences(imported: Imported) -> tuple[str, bool]:
         ),
         key=f"import_restore_{session.choice('import_turn')}",
     )
-    if others == counts["conflict"] + counts["deleted here"]:
+    if others == counts["conflict"] + counts["changed here"] + counts["deleted here"]:
         return "add", restore
     mode = st.radio(
         t("Marks that differ"),
@@ -384,5 +395,5 @@ def _result(project: OpenProject) -> None:
             )
         )
     if imported.left_out:
-        st.caption(t("Left out: marks that differ from those here, or were deleted here."))
+        st.caption(t("Left out: marks that differ from those here, or were changed or deleted here."))
     _losses(read)

@@ -1,0 +1,123 @@
+"""Which mark of a recording which mark of a file is, where the file does not say it, and what becomes of it.
+
+Marks are compared within their annotator and tier: first what is the same, then what is at the same place, then what
+says the same nearby, then what overlaps by half.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ser_core.analysis import Region
+from ser_core.annotations.annotation import Annotation, place_of
+from ser_core.annotations.store.marks import content_of
+
+#: ELAN and others keep whole milliseconds, and EMU edges between two samples: half of one at 8 kHz.
+ROUNDING_S = 0.001 + 1e-9
+HALF_SAMPLE_S = 1 / 16_000 + 1e-9
+#: Only so many neighbours of a mark are compared with it.
+NEIGHBOURS = 8
+LEAST_OVERLAP = 0.5
+
+#: How close a mark of a file is to one here, the closest first.
+IDENTICAL, SAME_LABEL, SAME_PLACE, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
+
+
+def paired(indices: Iterable[int], found: Sequence[Annotation], here: Mapping[str, Annotation]) -> dict[int, str]:
+    """Return which mark here, by its key, which one of a file is, by its index: the closest first."""
+    tiers: dict[tuple[str, str], tuple[list[int], list[Annotation]]] = defaultdict(lambda: ([], []))
+    for index in indices:
+        tiers[found[index].annotator, found[index].tier][0].append(index)
+    for mark in here.values():
+        if (mark.annotator, mark.tier) in tiers:
+            tiers[mark.annotator, mark.tier][1].append(mark)
+    pairs: dict[int, str] = {}
+    taken: set[str] = set()
+    for of_tier, standing in tiers.values():
+        is_the_same_file = False
+        for (level, _), index, key in sorted(_pairs(of_tier, standing, found), key=lambda pair: pair[0]):
+            if index not in pairs and key not in taken and (level < NEARBY or is_the_same_file):
+                pairs[index] = key
+                taken.add(key)
+                is_the_same_file |= level <= SAME_LABEL
+    return pairs
+
+
+def _pairs(
+    indices: Sequence[int], standing: Sequence[Annotation], unique: Sequence[Annotation]
+) -> Iterable[tuple[tuple[float, float], int, str]]:
+    """Yield how close which mark of the file is to which one here, the closest with the least value."""
+    standing = sorted(standing, key=lambda mark: mark.region.start_s)
+    by_content = {tuple(content_of(mark).values()): mark for mark in standing}
+    longest_s = max((mark.region.duration_s for mark in standing), default=0.0)
+    place = 0
+    for index in sorted(indices, key=lambda index: unique[index].region.start_s):
+        mark = unique[index]
+        same = by_content.get(tuple(content_of(mark).values()))
+        if same is not None:
+            yield (IDENTICAL, 0.0), index, same.key
+            continue
+        while place < len(standing) and standing[place].region.start_s < mark.region.start_s:
+            place += 1
+        last_s = mark.region.end_s + longest_s + ROUNDING_S
+        for other in standing[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS]:
+            if other.region.start_s > last_s:  # like all that follow, as they begin later
+                break
+            if (closeness := _closeness(mark, other)) is not None:
+                yield closeness, index, other.key
+
+
+def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | None:
+    (start_s, end_s), (from_s, to_s) = ((each.region.start_s, each.region.end_s) for each in (mark, other))
+    overlap_s = min(end_s, to_s) - max(start_s, from_s)
+    if -overlap_s > to_s - from_s + ROUNDING_S:  # most neighbours are this far away
+        return None
+    whole_s = max(end_s, to_s) - min(start_s, from_s)
+    away_s = abs(start_s - from_s) + abs(end_s - to_s)
+    same_label = (mark.emotion, mark.note) == (other.emotion, other.note) or (
+        mark.emotion is not None and mark.emotion == other.emotion
+    )
+    if is_rounded(other.region, mark.region):
+        return (SAME_LABEL if same_label else SAME_PLACE), away_s
+    if same_label and overlap_s > 0:
+        return SAME_LABEL_OVERLAPS, away_s
+    if overlap_s >= LEAST_OVERLAP * whole_s:
+        return OVERLAPS, away_s
+    # Not farther away than it is long; only where other marks show that the file has those of this tier.
+    if same_label and -overlap_s <= to_s - from_s:
+        return NEARBY, away_s
+    return None
+
+
+def same(one: Annotation, other: Annotation) -> bool:
+    """Whether two marks say the same of the same place."""
+    return content_of(one) == content_of(other)
+
+
+def merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
+    """Return a mark as a file has it, with what the file cannot hold as it was.
+
+    A mark that kept its key says all that it has to say; another one may be a plain label.
+    """
+    region = before.region if is_rounded(before.region, mark.region) else mark.region
+    said = {"key": before.key, "revision": before.revision, "changed_at": before.changed_at}
+    has_more = (mark.intensity, mark.confidence, mark.status) != (None, None, "open") or (mark.note and mark.emotion)
+    if not has_more and not is_exact:
+        said["status"] = before.status
+        if mark.emotion == before.emotion and (mark.emotion is not None or mark.note == before.note):
+            said |= {"intensity": before.intensity, "confidence": before.confidence, "note": before.note}
+        elif mark.emotion is not None and before.emotion is not None:
+            said["note"] = before.note
+        if (region.low_hz, region.high_hz) == (None, None):
+            region = place_of(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
+    return replace(mark, region=region, **said)
+
+
+def is_rounded(exact: Region, other: Region) -> bool:
+    """Whether a stretch is another one in whole milliseconds or between samples."""
+    if (exact.low_hz, exact.high_hz) != (other.low_hz, other.high_hz) and (other.low_hz, other.high_hz) != (None, None):
+        return False
+    edges = ((exact.start_s, other.start_s), (exact.end_s, other.end_s))
+    return all(
+        abs(one - two) <= HALF_SAMPLE_S or (abs(one - two) <= ROUNDING_S and round(two, 3) == two) for one, two in edges
+    )
