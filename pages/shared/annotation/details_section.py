@@ -151,7 +151,7 @@ def _fields(
     )
     status.selectbox(t("Status"), STATUSES, index=STATUSES.index(mark.status), format_func=t, **field("status"))
     intensity.segmented_control(
-        t("Intensity"),
+        t("Intensity (1–5)"),
         INTENSITIES,
         default=mark.intensity,
         help=t("1: barely noticeable. 5: very strong."),

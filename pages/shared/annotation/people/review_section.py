@@ -174,7 +174,7 @@ def _row(mark: Annotation) -> dict[str, object]:
         if mark.tier == RECORDING_TIER
         else t("{start_s:.2f} to {end_s:.2f} s", start_s=mark.region.start_s, end_s=mark.region.end_s),
         t("Emotion"): emotion_in_words(mark.emotion) if mark.emotion else t("none"),
-        t("Intensity"): "" if mark.intensity is None else str(mark.intensity),
+        t("Intensity (1–5)"): "" if mark.intensity is None else str(mark.intensity),
         t("Status"): t(mark.status),
         t("Note"): printable(mark.note),
     }
