@@ -131,4 +131,9 @@ def turn_to(page: Page, name: str) -> None:
     page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
     page.locator(".js-plotly-plot, .player .lanes").first.wait_for()
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")
+    at_rest(page)
+
+
+def at_rest(page: Page) -> None:
+    """Wait until the app has run the page."""
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from tests.running_app import choose_model, launch, needs_browser, running_app, turn_to, upload, visit
+from tests.running_app import at_rest, choose_model, launch, needs_browser, running_app, turn_to, upload, visit
 
 #: Maps of a whole recording, while other tests have the processors too.
 LONGEST_WAIT_MS = 180_000
@@ -72,7 +72,7 @@ def focus_region_that_plays(page):
         page.locator(".player .lanes").wait_for()
         # The player is there before the focus is; what it comes to is said above it.
         expect(page.locator(".st-key-status")).to_contain_text(FOUND, timeout=LONGEST_WAIT_MS)
-        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+        at_rest(page)
         if page.locator(".player .region").count():
             break
     page.get_by_role("button", name="Play region 1").click()
@@ -123,7 +123,7 @@ def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time
     choose_model(page, "vggish")
     page.locator(".player .lanes").wait_for()
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    at_rest(page)
     assert [smoothing.input_value(), share.input_value()] == ["0.21", "40"]
 
 
@@ -193,9 +193,9 @@ def test_a_file_name_is_shown_and_never_run(page, tmp_path, make_voice):
 
 def test_the_page_fits_a_narrow_window(page, speech_files):
     upload(page, speech_files / "voice.flac")
+    at_rest(page)
     page.set_viewport_size({"width": 400, "height": 800})
-    page.wait_for_timeout(1_000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.wait_for_function("document.documentElement.scrollWidth <= 400")
 
 
 def test_the_keyboard_reaches_the_sample_and_the_evidence(page):
@@ -257,9 +257,13 @@ def test_a_long_recording_plays_on_its_timeline_and_is_marked_in_its_own_time(pa
     page.locator(".st-key-pages a").filter(has_text="Annotate").click()
     page.get_by_role("textbox", name="New project name").fill("Interviews")
     page.get_by_role("button", name="Create project").click()
+    page.get_by_text("No project yet").wait_for(state="detached")
+    at_rest(page)  # else the field for the name is still the old one
     annotator = page.get_by_role("textbox", name="Annotator", exact=True)
     annotator.fill("Ann")
     annotator.press("Enter")
+    page.get_by_text("This project is empty").wait_for()
+    at_rest(page)
     page.get_by_role("radio", name="Mark", exact=True).click()
     page.get_by_role("button", name="Add it and mark it").click()
     timeline = page.locator(".player .timeline[aria-valuenow]")

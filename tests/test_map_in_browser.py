@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.running_app import ROOT, launch, needs_browser, running_app, serve_modules
+from tests.running_app import ROOT, at_rest, launch, needs_browser, running_app, serve_modules
 
 pytestmark = pytest.mark.browser
 
@@ -93,7 +93,7 @@ def test_stamps_cover_blend_and_stop_at_the_edge(page):
 
 def told(page) -> dict[str, list]:
     """Return what Python was told last, once the page has run."""
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+    at_rest(page)
     return json.loads(page.get_by_test_id("stText").inner_text())
 
 

@@ -26,7 +26,7 @@ from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
 from tests.player_page import TONE_BAND, recording
-from tests.running_app import launch, needs_browser, running_app, serve_modules
+from tests.running_app import at_rest, launch, needs_browser, running_app, serve_modules
 
 LONGEST_WAIT_MS = 120_000
 VIEWPORT = {"width": 1280, "height": 900}
@@ -259,7 +259,7 @@ def opened(browser, tab, address):
             before(page)
         page.goto(f"{address}/?show={show}")
         page.locator(".timeline[aria-valuenow]").first.wait_for()
-        page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+        at_rest(page)
         return page
 
     yield open_page
