@@ -255,6 +255,8 @@ def test_a_long_recording_plays_on_its_timeline_and_is_marked_in_its_own_time(pa
     page.keyboard.press("Escape")
 
     page.locator(".st-key-pages a").filter(has_text="Annotate").click()
+    page.get_by_role("textbox", name="New project name").wait_for()
+    at_rest(page)
     page.get_by_role("textbox", name="New project name").fill("Interviews")
     page.get_by_role("button", name="Create project").click()
     page.get_by_text("No project yet").wait_for(state="detached")

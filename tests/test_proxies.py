@@ -14,7 +14,7 @@ from playwright.sync_api import Error, expect, sync_playwright
 
 from tests.conftest import voice_like
 from tests.databases import fresh_schema
-from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, visit
+from tests.running_app import ROOT, at_rest, free_port, launch, needs_browser, running_app, visit
 
 NGINX = """\
 user root;
@@ -166,9 +166,11 @@ def test_two_processes_behind_nginx_share_projects_and_take_over_each_others_vis
         ann.locator(".st-key-pages a").filter(has_text="Annotate").click()
         ann.get_by_role("textbox", name="Annotator", exact=True).fill("Ann")
         ann.get_by_role("textbox", name="Annotator", exact=True).press("Enter")
+        at_rest(ann)
         ann.get_by_role("textbox", name="New project name").fill("Shared")
         ann.get_by_role("button", name="Create project").click()
         ann.get_by_text("This project is empty").wait_for()
+        at_rest(ann)
         ann.locator("input[type=file]").first.set_input_files(voice)
         ann.get_by_role("button", name="Add 1 recording").click()
         ann.get_by_text("recordings done by").first.wait_for()
