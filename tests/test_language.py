@@ -59,6 +59,13 @@ def speaking(monkeypatch):
 # --- the catalogues ---
 
 
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_catalogue_has_every_text_and_no_other(code):
+    needed, known = texts.of_pages() | texts.refusals(), set(catalogue(code))
+    assert not sorted(needed - known), f"`python -m tests.texts {code}` prints them, to be translated"
+    assert not sorted(known - needed - texts.of_library())
+
+
 def fields(text: str) -> list[str]:
     return sorted(set(FIELD.findall(text)))
 
