@@ -16,6 +16,7 @@ from pages.shared.language import (
     LANGUAGES,
     catalogue,
     components,
+    korean,
     number,
     plural,
     recognised,
@@ -212,6 +213,7 @@ def test_particles_of_korean_fit_what_is_before_them(speaking):
         "10이 **10**은 ‘10’으로",
         "a.wav이(가) **a.wav**은(는) ‘a.wav’(으)로",
     ]
+    assert korean.with_particles("**기쁨**(0.73)(으)로") == "**기쁨**(0.73)으로"
     assert recognised("분노 of 기쁨, also 노래") == "분노가 **기쁨**은 ‘노래’로"
 
 

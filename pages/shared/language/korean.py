@@ -12,7 +12,7 @@ FORMS = {
     "(이)나": ("이나", "나"),
     "(이)라": ("이라", "라"),
 }
-PARTICLE = re.compile(rf"([가-힣\d])([*`'\"’”]*)({'|'.join(map(re.escape, FORMS))})")
+PARTICLE = re.compile(rf"([가-힣0-9])([*`'\"’”]*(?:\([^()]*\))?)({'|'.join(map(re.escape, FORMS))})")
 
 #: Of a syllable: its last consonants, of which none is the first and ㄹ the ninth.
 FINALS, FIRST, NONE, RIEUL = 28, ord("가"), 0, 8
@@ -20,7 +20,7 @@ DIGITS = dict(zip("0123456789", "영일이삼사오육칠팔구", strict=True))
 
 
 def with_particles(text: str) -> str:
-    """Return a text with the fitting form of each particle behind Hangul or a number; behind others both forms stay."""
+    """Return a text with the fitting form of each particle behind Hangul or a number, else with both."""
     return PARTICLE.sub(_fitting, text) if "(" in text else text
 
 
