@@ -1,6 +1,6 @@
 """How exact are the bounds of words? Speech assembled from utterances whose words and edges are known.
 
-    python benchmarks/word_bounds.py [--quick] [--clips N] [--seed N] [--json FILE]
+    python benchmarks/word_bounds.py [--quick] [--clips N] [--seed N] [--characters] [--all-heads] [--json FILE]
 
 Needs SER_CORPORA and SER_WORD_MODEL. Utterances of RAVDESS, CREMA-D and EMO-DB, whose sentences are known, are cut
 where their level falls 40 dB below their peak, or to 10 dB above their noise. Only those are taken whose level falls
@@ -10,19 +10,24 @@ first word and the end of each last word are known. A bound counts if the transc
 are counted as missed. Bounds between words within an utterance are not measured: nobody knows them here, and a gap of
 0 s only resembles them, as it has no coarticulation.
 
-Compared are Whisper's own bounds, which attention gives, and those moved to pauses and dips of energy.
+Compared are Whisper's own bounds, which attention gives, and those moved to pauses and dips of energy. With
+`--characters` attention is that of the text spelt letter by letter; with `--all-heads` it is the mean over all heads of
+the later half of the layers, not only over those that are known to align.
 """
 
 import difflib
+import json
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from faster_whisper import WhisperModel
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -39,6 +44,8 @@ EDGES_DB, CLEAR_S, ABOVE_NOISE_DB = (25.0, 40.0), 0.08, 10.0
 FADE_S, NOISE_DBFS = 0.005, -65.0
 GAPS_S = (0.0, 0.05, 0.1, 0.2, 0.4)
 CLIP_S, QUICK_CLIPS = 24.0, 4
+#: Whisper's text is shorter than 448 tokens, with those before it.
+MOST_TOKENS = 440
 SENTENCES = {
     "ravdess": {"01": "kids are talking by the door", "02": "dogs are sitting by the door"},
     "crema_d": {
@@ -141,6 +148,54 @@ def errors(clip: Clip, words: tuple[Region, ...]) -> np.ndarray:
     return np.array([starts, ends])
 
 
+def align_characters(model: WhisperModel) -> None:
+    """Make a model align the letters of its words instead of their tokens."""
+
+    def find_alignment(tokenizer, text_tokens, encoder_output, num_frames, median_filter_width=7):  # noqa: ANN001, ANN202
+        found = []
+        for tokens in text_tokens:
+            words, of_word = (parts[:-1] for parts in tokenizer.split_to_word_tokens([*tokens, tokenizer.eot]))
+            spelt = [[i for letter in letters(word) for i in tokenizer.encode(letter)] for word in words]
+            if sum(map(len, spelt)) > MOST_TOKENS:
+                spelt = of_word
+            (result,) = model.model.align(
+                encoder_output,
+                tokenizer.sot_sequence,
+                [[i for token in spelt for i in token]],
+                num_frames,
+                median_filter_width=median_filter_width,
+            )
+            token_at, frame_at = np.array(result.alignments).T
+            begins_s = frame_at[np.diff(token_at, prepend=-1) > 0] / model.tokens_per_second
+            edges = np.cumsum([0, *map(len, spelt)])
+            found.append(
+                [
+                    {"word": word, "tokens": own, "start": begins_s[a], "end": begins_s[b], "probability": 1.0}
+                    for word, own, a, b in zip(words, of_word, edges, edges[1:], strict=False)
+                ]
+            )
+        return found
+
+    def letters(word: str) -> list[str]:
+        bare = word.lstrip()
+        return [word[: len(word) - len(bare)] + bare[:1], *bare[1:]]
+
+    model.find_alignment = find_alignment
+
+
+def with_all_heads(folder: Path, copy: Path) -> Path:
+    """Return a copy of a model, by links, that aligns by all heads of the later half of its layers."""
+    for file in folder.iterdir():
+        if file.name != "config.json":
+            (copy / file.name).symlink_to(file.resolve())
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    layers = 1 + max(layer for layer, _ in config["alignment_heads"])
+    heads = 1 + max(head for _, head in config["alignment_heads"])
+    config["alignment_heads"] = [[layer, head] for layer in range(layers // 2, layers) for head in range(heads)]
+    (copy / "config.json").write_text(json.dumps(config), "utf-8")
+    return copy
+
+
 def figures(found: list[np.ndarray]) -> dict[str, float]:
     """Return the median and the 90th percentile of the absolute errors, in ms, and shares within limits."""
     all_of = np.concatenate(found, axis=1)
@@ -159,10 +214,16 @@ def main() -> None:
     parser = benchmark_parser(__doc__, "four clips instead of thirty")
     parser.add_argument("--clips", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--characters", action="store_true", help="align letters instead of tokens")
+    parser.add_argument("--all-heads", action="store_true", help="align by all heads of the later half of the layers")
     args = parser.parse_args()
     if not (folders := corpora_and_word_model()):
         return
-    corpora, model = folders[0], load_word_model(folders[1])
+    corpora, folder = folders
+    with tempfile.TemporaryDirectory() as copy:
+        model = load_word_model(with_all_heads(folder, Path(copy)) if args.all_heads else folder)
+    if args.characters:
+        align_characters(model)
     own, moved, computed_s, processor_s, sound_s = [], [], 0.0, 0.0, 0.0
     for clip in clips(corpora, QUICK_CLIPS if args.quick else args.clips, args.seed):
         started, used = time.perf_counter(), time.process_time()
