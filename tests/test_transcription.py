@@ -2,7 +2,7 @@
 
 import os
 import sys
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -47,12 +47,12 @@ def spoken(start, end, word, probability=0.9):
 class Whisper:
     """Says the same segments for every block, and remembers what it was given."""
 
-    def __init__(self, *segments, language="en"):
-        self.segments, self.language, self.given = segments, language, []
+    def __init__(self, *segments, language="en", sure=repeat(0.75)):  # noqa: B008 - repeats for ever
+        self.segments, self.language, self.sure, self.given = segments, language, iter(sure), []
 
     def transcribe(self, audio, **options):
         self.given.append((len(audio), options))
-        return iter(self.segments), SimpleNamespace(language=self.language, language_probability=0.75)
+        return iter(self.segments), SimpleNamespace(language=self.language, language_probability=next(self.sure))
 
 
 def segment(*words, log_probability=-0.2, compression=1.1):
@@ -194,6 +194,29 @@ def test_words_outside_speech_and_text_that_the_model_does_not_trust_are_left_ou
     assert (transcript.language, transcript.language_confidence) == ("de", None)
     model = Whisper(segment(spoken(0.3, 0.8, " yes"), spoken(2.0, 2.5, " outside")))
     assert len(transcribe(bursts((0.5, 1.0), (2.3, 2.8)), model).words) == 1
+
+
+def test_where_no_language_is_recognised_text_must_be_surer_unless_a_person_chose_one(speech):
+    speech((1.0, 2.0), (61.0, 62.0))
+    recording, unsure = bursts((1, 2), (61, 62), seconds=70.0), segment(spoken(0.3, 0.8, " ha"), log_probability=-0.8)
+    model = Whisper(unsure, sure=[0.5, 0.9])
+    transcript = transcribe(recording, model)
+    assert [round(word.start_s) for word in transcript.words] == [61]
+    assert (transcript.language, transcript.language_confidence) == ("en", 0.9)
+    assert transcript.unclear_s == pytest.approx(0.5)
+    assert [options["language"] for _, options in model.given] == [None, None]
+    repeated = segment(spoken(0.3, 0.8, " ha ha"), compression=5.0)
+    for text, words in ((unsure, 0), (repeated, 0), (segment(spoken(0.3, 0.8, " ha")), 2)):
+        assert len(transcribe(recording, Whisper(text, sure=repeat(0.5))).words) == words
+        assert len(transcribe(recording, Whisper(text, sure=repeat(0.5)), "en").words) == 2
+
+
+def test_a_syllable_repeated_for_ever_within_one_word_is_left_out(speech):
+    speech((0.0, 2.0))
+    laughed = segment(spoken(0.2, 1.6, " Tu" + "ku" * 100), log_probability=-0.05, compression=29.7)
+    transcript = transcribe(bursts((0.2, 1.6)), Whisper(laughed))
+    assert not transcript.words
+    assert transcript.unclear_s == pytest.approx(1.4)
 
 
 def test_a_sentence_that_is_really_repeated_is_kept(speech):

@@ -29,7 +29,9 @@ MARGIN_S = 0.3
 LEAST_LOG_PROBABILITY = -1.0
 #: Text that shrinks by more than this factor repeats itself, as people do and as Whisper does where it is lost; then
 #: it also says more than people can.
-MOST_REPETITION, MOST_WORDS_PER_S = 2.4, 7.0
+MOST_REPETITION, MOST_LETTERS_PER_S = 2.4, 25.0
+#: A less probable language may be none, as in laughter, or unknown to the model; its text must be surer, not repeat.
+SURE_LANGUAGE, LEAST_LOG_PROBABILITY_UNSURE = 0.7, -0.6
 #: Less speech than this holds no word.
 LEAST_SPEECH_S = 0.1
 
@@ -183,7 +185,7 @@ def transcribe(
     Parameters
     ----------
     language : str, optional
-        A code such as "en"; without it the model finds the language in the first block.
+        A code such as "en"; without it the model finds the language in the first block that has words.
     bounds : BoundSettings or None
         How bounds are moved to pauses and dips of energy; None: they stay where Whisper has them.
 
@@ -205,14 +207,15 @@ def transcribe(
         work.check()
         work.report(done / len(blocks), f"Block {done + 1} of {len(blocks)}")
         segments, about = _ask(model, recording, start_s, end_s, language)
-        if language is None:
-            language, found_language = about.language, float(about.language_probability)
+        recognised = language is not None or about.language_probability >= SURE_LANGUAGE
         for segment in segments:
             work.check()
-            if _is_unclear(segment):
+            if _is_unclear(segment, recognised=recognised):
                 unclear_s += max(0.0, min(segment.end, end_s - start_s) - segment.start)
             else:
                 found += _words(segment.words or (), start_s, end_s, earliest_s=found[-1][0].end_s if found else 0.0)
+        if language is None and found:
+            language, found_language = about.language, float(about.language_probability)
     words = [word for word, _ in found]
     snapped = words if bounds is None else snap_words(words, recording, bounds)
     spoken = [(word, sure) for word, (_, sure) in zip(snapped, found, strict=True) if _overlaps_speech(word, speech)]
@@ -249,11 +252,14 @@ def _ask(
         ) from None
 
 
-def _is_unclear(segment: Any) -> bool:
-    """Whether a segment's text is probably invented."""
+def _is_unclear(segment: Any, *, recognised: bool) -> bool:
+    """Whether a segment's text is probably invented; `recognised` is whether its language was."""
+    least = LEAST_LOG_PROBABILITY if recognised else LEAST_LOG_PROBABILITY_UNSURE
+    # Not words: where it is lost in syllables, all of them are one word.
+    letters = sum(letter.isalpha() for word in segment.words or () for letter in word.word)
+    too_fast = letters > MOST_LETTERS_PER_S * (segment.end - segment.start)
     repeats = segment.compression_ratio > MOST_REPETITION
-    too_fast = len(segment.words or ()) > MOST_WORDS_PER_S * (segment.end - segment.start)
-    return segment.avg_logprob < LEAST_LOG_PROBABILITY or (repeats and too_fast)
+    return segment.avg_logprob < least or (repeats and (too_fast or not recognised))
 
 
 def _words(spoken: Sequence[Any], start_s: float, end_s: float, earliest_s: float) -> Iterator[tuple[Region, float]]:
