@@ -29,6 +29,11 @@ def add(commands: Commands) -> None:
     command.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     command.add_argument("--model", default=None, metavar="NAME|PATH")
     command.add_argument("--layout", choices=LAYOUTS, default=COMPONENTS)
+    command.add_argument(
+        "--remove-speaker-means",
+        action="store_true",
+        help="from the features of speakers with at least three recordings, so that emotions lay them out",
+    )
     command.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
     command.set_defaults(run=_map)
 
@@ -41,8 +46,22 @@ def _map(args: argparse.Namespace) -> int:
     def sound_of(sha256: str) -> Recording:
         return read_recording(items[sha256].path)
 
-    found = corpus_map(list(items), sound_of, load_model(model), args.layout, runs_folder(), printed_progress())
+    speakers = {sha256: item.speaker_id for sha256, item in items.items() if item.speaker}
+    found = corpus_map(
+        list(items),
+        sound_of,
+        load_model(model),
+        args.layout,
+        runs_folder(),
+        printed_progress(),
+        speakers if args.remove_speaker_means else None,
+    )
     atomic_write(args.out, _table(found, items))
+    if args.remove_speaker_means:
+        say(
+            f"Each speaker's mean was removed, but from {found.as_they_are} recordings, whose speaker is not known or "
+            "has fewer than three."
+        )
     kept = found.layout.variance
     if kept is not None:
         say(f"The axes keep {100 * kept[0]:.0f} % and {100 * kept[1]:.0f} % of the variance.")

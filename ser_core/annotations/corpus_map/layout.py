@@ -1,5 +1,6 @@
 """Lay points of many dimensions out in two: by principal components, or by neighbours (t-SNE)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ PERPLEXITY, EXAGGERATION, ROUNDS, ROUND = 30.0, 12.0, 4, 250
 BEGINNING_DEVIATION = 1e-4
 #: Fewer points have no neighbourhoods to speak of.
 FEWEST = 8
+#: The mean of fewer recordings says more about them than about their speaker.
+FEWEST_OF_SPEAKER = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,32 @@ class Layout:
 
     points: np.ndarray
     variance: tuple[float, float] | None
+
+
+def without_speaker_means(features: np.ndarray, speakers: Sequence[str | None]) -> tuple[np.ndarray, int]:
+    """Move each speaker's mean to the mean of all, so that what speakers differ in no longer lays them out.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, features)
+    speakers : sequence of str or None
+        None where nobody knows.
+
+    Returns
+    -------
+    features : ndarray of shape (n, features), float64
+    as_they_are : int
+        Recordings that were not moved: of fewer than three by their speaker, or of an unknown one.
+    """
+    values = np.asarray(features, np.float64)
+    moved = values.copy()
+    as_they_are = len(values)
+    for speaker, count in Counter(speakers).items():
+        if speaker is not None and count >= FEWEST_OF_SPEAKER:
+            own = np.array([one == speaker for one in speakers])
+            moved[own] += values.mean(axis=0) - values[own].mean(axis=0)
+            as_they_are -= count
+    return moved, as_they_are
 
 
 def principal_components(features: np.ndarray) -> Layout:

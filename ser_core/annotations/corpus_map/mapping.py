@@ -1,6 +1,6 @@
 """A map of recordings, from their sounds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.features import features_of_all
-from ser_core.annotations.corpus_map.layout import Layout, by_neighbours, principal_components
+from ser_core.annotations.corpus_map.layout import Layout, by_neighbours, principal_components, without_speaker_means
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.verdict import verdict_of
 from ser_core.settings import VerdictSettings
@@ -33,6 +33,8 @@ class CorpusMap:
     verdicts : tuple of str
     left_out : int
         Number of recordings whose sound is not at hand or cannot be read.
+    as_they_are : int
+        Number of recordings from which no speaker's mean was removed; 0 if that was not asked for.
     """
 
     sha256: tuple[str, ...]
@@ -40,6 +42,7 @@ class CorpusMap:
     probabilities: np.ndarray
     verdicts: tuple[str, ...]
     left_out: int
+    as_they_are: int = 0
 
 
 def corpus_map(
@@ -49,12 +52,15 @@ def corpus_map(
     kind: str,
     data: Path,
     work: Work = UNWATCHED,
+    speakers: Mapping[str, str] | None = None,
 ) -> CorpusMap:
     """Return the map of recordings; arguments as for `features_of_all`.
 
     Parameters
     ----------
     kind : {"components", "neighbours"}
+    speakers : mapping of str to str, optional
+        From SHA-256 to who speaks, if each speaker's mean is to be removed from the features.
 
     Raises
     ------
@@ -65,6 +71,9 @@ def corpus_map(
     emotions, settings = classifier.emotions, VerdictSettings()
     layout_work = work.part(LAYOUT_PARTS, LAYOUT_PARTS + 1)
     features = np.stack([one.features for one in found.values()]) if found else np.zeros((0, 1))
+    as_they_are = 0
+    if speakers is not None and found:
+        features, as_they_are = without_speaker_means(features, [speakers.get(one) for one in found])
     probabilities = [one.probabilities for one in found.values()]
     return CorpusMap(
         tuple(found),
@@ -72,4 +81,5 @@ def corpus_map(
         np.stack(probabilities) if found else np.zeros((0, len(emotions)), np.float32),
         tuple(verdict_of(one.probabilities, emotions, one.speech_s, settings) for one in found.values()),
         len(sha256) - len(found),
+        as_they_are,
     )
