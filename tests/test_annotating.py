@@ -12,7 +12,7 @@ from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import disagreement
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, uncertainty
 from ser_core.annotations.saved_sounds import FOLDER, delete_sound, save_sound, saved_sound
 from ser_core.annotations.store.recordings import Queue, RecordingFile
@@ -131,6 +131,28 @@ def test_f0_that_is_corrected_in_the_player_is_a_step_among_the_others(store, pr
         corrected("reset", 0.0, 0.04)
     for nonsense in ("delete", ["halve"], None):
         corrected(nonsense, 0.0, 0.04)
+
+
+def test_suggestions_stand_in_a_tier_of_labels_too_with_the_label_of_the_emotion(store, project, shown):
+    labels = {"content": "labels", "labels": ("low", "Freude", "high")}
+    moods = [Tier("mood", "mood", **labels), Tier("arousal", "arousal", **labels, mapping=(("happy", "high"),))]
+    moods.append(Tier("none", "none", **labels, mapping=(("happy", ""),)))
+    moods.append(Tier("hidden", "hidden", **labels, shown=False))
+    shown.tiers = tuple(store.add_tier(project, tier) for tier in moods)
+    shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"})
+    lanes = {lane.key: lane for lane in shown.tier_lanes("ann", {})}
+    said = {key: {region.label for region in lane.marks.values()} for key, lane in lanes.items()}
+    assert said == {"mood": {"Freude"}, "arousal": {"high"}, "none": set()}
+    assert lanes["arousal"].suggested == lanes["arousal"].marks.keys()
+    assert len(shown.for_player()) == 2  # only those of emotions
+    first, second = lanes["arousal"].marks.items()
+    edited(store, project, shown, tier="arousal", changed=(Mark(*first),), deleted=(second[0],))
+    (taken,) = store.annotations_of(project, sha(0))
+    assert (taken.tier, taken.note, taken.emotion, taken.region) == ("arousal", "high", None, Region(1, 2))
+    assert next(iter(store.export(project))).provenance == {"model": "fusion"}
+    shown.tiers = store.tiers(project)
+    shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"})
+    assert [mark.tier for mark in shown.suggestions.values()] == ["emotion", "emotion", "mood", "mood"]
 
 
 def test_nothing_is_suggested_where_half_is_marked_already(shown):

@@ -12,7 +12,12 @@ from sklearn.preprocessing import StandardScaler
 
 from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.features import features_of
-from ser_core.annotations.corpus_map.layout import axis_meaning, by_neighbours, principal_components
+from ser_core.annotations.corpus_map.layout import (
+    axis_meaning,
+    by_neighbours,
+    principal_components,
+    without_speaker_means,
+)
 from ser_core.annotations.corpus_map.mapping import corpus_map
 from ser_core.annotations.corpus_map.saved_features import (
     FeatureFolder,
@@ -71,6 +76,16 @@ def test_picture_depends_neither_on_the_order_of_recordings_nor_on_the_scale_of_
 @pytest.mark.parametrize("lay_out", [principal_components, by_neighbours])
 def test_too_little_to_lay_out_gives_points_all_the_same(features, lay_out):
     assert np.isfinite(lay_out(features).points).all()
+
+
+def test_speakers_come_to_lie_around_the_mean_of_all_worked_by_hand():
+    features = np.array([[0.0, 1], [1, 1], [2, 1], [10, 4], [11, 4], [12, 4], [20, 9], [30, 9]])
+    moved, as_they_are = without_speaker_means(features, [*"aaabbb", "c", None])
+    middle = features.mean(axis=0)
+    around = np.array([[-1, 0], [0, 0], [1, 0]])
+    assert moved == pytest.approx(np.vstack([middle + around, middle + around, features[6:]]))
+    assert as_they_are == 2  # one recording by c, and one by nobody knows whom
+    assert features[0, 0] == 0  # what was given stays
 
 
 # --- neighbours ---
@@ -193,5 +208,7 @@ def test_command_writes_a_point_for_each_recording_of_a_corpus(whisper, make_voi
     ]
     assert written[0]["speaker"] == "'=A1"  # no formula
     assert sum(float(row["x"]) for row in written) == pytest.approx(0, abs=1e-3)
+    assert main([*arguments, "--remove-speaker-means"]) == 0
+    assert "but from 3 recordings" in capsys.readouterr().out
     assert main([*arguments, "--model", "mfcc_svm"]) == 2
     assert "has no features" in capsys.readouterr().err

@@ -104,6 +104,11 @@ def nested(levels: int) -> dict:
         (one(changed_at="yesterday"), "mark 1: The time of change 'yesterday' is not a time"),
         (one(changed_at=1_700_000_000), "mark 1: The time of change 1700000000 is not a time"),
         (one(revision="new"), "mark 1: The revision 'new' is not a number"),
+        (
+            about(tiers=[{"key": "m", "mapping": [["angry"]]}]),
+            r"The mapping \[\['angry'\]\] of a tier is not a list of",
+        ),
+        (about(tiers=[{"key": "m", "mapping": [["awe", "x"]]}]), "The tier 'm' maps emotions that are not known"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_number_of_the_mark(content, why):

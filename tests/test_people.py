@@ -159,6 +159,14 @@ def test_only_the_owner_gives_roles_and_may_hand_the_project_over(store, project
     assert store.people(project) == (Person("Ann", "owner"),)
 
 
+def test_several_roles_are_given_all_or_none_the_owners_last(store, project):
+    with pytest.raises(AnnotationsRefused, match=r"role 'king' is not known"):
+        store.set_roles(project, "Ben", [("Ann", "annotator"), ("Cid", "king")])
+    assert [person.role for person in store.people(project)] == ["owner"]
+    store.set_roles(project, "Ben", [("Ann", "owner"), ("Cid", "annotator")])
+    assert store.people(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"), Person("Cid", "annotator"))
+
+
 def test_nobodys_project_becomes_that_of_whoever_gives_the_first_role(store):
     project = store.create_project("Nobody's")
     store.set_role(project, "Ann", "Ben", "annotator")

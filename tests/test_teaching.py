@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_core.analysis import Recording, Region
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.teaching.corpus import (
     BESIDE_THE_WHOLE,
     NAMELESS,
@@ -22,6 +22,7 @@ from ser_core.annotations.teaching.corpus import (
     TaughtPiece,
     TaughtSound,
     hold_out,
+    pieces_of,
     pieces_to_teach,
     speaker_for,
     write_teaching,
@@ -72,6 +73,23 @@ def test_open_marks_and_those_without_an_emotion_or_of_other_tiers_do_not_teach(
     pieces, left_out = pieces_to_teach(marks)
     assert pieces == [TaughtPiece(None, "happy", 1)]
     assert Counter(left_out) == {OPEN: 2, NAMELESS: 1}
+
+
+def test_labels_of_a_tier_teach_the_one_emotion_that_they_stand_for():
+    mapping = (("angry", "high"), ("happy", "high"), ("sad", "flat"), ("fear", ""))
+    tier = Tier("mood", "mood", content="labels", labels=("high", "flat", "Wut", "fear", "odd"), mapping=mapping)
+    labels = ("flat", "Wut", "high", "fear", "odd", "")
+    said = [Annotation(Region(at, at + 1), "mood", "ann", note=label) for at, label in enumerate(labels)]
+    others = [mark("ann", 0, 1), mark(GOLD, 0, 1), whole("ann", "happy")]
+    recording = AnnotatedRecording("a", None, 9.0, None, (*said, *others))
+    pieces, left_out = pieces_of(recording, tier)
+    # Angry and happy are both high; nobody needs the label Wut to be mapped; fear was said to have no label.
+    assert pieces == [TaughtPiece(Region(0, 1), "sad", 1), TaughtPiece(Region(1, 2), "angry", 1)]
+    unclear = ["the label 'fear' stands for no emotion", "the label 'odd' stands for no emotion"]
+    assert left_out == [NAMELESS, "the label 'high' stands for several emotions (angry, happy)", *unclear]
+    # Without a label of the whole that says so, nothing is done.
+    assert pieces_of(replace(recording, annotations=tuple(said)), tier)[1][:3] == [OPEN] * 3
+    assert pieces_of(recording, None) == pieces_to_teach(recording.annotations)
 
 
 def test_words_for_an_emotion_are_those_that_a_manifest_may_have_and_others_are_named():

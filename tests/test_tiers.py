@@ -49,6 +49,18 @@ def test_a_project_begins_with_the_tier_of_emotions_and_new_ones_come_below(stor
     )
 
 
+def test_which_label_stands_for_which_emotion_is_kept_and_goes_along_with_our_own_files(store, project):
+    tier = Tier("mood", "mood", content="labels", labels=("high", "low"), mapping=(("angry", " high "), ("sad", "")))
+    kept = replace(tier, mapping=(("angry", "high"), ("sad", "")))
+    store.add_tier(project, tier)
+    assert store.tiers(project)[1] == kept
+    (document,) = (one for one in store.export(project) if one.sha256 == sha(0))
+    (back,) = FORMATS["own"].read(FORMATS["own"].write([document]).content, "here").recordings
+    assert back.tiers[1] == kept
+    store.change_tier(project, replace(kept, mapping=()))
+    assert store.tiers(project)[1].mapping == ()
+
+
 def test_marks_of_any_tier_share_one_history(store, project):
     words = store.add_tier(project, WORDS)
     (said,) = store.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks

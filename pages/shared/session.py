@@ -78,6 +78,7 @@ CHOICES = {
     "map_layout": "components",
     "map_colour": "label",
     "map_whose": "me",
+    "map_without_speakers": False,
     "people_turn": 0,
     "export_turn": 0,
     "import_turn": 0,

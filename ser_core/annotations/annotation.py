@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ser_core.analysis import Point, Region
+from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.f0.corrections import CorrectedF0
 from ser_core.errors import AnnotationsRefused
 
@@ -108,6 +109,9 @@ class Tier:
         As `#rrggbb`; None: that of the theme.
     shown : bool
         Whether it has a lane on the page.
+    mapping : tuple of (str, str)
+        Of a tier of labels: emotions and the label chosen for each, "" for none. An emotion that is not named here has
+        the label of its name, if there is one (`ser_core.annotations.agreement.label_mapping`).
     """
 
     key: str
@@ -118,6 +122,7 @@ class Tier:
     parent: str | None = None
     colour: str | None = None
     shown: bool = True
+    mapping: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.key.strip():
@@ -135,6 +140,9 @@ class Tier:
             )
         if len(self.labels) > MOST_LABELS or len(set(self.labels)) < len(self.labels) or not all(self.labels):
             raise AnnotationsRefused(f"A set of labels has up to {MOST_LABELS} of them, each once and none empty.")
+        emotions = [emotion for emotion, _ in self.mapping]
+        if len(set(emotions)) < len(emotions) or not COLOURS.keys() >= set(emotions):
+            raise AnnotationsRefused(f"The tier '{self.name}' maps emotions that are not known, or one of them twice.")
 
 
 @dataclass(frozen=True)

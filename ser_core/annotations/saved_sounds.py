@@ -107,6 +107,12 @@ def saved_file(file: RecordingFile, data: Path) -> Path | None:
     return next((path for path in places if path.is_file() and not path.is_symlink()), None)
 
 
+def last_change_of_sounds(data: Path) -> int:
+    """Return when a sound was saved or deleted last, in nanoseconds; 0 if none ever was."""
+    folder = data / FOLDER
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+
 def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recording | None]:
     """Return a function from the SHA-256 of one of the recordings to its sound, None if that is not at hand.
 

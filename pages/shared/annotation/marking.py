@@ -9,6 +9,7 @@ from pages.shared.language import t
 from pages.shared.language.names import emotion_in_words
 from pages.shared.player import Edit, Mark, TierLane
 from ser_core.analysis import Region, moved
+from ser_core.annotations.agreement.label_mapping import can_be_mapped, label_of
 from ser_core.annotations.annotation import EMOTION, GOLD, RECORDING_TIER, REGION_TIER, Annotation, Tier
 from ser_core.annotations.f0.corrections import CorrectedF0
 from ser_core.annotations.f0.operations import OPERATIONS, f0_changes
@@ -41,7 +42,7 @@ class Shown:
     label : Annotation or None
         This annotator's label of the whole recording.
     suggestions : dict of Annotation
-        The model's suggestions that were neither accepted nor dismissed, by id.
+        The model's suggestions that were neither accepted nor dismissed, by id; those of all tiers.
     dismissed : set of str
         Ids of dismissed suggestions.
     provenance : dict
@@ -122,20 +123,35 @@ class Shown:
                 continue
             labels = tuple(colours) if tier.content == "emotions" else tier.labels
             marks = {id_: replace(mark.region, label=mark.emotion or mark.note or None) for id_, mark in here.items()}
+            suggested = {id_: mark for id_, mark in self.suggestions.items() if mark.tier == tier.key}
+            marks |= {id_: replace(mark.region, label=mark.note) for id_, mark in suggested.items()}
             with_colours = tuple((label, colours.get(label)) for label in labels[:MOST_KEYS])
-            lanes.append(TierLane(tier.key, tier.name, tier.kind, tier.colour, with_colours, marks))
+            about = tier.key, tier.name, tier.kind, tier.colour
+            lanes.append(TierLane(*about, with_colours, marks, frozenset(suggested)))
         return tuple(lanes)
 
     def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object]) -> None:
-        """Suggest regions, except dismissed ones, those half covered by a mark, and those of nearly all of it."""
+        """Suggest regions, except dismissed ones, those half covered by a mark, and those of nearly all of it.
+
+        They are suggested among the marks of emotions, and in each tier that is shown and has a label for the emotion.
+        """
         self.provenance = provenance
         self.suggestions = {}
+        regions = [region for region in regions if region.duration_s <= MOST_SUGGESTED * self.duration_s]
+        self._suggest(regions, REGION_TIER, {"emotion": emotion}, self.marks)
+        for tier in self.tiers:
+            label = label_of(tier, emotion) if tier.shown and can_be_mapped(tier) else None
+            if label is not None:
+                self._suggest(regions, tier.key, {"note": label}, self.in_tier(tier.key, ""))
+
+    def _suggest(
+        self, regions: Sequence[Region], tier: str, said: Mapping[str, str], here: Mapping[str, Annotation]
+    ) -> None:
         for region in regions:
-            name = f"{SUGGESTION} {emotion} {region.start_s:.3f} {region.end_s:.3f}"
-            marked = any(overlap(region, mark.region) >= 0.5 for mark in self.marks.values())
-            is_all = region.duration_s > MOST_SUGGESTED * self.duration_s
-            if name not in self.dismissed | self.marks.keys() and not marked and not is_all:
-                self.suggestions[name] = Annotation(Region(region.start_s, region.end_s), emotion=emotion)
+            name = f"{SUGGESTION} {tier} {' '.join(said.values())} {region.start_s:.3f} {region.end_s:.3f}"
+            marked = any(overlap(region, mark.region) >= 0.5 for mark in here.values())
+            if name not in self.dismissed | here.keys() and not marked:
+                self.suggestions[name] = Annotation(Region(region.start_s, region.end_s), tier, **said)
 
     def for_player(self) -> tuple[Mark, ...]:
         """Return marks and suggestions in the player's form."""
@@ -143,6 +159,7 @@ class Shown:
             Mark(id_, replace(mark.region, label=mark.emotion), suggested, None if suggested else in_words(mark))
             for marks, suggested in ((self.marks, False), (self.suggestions, True))
             for id_, mark in marks.items()
+            if mark.tier == REGION_TIER
         )
 
 

@@ -9,10 +9,11 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject, choose_recordings
+from pages.shared.annotation.tiers.tiers_section import label_tier
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
-from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.saved_sounds import saved_file, sounds_of
+from ser_core.annotations.annotation import STATUSES, Tier
+from ser_core.annotations.saved_sounds import last_change_of_sounds, saved_file, sounds_of
 from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.teaching.corpus import CORPUS, TAUGHT, Teaching, write_teaching
@@ -66,11 +67,16 @@ def show(project: OpenProject) -> None:
             model=in_markdown(model),
         )
     )
+    words = t(
+        "Labels of a tier teach the emotion that they stand for: *Tiers*, on Mark, says which. They count as done once "
+        "their annotator has set the recording to done."
+    )
+    tier = label_tier(project, t("Learn from"), words)
     with st.container():  # else what comes and goes here would move the rest of the page
         details_section.show_refusals()
-    _show_foreseen(project, model)
+    _show_foreseen(project, model, tier)
     if st.button(t("1 · Make a corpus"), type="primary", icon=":material/library_add:"):
-        st.session_state[f"teaching {project.id}"] = _submit_corpus(project, model)
+        st.session_state[f"teaching {project.id}"] = _submit_corpus(project, model, tier)
     job = st.session_state.get(f"teaching {project.id}")
     done = waiting.results({"teach": job}) if job else {}
     if "teach" not in done:
@@ -91,13 +97,18 @@ def show(project: OpenProject) -> None:
         )
 
 
-def _show_foreseen(project: OpenProject, model: str) -> None:
+def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
     """Say what a corpus would hold and leave out, and offer to mend it."""
-    key = ("foreseen", project.id, model, project.store.newest_step())
+    # Besides the marks, what is taught depends on the recordings that are there, their speakers and their sounds.
+    recordings = project.store.recordings(project.id, size=1).total
+    speakers = tuple(speaker for speaker in project.store.speakers() if speaker.project_id == project.id)
+    steps, sounds = project.store.newest_step(), last_change_of_sounds(data_folder())
+    key = ("foreseen", project.id, model, tier, steps, recordings, speakers, sounds)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
         cached.jobs().forget(session.owner(), about="foreseen")
-        job = cached.jobs().submit(session.owner(), key, "What would be taught", lambda _: _foreseen(project, model))
+        words = "What would be taught"
+        job = cached.jobs().submit(session.owner(), key, words, lambda _: _foreseen(project, model, tier))
     found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
     if found is None:
         return
@@ -141,7 +152,7 @@ def _show_foreseen(project: OpenProject, model: str) -> None:
     )
     chosen = [found.left_out[row] for row in table.selection.rows]
     if chosen:
-        _mend(project, chosen)
+        _mend(project, chosen, tier)
     else:
         st.caption(t("Select rows to mend them."))
 
@@ -154,16 +165,15 @@ def _as_sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _foreseen(project: OpenProject, model: str) -> Foreseen:
+def _foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
     files = {queued.file.sha256: queued.file for queued in project.store.recordings(project.id, size=EVERY).items}
     emotions = read_card(find_model(model))["emotions"]
     folder = data_folder()
-    return foresee(
-        project.store.export(project.id), files, lambda file: saved_file(file, folder) is not None, emotions, model
-    )
+    recordings = project.store.export(project.id)
+    return foresee(recordings, files, lambda file: saved_file(file, folder) is not None, emotions, model, tier)
 
 
-def _mend(project: OpenProject, chosen: Sequence[LeftOut]) -> None:
+def _mend(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) -> None:
     """Offer to set the status of all marks in recordings in one step, and to open these in the queue."""
     sha256 = sorted({one for row in chosen for one in row.recordings})
     n = len(sha256)
@@ -175,9 +185,9 @@ def _mend(project: OpenProject, chosen: Sequence[LeftOut]) -> None:
         st.button(
             plural(n, "Set it in {n} recording", "Set it in {n} recordings"),
             icon=":material/done_all:",
-            help=t("All marks of emotions in them. Undo on Mark reverts it, one recording at a time."),
+            help=t("All marks that are taught, in these recordings. Undo on Mark reverts it, one recording at a time."),
             on_click=details_section.do,
-            args=(_set_status, project, sha256, status, annotator),
+            args=(_set_status, project, sha256, status, annotator, tier and tier.key),
         )
         st.button(
             plural(n, "Open {n} recording in the queue", "Open {n} recordings in the queue"),
@@ -191,20 +201,23 @@ def _mend(project: OpenProject, chosen: Sequence[LeftOut]) -> None:
         )
 
 
-def _set_status(project: OpenProject, sha256: Sequence[str], status: str, annotator: str | None) -> None:
-    count = project.store.set_status(project.id, sha256, project.annotator, status, annotator)
+def _set_status(
+    project: OpenProject, sha256: Sequence[str], status: str, annotator: str | None, tier: str | None
+) -> None:
+    count = project.store.set_status(project.id, sha256, project.annotator, status, annotator, tier)
     words = plural(count, "{n} mark set to {status}.", "{n} marks set to {status}.", status=t(status))
     st.toast(words, icon=":material/done_all:")
 
 
-def _submit_corpus(project: OpenProject, model: str) -> object:
+def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> object:
     out = data_folder() / TAUGHT / f"{folder_name(project.name)}-{uuid.uuid4().hex[:8]}"
 
     def work(work: Work) -> tuple[Teaching, str]:
         files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
         recordings, sound_of = list(project.store.export(project.id)), sounds_of(files, data_folder())
         known = training_list(find_model(model))
-        teaching = write_teaching(recordings, sound_of, out, speakers=speakers_of(files), heard=known, work=work)
+        of_project = {"speakers": speakers_of(files), "heard": known, "tier": tier}
+        teaching = write_teaching(recordings, sound_of, out, **of_project, work=work)
         return teaching, model
 
     return cached.jobs().submit(session.owner(), ("teach", str(out)), "A corpus of the labels", work)

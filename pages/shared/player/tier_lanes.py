@@ -22,6 +22,8 @@ class TierLane:
         With the labels to show, by their ids in the player.
     labels : tuple of (str, str or None)
         Labels on the keys 1 to 9, with colours; empty for free text.
+    suggested : frozenset of str
+        Ids of the marks that are suggestions, to be accepted or dismissed.
     """
 
     key: str
@@ -30,6 +32,7 @@ class TierLane:
     colour: str | None = None
     labels: tuple[tuple[str, str | None], ...] = ()
     marks: dict[str, Region] = field(default_factory=dict)
+    suggested: frozenset[str] = frozenset()
 
 
 def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
@@ -42,7 +45,7 @@ def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
             "colour": tier.colour,
             "labels": contents.of_labels(tier.labels),
             "marks": [
-                contents.of_region(region) | {"id": id_, "suggested": False}
+                contents.of_region(region) | {"id": id_, "suggested": id_ in tier.suggested}
                 for id_, region in sorted(tier.marks.items(), key=lambda item: (item[1].start_s, item[0]))
             ],
         }

@@ -176,11 +176,16 @@ def tier_of(fields: object) -> Tier:
     labels = given.get("labels", ())
     if not isinstance(labels, list | tuple):
         raise AnnotationsRefused(f"The labels {shown(labels)} of a tier are not a list.")
+    mapping = given.get("mapping", ())
+    is_list = isinstance(mapping, list | tuple)
+    if not is_list or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in mapping):
+        raise AnnotationsRefused(f"The mapping {shown(mapping)} of a tier is not a list of pairs.")
     texts = {field: text(given[field], f"{field} of a tier") for field in TIER_TEXTS if field in given}
     if not isinstance(given.get("shown", True), bool):
         raise AnnotationsRefused(f"{shown(given['shown'])} does not say whether a tier is shown.")
     labels = tuple(text(label, "label of a tier") for label in labels)
-    return Tier(key, **({"name": key} | texts), labels=labels, shown=given.get("shown", True))
+    mapping = tuple(tuple(text(word, "mapping of a tier") for word in pair) for pair in mapping)
+    return Tier(key, **({"name": key} | texts), labels=labels, shown=given.get("shown", True), mapping=mapping)
 
 
 # --- people ---

@@ -265,14 +265,15 @@ def lock(
 
 
 def lock_marks(
-    connection: Connection, project: int, queue: Queue, annotator: str | None
+    connection: Connection, project: int, queue: Queue, annotator: str | None, tier: str | None = None
 ) -> dict[int, list[Annotation]]:
-    """Return the marks of emotions in chosen recordings that have another status than the queue's, by recording.
+    """Return the marks of emotions, or of a tier, in recordings that have another status than the queue's.
 
     Recordings and marks are locked until the transaction ends, so that nobody changes them in the meantime.
     """
     own = recordings.c.project_id == project, recordings.c.sha256.in_(queue.among or ())
-    wanted = OF_EMOTIONS, ~marks.c.deleted, marks.c.status != queue.status, *_whose(annotator)
+    of_tier = OF_EMOTIONS if tier is None else marks.c.tier == tier
+    wanted = of_tier, ~marks.c.deleted, marks.c.status != queue.status, *_whose(annotator)
     statement = select(marks).join(recordings, OF_RECORDING).where(*own, *wanted).order_by(recordings.c.id)
     found: dict[int, list[Annotation]] = {}
     for row in connection.execute(statement.with_for_update(key_share=True)):

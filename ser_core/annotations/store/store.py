@@ -277,9 +277,15 @@ class Store:
         AnnotationsRefused
             If somebody else owns the project, or it would lose its owner.
         """
-        person, name = people.acting(person), people.acting(name)
+        self.set_roles(project, person, [(name, role)])
+
+    def set_roles(self, project: int, person: str, roles: Iterable[tuple[str, str | None]]) -> None:
+        """Give roles to several people, as `set_role` does: all or none. A new owner gets theirs last."""
+        person = people.acting(person)
+        given = sorted(((people.acting(name), role) for name, role in roles), key=lambda one: one[1] == people.OWNER)
         with self._database.writing() as connection:
-            people.set_role(connection, project, person, name, role)
+            for name, role in given:
+                people.set_role(connection, project, person, name, role)
 
     def assign(
         self, project: int, person: str, annotators: Iterable[str], plan: AssignmentPlan
@@ -654,7 +660,13 @@ class Store:
             )
 
     def set_status(
-        self, project: int, sha256: Collection[str], person: str, status: str, annotator: str | None = None
+        self,
+        project: int,
+        sha256: Collection[str],
+        person: str,
+        status: str,
+        annotator: str | None = None,
+        tier: str | None = None,
     ) -> int:
         """Give the marks of emotions in recordings another status, as one step of the history of each.
 
@@ -664,6 +676,8 @@ class Store:
             Recordings, at most `MOST_AMONG`; those that are not in the project are ignored.
         annotator : str or None
             Whose marks; None for everybody's. The gold layer stays as it is.
+        tier : str, optional
+            Key of a tier whose marks take the place of those of emotions.
 
         Returns
         -------
@@ -679,7 +693,7 @@ class Store:
         self._add_annotators({person})
         with self._database.writing() as connection:
             may_review = bool(connection.execute(select(people.reviews(project, person))).scalar_one())
-            found = recordings.lock_marks(connection, project, queue, annotator and _name(annotator))
+            found = recordings.lock_marks(connection, project, queue, annotator and _name(annotator), tier)
             at = datetime.now(UTC)
             changes = {
                 of: [change_to(Standing(mark, False, person), replace(mark, status=status), at) for mark in some]

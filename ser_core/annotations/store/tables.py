@@ -208,6 +208,7 @@ tiers = Table(
     Column("parent", Text),
     Column("colour", Text),
     Column("shown", Boolean, nullable=False),
+    Column("mapping", Json, nullable=False, server_default="[]"),
     Column("deleted_at", UtcTime),
     UniqueConstraint("project_id", "key", name="one_tier_per_key"),
 )

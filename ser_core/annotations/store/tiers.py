@@ -29,7 +29,7 @@ MOST_TIERS = 1_000
 #: Every project has these without asking.
 BUILT_IN = (REGION_TIER, RECORDING_TIER)
 #: What can be changed about a tier.
-CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown")
+CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown", "mapping")
 
 
 def of_project(connection: Connection, project: int) -> tuple[Tier, ...]:
@@ -51,13 +51,14 @@ def _rows(connection: Connection, project: int) -> Sequence[Row]:
 
 def _tier(row: Row) -> Tier:
     values = {name: row._mapping[name] for name in ("key", "name", "kind", "content", "parent", "colour", "shown")}
-    return Tier(**values, labels=tuple(row.labels))
+    return Tier(**values, labels=tuple(row.labels), mapping=tuple(map(tuple, row.mapping)))
 
 
 def _values(tier: Tier) -> dict[str, Any]:
     return asdict(tier) | {
         "name": valid_name(tier.name, "name of the tier"),
         "labels": [valid_name(label, "label") for label in tier.labels],
+        "mapping": [(emotion, label and valid_name(label, "label")) for emotion, label in tier.mapping],
     }
 
 

@@ -6,7 +6,7 @@ import shutil
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,15 @@ import numpy as np
 from ser_core.analysis import Recording, Region, moved
 from ser_core.analysis.emotions import COLOURS, SYNONYMS
 from ser_core.annotations.agreement.agreement import matched
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, is_gold
+from ser_core.annotations.agreement.label_mapping import as_emotions, emotions_of
+from ser_core.annotations.annotation import (
+    RECORDING_TIER,
+    REGION_TIER,
+    AnnotatedRecording,
+    Annotation,
+    Tier,
+    is_gold,
+)
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused, AudioRefused, RecordingTooLong
@@ -125,6 +133,7 @@ def write_teaching(
     *,
     speakers: Mapping[str, str] | None = None,
     heard: Mapping[str, str] | None = None,
+    tier: Tier | None = None,
     seed: int = 0,
     work: Work = UNWATCHED,
 ) -> Teaching:
@@ -142,6 +151,8 @@ def write_teaching(
         From SHA-256 to the speaker's name. A recording without one counts as a speaker of its own.
     heard : mapping of str to str, optional
         What the model was trained on before, as `ser_core.model.checkpoint.training_list` returns it.
+    tier : Tier, optional
+        A tier of labels that is taught instead of the marks of emotions.
 
     Raises
     ------
@@ -153,7 +164,7 @@ def write_teaching(
     """
     with atomic_new_folder(folder) as half_written:
         (half_written / SOUNDS).mkdir()
-        sounds, left_out = _write_sounds(recordings, sound_of, speakers or {}, half_written, work)
+        sounds, left_out = _write_sounds(recordings, sound_of, speakers or {}, half_written, tier, work)
         chosen, words = hold_out(sounds, heard or {}, seed)
         train = [sound for sound in sounds if sound.recording_sha256 not in chosen]
         held_out = [sound for sound in sounds if sound.recording_sha256 in chosen]
@@ -178,6 +189,29 @@ def delete_taught(sha256: str, corpora: Path) -> None:
 
 
 # --- what marks teach ---
+
+
+def pieces_of(recording: AnnotatedRecording, tier: Tier | None) -> tuple[list[TaughtPiece], list[str]]:
+    """Return what `pieces_to_teach` finds in the marks of emotions or, given a tier of labels, in its marks.
+
+    Labels that stand for no emotion, or for several, are left out.
+    """
+    if tier is None:
+        return pieces_to_teach(recording.annotations)
+    marks = [mark for mark in recording.annotations if mark.tier == tier.key]
+    stand_for = {mark.note: emotions_of(tier, mark.note) for mark in marks if mark.note}
+    clear = {label: emotions[0] for label, emotions in stand_for.items() if len(emotions) == 1}
+    unclear = [mark for mark in marks if mark.note and mark.note not in clear]
+    others = tuple(mark for mark in recording.annotations if mark not in unclear)
+    found, left_out = pieces_to_teach(as_emotions(replace(recording, annotations=others), tier, clear.get).annotations)
+    return found, left_out + [_unclear(mark.note, stand_for[mark.note]) for mark in unclear]
+
+
+def _unclear(label: str, emotions: Sequence[str]) -> str:
+    """Return why a label is left out."""
+    if emotions:
+        return f"the label '{label}' stands for several emotions ({', '.join(emotions)})"
+    return f"the label '{label}' stands for no emotion"
 
 
 def pieces_to_teach(marks: Sequence[Annotation]) -> tuple[list[TaughtPiece], list[str]]:
@@ -298,6 +332,7 @@ def _write_sounds(
     sound_of: SoundOf,
     speakers: Mapping[str, str],
     folder: Path,
+    tier: Tier | None,
     work: Work,
 ) -> tuple[list[TaughtSound], LeftOut]:
     """Write all that can be taught; return it, and what cannot."""
@@ -309,7 +344,8 @@ def _write_sounds(
     for done, (sha256, same) in enumerate(of_file.items()):
         work.check("Stopped; nothing was written.")
         work.report(done / len(of_file), f"Recording {done} of {len(of_file)}")
-        pieces, reasons = pieces_to_teach([mark for recording in same for mark in recording.annotations])
+        marks = tuple(mark for recording in same for mark in recording.annotations)
+        pieces, reasons = pieces_of(replace(same[0], annotations=marks), tier)
         speaker = speakers.get(sha256, "").strip() or speaker_for(sha256)
         whole = _sound(sha256, sound_of) if pieces else ""
         for number, piece in enumerate(pieces, start=1):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.teaching.corpus import (
     BESIDE_GOLD,
@@ -14,7 +14,7 @@ from ser_core.annotations.teaching.corpus import (
     OPEN,
     TIED,
     TaughtPiece,
-    pieces_to_teach,
+    pieces_of,
 )
 from ser_core.settings import AudioLimits
 
@@ -32,6 +32,7 @@ MENDS = {
     TOO_SHORT: f"Lengthen them to {SHORTEST_S:g} s.",
     TOO_LONG: "Mark stretches of it, and delete the label of the whole.",
 }
+UNCLEAR = "Map one emotion to it in Tiers, on Mark."
 UNKNOWN = "Rename the label, or start from a model that knows it."
 
 
@@ -82,6 +83,7 @@ def foresee(
     has_sound: Callable[[RecordingFile], bool],
     emotions: Collection[str],
     model: str,
+    tier: Tier | None = None,
 ) -> Foreseen:
     """Say what `write_teaching` would write and a training of a model would take.
 
@@ -93,13 +95,15 @@ def foresee(
         By SHA-256.
     emotions : collection of str
         Those of the model.
+    tier : Tier, optional
+        A tier of labels that is taught instead of the marks of emotions.
     """
     pieces: Counter[str] = Counter()
     reasons: dict[str, Counter[str]] = {}
     taught, decided, speakers = 0, 0, set()
     for recording in recordings:
         file = files.get(recording.sha256)
-        found, left_out = pieces_to_teach(recording.annotations)
+        found, left_out = pieces_of(recording, tier)
         ours = []
         for piece in found:
             why = _hindrance(piece, file, has_sound, emotions, model)
@@ -109,13 +113,16 @@ def foresee(
             reasons.setdefault(reason, Counter())[recording.sha256] += 1
         if ours:
             taught += 1
-            decided += recording.has_gold
+            decided += recording.has_gold and tier is None
             speakers |= {file.speaker} - {None}
-    rows = [
-        LeftOut(reason, tuple(counts), counts.total(), MENDS.get(reason, UNKNOWN)) for reason, counts in reasons.items()
-    ]
+    rows = [LeftOut(reason, tuple(counts), counts.total(), mend_of(reason)) for reason, counts in reasons.items()]
     rows.sort(key=lambda row: (-row.labels, row.reason))
     return Foreseen(dict(sorted(pieces.items())), taught, decided, len(speakers), tuple(rows))
+
+
+def mend_of(reason: str) -> str:
+    """Return what to do about what is left out for a reason."""
+    return MENDS.get(reason) or (UNCLEAR if reason.startswith("the label '") else UNKNOWN)
 
 
 def _hindrance(

@@ -46,9 +46,9 @@ def _people(args: argparse.Namespace) -> int:
     if wrong := [named for named, (name, _, _) in zip(args.role, given, strict=True) if not name]:
         raise AnnotationsRefused(f"'{printable(wrong[0])}' gives no role; write NAME=ROLE.")
     with opened_project(args) as (store, project):
-        for name, _, role in given:
-            who = args.annotator or login_name()
-            store.set_role(project, who, name, None if role == NO_ROLE else role)
+        if given:
+            roles = [(name, None if role == NO_ROLE else role) for name, _, role in given]
+            store.set_roles(project, args.annotator or login_name(), roles)
         for person in store.people(project):
             work = f"{person.assigned} assigned, {person.finished} done, {person.sent_back} sent back"
             print(printable(f"{person.name}  {person.role or 'no role'}  {work}"))

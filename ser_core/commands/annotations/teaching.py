@@ -2,9 +2,12 @@
 
 import argparse
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from ser_core.annotations.agreement.label_mapping import can_be_mapped
+from ser_core.annotations.annotation import Tier
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
@@ -39,6 +42,7 @@ def add(commands: Commands) -> None:
     teach.add_argument(
         "--model", metavar="NAME|PATH", help="to start from; default: the first shipped one that can go on learning"
     )
+    teach.add_argument("--tier", metavar="NAME", help="a tier of labels to teach instead of the marks of emotions")
     taught = commands.add_parser("taught", help="say whether a taught model is better than the one before")
     taught.add_argument("before", metavar="BEFORE")
     taught.add_argument("after", metavar="AFTER")
@@ -51,6 +55,7 @@ def _teach(args: argparse.Namespace) -> int:
     require_teachable(model)
     heard = training_list(find_model(model))
     with opened_project(args) as (store, project):
+        tier = None if args.tier is None else _tier(store.tiers(project), args.tier)
         recordings = list(store.export(project))
         files = [found.file for found in store.recordings(project, size=EVERY).items]
     if args.audio is not None:
@@ -64,6 +69,7 @@ def _teach(args: argparse.Namespace) -> int:
         args.out,
         speakers=speakers_of(files),
         heard=heard,
+        tier=tier,
         work=printed_progress(),
     )
     _print_teaching(teaching)
@@ -71,6 +77,14 @@ def _teach(args: argparse.Namespace) -> int:
     for command in _next_commands(model, args.out, teaching):
         print(f"    {shlex.join(command)}")
     return 0
+
+
+def _tier(tiers: Iterable[Tier], name: str) -> Tier:
+    there = {tier.name: tier for tier in tiers if can_be_mapped(tier)}
+    if name not in there:
+        known = printable(", ".join(there)) or "none"
+        raise AnnotationsRefused(f"There is no tier of labels '{printable(name)}'; the project has {known}.")
+    return there[name]
 
 
 def _print_teaching(teaching: Teaching) -> None:

@@ -17,12 +17,13 @@ from pages.shared.language.names import in_markdown
 from pages.shared.player.media import served
 from ser_core.analysis import Region
 from ser_core.annotations.corpus_map.features import require_features
-from ser_core.annotations.corpus_map.layout import axis_meaning
+from ser_core.annotations.corpus_map.layout import FEWEST_OF_SPEAKER, axis_meaning
 from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBOURS, CorpusMap, corpus_map
 from ser_core.annotations.corpus_map.points import NO_LABEL, NO_SPEAKER, Point, point_of
 from ser_core.annotations.corpus_map.saved_features import FeatureFolder
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.labelling import LabelledRecording
+from ser_core.annotations.store.recordings import speakers_of
 from ser_core.audio.cutting import wav_bytes
 from ser_core.errors import ModelRefused, SerError
 from ser_core.model.classifier import NetworkClassifier
@@ -57,7 +58,7 @@ def show(project: OpenProject) -> None:
     classifier = _classifier()
     if classifier is None:
         return
-    _controls()
+    _controls(recordings)
     job = _job(recordings, classifier)
     found = waiting.results({"map": job}).get("map") if job else None
     if found is None:
@@ -71,6 +72,15 @@ def show(project: OpenProject) -> None:
             )
         )
         st.button(t("Look again"), icon=":material/refresh:", on_click=job.queue.drop, args=(job,))
+    if found.as_they_are:
+        st.caption(
+            plural(
+                found.as_they_are,
+                "{n} recording stays as it is: its speaker is not known, or has fewer than {least} recordings.",
+                "{n} recordings stay as they are: their speakers are not known, or have fewer than {least} recordings.",
+                least=FEWEST_OF_SPEAKER,
+            )
+        )
     if not found.sha256:
         return
     by_sha256 = {recording.file.sha256: recording for recording in recordings}
@@ -101,7 +111,7 @@ def _classifier() -> NetworkClassifier | None:
     return None if name is None else cached.model(name)
 
 
-def _controls() -> None:
+def _controls(recordings: Sequence[LabelledRecording]) -> None:
     layout, colour, whose = st.columns([1.3, 2, 1], vertical_alignment="bottom")
     layout.selectbox(
         t("Lay out by"),
@@ -127,13 +137,26 @@ def _controls() -> None:
         help=t("Labels of whole recordings. Everybody's: the emotion that most people name."),
         **session.widget("map_whose", session.choice("map_whose")),
     )
+    if speakers_of(recording.file for recording in recordings):
+        st.toggle(
+            t("Remove each speaker's mean"),
+            help=t(
+                "Voices differ more than emotions do, and so decide where recordings lie. Without the mean of their "
+                "speaker, recordings lie by how they differ from that person's others. It needs at least "
+                "{least} recordings by a speaker.",
+                least=FEWEST_OF_SPEAKER,
+            ),
+            **session.widget("map_without_speakers", session.choice("map_without_speakers")),
+        )
 
 
 def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier) -> Job | None:
     """Return the job that makes the map; ask before many recordings are listened to."""
     files = [recording.file for recording in recordings]
     sha256, kind, data = [file.sha256 for file in files], session.choice("map_layout"), data_folder()
-    key = ("map", classifier.sha256, kind, hashlib.sha256(" ".join(sha256).encode()).hexdigest())
+    speakers = speakers_of(files) if session.choice("map_without_speakers") else None
+    known = speakers and frozenset(speakers.items())
+    key = ("map", classifier.sha256, kind, hashlib.sha256(" ".join(sha256).encode()).hexdigest(), known)
     if cached.jobs().find(session.owner(), key) is None:
         new = FeatureFolder(data, classifier.sha256, len(classifier.emotions)).missing(sha256)
         if len(new) > WITHOUT_ASKING and not st.button(
@@ -148,7 +171,7 @@ def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier)
         cached.jobs().withdraw(session.owner(), ("map",), running=True)
 
     def work(work: Work) -> CorpusMap:
-        return corpus_map(sha256, sounds_of(files, data), classifier, kind, data, work)
+        return corpus_map(sha256, sounds_of(files, data), classifier, kind, data, work, speakers)
 
     return cached.jobs().submit(session.owner(), key, "Map of recordings", work)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from pages.shared.annotation.marking_section import DECIDE
 from pages.shared.annotation.open_project import OpenProject, choose_recordings
 from pages.shared.annotation.queue import queue_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
+from pages.shared.annotation.tiers.tiers_section import label_tier
 from pages.shared.charts.annotators import (
     TITLES,
     agreement_matrix_chart,
@@ -38,7 +40,8 @@ from ser_core.annotations.agreement.human_agreement import (
     compare_with_explainers,
     people_against_maps,
 )
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
+from ser_core.annotations.agreement.label_mapping import as_emotions, emotions_of
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
@@ -59,15 +62,19 @@ UNITS = texts({"recordings": "Recordings", "frames": "Frames"})
 def show(project: OpenProject) -> None:
     """Compare all marks in the project."""
     details_section.show_refusals()
-    if not project.store.recordings(project.id, Queue(marked=True), size=1).total:
+    words = t("Labels of a tier are compared as they are, and as emotions with explainers.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        tier = label_tier(project, t("Compare"), words)
+        pressed = st.button(t("Update"), icon=":material/refresh:", help=t("Include marks made since."))
+    if tier is None and not project.store.recordings(project.id, Queue(marked=True), size=1).total:
         st.info(t("This project has no marks yet. Mark some recordings first."), icon=":material/group:")
         return
     turn = session.choice("people_turn")
-    if st.button(t("Update"), icon=":material/refresh:", help=t("Include marks made since.")):
+    if pressed:
         session.choose("people_turn", turn + 1)
         st.rerun()
     job = cached.jobs().submit(
-        session.owner(), ("people", project.id, turn), "Comparing people", lambda *_: _compared(project)
+        session.owner(), ("people", project.id, tier, turn), "Comparing people", lambda *_: _compared(project, tier)
     )
     done = waiting.results({"people": job})
     if "people" not in done:
@@ -86,15 +93,19 @@ def show(project: OpenProject) -> None:
         st.caption(t("The gold layer is not compared: it holds decisions, not a person's marks."))
     if len(agreement.annotators) > 1:
         _people(project, recordings, agreement)
-        _differing(project, differing)
+        if tier is None:
+            _differing(project, differing)
     else:
         st.info(t("Agreement needs two annotators who marked the same recordings."), icon=":material/group:")
     st.divider()
-    _explainers(project, recordings, turn)
+    _explainers(project, recordings, tier, turn)
 
 
-def _compared(project: OpenProject) -> Found:
-    recordings = [recording for recording in project.store.export(project.id) if recording.annotations]
+def _compared(project: OpenProject, tier: Tier | None) -> Found:
+    found = project.store.export(project.id)
+    if tier is not None:
+        found = (as_emotions(recording, tier, lambda label: label or None) for recording in found)
+    recordings = [recording for recording in found if recording.annotations]
     rated = [(recording, disagreement(recording) or 0.0) for recording in recordings]
     differing = sorted((pair for pair in rated if pair[1]), key=lambda pair: (-pair[1], pair[0].name))
     return recordings, annotator_agreement(recordings), differing
@@ -298,7 +309,7 @@ def _interval(found: Measured, digits: int = 2) -> str:
 # --- explainers ---
 
 
-def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], turn: int) -> None:
+def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], tier: Tier | None, turn: int) -> None:
     st.markdown(
         t("**Do the explainers mark what people mark?**"),
         help=t(
@@ -308,17 +319,30 @@ def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], turn
     )
     methods = st.pills(t("Explainers"), COMPARED, selection_mode="multi", default=["lime_time"], format_func=map_name)
     name = controls.model_name()
-    key = ("explainers", project.id, turn, tuple(methods), name)
+    key = ("explainers", project.id, tier, turn, tuple(methods), name)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
         st.caption(t("Per recording, Grad-CAM takes a moment; LIME and occlusion take seconds."))
         if not st.button(t("Compare"), type="primary", disabled=not methods or name is None, icon=":material/compare:"):
             return
-        _submit(project, recordings, methods, name, key)
+        _submit(project, recordings if tier is None else _mapped(recordings, tier), methods, name, key)
         st.rerun()
     done = waiting.results({"explainers": job})
     if "explainers" in done:
         _show_compared(done["explainers"], {recording.sha256: recording.name for recording in recordings})
+
+
+def _mapped(recordings: list[AnnotatedRecording], tier: Tier) -> list[AnnotatedRecording]:
+    """Return recordings with emotions for labels; a label that stands for none, or for several, names no emotion."""
+
+    def emotion_of(mark: Annotation) -> str | None:
+        emotions = emotions_of(tier, mark.emotion) if mark.emotion else ()
+        return emotions[0] if len(emotions) == 1 else mark.emotion
+
+    return [
+        replace(each, annotations=tuple(replace(mark, emotion=emotion_of(mark)) for mark in each.annotations))
+        for each in recordings
+    ]
 
 
 def _submit(

@@ -10,6 +10,8 @@ from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown, printable
+from ser_core.analysis.emotions import COLOURS
+from ser_core.annotations.agreement.label_mapping import can_be_mapped, emotions_of, label_of, with_choice
 from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
 
 CONTENTS = texts({"text": "free text", "labels": "labels from a set"})
@@ -67,12 +69,13 @@ def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
         content, labels = tier.content, tier.labels
         if tier.content != "emotions":
             content, labels = _content_fields(tier.content, tier.labels)
+        mapped = _mapping_field(tier) if can_be_mapped(tier) else tier
         parent = _parent_field(tuple(other for other in tiers if other.key != tier.key), tier.parent)
         colour = st.color_picker(t("Colour"), tier.colour or USUAL_COLOUR)
         colour = None if colour == USUAL_COLOUR and tier.colour is None else colour
         if st.form_submit_button(t("Save"), icon=":material/check:"):
             values = {"name": name, "content": content, "labels": labels, "parent": parent}
-            _do(lambda: project.store.change_tier(project.id, replace(tier, **values, colour=colour, shown=shown)))
+            _do(lambda: project.store.change_tier(project.id, replace(mapped, **values, colour=colour, shown=shown)))
     _move(project, [other.key for other in tiers], tier)
     _delete(project, tiers, tier)
 
@@ -91,6 +94,54 @@ def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[s
         help=t("One per line, for a tier of labels. The first nine are on the keys 1 to 9."),
     )
     return content, tuple(dict.fromkeys(word.strip() for word in words.splitlines() if word.strip()))
+
+
+def _mapping_field(tier: Tier) -> Tier:
+    """Show which label stands for which emotion, and return the tier with what is chosen."""
+    st.markdown(
+        t("**Emotions and labels**"),
+        help=t(
+            "The model's regions are suggested in this tier with the label of their emotion, *Teach* learns the "
+            "emotion from the label, and *Agreement* compares it with the model. An emotion without a label is not "
+            "suggested. Labels that name an emotion are mapped already."
+        ),
+    )
+    emotion_column, label_column = t("Emotion"), t("Label")
+    rows = [{emotion_column: t(emotion), label_column: label_of(tier, emotion) or ""} for emotion in COLOURS]
+    shown = st.data_editor(
+        rows,
+        hide_index=True,
+        disabled=[emotion_column],
+        height="content",
+        row_height=28,
+        column_config={
+            label_column: st.column_config.SelectboxColumn(
+                options=["", *tier.labels], required=True, format_func=lambda label: label or t("none")
+            )
+        },
+        key=f"mapping {tier}",
+    )
+    several = [label for label in tier.labels if len(emotions_of(tier, label)) > 1]
+    if several:
+        labels = ", ".join(in_markdown(label) for label in several)
+        st.caption(t("Stand for several emotions, and so teach none: {labels}.", labels=labels))
+    return with_choice(tier, dict(zip(COLOURS, (row[label_column] or None for row in shown), strict=True)))
+
+
+def label_tier(project: OpenProject, label: str, words: str) -> Tier | None:
+    """Ask which labels count; None for the marks of emotions, without asking where there is no tier of labels."""
+    tiers = {tier.key: tier for tier in project.store.tiers(project.id) if can_be_mapped(tier)}
+    if not tiers:
+        return None
+    key = st.selectbox(
+        label,
+        [REGION_TIER, *tiers],
+        format_func=lambda key: t("marks of emotions") if key == REGION_TIER else printable(tiers[key].name),
+        width=260,
+        help=words,
+        key=f"{label} {project.id}",
+    )
+    return tiers.get(key)
 
 
 def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:

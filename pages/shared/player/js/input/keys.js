@@ -30,7 +30,7 @@ const EDITING_KEYS = [
   [t("1 to 9"), [...DIGITS, "9"], t("label the selected region or time range (9 in tiers only); with Shift the whole recording"), (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
   ["R", ["r", "R"], t("turn the selection into a region"), (player) => player.selectionToRegion()],
   ["J K", ["j", "k"], t("select the previous or next region"), (player, way) => player.keyed.chooseNext(way)],
-  ["A", ["a", "A"], t("accept the selected suggestion"), (player) => player.regions.accept()],
+  ["A", ["a", "A"], t("accept the selected suggestion"), (player) => player.keyed.accept()],
   ["S", ["s", "S"], t("split at the playhead"), (player) => player.split()],
   ["M", ["m", "M"], t("merge the selected region with the next"), (player) => player.merge()],
   [t("F2, Delete"), [], t("rename or delete the focused region")],
