@@ -17,6 +17,8 @@ from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
 CONTENTS = texts({"text": "free text", "labels": "labels from a set"})
 #: Instead of the key of a tier, which is never empty.
 NEW = ""
+#: Instead of a label, which never is a space: an empty cell would be marked as an error.
+NO_LABEL = " "
 #: Session key: how many tiers were added.
 TURN = "tiers added"
 #: What a tier without a colour of its own is drawn in.
@@ -107,7 +109,7 @@ def _mapping_field(tier: Tier) -> Tier:
         ),
     )
     emotion_column, label_column = t("Emotion"), t("Label")
-    rows = [{emotion_column: t(emotion), label_column: label_of(tier, emotion) or ""} for emotion in COLOURS]
+    rows = [{emotion_column: t(emotion), label_column: label_of(tier, emotion) or NO_LABEL} for emotion in COLOURS]
     shown = st.data_editor(
         rows,
         hide_index=True,
@@ -116,7 +118,9 @@ def _mapping_field(tier: Tier) -> Tier:
         row_height=28,
         column_config={
             label_column: st.column_config.SelectboxColumn(
-                options=["", *tier.labels], required=True, format_func=lambda label: label or t("none")
+                options=[NO_LABEL, *tier.labels],
+                required=True,
+                format_func=lambda label: t("none") if label == NO_LABEL else label,
             )
         },
         key=f"mapping {tier}",
@@ -125,7 +129,7 @@ def _mapping_field(tier: Tier) -> Tier:
     if several:
         labels = ", ".join(in_markdown(label) for label in several)
         st.caption(t("Stand for several emotions, and so teach none: {labels}.", labels=labels))
-    return with_choice(tier, dict(zip(COLOURS, (row[label_column] or None for row in shown), strict=True)))
+    return with_choice(tier, dict(zip(COLOURS, (row[label_column].strip() or None for row in shown), strict=True)))
 
 
 def label_tier(project: OpenProject, label: str, words: str) -> Tier | None:
