@@ -154,7 +154,7 @@ def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier)
     """Return the job that makes the map; ask before many recordings are listened to."""
     files = [recording.file for recording in recordings]
     sha256, kind, data = [file.sha256 for file in files], session.choice("map_layout"), data_folder()
-    speakers = speakers_of(files) if session.choice("map_without_speakers") else None
+    speakers = (session.choice("map_without_speakers") and speakers_of(files)) or None
     known = speakers and frozenset(speakers.items())
     key = ("map", classifier.sha256, kind, hashlib.sha256(" ".join(sha256).encode()).hexdigest(), known)
     if cached.jobs().find(session.owner(), key) is None:

@@ -333,11 +333,11 @@ def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], tier
 
 
 def _mapped(recordings: list[AnnotatedRecording], tier: Tier) -> list[AnnotatedRecording]:
-    """Return recordings with emotions for labels; a label that stands for none, or for several, names no emotion."""
+    """Return recordings with emotions for labels; "", which no model knows, for labels of none or several."""
 
     def emotion_of(mark: Annotation) -> str | None:
         emotions = emotions_of(tier, mark.emotion) if mark.emotion else ()
-        return emotions[0] if len(emotions) == 1 else mark.emotion
+        return emotions[0] if len(emotions) == 1 else mark.emotion and ""
 
     return [
         replace(each, annotations=tuple(replace(mark, emotion=emotion_of(mark)) for mark in each.annotations))

@@ -129,7 +129,8 @@ def _mapping_field(tier: Tier) -> Tier:
     if several:
         labels = ", ".join(in_markdown(label) for label in several)
         st.caption(t("Stand for several emotions, and so teach none: {labels}.", labels=labels))
-    return with_choice(tier, dict(zip(COLOURS, (row[label_column].strip() or None for row in shown), strict=True)))
+    chosen = ((row[label_column] or NO_LABEL).strip() or None for row in shown)  # a cell may be cleared
+    return with_choice(tier, dict(zip(COLOURS, chosen, strict=True)))
 
 
 def label_tier(project: OpenProject, label: str, words: str) -> Tier | None:
