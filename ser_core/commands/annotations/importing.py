@@ -174,7 +174,7 @@ def _print_counts(imported: Imported, mode: str) -> None:
     elif mode == "add" and imported.left_out > kinds["changed here"] + kinds["deleted here"] * (not imported.restored):
         print("Left out are marks that differ from those here; --dry-run shows them, and --replace takes them over.")
     if kinds["changed here"]:
-        print(f"As they are here stay {counted(kinds['changed here'], 'mark')} changed here since the export.")
+        print(f"Not overwritten: {counted(kinds['changed here'], 'mark')} changed here since the export.")
     if imported.restored:
         print(f"Restored: {counted(imported.restored, 'mark')} that had been deleted here.")
     elif kinds["deleted here"]:

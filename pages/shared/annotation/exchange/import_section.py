@@ -316,7 +316,7 @@ def _differences(imported: Imported) -> tuple[str, bool]:
             hide_index=True,
             width="stretch",
             column_config=dict.fromkeys((t("Here"), t("In the files")), st.column_config.TextColumn(width="large"))
-            | {t("Change"): st.column_config.TextColumn(width="small")},
+            | {t("Change"): st.column_config.TextColumn(width=120)},
         )
         if len(rows) > MOST_ROWS:
             st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
