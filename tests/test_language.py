@@ -3,6 +3,7 @@
 import ast
 import re
 import time
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from string import Formatter
 
@@ -26,7 +27,9 @@ from pages.shared.language import (
 )
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
+from ser_core.model.checkpoint import model_names
 from tests import texts
+from tests.test_pages import QUICK, at, with_recording
 
 OTHERS = [code for code in LANGUAGES if code != languages.ENGLISH]
 
@@ -180,6 +183,48 @@ def test_texts_are_translated_during_a_visit_only():
         "t('a')",
         "t('d')",
     ]
+
+
+class Bracketed(dict):
+    """The catalogue of a language in which a text is itself in brackets."""
+
+    def get(self, text, otherwise=None):
+        return otherwise and f"⟦{otherwise}⟧"
+
+
+#: Fields of what Streamlit sends to the browser that are read there.
+READ = {"label", "help", "body", "placeholder", "options", "text"}
+NAMES = re.compile(r"English|Deutsch|CSV|ELAN EAF|Praat TextGrid|“[^”]+”")
+
+
+def read(message) -> Iterator[str]:
+    """Yield the texts in what Streamlit sends."""
+    for field, value in message.ListFields():
+        for one in [value] if isinstance(value, str) or not isinstance(value, Iterable) else value:
+            if hasattr(one, "ListFields"):
+                yield from read(one)
+            elif isinstance(one, str) and field.name in READ:
+                yield one
+
+
+def outside_brackets(text: str) -> str:
+    while (less := re.sub("⟦[^⟦⟧]*⟧", "", text)) != text:
+        text = less
+    return re.sub(r":material/\w+:|<(script|style)>.*?</\1>|<[^>]*>", "", text, flags=re.DOTALL).strip()
+
+
+@pytest.mark.skipif(not model_names(), reason="no model is shipped in models/")
+@pytest.mark.parametrize("page", ["app.py", "pages/2_Listen.py"])
+def test_every_word_of_a_page_is_translated(page, monkeypatch, make_voice):
+    monkeypatch.setattr(languages, "language", lambda: "ko")
+    monkeypatch.setattr(languages, "catalogue", lambda _: Bracketed())
+    app = at(page).run() if page == "app.py" else with_recording(page, make_voice(1.5, 16_000), **QUICK)
+    assert not app.exception
+    elements = [one.proto for root in (app.main, app.sidebar) for one in root if hasattr(one.proto, "ListFields")]
+    said = [text for proto in elements for text in read(proto)]
+    assert sum("⟦" in text for text in said) > 30
+    left = [outside_brackets(text) for text in said if not NAMES.fullmatch(outside_brackets(text))]
+    assert not [text for text in left if re.search("[A-Za-z]{2}", text) and text not in model_names()]
 
 
 # --- what is said ---
