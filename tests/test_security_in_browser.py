@@ -129,7 +129,6 @@ def two_visits(app, browser, make_voice):
         page.on("request", lambda request, fetched=fetched: fetched.append(request.url))
         visit(page, f"{address}/?model={SMALL}")
         upload(page, folder / f"secret of {name}.wav")
-        turn_to(page, "Listen")
         people[name] = page, fetched, (folder / f"secret of {name}.wav").read_bytes()
     return address, people
 
