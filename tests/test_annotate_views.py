@@ -18,7 +18,7 @@ from pages.shared.language.names import in_markdown
 from pages.shared.session import CHOICES, Held
 from ser_core.analysis import Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
-from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Tier
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.saved_sounds import save_sound, saved_sha256
 from ser_core.annotations.store.database import FILE_NAME, default_url
@@ -224,6 +224,29 @@ def test_agreement_is_that_of_the_library_and_explainers_are_compared_when_asked
     assert not app.exception
     charts = [one.proto.spec for one in app.get("plotly_chart")]
     assert any("Pointing game" in chart for chart in charts)
+
+
+def label_moods(store, said: dict[int, dict[str, str]], **values) -> list[str]:
+    """Add a tier of labels in which people said something of recordings, by number; return all recordings."""
+    project, found = of_project(store)
+    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "low", "Wut"), **values))
+    for number, labels in said.items():
+        for who, label in labels.items():
+            store.edit(project, found[number], who, add=[Annotation(Region(0.2, 0.7), tier.key, note=label)])
+    return found
+
+
+def test_agreement_in_a_tier_is_that_of_its_labels(store):
+    label_moods(store, {0: {"ann": "high", "bea": "high"}, 1: {"ann": "low", "bea": "high"}, 2: {"ann": "low"}})
+    app = finished(shown("Agreement"))
+    next(one for one in app.selectbox if one.label == "Compare").set_value("mood").run()
+    app = finished(app)
+    assert not app.exception
+    assert "5 marks in 3 recordings, by 2 annotators" in words(app)
+    (cells,) = tables_of(app)  # nobody labels the whole of a recording in a tier
+    counts = {tuple(row["cells"][:2]): int(row["cells"][2]) for row in cells["rows"]}
+    assert counts["high", "high"] == counts["low", "high"] == 50
+    assert {label for pair in counts for label in pair} == {"high", "low", "no mark"}
 
 
 def test_agreement_of_nothing_is_said(data):
@@ -599,3 +622,21 @@ def test_teach_says_beforehand_what_is_left_out_and_sets_a_status_in_one_step(st
     reasons = dict(zip(table["Reason"], table["Recordings"], strict=True))
     assert reasons["A mark that is still open"] == 4
     assert "Would be taught" in words(app)
+
+
+def test_teach_of_a_tier_names_the_labels_of_several_emotions_and_follows_who_speaks(store):
+    mapping = (("happy", "high"), ("surprise", "high"))
+    found = label_moods(store, {0: {"ann": "high"}, 1: {"ann": "Wut"}, 2: {"bea": "low"}}, mapping=mapping)
+    app = finished(shown("Teach", model="fusion"))
+    next(one for one in app.selectbox if one.label == "Learn from").set_value("mood").run()
+    app = finished(app)
+    assert not app.exception
+    assert "**Would be taught:** angry 1, in 1 recording." in words(app)
+    (table,) = [one.value for one in app.dataframe if "How to mend it" in one.value]
+    assert sorted(table["Reason"]) == [
+        "The label 'high' stands for several emotions (happy, surprise)",
+        "The label 'low' stands for no emotion",
+    ]
+    assert "Named speakers: 0" in words(app)
+    store.add_recordings(of_project(store)[0], [RecordingFile(found[1], "take 1.wav", 1.5, 16_000, speaker="Zoe")])
+    assert "Named speakers: 1" in words(finished(app.run()))

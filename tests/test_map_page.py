@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.shared.annotation.corpus_map import MapContent, sent_indexes
+from pages.shared.annotation.corpus_map import MapContent, map_section, sent_indexes
 from pages.shared.annotation.corpus_map.contents import GREY, MOST_GROUPS, PALETTE, SHAPES, content_of
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.corpus_map.layout import Layout
@@ -163,3 +163,37 @@ def test_model_without_features_gives_way_to_the_usual_one(voices):
     assert not app.exception
     assert "has no features" in words(app)
     assert "3 recordings on the map" in words(app)
+
+
+def test_layout_without_speakers_means_is_asked_for_and_follows_who_speaks(voices, make_voice, tmp_path, monkeypatch):
+    store, project, _ = voices
+    source = wav(make_voice(1.0, 16_000, 3))
+    save_sound(source, tmp_path / "data")
+    last = RecordingFile(read_recording(source).sha256, "take 3.wav", 1.0, 16_000)
+    store.add_recordings(project, [last])
+    laid_out = []
+
+    def content_seen(found, *rest):
+        laid_out.append(found.layout.points)
+        return content_of(found, *rest)
+
+    monkeypatch.setattr(map_section, "content_of", content_seen)
+    app = finished(shown("Map"))
+    assert not [one for one in app.toggle if "mean" in one.label]  # nobody is known to speak
+    as_heard = laid_out[-1]
+    takes = [one.file for one in store.labelled_recordings(project) if one.file.name.startswith("take")]
+    store.add_recordings(project, [replace(take, speaker="Zoe") for take in takes[:2]])
+    app = finished(app.run())
+    next(one for one in app.toggle if "mean" in one.label).set_value(True).run()
+    app = finished(app)
+    assert "4 recordings stay as they are" in words(app)
+    assert np.array_equal(laid_out[-1], as_heard)
+    store.add_recordings(project, [replace(takes[2], speaker="Zoe")])  # now they are enough
+    app = finished(app.run())
+    assert not app.exception
+    assert "1 recording stays as it is" in words(app)
+    assert not np.allclose(laid_out[-1], as_heard)
+    next(one for one in app.toggle if "mean" in one.label).set_value(False).run()
+    app = finished(app)
+    assert "as it is" not in words(app)
+    assert np.array_equal(laid_out[-1], as_heard)

@@ -209,6 +209,28 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     assert store.tiers(project)[-1].name == "tones"
 
 
+def test_labels_chosen_for_emotions_are_stored_with_the_tier_and_shown_again(store, project, database_url, monkeypatch):
+    monkeypatch.setenv("TIERS_OF_TEST", database_url)
+    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "Wut")))
+    page = AppTest.from_string(TIERS_PAGE, default_timeout=60).run()
+
+    def shown() -> dict[str, str]:
+        table = page.data_editor[0].value
+        return {row.Emotion: row.Label for row in table.itertuples() if row.Label.strip()}
+
+    assert shown() == {"angry": "Wut"}
+    emotions = list(page.data_editor[0].value["Emotion"])
+    chosen = {"angry": None, "happy": "high", "surprise": "high"}  # None: the cell was cleared
+    edited = {emotions.index(emotion): {"Label": label} for emotion, label in chosen.items()}
+    page.session_state[f"mapping {tier}"] = {"edited_rows": edited, "added_rows": [], "deleted_rows": []}
+    press(page, "Save")
+    assert dict(store.tiers(project)[-1].mapping) == {"angry": "", "happy": "high", "surprise": "high"}
+    assert shown() == {"happy": "high", "surprise": "high"}
+    assert "teach none: high." in page.caption[0].value
+    press(page, "Save")
+    assert dict(store.tiers(project)[-1].mapping) == {"angry": "", "happy": "high", "surprise": "high"}
+
+
 def test_the_history_says_the_words_of_a_mark_that_has_no_emotion():
     one, other = (named("words", 1, 2, note) for note in ("nein", "*doch*"))
     assert details_section._change_in_words(Change(one, other), "Ann") == r"changed 1.00 to 2.00 s: nein → \*doch\*"
