@@ -605,9 +605,9 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
     rows["chosen"] = {"ann", "bea"}
     app.run()
     assert button(app, "Take over").disabled is False  # the label of ann; what bea said is decided
-    store.set_role(project, "ann", "bea", "annotator")
-    store.set_role(project, "ann", "cid", "owner")
-    store.set_role(project, "cid", "ann", "annotator")
+    store.set_roles(project, "ann", {"bea": "annotator"})
+    store.set_roles(project, "ann", {"cid": "owner"})
+    store.set_roles(project, "cid", {"ann": "annotator"})
     button(app, "Take over").click().run()
     assert "can change the gold layer" in words(app)
     assert gold() == [(RECORDING_TIER, "angry", "done", ""), decided[1]]

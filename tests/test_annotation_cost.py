@@ -59,7 +59,7 @@ def page_actions(store, project):
     yield "page of what is not marked", lambda: store.recordings(project, Queue(marked=False))
     yield "progress", lambda: store.count_by_status(project, "Ann")
     yield "progress of all", lambda: store.count_by_status(project)
-    yield "role", lambda: store.set_role(project, "Ben", "Cid", "reviewer")
+    yield "role", lambda: store.set_roles(project, "Ben", {"Cid": "reviewer"})
     yield "assign", lambda: store.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan())
     yield "people", lambda: store.people(project)
     yield "may review", lambda: store.may_review(project, "Ann")

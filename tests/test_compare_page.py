@@ -236,7 +236,8 @@ def test_the_matrix_holds_the_agreement_of_each_pair_of_maps(models, voice):
     expected = agreement({name: one.relevance for name, one in maps.items()}, maps["alpha"].covered)
     cells = chart(app, 1)["data"][0]["text"]
     assert cells[0][0] == cells[1][1] == ""
-    assert cells[0][1] == cells[1][0] == f"{expected.rank_correlation[0, 1]:.2f}<br>({expected.top_overlap[0, 1]:.2f})"
+    figures = f"{expected.rank_correlation[0, 1]:.2f}<br>({expected.top_overlap[0, 1]:.2f})"
+    assert cells[0][1] == cells[1][0] == figures.replace("-", "−")
     assert "alpha and beta use" in words(app).replace("\\", "")
 
 

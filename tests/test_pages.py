@@ -653,7 +653,7 @@ def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_prop
     for curve, chart in zip(found.curves, app.get("plotly_chart"), strict=True):
         traces = json.loads(chart.proto.spec)["data"]
         assert len(traces) == 2 * len(EMOTION_SETS["core4"]), "a line and a control for each emotion"
-        assert curve.property.name in chart.proto.spec
+        assert f"**{curve.property.name}**" in [text.value for text in app.markdown]
     players = [json.loads(one.proto.json) for one in app.get("bidi_component")]
     flips = sum(len(curve.flips) for curve in found.curves)
     assert len(players) == 1 + (flips > 0)

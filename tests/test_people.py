@@ -101,7 +101,7 @@ def test_without_roles_everybody_reviews_and_with_them_only_owner_and_reviewers(
     (theirs,) = store.edit(project, sha(0), "Ann", add=[mark(status="done")]).marks
     store.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")])
     store.undo(project, sha(0), "Cid")
-    store.set_role(project, "Ben", "Dan", "reviewer")
+    store.set_roles(project, "Ben", {"Dan": "reviewer"})
     (theirs,) = store.annotations_of(project, sha(0))
     for action in (
         lambda: store.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")]),
@@ -121,7 +121,7 @@ def test_without_roles_everybody_reviews_and_with_them_only_owner_and_reviewers(
 
 
 def test_words_stay_everybodys_whatever_the_roles(store, project):
-    store.set_role(project, "Ben", "Ann", "annotator")
+    store.set_roles(project, "Ben", {"Ann": "annotator"})
     store.add_tier(project, Tier("words", "words"))
     (word,) = store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")]).marks
     (changed,) = store.edit(project, sha(0), "Cid", change=[replace(word, note="Nein")]).marks
@@ -134,7 +134,7 @@ def test_words_stay_everybodys_whatever_the_roles(store, project):
 @pytest.mark.parametrize("mode", ["add", "replace"])
 def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project, mode):
     (theirs,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
-    store.set_role(project, "Ben", "Cid", "annotator")
+    store.set_roles(project, "Ben", {"Cid": "annotator"})
     (document, *_) = store.export(project)
     new = mark(5, 6, emotion="angry", annotator="Ann")
     wanted = replace(document, annotations=(replace(theirs, emotion="angry"), new))
@@ -147,29 +147,29 @@ def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project
 
 def test_only_the_owner_gives_roles_and_may_hand_the_project_over(store, project):
     with pytest.raises(AnnotationsRefused, match=r"Only the project's owner, Ben, can"):
-        store.set_role(project, "Ann", "Ann", "reviewer")
+        store.set_roles(project, "Ann", {"Ann": "reviewer"})
     with pytest.raises(AnnotationsRefused, match=r"needs an owner"):
-        store.set_role(project, "Ben", "Ben", "annotator")
+        store.set_roles(project, "Ben", {"Ben": "annotator"})
     with pytest.raises(AnnotationsRefused, match=r"role 'king' is not known"):
-        store.set_role(project, "Ben", "Ann", "king")
-    store.set_role(project, "Ben", "Ann", "annotator")
-    store.set_role(project, "Ben", "Ann", "owner")
+        store.set_roles(project, "Ben", {"Ann": "king"})
+    store.set_roles(project, "Ben", {"Ann": "annotator"})
+    store.set_roles(project, "Ben", {"Ann": "owner"})
     assert store.people(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"))
-    store.set_role(project, "Ann", "Ben", None)
+    store.set_roles(project, "Ann", {"Ben": None})
     assert store.people(project) == (Person("Ann", "owner"),)
 
 
 def test_several_roles_are_given_all_or_none_the_owners_last(store, project):
     with pytest.raises(AnnotationsRefused, match=r"role 'king' is not known"):
-        store.set_roles(project, "Ben", [("Ann", "annotator"), ("Cid", "king")])
+        store.set_roles(project, "Ben", {"Ann": "annotator", "Cid": "king"})
     assert [person.role for person in store.people(project)] == ["owner"]
-    store.set_roles(project, "Ben", [("Ann", "owner"), ("Cid", "annotator")])
+    store.set_roles(project, "Ben", {"Ann": "owner", "Cid": "annotator"})
     assert store.people(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"), Person("Cid", "annotator"))
 
 
 def test_nobodys_project_becomes_that_of_whoever_gives_the_first_role(store):
     project = store.create_project("Nobody's")
-    store.set_role(project, "Ann", "Ben", "annotator")
+    store.set_roles(project, "Ann", {"Ben": "annotator"})
     with pytest.raises(AnnotationsRefused, match=r"owner, Ann"):
         store.assign(project, "Ben", ["Ben"], AssignmentPlan())
 
@@ -280,7 +280,7 @@ def test_nobody_is_called_like_the_gold_layer(store, project, name):
     with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
         store.edit(project, sha(0), name, add=[mark()])
     with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
-        store.set_role(project, "Ben", name, "annotator")
+        store.set_roles(project, "Ben", {name: "annotator"})
     (decided,) = store.edit(project, sha(0), "Ben", add=[mark(annotator=name)]).marks
     assert decided.annotator == GOLD
 
@@ -289,7 +289,7 @@ def test_nobody_is_called_like_the_gold_layer(store, project, name):
 
 
 def test_trash_keeps_roles_work_and_reasons(store, project):
-    store.set_role(project, "Ben", "Ann", "annotator")
+    store.set_roles(project, "Ben", {"Ann": "annotator"})
     store.edit(project, sha(0), "Ann", add=[mark()])
     store.send_back(project, sha(0), "Ben", "Ann", "Why?")
     before = store.people(project), store.open_recording(project, sha(0), "Ann").assignments
@@ -302,7 +302,7 @@ def test_trash_keeps_roles_work_and_reasons(store, project):
 
 
 def test_our_own_format_brings_roles_work_reasons_and_gold_to_another_database(store, project, tmp_path):
-    store.set_role(project, "Ben", "Ann", "reviewer")
+    store.set_roles(project, "Ben", {"Ann": "reviewer"})
     store.edit(project, sha(0), "Ann", add=[mark(), whole(emotion="sad", annotator=GOLD)])
     store.send_back(project, sha(0), "Ben", "Ann", "Why?")
     store.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
@@ -314,7 +314,7 @@ def test_our_own_format_brings_roles_work_reasons_and_gold_to_another_database(s
         assert [d.assignments for d in other.export(there)] == [d.assignments for d in store.export(project)]
         assert sorted(m.annotator for m in other.annotations_of(there, sha(0))) == ["Ann", GOLD]
         elsewhere = other.create_project("Elsewhere", "Eve")
-        other.set_role(elsewhere, "Eve", "Fay", "annotator")
+        other.set_roles(elsewhere, "Eve", {"Fay": "annotator"})
         with pytest.raises(AnnotationsRefused, match="change the gold layer"):
             other.import_recordings(elsewhere, read, "Ann")
         plain = [replace(d, annotations=tuple(m for m in d.annotations if m.annotator != GOLD)) for d in read]

@@ -262,27 +262,26 @@ class Store:
         with self._database.reading() as connection:
             return bool(connection.execute(select(people.reviews(project, _name(person)))).scalar_one())
 
-    def set_role(self, project: int, person: str, name: str, role: str | None) -> None:
-        """Give somebody a role.
+    def set_roles(self, project: int, person: str, roles: Mapping[str, str | None]) -> None:
+        """Give people roles, all or none.
 
         Parameters
         ----------
         person : str
             Who does it: the project's owner.
-        role : {"owner", "annotator", "reviewer"} or None
-            None takes the role away. The owner before becomes a reviewer.
+        roles : mapping of str to {"owner", "annotator", "reviewer"} or None
+            By person. None takes the role away. The owner before becomes a reviewer.
 
         Raises
         ------
         AnnotationsRefused
             If somebody else owns the project, or it would lose its owner.
         """
-        self.set_roles(project, person, [(name, role)])
-
-    def set_roles(self, project: int, person: str, roles: Iterable[tuple[str, str | None]]) -> None:
-        """Give roles to several people, as `set_role` does: all or none. A new owner gets theirs last."""
         person = people.acting(person)
-        given = sorted(((people.acting(name), role) for name, role in roles), key=lambda one: one[1] == people.OWNER)
+        # A new owner gets theirs last, as only the owner before can give the others.
+        given = sorted(
+            ((people.acting(name), role) for name, role in roles.items()), key=lambda one: one[1] == people.OWNER
+        )
         with self._database.writing() as connection:
             for name, role in given:
                 people.set_role(connection, project, person, name, role)

@@ -47,7 +47,7 @@ def _people(args: argparse.Namespace) -> int:
         raise AnnotationsRefused(f"'{printable(wrong[0])}' gives no role; write NAME=ROLE.")
     with opened_project(args) as (store, project):
         if given:
-            roles = [(name, None if role == NO_ROLE else role) for name, _, role in given]
+            roles = {name: None if role == NO_ROLE else role for name, _, role in given}
             store.set_roles(project, args.annotator or login_name(), roles)
         for person in store.people(project):
             work = f"{person.assigned} assigned, {person.finished} done, {person.sent_back} sent back"

@@ -80,7 +80,7 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
 
 
 def _given(project: OpenProject, name: str, role: str | None) -> str:
-    project.store.set_role(project.id, project.annotator, name, role)
+    project.store.set_roles(project.id, project.annotator, {name: role})
     if role is None:
         return t("{name} is without a role now.", name=name)
     return t("{name} is {role} now.", name=name, role=t(role))
