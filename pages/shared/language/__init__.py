@@ -59,7 +59,7 @@ Texts = TypeVar("Texts")
 
 
 def language() -> str:
-    """Return the code of  chosen, now or earlier, else the browser's, if it has a catalogue."""
+    """Return the code of the chosen language, now or earlier, else of the browser's, if it has a catalogue."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return ENGLISH
     wished = session.choice("language") or _chosen_earlier() or st.context.locale or ENGLISH

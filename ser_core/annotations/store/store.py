@@ -289,7 +289,7 @@ class Store:
     def assign(
         self, project: int, person: str, annotators: Iterable[str], plan: AssignmentPlan
     ) -> dict[str, tuple[str, ...]]:
-        """Draw annotators for the recordings that are nobody's work yet, and return them by SHA-256.
+        """Draw annotators for the recordings that are assigned to nobody yet, and return them by SHA-256.
 
         Raises
         ------

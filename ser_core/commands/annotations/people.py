@@ -24,7 +24,9 @@ def add(commands: Commands) -> None:
         metavar="NAME=ROLE",
         help=f"{', '.join(ROLES)} or {NO_ROLE}; repeatable",
     )
-    assign = add_command(commands, "assign", "draw annotators for the recordings that are nobody's yet", _assign)
+    assign = add_command(
+        commands, "assign", "draw annotators for the recordings that are assigned to nobody yet", _assign
+    )
     assign.add_argument("--to", action="append", required=True, metavar="NAME", help="an annotator; repeatable")
     assign.add_argument(
         "--overlap",

@@ -275,6 +275,36 @@ def _becomes(use: LabelUse) -> str:
 def _differences(imported: Imported) -> tuple[str, bool]:
     """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
     counts = Counter(each.difference.kind for each in imported.differences)
+    _sum_up(imported, counts)
+    if not imported.differences:
+        return "add", False
+    others = len(imported.differences) - counts["new"]
+    with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
+        _list_differences(imported)
+    _say_what_stays(imported, counts)
+    restore = counts["deleted here"] > 0 and st.checkbox(
+        plural(
+            counts["deleted here"],
+            "Take back {n} mark deleted here since the export",
+            "Take back {n} marks deleted here since the export",
+        ),
+        key=f"import_restore_{session.choice('import_turn')}",
+    )
+    if others == counts["conflict"] + counts["changed here"] + counts["deleted here"]:
+        return "add", restore
+    mode = st.radio(
+        t("Marks that differ"),
+        list(MODES),
+        format_func=lambda mode: t(MODES[mode]),
+        horizontal=True,
+        key=f"import_mode_{session.choice('import_turn')}",
+        help=t("Replacing is one step in each recording, which you can undo."),
+    )
+    return mode, restore
+
+
+def _sum_up(imported: Imported, counts: Counter[str]) -> None:
+    """Say how many marks differ in which way, which tiers are new, and how much of F0 differs."""
     kinds = ("new", "changed", "moved", "deleted", "changed here", "deleted here")
     words = [t(COUNTS[kind], n=counts[kind]) for kind in kinds if counts[kind]]
     words += [plural(counts["conflict"], "{n} conflict", "{n} conflicts")] if counts["conflict"] else []
@@ -298,28 +328,31 @@ def _differences(imported: Imported) -> tuple[str, bool]:
                 "F0 corrected in the files otherwise than here: {n} frames.",
             )
         )
-    if not imported.differences:
-        return "add", False
+
+
+def _list_differences(imported: Imported) -> None:
     rows = difference_rows(imported.differences)
-    others = len(imported.differences) - counts["new"]
-    with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
-        st.dataframe(
-            [
-                {
-                    t("Recording"): printable(row["Recording"]),
-                    t("Change"): t(row["Change"]),
-                    t("Here"): printable(recognised(row["Here"])),
-                    t("In the files"): printable(recognised(row["In the files"])),
-                }
-                for row in rows[:MOST_ROWS]
-            ],
-            hide_index=True,
-            width="stretch",
-            column_config=dict.fromkeys((t("Here"), t("In the files")), st.column_config.TextColumn(width="large"))
-            | {t("Change"): st.column_config.TextColumn(width=120)},
-        )
-        if len(rows) > MOST_ROWS:
-            st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
+    st.dataframe(
+        [
+            {
+                t("Recording"): printable(row["Recording"]),
+                t("Change"): t(row["Change"]),
+                t("Here"): printable(recognised(row["Here"])),
+                t("In the files"): printable(recognised(row["In the files"])),
+            }
+            for row in rows[:MOST_ROWS]
+        ],
+        hide_index=True,
+        width="stretch",
+        column_config=dict.fromkeys((t("Here"), t("In the files")), st.column_config.TextColumn(width="large"))
+        | {t("Change"): st.column_config.TextColumn(width=120)},
+    )
+    if len(rows) > MOST_ROWS:
+        st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
+
+
+def _say_what_stays(imported: Imported, counts: Counter[str]) -> None:
+    """Say which marks stay as they are here, and of which it cannot be known who changed them last."""
     if counts["conflict"]:
         st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
     if counts["changed here"]:
@@ -332,25 +365,6 @@ def _differences(imported: Imported) -> tuple[str, bool]:
                 "{n} marks were changed here too; nobody knows if that was before the export or after it.",
             )
         )
-    restore = counts["deleted here"] > 0 and st.checkbox(
-        plural(
-            counts["deleted here"],
-            "Take back {n} mark deleted here since the export",
-            "Take back {n} marks deleted here since the export",
-        ),
-        key=f"import_restore_{session.choice('import_turn')}",
-    )
-    if others == counts["conflict"] + counts["changed here"] + counts["deleted here"]:
-        return "add", restore
-    mode = st.radio(
-        t("Marks that differ"),
-        list(MODES),
-        format_func=lambda mode: t(MODES[mode]),
-        horizontal=True,
-        key=f"import_mode_{session.choice('import_turn')}",
-        help=t("Replacing is one step in each recording, which you can undo."),
-    )
-    return mode, restore
 
 
 def _imported(
