@@ -44,21 +44,9 @@ EVERYBODY = "everybody"  # as on the page Train: one training at a time on this 
 
 def show(project: OpenProject) -> None:
     """Show three steps: make a corpus of the labels, train a model further, compare before and after."""
-    model = controls.model_name()
+    model = _model_to_teach()
     if model is None:
         return
-    try:
-        require_teachable(model)
-    except ModelRefused as refusal:
-        model = first_teachable()
-        st.info(
-            t(
-                "{refusal} Using **{model}** instead.",
-                refusal=in_markdown(recognised(str(refusal))),
-                model=in_markdown(model),
-            ),
-            icon=":material/school:",
-        )
     st.markdown(
         t(
             "Recordings labelled as *done* become a corpus, and **{model}** is trained further on it. Some "
@@ -79,22 +67,33 @@ def show(project: OpenProject) -> None:
         st.session_state[f"teaching {project.id}"] = _submit_corpus(project, model, tier)
     job = st.session_state.get(f"teaching {project.id}")
     done = waiting.results({"teach": job}) if job else {}
-    if "teach" not in done:
-        return
-    teaching, begun = done["teach"]
-    _show_corpus(teaching)
-    if TRAIN_PAGE.is_file():
-        _train(project, teaching, begun)
-    else:
+    if "teach" in done:
+        teaching, begun = done["teach"]
+        _show_corpus(teaching)
+        if TRAIN_PAGE.is_file():
+            _train(project, teaching, begun)
+        else:
+            _leave_to_operator(teaching)
+
+
+def _model_to_teach() -> str | None:
+    """Return the visitor's model, or another, saying so, where theirs cannot be taught."""
+    model = controls.model_name()
+    if model is None:
+        return None
+    try:
+        require_teachable(model)
+    except ModelRefused as refusal:
+        model = first_teachable()
         st.info(
             t(
-                "This server does not train models. Its operator finds the corpus in the folder `{name}` under "
-                "`{parent}`.",
-                name=in_markdown(teaching.train.parent.name),
-                parent=TAUGHT,
+                "{refusal} Using **{model}** instead.",
+                refusal=in_markdown(recognised(str(refusal))),
+                model=in_markdown(model),
             ),
-            icon=":material/model_training:",
+            icon=":material/school:",
         )
+    return model
 
 
 def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
@@ -112,6 +111,28 @@ def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
     found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
     if found is None:
         return
+    _show_taught(found)
+    if not found.left_out:
+        st.caption(t("Nothing is left out."))
+        return
+    st.markdown(
+        t("**Would be left out**"), help=t("Select rows to set the status of their marks, or to see the recordings.")
+    )
+    table = st.dataframe(
+        [_row(row) for row in found.left_out],
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"left out {hash(key)}",
+    )
+    chosen = [found.left_out[row] for row in table.selection.rows]
+    if chosen:
+        _mend(project, chosen, tier)
+    else:
+        st.caption(t("Select rows to mend them."))
+
+
+def _show_taught(found: Foreseen) -> None:
     st.markdown(
         plural(
             found.recordings,
@@ -129,32 +150,15 @@ def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
             )
         )
     st.caption(recognised(speakers_in_words(found.speakers)))
-    if not found.left_out:
-        st.caption(t("Nothing is left out."))
-        return
-    st.markdown(
-        t("**Would be left out**"), help=t("Select rows to set the status of their marks, or to see the recordings.")
-    )
-    table = st.dataframe(
-        [
-            {
-                t("Reason"): _as_sentence(printable(recognised(row.reason))),
-                t("Recordings"): len(row.recordings),
-                t("Labels"): row.labels,
-                t("How to mend it"): recognised(row.mend),
-            }
-            for row in found.left_out
-        ],
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        key=f"left out {hash(key)}",
-    )
-    chosen = [found.left_out[row] for row in table.selection.rows]
-    if chosen:
-        _mend(project, chosen, tier)
-    else:
-        st.caption(t("Select rows to mend them."))
+
+
+def _row(left_out: LeftOut) -> dict[str, object]:
+    return {
+        t("Reason"): _as_sentence(printable(recognised(left_out.reason))),
+        t("Recordings"): len(left_out.recordings),
+        t("Labels"): left_out.labels,
+        t("How to mend it"): recognised(left_out.mend),
+    }
 
 
 def _counts(pieces: Mapping[str, int]) -> str:
@@ -236,6 +240,17 @@ def _show_corpus(teaching: Teaching) -> None:
                 reason=in_markdown(recognised(reason)).rstrip("."),
             )
         )
+
+
+def _leave_to_operator(teaching: Teaching) -> None:
+    st.info(
+        t(
+            "This server does not train models. Its operator finds the corpus in the folder `{name}` under `{parent}`.",
+            name=in_markdown(teaching.train.parent.name),
+            parent=TAUGHT,
+        ),
+        icon=":material/model_training:",
+    )
 
 
 def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:

@@ -24,7 +24,7 @@ BELOW_AND_ABOVE = [
     [1.0, "rgba(0,114,178,0.95)"],
 ]
 SHARES = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,0.95)"]]
-LOUD, CHANCE = "#8a8a8a", "#7f7f7f"
+LOUD, CHANCE = "#8a8a8a", axes.REFERENCE
 TITLES = texts(
     {
         "focus_iou": "Overlap in time (IoU)",
@@ -128,14 +128,14 @@ def people_against_maps_chart(pooled: Mapping[str, Mapping[str, MeasuredBesideCh
 
 
 def _dots(methods: list[str], found: Sequence[Measured], colours: list[str]) -> go.Scatter:
-    reach = [(0, 0) if each.interval is None else np.abs(np.subtract(each.interval, each.value)) for each in found]
-    low, high = np.array(reach, float).T
+    values = [each.value for each in found]
+    intervals = [each.interval or (each.value, each.value) for each in found]
     return go.Scatter(
         y=methods,
-        x=[each.value for each in found],
+        x=values,
         mode="markers",
         marker={"size": 11, "color": colours},
-        error_x={"array": high, "arrayminus": low, "thickness": 2, "color": CHANCE},
+        error_x=axes.error_bars(values, intervals) | {"color": CHANCE},
         customdata=[_in_words(each) for each in found],
         hovertemplate="%{y}: %{customdata}<extra></extra>",
         showlegend=False,

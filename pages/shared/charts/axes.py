@@ -1,5 +1,7 @@
 """Axes and colours that all charts share: seconds below, mel-spaced Hz on the left, light and dark theme."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.colors
 import plotly.graph_objects as go
@@ -11,6 +13,8 @@ from ser_core.front_end.spectrogram import band_centres_hz
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
 MOST_COLUMNS = 1_600
 GREY = "rgba(127, 127, 127, 0.35)"
+#: Lines to compare with: zero, chance, a threshold.
+REFERENCE = "#7F7F7F"
 
 #: Streamlit replaces Magma's own darkest colour, #000004, by one of its theme.
 MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
@@ -81,6 +85,35 @@ def underlay_trace(spectrogram: Spectrogram, frames: slice = slice(None), *, dar
     trace = spectrogram_trace(spectrogram, UNDERLAY[dark], frames)
     trace.hoverinfo, trace.hovertemplate, trace.customdata = "skip", None, None
     return trace
+
+
+def for_and_against(limit: float, *, bar: bool) -> dict[str, object]:
+    """Return the settings of a heat map of relevance from -limit to limit, with or without its colour bar."""
+    return {
+        "zmin": -limit,
+        "zmax": limit,
+        "colorscale": FOR_AND_AGAINST,
+        "showscale": bar,
+        "colorbar": {
+            "tickvals": [-limit, 0, limit],
+            "ticktext": [t("against"), "0", t("for")],
+            "thickness": 10,
+            "orientation": "h",  # beside the maps it would take too much of a narrow screen
+            "len": 0.5,
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yanchor": "bottom",
+            "yref": "container",
+        },
+    }
+
+
+def error_bars(values: Sequence[float | None], intervals: Sequence[Sequence[float | None]]) -> dict[str, object]:
+    """Return Plotly's bars from each value to the ends of its interval; none where there is no value."""
+    low, high = np.array(intervals, float).reshape(-1, 2).T
+    middle = np.array(values, float)
+    return {"array": high - middle, "arrayminus": middle - low, "thickness": 2}
 
 
 def time_title(recording: Recording) -> str:

@@ -53,7 +53,7 @@ def _verdict_cell(analysis: Analysis) -> str:
     how = number(score, ".2f")
     if analysis.verdict in (NOT_SURE, NO_SPEECH):
         how = t("at best {emotion}, {score:.2f}", emotion=t(analysis.emotions[best]), score=score)
-    colour = COLOURS.get(analysis.verdict, "#7F7F7F")
+    colour = COLOURS.get(analysis.verdict, axes.REFERENCE)
     return (
         f'<td><span class="verdict-word" style="border-color:{colour}">{html.escape(t(analysis.verdict))}</span> '
         f'<span class="how">{html.escape(how)}</span></td>'
@@ -165,22 +165,7 @@ def _relevance_trace(
         x=times_s,
         y=positions,
         z=(100 * shown.T).round().astype(np.int8),  # one byte per point: up to six maps are shown at once
-        zmin=-100,
-        zmax=100,
-        colorscale=axes.FOR_AND_AGAINST,
-        showscale=bar,
-        colorbar={
-            "tickvals": [-100, 0, 100],
-            "ticktext": [t("against"), "0", t("for")],
-            "thickness": 10,
-            "orientation": "h",  # beside the maps it would take too much of a narrow screen
-            "len": 0.5,
-            "x": 0,
-            "xanchor": "left",
-            "y": 0,
-            "yanchor": "bottom",
-            "yref": "container",
-        },
+        **axes.for_and_against(100, bar=bar),
         customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T]).round().astype(np.int16),
         hovertemplate="%{x:.2f} s, %{customdata[0]} Hz, %{customdata[1]} dB<br>"
         + t("{share} of the highest", share="%{z} %")

@@ -74,28 +74,37 @@ def invisible_markers(labels: Sequence[str], said: str) -> go.Scatter:
 
 def calibration_chart(calibration: dict[str, Any]) -> go.Figure:
     """Draw the accuracy against the best score; a calibrated model lies on the diagonal."""
-    bins = calibration["bins"]
-    figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": "#7f7f7f"}))
-    figure.add_trace(
-        go.Scatter(
-            x=[b["score"] for b in bins],
-            y=[b["accuracy"] for b in bins],
-            mode="lines+markers",
-            marker={"size": [6 + 22 * (b["recordings"] / max(c["recordings"] for c in bins)) ** 0.5 for b in bins]},
-            line={"color": LINE},
-            customdata=[b["recordings"] for b in bins],
-            hovertemplate=t(
-                "score {score}: accuracy {accuracy}, {n} recordings",
-                score="%{x:.2f}",
-                accuracy="%{y:.2f}",
-                n="%{customdata}",
-            )
-            + "<extra></extra>",
-        )
-    )
+    trace = reliability_trace(calibration["bins"], (6, 28))
+    trace.update(line_color=LINE, hovertemplate=trace.hovertemplate + "<extra></extra>")
+    figure = go.Figure([diagonal(), trace])
     figure.update_xaxes(title=t("Best score"), range=[0.2, 1], gridcolor=axes.GREY)
     figure.update_yaxes(title=t("Accuracy"), range=[0, 1.08], gridcolor=axes.GREY)
     return axes.sized(figure, 360)
+
+
+def diagonal() -> go.Scatter:
+    """Return the line on which a calibrated model lies."""
+    line = {"dash": "dash", "color": axes.REFERENCE}
+    return go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, showlegend=False, hoverinfo="skip")
+
+
+def reliability_trace(bins: list[dict[str, float]], sizes: tuple[float, float]) -> go.Scatter:
+    """Return the accuracy in each bin of the best score, in markers of sizes by its number of recordings."""
+    recordings = np.array([b["recordings"] for b in bins])
+    least, most = sizes
+    return go.Scatter(
+        x=[b["score"] for b in bins],
+        y=[b["accuracy"] for b in bins],
+        mode="lines+markers",
+        marker={"size": least + (most - least) * np.sqrt(recordings / recordings.max())},
+        customdata=recordings,
+        hovertemplate=t(
+            "score {score}: accuracy {accuracy}, {n} recordings",
+            score="%{x:.2f}",
+            accuracy="%{y:.2f}",
+            n="%{customdata}",
+        ),
+    )
 
 
 def abstention_chart(curve: list[dict[str, float]]) -> go.Figure:
@@ -149,7 +158,7 @@ def recall_chart(figures: dict[str, dict[str, Any]], emotions: tuple[str, ...]) 
                 hovertemplate="%{x}, " + t(emotion) + ": %{y:.0%}<extra></extra>",
             )
         )
-    figure.add_hline(1 / len(emotions), line_dash="dash", line_color="#7f7f7f")
+    figure.add_hline(1 / len(emotions), line_dash="dash", line_color=axes.REFERENCE)
     figure.update_yaxes(title=t("Recall"), tickformat=".0%", range=[0, 1], gridcolor=axes.GREY)
     return axes.sized(figure, 360).update_layout(
         showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}

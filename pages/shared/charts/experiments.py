@@ -14,7 +14,7 @@ from ser_core.analysis.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings
 
-ALL, FEWER = "#7F7F7F", "#0072B2"
+ALL, FEWER = axes.REFERENCE, "#0072B2"
 RULES = texts(
     {
         "none": "all segments",
@@ -90,7 +90,7 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
             x=gains,
             mode="markers",
             marker={"size": 11, "color": FEWER},
-            error_x={"array": intervals[:, 1] - gains, "arrayminus": gains - intervals[:, 0], "thickness": 2},
+            error_x=axes.error_bars(gains, intervals),
             customdata=intervals,
             hovertemplate="%{y}: "
             + t(
@@ -104,7 +104,7 @@ def cost_chart(rules: dict[str, Any]) -> go.Figure:
         1,
         2,
     )
-    figure.add_vline(0, line_color="#7f7f7f", line_width=1.5, row=1, col=2)
+    figure.add_vline(0, line_color=axes.REFERENCE, line_width=1.5, row=1, col=2)
     figure.update_xaxes(GRID | {"nticks": 4})
     figure.update_xaxes(title=t("UAR (%)"), row=1, col=1)
     figure.update_xaxes(title=t("Difference (points)"), row=1, col=2)
@@ -187,7 +187,7 @@ def _with_legend(figure: go.Figure) -> go.Figure:
 def bands_chart(result: dict[str, Any]) -> go.Figure:
     """Draw each band's share of the relevance by emotion, and the centre of the positive relevance."""
     centres = np.array(result["band_hz"], float)
-    positions, emotions = np.arange(len(centres)), result["emotions"]
+    emotions = result["emotions"]
     figure = make_subplots(
         rows=2,
         shared_xaxes=True,
@@ -196,49 +196,47 @@ def bands_chart(result: dict[str, Any]) -> go.Figure:
         subplot_titles=("", t("Centre of the evidence for each emotion")),
     )
     for emotion, found in emotions.items():
-        low, centre, high = np.interp(
-            [found["interval"][0], found["centre_hz"], found["interval"][1]], centres, positions
-        )
-        colour = {"color": COLOURS[emotion]}
-        figure.add_trace(
-            go.Scatter(
-                x=positions,
-                y=100 * np.array(found["share"], float),
-                name=t(emotion),
-                line=colour | {"width": 2.5},
-                customdata=centres,
-                hovertemplate=t(emotion) + ", %{customdata:.0f} Hz: %{y:+.2f} %<extra></extra>",
-            ),
-            1,
-            1,
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=[centre],
-                y=[t(emotion)],
-                marker=colour | {"size": 11},
-                error_x={"array": [high - centre], "arrayminus": [centre - low], "thickness": 2},
-                customdata=[[found["centre_hz"], *found["interval"]]],
-                hovertemplate=t(
-                    "{emotion}: {centre} Hz ({low} to {high} Hz)",
-                    emotion="%{y}",
-                    centre="%{customdata[0]:.0f}",
-                    low="%{customdata[1]:.0f}",
-                    high="%{customdata[2]:.0f}",
-                )
-                + "<extra></extra>",
-                showlegend=False,
-            ),
-            2,
-            1,
-        )
-    figure.add_hline(0, line_color="#7f7f7f", line_width=1.5, row=1, col=1)
+        figure.add_trace(_shares_trace(emotion, found, centres), 1, 1)
+        figure.add_trace(_centre_trace(emotion, found, centres), 2, 1)
+    figure.add_hline(0, line_color=axes.REFERENCE, line_width=1.5, row=1, col=1)
     figure.update_xaxes(axes.bands_axis(centres) | GRID | {"title": None})
     figure.update_xaxes(title="Hz", row=2, col=1)
     figure.update_yaxes(GRID | {"title": t("Share of the relevance (%)")}, row=1, col=1)
     figure.update_yaxes(range=[len(emotions) - 0.5, -0.5], showgrid=False, row=2, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     return _with_legend(axes.sized(figure, 400 + 22 * len(emotions)))
+
+
+def _shares_trace(emotion: str, found: dict[str, Any], centres: np.ndarray) -> go.Scatter:
+    return go.Scatter(
+        x=np.arange(len(centres)),
+        y=100 * np.array(found["share"], float),
+        name=t(emotion),
+        line={"color": COLOURS[emotion], "width": 2.5},
+        customdata=centres,
+        hovertemplate=t(emotion) + ", %{customdata:.0f} Hz: %{y:+.2f} %<extra></extra>",
+    )
+
+
+def _centre_trace(emotion: str, found: dict[str, Any], centres: np.ndarray) -> go.Scatter:
+    centre_and_interval = [found["centre_hz"], *found["interval"]]
+    centre, *interval = np.interp(centre_and_interval, centres, np.arange(len(centres)))
+    return go.Scatter(
+        x=[centre],
+        y=[t(emotion)],
+        marker={"color": COLOURS[emotion], "size": 11},
+        error_x=axes.error_bars([centre], [interval]),
+        customdata=[centre_and_interval],
+        hovertemplate=t(
+            "{emotion}: {centre} Hz ({low} to {high} Hz)",
+            emotion="%{y}",
+            centre="%{customdata[0]:.0f}",
+            low="%{customdata[1]:.0f}",
+            high="%{customdata[2]:.0f}",
+        )
+        + "<extra></extra>",
+        showlegend=False,
+    )
 
 
 def segment_chart(log_mel: list[list[float]]) -> go.Figure:
@@ -328,7 +326,8 @@ def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
     for (model, result), (colour, symbol) in zip(results.items(), cycle(MODELS), strict=False):
         shift = (list(results).index(model) - (len(results) - 1) / 2) * 0.22
         for column, name in enumerate(("word_error_rate", "uar"), start=1):
-            mean, low, high = 100 * np.array([of[name] for of in result["conditions"].values()], float).T
+            measured = 100 * np.array([of[name] for of in result["conditions"].values()], float)
+            mean, intervals = measured[:, 0], measured[:, 1:]
             figure.add_trace(
                 go.Scatter(
                     y=[conditions.index(condition) + shift for condition in result["conditions"]],
@@ -336,8 +335,8 @@ def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
                     name=in_chart(model),
                     mode="markers",
                     marker={"size": 11, "color": colour, "symbol": symbol},
-                    error_x={"array": high - mean, "arrayminus": mean - low, "thickness": 2},
-                    customdata=np.column_stack([low, high]),
+                    error_x=axes.error_bars(mean, intervals),
+                    customdata=intervals,
                     hovertemplate=t(
                         "{mean} % ({low} to {high})",
                         mean="%{x:.0f}",
@@ -351,7 +350,7 @@ def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
                 column,
             )
     chance = 100 / len(next(iter(results.values()))["emotions"])
-    figure.add_vline(chance, line_color="#7f7f7f", line_width=1.5, line_dash="dot", row=1, col=2)
+    figure.add_vline(chance, line_color=axes.REFERENCE, line_width=1.5, line_dash="dot", row=1, col=2)
     figure.update_xaxes(GRID | {"range": [0, 108], "tickvals": [0, 25, 50, 75, 100]})
     figure.update_xaxes(title=t("Word error rate (%)"), row=1, col=1)
     figure.update_xaxes(title=t("UAR (%); dotted: chance"), row=1, col=2)

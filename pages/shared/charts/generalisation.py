@@ -4,7 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from pages.shared.charts import axes
+from pages.shared.charts import axes, evaluation
 from pages.shared.language import t
 from pages.shared.language.names import in_chart
 from ser_core.learning.metrics import APART
@@ -16,7 +16,7 @@ STYLES = {
     "corpora": ("#D55E00", "diamond", "solid"),
     "corpora_voice": ("#D55E00", "diamond-open", "dot"),
 }
-LISTENERS = ("#7F7F7F", "star")
+LISTENERS = (axes.REFERENCE, "star")
 MEAN = "mean"
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 STEP = 0.17
@@ -33,33 +33,11 @@ def uar_chart(
     rows = [MEAN, *corpora]
     figure = go.Figure()
     for number, (way, one) in enumerate(found.items()):
-        colour, symbol, _ = STYLES[way]
-        shown = [(row, one if row == MEAN else one["by_corpus"].get(row)) for row in rows]
-        shown = [(row, figures) for row, figures in shown if figures]
-        uars = [100 * figures["uar"] for _, figures in shown]
-        offset = STEP * (number - (len(found) - 1) / 2)
-        figure.add_trace(
-            go.Scatter(
-                x=uars,
-                y=[rows.index(row) + offset for row, _ in shown],
-                name=words[way],
-                mode="markers",
-                marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2}},
-                error_x={
-                    "array": [100 * f["interval"][1] - uar for (_, f), uar in zip(shown, uars, strict=True)],
-                    "arrayminus": [uar - 100 * f["interval"][0] for (_, f), uar in zip(shown, uars, strict=True)],
-                    "thickness": 1.5,
-                },
-                customdata=[[_row_words(row), *(100 * q for q in f["interval"])] for row, f in shown],
-                hovertemplate="%{customdata[0]}: "
-                + t(
-                    "{mean} % ({low} to {high})",
-                    mean="%{x:.1f}",
-                    low="%{customdata[1]:.0f}",
-                    high="%{customdata[2]:.0f}",
-                ),
-            )
-        )
+        figures = {MEAN: one} | one["by_corpus"]
+        positions = {
+            row: place + STEP * (number - (len(found) - 1) / 2) for place, row in enumerate(rows) if row in figures
+        }
+        figure.add_trace(_uar_trace(way, words[way], figures, positions))
     if listeners:
         figure.add_trace(
             go.Scatter(
@@ -88,6 +66,23 @@ def uar_chart(
     return figure.update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
 
 
+def _uar_trace(way: str, name: str, figures: dict[str, dict[str, Any]], positions: dict[str, float]) -> go.Scatter:
+    colour, symbol, _ = STYLES[way]
+    uars = [100 * figures[row]["uar"] for row in positions]
+    intervals = [[100 * end for end in figures[row]["interval"]] for row in positions]
+    return go.Scatter(
+        x=uars,
+        y=list(positions.values()),
+        name=name,
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2}},
+        error_x=axes.error_bars(uars, intervals),
+        customdata=[[_row_words(row), *interval] for row, interval in zip(positions, intervals, strict=True)],
+        hovertemplate="%{customdata[0]}: "
+        + t("{mean} % ({low} to {high})", mean="%{x:.1f}", low="%{customdata[1]:.0f}", high="%{customdata[2]:.0f}"),
+    )
+
+
 def _row_words(row: str) -> str:
     return t("mean") if row == MEAN else in_chart(row)
 
@@ -98,37 +93,12 @@ def _corpus_words(corpus: str) -> str:
 
 def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -> go.Figure:
     """Draw the accuracy against the best score, with equal weight for every corpus."""
-    figure = go.Figure(
-        go.Scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dash", "color": axes.GREY}, showlegend=False,
-            hoverinfo="skip",
-        )
-    )  # fmt: skip
+    figure = go.Figure(evaluation.diagonal())
     for way, one in found.items():
         colour, symbol, dash = STYLES[way]
-        bins = one["reliability"]
-        most = max(b["recordings"] for b in bins)
-        figure.add_trace(
-            go.Scatter(
-                x=[b["score"] for b in bins],
-                y=[b["accuracy"] for b in bins],
-                name=t(
-                    "{test}, error {percent:.1f} %",
-                    test=words[way],
-                    percent=100 * one["expected_calibration_error"],
-                ),
-                mode="lines+markers",
-                line={"color": colour, "dash": dash},
-                marker={"symbol": symbol, "size": [5 + 9 * (b["recordings"] / most) ** 0.5 for b in bins]},
-                customdata=[b["recordings"] for b in bins],
-                hovertemplate=t(
-                    "score {score}: accuracy {accuracy}, {n} recordings",
-                    score="%{x:.2f}",
-                    accuracy="%{y:.2f}",
-                    n="%{customdata}",
-                ),
-            )
-        )
+        name = t("{test}, error {percent:.1f} %", test=words[way], percent=100 * one["expected_calibration_error"])
+        trace = evaluation.reliability_trace(one["reliability"], (5, 14))
+        figure.add_trace(trace.update(name=name, line={"color": colour, "dash": dash}, marker_symbol=symbol))
     figure.update_xaxes(title=t("Best score"), range=[0.2, 1.02], gridcolor=axes.GREY)
     figure.update_yaxes(title=t("Accuracy"), range=[0, 1.05], gridcolor=axes.GREY)
     return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")

@@ -101,22 +101,7 @@ def _relevance_trace(
         x=times_s,
         y=np.arange(relevance.shape[1]),
         z=np.clip(relevance.T / most, 0 if only_for else -1, 1).round(3),
-        zmin=-1,
-        zmax=1,
-        colorscale=axes.FOR_AND_AGAINST,
-        showscale=last,
-        colorbar={
-            "tickvals": [-1, 0, 1],
-            "ticktext": [t("against"), "0", t("for")],
-            "thickness": 10,
-            "orientation": "h",  # beside the maps it would take too much of a narrow screen
-            "len": 0.5,
-            "x": 0,
-            "xanchor": "left",
-            "y": 0,
-            "yanchor": "bottom",
-            "yref": "container",
-        },
+        **axes.for_and_against(1, bar=last),
         customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T, relevance.T, *certainty]).astype(np.float32),
         hovertemplate="%{x:.2f} s, %{customdata[0]:.0f} Hz, %{customdata[1]:.0f} dB<br>"
         + f"{name} {words}<extra></extra>",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared.charts import axes
@@ -9,7 +10,7 @@ from pages.shared.language import number, t
 from pages.shared.language.names import in_chart
 from ser_core.model.networks import NETWORKS
 
-OURS, PEERS = "#0072B2", "#7F7F7F"
+OURS, PEERS = "#0072B2", axes.REFERENCE
 
 
 def uar_chart(models: dict[str, Any]) -> go.Figure:
@@ -19,7 +20,7 @@ def uar_chart(models: dict[str, Any]) -> go.Figure:
     for words, colour, ours in ((t("ours"), OURS, True), (t("peers"), PEERS, False)):
         chosen = [name for name in names if (models[name]["architecture"] in NETWORKS) == ours]
         uars = [100 * models[name]["uar"] for name in chosen]
-        lows, highs = zip(*(models[name]["interval"] for name in chosen), strict=True) if chosen else ((), ())
+        intervals = [100 * np.array(models[name]["interval"]) for name in chosen]
         figure.add_trace(
             go.Scatter(
                 x=uars,
@@ -29,11 +30,7 @@ def uar_chart(models: dict[str, Any]) -> go.Figure:
                 text=[number(uar, ".1f") for uar in uars],
                 textposition="top center",
                 marker={"color": colour, "size": 10, "symbol": "circle" if ours else "diamond"},
-                error_x={
-                    "array": [100 * high - uar for high, uar in zip(highs, uars, strict=True)],
-                    "arrayminus": [uar - 100 * low for low, uar in zip(lows, uars, strict=True)],
-                    "thickness": 1.5,
-                },
+                error_x=axes.error_bars(uars, intervals),
                 hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
             )
         )

@@ -32,7 +32,7 @@ def verdict_html(analysis: Analysis) -> str:
             "score {score:.2f} of 1, from {n} segments",
             score=score,
         )
-    colour, verdict = COLOURS.get(analysis.verdict, "#7F7F7F"), html.escape(t(analysis.verdict))
+    colour, verdict = COLOURS.get(analysis.verdict, axes.REFERENCE), html.escape(t(analysis.verdict))
     return (
         f'<div class="verdict"><span class="word" style="border-color:{colour}">{verdict}</span>'
         f'<span class="how">{html.escape(how)}</span></div>'

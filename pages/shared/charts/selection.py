@@ -36,7 +36,7 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
         figure.add_annotation(
             x=middle, y=scores[index], yshift=10, text=str(index + 1), showarrow=False, font_size=11, row=2, col=1
         )
-    figure.add_hline(threshold, line_dash="dash", line_color="#7f7f7f", row=2, col=1)
+    figure.add_hline(threshold, line_dash="dash", line_color=axes.REFERENCE, row=2, col=1)
     low = min(-0.05, float(scores.min()) - 0.1, threshold - 0.05)
     figure.update_yaxes(title=t("Amplitude"), range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
     figure.update_yaxes(title=t("GDS score"), range=[low, 1.15], gridcolor=axes.GREY, row=2, col=1)

@@ -43,7 +43,6 @@ SPLIT_WORDS = texts(
         "corpus": "held-out corpus",
     }
 )
-#: What a training starts from unless the visitor chooses a model.
 RANDOM, AUDIOSET, SHIPPED_YAMNET = texts(("random weights", "AudioSet weights", "the shipped YAMNet"))
 WHISPER_BASE, SHIPPED_WHISPER = texts(("Whisper base", "the shipped Whisper"))
 
@@ -141,19 +140,14 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
     """Ask for rarely changed options; return the arguments."""
     plan = TrainingPlan({}, network=network, preset=preset)
     branches = [stage for stage in plan.stages if stage in ARCHITECTURES]
-    audioset = bool(os.environ.get(YAMNET_WEIGHTS))
-    default = t(RANDOM)
-    if "yamnet" in branches:
-        default = t(AUDIOSET if audioset else SHIPPED_YAMNET)
-    if "whisper" in branches:
-        default = t(WHISPER_BASE if os.environ.get(WHISPER_WEIGHTS) else SHIPPED_WHISPER)
     trained = [branch for branch in branches if branch not in FROZEN]
+    usual = _usual_start(branches)
     with st.expander(t("More options"), icon=":material/tune:"):
         left, middle, right = st.columns(3, vertical_alignment="bottom")
         begin = left.selectbox(
             t("Start from"),
             [None, *(model for model in model_names() if branches and set(branches) <= _branches_of(model))],
-            format_func=lambda model: model or default,
+            format_func=lambda model: model or t(usual),
             key="train_begin",
             help=t(
                 "A model with the same branches; the people it was trained on are left out of the test. By "
@@ -175,24 +169,37 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
             help=t("For each branch. Empty: as in the preset. Whisper's last layer is fitted without epochs."),
         )
         resume = right.toggle(t("Resume an interrupted run"), True, key="train_resume")
-    if fold == ALL_FOLDS and trained and (begin or ("yamnet" in branches and not audioset)):
-        st.warning(
-            t(
-                "The people that {start} was trained on are left out of every test, and training ends at a fold "
-                "without anybody else. To train on all folds of the same corpora, start from AudioSet weights."
-                if audioset
-                else "The people that {start} was trained on are left out of every test, and training ends at a fold "
-                "without anybody else. To train on all folds of the same corpora, start from AudioSet weights, in the "
-                "file that SER_YAMNET_WEIGHTS names.",
-                start=in_markdown(begin or default),
-            ),
-            icon=":material/warning:",
-        )
+    if fold == ALL_FOLDS and trained and (begin or usual == SHIPPED_YAMNET):
+        _warn_of_lost_folds(begin or t(usual))
     return [
         *(["--warm-start", begin] if begin else []),
         *(["--epochs", str(epochs)] if epochs and trained else []),
         *(["--resume"] if resume else []),
     ]
+
+
+def _usual_start(branches: list[str]) -> str:
+    """Return what a training starts from unless the visitor chooses a model."""
+    if "whisper" in branches:
+        return WHISPER_BASE if os.environ.get(WHISPER_WEIGHTS) else SHIPPED_WHISPER
+    if "yamnet" in branches:
+        return AUDIOSET if os.environ.get(YAMNET_WEIGHTS) else SHIPPED_YAMNET
+    return RANDOM
+
+
+def _warn_of_lost_folds(start: str) -> None:
+    st.warning(
+        t(
+            "The people that {start} was trained on are left out of every test, and training ends at a fold "
+            "without anybody else. To train on all folds of the same corpora, start from AudioSet weights."
+            if os.environ.get(YAMNET_WEIGHTS)
+            else "The people that {start} was trained on are left out of every test, and training ends at a fold "
+            "without anybody else. To train on all folds of the same corpora, start from AudioSet weights, in the "
+            "file that SER_YAMNET_WEIGHTS names.",
+            start=in_markdown(start),
+        ),
+        icon=":material/warning:",
+    )
 
 
 def _branches_of(model: str) -> set[str]:
