@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import cached, frame, waiting
+from pages.shared import controls, frame, waiting
+from pages.shared.cached import analysing
 from pages.shared.evidence import agreement_section, downloads, faithfulness_section, maps_section, stretch_section
 from pages.shared.language import t
 from pages.shared.recording import saving
@@ -10,7 +11,7 @@ from ser_core.explanation import METHOD_NAMES, explainers_of
 from ser_core.explanation.agreement import with_consensus
 
 frame.begin(t("Explain"), "👂", t("Where in time and frequency is the evidence? Click a map to hear that moment."))
-chosen, classification = waiting.classified_recording()
+chosen, classification = controls.classified_recording()
 analysis = classification.result
 
 saving.verdict(chosen, classification)
@@ -25,7 +26,7 @@ complete = len(maps) == len(explainers_of(chosen.classifier))
 shown = with_consensus(maps) if complete else maps
 test = None
 if complete and not drafts and next(iter(maps.values())).covered.any():
-    test = cached.faithfulness_job(classification, shown, chosen.classifier, chosen.settings)
+    test = analysing.faithfulness_job(classification, shown, chosen.classifier, chosen.settings)
 with above:
     in_words = maps_section.show(chosen, classification, shown, drafts, test)
 maps_section.missing(chosen, explained)

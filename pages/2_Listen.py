@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import cached, frame, session, waiting
+from pages.shared import controls, frame, session, waiting
+from pages.shared.cached import analysing
 from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section, words_section
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
@@ -14,7 +15,7 @@ from ser_core.explanation.grad_cam import without_maps
 from ser_core.pipeline import level_of_focus
 
 frame.begin(t("Listen"), "👂", t("Listen to the parts of the recording that decide the verdict."))
-chosen, classification = waiting.classified_recording()
+chosen, classification = controls.classified_recording()
 saving.verdict(chosen, classification)
 
 methods = [*focus_methods_of(chosen.classifier), "consensus"]
@@ -57,7 +58,7 @@ player(
     words=spoken.words,
     word_evidence=spoken.evidence,
     other_sounds=scores and focus_audio_section.sounds_of(audio.key, scores, analysis.recording),
-    measure=cached.measures_job,
+    measure=analysing.measures_job,
 )
 if explanation:
     if in_words := focus_in_words(analysis.profile, explanation.covered, t(explanation.emotion)):

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import controls, frame, session
-from pages.shared.annotation import marking_section, open_project, teaching_section
+from pages.shared.annotation import marking_section, open_project, player_edits, teaching_section
 from pages.shared.annotation.corpus_map import map_section
 from pages.shared.annotation.exchange import files_section
 from pages.shared.annotation.people import agreement_section
@@ -27,7 +27,7 @@ frame.begin(t("Annotate"), "👂", t("Mark and label the emotions you hear, with
 chosen = controls.sidebar()
 marking = session.choice("annotate_view") == MARK
 project, bar = open_project.choose_in_bar() if marking else (open_project.choose(), st.container())
-marking_section.take_edits(project)
+player_edits.take(project)
 view = bar.segmented_control(
     t("View"),
     VIEWS,

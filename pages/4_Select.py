@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages.shared import frame, waiting
+from pages.shared import controls, frame
 from pages.shared.cached import sounds
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
@@ -66,7 +66,7 @@ def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
 
 
 frame.begin(t("Select"), "👂", t("Which segments of the recording does data selection drop?"))
-chosen, classification = waiting.classified_recording()
+chosen, classification = controls.classified_recording()
 analysis = classification.result
 
 card = chosen.classifier.front_end.selection

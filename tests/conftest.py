@@ -115,10 +115,10 @@ def _maps_once() -> Iterator[None]:
 
     What is computed from is what the pages' own jobs are known by. A test that puts something else there has its way.
     """
-    cached, computed = sys.modules.get("pages.shared.cached"), {}
+    analysing, computed = sys.modules.get("pages.shared.cached.analysing"), {}
 
     def once(name: str, known_by: Callable) -> None:
-        compute = getattr(cached, name)
+        compute = getattr(analysing, name)
 
         def computed_once(analysis, of, classifier, *more):
             key = (name, id(classifier), analysis.stretch, known_by(analysis, of, *more))
@@ -126,13 +126,13 @@ def _maps_once() -> Iterator[None]:
                 computed[key] = classifier, compute(analysis, of, classifier, *more)
             return computed[key][1]
 
-        replaced.setattr(cached, name, computed_once)
+        replaced.setattr(analysing, name, computed_once)
 
     with pytest.MonkeyPatch.context() as replaced:
-        if cached:
+        if analysing:
             once(
                 "explainer_run",
-                lambda analysis, method, settings, work: cached._explainer_key(analysis, method, settings),
+                lambda analysis, method, settings, work: analysing._explainer_key(analysis, method, settings),
             )
             once(
                 "judge_maps",

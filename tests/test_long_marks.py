@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from pages.shared import session
-from pages.shared.annotation import marking_section
+from pages.shared.annotation import player_edits
 from pages.shared.annotation.tiers.find_section import joined
 from pages.shared.cached import long_recordings
 from pages.shared.player import Edit, Mark
@@ -159,5 +159,5 @@ def test_only_a_stretch_of_the_recording_that_is_open_is_analysed(recording, reg
     monkeypatch.setattr(long_recordings, "working_copy_job", lambda long: SimpleNamespace(state="done", result=None))
     monkeypatch.setattr(long_recordings, "open_stretch", lambda long, copy, *times, instead: opened.append(times))
     marks = tuple(Mark("new 1", region) for region in regions)
-    marking_section._make(None, Edit(recording, changed=marks, command="analyse"))
+    player_edits.make(None, Edit(recording, changed=marks, command="analyse"))
     assert opened == expected

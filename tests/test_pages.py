@@ -21,7 +21,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, waiting
-from pages.shared.cached import transcribing
+from pages.shared.cached import analysing, transcribing
 from pages.shared.evidence import downloads
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
@@ -244,7 +244,7 @@ def test_a_recording_that_is_renamed_while_it_is_classified_is_saved_under_its_n
                 time.sleep(0.01)
         return classify(recording, classifier, settings, work)
 
-    monkeypatch.setattr(cached, "classify_recording", slowly)
+    monkeypatch.setattr(analysing, "classify_recording", slowly)
     app = opened("app.py")
     app.file_uploader[0].upload("Jane Doe.wav", wav(voice), "audio/wav").run()
     assert begun.wait(60)
@@ -482,9 +482,9 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
     monkeypatch.setattr(waiting, "explainers_of", lambda classifier: ("grad_cam", "lime"))
     monkeypatch.setattr(waiting, "with_explanation", lambda analysis, explanation: explanation)
     monkeypatch.setattr(waiting, "with_focus", lambda analysis, explanation, settings: explanation)
-    monkeypatch.setattr(waiting.cached, "is_explained", lambda *_: False)
-    monkeypatch.setattr(waiting.cached, "explainer_job", explainer_job)
-    monkeypatch.setattr(waiting.cached, "explanation_of", lambda job, analysis, settings: job.result)
+    monkeypatch.setattr(waiting.analysing, "is_explained", lambda *_: False)
+    monkeypatch.setattr(waiting.analysing, "explainer_job", explainer_job)
+    monkeypatch.setattr(waiting.analysing, "explanation_of", lambda job, analysis, settings: job.result)
     settings = SimpleNamespace(drafted=lambda: "coarse", against=None)
     chosen = SimpleNamespace(settings=settings, classifier=None)
     explained, called_drafts = waiting.explanations(chosen, job("done", SimpleNamespace(emotion="sad")))
@@ -494,12 +494,12 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
 
 def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypatch):
     keys = []
-    monkeypatch.setattr(cached.session, "owner", lambda: "ann")
-    monkeypatch.setattr(cached, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_: keys.append(key)))
+    monkeypatch.setattr(session, "owner", lambda: "ann")
+    monkeypatch.setattr(analysing, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_: keys.append(key)))
     analysis = SimpleNamespace(recording=SimpleNamespace(sha256="r"), stretch=None)
     for seed in (0, 1, 1):
         mask = np.random.default_rng(seed).random((100, 64)) > 0.7
-        cached.focus_audio_job(analysis, mask, SimpleNamespace(sha256="m"))
+        analysing.focus_audio_job(analysis, mask, SimpleNamespace(sha256="m"))
     assert keys[0] != keys[1] == keys[2]
 
 

@@ -59,10 +59,11 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
 
 def forget_what_was_read_ahead() -> None:
     from pages.shared import cached, session
+    from pages.shared.cached import analysing
 
     key = "ahead", "a recording"
     cached.ahead().add_finished(session.owner(), key, "Reading ahead", "its sound")
-    cached.forget_recording("a recording")
+    analysing.forget_recording("a recording")
     assert cached.ahead().find(session.owner(), key) is None
 
 

@@ -1,27 +1,24 @@
 """The sidebar of every page: recording, model, emotion and contrast, and settings."""
 
-import math
 import shlex
 from collections import Counter
-from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.shared import cached, session
-from pages.shared.cached import saved_results
+from pages.shared import cached, session, waiting
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.recording import deletion, voice_section
+from pages.shared.recording import deletion, samples_section, saved_section, voice_section
+from pages.shared.session import Chosen
 from ser_core.analysis import Recording, clock
 from ser_core.errors import SerError
 from ser_core.explanation import FOCUS_METHODS
 from ser_core.explanation.relevance import FILLS
 from ser_core.model.checkpoint import PEERS, model_names, models_left_out
-from ser_core.model.classifier import OF_A_VOICE, Classifier
-from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, list_saved_analyses
+from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings
+from ser_core.work.jobs import Job
 
-SAVED_PAGE = 10
 FILL_WORDS = texts(
     {"noise_floor": "noise floor", "band_mean": "mean of each band", "random": "random, from the same band"}
 )
@@ -39,28 +36,12 @@ LAYER_WORDS = texts(
 TARGET_WORDS = texts({session.BEST: "best score", session.ALL_OTHERS: "all others"})
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The choices made in the sidebar."""
-
-    recording: Recording
-    classifier: Classifier
-    settings: AnalysisSettings
-    #: The model without adaptation, if the classifier above is adapted to a voice.
-    any_voice: Classifier | None = None
-
-    @property
-    def model_name(self) -> str:
-        """The model's name, without the voice it is adapted to."""
-        return (self.any_voice or self.classifier).name
-
-
 def sidebar() -> Chosen | None:
     """Draw the sidebar; return its choices, or None if there is no recording or no model yet."""
     cached.finish_deletions_daily()
     with st.sidebar:
         _recordings()
-        _saved()
+        saved_section.show()
         classifier = _model()
         recording = session.current()
         if recording is None and (long := session.current_long()) is not None:
@@ -68,7 +49,7 @@ def sidebar() -> Chosen | None:
         if recording is None or classifier is None:
             return None
         voice = voice_section.show(classifier, recording, _labels()) if _offers_voices(classifier) else None
-        _say_what_changed(recording)
+        saved_section.say_what_changed(recording)
         _target(recording, classifier)
         _settings(classifier)
         settings = session.settings()
@@ -76,6 +57,15 @@ def sidebar() -> Chosen | None:
         deletion.button(recording)
     adapted = voice_section.adapted(classifier, voice)
     return Chosen(recording, adapted, settings, None if adapted is classifier else classifier)
+
+
+def classified_recording() -> tuple[Chosen, Job]:
+    """Draw the sidebar, and return its choices and the finished classification; else stop the page."""
+    chosen = sidebar()
+    if chosen is None:
+        samples_section.instead_of_recording()
+        st.stop()
+    return chosen, waiting.classify(chosen)
 
 
 def _offers_voices(classifier: Classifier) -> bool:
@@ -121,116 +111,6 @@ def _labels() -> dict[str, str]:
     return {sha256: f"{label} · {sha256[:6]}" if label in alike else label for sha256, label in labels.items()}
 
 
-def _saved() -> None:
-    analyses = list_saved_analyses(data_folder())
-    if not analyses:
-        return
-    with st.expander(t("Saved analyses ({n})", n=len(analyses)), icon=":material/folder:"):
-        found, text = analyses, session.choice("saved_text")
-        if len(analyses) > SAVED_PAGE:
-            st.text_input(
-                t("Search saved analyses"),
-                label_visibility="collapsed",
-                placeholder=t("Search"),
-                icon=":material/search:",
-                help=t("Searches the recording's name, the model and the verdict."),
-                **session.widget("saved_text", text),
-            )
-            words = text.casefold().split()
-            found = [saved for saved in analyses if all(word in _words_of(saved) for word in words)]
-        pages = max(1, math.ceil(len(found) / SAVED_PAGE))
-        searched, number = session.choice("saved_page")
-        number = min(number, pages - 1) if searched == text else 0
-        first = number * SAVED_PAGE
-        shown = found[first : first + SAVED_PAGE]
-        for saved in shown:
-            _saved_row(saved)
-        if not found:
-            st.caption(t("No saved analysis matches."))
-        if pages > 1:
-            newer, position, older = st.columns([1, 3, 1], vertical_alignment="center")
-            position.caption(
-                t("{first} to {last} of {n}", first=first + 1, last=first + len(shown), n=len(found)),
-                text_alignment="center",
-            )
-            for column, way, words, icon, to in (
-                (newer, "Newer", t("Newer"), ":material/chevron_left:", number - 1),
-                (older, "Older", t("Older"), ":material/chevron_right:", number + 1),
-            ):
-                turn = {"on_click": session.choose, "args": ("saved_page", (text, to)), "help": words}
-                column.button(
-                    words, key=f"icon_saved_{way}", icon=icon, type="tertiary", disabled=not 0 <= to < pages, **turn
-                )
-
-
-def _saved_row(saved: SavedAnalysis) -> None:
-    name, remove = st.columns([5, 1], vertical_alignment="center")
-    label = in_markdown(f"{saved.recording_name}: {t(saved.verdict)}")
-    if name.button(
-        label,
-        key=f"open_{saved.folder.name}",
-        type="tertiary",
-        help=t(
-            "Model {model_name}, saved {saved_at:%Y-%m-%d %H:%M}",
-            model_name=in_markdown(saved.model_name),
-            saved_at=session.local_time(saved.saved_at),
-        ),
-    ):
-        _reopen(saved)
-    if remove.button(
-        t("Delete {label}", label=label),
-        key=f"icon_delete_{saved.folder.name}",
-        icon=":material/delete:",
-        type="tertiary",
-        help=t("Delete"),
-    ):
-        _delete(saved)
-
-
-def _words_of(saved: SavedAnalysis) -> str:
-    return f"{saved.recording_name} {saved.model_name} {saved.verdict} {t(saved.verdict)}".casefold()
-
-
-def _delete(saved: SavedAnalysis) -> None:
-    try:
-        delete(saved, data_folder())
-    except SerError as refusal:
-        st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
-        return
-    st.rerun()
-
-
-def _reopen(saved: SavedAnalysis) -> None:
-    try:
-        recording = session.hold(saved.source(), saved.recording_name, saved.part_of, saved.start_s)
-    except SerError as refusal:
-        st.error(
-            t("This analysis cannot be opened: {refusal}", refusal=in_markdown(recognised(str(refusal)))),
-            icon=":material/error:",
-        )
-        return
-    session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
-    saved_results.restore_results(saved.results(recording), recording.sha256)
-    st.session_state["reopened"] = recording.sha256, _changed_since(saved)
-    st.rerun()
-
-
-def _changed_since(saved: SavedAnalysis) -> str | None:
-    """Say why a saved analysis is computed again, and what its verdict was; None if the same model is here."""
-    name = saved.model_name.removesuffix(OF_A_VOICE)
-    then = t("The verdict was {verdict} when it was saved.", verdict=t(saved.verdict))
-    if name != saved.model_name:
-        return " ".join([t("It was saved relative to a voice's own normal, which is never stored."), then])
-    if name not in model_names():
-        return " ".join([t("The model {name}, which it was saved with, is not here any more.", name=name), then])
-    try:
-        same = saved.is_of(cached.model(name).sha256)
-    except SerError:
-        return None  # the sidebar says why the model cannot be loaded
-    changed = t("The model {name} has changed since this analysis was saved.", name=name)
-    return None if same else f"{changed} {then}"
-
-
 def model_name() -> str | None:
     """Return the chosen model, else the first; None if no model can be loaded."""
     names = model_names()
@@ -258,12 +138,6 @@ def _model() -> Classifier | None:
     except SerError as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return None
-
-
-def _say_what_changed(recording: Recording) -> None:
-    reopened, words = st.session_state.get("reopened", (None, None))
-    if words and reopened == recording.sha256:
-        st.warning(in_markdown(words), icon=":material/history:")
 
 
 def _target(recording: Recording, classifier: Classifier) -> None:

@@ -17,6 +17,7 @@ from ser_core.analysis import Recording, Region, clock, display_name
 from ser_core.audio.long_recording import WorkingCopy
 from ser_core.audio.reading import read_recording
 from ser_core.explanation.focus import USUAL_SHARE
+from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS
 from ser_core.timeline.words import TimelineWords
@@ -99,6 +100,22 @@ TIMELINE = (
     *("timeline_language", "timeline_search"),
 )
 SETTINGS = ("seed", "layer", "masks", "fill", "smoothing", "focus_by", "focus_rule", "focus_share", "threshold")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The choices made in the sidebar."""
+
+    recording: Recording
+    classifier: Classifier
+    settings: AnalysisSettings
+    #: The model without adaptation, if the classifier above is adapted to a voice.
+    any_voice: Classifier | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, without the voice it is adapted to."""
+        return (self.any_voice or self.classifier).name
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import cached, controls
-from pages.shared.controls import Chosen
+from pages.shared.cached import analysing
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.recording import samples_section
 from pages.shared.server import visits
+from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES, explainers_of, focus_methods_of
 from ser_core.explanation.agreement import with_consensus
@@ -56,18 +55,9 @@ LABELS = texts(
 )
 
 
-def classified_recording() -> tuple[Chosen, Job]:
-    """Draw the sidebar, and return its choices and the finished classification; else stop the page."""
-    chosen = controls.sidebar()
-    if chosen is None:
-        samples_section.instead_of_recording()
-        st.stop()
-    return chosen, classify(chosen)
-
-
 def classify(chosen: Chosen) -> Job:
     """Return the finished job that classified the chosen recording; stop the page until then."""
-    job = cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)
+    job = analysing.classification_job(chosen.recording, chosen.classifier, chosen.settings)
     if "classify" not in results({"classify": job}):
         st.stop()
     return job
@@ -100,7 +90,7 @@ def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysi
     done, fine = _drafts_and_fine(methods, chosen, classification)
     analysis, explained = classification.result, {}
     for method in (m for m in methods if m in done):
-        explanation = cached.explanation_of(done[method], analysis, settings)
+        explanation = analysing.explanation_of(done[method], analysis, settings)
         explained[method] = with_focus(with_explanation(analysis, explanation), explanation, settings)
     return explained, {method for method in explained if done[method] is not fine[method]}
 
@@ -121,13 +111,13 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     if len(done) < len(methods):
         return analysis, None, False
     for m in methods:
-        analysis = with_explanation(analysis, cached.explanation_of(done[m], classification.result, settings))
+        analysis = with_explanation(analysis, analysing.explanation_of(done[m], classification.result, settings))
     explanation = with_consensus(analysis.explanations)[method]
     usual = with_focus(analysis, explanation, settings)
     drafted = any(done[m] is not fine[m] for m in methods)
     if drafted or not settings.focus.is_open:
         return usual, explanation, not drafted
-    job = cached.deciding_focus(analysis, explanation, chosen.classifier, settings)
+    job = analysing.deciding_focus(analysis, explanation, chosen.classifier, settings)
     found = results({"deciding": job}).get("deciding")
     return found or usual, explanation, found is not None
 
@@ -137,10 +127,10 @@ def _drafts_and_fine(
 ) -> tuple[dict[str, Job], dict[str, Job]]:
     """Return the finished job of each method, a draft until the fine one is there, and all fine jobs."""
     analysis, classifier, settings = classification.result, chosen.classifier, chosen.settings
-    missing = [method for method in methods if not cached.is_explained(analysis, method, settings)]
-    drafts = {m: cached.explainer_job(analysis, m, classifier, settings.drafted()) for m in missing}
+    missing = [method for method in methods if not analysing.is_explained(analysis, method, settings)]
+    drafts = {m: analysing.explainer_job(analysis, m, classifier, settings.drafted()) for m in missing}
     done = {method: job for method, job in drafts.items() if job.state == "done"}
-    fine = {m: cached.explainer_job(analysis, m, classifier, settings) for m in methods}
+    fine = {m: analysing.explainer_job(analysis, m, classifier, settings) for m in methods}
     return done | {m: fine[m] for m in results(fine, list(drafts.values()))}, fine
 
 

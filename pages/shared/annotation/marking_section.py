@@ -1,42 +1,30 @@
 """The view Mark: the player with editable marks, and the recording's heading, undo and navigation."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import streamlit as st
 
-from pages.shared import cached, session, waiting
-from pages.shared.annotation import details_section
-from pages.shared.annotation.marking import Shown, correct_f0, in_words, make_edit
+from pages.shared import session, waiting
+from pages.shared.annotation import details_section, player_edits
+from pages.shared.annotation.marking import Shown, in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, queue_section
 from pages.shared.annotation.tiers import tiers_section
-from pages.shared.cached import long_recordings, transcribing
-from pages.shared.controls import Chosen
-from pages.shared.language import plural, recognised, t, texts
+from pages.shared.cached import analysing, long_recordings, transcribing
+from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.player import Edit, Editing, hand_over, player
-from pages.shared.player.measuring import measured_f0
+from pages.shared.player import Editing, player
+from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
 from ser_core.annotations.store.store import OpenRecording
 from ser_core.audio.long_recording import WorkingCopy
-from ser_core.errors import AnnotationsRefused, SerError
+from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
-
-PLAYER = "annotate"
-#: Ways to turn, and what is said where there is no such recording.
-TURNS = texts(
-    {
-        "previous": "There is no previous recording in the filtered queue.",
-        "next": "There is no next recording in the filtered queue.",
-    }
-)
-END = "annotation end of the queue"
 
 #: Player, marks and their fields in view at once: the page's heading is only read out, and rows stand closer.
 COMPACT = """
@@ -75,7 +63,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     notices = st.container()
     with notices:
         details_section.show_refusals()
-        if words := st.session_state.pop(END, None):
+        if words := st.session_state.pop(player_edits.END, None):
             st.toast(words)
     long, recording, stretch = session.current_long(), session.current(), None
     if long is not None:
@@ -93,7 +81,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         _offer_to_add(project, recording)
         st.caption(in_markdown(recognised(str(refusal))))
         return
-    if words := st.session_state.pop("annotation gone", None):
+    if words := st.session_state.pop(player_edits.GONE, None):
         st.toast(words, icon=":material/account_tree:")
     may_review = project.store.may_review(project.id, project.annotator)
     with notices:
@@ -120,7 +108,7 @@ def _marks(
     above, progress = st.container(), st.container()
     with progress:
         analysis, explanation, final = _evidence(chosen)
-    shown = _shown(project, recording.sha256, GOLD if decides else "")
+    shown = player_edits.shown_marks(project, recording.sha256, GOLD if decides else "")
     shown.duration_s = recording.duration_s
     shown.take(opened.annotations, project.annotator, opened.tiers, opened.f0)
     # Suggestions that change while somebody draws would disturb.
@@ -131,7 +119,7 @@ def _marks(
         shown.suggestions = {}
     with above:
         settings = chosen and chosen.classifier.front_end.spectrogram
-        spectrogram = settings and cached.spectrogram(analysed.sha256, settings, analysed)
+        spectrogram = settings and analysing.spectrogram(analysed.sha256, settings, analysed)
         comes = explanation is None and not final and EVIDENCE in session.choice("beside")
         _player(project, opened, shown, recording, stretch, spectrogram, analysis, explanation, comes)
     if is_long:
@@ -166,89 +154,6 @@ def _say_what_is_analysed(stretch: Recording | None) -> None:
         )
 
 
-def take_edits(project: OpenProject) -> None:
-    """Store the edits made in the player that are not stored yet."""
-    hand_over(PLAYER, partial(_make, project))
-
-
-def _make(project: OpenProject, edit: Edit) -> None:
-    """Store an edit, or open another recording."""
-    if edit.command in TURNS:
-        _turn(project, edit.recording, edit.command)
-        return
-    if edit.command == "analyse":
-        _analyse(edit)
-        return
-    if edit.command == "queue":
-        session.choose("annotate_view", "Queue")
-        return
-    shown_by = st.session_state.setdefault("annotation shown", {})
-    try:
-        layer = edit.whose.removeprefix(_whose(project, ""))
-        shown = shown_by.get((project.id, project.annotator, edit.recording, layer))
-        if shown is None or edit.whose != _whose(project, layer):
-            raise AnnotationsRefused("This edit arrived after the project or annotator had changed. Please repeat it.")
-        if edit.command == "f0":
-            _correct_f0(project, edit, shown)
-            return
-        make_edit(project.store, project.id, project.annotator, edit, shown)
-        if shown.gone:
-            names = {tier.key: tier.name for tier in shown.tiers}
-            held = Counter(names.get(mark.tier, mark.tier) for mark in shown.gone)
-            words = ", ".join(
-                t("{n} in the tier {name}", n=count, name=in_markdown(name)) for name, count in held.items()
-            )
-            st.session_state["annotation gone"] = plural(
-                len(shown.gone),
-                "{n} mark went along: {words}. Undo brings all back.",
-                "{n} marks went along: {words}. Undo brings all back.",
-                words=words,
-            )
-            shown.gone = ()
-    except SerError as refusal:
-        details_section.refusals().append(str(refusal))
-
-
-def _correct_f0(project: OpenProject, edit: Edit, shown: Shown) -> None:
-    """Correct F0 in the recording that is open, or in the stretch of it that is analysed."""
-    recording = session.current()
-    is_open = recording is not None and edit.recording in (recording.sha256, recording.part_of)
-    measured_hz = measured_f0(cached.measures_job, recording, PLAYER) if is_open else None
-    if measured_hz is None:
-        raise AnnotationsRefused("F0 of this recording is not measured at the moment. Show it again, and repeat this.")
-    from_s = 0.0 if edit.recording == recording.sha256 else recording.start_s
-    correct_f0(project.store, project.id, project.annotator, edit, shown, measured_hz, from_s)
-
-
-def _analyse(edit: Edit) -> None:
-    """Cut a stretch out of the long recording that is open, and make it the current recording, which is analysed."""
-    long = session.current_long()
-    if long is None or long.sha256 != edit.recording or len(edit.changed) != 1:
-        return  # another recording has been opened since, or no player has sent this
-    job, region = long_recordings.working_copy_job(long), edit.changed[0].region
-    if job.state != "done":
-        return
-    try:
-        long_recordings.open_stretch(long, job.result, region.start_s, region.end_s, instead=True)
-    except SerError as refusal:
-        details_section.refusals().append(str(refusal))
-
-
-def _whose(project: OpenProject, layer: str) -> str:
-    """Identify whose marks are shown, within this visit: another visit does not know which edits are stored."""
-    return f"{session.owner()} {project.id} {project.annotator}\n{layer}"
-
-
-def _shown(project: OpenProject, sha256: str, layer: str) -> Shown:
-    """Return the marks shown for a recording; remembered for the eight that were opened last."""
-    shown_by = st.session_state.setdefault("annotation shown", {})
-    key = (project.id, project.annotator, sha256, layer)
-    shown_by[key] = shown_by.pop(key, None) or Shown(0.0, layer=layer)
-    while len(shown_by) > 8:
-        del shown_by[next(iter(shown_by))]
-    return shown_by[key]
-
-
 def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> None:
     name = in_markdown(recording.name)
     st.info(
@@ -261,21 +166,6 @@ def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> N
         else:
             details_section.do(filling_section.add_long, project, session.current_long(), recording)
             st.rerun()
-
-
-def _turn(project: OpenProject, sha256: str, way: str) -> None:
-    """Open the recording before or after one in the queue; the next run says why not, if so."""
-    try:
-        opened = project.store.open_recording(project.id, sha256, project.annotator, queue_of(project))
-        to = opened.previous if way == "previous" else opened.next
-        if to is None:
-            st.session_state[END] = t(TURNS[way])
-            return
-        refusal = queue_section.open_queued(project.store.open_recording(project.id, to, project.annotator).recording)
-    except AnnotationsRefused as unknown:
-        refusal = str(unknown)
-    if refusal is not None:
-        details_section.refusals().append(refusal)
 
 
 def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may_review: bool) -> None:
@@ -317,7 +207,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None,
             _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
         for name, there, words in turns:
             icon = f":material/skip_{name}:"
-            _icon(name, icon, words, there, _turn, (project, queued.file.sha256, name))
+            _icon(name, icon, words, there, player_edits.turn, (project, queued.file.sha256, name))
 
 
 def _explainer(chosen: Chosen | None) -> None:
@@ -346,7 +236,7 @@ def _evidence(chosen: Chosen | None) -> tuple[Analysis | None, Explanation | Non
     """Return the analysis and its explanation as far as there are any, and whether both are final."""
     if chosen is None:
         return None, None, True  # the sidebar says why there is no model
-    classification = cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)
+    classification = analysing.classification_job(chosen.recording, chosen.classifier, chosen.settings)
     if not waiting.results({"classify": classification}):
         return None, None, False
     if EVIDENCE not in session.choice("beside"):
@@ -392,7 +282,7 @@ def _player(
         }
     player(
         recording,
-        key=PLAYER,
+        key=player_edits.PLAYER,
         stretch=stretch,
         spectrogram=spectrogram,
         regions_title=t("Gold layer" if shown.layer else "My marks"),
@@ -400,8 +290,8 @@ def _player(
         editing=Editing(
             shown.for_player(),
             LABELS,
-            partial(_make, project),
-            _whose(project, shown.layer),
+            partial(player_edits.make, project),
+            player_edits.whose_marks(project, shown.layer),
             snaps=_snaps(recording, analysis, shown, from_s) if session.choice("snap") else (),
             others=others,
             state=t("Whole recording: {words}", words=in_words(shown.label)),
@@ -409,9 +299,9 @@ def _player(
             tiers=shown.tier_lanes(project.annotator, LABELS),
             f0=shown.f0,
         ),
-        measure=cached.measures_job,
+        measure=analysing.measures_job,
         awaited=("profile", "scores") if evidence_comes else (),
-        ahead=ahead and (ahead, spectrogram and cached.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
+        ahead=ahead and (ahead, spectrogram and analysing.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
         **evidence,
     )
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.shared import cached, session, waiting
-from pages.shared.controls import Chosen
+from pages.shared import session, waiting
+from pages.shared.cached import analysing
 from pages.shared.language import language, speech, t, texts
+from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
 from ser_core.output.analysis_folder import map_arrays
@@ -23,7 +24,7 @@ HELP = texts("The report opens offline and contains the picture, all figures and
 def show(chosen: Chosen, classification: Job) -> None:
     """Offer the explained analysis as files, on request: they need the focus, which takes time."""
     st.markdown(t("**Download**"), help=t(HELP))
-    analysis = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
+    analysis = analysing.computed_so_far(classification, chosen.classifier, chosen.settings)
     wanted = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
     if analysis.focus_by is None and st.session_state.get("downloads_of") != wanted:
         st.button(

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.shared import cached, session
+from pages.shared import session
+from pages.shared.cached import analysing
 from pages.shared.charts.maps import maps_chart
-from pages.shared.controls import Chosen
 from pages.shared.language import language, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
+from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.focus import map_in_words, missing_evidence_in_words
@@ -73,20 +74,20 @@ def show(
         *look.values(),
         language(),
     )
-    chart = cached.chart(drawn, lambda: maps_chart(analysis, shown, drafted, flip, **look))
+    chart = analysing.chart(drawn, lambda: maps_chart(analysis, shown, drafted, flip, **look))
     said = [
         f"{t(METHOD_NAMES[method])}: {in_words(explanation, analysis.spectrogram.settings)}."
         for method, explanation in shown.items()
     ]
     st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=" ".join(said))
-    computed = cached.computed_so_far(classification, chosen.classifier, chosen.settings)
+    computed = analysing.computed_so_far(classification, chosen.classifier, chosen.settings)
     player(
         chosen.recording,
         key="explain",
         regions=[focus.region for focus in computed.focus],
         regions_title=t("Focus regions"),
         charts="maps",
-        measure=cached.measures_job,
+        measure=analysing.measures_job,
     )
     return said
 

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import cached, session
+from pages.shared import session
+from pages.shared.cached import analysing
 from pages.shared.charts.recording import stretch_chart
 from pages.shared.language import t
 from ser_core.analysis import Analysis
@@ -38,7 +39,7 @@ def show(analysis: Analysis) -> None:
 def _take_box() -> None:
     boxes = st.session_state[CHART].selection.box
     if boxes:
-        cached.stop_explaining()
+        analysing.stop_explaining()
         session.choose("stretch", stretch_of(boxes[-1]["x"], session.current().duration_s))
 
 

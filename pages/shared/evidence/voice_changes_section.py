@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from pages.shared import cached, session, waiting
-from pages.shared.cached import sounds
+from pages.shared import session, waiting
+from pages.shared.cached import analysing, sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.compared_models import listed
 from pages.shared.evidence.words_section import Spoken
@@ -66,7 +66,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
         return
     regions = tuple(focus.region for focus in analysis.focus)
     if regions:
-        measured = cached.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis)
+        measured = analysing.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis)
         _correlates(*measured, _usual(analysis.recording))
     st.segmented_control(
         t("Change the voice of"),
@@ -79,7 +79,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     if session.choice("changed") == session.FOCUS and not regions:
         st.markdown(t("No stretch is focus, so there is nothing to change in it alone."))
         return
-    job = cached.voice_changes_job(analysis, changed, classifier, submit=False)
+    job = analysing.voice_changes_job(analysis, changed, classifier, submit=False)
     if job is None:
         pressed = st.button(t("Change the voice and ask again"), icon=":material/graphic_eq:")
         st.caption(
@@ -90,7 +90,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
         )
         if not pressed:
             return
-        cached.voice_changes_job(analysis, changed, classifier, submit=True)
+        analysing.voice_changes_job(analysis, changed, classifier, submit=True)
         st.rerun()
     found = waiting.results({"voice changes": job}).get("voice changes")
     if found:
@@ -102,7 +102,7 @@ def _usual(recording: Recording) -> Correlates | None:
     others = voice_section.others_of_voice(recording)
     if not others:
         return None
-    return waiting.results({"usual voice": cached.usual_correlates_job(others)}).get("usual voice")
+    return waiting.results({"usual voice": analysing.usual_correlates_job(others)}).get("usual voice")
 
 
 def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | None) -> None:
@@ -184,7 +184,7 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
         words=spoken.words,
         word_evidence=spoken.evidence,
         other_sounds=voices.sounds,
-        measure=partial(cached.measures_job, made_from=analysis.recording.sha256),
+        measure=partial(analysing.measures_job, made_from=analysis.recording.sha256),
     )
 
 

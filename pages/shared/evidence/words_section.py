@@ -8,11 +8,11 @@ import streamlit as st
 
 from pages.shared import session, waiting
 from pages.shared.cached import transcribing
-from pages.shared.controls import Chosen
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.contents import signed
 from pages.shared.recording import word_model
+from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
 from ser_core.errors import SettingsRefused, WordsRefused

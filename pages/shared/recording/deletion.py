@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from pages.shared import cached, session
+from pages.shared.cached import analysing
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.server import login
@@ -143,7 +144,7 @@ def _delete(sha256: str, fate: str) -> bool:
         )
         return False
     st.session_state.pop(CONFIRMING, None)
-    cached.forget_recording(sha256)
+    analysing.forget_recording(sha256)
     session.forget_recording(sha256)
     return True
 

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
+from pages.shared.cached import analysing
 from pages.shared.charts.scores import scores_html
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
@@ -102,7 +103,7 @@ def show_name(recording: Recording) -> None:
 
 def _rename(recording: Recording, key: str) -> None:
     if name := st.session_state[key].strip():
-        cached.rename(session.rename(recording.sha256, name))
+        analysing.rename(session.rename(recording.sha256, name))
 
 
 def show_level(recording: Recording) -> None:
@@ -124,7 +125,7 @@ def show_level(recording: Recording) -> None:
         st.warning(recognised(warning), icon=":material/warning:")
 
 
-def show_result(chosen: controls.Chosen, classification: Job, any_voice: Analysis | None) -> None:
+def show_result(chosen: session.Chosen, classification: Job, any_voice: Analysis | None) -> None:
     """Show verdict and scores, with links to the evidence.
 
     `any_voice` is the analysis without the voice's own normal, if the model is adapted to a voice.
@@ -169,9 +170,9 @@ def show() -> None:
         show_level(chosen.recording)
         result = st.container(key="result")
         front_end = chosen.classifier.front_end.spectrogram
-        jobs = {"classify": cached.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
+        jobs = {"classify": analysing.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
         if chosen.any_voice is not None:
-            jobs["without voice"] = cached.additional_classification_job(
+            jobs["without voice"] = analysing.additional_classification_job(
                 chosen.recording, chosen.any_voice, chosen.settings
             )
         with result:
@@ -181,8 +182,8 @@ def show() -> None:
         player(
             chosen.recording,
             key="recording",
-            spectrogram=cached.spectrogram(chosen.recording.sha256, front_end, chosen.recording),
+            spectrogram=analysing.spectrogram(chosen.recording.sha256, front_end, chosen.recording),
             analysis=results.get("classify"),
-            measure=cached.measures_job,
+            measure=analysing.measures_job,
             awaited=() if jobs["classify"].state in ("failed", "cancelled") else ("scores",),
         )

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.shared import cached, session
-from pages.shared.cached import saved_results
+from pages.shared import session
+from pages.shared.cached import analysing, saved_results
 from pages.shared.charts.scores import verdict_html
-from pages.shared.controls import Chosen
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
+from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
 from ser_core.errors import SerError
 from ser_core.output.saved_analyses import data_folder, save_with_source
@@ -26,7 +26,7 @@ def verdict(chosen: Chosen, classification: Job) -> None:
 
 def save(chosen: Chosen, classification: Job) -> None:
     """Save recording and analysis on this machine, or show why that failed."""
-    _save(chosen, [cached.computed_so_far(classification, chosen.classifier, chosen.settings)])
+    _save(chosen, [analysing.computed_so_far(classification, chosen.classifier, chosen.settings)])
 
 
 def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:

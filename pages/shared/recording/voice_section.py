@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import cached, session
+from pages.shared import cached, session, waiting
+from pages.shared.cached import analysing
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis import Recording
@@ -55,7 +56,7 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
         )
         return None
     held = session.held()
-    job = cached.voice_job(
+    job = analysing.voice_job(
         [held[sha256].recording for sha256 in chosen], classifier, files, mixed=session.choice("voice_mixed")
     )
     st.caption(_in_words(job, classifier))
@@ -156,8 +157,6 @@ def _share_in_words(share: float, trusted: float) -> str:
 
 def adapted(classifier: Classifier, job: Job | None) -> Classifier:
     """Return the classifier adapted to the voice, or unchanged without a voice; stop the page until the job ends."""
-    from pages.shared import waiting  # which imports the sidebar, which imports this module
-
     if job is None:
         return classifier
     if "voice" in waiting.results({"voice": job}):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.cached import long_recordings
+from pages.shared.cached import analysing, long_recordings
 from pages.shared.server import memory
 
 #: A page that is reloaded is another visit, which its own work of before would hold up; a short break costs little.
@@ -35,7 +35,7 @@ def _broken(owner: str, connection: object) -> None:
 
     def stop_work() -> None:
         for queue in queues:
-            queue.withdraw(owner, cached.RECORDING_JOBS, running=True)
+            queue.withdraw(owner, analysing.RECORDING_JOBS, running=True)
 
     def forget() -> None:
         del _connections[owner]

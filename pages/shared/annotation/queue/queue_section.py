@@ -21,9 +21,10 @@ from pages.shared.annotation.open_project import (
 from pages.shared.annotation.people import roles_section
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
-from pages.shared.controls import Chosen
+from pages.shared.cached import analysing
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
+from pages.shared.session import Chosen
 from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
@@ -145,7 +146,7 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
     job = cached.ahead().find(session.owner(), key)
     if job is None:
         cached.ahead().forget(session.owner(), about="ahead")
-        classify = chosen and cached.classification_ahead(chosen.any_voice or chosen.classifier)
+        classify = chosen and analysing.classification_ahead(chosen.any_voice or chosen.classifier)
 
         def read(work: Work) -> session.Held | None:
             queued = project.store.open_recording(project.id, sha256, project.annotator).recording
