@@ -1,6 +1,7 @@
 """Analyse a recording: spectrogram, segments, scores, verdict, explanations, focus.
 
-The app, the command line and the reports only show what these functions return.
+The first half is this way, from top to bottom; the second answers further questions about an analysis, and computes a
+voice's own normal. The app, the command line and the reports only show what these functions return.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,14 +42,13 @@ from ser_core.explanation.focus import (
 from ser_core.explanation.focus_audio import ChangedSound, FocusScores, sound_without
 from ser_core.explanation.judgement import Judgement, judge
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
-from ser_core.front_end.segments import split_into_segments
-from ser_core.front_end.selection import select_segments
+from ser_core.front_end.selection import segments_of, segments_of_recording
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import pool, softmax
 from ser_core.model.verdict import verdict_of
 from ser_core.model.voice import VoiceNormal, logits_of_pieces, voice_normal
-from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd
+from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.words.evidence import WordEvidence, evidence_of_words
 from ser_core.work.progress import UNWATCHED, Work
 
@@ -117,61 +117,20 @@ def classify_recording(
     )
 
 
-def know_recording(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
-    """Return the logits (pieces, classes), float64, from which a speaker's normal is computed."""
-    segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
-    values, logits = segments.values[segments.selected], []
+def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
+    """Return the probabilities of every segment, and those of the recording from its selected segments."""
+    each = softmax(_logits(segments.values, classifier, work), classifier.temperature)
+    return Scores(each, pool(each[segments.selected], classifier.pooling))
+
+
+def _logits(values: np.ndarray, classifier: Classifier, work: Work) -> np.ndarray:
+    """Return the logits (segments, classes) of segments (segments, frames, bands), in batches."""
+    logits = []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
         work.check()
         logits.append(classifier.score(values[start : start + SEGMENTS_AT_ONCE]))
-    return logits_of_pieces(np.concatenate(logits))
-
-
-def know_voice(
-    recordings: Sequence[Recording],
-    classifier: Classifier,
-    work: Work = UNWATCHED,
-    *,
-    mixed: bool = False,
-) -> VoiceNormal:
-    """Return the normal of one speaker; `mixed` says that the recordings show different emotions."""
-    known = []
-    for done, recording in enumerate(recordings):
-        work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
-        known.append(know_recording(recording, classifier, work))
-    return voice_normal(known, classifier.temperature, mixed=mixed)
-
-
-def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with another emotion to explain: the same scores, and no explanations yet.
-
-    Raises
-    ------
-    SettingsRefused
-        If the model does not know the emotion, or the stretch is not in the recording.
-    """
-    index = emotion_index(emotion, analysis.emotions)
-    stretch = _stretch(analysis.recording, analysis.segments, analysis.scores, index, analysis.spectrogram, settings)
-    return replace(analysis, emotion=emotion, stretch=stretch, explanations={}, profile=None, focus=(), focus_by=None)
-
-
-def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
-    """Cut a spectrogram into segments and select among them; perturbations of it reuse this selection."""
-    values, starts = split_into_segments(spectrogram.log_mel, front_end.segments)
-    selected, gds_score = select_segments(values, front_end.selection)
-    return Segments(values, starts, selected, gds_score)
-
-
-def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
-    """Return the probabilities of every segment, and those of the recording from its selected segments."""
-    probabilities = []
-    for start in range(0, len(segments.values), SEGMENTS_AT_ONCE):
-        work.check()
-        logits = classifier.score(segments.values[start : start + SEGMENTS_AT_ONCE])
-        probabilities.append(softmax(logits, classifier.temperature))
-        work.report(min(1.0, (start + SEGMENTS_AT_ONCE) / len(segments.values)), "Classifying")
-    each = np.concatenate(probabilities)
-    return Scores(each, pool(each[segments.selected], classifier.pooling))
+        work.report(min(1.0, (start + SEGMENTS_AT_ONCE) / len(values)), "Classifying")
+    return np.concatenate(logits)
 
 
 def add_explanation(
@@ -186,6 +145,11 @@ def add_explanation(
     return with_explanation(analysis, run.explain(target_of(analysis, settings), analysis.emotions))
 
 
+def with_explanation(analysis: Analysis, explanation: Explanation) -> Analysis:
+    """Return the analysis with one more explanation."""
+    return replace(analysis, explanations=analysis.explanations | {explanation.method: explanation})
+
+
 def explainer_run(
     analysis: Analysis,
     method: str,
@@ -198,9 +162,19 @@ def explainer_run(
     return run_explainer(method, classifier, target, analysis.stretch, settings, work)
 
 
-def with_explanation(analysis: Analysis, explanation: Explanation) -> Analysis:
-    """Return the analysis with one more explanation."""
-    return replace(analysis, explanations=analysis.explanations | {explanation.method: explanation})
+def target_of(analysis: Analysis, settings: AnalysisSettings) -> ExplanationTarget:
+    """Return what the explainers explain, as frames and indices of emotions."""
+    against = None if settings.against is None else emotion_index(settings.against, analysis.emotions)
+    emotion = emotion_index(analysis.emotion, analysis.emotions)
+    if against == emotion:
+        raise SettingsRefused(f"{analysis.emotion} cannot be explained against itself. Choose another emotion.")
+    spectrogram = analysis.spectrogram
+    last = len(spectrogram.log_mel) - 1
+    first = min(max(0, round(frame_at(analysis.stretch.start_s, spectrogram.settings))), last)
+    end = min(len(spectrogram.log_mel), round(frame_at(analysis.stretch.end_s, spectrogram.settings)))
+    if analysis.stretch.end_s >= analysis.recording.duration_s - 1e-9:
+        end = len(spectrogram.log_mel)
+    return ExplanationTarget(spectrogram.log_mel, analysis.segments, emotion, against, first, max(end, first + 1))
 
 
 def find_focus(
@@ -242,6 +216,93 @@ def with_deciding_focus(
     perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
     sizes = [np.count_nonzero(frames) / max(np.count_nonzero(usable), 1) for frames in inside]
     return tried[deciding(inside, sizes, perturbed, target, work)]
+
+
+def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
+    """Return the analysis with the profile and focus of an explanation; where the share is open, with the usual one."""
+    frames, applied = analysis.spectrogram.settings, settings.focus
+    if applied.is_open:
+        applied = at_share(applied, USUAL_SHARE)
+    profile = relevance_profile(
+        explanation.relevance, explanation.covered, round(applied.smoothing_s / frames.frame_hop_s)
+    )
+    usable = usable_of(analysis, explanation)
+    duration_s, log_mel = analysis.recording.duration_s, analysis.spectrogram.log_mel
+    focus = focus_regions(profile, usable, log_mel, duration_s, applied, frames)
+    return replace(analysis, profile=profile, focus=focus, focus_by=explanation, focus_settings=applied)
+
+
+def usable_of(analysis: Analysis, explanation: Explanation) -> np.ndarray:
+    """Return where the focus of an explanation may lie, shape (frames,), bool."""
+    shortest = round(FocusSettings().shortest_region_s / analysis.spectrogram.settings.frame_hop_s)
+    return usable_frames(explanation.covered, analysis.speech, shortest)
+
+
+def level_of_focus(analysis: Analysis) -> float:
+    """Return the level of the profile above which the focus lies."""
+    return focus_level(analysis.profile, usable_of(analysis, analysis.focus_by), analysis.focus_settings)
+
+
+def _stretch(
+    recording: Recording,
+    segments: Segments,
+    scores: Scores,
+    emotion: int,
+    spectrogram: Spectrogram,
+    settings: AnalysisSettings,
+) -> Region:
+    """Return the stretch to explain: the one in the settings, else the whole, or the best part of a long recording."""
+    if settings.stretch_s is not None:
+        return _given_stretch(*settings.stretch_s, recording, settings)
+    if recording.duration_s <= settings.longest_stretch_s:
+        return Region(0.0, recording.duration_s)
+    frames = spectrogram.settings
+    starts_s = frame_edge_s(segments.start_frames, frames)
+    ends_s = starts_s + segments.segment_frames * frames.frame_hop_s
+    # Every candidate has the full length: a stretch of one or two segments would win by chance.
+    latest_s = recording.duration_s - settings.default_stretch_s
+    best, best_score = 0.0, -1.0
+    for start_s in np.unique(np.minimum(starts_s, latest_s)):
+        inside = segments.selected & (starts_s >= start_s) & (ends_s <= start_s + settings.default_stretch_s)
+        mean = float(scores.segments[inside, emotion].mean()) if inside.any() else -1.0
+        if mean > best_score:
+            best, best_score = float(start_s), mean
+    return Region(best, best + settings.default_stretch_s)
+
+
+def _given_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:
+    end_s = min(end_s, recording.duration_s)
+    if not 0 <= start_s < end_s:
+        raise SettingsRefused(
+            f"The stretch from {start_s:g} to {end_s:g} s is not in the recording, which lasts "
+            f"{recording.duration_s:.2f} s. Give a start before the end."
+        )
+    if end_s - start_s > settings.longest_stretch_s + 1e-9:
+        raise SettingsRefused(
+            f"The stretch lasts {end_s - start_s:.1f} s; at most {settings.longest_stretch_s:g} s are explained "
+            "at once. Choose a shorter one."
+        )
+    return Region(start_s, end_s)
+
+
+def _warnings(spectrogram: Spectrogram, segments: Segments) -> tuple[str, ...]:
+    if len(spectrogram.log_mel) >= segments.segment_frames:
+        return ()
+    needed = segments.segment_frames * spectrogram.settings.frame_hop_s
+    return (f"Shorter than the {needed:.2f} s that the model classifies at once; it was padded with its noise floor.",)
+
+
+def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
+    """Return the analysis with another emotion to explain: the same scores, and no explanations yet.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model does not know the emotion, or the stretch is not in the recording.
+    """
+    index = emotion_index(emotion, analysis.emotions)
+    stretch = _stretch(analysis.recording, analysis.segments, analysis.scores, index, analysis.spectrogram, settings)
+    return replace(analysis, emotion=emotion, stretch=stretch, explanations={}, profile=None, focus=(), focus_by=None)
 
 
 def judge_maps(
@@ -324,6 +385,19 @@ def find_voice_counterfactuals(
     return voice_counterfactuals(recording, marks, inside, score_changed, work, unnatural=unnatural)
 
 
+def score_sounds(
+    recording: Recording, sounds: Sequence[np.ndarray], classifier: Classifier, work: Work = UNWATCHED
+) -> np.ndarray:
+    """Return the scores (sounds, classes), float64, of sounds (n,) at a recording's rate, the passes batched."""
+    segments = [segments_of_recording(replace(recording, samples=sound), classifier.front_end) for sound in sounds]
+    selected = [one.values[one.selected] for one in segments]
+    same_length = len({values.shape[1] for values in selected}) == 1
+    batches = [np.concatenate(selected)] if same_length else selected
+    logits = np.concatenate([_logits(values, classifier, work.silently()) for values in batches])
+    each = np.split(logits, np.cumsum([len(values) for values in selected])[:-1])
+    return np.stack([pool(softmax(rows, classifier.temperature), classifier.pooling) for rows in each])
+
+
 def correlates_of_focus(analysis: Analysis) -> tuple[Correlates, Correlates]:
     """Return the acoustic correlates of the focus, and of the rest of the analysed stretch."""
     recording, inside = _stretch_alone(analysis, [focus.region for focus in analysis.focus])
@@ -345,111 +419,22 @@ def _stretch_alone(analysis: Analysis, regions: Sequence[Region]) -> tuple[Recor
     return recording, inside
 
 
-def score_sounds(
-    recording: Recording, sounds: Sequence[np.ndarray], classifier: Classifier, work: Work = UNWATCHED
-) -> np.ndarray:
-    """Return the scores (sounds, classes), float64, of sounds (n,) at a recording's rate, the passes batched."""
-    front_end = classifier.front_end
-    segments = [
-        segments_of(spectrogram_of(replace(recording, samples=sound), front_end.spectrogram), front_end)
-        for sound in sounds
-    ]
-    selected = [one.values[one.selected] for one in segments]
-    same_length = len({values.shape[1] for values in selected}) == 1
-    batches = [np.concatenate(selected)] if same_length else selected
-    logits = []
-    for values in batches:
-        for start in range(0, len(values), SEGMENTS_AT_ONCE):
-            work.check()
-            logits.append(classifier.score(values[start : start + SEGMENTS_AT_ONCE]))
-    each = np.split(np.concatenate(logits), np.cumsum([len(values) for values in selected])[:-1])
-    return np.stack([pool(softmax(rows, classifier.temperature), classifier.pooling) for rows in each])
+def know_recording(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
+    """Return the logits (pieces, classes), float64, from which a speaker's normal is computed."""
+    segments = segments_of_recording(recording, classifier.front_end)
+    return logits_of_pieces(_logits(segments.values[segments.selected], classifier, work.silently()))
 
 
-def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with the profile and focus of an explanation; where the share is open, with the usual one."""
-    frames, applied = analysis.spectrogram.settings, settings.focus
-    if applied.is_open:
-        applied = at_share(applied, USUAL_SHARE)
-    profile = relevance_profile(
-        explanation.relevance, explanation.covered, round(applied.smoothing_s / frames.frame_hop_s)
-    )
-    usable = usable_of(analysis, explanation)
-    duration_s, log_mel = analysis.recording.duration_s, analysis.spectrogram.log_mel
-    focus = focus_regions(profile, usable, log_mel, duration_s, applied, frames)
-    return replace(analysis, profile=profile, focus=focus, focus_by=explanation, focus_settings=applied)
-
-
-def usable_of(analysis: Analysis, explanation: Explanation) -> np.ndarray:
-    """Return where the focus of an explanation may lie, shape (frames,), bool."""
-    shortest = round(FocusSettings().shortest_region_s / analysis.spectrogram.settings.frame_hop_s)
-    return usable_frames(explanation.covered, analysis.speech, shortest)
-
-
-def level_of_focus(analysis: Analysis) -> float:
-    """Return the level of the profile above which the focus lies."""
-    return focus_level(analysis.profile, usable_of(analysis, analysis.focus_by), analysis.focus_settings)
-
-
-def target_of(analysis: Analysis, settings: AnalysisSettings) -> ExplanationTarget:
-    """Return what the explainers explain, as frames and indices of emotions."""
-    against = None if settings.against is None else emotion_index(settings.against, analysis.emotions)
-    emotion = emotion_index(analysis.emotion, analysis.emotions)
-    if against == emotion:
-        raise SettingsRefused(f"{analysis.emotion} cannot be explained against itself. Choose another emotion.")
-    spectrogram = analysis.spectrogram
-    last = len(spectrogram.log_mel) - 1
-    first = min(max(0, round(frame_at(analysis.stretch.start_s, spectrogram.settings))), last)
-    end = min(len(spectrogram.log_mel), round(frame_at(analysis.stretch.end_s, spectrogram.settings)))
-    if analysis.stretch.end_s >= analysis.recording.duration_s - 1e-9:
-        end = len(spectrogram.log_mel)
-    return ExplanationTarget(spectrogram.log_mel, analysis.segments, emotion, against, first, max(end, first + 1))
-
-
-def _stretch(
-    recording: Recording,
-    segments: Segments,
-    scores: Scores,
-    emotion: int,
-    spectrogram: Spectrogram,
-    settings: AnalysisSettings,
-) -> Region:
-    """Return the stretch to explain: the one in the settings, else the whole, or the best part of a long recording."""
-    if settings.stretch_s is not None:
-        return _given_stretch(*settings.stretch_s, recording, settings)
-    if recording.duration_s <= settings.longest_stretch_s:
-        return Region(0.0, recording.duration_s)
-    frames = spectrogram.settings
-    starts_s = frame_edge_s(segments.start_frames, frames)
-    ends_s = starts_s + segments.segment_frames * frames.frame_hop_s
-    # Every candidate has the full length: a stretch of one or two segments would win by chance.
-    latest_s = recording.duration_s - settings.default_stretch_s
-    best, best_score = 0.0, -1.0
-    for start_s in np.unique(np.minimum(starts_s, latest_s)):
-        inside = segments.selected & (starts_s >= start_s) & (ends_s <= start_s + settings.default_stretch_s)
-        mean = float(scores.segments[inside, emotion].mean()) if inside.any() else -1.0
-        if mean > best_score:
-            best, best_score = float(start_s), mean
-    return Region(best, best + settings.default_stretch_s)
-
-
-def _given_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:
-    end_s = min(end_s, recording.duration_s)
-    if not 0 <= start_s < end_s:
-        raise SettingsRefused(
-            f"The stretch from {start_s:g} to {end_s:g} s is not in the recording, which lasts "
-            f"{recording.duration_s:.2f} s. Give a start before the end."
-        )
-    if end_s - start_s > settings.longest_stretch_s + 1e-9:
-        raise SettingsRefused(
-            f"The stretch lasts {end_s - start_s:.1f} s; at most {settings.longest_stretch_s:g} s are explained "
-            "at once. Choose a shorter one."
-        )
-    return Region(start_s, end_s)
-
-
-def _warnings(spectrogram: Spectrogram, segments: Segments) -> tuple[str, ...]:
-    if len(spectrogram.log_mel) >= segments.segment_frames:
-        return ()
-    needed = segments.segment_frames * spectrogram.settings.frame_hop_s
-    return (f"Shorter than the {needed:.2f} s that the model classifies at once; it was padded with its noise floor.",)
+def know_voice(
+    recordings: Sequence[Recording],
+    classifier: Classifier,
+    work: Work = UNWATCHED,
+    *,
+    mixed: bool = False,
+) -> VoiceNormal:
+    """Return the normal of one speaker; `mixed` says that the recordings show different emotions."""
+    known = []
+    for done, recording in enumerate(recordings):
+        work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
+        known.append(know_recording(recording, classifier, work))
+    return voice_normal(known, classifier.temperature, mixed=mixed)

@@ -15,6 +15,7 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import EXPLAINERS, explainers_of
 from ser_core.explanation.relevance import ExplanationTarget
+from ser_core.front_end.selection import segments_of
 from ser_core.learning.batches import as_batch
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.estimator import as_onnx, features_as_stored, features_of, fit_estimator
@@ -27,7 +28,6 @@ from ser_core.model.peers.shared.padding import SILENCE, mask_padding, steps_bef
 from ser_core.model.peers.shared.recurrence import OverTime
 from ser_core.model.peers.three_features_cnn_lstm import in_pairs
 from ser_core.model.scores import softmax
-from ser_core.pipeline import segments_of
 from ser_core.settings import GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, classifier_of, fresh, random_log_mel

@@ -14,6 +14,7 @@ from ser_core.corpora.labelled import audio_files
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.explanation.focus import SHARES
 from ser_core.explanation.focus_audio import sound_without
+from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.scores import softmax
 from ser_core.model.verdict import NO_SPEECH, NOT_SURE
@@ -27,7 +28,6 @@ from ser_core.pipeline import (
     find_focus,
     judge_maps,
     score_focus_audio,
-    segments_of,
     target_of,
     with_deciding_focus,
     with_target,

@@ -9,12 +9,11 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.explanation.grad_cam import resize
-from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.front_end.selection import segments_of_recording
 from ser_core.learning.evaluation import unseen_recordings
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
-from ser_core.pipeline import segments_of
 from ser_core.work.progress import Work
 
 BRANCHES = ("vggish", "yamnet")
@@ -76,7 +75,7 @@ def _best_segment(item: LabelledRecording, classifier: Classifier) -> tuple[np.n
         recording = read_recording(item.path)
     except AudioRefused:
         return None
-    segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
+    segments = segments_of_recording(recording, classifier.front_end)
     values = segments.values[segments.selected]
     scores = softmax(classifier.score(values), classifier.temperature)[:, classifier.emotions.index(item.emotion)]
     return values[scores.argmax()], float(scores.max())

@@ -12,13 +12,12 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import draw_evenly
 from ser_core.errors import AudioRefused, SettingsRefused
-from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.front_end.selection import segments_of_recording
 from ser_core.learning.evaluation import RecordingLogits, overlap_words, tabulate, unseen_recordings
 from ser_core.learning.metrics import APART, RESAMPLES, headline, summed_over_drawn
 from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import segments_of
 from ser_core.words.text import spelling, word_errors
 from ser_core.words.transcription import WordModel, transcribe
 from ser_core.work.progress import Work
@@ -116,7 +115,7 @@ def _sounds(recording: Recording) -> dict[str, Recording]:
 
 
 def _logits(recording: Recording, classifier: Classifier) -> np.ndarray:
-    segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
+    segments = segments_of_recording(recording, classifier.front_end)
     return classifier.score(segments.values[segments.selected])
 
 

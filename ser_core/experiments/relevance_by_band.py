@@ -11,12 +11,12 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import ExplanationTarget
+from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
 from ser_core.learning.evaluation import unseen_recordings
 from ser_core.learning.metrics import RESAMPLES, summed_over_drawn
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import segments_of
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 

@@ -1,11 +1,26 @@
-"""Gaussian data selection: keep the segments whose levels are distributed as in the rest of the recording."""
+"""Gaussian data selection: select the segments whose levels are distributed as in the rest of the recording."""
 
 import numpy as np
 
-from ser_core.settings import SelectionSettings
+from ser_core.analysis import Recording, Segments, Spectrogram
+from ser_core.front_end.segments import split_into_segments
+from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.settings import FrontEnd, SelectionSettings
 
 GRID_POINTS = 256
 MIN_SEGMENTS = 3
+
+
+def segments_of_recording(recording: Recording, front_end: FrontEnd) -> Segments:
+    """Return the segments of a recording, and which of them are selected."""
+    return segments_of(spectrogram_of(recording, front_end.spectrogram), front_end)
+
+
+def segments_of(spectrogram: Spectrogram, front_end: FrontEnd) -> Segments:
+    """Cut a spectrogram into segments and select among them; perturbations of it reuse this selection."""
+    values, starts = split_into_segments(spectrogram.log_mel, front_end.segments)
+    selected, gds_score = select_segments(values, front_end.selection)
+    return Segments(values, starts, selected, gds_score)
 
 
 def gaussian_densities(segments: np.ndarray) -> np.ndarray:

@@ -10,11 +10,11 @@ from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.saved_features import FeatureFolder, RecordingFeatures
 from ser_core.audio.voice_activity import detect_speech, speech_seconds
 from ser_core.errors import AudioRefused, ModelRefused
-from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.front_end.selection import segments_of_recording
 from ser_core.model.checkpoint import ARCHITECTURES, find_model, read_card
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.scores import recording_probabilities
-from ser_core.pipeline import SEGMENTS_AT_ONCE, segments_of
+from ser_core.pipeline import SEGMENTS_AT_ONCE
 from ser_core.work.progress import UNWATCHED, Work
 
 
@@ -34,7 +34,7 @@ def require_features(model: str) -> None:
 
 def features_of(recording: Recording, classifier: NetworkClassifier, work: Work = UNWATCHED) -> RecordingFeatures:
     """Return what a model hears in a recording; its probabilities are those of `classify_recording`."""
-    segments = segments_of(spectrogram_of(recording, classifier.front_end.spectrogram), classifier.front_end)
+    segments = segments_of_recording(recording, classifier.front_end)
     values = segments.values[segments.selected]
     parts = []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
