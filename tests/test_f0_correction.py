@@ -19,7 +19,7 @@ from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.measuring import measured_marks
 from ser_core.annotations.f0.corrections import CorrectedF0, Correction
 from ser_core.annotations.f0.operations import corrected_tracks, f0_changes
-from ser_core.annotations.f0.tracks import f0_tracks
+from ser_core.annotations.f0.tracks import f0_tracks, write_f0
 from ser_core.annotations.formats import own, read_annotations
 from ser_core.annotations.store import tables
 from ser_core.annotations.store.store import open_store
@@ -27,6 +27,7 @@ from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.audio.acoustics import harmonics_to_noise, spectral_tilt, tracks_of
 from ser_core.audio.measures import measures_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, AudioRefused, RecordingTooLong, SettingsRefused
+from ser_core.work.progress import Work
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 from tests.test_measures import rows_of, voice
 
@@ -243,8 +244,10 @@ def test_damaged_corrections_in_a_file_are_refused(changed, words):
 def test_praat_opens_the_pitch_tier_with_the_same_values(tmp_path):
     recording = AnnotatedRecording("v.wav", "a" * 64, 1.0, 16_000, (), f0=corrected({25: 75.25, 26: 80.5, 30: 0.0}))
     (track,) = f0_tracks([recording], lambda _: voice())
-    for name, content in track.files().items():
-        (tmp_path / name).write_bytes(content)
+    found = write_f0(
+        [recording], lambda _: voice(), lambda name, content: (tmp_path / name).write_bytes(content), Work()
+    )
+    assert (found.recordings, found.silent, found.corrected) == (1, 0, 3)
     tier = parselmouth.read(str(tmp_path / "v.PitchTier"))
     points = [
         (call(tier, "Get time from index", number), call(tier, "Get value at index", number))

@@ -108,7 +108,9 @@ def test_a_phrase_is_found_in_any_case_and_punctuation_and_shown_with_what_is_sa
     assert found == [range(1, 3), range(3, 5)]
     assert find_phrase(said, "so m") == found, "while the last word is typed"
     assert find_phrase(said, "so mu ch") == find_phrase(said, "?!") == find_phrase((), "so") == []
-    assert phrase_around(said, found[0], most=1) == ("No.", "So much!", "So,")
+    assert phrase_around(said, found[0]) == ("No.", "So much!", "So, MUCH more")
+    counted = tuple(Region(at, at + 1, label=str(at)) for at in range(20))
+    assert phrase_around(counted, range(9, 10)) == ("3 4 5 6 7 8", "9", "10 11 12 13 14 15")
 
 
 def test_a_wrong_word_counts_for_the_recording_in_whose_time_it_lies():

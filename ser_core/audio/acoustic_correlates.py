@@ -103,9 +103,9 @@ class AcousticTracks:
     band_powers: np.ndarray
 
 
-def acoustic_tracks(recording: Recording, prosody: Prosody | None = None) -> AcousticTracks:
-    """Return what the correlates are computed from; `prosody` is the recording's, if it is known."""
-    prosody = prosody or prosody_of(recording)
+def acoustic_tracks(recording: Recording) -> AcousticTracks:
+    """Return what the correlates are computed from."""
+    prosody = prosody_of(recording)
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
     stft = ShortTimeFFT(hann(round(SPECTRUM_WINDOW_S * RATE_HZ), sym=False), round(HOP_S * RATE_HZ), RATE_HZ)
     power = np.abs(stft.stft(np.pad(samples, (0, max(0, stft.m_num - len(samples)))))) ** 2

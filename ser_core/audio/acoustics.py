@@ -25,12 +25,15 @@ from ser_core.work.progress import Work
 #: The reference of intensities, the auditory threshold at 1 kHz; a sample of 1 counts as 1 Pa.
 REFERENCE_PA = 2e-5
 SILENCE_DB = -300.0
+#: Praat's usual lowest F0 for intensities: its window is 6.4 periods long.
+INTENSITY_LOWEST_F0_HZ = 100.0
 
 #: The ceiling of formants, and what may be chosen: Praat's advice is 5500 Hz for women, 5000 for men, up to 8000 for
 #: small children.
 DEFAULT_CEILING_HZ = 5_500.0
 LOWEST_CEILING_HZ, HIGHEST_CEILING_HZ = 3_000.0, 8_000.0
 FORMANTS = 4
+FORMANT_WINDOW_S = 0.025
 #: Formants nearer than this to 0 Hz or to the ceiling are artefacts of the prediction.
 FORMANT_MARGIN_HZ = 50.0
 PREEMPHASIS_FROM_HZ = 50.0
@@ -151,20 +154,18 @@ def harmonics_to_noise(
     return 10 * np.log10(strength / (1 - strength))
 
 
-def intensity(
-    recording: Recording, times_s: np.ndarray, lowest_f0_hz: float = 100.0, work: Work | None = None
-) -> np.ndarray:
+def intensity(recording: Recording, times_s: np.ndarray, work: Work | None = None) -> np.ndarray:
     """Return the intensity in dB re 20 micropascal at some times; silence has -300 dB.
 
-    Mean square under a Kaiser window with sidelobes below -190 dB, 6.4 periods of the lowest F0 long (effectively half
-    of that), after the mean was subtracted.
+    Mean square under a Kaiser window with sidelobes below -190 dB, 6.4 periods of 100 Hz long (effectively half of
+    that), after the mean was subtracted.
 
     References
     ----------
     Praat's manual, "Intro 6.2. Configuring the intensity contour" and "Sound: To Intensity...".
     """
     rate = recording.sample_rate_hz
-    window = np.kaiser(2 * int(3.2 / lowest_f0_hz * rate) + 1, 2 * np.pi**2 + 0.5)
+    window = np.kaiser(2 * int(3.2 / INTENSITY_LOWEST_F0_HZ * rate) + 1, 2 * np.pi**2 + 0.5)
     window /= window.sum()
     result = np.full(len(times_s), np.nan)
     for index, frames in _frames(recording.samples, rate, times_s, len(window), work):
@@ -177,13 +178,12 @@ def formants(
     recording: Recording,
     times_s: np.ndarray,
     ceiling_hz: float = DEFAULT_CEILING_HZ,
-    window_s: float = 0.025,
     work: Work | None = None,
 ) -> np.ndarray:
     """Return the four lowest formants in Hz at some times, shape (times, 4).
 
     Linear prediction with ten coefficients by Burg's method: resampled to twice the ceiling, differences emphasised
-    from 50 Hz on, under a Gaussian-like window of twice `window_s`. The formants are the angles of the poles.
+    from 50 Hz on, under a Gaussian-like window of twice 25 ms. The formants are the angles of the poles.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def formants(
     rate = round(2 * ceiling_hz)
     samples = _cut_off_at(recording.samples, recording.sample_rate_hz, rate)
     emphasised = lfilter([1, -np.exp(-2 * np.pi * PREEMPHASIS_FROM_HZ / rate)], 1, samples)
-    length = round(2 * window_s * rate)
+    length = round(2 * FORMANT_WINDOW_S * rate)
     position = (np.arange(1, length + 1) - (length + 1) / 2) / (length + 1)
     window = (np.exp(-48 * position**2) - np.exp(-12)) / (1 - np.exp(-12))
     result = np.full((len(times_s), FORMANTS), np.nan)

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from ser_core.analysis import Region
 
+#: Shown before and after a phrase that was found.
+WORDS_AROUND = 6
+
 
 def spelling(text: str) -> str:
     """Return a word as it is compared: in lower case, only its letters, digits and apostrophes.
@@ -34,11 +37,14 @@ def find_phrase(words: Sequence[Region], phrase: str) -> list[range]:
     ]
 
 
-def phrase_around(words: tuple[Region, ...], found: range, most: int = 6) -> tuple[str, str, str]:
-    """Return what is said before a phrase, the phrase, and what is said after it, at most so many words each."""
-    parts = (words[max(0, found.start - most) : found.start], words[found.start : found.stop])
-    after = words[found.stop : found.stop + most]
-    before, phrase, after = (" ".join(word.label for word in part) for part in (*parts, after))
+def phrase_around(words: tuple[Region, ...], found: range) -> tuple[str, str, str]:
+    """Return the phrase between what is said before and after it, of each at most `WORDS_AROUND` words."""
+    parts = (
+        words[max(0, found.start - WORDS_AROUND) : found.start],
+        words[found.start : found.stop],
+        words[found.stop : found.stop + WORDS_AROUND],
+    )
+    before, phrase, after = (" ".join(word.label for word in part) for part in parts)
     return before, phrase, after
 
 

@@ -12,7 +12,7 @@ from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.exchange.exporting import stems_of
 from ser_core.annotations.f0.operations import UNVOICED
 from ser_core.audio.acoustics import fundamental_frequency
-from ser_core.errors import AudioRefused, RecordingTooLong
+from ser_core.errors import AnnotationsRefused, AudioRefused, RecordingTooLong
 from ser_core.settings import F0Settings
 from ser_core.work.progress import Work
 
@@ -75,9 +75,41 @@ class F0Track:
             rows.writerow([round(time_s, 6), value, CORRECTED if corrected else MEASURED])
         return text.getvalue().encode("utf-8-sig")
 
-    def files(self) -> dict[str, bytes]:
-        """Return both files by their names."""
-        return {f"{self.name}.PitchTier": self.pitch_tier(), f"{self.name}-f0.csv": self.table()}
+
+@dataclass(frozen=True)
+class WrittenF0:
+    """How many recordings F0 was written of, how many have no sound, and how many frames were corrected."""
+
+    recordings: int
+    silent: int
+    corrected: int
+
+
+def write_f0(
+    recordings: Sequence[AnnotatedRecording],
+    sound_of: Callable[..., Recording | None],
+    write: Callable[[str, bytes], object],
+    work: Work,
+) -> WrittenF0:
+    """Write the files of each recording's F0, by a function of name and content.
+
+    Raises
+    ------
+    AnnotationsRefused
+        If the sound of none is at hand.
+    Cancelled
+    """
+    silent = corrected = 0
+    for track in f0_tracks(recordings, sound_of, work):
+        if track is None:
+            silent += 1
+            continue
+        corrected += int(track.is_corrected.sum())
+        write(f"{track.name}.PitchTier", track.pitch_tier())
+        write(f"{track.name}-f0.csv", track.table())
+    if silent == len(recordings):
+        raise AnnotationsRefused("The sound of these recordings is not at hand. Add the audio files again.")
+    return WrittenF0(len(recordings) - silent, silent, corrected)
 
 
 def f0_tracks(

@@ -32,9 +32,10 @@ FIRST_HARMONIC_DB = 0.5
 CREAK_HZ = 80.0
 #: The share of remaining pulses that come a period late.
 LATE_PULSES = 0.3
+SEED = 0
 
 
-def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: float, seed: int = 0) -> np.ndarray:
+def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: float) -> np.ndarray:
     """Return samples whose voiced parts have more or less noise, with the same length, envelope and power.
 
     Parameters
@@ -52,7 +53,7 @@ def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: flo
     factor = 10 ** (noise_db / 10)
     stft = ShortTimeFFT(hann(round(NOISE_WINDOW_S * rate), sym=False), round(NOISE_WINDOW_S / 4 * rate), rate)
     rest = samples - repeating_part(samples, marks)
-    made = np.random.default_rng(seed).normal(size=len(samples)) if factor > 1 else None
+    made = np.random.default_rng(SEED).normal(size=len(samples)) if factor > 1 else None
     size = max(1, round(SMOOTHED_PITCHES * float(np.nanmedian(marks.pitch_hz)) / stft.delta_f)), SMOOTHED_FRAMES
 
     def changed(first: int, end: int) -> np.ndarray:
@@ -101,7 +102,7 @@ def _below_second_harmonic(stft: ShortTimeFFT, first: int, spectra: np.ndarray, 
     return np.nan_to_num(np.clip(1 - octaves, 0, 1))
 
 
-def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float, seed: int = 0) -> np.ndarray:
+def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float) -> np.ndarray:
     """Return samples in which most periods are weaker, so that pulses come seldom and irregularly; the power stays.
 
     Parameters
@@ -113,7 +114,7 @@ def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float, seed: 
     ----------
     Bohm et al. 2008, Acoustics '08: scaling single periods makes a modal voice irregular.
     """
-    gains, rng, least = np.ones(len(marks.samples)), np.random.default_rng(seed), 10 ** (-between_db / 20)
+    gains, rng, least = np.ones(len(marks.samples)), np.random.default_rng(SEED), 10 ** (-between_db / 20)
     for first, last in marks.runs:
         pulse = first
         while pulse < last:

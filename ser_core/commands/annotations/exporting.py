@@ -8,7 +8,7 @@ from ser_core.annotations.annotation import AnnotatedRecording, settled
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
 from ser_core.annotations.exchange.writing_into import write_into_file
-from ser_core.annotations.f0.tracks import f0_tracks
+from ser_core.annotations.f0.tracks import write_f0
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
@@ -181,24 +181,15 @@ def _f0(args: argparse.Namespace) -> int:
     if not recordings:
         what = "has no recordings" if args.all else "has no recording whose F0 was corrected; --all writes every F0"
         raise AnnotationsRefused(f"The project {what}. Nothing was written.")
-    silent = corrected = 0
     with atomic_new_folder(args.out) as folder:
-        for track in f0_tracks(recordings, sounds_of(files, data_folder()), printed_progress()):
-            if track is None:
-                silent += 1
-                continue
-            corrected += int(track.is_corrected.sum())
-            for name, content in track.files().items():
-                _write_new(folder / name, content)
-        if silent == len(recordings):
-            raise AnnotationsRefused(
-                f"The sound of {counted(silent, 'recording')} is not at hand, so F0 cannot be measured. "
-                "Add the audio files again."
-            )
-    written = counted(len(recordings) - silent, "recording")
-    print(f"F0 of {written} in {args.out}, with {counted(corrected, 'corrected frame')}.")
-    if silent:
-        print(f"Without F0: {counted(silent, 'recording')} whose sound is not at hand.")
+        sound_of = sounds_of(files, data_folder())
+        f0 = write_f0(
+            recordings, sound_of, lambda name, content: _write_new(folder / name, content), printed_progress()
+        )
+    written, corrected = counted(f0.recordings, "recording"), counted(f0.corrected, "corrected frame")
+    print(f"F0 of {written} in {args.out}, with {corrected}.")
+    if f0.silent:
+        print(f"Without F0: {counted(f0.silent, 'recording')} whose sound is not at hand.")
     return 0
 
 

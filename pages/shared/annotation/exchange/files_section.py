@@ -18,7 +18,7 @@ from ser_core.annotations.annotation import settled
 from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, MeasuredMarks, measured_marks
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
-from ser_core.annotations.f0.tracks import f0_tracks
+from ser_core.annotations.f0.tracks import WrittenF0, write_f0
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import EVERY
@@ -279,7 +279,7 @@ def _f0(project: OpenProject) -> None:
     st.caption(t("F0 over time as it was measured and corrected by hand: a PitchTier for Praat, and a CSV."))
     every = st.checkbox(t("Also of recordings in which nobody has corrected it"))
     key = ("f0", project.id, every, session.choice("export_turn"))
-    found: F0Files | None = _result_of(
+    found: tuple[bytes, WrittenF0] | None = _result_of(
         key,
         "Measuring F0",
         t("Write F0"),
@@ -288,38 +288,26 @@ def _f0(project: OpenProject) -> None:
     )
     if found is None:
         return
-    if found.silent:
+    content, written = found
+    if written.silent:
         st.caption(
             plural(
-                found.silent,
+                written.silent,
                 "Without F0: {n} recording whose sound is missing or cannot be read.",
                 "Without F0: {n} recordings whose sound is missing or cannot be read.",
             )
         )
-    words = plural(found.recordings, "F0 of {n} recording", "F0 of {n} recordings")
-    _offer(words, f"{folder_name(project.name)}-f0.zip", found.content, "application/zip", t("Measure again"))
+    words = plural(written.recordings, "F0 of {n} recording", "F0 of {n} recordings")
+    _offer(words, f"{folder_name(project.name)}-f0.zip", content, "application/zip", t("Measure again"))
 
 
-@dataclass(frozen=True)
-class F0Files:
-    """A ZIP with the files of `F0Track`, how many recordings they are of, and how many have no sound."""
-
-    content: bytes
-    recordings: int
-    silent: int
-
-
-def _f0_files(project: OpenProject, every: bool, work: Work) -> F0Files:
+def _f0_files(project: OpenProject, every: bool, work: Work) -> tuple[bytes, WrittenF0]:
+    """Return a ZIP with the F0 of recordings, and what is in it."""
     recordings = [recording for recording in project.store.export(project.id) if every or recording.f0.frames]
     if not recordings:
         raise AnnotationsRefused("Nobody has corrected F0 in this project. Correct it on Mark, or take all recordings.")
     files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
-    packed, silent = io.BytesIO(), 0
+    packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for track in f0_tracks(recordings, sounds_of(files, data_folder()), work):
-            silent += track is None
-            for name, content in (track.files() if track else {}).items():
-                archive.writestr(name, content)
-    if silent == len(recordings):
-        raise AnnotationsRefused("The sound of these recordings is not at hand. Add the audio files again.")
-    return F0Files(packed.getvalue(), len(recordings) - silent, silent)
+        written = write_f0(recordings, sounds_of(files, data_folder()), archive.writestr, work)
+    return packed.getvalue(), written
