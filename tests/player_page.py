@@ -66,7 +66,7 @@ def spectrogram(seconds: float) -> Spectrogram:
 
 @st.cache_resource
 def explanation(seconds: float, emotion: str, seed: int) -> Explanation:
-    """Waves for and against; the last tenth was not heard."""
+    """Waves for and against; the last tenth is not covered."""
     frames = len(spectrogram(seconds).log_mel)
     time, band = np.arange(frames)[:, None] / 37 + seed, np.arange(SETTINGS.bands)[None] / 11
     covered = np.arange(frames) < 0.9 * frames
@@ -78,14 +78,14 @@ def explanation(seconds: float, emotion: str, seed: int) -> Explanation:
 @st.cache_resource
 def analysis(seconds: float, seed: int) -> Analysis:
     """An analysis without a model."""
-    heard, spectrum, map_ = recording(seconds, 16_000, seed), spectrogram(seconds), explanation(seconds, "angry", 0)
+    found, spectrum, map_ = recording(seconds, 16_000, seed), spectrogram(seconds), explanation(seconds, "angry", 0)
     starts = np.arange(0, len(spectrum.log_mel) - 96, 48)
     scores = np.random.default_rng(0).dirichlet(np.ones(4), len(starts))
     segments = Segments(np.zeros((len(starts), 96, 64), np.float32), starts, np.arange(len(starts)) % 5 > 0, None)
     profile = relevance_profile(map_.relevance, map_.covered, 11)
     focus = [FocusRegion(Region(s, s + 0.6), 0.1, 0.1) for s in np.arange(0.3, seconds - 1, 2.3)]
     return Analysis(
-        heard, "none", "", EMOTIONS, spectrum, segments, Scores(scores, scores.mean(axis=0)), "angry", "angry",
+        found, "none", "", EMOTIONS, spectrum, segments, Scores(scores, scores.mean(axis=0)), "angry", "angry",
         seconds, np.ones(len(spectrum.log_mel), bool), Region(0.0, seconds), profile=profile, focus=tuple(focus),
     )  # fmt: skip
 
@@ -95,23 +95,23 @@ def jobs() -> Jobs:
     return Jobs()
 
 
-def measure(heard: Recording, ceiling_hz: float) -> Job:
-    key = ("measures", heard.sha256, ceiling_hz)
-    return jobs().submit("tests", key, "Measuring", lambda work: tracks_of(heard, ceiling_hz=ceiling_hz, work=work))
+def measure(found: Recording, ceiling_hz: float) -> Job:
+    key = ("measures", found.sha256, ceiling_hz)
+    return jobs().submit("tests", key, "Measuring", lambda work: tracks_of(found, ceiling_hz=ceiling_hz, work=work))
 
 
 def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> None:
     """A player with every lane."""
-    heard = analysis(seconds, seed)
+    found = analysis(seconds, seed)
     player(
-        heard.recording,
+        found.recording,
         key=key,
-        spectrogram=heard.spectrogram,
+        spectrogram=found.spectrogram,
         overlays={"LIME": explanation(seconds, "angry", 0), "Occlusion": explanation(seconds, "angry", 2)},
-        profile=heard.profile,
+        profile=found.profile,
         threshold=0.002,
-        analysis=heard,
-        regions=[focus.region for focus in heard.focus],
+        analysis=found,
+        regions=[focus.region for focus in found.focus],
         regions_title="Focus regions",
         measure=measure,
     )
@@ -278,18 +278,18 @@ def evidence_of_said() -> WordEvidence:
 
 def show_heard() -> None:
     """Two other sounds, tones, beside the voice; three regions in a table; three words."""
-    heard = recording(6.0, 16_000, 1)
-    time = np.arange(len(heard.samples)) / 16_000
+    found = recording(6.0, 16_000, 1)
+    time = np.arange(len(found.samples)) / 16_000
     loud = 0.2 if st.checkbox("Louder tones") else 0.1
     regions = [Region(0.5, 1.1), Region(2.0, 2.4), Region(4.0, 5.0)]
     player(
-        heard,
+        found,
         key="heard",
         regions=regions,
         region_table=RegionTable(
             (("", "The number"), ("Share", "Part of all")),
             tuple((str(number), "33 %") for number in (1, 2, 3)),
-            tuple(wav_bytes(region_samples(heard, region, 0.005), 16_000) for region in regions),
+            tuple(wav_bytes(region_samples(found, region, 0.005), 16_000) for region in regions),
         ),
         words=SAID,
         word_evidence=evidence_of_said(),

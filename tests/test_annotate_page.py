@@ -247,7 +247,7 @@ def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has
     assert own == [(0.2, 0.5), (0.8, 1.0)]
 
 
-def test_others_marks_are_seen_only_when_asked_for_and_never_overwritten(as_annotator, data):
+def test_others_marks_are_seen_only_on_request_and_never_overwritten(as_annotator, data):
     page = as_annotator("bea")
     with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
         (project,) = store.projects().items
@@ -277,7 +277,7 @@ def statuses_in(data: Path) -> dict[str, set[str]]:
     return found
 
 
-def test_others_marks_are_heard_by_a_click_taken_over_by_a_number_and_verified(as_annotator, data):
+def test_others_marks_are_played_by_a_click_taken_over_by_a_number_and_verified(as_annotator, data):
     marking = as_annotator("eve")
     open_first(marking)
     without_evidence(marking)

@@ -211,7 +211,7 @@ def test_who_stops_adding_leaves_no_sound_behind(data, voices):
 # --- agreement ---
 
 
-def test_agreement_is_that_of_the_library_and_explainers_are_compared_when_asked(store):
+def test_agreement_is_that_of_the_library_and_explainers_are_compared_on_request(store):
     app = finished(shown("Agreement"))
     assert not app.exception
     assert "34 marks in 16 recordings, by 2 annotators" in words(app)
@@ -440,7 +440,7 @@ def test_owner_is_told_whose_marks_go_deletes_a_project_and_brings_it_back(store
     assert sum(len(document.annotations) for document in store.export(project.id)) == 34
 
 
-def test_stranger_is_told_whose_the_project_is_and_finds_no_button(store):
+def test_a_person_without_a_role_is_told_whose_the_project_is_and_finds_no_button(store):
     for visitor in ("mallory", "bea"):
         app = shown("Queue", annotator=visitor)
         button(app, "Delete Voices").click().run()

@@ -202,7 +202,7 @@ def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, proj
 # --- kept sounds ---
 
 
-def test_a_kept_sound_is_found_by_its_content_and_else_where_it_was_last_seen(tmp_path):
+def test_a_saved_sound_is_found_by_its_content_and_else_where_it_was_last_seen(tmp_path):
     source, data = b"RIFF and so on", tmp_path / "data"
     file = RecordingFile(hashlib.sha256(source).hexdigest(), "a.wav", 1.0, path=str(tmp_path / "a.wav"))
     assert saved_sound(file, data) is None
@@ -218,7 +218,7 @@ def test_a_kept_sound_is_found_by_its_content_and_else_where_it_was_last_seen(tm
     assert saved_sound(file, data) is None
 
 
-def test_a_sound_that_cannot_be_kept_is_refused_and_leaves_nothing(tmp_path):
+def test_a_sound_that_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path):
     (tmp_path / FOLDER).write_text("in the way")
     with pytest.raises(AnnotationsRefused, match=r"cannot be kept in .* Make room there"):
         save_sound(b"sound", tmp_path)

@@ -700,13 +700,13 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
 
 
 def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store, project, sounds, monkeypatch):
-    def heard(sound, classifier, settings):
+    def analysed(sound, classifier, settings):
         if sound.name == "take 0.wav":
             raise AudioRefused("take 0.wav lasts 61.0 s; this model hears at most 60 s.")
         return analyse(sound, classifier, settings)
 
     analyse = people_and_explainers.analyse_recording
-    monkeypatch.setattr(people_and_explainers, "analyse_recording", heard)
+    monkeypatch.setattr(people_and_explainers, "analyse_recording", analysed)
     for path in sounds:
         store.edit(project, sha256_of(path), "Ann", add=[mark(0.1, 0.3, emotion="sad")])
     found = people_and_explainers.compare_with_explainers(
@@ -730,10 +730,10 @@ def test_an_explainer_that_is_none_is_refused_with_those_that_are(project, capsy
 # --- teaching ---
 
 
-def small_model(folder, name="small", heard=(("0" * 64, "corpus:1"),)):
+def small_model(folder, name="small", trained_on=(("0" * 64, "corpus:1"),)):
     """Write a model with random weights and return its folder."""
     card = {"architecture": "yamnet", "emotions": list(EMOTIONS), "front_end": asdict(FrontEnd()), "temperature": 1.0}
-    save_model(folder / name, fresh(YAMNet), card | {"split": "none"}, list(heard), f"# {name}\n")
+    save_model(folder / name, fresh(YAMNet), card | {"split": "none"}, list(trained_on), f"# {name}\n")
     return folder / name
 
 
@@ -819,9 +819,9 @@ def test_sounds_that_have_gone_are_named_and_found_in_another_folder(labelled, t
     assert len(list((tmp_path / "new" / "sounds").iterdir())) == 16
 
 
-def test_what_the_model_has_heard_is_not_held_out(labelled, tmp_path, capsys):
-    heard = [(sha256_of(path), "corpus:1") for path in labelled]
-    assert run("teach", "--out", tmp_path / "new", "--model", small_model(tmp_path, heard=heard)) == 0
+def test_the_command_holds_out_no_recording_that_the_model_was_trained_on(labelled, tmp_path, capsys):
+    trained_on = [(sha256_of(path), "corpus:1") for path in labelled]
+    assert run("teach", "--out", tmp_path / "new", "--model", small_model(tmp_path, trained_on=trained_on)) == 0
     out = capsys.readouterr().out
     assert "Held out: nothing." in out
     assert "annotations taught" not in out
@@ -832,10 +832,10 @@ def test_a_model_that_got_worse_should_not_become_the_default(right, offered, tm
     def predictions(model, corpora, progress):
         assert corpora == {"taught": str(tmp_path / "held_out.csv")}
         labels = np.arange(40) % 4
-        heard = np.where(np.arange(40) < right[model == "after"], labels, (labels + 1) % 4)
+        predicted = np.where(np.arange(40) < right[model == "after"], labels, (labels + 1) % 4)
         names = tuple(f"{n:064x}" for n in range(40))
         speakers = tuple(f"taught:{n}" for n in range(40))
-        return Predictions(EMOTIONS, names, ("taught",) * 40, speakers, ("",) * 40, labels, np.eye(4)[heard]), {}
+        return Predictions(EMOTIONS, names, ("taught",) * 40, speakers, ("",) * 40, labels, np.eye(4)[predicted]), {}
 
     monkeypatch.setattr(annotation_teaching, "predict_corpora", predictions)
     (tmp_path / "held_out.csv").write_text("sha256,recording_sha256\n")
@@ -876,7 +876,7 @@ def test_what_is_deleted_is_said_first_and_comes_back_by_its_number(store, proje
     assert store.annotations_of(project, sha256) == before
 
 
-def test_stranger_deletes_nothing_by_command_either(store, project, sounds, capsys):
+def test_a_person_without_a_role_deletes_nothing_by_command_either(store, project, sounds, capsys):
     assert run("delete", "--annotator", "Mallory", "--yes") == 2
     assert "Mallory neither owns the project" in capsys.readouterr().err
     assert run("delete", "--annotator", "Mallory", "--recording", sounds[0].name, "--yes", "--for-good") == 2

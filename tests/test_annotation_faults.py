@@ -256,7 +256,7 @@ def test_connection_lost_before_any_statement_is_one_refusal_and_the_next_call_w
         assert (everything(store, project) == before) == (action in ("list", "open"))
 
 
-def test_connection_lost_between_two_calls_is_made_anew_unnoticed():
+def test_a_connection_lost_between_two_calls_is_made_again_unnoticed():
     with fresh_schema() as url, closing(open_store(url)) as store, closing(open_store(url)) as other:
         with store._database.reading() as connection:
             backend = connection.scalar(text("SELECT pg_backend_pid()"))

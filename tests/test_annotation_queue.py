@@ -167,7 +167,7 @@ def test_filters_keep_what_they_say_in_every_order(store, work, asked, found):
         assert {int(item.file.sha256, 16) for item in items} == found
 
 
-def test_status_and_marks_are_shown_as_they_were_asked_for(store, work):
+def test_status_and_marks_are_those_of_the_chosen_annotator(store, work):
     everybody = store.recordings(work).items
     assert [item.status for item in everybody] == ["done", "verified", *["open"] * 5]
     assert [item.marks for item in everybody] == [1, 2, 1, 1, 0, 0, 0]

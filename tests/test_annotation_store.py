@@ -40,7 +40,7 @@ def emotions(store, project, annotator=None):
 # --- edits ---
 
 
-def test_mark_comes_back_word_for_word_after_the_store_was_opened_anew(store, project, database_url):
+def test_mark_is_unchanged_after_the_store_is_opened_again(store, project, database_url):
     box = replace(FULL, region=Region(0.5, 1.5, 125.25, 7500.0), tier="laughter", annotator="Ben")
     before = datetime.now(UTC)
     step = store.edit(project, sha(0), "Ann", add=[FULL, box])
@@ -54,7 +54,7 @@ def test_mark_comes_back_word_for_word_after_the_store_was_opened_anew(store, pr
     assert all(annotation.changed_at.utcoffset().total_seconds() == 0 for annotation in found)
 
 
-def test_marks_come_in_order_of_time_and_of_one_annotator_where_asked(store, project):
+def test_marks_come_in_order_of_time_and_of_one_annotator_on_request(store, project):
     store.edit(project, sha(0), "Ann", add=[mark(5, 6, emotion="late"), mark(1, 3, emotion="long")])
     store.edit(project, sha(0), "Ben", add=[mark(1, 2, emotion="short")])
     store.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])

@@ -81,7 +81,9 @@ def test_only_who_made_all_of_it_or_owns_the_project_may_delete(holding, allowed
     assert [name for name in refused if holding.may_delete(name)] == []
 
 
-def test_stranger_deletes_neither_recording_nor_project_nor_marks_and_is_told_whose_they_are(store, marked):
+def test_a_person_without_a_role_deletes_neither_recording_nor_project_nor_marks_and_is_told_whose_they_are(
+    store, marked
+):
     before = everything(store, marked)
     theirs = store.annotations_of(marked, sha(0))
     for attack in (
@@ -160,7 +162,7 @@ def test_project_comes_back_whole_beside_another_one_that_has_its_name_now(store
     assert everything(store, names["Voices (2)"]) == before
 
 
-def test_stranger_restores_nothing_and_purges_nothing(store, marked):
+def test_a_person_without_a_role_restores_nothing_and_purges_nothing(store, marked):
     store.delete_recording(sha(0), OWNER)
     (deleted,) = store.trash()
     assert [name for name in (STRANGER, "") if deleted.may_restore(name) or deleted.may_delete(name)] == []

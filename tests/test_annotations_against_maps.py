@@ -170,7 +170,7 @@ def test_pointing_asks_for_the_highest_frame_and_shares_what_ties():
     assert pointing(np.array([-3.0, -1, -2, -4, -5]), flags) == 1
 
 
-def test_the_strongest_points_are_as_many_as_asked_and_equal_ones_share():
+def test_only_the_strongest_points_count_and_equal_ones_share():
     found = strongest(np.array([[9.0, 1, 4], [4, 4, 0]]), 3)
     np.testing.assert_allclose(found, [[1, 0, 2 / 3], [2 / 3, 2 / 3, 0]])
     assert strongest(np.array([[-1.0, -2]]), 1).tolist() == [[1, 0]]

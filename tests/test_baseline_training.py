@@ -42,7 +42,7 @@ def trained(small_corpus, tmp_path_factory):
 
 
 @pytest.mark.parametrize("network", ["padded_cnn_lstm", "cnn_forest"])
-def test_a_baseline_is_tested_on_speakers_that_it_never_heard_and_its_card_says_all(trained, network):
+def test_a_baseline_is_tested_on_unseen_speakers_and_its_card_says_all(trained, network):
     card = json.loads((trained / network / "card.json").read_text())
     tested = read_predictions(trained / network / "test.csv")
     seen = training_list(trained / network)
@@ -85,7 +85,7 @@ def test_a_model_of_the_whole_has_no_timeline(trained, small_corpus):
         emotion_timeline(next(small_corpus.glob("*.wav")), model)
 
 
-def test_a_forest_is_an_onnx_file_that_is_asked_as_any_model(trained, small_corpus):
+def test_a_forest_is_an_onnx_file_that_predicts_as_any_model(trained, small_corpus):
     assert (trained / "cnn_forest" / "model.onnx").is_file()
     assert not (trained / "cnn_forest" / "model.safetensors").exists()
     model = load_model(trained / "cnn_forest")
@@ -126,7 +126,7 @@ def test_a_network_of_segments_is_not_loaded_with_a_card_of_whole_recordings(tra
 
 
 @pytest.mark.parametrize("name", [*NETWORK_BASELINES, *ESTIMATOR_BASELINES])
-def test_a_plan_takes_the_baselines_own_front_end_and_changes_nothing_that_is_heard(name):
+def test_a_plan_takes_the_baselines_own_front_end_and_changes_no_input(name):
     plan = TrainingPlan({}, network=name)
     own = NETWORK_BASELINES[name].front_end if name in NETWORK_BASELINES else ESTIMATOR_BASELINES[name].FRONT_END
     assert name in TRAINABLE

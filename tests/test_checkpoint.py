@@ -515,7 +515,7 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
 
 @pytest.mark.skipif(not SHIPPED, reason="no model is shipped under models/")
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_figure_of_a_shipped_card_comes_out_of_its_table_of_people_it_never_heard(name):
+def test_every_figure_of_a_shipped_card_comes_out_of_its_table_of_unseen_people(name):
     folder = find_model(name)
     table, card, seen = read_predictions(folder / TEST_TABLE), read_card(folder), training_list(folder)
     assert not set(table.sha256) & set(seen)

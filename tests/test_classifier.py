@@ -258,7 +258,7 @@ for turn in ("first", "second"):
 
 
 @pytest.mark.process
-def test_the_code_of_operations_of_every_size_that_was_ever_heard_is_not_kept():
+def test_code_compiled_for_every_input_size_is_not_kept():
     environment = {name: value for name, value in os.environ.items() if name != "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
     environment["ONEDNN_VERBOSE"] = "profile_create"
     run = subprocess.run([sys.executable, "-c", SIZES], cwd=ROOT, env=environment, capture_output=True, text=True)

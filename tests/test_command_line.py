@@ -144,7 +144,7 @@ def test_model_that_judges_every_voice_alike_refuses_a_folder_of_one(model, tmp_
     assert "small cannot judge a voice by its own normal" in capsys.readouterr().err
 
 
-def test_what_is_asked_for_is_what_is_explained(model, tmp_path):
+def test_emotion_contrast_stretch_and_seed_of_the_command_are_those_of_the_explanation(model, tmp_path):
     file = write(tmp_path / "a.wav", seconds=2.0)
     arguments = ["--emotion", "sad", "--against", "happy", "--stretch", "0.5:1.5", "--seed", "7"]
     assert analyse(model, tmp_path / "out", file, *arguments) == 0
@@ -190,7 +190,7 @@ def test_a_stretch_of_another_form_is_refused_before_anything_is_read(model, tmp
         ("--layer=pool9", "no layer 'pool9'"),
     ],
 )
-def test_what_cannot_be_asked_of_a_recording_is_refused_in_one_line_that_names_it(
+def test_settings_that_do_not_fit_a_recording_are_refused_in_one_line_that_names_it(
     model, tmp_path, capsys, argument, words
 ):
     assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), argument) == 2
@@ -271,7 +271,7 @@ def test_a_corpus_given_twice_is_refused_and_so_are_no_epochs(tmp_path, capsys):
     assert "0 epochs are too few" in capsys.readouterr().err
 
 
-def test_what_learns_anew_each_time_takes_no_warm_start(tmp_path, capsys):
+def test_what_is_always_fitted_from_scratch_takes_no_warm_start(tmp_path, capsys):
     arguments = ["train", "--network", "mfcc_svm", "--warm-start", "yamnet", "--corpus", f"emodb={tmp_path}"]
     assert main([*arguments, "--out", str(tmp_path / "model")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -335,9 +335,7 @@ def trainings(monkeypatch):
         (["--fold=all", "--split=corpus"], [1, 2]),
     ],
 )
-def test_the_folds_that_are_asked_for_are_trained_and_several_are_cross_validated(
-    trainings, tmp_path, capsys, arguments, folds
-):
+def test_chosen_folds_are_trained_and_several_are_cross_validated(trainings, tmp_path, capsys, arguments, folds):
     corpora = ["--corpus", "emodb=here", "--corpus", "ravdess=there"]
     assert main(["train", *corpora, "--out", str(tmp_path / "model"), *arguments]) == 0
     assert trainings == [folds]

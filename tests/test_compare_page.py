@@ -175,7 +175,7 @@ def test_what_each_predicts_is_shown_with_its_scores_and_said_in_one_sentence(mo
     assert f"**{verdicts_in_words(heard)}**" in words(app).replace("\\", "")
 
 
-def test_all_are_asked_for_the_emotion_that_most_hear_best(models, voice):
+def test_all_models_explain_the_emotion_that_most_of_them_score_best(models, voice):
     names = ("alpha", "beta", "gamma", "delta")
     emotion = shared_emotion(analyses(voice, *(models[name] for name in names)))
     app = shown(voice, *names)

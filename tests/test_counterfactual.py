@@ -63,7 +63,7 @@ def test_cells_go_in_the_maps_order_not_in_that_of_what_they_are_worth():
     np.testing.assert_array_equal(flip(map_, perturbed, target).mask, (CELLS == 100) | (CELLS == 40))
 
 
-def test_the_emotion_that_is_then_heard_is_the_best_of_all_others():
+def test_the_emotion_after_a_flip_is_the_best_of_all_others():
     perturbed, target, _ = linear(
         worth_of({0: 1.0}), worth_of({1: 9.0}), worth_of({2: 4.0, 3: 4.0}), worth_of({4: 8.5}), emotion=1
     )
@@ -188,7 +188,7 @@ def network_flips():
             yield found, target, perturbed, relevance
 
 
-def test_without_the_cells_of_a_flip_another_emotion_is_heard_and_with_one_less_the_same():
+def test_without_the_cells_of_a_flip_the_verdict_changes_and_with_one_cell_less_it_stays():
     count = 0
     for found, target, perturbed, relevance in network_flips():
         cell_of = np.where(target.covered[:, None], (np.arange(150) - 10)[:, None] // 8 * 16 + np.arange(64) // 4, -1)
@@ -213,7 +213,7 @@ def test_units_of_the_map_do_not_change_a_flip(scale):
         np.testing.assert_array_equal(again.mask, found.mask)
 
 
-def test_few_versions_are_heard_to_find_a_flip_and_their_progress_rises():
+def test_few_versions_are_predicted_to_find_a_flip_and_progress_rises():
     worth = np.random.default_rng(0).random(192)[CELLS] / 32
     for lead in (0.02, 0.3, 0.7, 0.99):
         constant = np.zeros((96, 64))

@@ -153,7 +153,7 @@ def test_resume_trains_the_folds_that_are_not_finished_and_lets_them_go_on(valid
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_with_resume_a_fold_of_another_plan_is_trained_anew(validate, training, change):
+def test_with_resume_a_fold_of_another_plan_is_trained_again(validate, training, change):
     validate()
     changed = replace(PLAN, **change)
     validate(changed, resume=True)
@@ -163,7 +163,7 @@ def test_with_resume_a_fold_of_another_plan_is_trained_anew(validate, training, 
     assert len(training.asked) == 6
 
 
-def test_a_fold_whose_preset_learns_otherwise_than_it_did_is_trained_anew(validate, training, monkeypatch):
+def test_a_fold_whose_preset_has_changed_is_trained_again(validate, training, monkeypatch):
     validate()
     settings = PLAN.settings_of("yamnet")
     other = {"default": {"yamnet": replace(settings, rate=settings.rate / 2)}}
@@ -210,7 +210,7 @@ def test_progress_rises_over_the_folds_and_names_them(validate):
     assert [fraction for fraction, _ in said] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
 
 
-def test_with_resume_folds_of_other_recordings_are_trained_anew(validate, training, monkeypatch):
+def test_with_resume_folds_of_other_recordings_are_trained_again(validate, training, monkeypatch):
     validate()
     monkeypatch.setattr("ser_core.learning.cross_validation._learnt_from", lambda plan: "what is there now")
     validate(resume=True)

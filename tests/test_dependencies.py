@@ -50,7 +50,7 @@ def test_every_entry_of_a_lock_has_a_version_and_its_hashes(name):
 
 
 @pytest.mark.parametrize(("plain", "lock"), [("requirements.txt", LOCKS[0]), ("requirements-dev.txt", LOCKS[1])])
-def test_a_lock_holds_what_is_asked_for_and_make_lock_writes_it_anew(plain, lock):
+def test_a_lock_holds_what_is_required_and_make_lock_writes_it_again(plain, lock):
     asked = {package: version for package, version in pins(plain).items() if package not in FROM_TWO_SOURCES}
     missing = {package: version for package, version in asked.items() if pins(lock).get(package) != version}
     assert not missing, f"{lock} does not hold {missing}; run `make lock`"

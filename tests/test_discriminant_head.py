@@ -221,7 +221,7 @@ def test_features_are_computed_once_for_the_same_network_and_recordings(fit, com
     assert sum(computed) == 2 * (24 + 12)
 
 
-def test_damaged_features_are_computed_anew(fit, computed, tmp_path):
+def test_damaged_features_are_computed_again(fit, computed, tmp_path):
     network = fresh(TinyNetwork)
     uar, _ = fit(network)
     first, second, *_ = sorted((tmp_path / "features").iterdir())

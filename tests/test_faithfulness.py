@@ -100,7 +100,7 @@ def test_units_of_the_map_change_no_measure(measured, scale):
 
 
 @measures
-def test_no_measure_depends_on_how_many_versions_are_heard_at_once(monkeypatch, measured):
+def test_no_measure_depends_on_the_batch_size(monkeypatch, measured):
     target, classifier = target_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
     perturbed, map_ = perturbed_of(classifier, target), random_map(target)
     together = measured(map_, perturbed, target)
@@ -109,7 +109,7 @@ def test_no_measure_depends_on_how_many_versions_are_heard_at_once(monkeypatch, 
 
 
 @measures
-def test_what_lies_outside_of_the_stretch_is_always_heard_as_it_is(measured):
+def test_what_lies_outside_of_the_stretch_is_never_perturbed(measured):
     log_mel = random_log_mel(240)
     target = target_of_log_mel(log_mel, first=60, end=131)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
@@ -117,11 +117,11 @@ def test_what_lies_outside_of_the_stretch_is_always_heard_as_it_is(measured):
     classifier.calls.clear()
     measured(random_map(target), perturbed, target)
     starts = target.segments.start_frames[target.members]
-    heard = np.concatenate(classifier.calls)
-    assert len(heard) >= 2
+    predicted = np.concatenate(classifier.calls)
+    assert len(predicted) >= 2
     assert (starts < 60).any()
     assert (starts + 96 > 131).any()
-    for segment in heard:
+    for segment in predicted:
         before = [np.array_equal(segment[: max(0, 60 - s)], log_mel[s : max(s, 60)]) for s in starts]
         behind = [np.array_equal(segment[131 - s :], log_mel[131 : s + 96]) for s in starts]
         assert any(a and b for a, b in zip(before, behind, strict=True))
@@ -143,9 +143,11 @@ def test_padding_of_a_short_recording_is_never_changed(measured):
     perturbed = perturbed_of(classifier, target)
     classifier.calls.clear()
     measured(random_map(target), perturbed, target)
-    heard = np.concatenate(classifier.calls)
-    assert (heard[:, :37] != target.log_mel).any()
-    np.testing.assert_array_equal(heard[:, 37:], np.broadcast_to(target.segments.values[0, 37:], heard[:, 37:].shape))
+    predicted = np.concatenate(classifier.calls)
+    assert (predicted[:, :37] != target.log_mel).any()
+    np.testing.assert_array_equal(
+        predicted[:, 37:], np.broadcast_to(target.segments.values[0, 37:], predicted[:, 37:].shape)
+    )
 
 
 @measures
@@ -214,7 +216,7 @@ def curves_slowly(map_, classifier, target, fill):
     ],
 )
 @pytest.mark.parametrize("against", [None, 2])
-def test_curves_equal_taking_cells_away_one_by_one_and_hearing_the_recording_anew(frames, first, end, kept, against):
+def test_curves_equal_taking_cells_away_one_by_one_and_predicting_again(frames, first, end, kept, against):
     target = target_of_log_mel(random_log_mel(frames), 1, against, first, end, kept)
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
     map_ = random_map(target)
@@ -303,7 +305,7 @@ def test_only_the_mean_of_a_cell_counts_and_only_its_place_in_the_order():
         np.testing.assert_array_equal(other.insertion, even.insertion)
 
 
-def test_curves_of_a_map_do_not_depend_on_which_others_are_asked_with_it():
+def test_curves_of_a_map_do_not_depend_on_which_others_are_measured_with_it():
     target = target_of_log_mel(random_log_mel(150))
     perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
     maps = {name: random_map(target, seed) for seed, name in enumerate(("one", "two", "three"))}
@@ -427,7 +429,7 @@ def test_mask_metrics_are_what_is_worked_out_by_hand(values, with_mask, without_
     assert found.drop == pytest.approx(max(before - only, 0) / before, abs=1e-6)
     assert found.gain == pytest.approx(max(only - before, 0) / (1 - before), abs=1e-6)
     assert found.faithfulness == pytest.approx(before - without, abs=1e-6)
-    assert found.fidelity == (with_mask > 0)  # of two emotions the first is heard where its log-odds exceed 0
+    assert found.fidelity == (with_mask > 0)  # of two emotions the first is predicted where its log-odds exceed 0
 
 
 @pytest.mark.parametrize(
@@ -435,7 +437,7 @@ def test_mask_metrics_are_what_is_worked_out_by_hand(values, with_mask, without_
     [(240, 0, 240, None), (240, 45, 190, None), (240, 20, 230, [True, False, False, True]), (40, 0, 40, None)],
 )
 def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames, first, end, kept):
-    # A network that is sure of nothing: with such masks the class that is heard changes now and then.
+    # A network that is sure of nothing: with such masks the predicted class changes now and then.
     classifier, found, expected = classifier_of(fresh(TinyNetwork), temperature=1.3), [], []
     for seed in range(4):
         for emotion in range(4):

@@ -141,7 +141,7 @@ def test_stretch_below_zero_at_an_end_of_the_recording_is_no_gap():
     assert (found.region.start_s, found.region.end_s) == pytest.approx((0.0475, 0.2475))
 
 
-def test_gap_that_was_not_heard_is_not_closed():
+def test_gap_that_no_segment_covers_is_not_closed():
     profile = runs((15, 1.0), (4, 0.0), (15, 1.0))
     covered = runs((15, True), (4, False), (15, True))
     assert len(regions_of(profile, covered)) == 2
@@ -346,7 +346,7 @@ def test_all_above_zero_is_one_region_of_it_all_and_is_said_in_words():
     assert "more speaks for" in words
 
 
-def test_what_was_not_heard_does_not_count_in_words():
+def test_frames_that_are_not_covered_do_not_count_in_words():
     profile, covered = runs((30, 1.0), (20, 0.0)), runs((30, True), (20, False))
     assert "more speaks for" in focus_in_words(profile, covered, "sad")
     assert "nowhere above zero" in focus_in_words(0 * profile, np.zeros(50, bool), "sad")

@@ -67,17 +67,17 @@ def test_the_csv_has_a_name_and_a_unit_for_each_column_and_nothing_where_nothing
 
 
 def test_the_zip_holds_each_region_as_it_is_cut_and_the_table():
-    heard = focused((0.3, 0.9), (1.5, 2.25))
-    rows = focus_rows(heard, PROSODY)
-    archive = zipfile.ZipFile(io.BytesIO(focus_zip(heard, rows)))
+    analysis = focused((0.3, 0.9), (1.5, 2.25))
+    rows = focus_rows(analysis, PROSODY)
+    archive = zipfile.ZipFile(io.BytesIO(focus_zip(analysis, rows)))
     assert archive.testzip() is None
     assert archive.namelist() == ["focus.csv", "focus-01.wav", "focus-02.wav"]
     assert archive.read("focus.csv").decode() == focus_csv(rows)
-    for name, focus in zip(archive.namelist()[1:], heard.focus, strict=True):
+    for name, focus in zip(archive.namelist()[1:], analysis.focus, strict=True):
         samples, rate = soundfile.read(io.BytesIO(archive.read(name)), dtype="float32")
-        assert rate == heard.recording.sample_rate_hz
-        np.testing.assert_allclose(samples, region_samples(heard.recording, focus.region, 0.005), atol=1 / 32_767)
-    assert focus_zip(heard, rows) == focus_zip(heard, rows)
+        assert rate == analysis.recording.sample_rate_hz
+        np.testing.assert_allclose(samples, region_samples(analysis.recording, focus.region, 0.005), atol=1 / 32_767)
+    assert focus_zip(analysis, rows) == focus_zip(analysis, rows)
 
 
 def test_regions_in_a_row_have_silence_between_and_nowhere_else():

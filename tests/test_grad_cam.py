@@ -102,7 +102,7 @@ def test_what_speaks_for_all_emotions_alike_speaks_for_none():
     np.testing.assert_allclose(alone, maps[0] - 0.25 * maps[1] - 0.25 * maps[2] - 0.5 * maps[3], atol=1e-6)
 
 
-def test_the_default_layer_is_the_models_first_and_any_other_can_be_asked_for():
+def test_the_default_layer_is_the_models_first_and_any_other_can_be_chosen():
     classifier, question = classifier_of(fresh(LateFusion)), target_of_log_mel(random_log_mel())
     np.testing.assert_array_equal(map_of(classifier, question), map_of(classifier, question, "both"))
     assert np.abs(map_of(classifier, question, "vggish") - map_of(classifier, question)).max() > 1e-4
@@ -117,7 +117,7 @@ def test_maps_do_not_depend_on_how_many_segments_are_taken_at_once(monkeypatch):
     np.testing.assert_allclose(map_of(classifier, question), together, atol=1e-6)
 
 
-def test_segments_that_were_not_kept_have_no_part_in_the_map():
+def test_segments_that_were_not_selected_have_no_part_in_the_map():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
     other = log_mel.copy()
     other[60:84] += 2  # only the segment at 0 and that at 48 hear these frames

@@ -265,7 +265,7 @@ def test_a_label_of_the_whole_that_was_deleted_here_does_not_come_back_beside_a_
     assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
 
 
-def test_deleted_marks_of_others_are_not_restored_by_a_stranger(store, marked):
+def test_deleted_marks_of_others_are_not_restored_by_a_person_without_a_role(store, marked):
     content = out(store, marked, "json")
     store.edit(marked, sha(0), ANN, delete=[store.annotations_of(marked, sha(0))[2]])
     with pytest.raises(AnnotationsRefused, match="can be restored by them"):
@@ -326,7 +326,7 @@ def test_a_transcript_that_names_nobody_stays_that_of_the_person_who_wrote_it(st
     assert back(store, project, another, "add", who="Cid").added == 4
 
 
-def test_marks_of_others_are_not_deleted_by_a_stranger(store, marked):
+def test_marks_of_others_are_not_deleted_by_a_person_without_a_role(store, marked):
     content = out(store, marked, "audacity").replace(b"7.0\t8.0\t[annotator=Ann; note=laughs]\n", b"")
     with pytest.raises(AnnotationsRefused, match="Marks of Ann can be deleted by them"):
         back(store, marked, content, "replace", who="Cid")

@@ -308,7 +308,7 @@ def test_result_survives_and_is_found_again_by_its_key(jobs):
     assert jobs.find("bob", "kept") is None
 
 
-def test_dropped_job_may_be_submitted_anew(jobs):
+def test_dropped_job_may_be_submitted_again(jobs):
     (first,) = submit_noting(jobs, [], "ann", "key")
     ended(first)
     jobs.drop(first)

@@ -28,8 +28,8 @@ def map_of(classifier, target, settings=FEW, seed=0):
     return lime(classifier, target, settings, seed, UNWATCHED).relevance(target)
 
 
-def masks_heard(classifier, log_mel, cell_frames, cell_bands):
-    """Return which cells each version that the classifier heard still held, (versions, rows, columns)."""
+def masks_predicted(classifier, log_mel, cell_frames, cell_bands):
+    """Return which cells each version that was predicted still held, (versions, rows, columns)."""
     intact = np.concatenate(classifier.calls[1:])[:, : len(log_mel)] == log_mel
     return intact[:, ::cell_frames, ::cell_bands]
 
@@ -98,15 +98,15 @@ def test_surrogate_equals_the_fit_of_limes_own_image_image_explainer_on_the_same
     np.testing.assert_allclose(surrogate(present, np.array(evidences), 0.25), expected, atol=1e-8)
 
 
-def test_map_is_the_surrogate_of_what_the_classifier_was_asked():
+def test_map_is_the_surrogate_of_the_predicted_versions():
     weights, log_mel = np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003, random_log_mel()
     classifier = LinearClassifier(weights, emotions=("angry", "sad"))
     found = map_of(classifier, target_of_log_mel(log_mel))
-    asked = masks_heard(classifier, log_mel, 24, 16).reshape(-1, 16)
-    assert asked.shape == (100, 16)
+    masks = masks_predicted(classifier, log_mel, 24, 16).reshape(-1, 16)
+    assert masks.shape == (100, 16)
     versions = np.concatenate([log_mel[None], np.concatenate(classifier.calls[1:])])
     logits = np.einsum("nfb,cfb->nc", versions, weights)
-    rows = np.vstack([np.ones(16), asked]).astype(float)
+    rows = np.vstack([np.ones(16), masks]).astype(float)
     expected = ridge_slowly(rows, logits[:, 0] - logits[:, 1], 0.25).reshape(4, 4)
     np.testing.assert_allclose(found, np.kron(expected, np.ones((24, 16))), atol=1e-4)
 
@@ -134,7 +134,7 @@ def test_each_version_is_followed_by_its_complement():
     log_mel = random_log_mel()
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
     map_of(classifier, target_of_log_mel(log_mel))
-    asked = masks_heard(classifier, log_mel, 24, 16).reshape(50, 2, 16)
+    asked = masks_predicted(classifier, log_mel, 24, 16).reshape(50, 2, 16)
     assert (asked[:, 0] != asked[:, 1]).all()
     assert (asked.mean(axis=(0, 1)) == 0.5).all()  # every cell is left in as often as it is taken away
     assert len(np.unique(asked[:, 0], axis=0)) > 45
@@ -148,8 +148,10 @@ def test_a_mask_that_comes_again_is_not_predicted_again():
     different = np.unique(window.present, axis=0)
     assert len(window.present) == 96
     assert len(different) <= 16
-    heard = np.concatenate(classifier.calls[1:])
-    assert len(heard) == len(different) - different.all(axis=1).sum()  # the one that removes nothing is the recording
+    predicted = np.concatenate(classifier.calls[1:])
+    assert (
+        len(predicted) == len(different) - different.all(axis=1).sum()
+    )  # the one that removes nothing is the recording
     floor = fill_values(log_mel, "noise_floor", np.random.default_rng(0))
     for row, remaining in zip(window.present, window.remaining, strict=True):
         version = np.where(np.repeat(row, 24)[:, None], log_mel, floor)
@@ -183,9 +185,9 @@ def test_cells_begin_with_the_stretch_and_what_lies_outside_of_it_stays():
     assert np.ptp(found[60:84, :16]) == 0
     assert found[83, 0] != found[84, 0]
     for call in classifier.calls[1:]:
-        for heard in call:  # members: the segments at 48 (its last 24 frames lie outside) and at 24 .. none
-            np.testing.assert_array_equal(heard[:12], log_mel[48:60])
-            np.testing.assert_array_equal(heard[72:], log_mel[120:144])
+        for segment in call:  # members: the segments at 48 (its last 24 frames lie outside) and at 24 .. none
+            np.testing.assert_array_equal(segment[:12], log_mel[48:60])
+            np.testing.assert_array_equal(segment[72:], log_mel[120:144])
 
 
 def test_map_is_the_same_for_the_same_seed_and_another_for_another():
@@ -195,7 +197,7 @@ def test_map_is_the_same_for_the_same_seed_and_another_for_another():
     assert np.abs(once - map_of(classifier, target, seed=5)).max() > 1e-3
 
 
-def test_map_does_not_depend_on_how_many_versions_are_heard_at_once(monkeypatch):
+def test_map_does_not_depend_on_the_batch_size(monkeypatch):
     classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(150))
     together = map_of(classifier, target)
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 7)
@@ -212,7 +214,7 @@ def test_map_of_one_emotion_against_another_reads_the_difference_of_their_logits
     np.testing.assert_allclose(map_of(three, target_of_log_mel(log_mel, emotion=2, against=0)), -against, atol=1e-5)
 
 
-def test_frames_that_no_kept_segment_covers_have_no_relevance():
+def test_frames_that_no_selected_segment_covers_have_no_relevance():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
     found = map_of(classifier, target_of_log_mel(log_mel, kept=[True, False, False, True]))
     assert (found[96:144] == 0).all()
@@ -228,7 +230,7 @@ def test_an_unknown_fill_is_refused(fill):
 # --- windows, the design of the masks, and how well a map repeats ---
 
 
-def heard_by(classifier, target, settings, seed=0):
+def run_of(classifier, target, settings, seed=0):
     return lime(classifier, target, settings, seed, UNWATCHED)
 
 
@@ -236,14 +238,14 @@ def test_windows_share_out_the_stretch_and_a_mask_changes_its_own_window_alone()
     log_mel = random_log_mel(240)
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
     target = target_of_log_mel(log_mel, first=20, end=220)
-    heard = heard_by(classifier, target, LimeSettings(16, 8, 48, masks=16))
-    inside = [np.arange(240)[w.frames] for w in heard.windows]
+    run = run_of(classifier, target, LimeSettings(16, 8, 48, masks=16))
+    inside = [np.arange(240)[w.frames] for w in run.windows]
     assert np.concatenate(inside).tolist() == list(range(20, 220))
     assert [len(frames) for frames in inside] == [64, 48, 48, 40]  # 13 rows of cells: 4, 3, 3 and 3, the last cut
-    for window, frames in zip(heard.windows, inside, strict=True):
+    for window, frames in zip(run.windows, inside, strict=True):
         assert window.cell_of.shape == (len(frames), 64)
         assert np.unique(window.cell_of).tolist() == list(range(window.present.shape[1]))
-    assert [w.present.shape for w in heard.windows] == [(16, 32), (16, 24), (16, 24), (16, 24)]
+    assert [w.present.shape for w in run.windows] == [(16, 32), (16, 24), (16, 24), (16, 24)]
 
 
 @pytest.mark.parametrize("cells", [1, 5, 24, 31, 32])
@@ -285,9 +287,9 @@ class Jumpy:
 def test_stability_is_near_one_where_evidence_adds_up_and_near_zero_where_it_is_noise():
     target = target_of_log_mel(random_log_mel(240))
     weights = np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003
-    adds_up = heard_by(LinearClassifier(weights, emotions=("angry", "sad")), target, LimeSettings())
+    adds_up = run_of(LinearClassifier(weights, emotions=("angry", "sad")), target, LimeSettings())
     assert adds_up.stability(target) > 0.97
-    assert abs(heard_by(Jumpy(), target, LimeSettings()).stability(target)) < 0.5
+    assert abs(run_of(Jumpy(), target, LimeSettings()).stability(target)) < 0.5
 
 
 def test_no_more_masks_are_tried_once_the_map_is_stable():
@@ -306,17 +308,17 @@ def test_no_more_masks_are_tried_once_the_map_is_stable():
 
 def test_a_map_that_is_the_same_everywhere_has_no_stability():
     target = target_of_log_mel(random_log_mel(240))
-    heard = heard_by(LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad")), target, LimeSettings())
-    assert heard.stability(target) is None
+    run = run_of(LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad")), target, LimeSettings())
+    assert run.stability(target) is None
 
 
 def test_stability_foretells_how_alike_the_cells_of_other_seeds_are():
     target, classifier = target_of_log_mel(random_log_mel(336)), classifier_of(fresh(TinyNetwork))
     settings = LimeSettings(masks=128)
-    heard = [heard_by(classifier, target, settings, seed) for seed in range(4)]
-    cells = [h.relevance(target)[8::16, 4::8].ravel() for h in heard]
+    run = [run_of(classifier, target, settings, seed) for seed in range(4)]
+    cells = [h.relevance(target)[8::16, 4::8].ravel() for h in run]
     between = np.mean([spearmanr(cells[i], cells[j]).statistic for i in range(4) for j in range(i)])
-    assert np.mean([h.stability(target) for h in heard]) == pytest.approx(between, abs=0.05)
+    assert np.mean([h.stability(target) for h in run]) == pytest.approx(between, abs=0.05)
 
 
 def test_standard_error_is_the_spread_of_the_weights_over_masks_with_chance_in_the_scores():

@@ -1,4 +1,4 @@
-"""Who is on which side of a training, and what the weights to begin with have heard already."""
+"""Who is on which side of a training, and what the starting weights were trained on."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def manifest(home, make_voice):
-    """Six people in two corpora, whom no model has heard."""
+    """Six people in two corpora, whom no model was trained on."""
     rows = ["path,emotion,speaker,text,corpus"]
     for number, speaker in enumerate(SPEAKERS):
         for place, emotion in enumerate(("angry", "happy", "neutral", "sad", *OTHERS)):
@@ -42,7 +42,7 @@ def manifest(home, make_voice):
 
 @pytest.fixture(autouse=True)
 def begins_with_audioset(monkeypatch):
-    """YAMNet's weights are those of AudioSet, which have heard nobody; reading does not open them."""
+    """YAMNet's weights are those of AudioSet, which were trained on nobody here; reading does not open them."""
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "audioset.safetensors")
 
 
@@ -58,8 +58,8 @@ def read(manifest, home):
 
 
 @pytest.fixture
-def heard(home, tmp_path):
-    """Write a model that has heard these: sha256 to corpus:speaker. Its name."""
+def trained_on(home, tmp_path):
+    """Write a model that was trained on these recordings (sha256 to corpus:speaker), and return its name."""
 
     def writing(before):
         card = {"architecture": "tiny", "emotions": ["angry", "sad"]}
@@ -102,7 +102,7 @@ def test_without_a_teacher_no_other_emotions_are_read(read):
     assert material.others_count == OTHER
 
 
-def test_what_was_heard_is_all_but_the_test(read):
+def test_all_recordings_but_those_of_the_test_were_seen_in_training(read):
     material = read()
     kept = material.train + material.validation + material.other_emotions
     assert material.seen == {entry.sha256: entry.item.speaker_id for entry in kept}
@@ -110,11 +110,11 @@ def test_what_was_heard_is_all_but_the_test(read):
     assert "left out" not in material.words
 
 
-def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_is_said(read, heard):
+def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_is_said(read, trained_on):
     fresh = read()
     known, other = sorted(speakers(fresh.test))
     before = {"f" * 64: known, "e" * 64: "elsewhere:zoe"}  # by a recording that is not among these
-    material = read(warm_start=heard(before))
+    material = read(warm_start=trained_on(before))
     assert speakers(fresh.test) == {known, other}
     assert speakers(material.test) == {other}
     assert sha256s(material.test) == sha256s(entry for entry in fresh.test if entry.item.speaker_id == other)
@@ -123,30 +123,30 @@ def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_i
     assert material.seen == before | fresh.seen
 
 
-def test_a_recording_that_the_starting_weights_know_under_another_name_is_left_out_of_the_test(read, heard):
+def test_a_recording_that_the_starting_weights_know_under_another_name_is_left_out_of_the_test(read, trained_on):
     fresh = read()
     known = fresh.test[1]
-    material = read(warm_start=heard({known.sha256: "elsewhere:zoe"}))
+    material = read(warm_start=trained_on({known.sha256: "elsewhere:zoe"}))
     assert sha256s(material.test) == sha256s(fresh.test) - {known.sha256}
     assert "; 1 test recordings left out, which" in material.words
 
 
-def test_in_a_random_split_known_recordings_are_left_out_and_known_people_stay(read, heard):
+def test_in_a_random_split_known_recordings_are_left_out_and_known_people_stay(read, trained_on):
     fresh = read(split="random")
     known, *unknown = fresh.test
     before = {known.sha256: known.item.speaker_id}
     before |= {f"{number:064x}": entry.item.speaker_id for number, entry in enumerate(unknown)}
-    material = read(split="random", warm_start=heard(before))
+    material = read(split="random", warm_start=trained_on(before))
     assert sha256s(material.test) == sha256s(unknown)
     assert unknown
 
 
 @pytest.mark.parametrize("split", ["speaker", "random"])
-def test_weights_that_know_the_whole_test_are_refused(read, heard, split):
+def test_weights_that_know_the_whole_test_are_refused(read, trained_on, split):
     fresh = read(split=split)
     before = {entry.sha256: "elsewhere:zoe" for entry in fresh.test}
     with pytest.raises(SettingsRefused, match=f"trained on all {len(fresh.test)} recordings of the test.*another fold"):
-        read(split=split, warm_start=heard(before))
+        read(split=split, warm_start=trained_on(before))
 
 
 def test_a_file_that_is_no_audio_is_left_out_and_named(read, home, manifest, tmp_path):
@@ -187,7 +187,7 @@ def test_with_sentences_kept_apart_a_teacher_shows_none_that_validates_or_is_tes
     assert sentences(material.other_emotions) <= sentences(material.train)
 
 
-def test_sentences_that_the_starting_weights_know_are_left_out_of_the_test(read, heard, mixed):
+def test_sentences_that_the_starting_weights_know_are_left_out_of_the_test(read, trained_on, mixed):
     fresh = read(split="sentence", corpora=mixed)
     (tested,) = sentences(fresh.test)
     everything = read(corpora=mixed)  # by speakers, so that every recording is on a side
@@ -197,7 +197,7 @@ def test_sentences_that_the_starting_weights_know_are_left_out_of_the_test(read,
         if entry.item.text == tested and entry.item.speaker_id not in speakers(fresh.test)
     )
     with pytest.raises(SettingsRefused, match="their speakers or sentences"):
-        read(split="sentence", corpora=mixed, warm_start=heard({stranger.sha256: stranger.item.speaker_id}))
+        read(split="sentence", corpora=mixed, warm_start=trained_on({stranger.sha256: stranger.item.speaker_id}))
 
 
 # --- recordings in whose voice nobody found the emotion ---
@@ -223,18 +223,18 @@ def test_what_listeners_did_not_recognise_is_not_learnt_from_if_so_wanted_and_is
     assert set(material.seen) == sha256s(material.train + material.validation + material.other_emotions)
 
 
-# --- what starting weights have heard ---
+# --- what starting weights were trained on ---
 
 PLAN = TrainingPlan({"emodb": "nowhere"})
 
 
 @pytest.mark.parametrize("network", ["yamnet", "vggish", "fusion"])
-def test_audiosets_weights_have_heard_none_of_the_recordings(network):
+def test_audiosets_weights_were_trained_on_none_of_the_recordings(network):
     assert seen_by_starting_weights(replace(PLAN, network=network)) == {}
 
 
 @pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
-def test_without_audiosets_weights_whoever_learns_from_yamnet_has_heard_what_the_shipped_model_has(monkeypatch):
+def test_without_audiosets_weights_the_shipped_yamnets_training_recordings_count_as_trained_on(monkeypatch):
     monkeypatch.delenv("SER_YAMNET_WEIGHTS")
     shipped = training_list(find_model("yamnet"))
     for network in ("yamnet", "vggish", "fusion"):
@@ -242,9 +242,9 @@ def test_without_audiosets_weights_whoever_learns_from_yamnet_has_heard_what_the
     assert seen_by_starting_weights(replace(PLAN, network="vggish", preset="paper")) == {}  # nobody teaches it
 
 
-def test_a_warm_start_has_heard_what_its_model_has(heard):
+def test_a_warm_start_was_trained_on_what_its_model_was_trained_on(trained_on):
     before = {"a" * 64: "left:ada", "b" * 64: "right:eve"}
-    assert seen_by_starting_weights(replace(PLAN, network="yamnet", warm_start=heard(before))) == before
+    assert seen_by_starting_weights(replace(PLAN, network="yamnet", warm_start=trained_on(before))) == before
 
 
 @pytest.mark.parametrize("split", ["speaker", "random"])
@@ -271,7 +271,7 @@ def test_a_state_is_of_the_labels_the_order_and_the_teacher_that_it_learnt_from(
     assert name() == name(list(material.train))
 
 
-def test_a_spectrogram_that_was_cut_short_is_made_anew(read, home):
+def test_a_truncated_spectrogram_is_computed_again(read, home):
     before = read()
     for kept in (home / "log_mels").glob("*.npy"):
         kept.write_bytes(kept.read_bytes()[:100])

@@ -56,7 +56,7 @@ def test_an_emotion_that_no_recording_has_counts_in_no_mean():
     assert found["macro_f1"] == pytest.approx((6 / 7 + 8 / 9) / 2)
 
 
-def test_an_emotion_that_is_heard_where_no_recording_has_it_costs_f1_as_in_scikit_learn():
+def test_an_emotion_predicted_where_no_recording_has_it_costs_f1_as_in_scikit_learn():
     labels, predicted = np.array([0, 0, 2, 2]), np.array([0, 1, 2, 2])
     found = figures(predicted, labels, ["a"] * 4, EMOTIONS, seed=0)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 0 + 1) / 3)

@@ -119,7 +119,7 @@ def test_what_lies_outside_of_the_stretch_is_neither_covered_up_nor_given_releva
             assert any(a and b for a, b in zip(same, behind, strict=True))
 
 
-def test_map_does_not_depend_on_how_many_versions_are_heard_at_once(monkeypatch):
+def test_map_does_not_depend_on_the_batch_size(monkeypatch):
     classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(150))
     together = map_of(classifier, target)
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", 7)

@@ -639,7 +639,7 @@ def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_b
     assert after[1]["url"] != before[1]["url"]
 
 
-def test_listen_changes_the_voice_when_asked_and_draws_the_scores_over_each_property(voice, monkeypatch):
+def test_listen_changes_the_voice_on_request_and_draws_the_scores_over_each_property(voice, monkeypatch):
     monkeypatch.setattr(pipeline, "detect_speech", lambda recording: np.ones(len(recording.samples) // 512 + 1, bool))
     app = with_recording("pages/2_Listen.py", voice[:16_000])
     assert not [job for job in all_jobs(app) if job.kind == "voice changes"]
@@ -896,7 +896,7 @@ def test_one_corpus_and_another_cell_list_other_recordings(monkeypatch):
 
 
 @pytest.mark.corpora
-def test_a_recording_of_a_cell_is_heard_and_leads_to_its_evidence_and_back(corpora):
+def test_a_recording_of_a_cell_is_played_and_leads_to_its_evidence_and_back(corpora):
     app = cell_of_confusion("happy", "angry")
     cell = recordings_in_cell("happy", "angry")
     assert len(app.get("audio")) == 10
@@ -1014,7 +1014,7 @@ def test_a_model_that_cannot_be_loaded_is_not_offered_and_the_sidebar_says_why(o
     assert "that nobody knows" in said[1]
 
 
-def test_a_model_of_several_folds_shows_all_of_them_first_and_its_own_test_when_asked(own_models):
+def test_a_model_of_several_folds_shows_all_of_them_first_and_its_own_test_on_request(own_models):
     _, add = own_models
     tables = {TEST_TABLE: made_up_table(CORE4, speakers=1), FOLDS_TABLE: made_up_table(CORE4, wrong=["sad"])}
     add("several", tables, split="own split", cross_validation={"split": "speaker split, folds 1, 2 of 5"})
@@ -1538,7 +1538,7 @@ def test_only_models_with_the_branches_that_are_trained_can_be_begun_as(form_of_
     assert app.selectbox(key="train_begin").options[0] == "the shipped YAMNet"
 
 
-def test_all_folds_from_a_model_that_has_heard_them_are_warned_of(form_of_training, monkeypatch):
+def test_all_folds_from_a_model_that_was_trained_on_them_are_warned_of(form_of_training, monkeypatch):
     app, _ = form_of_training
     app.selectbox(key="train_fold_speaker").select("all").run()
     assert not app.warning
@@ -1666,7 +1666,7 @@ def test_train_shows_names_of_files_as_they_are_and_never_as_markup(tmp_path, mo
     assert len(app.get("audio")) == 1
 
 
-def test_train_counts_anew_when_asked_to_read_again(tmp_path, monkeypatch):
+def test_train_counts_again_on_read_again(tmp_path, monkeypatch):
     (tmp_path / "SM0_fear_1.wav").write_bytes(wav(np.full(16_000, 0.1)))
     app = corpora_of_train(monkeypatch, nemo=tmp_path)
     (tmp_path / "SM0_fear_2.wav").write_bytes(wav(np.full(16_000, 0.1)))
@@ -1782,7 +1782,7 @@ def pressed(app: AppTest, label: str) -> AppTest:
     return finished(app.run())
 
 
-def test_words_are_transcribed_when_asked_for_and_words_of_a_person_win(voice, monkeypatch, tmp_path):
+def test_words_are_transcribed_on_request_and_words_of_a_person_win(voice, monkeypatch, tmp_path):
     monkeypatch.delenv("SER_WORD_MODEL", raising=False)
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.setattr(transcribing, "load_word_model", lambda folder: Whisper(0.9))

@@ -108,7 +108,7 @@ def test_another_seed_changes_lime_and_nothing_that_is_not_random(analysis, clas
         np.testing.assert_array_equal(other.explanations[method].relevance, analysis.explanations[method].relevance)
 
 
-def test_scores_are_the_mean_of_the_kept_segments_calibrated_probabilities(analysis, classifier):
+def test_scores_are_the_mean_of_the_selected_segments_calibrated_probabilities(analysis, classifier):
     warm = classifier_of(fresh(TinyNetwork), temperature=2.0)
     found = classify_recording(noise_recording(), warm, NOTHING)
     logits = classifier.score(analysis.segments.values)
@@ -128,14 +128,14 @@ def test_a_model_that_pools_logits_scores_and_explains_the_softmax_of_their_mean
     assert np.abs(expected - softmax(logits, 2.0).mean(axis=0)).max() > 1e-5
     np.testing.assert_allclose(found.scores.recording, expected, atol=1e-6)
     for method in ("grad_cam", "lime", "occlusion"):
-        heard = explainer_run(found, method, pooling, QUICK).result
-        np.testing.assert_allclose(heard.original, expected, atol=1e-5)
+        run = explainer_run(found, method, pooling, QUICK).result
+        np.testing.assert_allclose(run.original, expected, atol=1e-5)
 
 
 def test_classification_explains_nothing_and_each_method_gives_a_profile_and_a_focus_of_its_own(analysis, classifier):
-    heard = classify_recording(noise_recording(), classifier, QUICK)
-    assert (heard.explanations, heard.profile, heard.focus, heard.focus_by) == ({}, None, (), None)
-    both = add_explanation(add_explanation(heard, "occlusion", classifier, QUICK), "grad_cam", classifier, QUICK)
+    classified = classify_recording(noise_recording(), classifier, QUICK)
+    assert (classified.explanations, classified.profile, classified.focus, classified.focus_by) == ({}, None, (), None)
+    both = add_explanation(add_explanation(classified, "occlusion", classifier, QUICK), "grad_cam", classifier, QUICK)
     assert list(both.explanations) == ["occlusion", "grad_cam"]
     assert both.profile is None
     by_map = find_focus(both, "occlusion", classifier, QUICK)
@@ -164,7 +164,7 @@ def test_the_focus_is_the_stretch_that_decides():
         assert found.focus_settings.share in SHARES
 
 
-def test_a_share_or_a_threshold_that_is_asked_for_is_taken_without_asking_the_model(analysis):
+def test_a_given_share_or_threshold_of_focus_runs_no_model(analysis):
     classifier = LinearClassifier(np.zeros((4, 96, 64)))
     for focus in (FocusSettings(share=0.2), FocusSettings(threshold=0.5)):
         found = with_deciding_focus(analysis, analysis.focus_by, classifier, replace(QUICK, focus=focus))
@@ -172,25 +172,25 @@ def test_a_share_or_a_threshold_that_is_asked_for_is_taken_without_asking_the_mo
     assert classifier.calls == []
 
 
-def test_selection_is_made_once_and_what_it_dropped_is_never_heard_again():
+def test_selection_is_made_once_and_dropped_segments_never_count_again():
     recording = with_levels([(2.4, 0.1), (1.5, 0.0), (2.4, 0.1)])
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
-    heard = classify_recording(recording, classifier, QUICK)
-    dropped = heard.segments.values[~heard.segments.selected]
+    classified = classify_recording(recording, classifier, QUICK)
+    dropped = classified.segments.values[~classified.segments.selected]
     assert len(dropped) > 0
     np.testing.assert_array_equal(
-        heard.segments.selected, segments_of(heard.spectrogram, classifier.front_end).selected
+        classified.segments.selected, segments_of(classified.spectrogram, classifier.front_end).selected
     )
     classifier.calls.clear()
-    explained = add_explanation(heard, "lime", classifier, QUICK)
+    explained = add_explanation(classified, "lime", classifier, QUICK)
     explained = add_explanation(explained, "occlusion", classifier, QUICK)
-    assert explained.segments is heard.segments
-    np.testing.assert_array_equal(classifier.calls[0], heard.segments.values[heard.segments.selected])
+    assert explained.segments is classified.segments
+    np.testing.assert_array_equal(classifier.calls[0], classified.segments.values[classified.segments.selected])
     versions = sum(len(call) for call in classifier.calls[1:])
     assert versions > 0
-    kept_at = heard.segments.start_frames[heard.segments.selected]
-    reached = np.zeros(len(heard.spectrogram.log_mel), bool)
-    for start in kept_at:
+    selected_at = classified.segments.start_frames[classified.segments.selected]
+    reached = np.zeros(len(classified.spectrogram.log_mel), bool)
+    for start in selected_at:
         reached[start : start + 96] = True
     for explanation in explained.explanations.values():
         np.testing.assert_array_equal(explanation.covered, reached)
@@ -210,9 +210,9 @@ def test_speech_is_given_an_emotion_only_where_the_score_is_high_enough(corpora,
     recording = read_recording(audio_files(corpora / "emodb")[0])
     lenient = replace(NOTHING, verdict=VerdictSettings(least_score=0.0))
     strict = replace(NOTHING, verdict=VerdictSettings(least_score=1.0))
-    heard = classify_recording(recording, classifier, lenient)
-    assert heard.speech_s > 0.5
-    assert heard.verdict == heard.emotion
+    classified = classify_recording(recording, classifier, lenient)
+    assert classified.speech_s > 0.5
+    assert classified.verdict == classified.emotion
     assert classify_recording(recording, classifier, strict).verdict == NOT_SURE
 
 
@@ -234,14 +234,14 @@ def test_warnings_of_the_recording_come_with_the_analysis(analysis, classifier):
 # --- the emotion that is explained ---
 
 
-def test_the_emotion_that_is_asked_for_is_explained_whatever_scores_best(classifier):
+def test_the_chosen_emotion_is_explained_whatever_scores_best(classifier):
     settings = replace(QUICK, explain=("grad_cam",))
     best = analyse_recording(noise_recording(), classifier, settings)
     other = next(emotion for emotion in EMOTIONS if emotion != best.emotion)
-    asked = analyse_recording(noise_recording(), classifier, replace(settings, emotion=other, against=best.emotion))
-    explanation = asked.explanations["grad_cam"]
-    assert (asked.emotion, explanation.emotion, explanation.against) == (other, other, best.emotion)
-    np.testing.assert_array_equal(asked.scores.recording, best.scores.recording)
+    found = analyse_recording(noise_recording(), classifier, replace(settings, emotion=other, against=best.emotion))
+    explanation = found.explanations["grad_cam"]
+    assert (found.emotion, explanation.emotion, explanation.against) == (other, other, best.emotion)
+    np.testing.assert_array_equal(found.scores.recording, best.scores.recording)
 
 
 @pytest.mark.parametrize("name", ["emotion", "against"])
@@ -255,16 +255,16 @@ def test_an_emotion_against_itself_is_refused(classifier):
         analyse_recording(noise_recording(), classifier, replace(QUICK, emotion="sad", against="sad"))
 
 
-def test_what_was_heard_can_be_asked_of_another_emotion_as_if_that_had_been_asked_at_first(classifier):
-    heard = classify_recording(noise_recording(), classifier, QUICK)
-    other = next(emotion for emotion in EMOTIONS if emotion != heard.emotion)
+def test_with_target_equals_an_analysis_of_that_emotion_from_the_start(classifier):
+    classified = classify_recording(noise_recording(), classifier, QUICK)
+    other = next(emotion for emotion in EMOTIONS if emotion != classified.emotion)
     explained = analyse_recording(noise_recording(), classifier, replace(QUICK, explain=("grad_cam",)))
-    for before in (heard, explained):
-        asked = with_target(before, other, QUICK)
-        assert (asked.emotion, asked.stretch) == (other, heard.stretch)
-        assert (asked.explanations, asked.profile, asked.focus) == ({}, None, ())
+    for before in (classified, explained):
+        other_target = with_target(before, other, QUICK)
+        assert (other_target.emotion, other_target.stretch) == (other, classified.stretch)
+        assert (other_target.explanations, other_target.profile, other_target.focus) == ({}, None, ())
     with pytest.raises(SettingsRefused, match="does not know the emotion 'bored'"):
-        with_target(heard, "bored", QUICK)
+        with_target(classified, "bored", QUICK)
 
 
 def test_another_emotion_of_a_long_recording_has_a_best_stretch_of_its_own(classifier):
@@ -283,7 +283,7 @@ def test_a_recording_of_up_to_30_seconds_is_explained_whole(analysis):
     assert analysis.explanations["lime"].covered.all()
 
 
-def test_a_stretch_that_is_asked_for_is_explained_and_nothing_else(classifier):
+def test_a_chosen_stretch_is_explained_and_nothing_else(classifier):
     settings = replace(QUICK, stretch_s=(0.5, 1.5), explain=("grad_cam", "lime"))
     found = analyse_recording(noise_recording(), classifier, settings)
     assert found.stretch == Region(0.5, 1.5)
@@ -351,7 +351,7 @@ def test_where_the_end_scores_best_the_stretch_ends_with_the_recording():
     assert stretch.end_s == pytest.approx(40)
 
 
-def test_the_best_stretch_is_that_of_the_emotion_that_is_asked_for():
+def test_the_best_stretch_is_that_of_the_chosen_emotion():
     recording = with_levels([(20, 0.3), (20, 0.001)])
     settings = replace(NOTHING, emotion="sad")  # the quiet half: loud is angry
     assert classify_recording(recording, level_classifier(), settings).stretch.start_s >= 19
@@ -586,13 +586,13 @@ def test_folder_names_fit_into_any_file_system(tmp_path, letter):
     assert [path.parent for path in tmp_path.iterdir()] == [tmp_path]
 
 
-def test_the_focus_is_heard_as_a_recording_of_what_is_marked_would_be_and_so_is_all_else():
+def test_focus_audio_and_the_rest_are_scored_as_recordings_of_their_own():
     classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
     analysis = classify_recording(noise_recording(2.0), classifier, AnalysisSettings())
     mask = np.zeros(analysis.spectrogram.log_mel.shape, bool)
     mask[40:120, 10:40] = True
-    heard = score_focus_audio(analysis, mask, classifier)
-    for sound, taken_out in ((heard.alone, ~mask), (heard.without, mask)):
+    scored = score_focus_audio(analysis, mask, classifier)
+    for sound, taken_out in ((scored.alone, ~mask), (scored.without, mask)):
         samples = sound_without(
             analysis.recording, taken_out, analysis.spectrogram.frame_times_s, SpectrogramSettings()
         )
@@ -606,10 +606,10 @@ def test_the_focus_is_heard_as_a_recording_of_what_is_marked_would_be_and_so_is_
 def test_with_everything_marked_the_focus_alone_is_the_recording():
     classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
     analysis = classify_recording(noise_recording(2.0), classifier, AnalysisSettings())
-    heard = score_focus_audio(analysis, np.ones(analysis.spectrogram.log_mel.shape, bool), classifier)
-    np.testing.assert_allclose(heard.alone.samples, analysis.recording.samples, atol=1e-6)
-    np.testing.assert_allclose(heard.alone.scores, analysis.scores.recording, atol=1e-4)
-    assert np.abs(heard.without.scores - analysis.scores.recording).max() > 1e-3
+    scored = score_focus_audio(analysis, np.ones(analysis.spectrogram.log_mel.shape, bool), classifier)
+    np.testing.assert_allclose(scored.alone.samples, analysis.recording.samples, atol=1e-6)
+    np.testing.assert_allclose(scored.alone.scores, analysis.scores.recording, atol=1e-4)
+    assert np.abs(scored.without.scores - analysis.scores.recording).max() > 1e-3
 
 
 def test_listening_to_the_focus_can_be_stopped():

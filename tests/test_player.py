@@ -150,7 +150,7 @@ class EndedJob:
     ("said", "ceiling_hz"),
     [({"ceiling": 5_000}, 5_000), ({"ceiling": 1e9}, 5_500), ({"ceiling": "x"}, 5_500), ({"ceiling": [1]}, 5_500)],
 )
-def test_measures_are_asked_for_at_one_of_the_ceilings_only(monkeypatch, said, ceiling_hz):
+def test_measures_are_requested_at_one_of_the_ceilings_only(monkeypatch, said, ceiling_hz):
     monkeypatch.setattr(measuring, "PATIENCE_S", 0)
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": said}})
     asked = []
@@ -1025,7 +1025,7 @@ def test_two_fingers_zoom_and_one_selects(opened):
 
 
 @pytest.mark.browser
-def test_a_tile_that_did_not_come_is_asked_for_again(opened):
+def test_a_tile_that_did_not_come_is_fetched_again(opened):
     failed = []
 
     def fail_once(route):
@@ -1113,7 +1113,7 @@ def test_at_another_speed_one_turns_to_another_sound_too(opened):
 
 
 @pytest.mark.browser
-def test_a_sound_that_is_made_anew_is_heard_at_once_from_the_same_place(opened):
+def test_a_sound_that_is_made_again_plays_at_once_from_the_same_position(opened):
     page = opened("heard")
     page.get_by_role("radio", name="high tone").click()
     page.locator(".player .play").click()
@@ -1167,7 +1167,7 @@ def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
 
 
 @pytest.mark.browser
-def test_a_header_that_did_not_come_is_asked_for_again(opened):
+def test_a_header_that_did_not_come_is_fetched_again(opened):
     headers = []
 
     def fail_header_once(route):

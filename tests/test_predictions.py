@@ -65,7 +65,7 @@ def test_figures_by_gender_leave_out_whose_gender_is_not_known():
     assert {gender: f["accuracy"] for gender, f in by_gender.items()} == {"female": 1.0, "male": 0.5}
 
 
-def test_a_cell_holds_what_was_acted_and_heard_so_the_most_confident_first():
+def test_a_cell_holds_what_was_acted_and_predicted_so_the_most_confident_first():
     p = table([0, 0, 0, 1, 0, 0], [1, 0, 1, 1, 1, 1], [0.6, 0.9, 0.8, 0.7, 0.95, 0.8])
     assert in_cell(p, "angry", "sad").tolist() == [4, 2, 5, 0]
     assert in_cell(p, "angry", "angry").tolist() == [1]

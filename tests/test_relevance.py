@@ -45,7 +45,7 @@ def test_members_are_the_segments_whose_middle_lies_in_the_stretch_or_the_neares
     assert target.members.tolist() == members
 
 
-def test_segments_that_were_not_kept_are_never_members():
+def test_segments_that_were_not_selected_are_never_members():
     target = target_of_log_mel(random_log_mel(240), kept=[True, False, True, False])
     assert target.members.tolist() == [0, 2]
     only_far = target_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
@@ -54,12 +54,12 @@ def test_segments_that_were_not_kept_are_never_members():
 
 
 @pytest.mark.parametrize(("first", "end"), [(0, 240), (10, 60), (100, 101), (90, 239)])
-def test_members_cover_the_whole_stretch_where_everything_is_kept(first, end):
+def test_members_cover_the_whole_stretch_where_all_segments_are_selected(first, end):
     target = target_of_log_mel(random_log_mel(240), first=first, end=end)
     assert np.flatnonzero(target.covered).tolist() == list(range(first, end))
 
 
-def test_frames_that_no_kept_segment_reaches_are_not_covered():
+def test_frames_that_no_selected_segment_reaches_are_not_covered():
     target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
     assert np.flatnonzero(target.covered).tolist() == [*range(20, 96), *range(144, 230)]
 
@@ -226,9 +226,9 @@ def test_padding_of_a_short_recording_is_never_changed():
     perturbed = Perturbed(classifier.score, 1.0, target, np.full((40, 64), 7, np.float32))
     classifier.calls.clear()
     perturbed.without([np.ones((40, 64), bool)], 1, UNWATCHED)
-    (heard,) = classifier.calls
-    assert (heard[0, :40] == 7).all()
-    np.testing.assert_array_equal(heard[0, 40:], target.segments.values[0, 40:])
+    (predicted,) = classifier.calls
+    assert (predicted[0, :40] == 7).all()
+    np.testing.assert_array_equal(predicted[0, 40:], target.segments.values[0, 40:])
 
 
 def test_the_recordings_own_segments_are_not_changed():
@@ -250,7 +250,7 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
     assert len(classifier.calls) == 2
 
 
-# --- what is heard when points are replaced by a share ---
+# --- what is predicted when points are replaced by a share ---
 
 
 def random_fill(target):
@@ -258,7 +258,7 @@ def random_fill(target):
 
 
 @pytest.mark.parametrize(("frames", "kept"), [(240, None), (240, [True, False, False, True]), (40, None), (96, None)])
-def test_faded_recording_is_heard_as_if_it_were_mixed_with_the_fill_and_cut_anew(frames, kept):
+def test_blending_segments_equals_mixing_the_recording_with_the_fill_and_cutting_it_again(frames, kept):
     target, classifier = (
         target_of_log_mel(random_log_mel(frames), kept=kept),
         classifier_of(fresh(TinyNetwork), temperature=1.3),
@@ -295,14 +295,14 @@ def test_fading_by_shares_of_one_and_none_is_replacing_by_a_mask():
     np.testing.assert_allclose(perturbed.blend(np.zeros((240, 64))), perturbed.original, atol=1e-7)
 
 
-def test_fading_changes_neither_the_recording_nor_its_padding_nor_what_is_heard_later():
+def test_blending_changes_neither_the_recording_nor_its_padding_nor_later_predictions():
     log_mel = random_log_mel(40)
     target, classifier, before = target_of_log_mel(log_mel), LinearClassifier(small_weights()), log_mel.copy()
     perturbed = Perturbed(classifier.score, 1.0, target, np.full((40, 64), 7, np.float32))
     first = perturbed.blend(np.full((40, 64), 0.5))
-    (heard,) = classifier.calls[-1]
-    np.testing.assert_allclose(heard[:40], (log_mel + 7) / 2, atol=1e-6)
-    np.testing.assert_array_equal(heard[40:], target.segments.values[0, 40:])
+    (predicted,) = classifier.calls[-1]
+    np.testing.assert_allclose(predicted[:40], (log_mel + 7) / 2, atol=1e-6)
+    np.testing.assert_array_equal(predicted[40:], target.segments.values[0, 40:])
     np.testing.assert_array_equal(log_mel, before)
     np.testing.assert_array_equal(perturbed.blend(np.full((40, 64), 0.5)), first)
 
@@ -311,7 +311,7 @@ def test_fading_changes_neither_the_recording_nor_its_padding_nor_what_is_heard_
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
-def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(method):
+def test_every_explainer_gives_a_signed_float32_map_and_names_its_target(method):
     target = target_of_log_mel(
         random_log_mel(240), emotion=1, against=3, kept=[True, False, False, True], first=20, end=230
     )
@@ -332,7 +332,7 @@ def test_every_explainer_gives_a_signed_float32_map_and_says_what_it_was_asked(m
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
-def test_what_was_heard_once_answers_for_every_emotion_without_the_model(method):
+def test_one_run_explains_every_emotion_without_the_model(method):
     log_mel, classifier = random_log_mel(240), classifier_of(fresh(TinyNetwork))
     first = target_of_log_mel(log_mel, emotion=1, first=20, end=230)
     hearing = run_explainer(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)

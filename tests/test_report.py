@@ -364,7 +364,7 @@ def test_evidence_too_short_for_a_region_is_said_too(analysis, page_of):
     assert "No stretch speaks for sad for long enough" in page.text()
 
 
-def test_where_nothing_was_heard_there_is_nothing_to_compare(analysis):
+def test_without_covered_frames_there_is_nothing_to_compare(analysis):
     nothing = np.zeros_like(analysis.explanations["lime"].relevance)
     page = Page(report_html(with_maps(analysis, relevance=nothing, covered=np.zeros(len(nothing), bool))))
     assert "No frame was explained" in page.text()
@@ -427,7 +427,7 @@ def test_the_overviews_colours_are_those_of_what_was_explained(analysis):
     assert colour_limit(replace(explanation, relevance=relevance, covered=np.zeros_like(covered))) == 0
 
 
-def test_what_was_not_heard_is_hatched_and_nothing_else(analysis):
+def test_frames_that_are_not_covered_are_hatched_and_nothing_else(analysis):
     relevance = np.zeros_like(analysis.explanations["lime"].relevance)
     covered = np.arange(len(relevance)) >= len(relevance) // 4
     darker = (one_map(analysis, relevance) - one_map(analysis, relevance, covered))[..., :3].mean(axis=(0, 2))
@@ -479,7 +479,7 @@ def command(analysis, monkeypatch, tmp_path):
     return run
 
 
-def test_the_command_writes_the_report_beside_the_other_files_where_it_is_asked_for(command):
+def test_the_command_writes_the_report_beside_the_other_files_on_request(command):
     usual = {"analysis.json", "focus", "maps.npz", "overview.png"}
     code, files = command()
     assert (code, set(files)) == (0, usual)

@@ -149,7 +149,7 @@ def test_segment_unlike_the_others_is_dropped(rule):
     rule=st.sampled_from(["minmax", "guarded"]),
     threshold=st.floats(-1, 2),
 )
-def test_scores_are_finite_and_bounded_and_something_is_always_kept(levels, rule, threshold):
+def test_scores_are_finite_and_bounded_and_something_is_always_selected(levels, rule, threshold):
     rng = np.random.default_rng(0)
     segments = np.stack([rng.normal(mean, deviation, (12, 8)) for mean, deviation in levels]).astype(np.float32)
     kept, scores = select_segments(segments, SelectionSettings(rule, threshold))
@@ -171,7 +171,7 @@ def test_digital_silence_beside_speech_is_scored_lowest_and_dropped(rule):
 
 
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
-def test_nothing_but_digital_silence_is_all_alike_and_kept(rule):
+def test_segments_of_digital_silence_are_all_alike_and_selected(rule):
     kept, scores = select_segments(np.full((4, 96, 64), SILENCE, np.float32), SelectionSettings(rule, 0.1))
     np.testing.assert_allclose(scores, 1)
     assert kept.all()
@@ -186,13 +186,13 @@ def test_order_of_the_segments_does_not_matter(rule):
 
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
 @pytest.mark.parametrize("number", [1, 2])
-def test_fewer_than_three_segments_have_no_score_and_are_kept(rule, number):
+def test_fewer_than_three_segments_have_no_score_and_are_selected(rule, number):
     kept, scores = select_segments(speech_and_odd_one()[-number:], SelectionSettings(rule, 0.99))
     assert scores is None
     assert kept.tolist() == number * [True]
 
 
-def test_without_a_rule_nothing_is_scored_and_all_is_kept():
+def test_without_a_rule_nothing_is_scored_and_all_segments_are_selected():
     kept, scores = select_segments(speech_and_odd_one(), SelectionSettings("none"))
     assert scores is None
     assert kept.all()

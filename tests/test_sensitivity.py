@@ -120,7 +120,7 @@ def test_each_point_changes_by_itself_and_evenly_within_the_radius(radius):
     ("frames", "first", "end", "kept"),
     [(240, 0, 240, None), (230, 20, 200, [True, False, False, True]), (96, 0, 96, None), (40, 3, 37, None)],
 )
-def test_the_changed_question_is_cut_as_the_first_and_asks_the_same(frames, first, end, kept):
+def test_the_changed_recording_is_cut_as_the_first_and_has_the_same_target(frames, first, end, kept):
     target = target_of_log_mel(random_log_mel(frames), 2, 1, first, end, kept)
     seen, _ = targets_seen(target)
     for changed in seen:

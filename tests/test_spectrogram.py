@@ -142,7 +142,7 @@ def test_last_sample_lies_in_the_last_frame_and_no_frame_is_to_spare(length):
 
 
 @given(place=st.integers(0, 11_999))
-def test_click_is_heard_in_the_frames_that_cover_it_and_no_others(place):
+def test_click_is_in_the_frames_that_cover_it_and_no_others(place):
     samples = np.zeros(12_000, np.float32)
     samples[place] = 1.0
     loud = (log_mel(samples, SETTINGS) > np.log(0.001) + 1e-3).any(axis=1)

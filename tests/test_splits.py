@@ -283,7 +283,7 @@ every_group = st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4),
     takes=st.lists(st.integers(1, 4), min_size=120, max_size=120),
     seed=st.integers(0, 2**32),
 )
-def test_takes_stay_together_and_every_corpus_and_emotion_is_divided_as_asked(groups, takes, seed):
+def test_takes_stay_together_and_every_corpus_and_emotion_is_divided_by_the_given_shares(groups, takes, seed):
     recordings = takes_of(groups, takes)
     try:
         (split,) = random_splits(recordings, seed)
@@ -369,7 +369,7 @@ def test_four_emotions_have_4387_recordings_of_58_speakers_of_whom_none_is_on_tw
 
 
 @pytest.mark.corpora
-def test_sentences_of_emodb_nemo_and_crema_d_are_kept_apart_and_ravdess_is_only_learnt_from(corpora):
+def test_sentences_of_emodb_nemo_and_crema_d_are_separated_and_ravdess_is_only_trained_on(corpora):
     recordings = [
         item
         for name in ("ravdess", "emodb", "nemo", "crema_d")

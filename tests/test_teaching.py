@@ -192,7 +192,7 @@ def test_another_seed_holds_out_others_and_the_order_of_the_pieces_changes_nothi
 
 
 @pytest.mark.parametrize("by", ["piece", "recording", "speaker"])
-def test_what_the_model_has_heard_before_is_never_held_out(by):
+def test_recordings_that_the_model_was_trained_on_are_never_held_out(by):
     pieces = of_own_speaker(40)
     first, _ = hold_out(pieces, {}, 0)
     known = [piece for piece in pieces if piece.recording_sha256 in first]
@@ -220,7 +220,7 @@ def test_too_little_is_not_divided(count):
     assert words.startswith(f"Nothing is held out: the {count} recordings are too few")
 
 
-def test_nothing_is_held_out_where_the_model_has_heard_all():
+def test_nothing_is_held_out_where_the_model_was_trained_on_everything():
     pieces = of_own_speaker(40)
     chosen, words = hold_out(pieces, {piece.sha256: "x" for piece in pieces}, 0)
     assert chosen == set()

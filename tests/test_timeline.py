@@ -98,7 +98,7 @@ def test_segments_of_blocks_are_those_of_the_whole(frames, sizes, settings):
     ("rate", "block_s"),
     [(48_000, 0.9), (48_000, 7.0), (16_000, 0.01), (16_000, 1_000.0), (44_100, 0.9), (44_100, 7.0)],
 )
-def test_scores_are_those_of_the_recording_heard_as_one_whatever_the_block(classifier, make_voice, rate, block_s):
+def test_scores_are_those_of_the_whole_recording_whatever_the_block_length(classifier, make_voice, rate, block_s):
     data = encoded(make_voice(9.013, rate), rate)
     whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier, block_s=block_s)
@@ -199,7 +199,7 @@ def test_the_name_of_a_file_says_nothing_of_its_format(classifier, voice, tmp_pa
     assert emotion_timeline(path, classifier).duration_s == 2.5
 
 
-def test_a_file_that_only_ffmpeg_reads_is_heard_as_the_whole(classifier, make_voice):
+def test_a_file_that_only_ffmpeg_reads_is_predicted_as_the_whole(classifier, make_voice):
     data = encoded_with_av(make_voice(4.0, 48_000), "mp4", "aac")
     whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier, block_s=0.3)
@@ -207,7 +207,7 @@ def test_a_file_that_only_ffmpeg_reads_is_heard_as_the_whole(classifier, make_vo
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS")])
-def test_a_truncated_file_is_heard_as_far_as_it_goes_and_says_so(classifier, make_voice, kind, subtype):
+def test_a_truncated_file_is_predicted_as_far_as_it_goes_and_says_so(classifier, make_voice, kind, subtype):
     whole = encoded(make_voice(8.0, RATE), kind=kind, subtype=subtype)
     found = emotion_timeline(io.BytesIO(whole[: int(0.6 * len(whole))]), classifier)
     assert found.duration_s == pytest.approx(4.8, abs=1.25)
@@ -270,7 +270,7 @@ def one_wrong(samples, place):
     ],
     ids=["empty", "text", "NaN", "silent", "short", "less than a segment", "rate", "channels"],
 )
-def test_what_cannot_be_heard_is_refused_in_one_sentence(classifier, voice, tmp_path, make, said):
+def test_what_cannot_be_read_or_predicted_is_refused_in_one_sentence(classifier, voice, tmp_path, make, said):
     path = tmp_path / "speech.wav"
     path.write_bytes(make(voice))
     for source in (path, io.BytesIO(make(voice))):

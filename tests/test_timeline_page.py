@@ -215,7 +215,7 @@ def test_smoothing_and_the_level_of_pauses_change_the_curves(long_voice):
     assert chart(app) != second
 
 
-def test_another_model_hears_it_anew(long_voice):
+def test_another_model_classifies_the_recording_again(long_voice):
     app = given(long_voice)
     another = model_names()[1]  # of ours: some peers hear recordings as a whole, and not over time
     app.selectbox(key="widget_model").select(another).run()

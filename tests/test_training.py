@@ -151,7 +151,7 @@ def test_the_network_ends_with_the_weights_of_its_best_validated_epoch_and_not_o
     assert [z.mean(axis=0).argmax() for z in logits_of(network, wrong)] == [entry.label for entry in wrong]
 
 
-def test_logits_and_features_of_recordings_are_those_of_their_own_kept_segments(dataset):
+def test_logits_and_features_of_recordings_are_those_of_their_own_segments(dataset):
     network = fresh_network().eval()
     few = [dataset[0], replace(dataset[1], start_frames=np.array([20])), dataset[2]]
     logits, features = logits_of(network, few), features_of(network, few)

@@ -174,7 +174,7 @@ def test_the_parts_of_a_hyphenated_word_are_one_word_as_sure_as_the_least_sure_o
 # --- the gate ---
 
 
-def test_without_speech_the_model_is_not_asked(speech):
+def test_without_speech_the_word_model_does_not_run(speech):
     speech()
     model = Whisper(segment(spoken(0.0, 0.5, " Thanks")))
     assert transcribe(bursts((0.5, 1.0)), model) == Transcript()
@@ -232,7 +232,7 @@ def test_a_language_that_the_model_does_not_know_is_refused(speech):
         transcribe(bursts((0.5, 2.0)), unable, "xx")
 
 
-def test_transcription_stops_when_asked(speech):
+def test_transcription_can_be_stopped(speech):
     speech((0.5, 1.0))
     with pytest.raises(Cancelled):
         transcribe(bursts((0.5, 1.0)), Whisper(), work=Work(stop=lambda: True))

@@ -163,7 +163,7 @@ def test_a_change_in_words():
     assert flip_in_words(flip, EMOTIONS).endswith("angry")
 
 
-def test_progress_rises_and_a_stop_is_heard():
+def test_progress_rises_and_a_stop_is_obeyed():
     fractions = []
     found_by(louder_than(3.0), work=Work(lambda fraction, text: fractions.append(fraction), never))
     assert fractions == sorted(fractions)
