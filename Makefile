@@ -4,7 +4,7 @@
 # make test-long  only the long ones: more seeds and examples, larger files
 # make bench      run the benchmarks, quickly
 # make fuzz       try the readers of files against hostile bytes, FUZZ_SECONDS each
-# make lock       write the lock files anew, after a change in requirements*.txt
+# make lock       write the lock files again, after a change in requirements*.txt
 
 PYTHON ?= python3
 VENV := .venv

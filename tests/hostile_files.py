@@ -289,7 +289,7 @@ WAYS: tuple[Callable[[bytes, np.random.Generator, list[bytes]], bytes], ...] = (
 
 
 def wav_header(rate: int = 16_000, channels: int = 1, bits: int = 16, tag: int = 1, promised: int = 32_000) -> bytes:
-    """Return a WAV whose header says what is asked, whether or not that can be, with a second of noise behind it."""
+    """Return a WAV with the given header, possible or not, and a second of noise behind it."""
     align = (channels * bits // 8) % 2**16
     form = struct.pack("<HHIIHH", tag, channels, rate, rate * align % 2**32, align, bits)
     body = np.random.default_rng(0).bytes(32_000)

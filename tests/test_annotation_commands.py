@@ -490,8 +490,8 @@ def test_a_corrected_file_is_shown_first_and_then_replaces_what_stood(store, pro
     corrected.write_bytes((tmp_path / "out" / "annotations.csv").read_bytes().replace(b",angry,", b",fear,"))
     before = said(store, project)
     capsys.readouterr()
-    asked = ["import", "--annotator", "Ann", "--json", tmp_path / "report.json", corrected]
-    assert run(*asked, "--dry-run") == 0
+    arguments = ["import", "--annotator", "Ann", "--json", tmp_path / "report.json", corrected]
+    assert run(*arguments, "--dry-run") == 0
     assert said(store, project) == before
     shown = capsys.readouterr().out
     assert "Nothing was imported" in shown
@@ -500,10 +500,10 @@ def test_a_corrected_file_is_shown_first_and_then_replaces_what_stood(store, pro
     changed = report["counts"]["changed"]
     assert [each["after"]["emotion"] for each in report["differences"]] == ["fear"] * changed
     assert {"file": "corrected.csv", "format": "CSV"}.items() <= report["files"][0].items()
-    assert run(*asked) == 0
+    assert run(*arguments) == 0
     assert f"0 marks added, {4 - changed} already known, {changed} left out" in capsys.readouterr().out
     assert said(store, project) == before
-    assert run(*asked, "--replace") == 0
+    assert run(*arguments, "--replace") == 0
     assert f"Also: {changed} changed, 0 moved, 0 deleted." in capsys.readouterr().out
     assert said(store, project) != before
 
@@ -570,10 +570,12 @@ def test_one_file_that_is_refused_keeps_all_out(name, content, match, store, pro
 def test_marks_of_other_sound_than_the_given_are_refused(store, project, sounds, tmp_path, capsys):
     assert run("export", "--format", "elan", "--out", tmp_path / "out") == 0
     capsys.readouterr()
-    asked = ["--annotator", "Cid", "--audio", sounds[1], tmp_path / "out" / "take 0.eaf"]
-    assert refusal_of(capsys, "import", *asked).startswith("take 0.eaf: The marks belong to other audio, 'take 0.wav'")
-    asked[3] = tmp_path / "gone"
-    assert refusal_of(capsys, "import", *asked) == "gone: there is no such file. Check the path."
+    arguments = ["--annotator", "Cid", "--audio", sounds[1], tmp_path / "out" / "take 0.eaf"]
+    assert refusal_of(capsys, "import", *arguments).startswith(
+        "take 0.eaf: The marks belong to other audio, 'take 0.wav'"
+    )
+    arguments[3] = tmp_path / "gone"
+    assert refusal_of(capsys, "import", *arguments) == "gone: there is no such file. Check the path."
 
 
 # --- history ---
@@ -667,10 +669,10 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
 ):
     classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
     monkeypatch.setattr(annotation_agreement, "load_model", lambda name: classifier)
-    asked = []
+    analysed = []
 
     def noted(sound, classifier, settings):
-        asked.append((sound.name, settings.emotion, settings.explain))
+        analysed.append((sound.name, settings.emotion, settings.explain))
         return analyse(sound, classifier, replace(settings, lime=replace(settings.lime, masks=20)))
 
     analyse = people_and_explainers.analyse_recording
@@ -681,7 +683,7 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     arguments = ["--json", tmp_path / "a.json", "--explainers", "grad_cam,consensus", "--model", "any"]
     assert run("agreement", *arguments) == 0
     everything = ("grad_cam", "lime", "occlusion")
-    assert asked == [("take 0.wav", "angry", everything), ("take 1.wav", "sad", everything)]
+    assert analysed == [("take 0.wav", "angry", everything), ("take 1.wav", "sad", everything)]
     found = json.loads((tmp_path / "a.json").read_text())["explainers"]
     assert (found["model"], found["left_out"]) == ("small", 1)
     assert list(found["recordings"]) == [sha256_of(path) for path in sounds[:2]]

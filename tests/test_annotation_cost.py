@@ -171,7 +171,7 @@ def test_no_page_action_reads_a_whole_table_whatever_the_order(store, project):
         with statements() as sent:
             action()
         with store._database.reading() as connection:
-            found[name] = [whole for asked in sent for whole in read_as_a_whole(connection, *asked)]
+            found[name] = [whole for statement in sent for whole in read_as_a_whole(connection, *statement)]
     assert {name: whole for name, whole in found.items() if whole} == {}
 
 

@@ -1,4 +1,4 @@
-"""The database under annotations: opened by whom and how, and asked by several processes at once.
+"""The database under annotations: opened by whom and how, and read by several processes at once.
 
 As a script it is what the other processes run: `python -m tests.test_annotation_database DEED URL PROJECT NAME`.
 """
@@ -200,8 +200,8 @@ def test_person_called_gold_goes_on_under_another_name(database_url):
 
 def test_saved_marks_outlive_power_cuts_and_foreign_keys_hold_in_sqlite(tmp_path):
     with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")) as store, store._database.reading() as connection:
-        asked = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 2, 1, 60_000]
+        pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas] == ["wal", 2, 1, 60_000]
 
 
 def test_database_is_where_the_environment_says_else_a_file_in_the_data_folder(tmp_path, monkeypatch):

@@ -26,8 +26,8 @@ def label(status, **others):
     return mark(0, 10, tier=RECORDING_TIER, status=status, **others)
 
 
-def names(store, project, **asked) -> list[str]:
-    page = store.recordings(project, Queue(**asked))
+def names(store, project, **filters) -> list[str]:
+    page = store.recordings(project, Queue(**filters))
     assert page.total == len(page.items)
     return [item.file.name for item in page.items]
 
@@ -144,7 +144,7 @@ def test_marks_are_counted_of_all_and_of_who_asks(store, work):
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("filters", "found"),
     [
         ({"status": "open"}, {2, 3, 4, 5, 6}),
         ({"status": "done"}, {0}),
@@ -161,9 +161,9 @@ def test_marks_are_counted_of_all_and_of_who_asks(store, work):
         ({"emotion": "angry", "text": "b10"}, set()),
     ],
 )
-def test_filters_keep_what_they_say_in_every_order(store, work, asked, found):
+def test_filters_keep_what_they_say_in_every_order(store, work, filters, found):
     for order in ORDERS:
-        items = store.recordings(work, Queue(order=order, **asked)).items
+        items = store.recordings(work, Queue(order=order, **filters)).items
         assert {int(item.file.sha256, 16) for item in items} == found
 
 
@@ -188,8 +188,8 @@ def test_progress_counts_every_recording_once_and_follows_undo(store, work):
 @pytest.mark.parametrize("order", ORDERS)
 def test_neighbours_are_those_of_the_list_from_end_to_end(store, work, order):
     store.rate(work, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)})
-    for asked in ({}, {"status": "open"}, {"emotion": "sad"}, {"text": "a."}):
-        queue = Queue(order=order, **asked)
+    for filters in ({}, {"status": "open"}, {"emotion": "sad"}, {"text": "a."}):
+        queue = Queue(order=order, **filters)
         listed = [item.file.sha256 for item in store.recordings(work, queue).items]
         for before, here, after in zip([None, *listed], listed, [*listed[1:], None], strict=False):
             opened = store.open_recording(work, here, "Ann", queue)

@@ -375,23 +375,23 @@ def do(deed, annotator, place, emotion, store, twin, project, recording) -> None
     there = store.annotations_of(project, recording)
     old = there[place % len(there)] if there else None
     if deed == "add" or old is None:
-        asked = {"add": [mark(place, place + 1, emotion=emotion, note=annotator)]}
+        changes = {"add": [mark(place, place + 1, emotion=emotion, note=annotator)]}
     elif deed == "change":
-        asked = {"change": [replace(old, emotion=emotion, intensity=1 + place % 5)]}
+        changes = {"change": [replace(old, emotion=emotion, intensity=1 + place % 5)]}
     elif deed == "delete":
-        asked = {"delete": [old]}
+        changes = {"delete": [old]}
         if annotator not in ("Ann", old.annotator):
             with pytest.raises(AnnotationsRefused, match="can be deleted by them or by the project's owner"):
-                store.edit(project, recording, annotator, **asked)
+                store.edit(project, recording, annotator, **changes)
             return
     else:
         middle = (old.region.start_s + old.region.end_s) / 2
         left, right = Region(old.region.start_s, middle), Region(middle, old.region.end_s)
-        asked = {"change": [replace(old, region=left)], "add": [replace(old, region=right)]}
-    step = store.edit(project, recording, annotator, **asked)
+        changes = {"change": [replace(old, region=left)], "add": [replace(old, region=right)]}
+    step = store.edit(project, recording, annotator, **changes)
     known = twin.marks
     new = {annotation.key: content_of(annotation) for annotation in step.marks}
-    new |= {annotation.key: None for annotation in asked.get("delete", ())}
+    new |= {annotation.key: None for annotation in changes.get("delete", ())}
     twin.edit(annotator, [(key, known.get(key), after) for key, after in new.items()])
 
 

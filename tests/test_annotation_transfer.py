@@ -141,15 +141,15 @@ def test_recordings_without_marks_are_imported_with_progress_too(store, project)
 
 
 def test_cancelled_import_leaves_nothing(store, project):
-    asked = []
+    checks = []
 
     def cancelled():
-        asked.append(1)
-        return len(asked) > 2
+        checks.append(1)
+        return len(checks) > 2
 
     with pytest.raises(Cancelled):
         store.import_recordings(project, of_many(300, 5), "Ann", work=Work(stop=cancelled))
-    assert len(asked) == 3
+    assert len(checks) == 3
     assert store.recordings(project).total == 5
     assert store.import_recordings(project, of_many(300, 5), "Ann").added == 1_500
 

@@ -168,10 +168,10 @@ def test_a_batch_of_several_lengths_is_filled_with_silence():
 
 
 def test_a_search_takes_the_candidate_that_is_best_on_the_validation_speakers(monkeypatch, tmp_path):
-    asked = []
+    calls = []
 
     def trained_as(network, dataset, validation, emotions, settings, seed, state_file, *_):
-        asked.append((settings.rate, settings.epochs, state_file.name))
+        calls.append((settings.rate, settings.epochs, state_file.name))
         network.head.weight.data += 1
         reached = {1e-4: 0.4, 1e-3: 0.7, 1e-2: 0.5}[settings.rate]
         return [{"validation_uar": reached, "seconds": 1.0}, {"validation_uar": reached - 0.1, "seconds": 2.0}]
@@ -190,6 +190,6 @@ def test_a_search_takes_the_candidate_that_is_best_on_the_validation_speakers(mo
         (2, 0.7, 3.0),
         (3, 0.5, 3.0),
     ]
-    assert [epochs for _, epochs, _ in asked] == [4, 4, 4]
-    assert len({file for _, _, file in asked}) == 3
+    assert [epochs for _, epochs, _ in calls] == [4, 4, 4]
+    assert len({file for _, _, file in calls}) == 3
     assert torch.equal(network.head.weight, before)

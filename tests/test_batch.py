@@ -315,7 +315,7 @@ def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model,
 
 
 def has_ended(process):
-    """Whether a process has ended; nobody need have asked after it, as of one whose parent was killed."""
+    """Whether a process has ended, even if nobody waited for it because its parent was killed."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -35,16 +35,16 @@ def button(app, label):
 
 
 def test_training_that_broke_off_is_said_and_goes_on_where_it_stopped(note, monkeypatch):
-    asked = []
+    calls = []
     monkeypatch.setattr(
-        "ser_core.work.training_process.train_in_process", lambda arguments, *_: asked.append(arguments) or "trained"
+        "ser_core.work.training_process.train_in_process", lambda arguments, *_: calls.append(arguments) or "trained"
     )
     app = opened("pages/5_Train.py")
     assert "The app ended while training **mine**. Finished epochs are saved." in words(app)
     button(app, "Resume").click().run()
     job = cached.trainings().find("everybody", "training")
     assert job.ended.wait(60)
-    assert (job.state, asked) == ("done", [["--resume", *(word for word in ARGUMENTS if word != "--resume")]])
+    assert (job.state, calls) == ("done", [["--resume", *(word for word in ARGUMENTS if word != "--resume")]])
     cached.trainings().drop(job)
 
 

@@ -302,23 +302,23 @@ def test_folds_that_make_no_sense_are_refused_in_one_line_before_anything_is_rea
 @pytest.fixture
 def trainings(monkeypatch):
     """What is trained, instead of training it: the folds of each training."""
-    asked = []
+    runs = []
     figures = {"corpora": {}, "mean_over_corpora_uar": 0.5}
     card = {"test_figures": figures, "split": "of one fold"}
 
     def one(plan, *_, **__):
-        asked.append([plan.fold])
+        runs.append([plan.fold])
         return card
 
     def several(plan, folds, *_, **__):
-        asked.append(list(folds))
+        runs.append(list(folds))
         key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
         return card | {key: figures | {"split": "of several folds"}}
 
     monkeypatch.setattr("ser_core.commands.train.train_classifier", one)
     monkeypatch.setattr("ser_core.commands.train.cross_validate", several)
     monkeypatch.setattr("ser_core.commands.train.measure_recipe", several)
-    return asked
+    return runs
 
 
 @pytest.mark.parametrize(
@@ -459,22 +459,31 @@ def test_arguments_are_printed_only_as_text(tmp_path, capsys):
 
 @pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to measure")
 def test_figures_of_a_model_are_measured_on_several_folds_and_its_folder_is_named(trainings, capsys):
-    asked = ["train", "--corpus", "emodb=here", "--corpus", "ravdess=there", "--split=corpus", "--figures-of", "yamnet"]
-    assert main([*asked, "--fold=all"]) == 0
+    arguments = [
+        "train",
+        "--corpus",
+        "emodb=here",
+        "--corpus",
+        "ravdess=there",
+        "--split=corpus",
+        "--figures-of",
+        "yamnet",
+    ]
+    assert main([*arguments, "--fold=all"]) == 0
     printed = capsys.readouterr().out
     assert trainings == [[1, 2]]
     assert "Written to yamnet." in printed
     assert "SHA256SUMS" in printed
-    assert main(asked) == 2
+    assert main(arguments) == 2
     assert "several folds" in capsys.readouterr().err
     assert trainings == [[1, 2]]
 
 
 def test_a_training_needs_a_folder_or_a_model_to_measure_and_not_both(tmp_path, capsys):
-    asked = ["train", "--corpus", "emodb=here"]
+    arguments = ["train", "--corpus", "emodb=here"]
     for more in ([], ["--out", str(tmp_path / "x"), "--figures-of", "yamnet"]):
         with pytest.raises(SystemExit):
-            main([*asked, *more])
+            main([*arguments, *more])
     assert "--figures-of" in capsys.readouterr().err
 
 

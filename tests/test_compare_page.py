@@ -1,4 +1,4 @@
-"""The page Compare, run without a browser, with models that are small enough to be asked quickly."""
+"""The page Compare, run without a browser, with models small enough to predict quickly."""
 
 import base64
 import json
@@ -106,10 +106,10 @@ def overlays(app):
     return [one["name"] for one in json.loads(app.get("bidi_component")[0].proto.json)["overlays"]]
 
 
-def analyses(samples, *classifiers, **asked):
+def analyses(samples, *classifiers, **settings):
     recording = read_recording(wav(samples), "voice.wav")
-    asked = AnalysisSettings(**({"explain": ()} | asked))
-    return {one.name: analyse_recording(recording, one, asked) for one in classifiers}
+    settings = AnalysisSettings(**({"explain": ()} | settings))
+    return {one.name: analyse_recording(recording, one, settings) for one in classifiers}
 
 
 def test_without_a_recording_the_page_says_how_to_begin(models):
@@ -332,10 +332,10 @@ def test_what_was_stopped_is_said_in_its_place_and_can_begin_again(models, voice
 def test_maps_are_shown_as_they_come_and_compared_when_all_are_there(models, voice):
     slow, go_on = tiny("slow", 3), threading.Event()
     look = slow.class_activation
-    slow.class_activation = lambda *asked: (go_on.wait(60), look(*asked))[1]
+    slow.class_activation = lambda *args: (go_on.wait(60), look(*args))[1]
     models["slow"] = slow
     app = compared(voice, "alpha", "beta", "slow")
-    for _ in range(2):  # all are heard; all but the slow one are explained
+    for _ in range(2):  # all are classified; all but the slow one are explained
         for job in all_jobs(app)[:5]:
             assert job.ended.wait(60)
         app.run()

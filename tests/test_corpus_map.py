@@ -142,15 +142,15 @@ def test_scores_beside_features_are_those_of_the_verdict(whisper, make_voice):
 
 def test_a_second_look_reads_what_the_first_one_saved(whisper, make_voice, tmp_path):
     recording = Recording("a.wav", "a" * 64, make_voice(1.0, 16_000, 2), 16_000)
-    asked = []
+    requested = []
 
     def sound_of(sha256):
-        asked.append(sha256)
+        requested.append(sha256)
         return {"a" * 64: recording}.get(sha256)
 
     first = corpus_map(["a" * 64, "b" * 64], sound_of, whisper, "components", tmp_path)
     second = corpus_map(["a" * 64], sound_of, whisper, "components", tmp_path)
-    assert asked == ["a" * 64, "b" * 64]
+    assert requested == ["a" * 64, "b" * 64]
     assert (first.sha256, first.left_out, second.left_out) == (("a" * 64,), 1, 0)
     assert (first.probabilities == second.probabilities).all()
     assert first.verdicts == second.verdicts

@@ -17,7 +17,7 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    probabilities_anew,
+    probabilities_slowly,
     random_log_mel,
     target_of_log_mel,
 )
@@ -118,7 +118,7 @@ def test_a_flip_that_all_positive_cells_undo_is_found_all_the_same():
 
 
 def flipped_slowly(relevance, target, classifier, fill):
-    """Take cell after cell away and hear the recording anew; the mask with which another emotion is first heard."""
+    """Take cell after cell away and predict again; return the first mask with which the verdict changes."""
     cells = {}
     for frame in np.flatnonzero(target.covered):
         for band in range(64):
@@ -130,7 +130,7 @@ def flipped_slowly(relevance, target, classifier, fill):
             return None
         for point in cells[cell]:
             share[point] = 1
-        heard = probabilities_anew(classifier, target, fill, share)
+        heard = probabilities_slowly(classifier, target, fill, share)
         if target.against is None and heard.argmax() != target.emotion:
             return share > 0, number / len(cells), heard.argmax()
         if target.against is not None and heard[target.against] > heard[target.emotion]:
@@ -139,7 +139,7 @@ def flipped_slowly(relevance, target, classifier, fill):
 
 
 @pytest.mark.parametrize(
-    ("frames", "first", "end", "kept"),
+    ("frames", "first", "end", "selected"),
     [
         (96, 0, 96, None),
         (40, 0, 37, None),
@@ -148,8 +148,8 @@ def flipped_slowly(relevance, target, classifier, fill):
     ],
 )
 @pytest.mark.parametrize("against", [None, 3])
-def test_flip_equals_taking_cell_after_cell_where_each_can_only_lower_the_score(frames, first, end, kept, against):
-    target = target_of_log_mel(np.ones((frames, 64), np.float32), 1, against, first, end, kept)
+def test_flip_equals_taking_cell_after_cell_where_each_can_only_lower_the_score(frames, first, end, selected, against):
+    target = target_of_log_mel(np.ones((frames, 64), np.float32), 1, against, first, end, selected)
     rng, fill = np.random.default_rng(frames), np.zeros((frames, 64), np.float32)
     relevance = np.where(target.covered[:, None], rng.normal(size=(frames, 64)) + 0.1, 0).astype(np.float32)
     numbers = set()
@@ -173,13 +173,13 @@ def test_flip_equals_taking_cell_after_cell_where_each_can_only_lower_the_score(
 
 
 def network_flips():
-    """Yield flips of a network, with what they were asked."""
+    """Yield flips of a network, with their targets."""
     classifier = classifier_of(fresh(TinyNetwork))
     for seed in range(12):
         log_mel = random_log_mel(150, seed)
-        asked = target_of_log_mel(log_mel)
+        whole = target_of_log_mel(log_mel)
         fill = np.full((150, 64), -6, np.float32)
-        best = Perturbed(classifier.score, 1.0, asked, fill).original.argmax()
+        best = Perturbed(classifier.score, 1.0, whole, fill).original.argmax()
         target = target_of_log_mel(log_mel, int(best), first=10, end=140)
         perturbed = Perturbed(classifier.score, 1.0, target, fill)
         relevance = np.random.default_rng(seed).normal(size=(150, 64)) * target.covered[:, None]
@@ -236,7 +236,7 @@ def test_few_versions_are_predicted_to_find_a_flip_and_progress_rises():
 
 
 def test_a_flip_is_refused_where_no_frame_is_covered():
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, False], first=200, end=230)
     perturbed = Perturbed(classifier_of(fresh(TinyNetwork)).score, 1.0, target, target.log_mel)
     with pytest.raises(ValueError, match="No frame is covered"):
         flip(np.ones((240, 64), np.float32), perturbed, target)

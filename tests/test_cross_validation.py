@@ -40,14 +40,14 @@ def table_of(plan):
 
 
 class FakeTraining:
-    """Writes a fold's folder in no time and remembers what it was asked for."""
+    """Writes a fold's folder in no time and remembers its calls."""
 
     def __init__(self):
-        self.asked = []
+        self.calls = []
         self.stop_at = None
 
     def __call__(self, plan, out, runs, *, resume, work):
-        self.asked.append((plan, resume))
+        self.calls.append((plan, resume))
         if plan.fold == self.stop_at:
             raise Cancelled("Training was stopped; finished epochs are kept and it can be resumed.")
         table = table_of(plan)
@@ -69,7 +69,7 @@ class FakeTraining:
 
     @property
     def folds(self):
-        return [plan.fold for plan, _ in self.asked]
+        return [plan.fold for plan, _ in self.calls]
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_finished_fold_is_not_trained_again_with_resume_and_is_without(validat
 def test_resume_trains_the_folds_that_are_not_finished_and_lets_them_go_on(validate, training):
     validate(folds=(1, 3))
     validate(resume=True)
-    assert [(plan.fold, resume) for plan, resume in training.asked] == [(1, False), (3, False), (2, True)]
+    assert [(plan.fold, resume) for plan, resume in training.calls] == [(1, False), (3, False), (2, True)]
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_with_resume_a_fold_of_another_plan_is_trained_again(validate, training,
     changed = replace(PLAN, **change)
     validate(changed, resume=True)
     assert training.folds == [1, 2, 3] * 2
-    assert [plan for plan, _ in training.asked[3:]] == [replace(changed, fold=fold) for fold in (1, 2, 3)]
+    assert [plan for plan, _ in training.calls[3:]] == [replace(changed, fold=fold) for fold in (1, 2, 3)]
     validate(changed, resume=True)
-    assert len(training.asked) == 6
+    assert len(training.calls) == 6
 
 
 def test_a_fold_whose_preset_has_changed_is_trained_again(validate, training, monkeypatch):
@@ -200,7 +200,7 @@ def test_a_stopped_second_fold_leaves_the_model_of_before_as_it_was(validate, tr
 def test_a_fold_that_does_not_exist_is_refused_before_any_is_trained(validate, training):
     with pytest.raises(SettingsRefused, match="Fold 9 is outside 1 to 3"):
         validate(folds=(1, 9))
-    assert training.asked == []
+    assert training.calls == []
 
 
 def test_progress_rises_over_the_folds_and_names_them(validate):
@@ -303,7 +303,7 @@ def test_figures_of_left_out_corpora_are_added_to_a_model_that_is_else_left_alon
     assert card == json.loads(after[CARD])
     assert card["cross_validation"] == json.loads(before[CARD])["cross_validation"]
     assert card["leave_one_corpus_out"]["headline"]["uar"] == 0.75
-    assert [plan.split for plan, _ in training.asked] == ["speaker"] * 3 + ["corpus"] * 3
+    assert [plan.split for plan, _ in training.calls] == ["speaker"] * 3 + ["corpus"] * 3
 
 
 @pytest.mark.parametrize(
@@ -319,10 +319,10 @@ def test_figures_of_left_out_corpora_are_added_to_a_model_that_is_else_left_alon
     ],
 )
 def test_figures_of_another_recipe_are_refused_before_any_training(measured, training, tmp_path, change, named):
-    trained = len(training.asked)
+    trained = len(training.calls)
     with pytest.raises(SettingsRefused, match=f"mine was trained with other settings .*{named}"):
         measure_recipe(replace(CORPORA_PLAN, **change), (1, 2), measured, tmp_path / "runs")
-    assert len(training.asked) == trained
+    assert len(training.calls) == trained
 
 
 def test_a_manifest_counts_as_many_corpora_as_its_column_has(tmp_path):

@@ -51,8 +51,8 @@ def test_every_entry_of_a_lock_has_a_version_and_its_hashes(name):
 
 @pytest.mark.parametrize(("plain", "lock"), [("requirements.txt", LOCKS[0]), ("requirements-dev.txt", LOCKS[1])])
 def test_a_lock_holds_what_is_required_and_make_lock_writes_it_again(plain, lock):
-    asked = {package: version for package, version in pins(plain).items() if package not in FROM_TWO_SOURCES}
-    missing = {package: version for package, version in asked.items() if pins(lock).get(package) != version}
+    required = {package: version for package, version in pins(plain).items() if package not in FROM_TWO_SOURCES}
+    missing = {package: version for package, version in required.items() if pins(lock).get(package) != version}
     assert not missing, f"{lock} does not hold {missing}; run `make lock`"
 
 
@@ -62,9 +62,9 @@ def test_what_the_app_needs_is_the_same_for_tests():
 
 
 def test_torch_and_torchaudio_are_in_no_lock_and_pinned_alike_in_the_makefile():
-    asked = pins("requirements.txt")
+    required = pins("requirements.txt")
     assert not FROM_TWO_SOURCES & (set(pins(LOCKS[0])) | set(pins(LOCKS[1])))
-    line = " ".join(f"{package}=={asked[package]}" for package in ("torch", "torchaudio"))
+    line = " ".join(f"{package}=={required[package]}" for package in ("torch", "torchaudio"))
     assert f"TORCH := {line}\n" in (ROOT / "Makefile").read_text()
 
 

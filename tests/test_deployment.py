@@ -42,9 +42,9 @@ def test_the_image_asks_the_app_for_its_health_and_keeps_data_in_a_volume():
 
 def test_the_image_installs_what_the_lock_and_requirements_name():
     (install,) = [line for line in instructions("RUN") if line.startswith("pip ")]
-    asked = pins("requirements.txt")
+    required = pins("requirements.txt")
     assert "--no-deps --require-hashes -r requirements.lock" in install
-    assert all(f" {package}=={asked[package]} " in install for package in ("torch", "torchaudio"))
+    assert all(f" {package}=={required[package]} " in install for package in ("torch", "torchaudio"))
 
 
 def test_everything_that_the_image_copies_is_there_and_sent_and_secrets_are_not():

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.skipif("yamnet" not in model_names(), reason="no models
 
 
 def test_evaluate_writes_every_figure_and_those_of_every_condition(small_corpus, tmp_path, capsys):
-    asked = ["evaluate", "--model", "yamnet", "--corpus", f"emodb={small_corpus}", "--robustness"]
-    assert main([*asked, "--json", str(tmp_path / "figures.json")]) == 0
+    arguments = ["evaluate", "--model", "yamnet", "--corpus", f"emodb={small_corpus}", "--robustness"]
+    assert main([*arguments, "--json", str(tmp_path / "figures.json")]) == 0
     result = json.loads((tmp_path / "figures.json").read_text())
     assert {"accuracy", "uar", "macro_f1", "recall", "confusion", "interval"} <= set(result["pooled"])
     assert result["corpora"]["emodb"] == result["pooled"]

@@ -23,7 +23,7 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    probabilities_anew,
+    probabilities_slowly,
     random_log_mel,
     target_of_log_mel,
 )
@@ -129,7 +129,7 @@ def test_what_lies_outside_of_the_stretch_is_never_perturbed(measured):
 
 @pytest.mark.parametrize("measured", [curves_measured, masks_measured])
 def test_what_a_map_holds_where_nothing_is_covered_plays_no_part(measured):
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), target), random_map(target)
     expected = measured(map_, perturbed, target)
     assert not target.covered[96:144].any()
@@ -152,7 +152,7 @@ def test_padding_of_a_short_recording_is_never_changed(measured):
 
 @measures
 def test_a_measure_is_refused_where_no_frame_is_covered(measured):
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, False], first=200, end=230)
     perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
     with pytest.raises(ValueError, match="No frame is covered"):
         measured(np.ones((240, 64), np.float32), perturbed, target)
@@ -164,9 +164,9 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch, mea
     target, classifier = target_of_log_mel(random_log_mel()), LinearClassifier(np.ones((4, 96, 64)) * 0.001)
     perturbed, map_ = perturbed_of(classifier, target), random_map(target)
     classifier.calls.clear()
-    asked = ({"map": map_}, perturbed, target) if measured is curves_of else (map_, perturbed, target, 20, 0)
+    args = ({"map": map_}, perturbed, target) if measured is curves_of else (map_, perturbed, target, 20, 0)
     with pytest.raises(Cancelled):
-        measured(*asked, Work(stop=lambda: len(classifier.calls) == 2))
+        measured(*args, Work(stop=lambda: len(classifier.calls) == 2))
     assert len(classifier.calls) == 2
 
 
@@ -187,7 +187,7 @@ def test_curves_and_their_area_are_what_is_worked_out_by_hand():
 
 
 def curves_slowly(map_, classifier, target, fill):
-    """Cell by cell: sort them by their mean, take away or leave in the first, hear the recording anew."""
+    """Cell by cell: sort them by their mean, take away or leave in the first, predict again."""
     cells = {}
     for frame in np.flatnonzero(target.covered):
         for band in range(64):
@@ -199,14 +199,14 @@ def curves_slowly(map_, classifier, target, fill):
         for cell in removed:
             for point in cells[cell]:
                 share[point] = 1
-        return target.evidence(probabilities_anew(classifier, target, fill, share))
+        return target.evidence(probabilities_slowly(classifier, target, fill, share))
 
     counts = [round(share * len(order)) for share in ENDS]
     return [remaining(order[:n]) for n in counts], [remaining(order[n:]) for n in counts]
 
 
 @pytest.mark.parametrize(
-    ("frames", "first", "end", "kept"),
+    ("frames", "first", "end", "selected"),
     [
         (240, 0, 240, None),
         (240, 45, 190, None),  # the last row of cells is one frame high
@@ -216,8 +216,8 @@ def curves_slowly(map_, classifier, target, fill):
     ],
 )
 @pytest.mark.parametrize("against", [None, 2])
-def test_curves_equal_taking_cells_away_one_by_one_and_predicting_again(frames, first, end, kept, against):
-    target = target_of_log_mel(random_log_mel(frames), 1, against, first, end, kept)
+def test_curves_equal_taking_cells_away_one_by_one_and_predicting_again(frames, first, end, selected, against):
+    target = target_of_log_mel(random_log_mel(frames), 1, against, first, end, selected)
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
     map_ = random_map(target)
     found = curves({"map": map_}, perturbed_of(classifier, target), target)["map"]
@@ -235,7 +235,7 @@ def test_all_curves_run_between_the_recording_as_it_is_and_the_stretch_filled():
     inside = np.zeros((240, 64))
     inside[30:200] = 1
     whole, nothing = (
-        target.evidence(probabilities_anew(classifier, target, random_fill(target), share))
+        target.evidence(probabilities_slowly(classifier, target, random_fill(target), share))
         for share in (0 * inside, inside)
     )
     assert abs(whole - nothing) > 0.1
@@ -323,7 +323,7 @@ def test_curves_of_a_map_do_not_depend_on_which_others_are_measured_with_it():
 
 def test_frames_that_no_kept_segment_covers_take_no_place_in_the_order():
     # Maps are 0 there: among values below zero that would be the highest, among those above it the lowest.
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True])
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True])
     assert target.covered.sum() == 192
     perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
     map_, covered = random_map(target), target.covered[:, None]
@@ -335,7 +335,7 @@ def test_frames_that_no_kept_segment_covers_take_no_place_in_the_order():
 
 
 def test_ranked_cells_begin_with_the_highest_mean_and_leave_out_what_is_not_covered():
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     map_ = random_map(target)
     place, means = ranked_cells(np.where(target.covered[:, None], map_, 50), target)
     assert (place[~target.covered] == -1).all()
@@ -374,7 +374,7 @@ def test_the_energy_map_is_the_level_above_the_noise_floor_whatever_the_seed_and
 
 
 def test_reference_maps_are_zero_where_nothing_is_covered():
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     for map_ in reference_maps(target, 0).values():
         assert (map_[~target.covered] == 0).all()
         assert (map_[target.covered] != 0).all()
@@ -419,11 +419,11 @@ def three_cells():
     ],
 )
 def test_mask_metrics_are_what_is_worked_out_by_hand(values, with_mask, without_mask):
-    asked, places = three_cells()
+    args, places = three_cells()
     map_ = np.zeros((96, 64), np.float32)
     for place, value in zip(places, values, strict=True):
         map_[place] = value
-    found = mask_metrics(map_, *asked)
+    found = mask_metrics(map_, *args)
     before, only, without = (logistic(z) for z in (1.5, with_mask, without_mask))
     assert found.increase == (with_mask > 1.5)
     assert found.drop == pytest.approx(max(before - only, 0) / before, abs=1e-6)
@@ -433,20 +433,20 @@ def test_mask_metrics_are_what_is_worked_out_by_hand(values, with_mask, without_
 
 
 @pytest.mark.parametrize(
-    ("frames", "first", "end", "kept"),
+    ("frames", "first", "end", "selected"),
     [(240, 0, 240, None), (240, 45, 190, None), (240, 20, 230, [True, False, False, True]), (40, 0, 40, None)],
 )
-def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames, first, end, kept):
+def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames, first, end, selected):
     # A network that is sure of nothing: with such masks the predicted class changes now and then.
     classifier, found, expected = classifier_of(fresh(TinyNetwork), temperature=1.3), [], []
     for seed in range(4):
         for emotion in range(4):
-            target = target_of_log_mel(random_log_mel(frames, seed), emotion, None, first, end, kept)
+            target = target_of_log_mel(random_log_mel(frames, seed), emotion, None, first, end, selected)
             fill, map_, inside = random_fill(target), random_map(target, seed) ** 3, target.covered[:, None]
             found.append(astuple(mask_metrics(map_, perturbed_of(classifier, target), target)))
             mask = np.maximum(map_, 0) / map_.max()
             p, p_in, p_out = (
-                probabilities_anew(classifier, target, fill, share) for share in (0 * mask, inside * (1 - mask), mask)
+                probabilities_slowly(classifier, target, fill, share) for share in (0 * mask, inside * (1 - mask), mask)
             )
             expected.append(
                 (
@@ -469,8 +469,8 @@ def test_a_mask_that_is_one_in_all_of_the_stretch_takes_nothing_away():
         map_ = np.where(target.covered[:, None], np.float32(0.2), 0) * np.ones((240, 64), np.float32)
         found = mask_metrics(map_, perturbed_of(classifier, target), target)
         inside = np.where(map_ > 0, 1.0, 0.0)
-        filled = probabilities_anew(classifier, target, random_fill(target), inside)[emotion]
-        before = probabilities_anew(classifier, target, random_fill(target), 0 * inside)[emotion]
+        filled = probabilities_slowly(classifier, target, random_fill(target), inside)[emotion]
+        before = probabilities_slowly(classifier, target, random_fill(target), 0 * inside)[emotion]
         assert found.drop == pytest.approx(0, abs=1e-6)
         assert found.gain == pytest.approx(0, abs=1e-6)
         assert found.faithfulness == pytest.approx(before - filled, abs=1e-6)
@@ -482,7 +482,7 @@ def test_a_map_with_nothing_positive_puts_nothing_in_and_takes_nothing_out(value
     target, classifier = target_of_log_mel(random_log_mel(150), emotion=2), classifier_of(fresh(TinyNetwork))
     found = mask_metrics(np.full((150, 64), value, np.float32), perturbed_of(classifier, target), target)
     before, filled = (
-        probabilities_anew(classifier, target, random_fill(target), np.full((150, 64), share)) for share in (0.0, 1.0)
+        probabilities_slowly(classifier, target, random_fill(target), np.full((150, 64), share)) for share in (0.0, 1.0)
     )
     assert found.faithfulness == pytest.approx(0, abs=1e-7)
     assert found.increase == (filled[2] > before[2])
@@ -554,9 +554,9 @@ def test_infidelity_of_what_cells_are_worth_is_none_in_any_unit_where_evidence_a
 def infidelity_slowly(map_, classifier, target, boxes, scale):
     """Box by box, and with a given scale: the squared difference between the sum of the map and the loss."""
     fill, errors = random_fill(target), []
-    whole = target.evidence(probabilities_anew(classifier, target, fill, np.zeros(map_.shape)))
+    whole = target.evidence(probabilities_slowly(classifier, target, fill, np.zeros(map_.shape)))
     for box in boxes:
-        lost = whole - target.evidence(probabilities_anew(classifier, target, fill, box))
+        lost = whole - target.evidence(probabilities_slowly(classifier, target, fill, box))
         errors.append((scale * map_[box].sum() - lost) ** 2)
     return np.mean(errors)
 
@@ -577,10 +577,10 @@ def boxes_drawn(target, boxes, seed):
 
 
 @pytest.mark.parametrize(
-    ("first", "end", "kept"), [(0, 240, None), (45, 190, None), (0, 240, [True, False, True, True])]
+    ("first", "end", "selected"), [(0, 240, None), (45, 190, None), (0, 240, [True, False, True, True])]
 )
-def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, end, kept):
-    target = target_of_log_mel(random_log_mel(240) + 3, 1, None, first, end, kept)
+def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, end, selected):
+    target = target_of_log_mel(random_log_mel(240) + 3, 1, None, first, end, selected)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.002)
     classifier.weights[1] += 0.004  # wants all of it loud: what differs from the fill foretells a part of the loss
     map_ = np.where(target.covered[:, None], target.log_mel - random_fill(target), 0)
@@ -603,11 +603,11 @@ def test_infidelity_of_a_map_that_is_zero_is_the_mean_square_of_what_is_lost():
 
 
 @pytest.mark.parametrize(
-    ("kept", "covered"),
+    ("selected", "covered"),
     [(None, (60, 230)), ([True, False, True, True], (96, 230)), ([True, True, False, True], (60, 230))],
 )
-def test_boxes_lie_between_the_first_and_the_last_covered_frame_and_reach_all_of_it(kept, covered):
-    target = target_of_log_mel(random_log_mel(240), kept=kept, first=60, end=230)
+def test_boxes_lie_between_the_first_and_the_last_covered_frame_and_reach_all_of_it(selected, covered):
+    target = target_of_log_mel(random_log_mel(240), selected=selected, first=60, end=230)
     assert tuple(np.flatnonzero(target.covered)[[0, -1]]) == (covered[0], covered[1] - 1)
     boxes = boxes_drawn(target, 1_000, 0)
     assert boxes.shape == (1_000, 240, 64)

@@ -426,7 +426,7 @@ def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path):
     one, *others = (contents(folder / f"{number}") for number in whole)
     assert len(one) == 60
     assert all(other == one for other in others)
-    write(folder / f"{done + 1}", "anew")
+    write(folder / f"{done + 1}", "again")
     assert hidden(folder / f"{done + 1}") == []
 
 

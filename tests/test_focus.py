@@ -292,9 +292,9 @@ class Needs:
         self.matter, self.original, self.frames = np.asarray(matter), np.array(whole), frames
 
     def without(self, masks, count, work):
-        self.asked = [mask[:, 0] for mask in masks]
-        assert len(self.asked) == count
-        there = np.array([(~mask)[self.matter].mean() for mask in self.asked])
+        self.tried = [mask[:, 0] for mask in masks]
+        assert len(self.tried) == count
+        there = np.array([(~mask)[self.matter].mean() for mask in self.tried])
         return np.stack([there, 1 - there], axis=1)
 
 
@@ -309,7 +309,7 @@ def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_deci
     needs = Needs(100, range(20, 40))
     # Up to frame 30 there is as much inside as outside: neither stands nor falls.
     assert decides(needs, [25, 30, 35, 50], target) == 2
-    masks = needs.asked
+    masks = needs.tried
     np.testing.assert_array_equal(masks[::2], [~mask for mask in masks[1::2]])
 
 

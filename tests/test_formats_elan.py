@@ -1,4 +1,4 @@
-"""EAF: pympi and ELAN read ours, we read theirs, and what would harm or mislead pympi is refused before it is asked."""
+"""EAF: pympi and ELAN read ours, we read theirs, and what would harm or mislead pympi is refused before it runs."""
 
 import re
 from pathlib import Path

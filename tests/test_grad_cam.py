@@ -71,8 +71,8 @@ def test_the_map_is_that_of_the_evidence_itself_as_captum_differentiates_it(name
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def map_against(classifier, log_mel, **asked):
-    return map_of(classifier, target_of_log_mel(log_mel, against=3, **asked))
+def map_against(classifier, log_mel, **target):
+    return map_of(classifier, target_of_log_mel(log_mel, against=3, **target))
 
 
 def test_map_of_a_recording_is_the_mean_of_its_segments_maps_where_they_overlap():
@@ -121,8 +121,8 @@ def test_segments_that_were_not_selected_have_no_part_in_the_map():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
     other = log_mel.copy()
     other[60:84] += 2  # only the segment at 0 and that at 48 hear these frames
-    kept = [False, False, True, True]
-    one, two = (map_of(classifier, target_of_log_mel(values, kept=kept)) for values in (log_mel, other))
+    selected = [False, False, True, True]
+    one, two = (map_of(classifier, target_of_log_mel(values, selected=selected)) for values in (log_mel, other))
     np.testing.assert_array_equal(one, two)
     assert (one[:96] == 0).all()
 

@@ -86,7 +86,7 @@ def _soon_and_with_little_memory():
 
 
 def _memory_mib(field: str) -> float:
-    """Return VmRSS, from which on the highest is counted anew, or VmHWM, the highest since; only Linux tells."""
+    """Return VmRSS, after which the highest is counted again, or VmHWM, the highest since; only on Linux."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return 0.0
@@ -401,8 +401,8 @@ def test_broken_tables_and_results_are_read_or_refused(seed, tmp_path):
 
 @pytest.mark.parametrize("seed", seeds(4, long=24))
 def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
-    asked = {"seed": 0, "lime": {"masks": 9}}
-    target = {"recording_name": "a", "model_name": "b", "verdict": "sad", "settings": asked}
+    settings = {"seed": 0, "lime": {"masks": 9}}
+    target = {"recording_name": "a", "model_name": "b", "verdict": "sad", "settings": settings}
     folder = tmp_path / "analyses" / "0123456789abcdef-01234567"
     folder.mkdir(parents=True)
     (folder / REQUEST).write_bytes(mutated(json.dumps(target).encode(), seed, [MARKS["own"]]))

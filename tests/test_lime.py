@@ -134,10 +134,10 @@ def test_each_version_is_followed_by_its_complement():
     log_mel = random_log_mel()
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
     map_of(classifier, target_of_log_mel(log_mel))
-    asked = masks_predicted(classifier, log_mel, 24, 16).reshape(50, 2, 16)
-    assert (asked[:, 0] != asked[:, 1]).all()
-    assert (asked.mean(axis=(0, 1)) == 0.5).all()  # every cell is left in as often as it is taken away
-    assert len(np.unique(asked[:, 0], axis=0)) > 45
+    masks = masks_predicted(classifier, log_mel, 24, 16).reshape(50, 2, 16)
+    assert (masks[:, 0] != masks[:, 1]).all()
+    assert (masks.mean(axis=(0, 1)) == 0.5).all()  # every cell is left in as often as it is taken away
+    assert len(np.unique(masks[:, 0], axis=0)) > 45
 
 
 def test_a_mask_that_comes_again_is_not_predicted_again():
@@ -216,7 +216,7 @@ def test_map_of_one_emotion_against_another_reads_the_difference_of_their_logits
 
 def test_frames_that_no_selected_segment_covers_have_no_relevance():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
-    found = map_of(classifier, target_of_log_mel(log_mel, kept=[True, False, False, True]))
+    found = map_of(classifier, target_of_log_mel(log_mel, selected=[True, False, False, True]))
     assert (found[96:144] == 0).all()
     assert (found[:96] != 0).all()
 

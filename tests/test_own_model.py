@@ -1,4 +1,4 @@
-"""A model that a person adds: the file that the guide prints, trained and asked; and an ONNX file in the app."""
+"""A model that a person adds: the file that the guide prints, trained and used; and an ONNX file in the app."""
 
 import json
 import os
@@ -54,8 +54,8 @@ def test_one_file_makes_a_network_that_is_trained_listed_and_explained(with_mine
     assert (card["training"]["mine"]["epochs"], set(card["training"]["mine"]["augmentation"].values())) == (2, {0})
 
     soundfile.write(with_mine / "speech.wav", make_voice(1.5, 16_000), 16_000)
-    asked = command(with_mine, "analyse", "speech.wav", "--out", "out", "--masks", "16")
-    assert asked.returncode == 0, asked.stderr
+    run = command(with_mine, "analyse", "speech.wav", "--out", "out", "--masks", "16")
+    assert run.returncode == 0, run.stderr
     analysis = json.loads((with_mine / "out" / "speech" / "analysis.json").read_text())
     assert analysis["model"]["name"] == "mine"
     assert list(analysis["explanations"]) == ["grad_cam", "lime", "occlusion"]

@@ -904,8 +904,8 @@ def test_a_recording_of_a_cell_is_played_and_leads_to_its_evidence_and_back(corp
     assert not app.exception
     assert app.title[0].value == "Explain"
     assert app.session_state["current"] == cell.sha256[0]
-    asked = app.session_state["choices"]
-    assert (asked["emotion"], asked["against"]) == ("angry", "happy")
+    choices = app.session_state["choices"]
+    assert (choices["emotion"], choices["against"]) == ("angry", "happy")
     app.switch_page("pages/6_Evaluate.py").run()
     assert f"**{len(cell.labels)} recordings**" in words(app)
 
@@ -1445,16 +1445,16 @@ def parsed(arguments):
 def test_train_asks_for_the_first_fold_of_four_emotions_by_default(form_of_training, tmp_path):
     app, returned = form_of_training
     assert not app.exception
-    asked = parsed(returned[-1])
-    assert asked.corpus == [("nemo", str(tmp_path)), ("emodb", str(tmp_path))]
-    assert (asked.network, asked.emotions, asked.preset, asked.split, asked.fold) == (
+    plan = parsed(returned[-1])
+    assert plan.corpus == [("nemo", str(tmp_path)), ("emodb", str(tmp_path))]
+    assert (plan.network, plan.emotions, plan.preset, plan.split, plan.fold) == (
         "yamnet",
         "core4",
         "default",
         "speaker",
         "1",
     )
-    assert (asked.warm_start, asked.epochs, asked.resume, asked.out.name) == (None, None, True, "mine")
+    assert (plan.warm_start, plan.epochs, plan.resume, plan.out.name) == (None, None, True, "mine")
 
 
 def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
@@ -1467,9 +1467,9 @@ def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
     app.number_input(key="train_epochs").set_value(7).run()
     app.toggle(key="train_resume").set_value(False).run()
     assert not app.exception
-    asked = parsed(returned[-1])
-    assert (asked.network, asked.emotions, asked.preset, asked.fold) == ("fusion", "six", "paper", "all")
-    assert (asked.warm_start, asked.epochs, asked.resume) == ("fusion", 7, False)
+    plan = parsed(returned[-1])
+    assert (plan.network, plan.emotions, plan.preset, plan.fold) == ("fusion", "six", "paper", "all")
+    assert (plan.warm_start, plan.epochs, plan.resume) == ("fusion", 7, False)
     assert ["The people that fusion was trained on are left out" in warning.value for warning in app.warning] == [True]
 
 
@@ -1497,8 +1497,8 @@ def test_whisper_is_trained_without_epochs_and_on_all_folds_without_a_warning(fo
     assert app.number_input(key="train_epochs").disabled
     assert app.selectbox(key="train_begin").options[0] == "the shipped Whisper"
     assert not app.warning
-    asked = parsed(returned[-1])
-    assert (asked.network, asked.epochs, asked.fold) == ("whisper", None, "all")
+    plan = parsed(returned[-1])
+    assert (plan.network, plan.epochs, plan.fold) == ("whisper", None, "all")
     monkeypatch.setenv("SER_WHISPER_WEIGHTS", "weights")
     app.run()
     assert app.selectbox(key="train_begin").options[0] == "Whisper base"
@@ -1509,17 +1509,17 @@ def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_co
     app.selectbox(key="train_split").select("corpus").run()
     assert app.selectbox(key="train_fold_corpus").options == ["emodb", "nemo", "all 2 in turn"]
     app.selectbox(key="train_fold_corpus").select("2").run()
-    asked = parsed(returned[-1])
-    assert (asked.split, asked.fold) == ("corpus", "2")
+    plan = parsed(returned[-1])
+    assert (plan.split, plan.fold) == ("corpus", "2")
     app.selectbox(key="train_split").select("sentence").run()
     assert app.selectbox(key="train_fold_sentence").options == [*(f"{n} of 5" for n in range(1, 6)), "all 5 in turn"]
     app.selectbox(key="train_fold_sentence").select("4").run()
-    asked = parsed(returned[-1])
-    assert (asked.split, asked.fold) == ("sentence", "4")
+    plan = parsed(returned[-1])
+    assert (plan.split, plan.fold) == ("sentence", "4")
     app.selectbox(key="train_split").select("random").run()
     assert app.selectbox(key="train_fold_random").disabled
-    asked = parsed(returned[-1])
-    assert (asked.split, asked.fold) == ("random", "1")
+    plan = parsed(returned[-1])
+    assert (plan.split, plan.fold) == ("random", "1")
 
 
 def test_only_models_with_the_branches_that_are_trained_can_be_begun_as(form_of_training, monkeypatch):

@@ -153,9 +153,9 @@ class EndedJob:
 def test_measures_are_requested_at_one_of_the_ceilings_only(monkeypatch, said, ceiling_hz):
     monkeypatch.setattr(measuring, "PATIENCE_S", 0)
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": said}})
-    asked = []
-    found = measuring.of_measures(lambda _, hz: asked.append(hz) or EndedJob("running"), None, "p")
-    assert (found["state"], found["ceiling"], asked) == ("running", ceiling_hz, [ceiling_hz])
+    ceilings = []
+    found = measuring.of_measures(lambda _, hz: ceilings.append(hz) or EndedJob("running"), None, "p")
+    assert (found["state"], found["ceiling"], ceilings) == ("running", ceiling_hz, [ceiling_hz])
 
 
 def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_begins_again(monkeypatch):
@@ -906,27 +906,27 @@ def test_a_stretch_too_falls_silent_when_its_player_is_taken_away(opened):
 
 @pytest.mark.browser
 def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened):
-    asked = []
+    answers = []
 
     def note(page):
-        page.on("response", lambda answer: asked.append(answer) if "/media/" in answer.url else None)
+        page.on("response", lambda answer: answers.append(answer) if "/media/" in answer.url else None)
 
     page = opened("hour", before=note)
-    until_no_more_come(page, asked)
-    tiles = [answer for answer in asked if "range" in answer.request.headers and not answer.url.endswith(".wav")]
-    sound = [answer for answer in asked if answer.url.endswith(".wav")]
+    until_no_more_come(page, answers)
+    tiles = [answer for answer in answers if "range" in answer.request.headers and not answer.url.endswith(".wav")]
+    sound = [answer for answer in answers if answer.url.endswith(".wav")]
     assert 2 <= len(tiles) <= 6
     assert len(sound) <= 6
     assert all(answer.status == 206 for answer in tiles)
     assert sum(int(answer.headers["content-length"]) for answer in tiles) < 1_000_000
-    del asked[:]
+    del answers[:]
     line = page.locator(".timeline")
     line.focus()
     for _ in range(12):
         page.keyboard.press("+")
-    until_no_more_come(page, asked)
-    assert len(asked) <= 24
-    assert sum(int(answer.headers["content-length"]) for answer in asked if answer.ok) < 8_000_000
+    until_no_more_come(page, answers)
+    assert len(answers) <= 24
+    assert sum(int(answer.headers["content-length"]) for answer in answers if answer.ok) < 8_000_000
 
 
 def point_until_read(page, x, y):

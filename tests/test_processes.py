@@ -150,8 +150,8 @@ def test_only_the_first_process_writes_the_state(together):
 
 @pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
 def test_two_processes_train_one_model_from_files_and_write_it_once(small_corpus, tmp_path):
-    asked = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "1"]
-    printed = started_together("ser_core", *asked, "--out", tmp_path / "mine", SER_RUNS=str(tmp_path / "runs"))
+    arguments = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "1"]
+    printed = started_together("ser_core", *arguments, "--out", tmp_path / "mine", SER_RUNS=str(tmp_path / "runs"))
     assert printed.count("Written to") == 1
     assert printed.count("mean over corpora") == 1
     assert load_model(tmp_path / "mine").emotions == ("angry", "happy", "neutral", "sad")

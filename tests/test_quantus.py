@@ -17,7 +17,7 @@ quantus = pytest.importorskip("quantus", exc_type=ImportError)
 EMOTION = 1
 
 
-def asked():
+def network_and_target():
     network = fresh(TinyNetwork)
     return network, classifier_of(network), target_of_log_mel(random_log_mel(), EMOTION)
 
@@ -27,7 +27,7 @@ def as_picture(values):
 
 
 def test_max_sensitivity_equals_that_of_quantus_under_the_same_changes():
-    network, classifier, target = asked()
+    network, classifier, target = network_and_target()
     seen = []
 
     def map_of(changed):
@@ -84,7 +84,7 @@ def filled(arr, indices, fill):
 
 
 def test_deletion_and_insertion_equal_pixel_flipping_of_quantus_cell_by_cell():
-    network, classifier, target = asked()
+    network, classifier, target = network_and_target()
     # Within a cell the values differ by so little that its points are flipped one after the other.
     cells = np.random.default_rng(0).permutation(192).reshape(12, 16) - 96.0
     map_ = np.kron(cells, np.ones((8, 4))) + np.random.default_rng(1).random((96, 64)) * 0.01

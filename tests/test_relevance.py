@@ -13,7 +13,7 @@ from tests.tiny_networks import (
     TinyNetwork,
     classifier_of,
     fresh,
-    probabilities_anew,
+    probabilities_slowly,
     random_log_mel,
     target_of_log_mel,
 )
@@ -25,7 +25,7 @@ def small_weights(seed=0, classes=4):
     return np.random.default_rng(seed).normal(size=(classes, 96, 64)) * 0.005
 
 
-# --- which segments are asked ---
+# --- which segments are predicted ---
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_members_are_the_segments_whose_middle_lies_in_the_stretch_or_the_neares
 
 
 def test_segments_that_were_not_selected_are_never_members():
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, True, False])
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, True, False])
     assert target.members.tolist() == [0, 2]
-    only_far = target_of_log_mel(random_log_mel(240), kept=[True, False, False, False], first=200, end=230)
+    only_far = target_of_log_mel(random_log_mel(240), selected=[True, False, False, False], first=200, end=230)
     assert only_far.members.tolist() == [0]
     assert not only_far.covered.any()
 
@@ -60,7 +60,7 @@ def test_members_cover_the_whole_stretch_where_all_segments_are_selected(first, 
 
 
 def test_frames_that_no_selected_segment_reaches_are_not_covered():
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     assert np.flatnonzero(target.covered).tolist() == [*range(20, 96), *range(144, 230)]
 
 
@@ -82,16 +82,16 @@ def stitched_slowly(maps, target):
     return result
 
 
-@pytest.mark.parametrize("kept", [None, [True, False, True, False, True], [True, False, False, False, True]])
+@pytest.mark.parametrize("selected", [None, [True, False, True, False, True], [True, False, False, False, True]])
 @pytest.mark.parametrize(("first", "end"), [(0, 271), (30, 200)])
-def test_stitched_map_equals_the_mean_frame_by_frame(kept, first, end):
-    target = target_of_log_mel(random_log_mel(271), kept=kept, first=first, end=end)
+def test_stitched_map_equals_the_mean_frame_by_frame(selected, first, end):
+    target = target_of_log_mel(random_log_mel(271), selected=selected, first=first, end=end)
     maps = np.random.default_rng(1).normal(size=(len(target.members), 96, 64))
     np.testing.assert_allclose(stitch(maps, target), stitched_slowly(maps, target), atol=1e-6)
 
 
 def test_stitching_two_maps_added_is_adding_two_maps_stitched():
-    target = target_of_log_mel(random_log_mel(271), kept=[True, True, False, True, True])
+    target = target_of_log_mel(random_log_mel(271), selected=[True, True, False, True, True])
     one, other = np.random.default_rng(2).normal(size=(2, 4, 96, 64))
     np.testing.assert_allclose(
         stitch(one + 2 * other, target), stitch(one, target) + 2 * stitch(other, target), atol=1e-5
@@ -145,7 +145,7 @@ def test_an_unknown_fill_is_refused():
 
 
 def evidence_slowly(classifier, target, fill, mask, pooling="probabilities"):
-    """Replace in the recording, cut every member anew, ask for all of them."""
+    """Replace in the recording, cut every member again, predict all of them."""
     log_mel = np.where(mask, fill, target.log_mel)
     starts = target.segments.start_frames[target.members]
     segments = np.stack([log_mel[start : start + 96] for start in starts])
@@ -171,7 +171,7 @@ def random_masks(count, shape, seed=0):
 @pytest.mark.parametrize(("at_once", "pooling"), [(1, "logits"), (7, "probabilities"), (256, "logits")])
 def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch, against, at_once, pooling):
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", at_once)
-    target = target_of_log_mel(random_log_mel(240), against=against, kept=[True, True, False, True])
+    target = target_of_log_mel(random_log_mel(240), against=against, selected=[True, True, False, True])
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
     fill = fill_values(target.log_mel, "random", np.random.default_rng(3))
     perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, pooling)
@@ -186,7 +186,7 @@ def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch
 
 
 def test_only_segments_that_a_mask_touches_are_computed_again():
-    target = target_of_log_mel(random_log_mel(240), kept=[True, True, False, True])  # at 0, 48 and 144
+    target = target_of_log_mel(random_log_mel(240), selected=[True, True, False, True])  # at 0, 48 and 144
     classifier = LinearClassifier(small_weights())
     fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(0))
     perturbed = Perturbed(classifier.score, 1.0, target, fill)
@@ -257,16 +257,18 @@ def random_fill(target):
     return fill_values(target.log_mel, "random", np.random.default_rng(3))
 
 
-@pytest.mark.parametrize(("frames", "kept"), [(240, None), (240, [True, False, False, True]), (40, None), (96, None)])
-def test_blending_segments_equals_mixing_the_recording_with_the_fill_and_cutting_it_again(frames, kept):
+@pytest.mark.parametrize(
+    ("frames", "selected"), [(240, None), (240, [True, False, False, True]), (40, None), (96, None)]
+)
+def test_blending_segments_equals_mixing_the_recording_with_the_fill_and_cutting_it_again(frames, selected):
     target, classifier = (
-        target_of_log_mel(random_log_mel(frames), kept=kept),
+        target_of_log_mel(random_log_mel(frames), selected=selected),
         classifier_of(fresh(TinyNetwork), temperature=1.3),
     )
     fill, share = random_fill(target), np.random.default_rng(1).random((frames, 64))
     found = Perturbed(classifier.score, 1.3, target, fill).blend(share)
-    expected = probabilities_anew(classifier, target, fill, share)
-    unchanged = probabilities_anew(classifier, target, fill, np.zeros_like(share))
+    expected = probabilities_slowly(classifier, target, fill, share)
+    unchanged = probabilities_slowly(classifier, target, fill, np.zeros_like(share))
     assert np.abs(expected - unchanged).max() > 0.005
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -313,7 +315,7 @@ def test_blending_changes_neither_the_recording_nor_its_padding_nor_later_predic
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_gives_a_signed_float32_map_and_names_its_target(method):
     target = target_of_log_mel(
-        random_log_mel(240), emotion=1, against=3, kept=[True, False, False, True], first=20, end=230
+        random_log_mel(240), emotion=1, against=3, selected=[True, False, False, True], first=20, end=230
     )
     classifier, stretch = classifier_of(fresh(TinyNetwork)), Region(0.2, 2.3)
     settings = AnalysisSettings(seed=6)
@@ -338,8 +340,8 @@ def test_one_run_explains_every_emotion_without_the_model(method):
     hearing = run_explainer(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
     for emotion, against in ((0, None), (3, 1), (2, 0)):
         target = target_of_log_mel(log_mel, emotion, against, first=20, end=230)
-        asked = run_explainer(method, classifier, target, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
-        expected = asked.explain(target, classifier.emotions).relevance
+        run = run_explainer(method, classifier, target, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
+        expected = run.explain(target, classifier.emotions).relevance
         found = hearing.explain(target, classifier.emotions)
         np.testing.assert_array_equal(found.relevance, expected)
         assert np.ptp(expected) > 0

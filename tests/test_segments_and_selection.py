@@ -125,22 +125,22 @@ def test_minmax_gives_the_worst_segment_zero_and_the_best_one_even_where_all_are
     alike = np.random.default_rng(seed).normal(-3, 1.5, (6, 96, 64)).astype(np.float32)
     scores = selection_scores(alike, "minmax")
     assert (scores.min(), scores.max()) == (0, 1)
-    kept, _ = select_segments(alike, SelectionSettings("minmax", 0.1))
-    assert not kept.all()
+    selected, _ = select_segments(alike, SelectionSettings("minmax", 0.1))
+    assert not selected.all()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_guarded_keeps_all_where_all_are_alike(seed):
     alike = np.random.default_rng(seed).normal(-3, 1.5, (6, 96, 64)).astype(np.float32)
-    kept, scores = select_segments(alike, SelectionSettings("guarded", 0.1))
-    assert kept.all()
+    selected, scores = select_segments(alike, SelectionSettings("guarded", 0.1))
+    assert selected.all()
     assert (scores > 0.9).all()
 
 
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
 def test_segment_unlike_the_others_is_dropped(rule):
-    kept, scores = select_segments(speech_and_odd_one(), SelectionSettings(rule, 0.1))
-    assert kept.tolist() == 5 * [True] + [False]
+    selected, scores = select_segments(speech_and_odd_one(), SelectionSettings(rule, 0.1))
+    assert selected.tolist() == 5 * [True] + [False]
     assert scores.argmin() == 5
 
 
@@ -152,29 +152,29 @@ def test_segment_unlike_the_others_is_dropped(rule):
 def test_scores_are_finite_and_bounded_and_something_is_always_selected(levels, rule, threshold):
     rng = np.random.default_rng(0)
     segments = np.stack([rng.normal(mean, deviation, (12, 8)) for mean, deviation in levels]).astype(np.float32)
-    kept, scores = select_segments(segments, SelectionSettings(rule, threshold))
+    selected, scores = select_segments(segments, SelectionSettings(rule, threshold))
     assert np.isfinite(scores).all()
     lowest = 0 if rule == "minmax" else -1
     assert (lowest - 1e-9 <= scores).all()
     assert (scores <= 1 + 1e-9).all()
-    assert kept.any()
-    assert (kept == (scores > threshold)).all() or (kept.all() and (scores <= threshold).all())
+    assert selected.any()
+    assert (selected == (scores > threshold)).all() or (selected.all() and (scores <= threshold).all())
 
 
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
 def test_digital_silence_beside_speech_is_scored_lowest_and_dropped(rule):
     segments = speech_and_odd_one()
     segments[-1] = SILENCE
-    kept, scores = select_segments(segments, SelectionSettings(rule, 0.1))
+    selected, scores = select_segments(segments, SelectionSettings(rule, 0.1))
     assert np.isfinite(scores).all()
-    assert kept.tolist() == 5 * [True] + [False]
+    assert selected.tolist() == 5 * [True] + [False]
 
 
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
 def test_segments_of_digital_silence_are_all_alike_and_selected(rule):
-    kept, scores = select_segments(np.full((4, 96, 64), SILENCE, np.float32), SelectionSettings(rule, 0.1))
+    selected, scores = select_segments(np.full((4, 96, 64), SILENCE, np.float32), SelectionSettings(rule, 0.1))
     np.testing.assert_allclose(scores, 1)
-    assert kept.all()
+    assert selected.all()
 
 
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
@@ -187,15 +187,15 @@ def test_order_of_the_segments_does_not_matter(rule):
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
 @pytest.mark.parametrize("number", [1, 2])
 def test_fewer_than_three_segments_have_no_score_and_are_selected(rule, number):
-    kept, scores = select_segments(speech_and_odd_one()[-number:], SelectionSettings(rule, 0.99))
+    selected, scores = select_segments(speech_and_odd_one()[-number:], SelectionSettings(rule, 0.99))
     assert scores is None
-    assert kept.tolist() == number * [True]
+    assert selected.tolist() == number * [True]
 
 
 def test_without_a_rule_nothing_is_scored_and_all_segments_are_selected():
-    kept, scores = select_segments(speech_and_odd_one(), SelectionSettings("none"))
+    selected, scores = select_segments(speech_and_odd_one(), SelectionSettings("none"))
     assert scores is None
-    assert kept.all()
+    assert selected.all()
 
 
 def test_unknown_rule_is_refused():

@@ -53,18 +53,18 @@ def targets_seen(target, radius=0.1, samples=4, seed=0):
 @pytest.mark.parametrize(("frames", "first", "end"), [(96, 0, 96), (200, 30, 170)])
 def test_max_sensitivity_equals_captums_under_the_same_changes(method, frames, first, end):
     target = target_of_log_mel(random_log_mel(frames), 1, None, first, end)
-    classifier, asked = classifier_of(fresh(TinyNetwork)), []
+    classifier, seen = classifier_of(fresh(TinyNetwork)), []
 
     def explain(changed):
-        asked.append(changed)
+        seen.append(changed)
         return {method: map_of(method, classifier, changed)}
 
     ours = sensitivity(explain, target, samples=3)[method]
-    of_input = {changed.log_mel.tobytes(): changed for changed in asked}
+    of_input = {changed.log_mel.tobytes(): changed for changed in seen}
 
     def same_changes(inputs, radius):
         assert inputs.shape == (3, frames, 64)
-        return torch.tensor(np.stack([changed.log_mel for changed in asked[1:]]))
+        return torch.tensor(np.stack([changed.log_mel for changed in seen[1:]]))
 
     def maps(inputs):
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
@@ -117,16 +117,16 @@ def test_each_point_changes_by_itself_and_evenly_within_the_radius(radius):
 
 
 @pytest.mark.parametrize(
-    ("frames", "first", "end", "kept"),
+    ("frames", "first", "end", "selected"),
     [(240, 0, 240, None), (230, 20, 200, [True, False, False, True]), (96, 0, 96, None), (40, 3, 37, None)],
 )
-def test_the_changed_recording_is_cut_as_the_first_and_has_the_same_target(frames, first, end, kept):
-    target = target_of_log_mel(random_log_mel(frames), 2, 1, first, end, kept)
+def test_the_changed_recording_is_cut_as_the_first_and_has_the_same_target(frames, first, end, selected):
+    target = target_of_log_mel(random_log_mel(frames), 2, 1, first, end, selected)
     seen, _ = targets_seen(target)
     for changed in seen:
-        anew = target_of_log_mel(changed.log_mel, 2, 1, first, end, kept)
+        again = target_of_log_mel(changed.log_mel, 2, 1, first, end, selected)
         inside = min(frames, 96)
-        np.testing.assert_array_equal(changed.segments.values[:, :inside], anew.segments.values[:, :inside])
+        np.testing.assert_array_equal(changed.segments.values[:, :inside], again.segments.values[:, :inside])
         # What was put after a short recording is not a part of it.
         np.testing.assert_array_equal(changed.segments.values[:, inside:], target.segments.values[:, inside:])
         np.testing.assert_array_equal(changed.members, target.members)
@@ -168,12 +168,12 @@ def test_a_map_that_knows_nothing_of_the_model_stays_the_same_with_random_weight
 
 
 def test_randomised_maps_are_compared_in_their_order_on_covered_frames():
-    target = target_of_log_mel(random_log_mel(240), kept=[True, False, False, True], first=20, end=230)
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     classifier, covered = classifier_of(fresh(TinyNetwork)), target.covered
 
-    def explain(asked):
-        noise = np.random.default_rng(len(asked.name)).normal(size=covered.shape)[:, None]
-        return {method: map_of(method, asked, target) + noise * ~covered[:, None] for method in SETTINGS}
+    def explain(randomised):
+        noise = np.random.default_rng(len(randomised.name)).normal(size=covered.shape)[:, None]
+        return {method: map_of(method, randomised, target) + noise * ~covered[:, None] for method in SETTINGS}
 
     found = randomisation(classifier, target, explain, seed=5)
     maps, others = explain(classifier), explain(classifier.randomised(5))
@@ -187,7 +187,7 @@ def test_randomised_maps_are_compared_in_their_order_on_covered_frames():
 def test_explanations_of_a_model_have_little_in_common_with_those_of_random_weights(method):
     target, classifier = target_of_log_mel(random_log_mel()), classifier_of(fresh(TinyNetwork))
     found = [
-        randomisation(classifier, target, lambda asked: {"map": map_of(method, asked, target)}, seed)["map"]
+        randomisation(classifier, target, lambda randomised: {"map": map_of(method, randomised, target)}, seed)["map"]
         for seed in range(8)
     ]
     assert len(set(found)) == 8
@@ -197,12 +197,12 @@ def test_explanations_of_a_model_have_little_in_common_with_those_of_random_weig
 def test_a_map_that_is_the_same_everywhere_has_no_correlation():
     target = target_of_log_mel(random_log_mel())
     found = randomisation(
-        classifier_of(fresh(TinyNetwork)), target, lambda asked: {"map": np.ones((96, 64), np.float32)}
+        classifier_of(fresh(TinyNetwork)), target, lambda randomised: {"map": np.ones((96, 64), np.float32)}
     )
     assert np.isnan(found["map"])
 
 
 def test_a_classifier_that_cannot_be_had_with_random_weights_says_so_by_none():
     target = target_of_log_mel(random_log_mel())
-    found = randomisation(LinearClassifier(np.ones((4, 96, 64))), target, lambda asked: {"map": target.log_mel})
+    found = randomisation(LinearClassifier(np.ones((4, 96, 64))), target, lambda randomised: {"map": target.log_mel})
     assert found is None

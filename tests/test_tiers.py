@@ -190,8 +190,8 @@ def grid_of(store, project, folder):
     for tier in range(1, call(grid, "Get number of tiers") + 1):
         kind = "interval" if call(grid, "Is interval tier", tier) else "point"
         count = call(grid, f"Get number of {kind}s", tier)
-        asked = "Get label of interval" if kind == "interval" else "Get label of point"
-        labels = [call(grid, asked, tier, number) for number in range(1, count + 1)]
+        query = "Get label of interval" if kind == "interval" else "Get label of point"
+        labels = [call(grid, query, tier, number) for number in range(1, count + 1)]
         found.append((call(grid, "Get tier name", tier), kind, labels))
     return found
 

@@ -231,15 +231,15 @@ def test_progress_grows_to_the_end_and_says_what_is_being_done(classifier, make_
 
 @pytest.mark.parametrize("after", [0, 3, 30])
 def test_work_stops_between_blocks_when_it_is_cancelled(make_voice, after):
-    asked, model = [], LinearClassifier(np.zeros((4, 96, 64)))
+    checks, model = [], LinearClassifier(np.zeros((4, 96, 64)))
 
     def cancelled():
-        asked.append(True)
-        return len(asked) > after
+        checks.append(True)
+        return len(checks) > after
 
     with pytest.raises(Cancelled):
         emotion_timeline(io.BytesIO(encoded(make_voice(25.0, RATE))), model, work=Work(stop=cancelled), block_s=0.5)
-    assert len(asked) == after + 1
+    assert len(checks) == after + 1
     assert 2 * len(model.calls) < 50
 
 

@@ -50,8 +50,8 @@ def test_what_training_refuses_is_said_in_its_own_sentence(tmp_path):
 
 
 def test_a_training_that_is_stopped_ends_its_process_and_writes_no_model(small_corpus, tmp_path):
-    asked = threading.Event()
-    asked.set()
+    stopped = threading.Event()
+    stopped.set()
     with pytest.raises(Cancelled, match="can be resumed"):
-        train_in_process(arguments(small_corpus, tmp_path / "mine"), Work(stop=asked.is_set))
+        train_in_process(arguments(small_corpus, tmp_path / "mine"), Work(stop=stopped.is_set))
     assert not (tmp_path / "mine").exists()

@@ -1,4 +1,4 @@
-"""A changed voice, by physics: what was asked for moves by as much, and everything else stays."""
+"""A changed voice, by physics: what is changed moves by the given amount, and everything else stays."""
 
 from dataclasses import replace
 

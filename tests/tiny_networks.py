@@ -125,15 +125,15 @@ def random_log_mel(frames=96, seed=0):
     return (np.random.default_rng(seed).normal(size=(frames, 64)) * 1.5 - 3).astype(np.float32)
 
 
-def target_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, kept=None, front_end=None):
+def target_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, selected=None, front_end=None):
     values, starts = split_into_segments(log_mel, front_end.segments if front_end else SegmentSettings())
-    kept = np.ones(len(starts), bool) if kept is None else np.asarray(kept)
+    selected = np.ones(len(starts), bool) if selected is None else np.asarray(selected)
     end = len(log_mel) if end is None else end
-    return ExplanationTarget(log_mel, Segments(values, starts, kept, None), emotion, against, first, end)
+    return ExplanationTarget(log_mel, Segments(values, starts, selected, None), emotion, against, first, end)
 
 
-def probabilities_anew(classifier, target, fill, share):
-    """Return the probabilities of the recording mixed with a fill, every member cut and asked anew.
+def probabilities_slowly(classifier, target, fill, share):
+    """Return the probabilities of the recording mixed with a fill, cut and predicted again: the slow twin.
 
     What was put after a short recording is put back.
     """
