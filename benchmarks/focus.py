@@ -3,7 +3,7 @@
     python benchmarks/focus.py [--quick] [--model NAME] [--by METHOD] [--side SIDE] [--recordings N] [--seed N]
                                [--json FILE]
 
-Needs SER_CORPORA. Of people whom the model never heard (or, to choose settings by, of those who validated it), drawn in
+Needs SER_CORPORA. Of people unseen in training (or, to choose settings by, of those who validated it), drawn in
 turn from corpora and speakers. There are two kinds of sound: *in place*, where all else goes to the recording's noise
 floor, and *cut*, where all else is taken out, so that the regions follow each other. `stands` is how often the model
 gives the same verdict for the regions alone, `falls` how often another without them. The loudest, a random and the

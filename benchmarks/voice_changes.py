@@ -2,7 +2,7 @@
 
     python benchmarks/voice_changes.py [--quick] [--model NAME] [--recordings N] [--seed N] [--ranges] [--json FILE]
 
-Needs SER_CORPORA. Of people whom the model never heard, drawn in turn from corpora and speakers. `flips` is how often
+Needs SER_CORPORA. Of people unseen in training, drawn in turn from corpora and speakers. `flips` is how often
 some natural change of one property changes the verdict, `size` how large the smallest is, as a share of the natural
 limit. `unchanged` is how often a voice that is synthesised again without a change keeps its verdict, `there_and_back`
 how often one does that was changed by a quarter of the limit and back. `gained` is how much evidence (log-odds) an

@@ -321,7 +321,7 @@ def test_a_training_reads_what_was_taught(labelled, sound_of, tmp_path, monkeypa
     assert not material.left_out
     assert set(material.seen) <= {row["sha256"] for row in rows_of(taught.train)}
     # What was learnt from is known again when the same recordings are taught once more.
-    again = write_teaching(labelled, sound_of, tmp_path / "again", heard=material.seen, seed=1)
+    again = write_teaching(labelled, sound_of, tmp_path / "again", trained_on=material.seen, seed=1)
     held_out = {row["speaker"] for row in rows_of(again.held_out)}
     assert held_out
     assert held_out.isdisjoint(speaker.removeprefix("taught:") for speaker in material.seen.values())

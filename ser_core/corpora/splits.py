@@ -197,8 +197,8 @@ def random_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Sp
             "validation and test; add recordings."
         )
     known = len(speakers["test"] & speakers["train"])
-    heard = f"{known} of {len(speakers['test'])} test speakers are also heard in training"
-    words = "; ".join(("random 85:15", heard))
+    overlap = f"{known} of {len(speakers['test'])} test speakers are also heard in training"
+    words = "; ".join(("random 85:15", overlap))
     return [_split(recordings, lambda item: side_of[_take(item)], words)]
 
 

@@ -363,14 +363,14 @@ def readme_of(name: str, card: dict[str, Any]) -> str:
 
 Tells apart {", ".join(card["emotions"])} in acted speech. Architecture: {card["architecture"]}.
 
-Figures are of recordings that the model never heard ({card["split"]}).
+Figures are of recordings that the model was not trained on ({card["split"]}).
 Intervals (95 %) resample speakers; with few speakers they are rough.
 
 {_table(card["test_figures"])}
 """
     if across := card.get("cross_validation"):
         words += f"""
-The same training on {across["folds"]} folds, each speaker tested by the model that never heard them:
+The same training on {across["folds"]} folds, each speaker tested by the model that was not trained on them:
 
 {_table(across)}
 """
@@ -381,7 +381,7 @@ The same training with each corpus left out in turn, and tested on it:
 {_table(unseen)}
 """
     return f"""{words}
-`card.json` holds every setting and figure, `training.csv` every recording that training or validation heard.
+`card.json` holds every setting and figure, `training.csv` every recording used in training or validation.
 Licence: {card["licence"]}, as the data.
 """
 

@@ -1,6 +1,6 @@
 """Transcribe speech with the times of its words, offline, by Whisper in the format of faster-whisper.
 
-Voice activity decides where words can be: without speech the model is not asked, as it invents words for noise.
+Voice activity decides where words can be: without speech the model does not run, as it invents words for noise.
 """
 
 import os

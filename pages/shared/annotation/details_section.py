@@ -222,15 +222,15 @@ def offer_words(project: OpenProject, opened: OpenRecording, recording: Recordin
         for mark in opened.annotations
     ):
         return
-    asked, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
-    if key not in asked:
+    wanted, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
+    if key not in wanted:
         if st.button(t("Add the words as a tier"), key="add_words", icon=":material/segment:", help=t(WORDS_HELP)):
-            asked.add(key)
+            wanted.add(key)
             st.rerun()
         return
     words = transcribing.known_words(recording.sha256) or _transcribed(recording)
     if words:
-        asked.discard(key)
+        wanted.discard(key)
         words = [moved(word, start_s) for word in words]
         do(_add_words, project, tier, opened.recording.file.sha256, words)
         st.rerun()

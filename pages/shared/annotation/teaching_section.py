@@ -220,7 +220,7 @@ def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> objec
         files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
         recordings, sound_of = list(project.store.export(project.id)), sounds_of(files, data_folder())
         known = training_list(find_model(model))
-        of_project = {"speakers": speakers_of(files), "heard": known, "tier": tier}
+        of_project = {"speakers": speakers_of(files), "trained_on": known, "tier": tier}
         teaching = write_teaching(recordings, sound_of, out, **of_project, work=work)
         return teaching, model
 

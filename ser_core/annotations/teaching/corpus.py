@@ -132,7 +132,7 @@ def write_teaching(
     folder: Path,
     *,
     speakers: Mapping[str, str] | None = None,
-    heard: Mapping[str, str] | None = None,
+    trained_on: Mapping[str, str] | None = None,
     tier: Tier | None = None,
     seed: int = 0,
     work: Work = UNWATCHED,
@@ -149,7 +149,7 @@ def write_teaching(
         New or empty. It is filled once everything is written, or not at all.
     speakers : mapping of str to str, optional
         From SHA-256 to the speaker's name. A recording without one counts as a speaker of its own.
-    heard : mapping of str to str, optional
+    trained_on : mapping of str to str, optional
         What the model was trained on before, as `ser_core.model.checkpoint.training_list` returns it.
     tier : Tier, optional
         A tier of labels that is taught instead of the marks of emotions.
@@ -165,7 +165,7 @@ def write_teaching(
     with atomic_new_folder(folder) as half_written:
         (half_written / SOUNDS).mkdir()
         sounds, left_out = _write_sounds(recordings, sound_of, speakers or {}, half_written, tier, work)
-        chosen, words = hold_out(sounds, heard or {}, seed)
+        chosen, words = hold_out(sounds, trained_on or {}, seed)
         train = [sound for sound in sounds if sound.recording_sha256 not in chosen]
         held_out = [sound for sound in sounds if sound.recording_sha256 in chosen]
         _write_manifest(train, half_written / TRAIN)
@@ -283,16 +283,18 @@ def speaker_for(recording_sha256: str) -> str:
     return f"recording-{recording_sha256[:16]}"
 
 
-def hold_out(sounds: Sequence[TaughtSound], heard: Mapping[str, str], seed: int) -> tuple[set[str], str]:
+def hold_out(sounds: Sequence[TaughtSound], trained_on: Mapping[str, str], seed: int) -> tuple[set[str], str]:
     """Return the SHA-256 of the recordings that are held out, and how they were chosen in words.
 
     About a quarter of the pieces of each emotion is held out, drawn at random: by whole speakers if possible, otherwise
-    by whole recordings. What `heard` (SHA-256 to corpus:speaker) names is never held out.
+    by whole recordings. What `trained_on` (SHA-256 to corpus:speaker) names is never held out.
     """
     speaker_of = {sound.recording_sha256: sound.speaker for sound in sounds}
     emotions = [sound.emotion for sound in sounds]
-    known = {sound.recording_sha256 for sound in sounds if not {sound.sha256, sound.recording_sha256}.isdisjoint(heard)}
-    voices = {speaker for speaker in speaker_of.values() if f"{CORPUS}:{speaker}" in heard.values()}
+    known = {
+        sound.recording_sha256 for sound in sounds if not {sound.sha256, sound.recording_sha256}.isdisjoint(trained_on)
+    }
+    voices = {speaker for speaker in speaker_of.values() if f"{CORPUS}:{speaker}" in trained_on.values()}
     voices |= {speaker_of[recording] for recording in known}
     chosen = _drawn([sound.speaker for sound in sounds], emotions, voices, seed)
     held_out = {recording for recording, speaker in speaker_of.items() if speaker in chosen}
@@ -301,7 +303,10 @@ def hold_out(sounds: Sequence[TaughtSound], heard: Mapping[str, str], seed: int)
         held_out = _drawn([sound.recording_sha256 for sound in sounds], emotions, known, seed)
         how = "their speakers are also learnt from, so that they say nothing of other voices"
     if not held_out:
-        return set(), f"Nothing is held out: the {len(speaker_of)} recordings are too few, or were heard before."
+        return (
+            set(),
+            f"Nothing is held out: the {len(speaker_of)} recordings are too few, or the model was trained on them.",
+        )
     unknown = sum(speaker == speaker_for(recording) for recording, speaker in speaker_of.items())
     return held_out, (
         f"{len(held_out)} of {len(speaker_of)} recordings are held out; {how} ({unknown} recordings name no speaker)."

@@ -53,7 +53,7 @@ def add(commands: Commands) -> None:
 def _teach(args: argparse.Namespace) -> int:
     model = args.model or first_teachable()
     require_teachable(model)
-    heard = training_list(find_model(model))
+    trained_on = training_list(find_model(model))
     with opened_project(args) as (store, project):
         tier = None if args.tier is None else _tier(store.tiers(project), args.tier)
         recordings = list(store.export(project))
@@ -68,7 +68,7 @@ def _teach(args: argparse.Namespace) -> int:
         sounds_of(files, data_folder()),
         args.out,
         speakers=speakers_of(files),
-        heard=heard,
+        trained_on=trained_on,
         tier=tier,
         work=printed_progress(),
     )

@@ -239,14 +239,14 @@ def voice_counterfactuals(
     tried = [p for p in properties if marks.runs or not p.needs_voice]
     parts = len(tried) + 1
 
-    def scores_of(asked: Sequence[tuple[VoiceProperty, float]], part: Work) -> np.ndarray:
+    def scores_of(changes: Sequence[tuple[VoiceProperty, float]], part: Work) -> np.ndarray:
         found = []
-        for start in range(0, len(asked), SOUNDS_AT_ONCE):
+        for start in range(0, len(changes), SOUNDS_AT_ONCE):
             part.check()
-            here = asked[start : start + SOUNDS_AT_ONCE]
+            here = changes[start : start + SOUNDS_AT_ONCE]
             sounds = [change_voice(recording, p.change(amount), marks, regions) for p, amount in here]
             found.append(score(sounds, part.silently()))
-            part.report(min(1.0, (start + SOUNDS_AT_ONCE) / len(asked)), "")
+            part.report(min(1.0, (start + SOUNDS_AT_ONCE) / len(changes)), "")
         return np.concatenate(found)
 
     unchanged = change_voice(recording, VoiceChange(), marks, regions)
