@@ -165,6 +165,64 @@ def two_versions(before: Path, model: str, recording: str, turns: int) -> dict[s
     return result | {"all": total | {"ratio_of_cpu_seconds": round(total["before"] / total["now"], 2)}}
 
 
+def compared(model: str, seconds: float, *, quick: bool) -> dict[str, object]:
+    """Return the times of our explainers and of captum's and lime's on the same recording."""
+    boxes = OcclusionSettings(32, 16, 32, 16) if quick else OcclusionSettings(16, 8, 16, 8)
+    settings = AnalysisSettings(occlusion=boxes, lime=LimeSettings(masks=4 if quick else 32))
+    classifier = load_model(model)
+    analysis = classify_recording(syllables(seconds), classifier, settings)
+    target = target_of(analysis, settings)
+    rate = forward_rate(classifier, analysis.segments.values)
+    grad_cam = min(
+        (ours_timed("grad_cam", classifier, analysis, settings, rate)[0] for _ in range(3)), key=itemgetter("seconds")
+    )
+    occlusion, boxed = ours_timed("occlusion", classifier, analysis, settings, rate)
+    lime, masked = ours_timed("lime", classifier, analysis, settings, rate)
+    count = sum(len(window.present) for window in masked.windows)
+    theirs = seconds_of_others(model, target, boxes, count)
+    result = {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "model": model,
+        "recording_s": seconds,
+        "format": str(fastest_precision()).removeprefix("torch."),
+        "forward_passes_a_second": round(rate, 1),
+        "grad_cam_s": round(grad_cam["seconds"], 3),
+    }
+    for method, own, perturbations in (("occlusion", occlusion, len(boxed.boxes)), ("lime", lime, count)):
+        result[method] = {
+            "perturbations": perturbations,
+            "our_passes": own["passes"],
+            "our_s": round(own["seconds"], 2),
+            "reach": round(own["reach"], 2),
+            "their_s": {name: round(taken, 2) for name, taken in theirs[method].items()},
+            "ratio": {name: round(taken / own["seconds"], 1) for name, taken in theirs[method].items()},
+        }
+    return result
+
+
+def seconds_of_others(
+    model: str, target: ExplanationTarget, boxes: OcclusionSettings, masks: int
+) -> dict[str, dict[str, float]]:
+    """Return the seconds that other libraries take for the same perturbations."""
+    network, card, _ = load_network(find_model(model))
+    network.eval()
+    rows, columns = np.indices(target.log_mel.shape) // np.array([16, 8]).reshape(2, 1, 1)
+    cells = rows * (columns.max() + 1) + columns
+    function = evidence_of_pictures(network, target, float(card["temperature"]), card.get("pooling", "probabilities"))
+    return {
+        "occlusion": {
+            "captum, as documented": occlusion_by_captum(function, target, boxes, 1),
+            "captum, 64 a call": occlusion_by_captum(function, target, boxes, 64),
+        },
+        "lime": {
+            "captum, as documented": lime_by_captum(function, target, cells, masks, 1),
+            "captum, 64 a call": lime_by_captum(function, target, cells, masks, 64),
+            "lime_image, as documented": lime_by_lime_image(function, target, cells, masks, 10),
+            "lime_image, 64 a call": lime_by_lime_image(function, target, cells, masks, 64),
+        },
+    }
+
+
 def main() -> None:
     parser = benchmark_parser(__doc__, "fewer perturbations")
     parser.add_argument("--model", default="fusion")
@@ -176,53 +234,7 @@ def main() -> None:
         recording = str(args.recording.absolute() if args.recording else args.seconds)
         report(two_versions(args.before, args.model, recording, 1 if args.quick else 3), args.json)
         return
-    network, card, _ = load_network(find_model(args.model))
-    network.eval()
-    classifier = load_model(args.model)
-    boxes = OcclusionSettings(32, 16, 32, 16) if args.quick else OcclusionSettings(16, 8, 16, 8)
-    settings = AnalysisSettings(occlusion=boxes, lime=LimeSettings(masks=4 if args.quick else 32))
-    analysis = classify_recording(syllables(args.seconds), classifier, settings)
-    target = target_of(analysis, settings)
-    rate = forward_rate(classifier, analysis.segments.values)
-    grad_cam = min(
-        (ours_timed("grad_cam", classifier, analysis, settings, rate)[0] for _ in range(3)), key=itemgetter("seconds")
-    )
-    occlusion, boxed = ours_timed("occlusion", classifier, analysis, settings, rate)
-    lime, masked = ours_timed("lime", classifier, analysis, settings, rate)
-    count = sum(len(window.present) for window in masked.windows)
-    rows, columns = np.indices(target.log_mel.shape) // np.array([16, 8]).reshape(2, 1, 1)
-    cells = rows * (columns.max() + 1) + columns
-    function = evidence_of_pictures(network, target, float(card["temperature"]), card.get("pooling", "probabilities"))
-    theirs = {
-        "occlusion": {
-            "captum, as documented": occlusion_by_captum(function, target, boxes, 1),
-            "captum, 64 a call": occlusion_by_captum(function, target, boxes, 64),
-        },
-        "lime": {
-            "captum, as documented": lime_by_captum(function, target, cells, count, 1),
-            "captum, 64 a call": lime_by_captum(function, target, cells, count, 64),
-            "lime_image, as documented": lime_by_lime_image(function, target, cells, count, 10),
-            "lime_image, 64 a call": lime_by_lime_image(function, target, cells, count, 64),
-        },
-    }
-    result = {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "model": args.model,
-        "recording_s": args.seconds,
-        "format": str(fastest_precision()).removeprefix("torch."),
-        "forward_passes_a_second": round(rate, 1),
-        "grad_cam_s": round(grad_cam["seconds"], 3),
-    }
-    for method, own, perturbations in (("occlusion", occlusion, len(boxed.boxes)), ("lime", lime, count)):
-        result[method] = {
-            "perturbations": perturbations,
-            "our_passes": own["passes"],
-            "our_s": round(own["seconds"], 2),
-            "reach": round(own["reach"], 2),
-            "their_s": {name: round(seconds, 2) for name, seconds in theirs[method].items()},
-            "ratio": {name: round(seconds / own["seconds"], 1) for name, seconds in theirs[method].items()},
-        }
-    report(result, args.json)
+    report(compared(args.model, args.seconds, quick=args.quick), args.json)
 
 
 if __name__ == "__main__":

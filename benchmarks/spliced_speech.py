@@ -177,6 +177,20 @@ def rise_of(before: Analysis, analysis: Analysis, settings: AnalysisSettings) ->
     return float(target.evidence(analysis.scores.recording) - target.evidence(before.scores.recording))
 
 
+def hit(inside: np.ndarray, profile: np.ndarray) -> float:
+    """Return 1 if the highest point of a profile lies inside, else 0."""
+    return float(inside[int(np.argmax(profile))])
+
+
+def profile_hits(inside: np.ndarray, profile: np.ndarray, energy: np.ndarray) -> dict[str, float]:
+    """Return whether a profile hits, how much more than the energy does, and its ROC area."""
+    return {
+        "hits": hit(inside, profile),
+        "hits_above_energy": hit(inside, profile) - hit(inside, energy),
+        "roc_area": float(roc_auc_score(inside, profile)),
+    }
+
+
 def measure(
     items: list[LabelledRecording],
     methods: tuple[str, ...],
@@ -204,15 +218,10 @@ def measure(
             for measure, value in focus_hits(find_focus(analysis, OVER_TIME, classifier, settings), inside).items():
                 of["focus"][measure].append((value, clip.speaker))
             for name, profile in profiles.items():
-                hit = float(inside[int(np.argmax(profile))])
-                found = {
-                    "hits": hit,
-                    "hits_above_energy": hit - float(inside[int(np.argmax(profiles["energy"]))]),
-                    "roc_area": float(roc_auc_score(inside, profile)),
-                }
+                found = profile_hits(inside, profile, profiles["energy"])
                 if control:
-                    found["hits_above_unspliced"] = hit - float(inside[int(np.argmax(unspliced[name]))])
-                    found["hits_where_evidence_rises" if rise > 0 else "hits_where_evidence_falls"] = hit
+                    found["hits_above_unspliced"] = found["hits"] - hit(inside, unspliced[name])
+                    found["hits_where_evidence_rises" if rise > 0 else "hits_where_evidence_falls"] = found["hits"]
                 for measure, value in found.items():
                     of[name][measure].append((value, clip.speaker))
             speakers.append(clip.speaker)

@@ -117,16 +117,12 @@ def import_documents(
     of_files.write()
     waiting = iter(_by_recording(documents))
     while batch := list(islice(waiting, RECORDINGS_AT_ONCE)):
-        wanted: dict[int, AnnotatedRecording] = {}
         lengths = _recordings(connection, project, batch, annotator, at)
         if keeps_people:
             found = zip(lengths, batch, strict=True)
             work_of = [(of, people.valid_assignment(one)) for (of, _), each in found for one in each.assignments]
             people.add_assignments(connection, work_of)
-        for (recording_id, duration_s), document in zip(lengths, batch, strict=True):
-            document = replace(document, annotations=tuple(_valid_marks(document, duration_s)))
-            f0.require_frames(document.f0.frames, duration_s)
-            wanted[recording_id] = _joined([wanted[recording_id], document]) if recording_id in wanted else document
+        wanted = _wanted(lengths, batch)
         found = _compared(connection, wanted, of_files.of_text, annotator, counts)
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
         changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
@@ -151,6 +147,18 @@ def import_documents(
     if mode == "show":
         raise OnlyShown(imported)
     return imported
+
+
+def _wanted(
+    lengths: Sequence[tuple[int, float]], documents: Sequence[AnnotatedRecording]
+) -> dict[int, AnnotatedRecording]:
+    """Return what the documents say of each recording, by its id; refuse marks and F0 beyond its length."""
+    wanted: dict[int, AnnotatedRecording] = {}
+    for (recording_id, duration_s), document in zip(lengths, documents, strict=True):
+        document = replace(document, annotations=tuple(_valid_marks(document, duration_s)))
+        f0.require_frames(document.f0.frames, duration_s)
+        wanted[recording_id] = _joined([wanted[recording_id], document]) if recording_id in wanted else document
+    return wanted
 
 
 def _f0_changes(
