@@ -35,7 +35,7 @@ from ser_core.annotations.store.store import Store, open_store
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 MARKS_EACH = 10
 WORDS, PHONES = Tier("words", "words"), Tier("phones", "phones", parent="words")
-#: So many recordings are labelled in one go, as a lasso on the map chooses them.
+#: How many recordings are labelled in one go, as a lasso on the map chooses them.
 AT_ONCE = 100
 SCHEMA = "benchmark_of_annotations"
 

@@ -1,4 +1,4 @@
-"""What the benchmark of spliced speech takes for known must be so."""
+"""What the benchmark of spliced speech relies on holds."""
 
 import numpy as np
 import pytest

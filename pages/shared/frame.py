@@ -137,7 +137,7 @@ def say_what_was_closed() -> None:
 
 
 def _links(view: dict[str, str]) -> None:
-    """Link to all pages, by what one wants to do; a server may leave some out, as the Dockerfile does."""
+    """Link to all pages, by task; a server may leave some out, as the Dockerfile does."""
     for group, files in PAGES:
         st.caption(t(group))
         for file, name in files.items():

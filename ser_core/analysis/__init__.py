@@ -95,7 +95,7 @@ class Point(Region):
 
 
 def moved(region: Region, seconds: float) -> Region:
-    """Return a region that begins and ends so many seconds later."""
+    """Return a region that begins and ends some seconds later."""
     return replace(region, start_s=region.start_s + seconds, end_s=region.end_s + seconds)
 
 

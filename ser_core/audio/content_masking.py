@@ -25,7 +25,7 @@ WINDOW_S, HOP_S = 0.032, 0.008
 ENVELOPE_S = 0.002
 #: Times without a voiced frame this near are unvoiced.
 VOICED_REACH_S = 0.016
-#: Seldom is a frame this far below the loudest heard.
+#: Frames this far below the loudest are rarely audible.
 FLOOR_DB = 60.0
 
 

@@ -34,7 +34,7 @@ from ser_core.pipeline import analyse_recording, explain_words, find_voice_count
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.words.transcription import Transcript, transcribe
 
-#: An analysis with the words and the changes of the voice that were asked for.
+#: An analysis with the requested words and changes of the voice.
 Made = tuple[Analysis, SpokenWords | None, VoiceCounterfactuals | None]
 
 
@@ -115,7 +115,9 @@ def _add_words(analyse: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="take the words of the one recording from a TextGrid or a CSV instead of transcribing them",
     )
-    analyse.add_argument("--language", metavar="CODE", help="of the words, such as en; default: as the model hears it")
+    analyse.add_argument(
+        "--language", metavar="CODE", help="of the words, such as en; default: as the model detects it"
+    )
     add_word_model(analyse)
 
 
@@ -167,7 +169,7 @@ def _analyse(args: argparse.Namespace) -> int:
 
 
 def _words_of(args: argparse.Namespace) -> Callable[[Recording], Transcript | None]:
-    """Return a function that finds the words of a recording, or None where nobody asked for them."""
+    """Return a function that finds the words of a recording, or None if they are not requested."""
     if args.words_from is not None:
         if len(args.files) > 1:
             raise SettingsRefused(

@@ -1,4 +1,4 @@
-"""`map`: the recordings of corpora as points, by what a model hears in them."""
+"""`map`: the recordings of corpora as points, laid out by a model's features."""
 
 import argparse
 import csv

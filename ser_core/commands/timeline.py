@@ -32,7 +32,9 @@ def add(commands: Commands) -> None:
         "--voice", choices=["own"], help="there is one speaker, to be judged by the normal of this recording"
     )
     timeline.add_argument("--words", action="store_true", help="also transcribe the words (words.csv)")
-    timeline.add_argument("--language", metavar="CODE", help="of the words, such as en; default: as the model hears it")
+    timeline.add_argument(
+        "--language", metavar="CODE", help="of the words, such as en; default: as the model detects it"
+    )
     add_word_model(timeline)
     timeline.add_argument("--out", type=Path, default=Path("timelines"), metavar="DIR")
     timeline.set_defaults(run=_timeline)

@@ -54,7 +54,7 @@ def log_mel(samples: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
 
 
 def frame_count(samples: int, settings: SpectrogramSettings) -> int:
-    """Return the number of frames that cover so many samples."""
+    """Return the number of frames that cover a number of samples."""
     return 1 + -(-max(samples - settings.window_samples, 0) // settings.hop_samples)
 
 

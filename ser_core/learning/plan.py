@@ -77,7 +77,7 @@ class DiscriminantSettings:
     phone_share : float
         Weight of the copies with the bandwidth of a phone line.
     loyalty : float
-        Where the head of a model goes on learning: penalty on the squared change of its weights.
+        When the head of a model is trained further: penalty on the squared change of its weights.
     """
 
     shrinkage: float = 0.7
@@ -299,7 +299,7 @@ def _starting_model(branch: str, plan: TrainingPlan) -> Path | None:
 
 
 def continues_head(branch: str, plan: TrainingPlan) -> bool:
-    """Return whether the head of a frozen network goes on from that of the warm start, which has the same emotions."""
+    """Return whether a frozen network's head continues from that of the warm start, which has the same emotions."""
     if branch not in FROZEN or plan.warm_start is None:
         return False
     return tuple(read_card(find_model(plan.warm_start))["emotions"]) == plan.emotions

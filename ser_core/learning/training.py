@@ -32,7 +32,7 @@ from ser_core.work.progress import Work
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-#: A search tries each candidate for this fraction of the epochs: one in so many.
+#: A search tries each candidate for one in this many epochs.
 SEARCH_EPOCHS_DIVISOR = 5
 
 

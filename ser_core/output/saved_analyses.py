@@ -139,12 +139,12 @@ def delete(saved: SavedAnalysis, data: Path) -> None:
 
 
 def clear_unfinished(data: Path) -> str | None:
-    """Delete what an app that was killed left half written under the data folder, and say so; None if there is nothing.
+    """Delete what a killed app left half written under the data folder, and say so; None if there is nothing.
 
     What another app is writing at the moment stays.
     """
     cleared = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
-    clear_half_written(data, WORD_MODEL)  # a download that was broken off is nothing to tell anybody about
+    clear_half_written(data, WORD_MODEL)  # an interrupted download needs no message
     if not cleared:
         return None
     return (

@@ -239,7 +239,7 @@ def _held(part: Path, is_file: bool) -> int:
             if not is_file or stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return descriptor
             _remove(part)
-        os.close(descriptor)  # whoever held it has put it in place
+        os.close(descriptor)  # its holder has put it in place
 
 
 @contextmanager

@@ -54,11 +54,11 @@ class Shown:
     everything : dict of Annotation
         Everybody's marks in every tier, by key in the store.
     gone : tuple of Annotation
-        What the last edit took along from the tiers below.
+        Marks that the last edit deleted in the tiers below.
     layer : str
-        `GOLD` if the gold layer is edited; "": one's own marks.
+        `GOLD` if the gold layer is edited; "" for the annotator's own marks.
     f0 : CorrectedF0
-        Corrected by anybody.
+        As anybody corrected it.
     """
 
     duration_s: float
@@ -90,7 +90,7 @@ class Shown:
         self.label = next((mark for mark in own if mark.tier == RECORDING_TIER), None)
 
     def in_tier(self, key: str, annotator: str) -> dict[str, Annotation]:
-        """Return the marks that a tier shows, by id: opinions of one's own, and words and labels of everybody."""
+        """Return the marks that a tier shows, by id: this annotator's emotions, and everybody's words and labels."""
         is_opinion = any(tier.key == key and tier.content == "emotions" for tier in self.tiers)
         return {
             self.ids.get(mark.key, mark.key): mark
@@ -99,7 +99,7 @@ class Shown:
         }
 
     def new_mark(self, region: Region, tier: Tier) -> Annotation:
-        """Return a mark that is drawn: a decision is done by being made, an opinion only once somebody says so."""
+        """Return a newly drawn mark: done at once in the gold layer, else once its annotator says so."""
         is_decision = self.layer == GOLD and tier.content == "emotions"
         return Annotation(region, tier.key, **({"annotator": GOLD, "status": "done"} if is_decision else {}))
 
@@ -242,7 +242,7 @@ def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: S
     """Store changed, new and deleted marks of one tier, with what follows from them in the tiers below."""
     tier = EMOTION if edit.tier is None else next((tier for tier in shown.tiers if tier.key == edit.tier), None)
     if tier is None:
-        raise AnnotationsRefused("The tier of this mark is not there any more. Choose another one.")
+        raise AnnotationsRefused("The tier of this mark is no longer there. Choose another one.")
     here = shown.marks if edit.tier is None else shown.in_tier(tier.key, annotator)
     changed = [mark for mark in edit.changed if mark.id in here]
     new = [mark for mark in edit.changed if mark.id not in here]
@@ -282,7 +282,7 @@ def _set_field(store: Store, project: int, annotator: str, edit: Edit, shown: Sh
         return label_whole(store, project, annotator, edit.recording, shown, **{edit.command: value})
     mark = shown.marks.get(edit.mark)
     if mark is None:
-        raise AnnotationsRefused("This mark is not there any more. Select another one.")
+        raise AnnotationsRefused("This mark is no longer there. Select another one.")
     step = change_mark(store, project, annotator, edit.recording, mark, **{edit.command: value})
     shown.marks[edit.mark] = step.marks[0]
     return step

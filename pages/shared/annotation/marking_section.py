@@ -104,7 +104,7 @@ def _marks(
     is_long = isinstance(recording, WorkingCopy)
     decides = may_review and DECIDE in session.choice("beside")
     _heading(project, opened, chosen, may_review)
-    # Nobody waits for a model to hear and to mark: progress stands below the player, which stays where it is.
+    # Playing and marking do not wait for a model: progress is below the player, which stays where it is.
     above, progress = st.container(), st.container()
     with progress:
         analysis, explanation, final = _evidence(chosen)

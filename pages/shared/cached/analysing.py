@@ -335,7 +335,7 @@ def prosody(sha256: str, _recording: Recording) -> Prosody:
 
 
 def rename(recording: Recording) -> None:
-    """Let this visit's results for a recording that was renamed have its new name; what still runs begins again."""
+    """Give this visit's results for a renamed recording its new name; what still runs starts again."""
     jobs().withdraw(session.owner(), RECORDING_JOBS, running=True)
     for job in jobs().finished(session.owner(), (recording.sha256,)):
         if isinstance(job.result, Analysis):

@@ -75,7 +75,7 @@ def _forget_working_copy() -> None:
 
 @st.cache_resource
 def transcriptions() -> Jobs:
-    """Return a queue of its own for long recordings: nobody else's work waits until two hours are transcribed."""
+    """Return the queue of long recordings: other work must not wait until two hours are transcribed."""
     queue = Jobs()
     atexit.register(queue.close)
     return queue

@@ -35,7 +35,7 @@ def _results_of_words(sha256: str) -> list[Result]:
 
 
 def restore_results(results: list[Result], sha256: str) -> None:
-    """Let this visit have results of a recording that were saved, so that they are not computed again."""
+    """Give this visit saved results of a recording, so that they are not computed again."""
     for key, title, result in results:
         if not isinstance(key, tuple) or sha256 not in key:
             continue

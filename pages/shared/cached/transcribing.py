@@ -45,7 +45,7 @@ def word_model_job() -> Job:
 
 @st.cache_resource
 def _downloads() -> Jobs:
-    """Return a queue of its own: what waits for the network holds up no computing."""
+    """Return the queue of downloads: waiting for the network must not hold up computing."""
     return Jobs()
 
 
@@ -86,7 +86,7 @@ def _transcription_key(sha256: str, language: str | None) -> tuple[Hashable, ...
 
 
 def add_transcription(sha256: str, transcript: Transcript) -> None:
-    """Let this visit have the words of a recording that was cut out of a transcribed one."""
+    """Give this visit the words of a recording that was cut out of a transcribed one."""
     jobs().add_finished(session.owner(), _transcription_key(sha256, None), "Transcription", transcript)
 
 

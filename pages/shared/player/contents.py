@@ -268,7 +268,7 @@ def forget_all() -> None:
 
 
 def forget_long() -> None:
-    """Let go of the working copy of the long recording, whose space is free once nobody refers to it."""
+    """Release the working copy of the long recording; its space is freed once nothing refers to it."""
     _long_sound.clear()
 
 

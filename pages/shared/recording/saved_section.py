@@ -129,7 +129,7 @@ def _changed_since(saved: SavedAnalysis) -> str | None:
     if name != saved.model_name:
         return " ".join([t("It was saved relative to a voice's own normal, which is never stored."), then])
     if name not in model_names():
-        return " ".join([t("The model {name}, which it was saved with, is not here any more.", name=name), then])
+        return " ".join([t("The model {name}, which it was saved with, is no longer here.", name=name), then])
     try:
         same = saved.is_of(cached.model(name).sha256)
     except SerError:

@@ -86,7 +86,7 @@ def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float,
 
 
 def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) -> str:
-    """Say how many words are known, in which language and of how much of the recording, and how often one is said."""
+    """Say how many words are known, their language, how much of the recording they cover, and how often one is said."""
     count, language = len(words.transcript.words), words.transcript.language
     whole, until = words.until_s > timeline.duration_s - 1, clock(words.until_s)
     if not count and whole:

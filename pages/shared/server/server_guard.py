@@ -145,7 +145,7 @@ class Guard:
 
 
 def sound_on_disk(path: str) -> FileBytes | None:
-    """Return the long sound at an address, of which Streamlit would read all that is asked for into memory."""
+    """Return the long sound at an address; Streamlit itself would read the requested range into memory."""
     found = SOUND.search(path)
     if found is None:
         return None

@@ -47,7 +47,7 @@ ALL_AS_STRONG = "Only one intensity was given, so that chance would agree as wel
 NONE_MATCHED = "No two regions overlap enough to match."
 NO_EMOTIONS = "No two regions that match both have an emotion."
 TOO_SHORT = "All marks are shorter than a frame of 10 ms."
-#: Said where nothing was labelled by so many.
+#: Said where too few annotators labelled the same.
 NOT_LABELLED = {
     "both": "No recording was labelled by both.",
     "two": "No recording was labelled by two people.",

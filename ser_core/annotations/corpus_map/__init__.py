@@ -1,1 +1,1 @@
-"""A map of recordings: points that lie close together if a model hears the recordings as alike."""
+"""A map of recordings: points lie close together if a model's features of the recordings are alike."""

@@ -1,4 +1,4 @@
-"""What a model hears in whole recordings, computed once for each recording and model."""
+"""A model's features of whole recordings, computed once for each recording and model."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -33,7 +33,7 @@ def require_features(model: str) -> None:
 
 
 def features_of(recording: Recording, classifier: NetworkClassifier, work: Work = UNWATCHED) -> RecordingFeatures:
-    """Return what a model hears in a recording; its probabilities are those of `classify_recording`."""
+    """Return a model's features and probabilities of a recording; the latter are those of `classify_recording`."""
     segments = segments_of_recording(recording, classifier.front_end)
     values = segments.values[segments.selected]
     parts = []

@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsTransformer
 
 from ser_core.work.progress import UNWATCHED, Work
 
-#: Neighbours are looked for among so many principal components: further ones are mostly noise.
+#: Neighbours are searched in this many principal components: further ones are mostly noise.
 COMPONENTS = 50
 #: Of t-SNE: about how many neighbours of a point count, and how it is run, 250 iterations at a time.
 PERPLEXITY, EXAGGERATION, ROUNDS, ROUND = 30.0, 12.0, 4, 250

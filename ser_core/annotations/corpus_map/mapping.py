@@ -22,7 +22,7 @@ LAYOUT_PARTS = 10
 
 @dataclass(frozen=True, eq=False)
 class CorpusMap:
-    """Recordings laid out by what a model hears in them.
+    """Recordings laid out by a model's features.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ NAME = re.compile(r"([0-9a-f]{64})\.npy")
 
 @dataclass(frozen=True, eq=False)
 class RecordingFeatures:
-    """What a model hears in a recording.
+    """A model's mean features and probabilities of a recording.
 
     Attributes
     ----------

@@ -69,7 +69,7 @@ class ImportedFile:
     documents : tuple of AnnotatedRecording
         The recordings in it with their marks.
     dropped, changed : tuple of str
-        What cannot become a mark, and what is read otherwise than it is written, in words with counts.
+        What cannot become a mark, and what is not read as it is written, in words with counts.
     tiers : tuple of FileTier
         Those of the file, or else of its marks.
     start_s : float
@@ -154,7 +154,7 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
 
 
 def is_passed_over(path: str) -> bool:
-    """Whether a file of a folder or ZIP is a sound, or hidden as those are that macOS adds beside each packed file."""
+    """Whether a file of a folder or ZIP is a sound, or hidden like those that macOS adds to archives."""
     name = posixpath.basename(path)
     return name.startswith(".") or bool(SOUND_NAME.fullmatch(name))
 

@@ -15,7 +15,7 @@ from ser_core.annotations.store.marks import content_of
 #: ELAN and others keep whole milliseconds, and EMU edges between two samples: half of one at 8 kHz.
 ROUNDING_S = 0.001 + 1e-9
 HALF_SAMPLE_S = 1 / 16_000 + 1e-9
-#: Only so many neighbours of a mark are compared with it.
+#: Only this many neighbours of a mark are compared with it.
 NEIGHBOURS = 8
 LEAST_OVERLAP = 0.5
 
@@ -24,7 +24,7 @@ IDENTICAL, SAME_LABEL, SAME_PLACE, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range
 
 
 def paired(indices: Iterable[int], found: Sequence[Annotation], here: Mapping[str, Annotation]) -> dict[int, str]:
-    """Return which mark here, by its key, which one of a file is, by its index: the closest first."""
+    """Return the key of the project's mark that each mark of a file is, by its index; the closest pairs first."""
     tiers: dict[tuple[str, str], tuple[list[int], list[Annotation]]] = defaultdict(lambda: ([], []))
     for index in indices:
         tiers[found[index].annotator, found[index].tier][0].append(index)
@@ -46,7 +46,7 @@ def paired(indices: Iterable[int], found: Sequence[Annotation], here: Mapping[st
 def _pairs(
     indices: Sequence[int], standing: Sequence[Annotation], unique: Sequence[Annotation]
 ) -> Iterable[tuple[tuple[float, float], int, str]]:
-    """Yield how close which mark of the file is to which one here, the closest with the least value."""
+    """Yield pairs of marks, of the file and of the project, with their distance; the closest with the least."""
     standing = sorted(standing, key=lambda mark: mark.region.start_s)
     by_content = {tuple(content_of(mark).values()): mark for mark in standing}
     longest_s = max((mark.region.duration_s for mark in standing), default=0.0)

@@ -1,4 +1,4 @@
-"""Marks written into a TextGrid or an EAF that is there, in which nothing else changes."""
+"""Write marks into an existing TextGrid or EAF; nothing else in it changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tiers written into an EAF that is there: all else in it stays as it is, byte for byte.
+"""Write tiers into an existing EAF: everything else stays as it is, byte for byte.
 
 A tier of the same name is replaced, unless annotations of other tiers belong to it or its own have no times of their
 own; others follow the last one.
@@ -172,7 +172,7 @@ def _spliced(content: bytes, pieces: Sequence[tuple[int, int, str]]) -> Iterator
 
 
 class _Places:
-    """Where what stands in an EAF, in bytes."""
+    """Positions in an EAF, in bytes."""
 
     def __init__(self, content: bytes, name: str) -> None:
         self.tiers: list[_Tier] = []

@@ -30,7 +30,7 @@ from ser_core.annotations.formats.notation import UNSAFE, mark_fields
 from ser_core.annotations.formats.own import objects_in
 from ser_core.errors import AnnotationsRefused
 
-#: Through so many levels of items their segments are looked for.
+#: How many levels of items are searched for their segments.
 MOST_LEVELS = 20
 
 Edges = tuple[float, float]

@@ -73,7 +73,7 @@ class ReadIn:
     Attributes
     ----------
     dropped, changed : tuple of str
-        What cannot become a mark, and what is read otherwise than it is written there, in words as in `Written`.
+        What cannot become a mark, and what is not read as it is written there, in words as in `Written`.
     tiers : tuple of FileTier
         In the order of the file; empty if the format has none.
     start_s : float

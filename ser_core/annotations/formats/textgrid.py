@@ -174,7 +174,7 @@ def _marked(spans: Sequence[tuple[float, float, str]], is_points: bool, is_of_em
 
 
 def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Grid, tuple[str, ...]]:
-    """Return the TextGrid of a file, and in words what is read otherwise than it is written."""
+    """Return the TextGrid of a file, and in words what is not read as it is written."""
     if content.startswith(HEAD):
         if len(content) > MOST_BYTES:
             raise AnnotationsRefused(

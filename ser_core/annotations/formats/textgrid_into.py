@@ -1,4 +1,4 @@
-"""Tiers written into a TextGrid that is there: all else in it stays as it is, byte for byte.
+"""Write tiers into an existing TextGrid: everything else stays as it is, byte for byte.
 
 A tier of the same name and kind is replaced, others follow the last one. Files keep their form: long, short,
 chronological or binary.

@@ -218,7 +218,7 @@ class Store:
             return tuple(islice(finding.hits(connection, project, query), finding.MOST_HITS))
 
     def count_marks_in_tier(self, project: int, key: str) -> dict[str, int]:
-        """Return how many marks who has in a tier."""
+        """Return how many marks each annotator has in a tier."""
         with self._database.reading() as connection:
             return tiers.count_marks(connection, project, key)
 

@@ -1,4 +1,4 @@
-"""The tiers of a project: their order, what they hold, and which tier of a file is which one here.
+"""The tiers of a project: their order, what they hold, and which of them a tier of a file is.
 
 Marks name a tier by its key, which stays when the tier is renamed.
 """
@@ -26,7 +26,7 @@ from ser_core.annotations.store.tables import marks, projects, recordings, tiers
 from ser_core.errors import AnnotationsRefused
 
 MOST_TIERS = 1_000
-#: Every project has these without asking.
+#: Tiers that every project has.
 BUILT_IN = (REGION_TIER, RECORDING_TIER)
 #: What can be changed about a tier.
 CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown", "mapping")
@@ -135,7 +135,7 @@ def of_tier(project: int, key: str) -> list[ColumnElement[bool]]:
 
 
 def count_marks(connection: Connection, project: int, key: str) -> dict[str, int]:
-    """Return how many marks who has in a tier."""
+    """Return how many marks each annotator has in a tier."""
     where = (*of_tier(project, key), ~marks.c.deleted)
     rows = connection.execute(select(marks.c.annotator, func.count()).where(*where).group_by(marks.c.annotator))
     return dict(tuple(row) for row in rows.all())
@@ -234,7 +234,7 @@ def _named(found: Iterable[Tier]) -> tuple[Tier, ...]:
 
 
 class TiersOfFiles:
-    """Finds for the tiers of files those of a project, and adds what is missing where the files have it."""
+    """Maps the tiers of files to those of a project, and adds those that the project lacks."""
 
     def __init__(self, connection: Connection, project: int) -> None:
         self._connection, self._project = connection, project
@@ -276,7 +276,7 @@ class TiersOfFiles:
         return mark if mark.tier == tier.key else replace(mark, tier=tier.key)
 
     def _keys(self, found: Sequence[Tier]) -> dict[str, str]:
-        """Return the key here of each tier of a file, by its key there."""
+        """Return the project's key of each tier of a file, by its key in the file."""
         keys: dict[str, str] = {}
         names = unique_names(found)
         here = {name: self._there[key] for key, name in unique_names(self._there.values()).items()}

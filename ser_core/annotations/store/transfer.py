@@ -69,7 +69,7 @@ class Imported:
     f0_left_out : int
         Frames whose F0 was corrected otherwise here, and stays.
     differences : tuple of FoundDifference
-        All that the files have otherwise than it is here.
+        All that differs between the files and the project.
     new_tiers : tuple of Tier
         Those of the files that the project did not have.
     """
@@ -222,7 +222,7 @@ def _compared(
     annotator: str,
     counts: Counter[str],
 ) -> dict[int, list[Difference]]:
-    """Return what differs in which recording, and count what is there already."""
+    """Return what differs in each recording, and count what the project has already."""
     standing: dict[int, list[Annotation]] = {of: [] for of in wanted}
     gone: dict[int, dict[str, Annotation]] = {of: {} for of in wanted}
     for row in connection.execute(select(marks).where(marks.c.recording_id.in_(wanted))):

@@ -43,7 +43,7 @@ def first_teachable() -> str:
     Raises
     ------
     ModelRefused
-        If no shipped model can go on learning.
+        If no shipped model can be trained further.
     """
     for name in model_names():
         with suppress(ModelRefused):
@@ -138,7 +138,7 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
 
 
 def speakers_in_words(named: int) -> str:
-    """Return what an interval will resample where a corpus names so many speakers."""
+    """Return what an interval will resample, given the number of speakers that a corpus names."""
     if named < FEWEST_SPEAKERS:
         return (
             f"Named speakers: {named}. With fewer than {FEWEST_SPEAKERS} held out, intervals resample "

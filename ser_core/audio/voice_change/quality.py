@@ -4,7 +4,7 @@ Breath is noise beside the harmonics. A comb filter that follows the periods sep
 then there is more or less of the latter, in each band in proportion to what was there, while the envelope of each
 spectrum stays. A breathy glottis also closes less abruptly, so the first harmonic rises over the second.
 
-Creak is pulses of the glottis that come seldom and irregularly: most are weakened, the others are what remains. Nothing
+Creak is rare and irregular pulses of the glottis: most are weakened, the others are what remains. Nothing
 is synthesised; the waveform is only made weaker between the pulses that remain.
 """
 
@@ -21,14 +21,14 @@ COMB = np.array([1, 2, 3, 2, 1]) / 9
 #: The share of the power of noise that is not in that mean.
 NOISE_IN_REST = float(1 - 2 * COMB[2] + np.sum(COMB**2))
 NOISE_WINDOW_S = 0.040
-#: Noise is smoothed over these frames, and over so many times the pitch.
+#: Noise is smoothed over this many frames, and over this many times the pitch.
 SMOOTHED_FRAMES, SMOOTHED_PITCHES = 3, 2.0
 #: The envelope changes by at most this, in power, where noise is taken away.
 LEAST_REMAINING = 0.1
 #: How much the first harmonic rises over the second for each dB of noise; at the natural limit by as much as half of
 #: the pairs of one sentence in two emotions differ (`benchmarks/voice_quality.py`).
 FIRST_HARMONIC_DB = 0.5
-#: Creaky voices have at most so many pulses in a second (Keating, Garellek and Kreiman 2015, ICPhS).
+#: Most pulses a second of a creaky voice (Keating, Garellek and Kreiman 2015, ICPhS).
 CREAK_HZ = 80.0
 #: The share of remaining pulses that come a period late.
 LATE_PULSES = 0.3
@@ -103,7 +103,7 @@ def _below_second_harmonic(stft: ShortTimeFFT, first: int, spectra: np.ndarray, 
 
 
 def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float) -> np.ndarray:
-    """Return samples in which most periods are weaker, so that pulses come seldom and irregularly; the power stays.
+    """Return samples in which most periods are weaker, so that pulses are rare and irregular; the power stays.
 
     Parameters
     ----------

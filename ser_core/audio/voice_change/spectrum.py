@@ -12,7 +12,7 @@ FILTER_BLOCK_S = 4.0
 
 
 def with_tilt(samples: np.ndarray, rate: int, tilt_db: float) -> np.ndarray:
-    """Return samples whose level rises by so many dB more with each octave; their power stays."""
+    """Return samples whose level rises by some dB more with each octave; their power stays."""
     padding = rate // 10
     padded = np.pad(samples.astype(np.float64), padding)
     hz = np.clip(np.fft.rfftfreq(len(padded), 1 / rate), TILT_LOW_HZ, TILT_HIGH_HZ)

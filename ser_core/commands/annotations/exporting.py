@@ -102,7 +102,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _export_into(args: argparse.Namespace) -> int:
-    """Write marks into a file that is there: into a copy of it or, if that is wanted, in its place."""
+    """Write marks into an existing file: into a copy or, with --replace, the file itself."""
     if args.format is not None or args.short or args.url_prefix:
         raise AnnotationsRefused(
             "A file that is given with --into keeps its format; leave out what is about the format."

@@ -123,7 +123,7 @@ def _import(args: argparse.Namespace) -> int:
         if mode != "show":
             store.add_recordings(project, audio, annotator)
     _print_counts(imported, mode)
-    if args.json is not None:  # only now: if it cannot be written, what was done is said
+    if args.json is not None:  # only now: the import is reported even if the report cannot be written
         write_json(import_report(files, labels, imported, mode), args.json)
     _print_files(files, labels)
     return 0

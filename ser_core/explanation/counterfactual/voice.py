@@ -125,7 +125,7 @@ PROPERTIES = (
 )
 #: The median pitch of 98 % of those recordings lies between these.
 LOWEST_HZ, HIGHEST_HZ = 89.0, 391.0
-#: The control is changed by so much of the natural limit, and back.
+#: The share of the natural limit by which the control is changed, and back.
 CONTROL_SHARE = 0.25
 
 

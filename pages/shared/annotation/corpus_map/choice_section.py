@@ -1,4 +1,4 @@
-"""The recordings of a map as a table, those that are chosen first of all, and what can be done with all of them."""
+"""The recordings of a map as a table, chosen ones first, and what can be done with all of them."""
 
 from collections.abc import Sequence
 

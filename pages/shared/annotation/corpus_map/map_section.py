@@ -41,9 +41,9 @@ BETWEEN = texts(
         "labels": "{share:.0f} % of it lies between labels",
     }
 )
-#: New recordings are listened to without asking, up to so many.
+#: At most this many new recordings are run through the model without asking.
 WITHOUT_ASKING = 20
-#: So much of a recording is played.
+#: How much of a recording is played.
 PLAYED_S = 20.0
 #: An axis without a stronger correlation follows no emotion.
 LEAST_CORRELATION = 0.3
@@ -119,7 +119,7 @@ def _controls(recordings: Sequence[LabelledRecording]) -> None:
         format_func=lambda layout: t(LAYOUT_NAMES[layout]),
         help=t(
             "Principal components: the two directions in which the recordings differ most. Neighbours "
-            "(t-SNE): those that the model hears as alike lie together."
+            "(t-SNE): those that the model finds alike lie together."
         ),
         **session.widget("map_layout", session.choice("map_layout")),
     )
@@ -151,7 +151,7 @@ def _controls(recordings: Sequence[LabelledRecording]) -> None:
 
 
 def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier) -> Job | None:
-    """Return the job that makes the map; ask before many recordings are listened to."""
+    """Return the job that makes the map; ask before the model runs on many recordings."""
     files = [recording.file for recording in recordings]
     sha256, kind, data = [file.sha256 for file in files], session.choice("map_layout"), data_folder()
     speakers = (session.choice("map_without_speakers") and speakers_of(files)) or None
@@ -160,7 +160,7 @@ def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier)
     if cached.jobs().find(session.owner(), key) is None:
         new = FeatureFolder(data, classifier.sha256, len(classifier.emotions)).missing(sha256)
         if len(new) > WITHOUT_ASKING and not st.button(
-            plural(len(new), "Listen to {n} recording", "Listen to {n} recordings"),
+            plural(len(new), "Run the model on {n} recording", "Run the model on {n} recordings"),
             type="primary",
             icon=":material/hearing:",
             help=t(
@@ -240,7 +240,7 @@ def _say_what_axes_mean(found: CorpusMap, points: Sequence[Point], classifier: N
     if found.layout.variance is None:
         st.caption(
             t(
-                "Recordings that {name} hears as alike lie together. Directions, and distances between groups, "
+                "Recordings that {name} finds alike lie together. Directions, and distances between groups, "
                 "mean nothing.",
                 name=in_markdown(classifier.name),
             )

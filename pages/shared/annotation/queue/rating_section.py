@@ -29,7 +29,7 @@ RATINGS = texts(
 
 
 def is_running(project: OpenProject) -> bool:
-    """Whether recordings are being rated."""
+    """Return whether recordings are being rated."""
     job = st.session_state.get(_rating(project))
     return job is not None and not job.ended.is_set()
 

@@ -24,7 +24,7 @@ from ser_core.errors import AnnotationsRefused, AudioRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.progress import Work
 
-#: So many hits are played, for so long, with a pause between them, and a point with what is around it.
+#: Most hits that are played, their total length, the pause between them, and what is played around a point.
 MOST_PLAYED, LONGEST_S, PAUSE_S, AROUND_S, FADE_S = 50, 600.0, 0.4, 0.15, 0.005
 CUTTING = texts("Mark {number} of {total}")
 
@@ -136,7 +136,7 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
 
 
 def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[Region, ...]]:
-    """Return the sounds of hits one after another as a recording, and where each of them is in it."""
+    """Return the sounds of hits, one after another, as a recording, and the region of each in it."""
     read = sounds_of({hit.file for hit in hits}, data_folder())
 
     @lru_cache(maxsize=1)  # hits are in order of recordings
