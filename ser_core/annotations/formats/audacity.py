@@ -32,18 +32,7 @@ LABEL = re.compile(r"\s*[-+.0-9]\S*\t\s*[-+.0-9]\S*(\t|\s*$)", re.MULTILINE)
 
 
 def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
-    """Write the marks of one recording; times and frequencies are exact.
-
-    Parameters
-    ----------
-    plain : bool
-        Write of each mark only its emotion or, without one, its note.
-
-    Raises
-    ------
-    AnnotationsRefused
-        If there is not exactly one recording, or one of its marks cannot be written.
-    """
+    """Write the marks of one recording; times and frequencies are exact."""
     recording = writable(only_one(recordings, "Audacity"))
     lines = [line for mark in recording.annotations for line in _lines(mark, plain)]
     fields = ("name", "sha256", "duration_s", "sample_rate_hz", "provenance")

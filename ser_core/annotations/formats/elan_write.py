@@ -30,16 +30,6 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     """Write the marks of one recording; times are rounded to whole milliseconds.
 
     Edges move by at most half a millisecond, or one millisecond in a mark that would otherwise have no length.
-
-    Parameters
-    ----------
-    plain : bool
-        Write of each mark only its emotion or, without one, its note.
-
-    Raises
-    ------
-    AnnotationsRefused
-        If there is not exactly one recording, or one of its marks cannot be written.
     """
     recording = writable(only_one(recordings, "ELAN"))
     marks = [in_milliseconds(mark) for mark in recording.annotations]

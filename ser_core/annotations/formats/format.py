@@ -118,7 +118,9 @@ class Format:
     holds_many : bool
         Whether a file holds several recordings; if not, `write` refuses any number but one.
     write : callable or None
-        `write(recordings, **choices) -> Written`; the format's own module documents the choices. None: only read.
+        `write(recordings, **choices) -> Written`. The choice `plain` writes of each mark only its emotion or, without
+        one, its note; the format's own module documents others. Raises `AnnotationsRefused` if a file cannot hold so
+        many recordings, or one of their marks. None: only read.
     read : callable
         `read(content, name, options) -> ReadIn`; the name is for refusals, and for the recording if the file does not
         name it, and the options may be left out.

@@ -43,18 +43,7 @@ ONE_LINE = str.maketrans("\r\n", "  ")
 
 
 def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
-    """Write the marks of one recording; those without frequencies as selections of the waveform. Times are exact.
-
-    Parameters
-    ----------
-    plain : bool
-        Write of each mark only its emotion or, without one, its note.
-
-    Raises
-    ------
-    AnnotationsRefused
-        If there is not exactly one recording, or one of its marks cannot be written.
-    """
+    """Write the marks of one recording; those without frequencies as selections of the waveform. Times are exact."""
     recording = writable(only_one(recordings, "Raven"))
     highest_hz = (recording.sample_rate_hz or USUAL_RATE_HZ) / 2
     written = io.StringIO(newline="")

@@ -40,18 +40,7 @@ VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t][^<>]+>")
 
 
 def write_srt(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
-    """Write the marks of one recording as SubRip; times are rounded to whole milliseconds.
-
-    Parameters
-    ----------
-    plain : bool
-        Write of each mark only its emotion or, without one, its note.
-
-    Raises
-    ------
-    AnnotationsRefused
-        If there is not exactly one recording, or one of its marks cannot be written.
-    """
+    """Write the marks of one recording as SubRip; times are rounded to whole milliseconds."""
     return _written(recordings, plain, is_vtt=False)
 
 
