@@ -12,7 +12,7 @@ forks.set_forkserver_preload(["tests.test_annotation_faults", "tests.test_faults
 
 
 def killed(work, *arguments, after, wait_s=0.0) -> list:
-    """Start a process, kill it some time after so many reports, and return all its reports."""
+    """Start a process, kill it some time after a number of reports, and return all its reports."""
     reports, theirs = forks.Pipe(duplex=False)
     process = forks.Process(target=work, args=(*arguments, theirs))
     process.start()
@@ -31,7 +31,7 @@ def killed(work, *arguments, after, wait_s=0.0) -> list:
 
 @contextmanager
 def files_of_at_most(size):
-    """Let every write of this process beyond so many bytes of a file fail, after a part of it was written."""
+    """Make writes of this process beyond a number of bytes in a file fail, after part of them was written."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

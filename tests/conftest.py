@@ -93,7 +93,7 @@ def voice_like(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _same_main_module() -> Iterator[None]:
-    """Put the main module back: a page that a test runs takes its place, and processes begun later would run it too."""
+    """Restore the main module: a page that a test runs replaces it, and later processes would run the page too."""
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main

@@ -39,7 +39,7 @@ SOCKET = "module-native-protocol-unix auth-anonymous=1 socket="
 
 KEYS = {"Control": "\ue009", "Enter": "\ue007", "Escape": "\ue00c"}
 
-#: Elements of a page and of its players, by selector and by what they say or are called.
+#: Elements of a page and of its players, by selector and by text or name.
 FIND = """
 const all = (selector, words) => {
   const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
@@ -229,7 +229,7 @@ def firefox() -> Iterator[Engine]:
 
 @contextmanager
 def _ended_after(seconds: float, program: str) -> Iterator[None]:
-    """End a browser whose driver does not answer, which would wait forever, and say so by `Unanswered`."""
+    """Kill a browser whose driver does not answer, and raise `Unanswered` instead of waiting forever."""
     unanswered = threading.Event()
 
     def end() -> None:

@@ -17,7 +17,7 @@ from ser_core.annotations.formats import FORMATS
 from tests.conftest import voice_like
 from tests.test_audio import encoded, encoded_with_av
 
-#: What stands at a place where nobody expects it.
+#: Values that nobody expects.
 STRANGE = (
     b"\0",
     b"NaN",
@@ -350,7 +350,7 @@ def named_audio() -> dict[str, bytes]:
 
 
 def audio_named(name: str) -> bytes:
-    """Return one of the classics; a bomb is made when it is first asked for, as that takes seconds."""
+    """Return one of the classics; a bomb is made on first use, as that takes seconds."""
     return bomb(*BOMBS[name]) if name in BOMBS else named_audio()[name]
 
 

@@ -301,7 +301,7 @@ def show_heard() -> None:
 
 
 def show_chart() -> None:
-    """Two charts over the time of a player with a region, of which one belongs to it."""
+    """A player with a region, and two charts over time; one of them belongs to the player."""
     for key in ("maps", "another"):
         figure = go.Figure(go.Heatmap(x=np.arange(600) / 100, y=[0, 1], z=np.zeros((2, 600))))
         figure.update_xaxes(range=[0, 6])

@@ -105,7 +105,7 @@ def visit(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_role("button", name="I understand").click()
     page.get_by_text("Before you begin").wait_for(state="detached")
-    # For a moment after the notice is gone the page stands there twice.
+    # For a moment after the notice has gone the page is there twice.
     expect(page.get_by_role("tab")).to_have_count(3)
 
 

@@ -58,7 +58,7 @@ def test_values_that_are_all_the_same_agree_with_none_on_either_side(measured):
 
 
 def overlap_slowly(one, other, share):
-    """Cell by cell: it is among the highest where fewer than so many exceed it."""
+    """Cell by cell: it is among the highest where few enough exceed it."""
     count = max(1, round(share * len(one)))
     tops = [{i for i, v in enumerate(values) if sum(w > v for w in values) < count} for values in (one, other)]
     return len(tops[0] & tops[1]) / len(tops[0] | tops[1])

@@ -1,4 +1,4 @@
-"""The page Annotate in a real browser: marks that are drawn stand in the database, whoever else works there."""
+"""The page Annotate in a real browser: drawn marks reach the database, whoever else works there."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def browser(address):
 
 @pytest.fixture
 def as_annotator(browser, address, sounds):
-    """A function that opens the page in a browser of its own, as somebody, in the project with the three voices."""
+    """A function that opens the page in a new browser, as a named annotator, in the project with the three voices."""
     errors, contexts = [], []
 
     def begin(name):

@@ -329,7 +329,7 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
 
 
 def predictions(right: int) -> Predictions:
-    """Of forty recordings of forty people, so many right."""
+    """Predictions of forty recordings of forty people, some of them right."""
     labels = np.arange(40) % 4
     heard = np.where(np.arange(40) < right, labels, (labels + 1) % 4)
     names = tuple(f"{number:064x}" for number in range(40))

@@ -41,7 +41,7 @@ def shown():
 
 
 def edited(store, project, shown, who="ann", **edit):
-    """Make an edit as the page does, and show what stands."""
+    """Make an edit as the page does, and return the marks after it."""
     step = make_edit(store, project, who, Edit(sha(0), **edit), shown)
     shown.take(store.annotations_of(project, sha(0)), who)
     return step

@@ -381,7 +381,7 @@ def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sound
 
 def test_every_recording_gets_a_file_of_its_own_however_they_are_called(store, project, sounds, tmp_path):
     (document,) = (d for d in store.export(project) if d.name == "take 0.wav")
-    # Two of one name but for its capitals, and a third that is called as one of their files.
+    # Two whose names differ only in capitals, and a third that is called like one of their files.
     hostile = [("x.wav", "1" * 64), ("X.flac", "2" * 64), ("x-11111111.wav", "3" * 64)]
     store.import_recordings(project, [replace(document, name=name, sha256=sha) for name, sha in hostile], "Ann")
     assert run("export", "--format", "elan", "--out", tmp_path / "out") == 0

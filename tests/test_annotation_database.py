@@ -37,7 +37,7 @@ def say(line) -> None:
 
 
 def change_the_same(store, project, name) -> None:
-    """Write a word of one's own behind what stands in the one mark of recording 0, and add marks to recording 1."""
+    """Append a word to the note of the one mark of recording 0, and add marks to recording 1."""
     for number in range(CHANGES_EACH):
         word = f"{name}{number}"
         while True:

@@ -37,11 +37,11 @@ pytestmark = pytest.mark.process
 KILLS = {"sqlite": 24, "postgresql": 8}
 REFUSED = r"^The annotation database failed \(.+\). Nothing counts as saved: load the page"
 
-# --- a known sequence of deeds: how many were done says what stands ---
+# --- a known sequence of steps: their number says which marks there are ---
 
 
 def do(number, store, project) -> None:
-    """Do the deed of a number: add two marks; halve the first of them and so add a third; undo that; redo it."""
+    """Take the step of a number: add two marks; split the first, which adds a third; undo that; redo it."""
     place, kind = divmod(number, 4)
     note = f"{place}"
     if kind == 0:
@@ -55,7 +55,7 @@ def do(number, store, project) -> None:
 
 
 def places_after(deeds) -> list[tuple[str, float, float]]:
-    """Return the note, start and end of all marks that stand after so many deeds."""
+    """Return the note, start and end of all marks after a number of steps."""
     pair, halved = [(0, 4), (4, 8)], [(0, 2), (2, 4), (4, 8)]
     pairs, rest = divmod(deeds, 4)
     last = [[], pair, halved, pair][rest]

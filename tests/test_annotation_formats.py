@@ -135,7 +135,7 @@ def test_the_same_marks_give_the_same_file(recording):
         assert file_format.write([recording]) == file_format.write([recording])
 
 
-# --- what is dropped is said ---
+# --- what is dropped is reported ---
 
 
 @pytest.mark.parametrize("key", FORMATS)

@@ -438,7 +438,7 @@ def test_sound_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 @pytest.fixture
 def spoilt(store, project, database_url) -> int:
-    """The project with a mark past the end, one that begins there, and one with a long note, as older versions let."""
+    """The project with a mark past the end, one that begins there, and one with a long note, as once allowed."""
     store.edit(project, sha(0), ANN, add=[mark(1, 2, note="good"), mark(3, 4, note="late"), mark(5, 6, note="gone")])
     store.edit(project, sha(1), BEA, add=[mark(1, 2, note="good"), mark(3, 4, note="long")])
     engine = create_engine(database_url)

@@ -37,7 +37,7 @@ QUIET = Spectrogram(np.full((FRAMES, BANDS), -5.0, np.float32), SETTINGS)
 
 
 def mark(first, end, annotator="ann", emotion="angry", bands=None, **said):
-    """Mark frames first to end (excluded), and of them bands (first, end) where given."""
+    """Mark frames first to end (excluded), in all bands or in bands (first, end)."""
     low_hz, high_hz = (None, None) if bands is None else (BAND_HZ[bands[0]] - 1, BAND_HZ[bands[1] - 1] + 1)
     region = Region(frame_edge_s(first, SETTINGS), frame_edge_s(end, SETTINGS), low_hz, high_hz)
     return Annotation(region, annotator=annotator, emotion=emotion, **said)

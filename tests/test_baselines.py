@@ -1,4 +1,4 @@
-"""The peers of the paper's system: what each hears, what explains it, and that ONNX says what scikit-learn says."""
+"""The peers of the paper's system: their input, their explainers, and ONNX against scikit-learn."""
 
 import hashlib
 from pathlib import Path

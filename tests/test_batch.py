@@ -43,7 +43,7 @@ from tests.tiny_networks import EMOTIONS, fresh
 
 pytestmark = pytest.mark.process
 
-#: With a share of its own: threads and bfloat16 change scores a little, and what decides with them.
+#: With a fixed share: threads and bfloat16 change scores a little, and with them the focus that decides.
 SETTINGS = AnalysisSettings(explain=("grad_cam",), focus_by="grad_cam", focus=FocusSettings(share=0.35))
 RECORDINGS = 12
 MORE = 24
@@ -63,7 +63,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Twelve recordings; one of them is there twice, and a file that is no sound."""
+    """Twelve recordings, one of them twice, and a file that is not audio."""
     folder = tmp_path_factory.mktemp("recordings")
     (folder / "deep" / "er").mkdir(parents=True)
     for number in range(RECORDINGS):
@@ -150,7 +150,7 @@ def engine(monkeypatch):
     return one
 
 
-# --- what comes out ---
+# --- results ---
 
 
 def test_figures_and_focus_are_those_of_the_pipeline(place, model, undisturbed):
@@ -230,7 +230,7 @@ def wait_until(true, process=None):
 
 @contextmanager
 def cluster(folder, workers):
-    """Start a scheduler and so many workers, each a process; yield the address, the scheduler and the workers."""
+    """Start a scheduler and workers, each a process; yield the address, the scheduler and the workers."""
     about, log = folder / "scheduler.json", (folder / "cluster.log").open("wb")
     started = []
 
@@ -326,7 +326,7 @@ def has_ended(process):
 def command(place, model, out, *more):
     """Start the command as a terminal does, in a group of its own, and wait for its first results."""
     line = [sys.executable, "-m", "ser_core", "batch", str(place), "--model", str(model), "--out", str(out), *more]
-    # Whoever runs the tests in the background lets all they begin be deaf to Ctrl-C.
+    # A shell that runs the tests in the background makes their processes ignore Ctrl-C.
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(

@@ -11,7 +11,7 @@ from tests.running_app import at_rest, choose_model, launch, needs_browser, runn
 
 #: Maps of a whole recording, while other tests have the processors too.
 LONGEST_WAIT_MS = 180_000
-#: The model whose maps are there soonest.
+#: The model with the fastest maps.
 SMALL = "yamnet"
 
 pytestmark = pytest.mark.browser
@@ -60,7 +60,7 @@ def page(browser, address):
     assert not errors
 
 
-#: What the page Listen says of a focus that is final.
+#: What the page Listen says about a final focus.
 FOUND = re.compile("% of the speech|No stretch is focus")
 
 
@@ -70,7 +70,7 @@ def focus_region_that_plays(page):
     for explainer in ("LIME over time", "Grad-CAM", "Occlusion"):
         page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
         page.locator(".player .lanes").wait_for()
-        # The player is there before the focus is; what it comes to is said above it.
+        # The player appears before the focus does; the result is written above it.
         expect(page.locator(".st-key-status")).to_contain_text(FOUND, timeout=LONGEST_WAIT_MS)
         at_rest(page)
         if page.locator(".player .region").count():
@@ -291,7 +291,7 @@ NOT_OURS = [["[data-testid=stFileUploaderDropzone]"]]
 
 
 def without_barriers(page, axe, where: str) -> None:
-    """Let axe look at the page as it stands, in the light and in the dark theme."""
+    """Run axe on the page as it is, in the light and the dark theme."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(

@@ -265,7 +265,7 @@ def test_a_shipped_model_with_an_altered_file_is_refused_and_one_of_somebody_s_o
 
 @pytest.fixture
 def altered(models):
-    """The model `small`, which the list of hashes names, with another bit in its weights; of its own folder."""
+    """The model `small`, which the list of hashes names, with one bit of its weights flipped."""
     listed(models)
     data = bytearray((models / "small" / WEIGHTS).read_bytes())
     data[-1] ^= 1

@@ -31,7 +31,7 @@ BROKEN = "broken: its model.safetensors cannot be read (Is a directory). Check i
 
 
 class Failing(NetworkClassifier):
-    """Hears, and fails where it is to be explained."""
+    """Predicts, and fails where it is explained."""
 
     def class_activation(self, segments, class_weights, layer):
         raise ModelRefused("failing: no gradient comes back.")
@@ -44,7 +44,7 @@ def tiny(name, seed, emotions=EMOTIONS, kind=NetworkClassifier):
 
 
 def few_bands(name):
-    """A model of half as many bands, which hears the recording as a whole: its mean level, weighed by hand."""
+    """A model of half as many bands and whole recordings: their mean level, with weights set by hand."""
     model = LinearClassifier(np.zeros((4, 1, 1)))
     weights = np.random.default_rng(0).normal(size=(4, 32)) / 32
     model.score = lambda segments: (segments.mean(axis=1) @ weights.T).astype(np.float32)

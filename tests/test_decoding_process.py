@@ -1,4 +1,4 @@
-"""Decoding in a process of its own: the same sound, and one refusal for whatever happens there."""
+"""Decoding in its own process: the same sound, and one refusal for whatever happens there."""
 
 import io
 import os
@@ -30,7 +30,7 @@ AUDIO, NAMED = audio_files(), named_audio()
 
 @pytest.fixture
 def _kept_process():
-    """Let the process of the test before decode for this one too."""
+    """Let the previous test's process decode for this one too."""
 
 
 @pytest.fixture(autouse=True)

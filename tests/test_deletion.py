@@ -1,4 +1,4 @@
-"""A recording that is deleted leaves nothing: in the visit, on disk, and, where wished, in the annotations."""
+"""A deleted recording leaves nothing: in the visit, on disk and, on request, in the annotations."""
 
 import hashlib
 import sqlite3
@@ -43,7 +43,7 @@ def marked(url: str, *recordings: tuple[str, str, str], owner: str = "") -> None
 
 
 def as_person(app, name: str):
-    """Let a visit be somebody's, as if they had typed their name on the page Annotate."""
+    """Name the annotator of a visit, as if they had typed their name on the page Annotate."""
     app.session_state["choices"] = dict(CHOICES) | {"annotator": name}
     return app
 

@@ -1,4 +1,4 @@
-"""The paper's experiments: what they compute, and the page that tells of it."""
+"""The paper's experiments: what they compute, and the page of results."""
 
 import json
 from collections import defaultdict

@@ -401,7 +401,7 @@ def logistic(x):
 
 
 def three_cells():
-    """Return a recording whose log-odds are 2 + 1 - 1.5, each from a cell of its own, and the cells' places."""
+    """Return a recording whose log-odds are 2 + 1 - 1.5, each from one cell, and the cells' positions."""
     places = (np.s_[0:8, 0:4], np.s_[16:24, 8:12], np.s_[48:56, 40:44])
     contributions = np.zeros((96, 64))
     for place, worth in zip(places, (2, 1, -1.5), strict=True):

@@ -36,7 +36,7 @@ MAPS = ("grad_cam", "lime", "occlusion", "consensus", "random", "energy")
 
 
 def items_of(**speakers):
-    """Return recordings of corpora, so many of each speaker."""
+    """Return recordings of corpora, an equal number of each speaker."""
     return [
         LabelledRecording(Path(f"{corpus}-{speaker}-{number}.wav"), corpus, speaker, "sad", "", "none")
         for corpus, counts in speakers.items()

@@ -629,7 +629,7 @@ def test_sound_for_which_there_is_no_room_is_refused_and_leaves_nothing(tmp_path
 
 @contextmanager
 def half_written(room, monkeypatch):
-    """Let the writing of a state that is larger than `room` end halfway, as it does when the power goes."""
+    """Make the writing of a state larger than `room` end halfway, as in a power failure."""
 
     def write_half(tensors, file, words) -> None:
         save_file(tensors, file, words)

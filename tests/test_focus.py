@@ -44,7 +44,7 @@ def stretches(regions) -> list[tuple[float, float]]:
 
 
 def runs(*parts: tuple[int, float]) -> np.ndarray:
-    """Return a profile of so many frames of this level, then so many of that."""
+    """Return a profile of runs of frames, each with its level."""
     return np.concatenate([np.full(number, level) for number, level in parts])
 
 
@@ -307,7 +307,7 @@ def decides(perturbed, ends, target):
 def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_decides():
     target = target_of_log_mel(np.zeros((100, 2), np.float32))
     needs = Needs(100, range(20, 40))
-    # Up to frame 30 there is as much inside as outside: neither stands nor falls.
+    # Up to frame 30 there is as much inside as outside: the verdict is neither kept nor lost.
     assert decides(needs, [25, 30, 35, 50], target) == 2
     masks = needs.tried
     np.testing.assert_array_equal(masks[::2], [~mask for mask in masks[1::2]])

@@ -120,7 +120,7 @@ def test_maps_do_not_depend_on_how_many_segments_are_taken_at_once(monkeypatch):
 def test_segments_that_were_not_selected_have_no_part_in_the_map():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
     other = log_mel.copy()
-    other[60:84] += 2  # only the segment at 0 and that at 48 hear these frames
+    other[60:84] += 2  # only the segments at 0 and 48 contain these frames
     selected = [False, False, True, True]
     one, two = (map_of(classifier, target_of_log_mel(values, selected=selected)) for values in (log_mel, other))
     np.testing.assert_array_equal(one, two)

@@ -1,4 +1,4 @@
-"""The nastiest files, uploaded: the page says one sentence and goes on."""
+"""The nastiest files, uploaded: the page shows one sentence and continues."""
 
 import pytest
 

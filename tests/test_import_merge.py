@@ -1,4 +1,4 @@
-"""Marks that were exported, corrected in another tool and brought back: what differs is known, nothing stands twice."""
+"""Marks that were exported, corrected in another tool and imported: differences are found, and nothing is doubled."""
 
 import re
 from dataclasses import replace

@@ -13,7 +13,7 @@ def judged(maps, weights, log_mel, seed=0):
 
 
 def speech_like(seed=0):
-    """Return a log-mel that is quiet but for a loud patch, above a floor that no patch touches."""
+    """Return a log-mel spectrogram that is quiet except for a loud patch, above a floor that no patch touches."""
     log_mel = np.full((96, 64), -6.0, np.float32)
     log_mel[16:48, 8:24] = -2
     return log_mel + 0.1 * random_log_mel(seed=seed)

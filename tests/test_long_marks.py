@@ -37,7 +37,7 @@ def data(make_voice):
 
 @pytest.fixture
 def limit_s(monkeypatch):
-    """Let three seconds be the most that is analysed as one."""
+    """Make three seconds the longest recording that is analysed at once."""
     shortest_s, _, *others = AudioLimits.__init__.__defaults__
     monkeypatch.setattr(AudioLimits.__init__, "__defaults__", (shortest_s, 3.0, *others))
     monkeypatch.setattr(measuring, "TOGETHER_S", 2.5)

@@ -81,7 +81,7 @@ def test_the_resampled_uars_begin_with_the_uar_and_give_the_paired_interval():
 
 @pytest.fixture
 def two(tmp_path):
-    """YAMNet, and a copy that hears every recording of the test right."""
+    """YAMNet, and a copy that predicts every recording of the test correctly."""
     yamnet, right = (shutil.copytree(find_model("yamnet"), tmp_path / name) for name in ("yamnet", "right"))
     table = read_predictions(right / TEST_TABLE)
     write_predictions(replace(table, probabilities=np.eye(len(table.emotions))[table.labels]), right / TEST_TABLE)

@@ -394,7 +394,7 @@ def test_published_yamnet_hears_speech_first_in_recordings_of_every_corpus(corpo
     for path in files[:: len(files) // 4][:4]:
         log_mel = spectrogram_of(read_recording(path), SpectrogramSettings()).log_mel
         segments, _ = split_into_segments(log_mel, SegmentSettings())
-        # RAVDESS begins and ends with a second of silence, which is heard as such: listen where it is loudest.
+        # RAVDESS begins and ends with a second of silence, which is classified as such: take the loudest second.
         loudest = np.ascontiguousarray(segments[segments.mean(axis=(1, 2)).argmax()])
         with torch.inference_mode():
             scores = torch.sigmoid(network(torch.tensor(loudest)[None, None]))[0]

@@ -184,7 +184,7 @@ def test_a_linear_rule_of_the_tokens_is_found_again_from_pairs(monkeypatch):
     inside, pairs = np.array([0, 0.5, 1, 1, 0]), []
     for number in range(60):
         before, after = rng.normal(size=(2, 5, CHANNELS)) @ rng.normal(size=(CHANNELS, CHANNELS)) + 1
-        # Each position stands for four tokens, of which the stretch covers none, half or all.
+        # Each position is four tokens, of which the stretch covers none, half or all.
         change = rule @ (4 * inside @ (after - before))
         pairs.append(Pair(before, after, inside, change, f"speaker {number % 10}", number % 2 == 0, number % 4))
     found = fitting.fit(pairs)

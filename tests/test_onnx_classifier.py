@@ -349,7 +349,7 @@ print(classifier._graph._child.process.pid, "onnxruntime" in sys.modules)
 
 
 def run_python(program: str, *args: str) -> str:
-    """Return what a program prints in a process of its own."""
+    """Return what a program prints, run in its own process."""
     done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, check=True)
     return done.stdout
 

@@ -118,7 +118,7 @@ def with_recording(page: str, samples, **choices) -> AppTest:
 
 
 def hold(app: AppTest, samples) -> None:
-    """Let a page that was not run yet have a recording."""
+    """Give a recording to a page that has not run yet."""
     source = wav(samples)
     recording = read_recording(source, "voice.wav")
     app.session_state["notice_read"] = True
@@ -948,7 +948,7 @@ def test_a_name_is_shown_as_it_is_and_a_corpus_name_leads_to_no_other_folder(tmp
 
 
 def made_up_table(emotions, wrong=(), speakers=4) -> Predictions:
-    """A model in two corpora of so many speakers, who act each emotion twice; some emotions are always mistaken."""
+    """A model in two corpora whose speakers act each emotion twice; some emotions are always mistaken."""
     rows = [
         (corpus, f"{corpus}:{speaker}", label)
         for corpus in ("large", "small")
@@ -1709,7 +1709,7 @@ def test_a_refusal_stays_to_be_read_while_the_file_is_there(voice):
 
 @pytest.fixture
 def theirs(monkeypatch):
-    """An ONNX model that hears whole recordings, the only one in the list."""
+    """An ONNX model of whole recordings, the only one in the list."""
     from pages.shared import cached, controls
     from tests.test_onnx_classifier import classifier_of, onnx_model
 

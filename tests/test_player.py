@@ -31,7 +31,7 @@ from tests.running_app import at_rest, launch, needs_browser, running_app, serve
 LONGEST_WAIT_MS = 120_000
 VIEWPORT = {"width": 1280, "height": 900}
 
-#: Notes every sound that is begun, and lets tests read the clocks.
+#: Notes every sound that starts, and lets tests read the clocks.
 SPY = """
 window.sounds = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -666,7 +666,7 @@ def test_the_focus_is_in_the_player_from_the_beginning_and_after_a_click_on_a_bu
     expect(page.locator(".timeline")).to_be_focused()
     page.locator(".bar .loop").click()
     expect(page.locator(".timeline")).to_be_focused()
-    # Who presses a button by key keeps it, and may go on with other keys.
+    # A button pressed by key keeps the focus, and other keys still work.
     page.locator(".bar .loop").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".loop")).to_be_focused()
@@ -1062,7 +1062,7 @@ def test_the_player_fits_a_narrow_window_and_speaks_to_screen_readers(opened):
 
 
 def heard_tone(page) -> float:
-    """Return the pitch of the sound that was begun last, from its samples."""
+    """Return the pitch of the last sound that started, from its samples."""
     return page.evaluate(
         """() => {
           const data = sounds.at(-1).samples;

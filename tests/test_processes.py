@@ -65,7 +65,7 @@ def recordings(count, seed):
 
 
 def train_linear_network(folder: Path, settings=SETTINGS):
-    """Train, and write what came of it under the number of this process; its state stands in a folder of its own."""
+    """Train, and write the result under this process's number; its state is in its own folder."""
     rank = processes().global_rank
     torch.manual_seed(5)
     network = LinearNetwork(2)

@@ -11,7 +11,7 @@ from ser_core.settings import GradCamSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import TinyNetwork, classifier_of, fresh, random_log_mel, target_of_log_mel
 
-# Its OpenCV needs libGL, which not every machine has: then the import fails, and not for want of the module.
+# Its OpenCV needs libGL, which not every machine has: then the import fails although the module is installed.
 quantus = pytest.importorskip("quantus", exc_type=ImportError)
 
 EMOTION = 1

@@ -16,7 +16,7 @@ from tests.running_app import launch, needs_browser, running_app, turn_to, uploa
 pytestmark = pytest.mark.browser
 
 LONGEST_WAIT_MS = 180_000
-#: The model whose maps are there soonest; its segments are so short that Select has several of a second and a half.
+#: The model with the fastest maps; its segments are so short that Select has several of a second and a half.
 SMALL = "yamnet"
 HASHES = ((hashlib.sha256, {}), (hashlib.blake2b, {"digest_size": 16}))
 #: HTML, a picture and a link of Markdown, the signs that end a string; and addresses. A name keeps 120 characters.
@@ -25,7 +25,7 @@ NAMES = {
     "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) \"'`${alert(3)}.wav": "java",
     "<img src=x onerror=alert(1)> https://evil.example www.evil.example me@evil.example :streamlit: a->b.wav": "evil",
 }
-#: What none of it may become.
+#: What must never run.
 MADE_OF_IT = "img[src=x], img[src*='p.png'], img[alt*=Streamlit], a[href^=javascript], a[href*=evil]:not([href^='#'])"
 
 

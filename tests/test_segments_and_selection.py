@@ -14,7 +14,7 @@ SILENCE = np.log(0.001)
 
 
 def numbered(frames: int, bands: int = 2) -> np.ndarray:
-    """Return a spectrogram whose frame i holds i, so that a segment tells where it was cut."""
+    """Return a spectrogram whose frame i holds i, so that a segment shows where it was cut."""
     return np.repeat(np.arange(frames, dtype=np.float32)[:, None], bands, axis=1)
 
 

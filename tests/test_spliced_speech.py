@@ -52,7 +52,7 @@ def test_clips_are_of_one_speaker_and_ask_for_an_emotion_that_is_not_neutral(tmp
     for speaker in "ab":
         for place, emotion in enumerate(("neutral", "neutral", "neutral", "sad", "angry")):
             path = tmp_path / f"{speaker}{place}.wav"
-            # Each speaker and emotion has a constant of its own, so that a clip says what it is made of.
+            # Each speaker and emotion has its own constant, so that a clip shows what it is made of.
             soundfile.write(path, np.full(2 * RATE, 0.1 + 0.2 * (speaker == "b") + 0.01 * place), RATE, "FLOAT")
             items.append(LabelledRecording(path, "toy", speaker, emotion, "", "none"))
     made = clips(items, ("angry", "happy", "neutral", "sad"), 0, control=control)

@@ -1,4 +1,4 @@
-"""From marks to manifests that can be trained on, and whether the model that comes of them is offered."""
+"""From marks to manifests that can be trained on, and whether the resulting model is offered."""
 
 import csv
 import hashlib
@@ -87,7 +87,7 @@ def test_labels_of_a_tier_teach_the_one_emotion_that_they_stand_for():
     assert pieces == [TaughtPiece(Region(0, 1), "sad", 1), TaughtPiece(Region(1, 2), "angry", 1)]
     unclear = ["the label 'fear' stands for no emotion", "the label 'odd' stands for no emotion"]
     assert left_out == [NAMELESS, "the label 'high' stands for several emotions (angry, happy)", *unclear]
-    # Without a label of the whole that says so, nothing is done.
+    # Nothing is done without a label of the whole recording that is.
     assert pieces_of(replace(recording, annotations=tuple(said)), tier)[1][:3] == [OPEN] * 3
     assert pieces_of(recording, None) == pieces_to_teach(recording.annotations)
 
@@ -465,7 +465,7 @@ EMOTIONS = ("angry", "sad")
 
 
 def model(right, speakers=10):
-    """A model that is right where said, of recordings of two emotions by so many speakers."""
+    """Predictions of recordings of two emotions by several speakers, right where given."""
     right = np.asarray(right, bool)
     labels = np.arange(len(right)) // speakers % 2
     heard = np.where(right, labels, 1 - labels)

@@ -279,7 +279,7 @@ def test_what_cannot_be_read_or_predicted_is_refused_in_one_sentence(classifier,
 
 
 def changing_at(part, change):
-    """Return a progress that changes the file once so much is done."""
+    """Return a progress function that changes the file once a fraction is done."""
     changed = []
 
     def progress(fraction, _):

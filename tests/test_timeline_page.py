@@ -34,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture
 def long_voice(make_voice, monkeypatch):
-    """8 s of a voice, where 3 s are the most that is analysed as one."""
+    """8 s of a voice, where at most 3 s are analysed at once."""
     shortest_s, _, *others = AudioLimits.__init__.__defaults__
     monkeypatch.setattr(AudioLimits.__init__, "__defaults__", (shortest_s, 3.0, *others))
     return make_voice(8.0, 16_000)
@@ -120,7 +120,7 @@ def test_the_timeline_is_there_to_come_back_to_until_it_is_closed(long_voice):
 
 def test_closing_stops_the_work_on_it(long_voice):
     app = opened("app.py")
-    # Another's work stands before it.
+    # Another visit's work comes first.
     release = threading.Event()
     other = cached.jobs().submit("another", "blocking", "Waiting", lambda work: release.wait(60))
     app.file_uploader[0].upload("interview.wav", wav(long_voice), "audio/wav").run()
@@ -217,7 +217,7 @@ def test_smoothing_and_the_level_of_pauses_change_the_curves(long_voice):
 
 def test_another_model_classifies_the_recording_again(long_voice):
     app = given(long_voice)
-    another = model_names()[1]  # of ours: some peers hear recordings as a whole, and not over time
+    another = model_names()[1]  # of ours: some peers take whole recordings, not segments over time
     app.selectbox(key="widget_model").select(another).run()
     app = finished(app)
     assert f"model {another}" in words(app)

@@ -27,7 +27,7 @@ STARTS_S = np.arange(0.1, 40, 1.0)
 
 
 class Listener:
-    """Hears a word wherever it is loud, and counts what it was given."""
+    """A word model that finds a word wherever it is loud, and counts its calls."""
 
     def __init__(self):
         self.heard_s = 0.0

@@ -190,7 +190,7 @@ def batches(monkeypatch):
 
 
 def numbered(counts):
-    """Recordings of so many segments each; each says in band 0 who it is, and in band 1 of which frame."""
+    """Recordings with given numbers of segments; band 0 holds the recording's number, band 1 the frame's."""
     recordings = []
     for number, count in enumerate(counts):
         log_mel = np.zeros((96 + 48 * (count - 1), 64))

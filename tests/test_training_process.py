@@ -1,4 +1,4 @@
-"""Training as a process of its own, from files to a model that loads."""
+"""Training in its own process, from files to a model that loads."""
 
 import json
 import threading

@@ -15,7 +15,7 @@ PATIENCE_S = 120
 
 
 class Waits:
-    """A timer that goes off when the test says so."""
+    """A timer that fires when the test says so."""
 
     def __init__(self, seconds, action, arguments=()) -> None:
         self.seconds, self.action = seconds, lambda: action(*arguments)
@@ -27,7 +27,7 @@ class Waits:
 
 @pytest.fixture
 def connected(monkeypatch):
-    """Connect a visit that has one result and one job that goes on; return its connections as they are made."""
+    """Connect a visit that has one result and one running job; return its connections as they are made."""
     monkeypatch.setattr(threading, "Timer", Waits)
     owner, end = f"visit {id(object())}", threading.Event()
     done = cached.jobs().submit(owner, "done", "Done", lambda work: "a result")

@@ -1,4 +1,4 @@
-"""A voice's own normal: what is known of a voice, how far it counts, and the classifier that judges by it."""
+"""A voice's own normal: what is known of a voice, how far it counts, and the classifier that uses it."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The smallest change of a voice that flips a verdict: of judges whose rule is known, and of a network."""
+"""The smallest change of a voice that flips a verdict, by known rules and by a network."""
 
 from dataclasses import replace
 

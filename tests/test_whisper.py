@@ -63,7 +63,7 @@ def attended(x, w, block):
 
 
 def slow_tokens(network, segment):
-    """Tokens (tokens, 512) of a segment as the paper's section 2.2 tells it, in double precision."""
+    """Tokens (tokens, 512) of a segment by the paper's section 2.2, in double precision."""
     w = {name: tensor.double().numpy() for name, tensor in network.state_dict().items()}
     x = segment.astype(np.float64) @ w["bands.weight"].T + w["bands.bias"]
     x = gelu(convolved(x, w["conv1.weight"], w["conv1.bias"], 1))

@@ -16,7 +16,7 @@ EMOTIONS = ("angry", "happy", "neutral", "sad")
 
 
 class TinyNetwork(nn.Module):
-    """One convolution whose map (12 x 8) is classified where it stands; with batch norm and dropout, as real ones."""
+    """One convolution whose flattened map (12 x 8) is classified; with batch norm and dropout, as in real networks."""
 
     features_count = 4 * 12 * 8
 
