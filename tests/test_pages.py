@@ -128,7 +128,6 @@ def hold(app: AppTest, samples) -> None:
 
 def all_jobs(app: AppTest) -> list:
     """Return the visit's jobs, in the order they were asked for."""
-    from pages.shared import cached
 
     return [job for (owner, _), job in cached.jobs()._jobs.items() if owner == app.session_state["owner"]]
 
@@ -233,7 +232,7 @@ def test_a_recording_that_is_renamed_while_it_is_classified_is_saved_under_its_n
     voice, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
-    begun, classify = threading.Event(), cached.classify_recording
+    begun, classify = threading.Event(), analysing.classify_recording
 
     def slowly(recording, classifier, settings, work):
         if not begun.is_set():
@@ -735,7 +734,7 @@ def test_a_saved_analysis_opens_with_its_maps_without_computing_again_until_the_
     assert {"grad_cam", "lime", "occlusion"} < set(np.load(folder / "maps.npz"))
     with monkeypatch.context() as nothing_computes:
         for name in ("classify_recording", "explainer_run", "judge_maps"):
-            nothing_computes.delattr(cached, name)
+            nothing_computes.delattr(analysing, name)
         other = opened("pages/1_Explain.py")
         next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
     assert not other.error
@@ -797,7 +796,6 @@ def test_a_saved_analysis_that_is_damaged_or_deleted_meanwhile_is_refused_in_a_s
 
 
 def test_results_of_one_visit_are_not_found_by_another(voice):
-    from pages.shared import cached
 
     first, second = with_recording("app.py", voice), with_recording("app.py", voice[:20_000])
     assert first.session_state["owner"] != second.session_state["owner"]
@@ -1710,7 +1708,7 @@ def test_a_refusal_stays_to_be_read_while_the_file_is_there(voice):
 @pytest.fixture
 def theirs(monkeypatch):
     """An ONNX model of whole recordings, the only one in the list."""
-    from pages.shared import cached, controls
+    from pages.shared import controls
     from tests.test_onnx_classifier import classifier_of, onnx_model
 
     classifier = classifier_of(onnx_model(), frames=None)
