@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, waiting
@@ -684,6 +685,37 @@ def test_a_press_is_not_lost_where_a_job_ends_while_the_page_runs():
     assert "pressed" in [one.value for one in app.markdown]
 
 
+def page_whose_draft_runs() -> None:
+    from threading import Event
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from pages.shared import waiting
+
+    class Stub:
+        owner, ended = "me", Event()
+
+        def __init__(self, **about) -> None:
+            self.__dict__ |= about
+
+    stopped = []
+    line = SimpleNamespace(place=lambda job: 0, ahead=lambda job: [draft], cancel=lambda job: stopped.append(job.lane))
+    draft = Stub(queue=line, state="running", lane="draft", fraction=0.4, text="", seconds_left=30.0)
+    fine = Stub(queue=line, state="waiting", lane="full", fraction=0.0)
+    waiting.watch({"lime": fine}, {"lime": draft})
+    st.write(*sorted(stopped))
+
+
+def test_the_progress_of_a_draft_is_shown_and_stop_ends_it_too():
+    app = AppTest.from_function(page_whose_draft_runs, default_timeout=30).run()
+    (bar,) = (one.proto for one in app.get("progress"))
+    assert (bar.value, "(draft)" in bar.text, "30 s" in bar.text) == (40, True, True)
+    app.button(key="stop_lime").click().run()
+    assert not app.exception
+    assert {text.value for text in app.markdown} >= {"draft full"}
+
+
 def test_choices_outlive_a_rerun_and_can_be_reset(voice):
     app = with_recording("app.py", voice)
     app.session_state["command_line"] = True
@@ -693,6 +725,24 @@ def test_choices_outlive_a_rerun_and_can_be_reset(voice):
     next(button for button in app.button if button.label == "Reset to defaults").click().run()
     assert app.session_state["choices"]["seed"] == 0
     assert app.number_input(key="widget_seed").value == 0
+
+
+def page_with_one_choice() -> None:
+    import streamlit as st
+
+    from pages.shared import session
+
+    session.begin_run()
+    st.segmented_control("Evidence", ["both", "for"], required=True, **session.widget("sign", "both"))
+
+
+def test_a_browser_that_has_not_drawn_a_widget_yet_is_told_its_value_in_every_run():
+    app = AppTest.from_function(page_with_one_choice, default_timeout=30)
+
+    def told() -> bool:
+        return app.get("button_group")[0].proto.set_value
+
+    assert [app.run() and told(), app._run(WidgetStates()) and told(), app.run() and told()] == [True, True, False]
 
 
 def test_an_emotion_in_contrast_with_another_has_a_map_of_its_own(voice):

@@ -359,13 +359,21 @@ def widget(name: str, shown: Any) -> dict[str, Any]:
     """Return the key and the callback that tie a widget to a choice.
 
     Streamlit forgets a widget's value when a page without it is shown; the choice remains. If a run stopped before it
-    drew a widget, the browser forgets the value but Streamlit does not, so it is set again.
+    drew a widget, the browser forgets the value but Streamlit does not, so it is set again. The first run tells the
+    browser a value, later ones do not; one that still loads the widget's script then takes that of the later run.
     """
     key, drawn = _key(name), st.session_state.setdefault("drawn", set())
-    if key not in st.session_state or key not in drawn | st.session_state.get("drawn_before", set()):
-        st.session_state[key] = shown
+    known = key in st.session_state and key in drawn | st.session_state.get("drawn_before", set())
+    if not known or not _is_in_browser(key):
+        st.session_state[key] = st.session_state[key] if known else shown
     drawn.add(key)
     return {"key": key, "on_change": _remember, "args": (name,)}
+
+
+def _is_in_browser(key: str) -> bool:
+    """Return whether the browser sent a value of the widget with this run, as it does once it has drawn it."""
+    state = get_script_run_ctx().session_state._state
+    return state._key_id_mapper.get_id_from_key(key) in state._new_widget_state.states
 
 
 def _remember(name: str) -> None:

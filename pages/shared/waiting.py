@@ -1,6 +1,6 @@
 """Show running jobs: progress, remaining time, and a button to stop each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -131,13 +131,13 @@ def _drafts_and_fine(
     drafts = {m: analysing.explainer_job(analysis, m, classifier, settings.drafted()) for m in missing}
     done = {method: job for method, job in drafts.items() if job.state == "done"}
     fine = {m: analysing.explainer_job(analysis, m, classifier, settings) for m in methods}
-    return done | {m: fine[m] for m in results(fine, list(drafts.values()))}, fine
+    return done | {m: fine[m] for m in results(fine, drafts)}, fine
 
 
-def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
+def results(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None) -> dict[str, Any]:
     """Return the finished results by name, and show the progress of the other jobs.
 
-    The page runs again when a job or one of `drafts` ends; of drafts nothing else is shown.
+    The page runs again when a job or one of `drafts` ends. Until a job's draft is done, its progress is shown instead.
     """
     watch(jobs, drafts)
     # Jobs about one file may fail for the same reason.
@@ -152,13 +152,13 @@ def results(jobs: dict[str, Job], drafts: Sequence[Job] = ()) -> dict[str, Any]:
     return {name: job.result for name, job in jobs.items() if job.state == "done"}
 
 
-def watch(jobs: dict[str, Job], drafts: Sequence[Job] = (), titles: Mapping[str, str] = LABELS) -> None:
+def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles: Mapping[str, str] = LABELS) -> None:
     """Show the progress of unfinished jobs; the page runs again when one of them or of `drafts` ends."""
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
         # A job far back in the queue is polled less often: polling slows down the job that is running.
-        every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in pending.values()), 3.0)
-        unfinished = [job for job in drafts if not job.ended.is_set()]
+        unfinished = {name: job for name, job in (drafts or {}).items() if not job.ended.is_set()}
+        every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in (pending | unfinished).values()), 3.0)
         st.fragment(_watch, run_every=every_s)(pending, unfinished, titles, count())
 
 
@@ -173,39 +173,43 @@ def _rerun_when_ended(job: Job) -> None:
         st.rerun()
 
 
-def _watch(pending: dict[str, Job], drafts: list[Job], titles: Mapping[str, str], calls: Iterator[int]) -> None:
+def _watch(pending: dict[str, Job], drafts: dict[str, Job], titles: Mapping[str, str], calls: Iterator[int]) -> None:
     visits.mark_active()
     # Not in the page's own run: a press of a button further down would be lost.
-    if next(calls) and any(job.ended.is_set() for job in (*pending.values(), *drafts)):
+    if next(calls) and any(job.ended.is_set() for job in (*pending.values(), *drafts.values())):
         st.rerun()
     shown: list[Job] = []
-    for name, job in pending.items():
+    for name, fine in pending.items():
+        job, title = fine, t(titles[name])
+        if name in drafts:
+            job, title = drafts[name], t("{map} (draft)", map=title)
         # Bar and button share a row on a narrow screen too.
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"progress_{name}"):
-            st.progress(job.fraction, text=f"**{t(titles[name])}** · {_state_in_words(job, shown, drafts)}")
+            st.progress(job.fraction, text=f"**{title}** · {_state_in_words(job, shown, drafts.values())}")
             if st.button(t("Stop"), key=f"stop_{name}", icon=":material/stop:", width="content"):
-                job.queue.cancel(job)
+                for one in {fine, job}:
+                    one.queue.cancel(one)
         shown.append(job)
 
 
-def _state_in_words(job: Job, above: Sequence[Job], drafts: Sequence[Job]) -> str:
+def _state_in_words(job: Job, above: Collection[Job], drafts: Collection[Job]) -> str:
     """Say what a job does, or what it waits for: other people's jobs are counted, one's own are named.
 
     Parameters
     ----------
-    above : sequence of Job
+    above : collection of Job
         The jobs whose progress is shown above.
-    drafts : sequence of Job
+    drafts : collection of Job
     """
     if job.state == "waiting":
         ahead = job.queue.ahead(job)
         others = sum(other.owner != job.owner for other in ahead)
         if others:
             return plural(others, "waiting, {n} job of others ahead", "waiting, {n} jobs of others ahead")
-        if any(other in drafts for other in ahead):
-            return t("after the drafts")
         if any(other in above for other in ahead):
             return t("after the one above")
+        if any(other in drafts for other in ahead):
+            return t("after the drafts")
         return t("after your other work" if ahead else "starting")
     left, doing = job.seconds_left, SEPARATOR.join(map(recognised, job.text.split(SEPARATOR)))
     if left is None:
