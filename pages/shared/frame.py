@@ -98,6 +98,19 @@ STYLE = """
 """
 
 
+#: On a phone the sidebar covers the page; Streamlit closes it behind its own list of pages, not behind these links.
+CLOSE_SIDEBAR_ON_PHONES = """
+<script>
+  if (!window.closesSidebar) {
+    window.closesSidebar = true;
+    document.addEventListener("click", ({ target }) => {
+      if (innerWidth < 768 && target.closest('[data-testid="stSidebar"] [data-testid="stPageLink"]'))
+        document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+    });
+  }
+</script>
+"""
+
 uncaught.take_over()
 
 
@@ -146,6 +159,7 @@ def _links(view: dict[str, str]) -> None:
     if st.button(t("Guided first minute"), key="tour_begin", type="tertiary"):
         tour.begin()
     language.choose()
+    st.html(CLOSE_SIDEBAR_ON_PHONES, unsafe_allow_javascript=True)
 
 
 def _notice() -> None:
