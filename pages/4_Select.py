@@ -5,6 +5,7 @@ import streamlit as st
 
 from pages.shared import controls, frame
 from pages.shared.cached import sounds
+from pages.shared.charts import axes
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
 from pages.shared.language import plural, t, texts
@@ -99,7 +100,7 @@ if scores is None:
         icon=":material/info:",
     )
     st.stop()
-st.plotly_chart(selection_chart(analysis, scores, selected, threshold), width="stretch", config={"displaylogo": False})
+st.plotly_chart(selection_chart(analysis, scores, selected, threshold), width="stretch", config=axes.CONFIG)
 if not (scores > threshold).any():
     st.warning(t("No segment exceeds this threshold, so all are selected: the model needs at least one."))
 show_scores(analysis, selected, chosen.classifier.pooling, own=SelectionSettings(rule, threshold) == card)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared import controls, frame, waiting
 from pages.shared.cached import analysing
+from pages.shared.charts import axes
 from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, maps_section, shared_evidence_section
 from pages.shared.language import t, texts
@@ -34,7 +35,7 @@ classifiers, refused = compared_models.load(names, chosen)
 
 st.header(t("Verdicts"), divider="gray")
 jobs = analysing.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
-waiting.watch(jobs, titles={name: t("Classifying, {name}", name=in_markdown(name)) for name in jobs})
+waiting.watch(jobs, titles={name: in_markdown(name) for name in jobs})
 analyses, missing = compared_models.so_far(jobs)
 missing |= refused
 st.html(verdicts_html(names, analyses, missing))
@@ -58,7 +59,7 @@ in_words = " ".join(
     for name, one in explained.items()
 )
 chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
-st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=in_words)
+st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=in_words)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.caption(compared_models.how_scaled(first, chosen.settings), width="content")
     saving.offer_for_all(chosen, list((analyses | explained).values()))

@@ -12,6 +12,14 @@ from ser_core.front_end.spectrogram import band_centres_hz
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
 MOST_COLUMNS = 1_600
+#: Pixels at the left of the player's lanes (player/js/view.js): one time axis for charts and player.
+PLAYER_GUTTER = 58
+
+#: Dragging zooms and a double click shows all again; more buttons would hide the title on a phone.
+CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+}
 GREY = "rgba(127, 127, 127, 0.35)"
 #: Lines to compare with: zero, chance, a threshold.
 REFERENCE = "#7F7F7F"
@@ -122,13 +130,14 @@ def time_title(recording: Recording) -> str:
 
 
 def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
-    """Set the layout of charts over time, with seconds on the lowest axis."""
+    """Set the layout of charts over time, with seconds on the lowest axis, right above or below the player's."""
     figure.update_xaxes(range=[0, duration_s], showgrid=False, zeroline=False, ticks="outside", minallowed=0)
     figure.update_xaxes(maxallowed=duration_s)
+    figure.update_yaxes(automargin=False)
     figure.update_layout(
         height=height,
         separators=separators(),
-        margin={"l": 64, "r": 12, "t": 28, "b": 44},
+        margin={"l": PLAYER_GUTTER, "r": 0, "t": 28, "b": 44},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode="zoom",

@@ -33,9 +33,8 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
         figure.add_trace(go.Scatter(x=x, y=y, name=name, mode="lines", line=line, hovertemplate=hover), 2, 1)
     for index in range(len(scores)):
         middle = (starts[index] + ends[index]) / 2
-        figure.add_annotation(
-            x=middle, y=scores[index], yshift=10, text=str(index + 1), showarrow=False, font_size=11, row=2, col=1
-        )
+        # In a row of their own: beside its bar, a number would lie under that of a neighbour.
+        figure.add_annotation(x=middle, y=1.09, text=str(index + 1), showarrow=False, font_size=11, row=2, col=1)
     figure.add_hline(threshold, line_dash="dash", line_color=axes.REFERENCE, row=2, col=1)
     low = min(-0.05, float(scores.min()) - 0.1, threshold - 0.05)
     figure.update_yaxes(title=t("Amplitude"), range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.cached import analysing
+from pages.shared.charts import axes
 from pages.shared.charts.maps import maps_chart
 from pages.shared.language import language, recognised, t, texts
 from pages.shared.language.names import in_markdown
@@ -34,16 +35,20 @@ SIGNS = texts({"both": "for and against", "for": "for only"})
 
 
 def heading(chosen: Chosen, analysis: Analysis) -> None:
+    st.markdown(target_in_words(chosen, analysis), help=t(HOW_TO_READ))
+
+
+def target_in_words(chosen: Chosen, analysis: Analysis) -> str:
+    """Say of which emotion and recording the evidence is, and versus which emotion."""
     emotion, against, name = t(analysis.emotion), chosen.settings.against, in_markdown(analysis.recording.name)
-    said = t("Evidence for **{emotion}** in **{name}**", emotion=emotion, name=name)
     if against:
-        said = t(
+        return t(
             "Evidence for **{emotion}** versus **{against}** in **{name}**",
             emotion=emotion,
             against=t(against),
             name=name,
         )
-    st.markdown(said, help=t(HOW_TO_READ))
+    return t("Evidence for **{emotion}** in **{name}**", emotion=emotion, name=name)
 
 
 def show(
@@ -79,7 +84,8 @@ def show(
         f"{t(METHOD_NAMES[method])}: {in_words(explanation, analysis.spectrogram.settings)}."
         for method, explanation in shown.items()
     ]
-    st.container(key="maps").plotly_chart(chart, width="stretch", config={"displaylogo": False}, alt=" ".join(said))
+    alt = " ".join(said) or t("Log-mel spectrogram")
+    st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=alt)
     computed = analysing.computed_so_far(classification, chosen.classifier, chosen.settings)
     player(
         chosen.recording,
