@@ -4,7 +4,13 @@ import streamlit as st
 
 from pages.shared import controls, frame, session, waiting
 from pages.shared.cached import analysing
-from pages.shared.evidence import focus_audio_section, focus_section, voice_changes_section, words_section
+from pages.shared.evidence import (
+    focus_audio_section,
+    focus_section,
+    maps_section,
+    voice_changes_section,
+    words_section,
+)
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
@@ -22,7 +28,7 @@ methods = [*focus_methods_of(chosen.classifier), "consensus"]
 if session.choice("focus_by") not in methods:
     session.choose("focus_by", methods[0])
 method = st.segmented_control(
-    t("Evidence by"),
+    maps_section.target_in_words(chosen, classification.result),
     methods,
     format_func=lambda method: t(METHOD_NAMES[method]),
     required=True,
@@ -43,7 +49,7 @@ if explanation and final:
     said = f"**{focus_section.in_words(analysis)}.**"
     if scores:
         said = f"{said} {focus_audio_section.in_words(analysis, scores)}"
-    status.markdown(f"{spoken.in_words} {said}".strip())
+    status.markdown(f"{said} {spoken.in_words}".strip())
 player(
     analysis.recording,
     key="player",

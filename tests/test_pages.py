@@ -23,10 +23,11 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, waiting
 from pages.shared.cached import analysing, transcribing
-from pages.shared.evidence import downloads
+from pages.shared.evidence import downloads, focus_audio_section
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
 from pages.shared.language.names import WORD_JOINER, in_markdown
+from pages.shared.player import contents
 from pages.shared.session import ABOVE, CHOICES, POINTS, Held
 from ser_core import pipeline
 from ser_core.analysis import Region
@@ -492,6 +493,15 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
     assert called_drafts == {"grad_cam", "lime"}
 
 
+@pytest.mark.parametrize(("alone", "without", "decides"), [(0, 1, True), (1, 1, False), (0, 0, False)])
+def test_a_focus_that_does_not_decide_says_so(monkeypatch, alone, without, decides):
+    monkeypatch.setattr(session, "choice", {"focus_rule": session.DECIDING, "audible": session.REGIONS}.get)
+    whole, alone, without = (SimpleNamespace(scores=np.eye(2)[best]) for best in (0, alone, without))
+    analysis = SimpleNamespace(emotions=("angry", "sad"), scores=SimpleNamespace(recording=whole.scores))
+    said = focus_audio_section.in_words(analysis, SimpleNamespace(alone=alone, without=without))
+    assert ("decides by itself" in said) != decides
+
+
 def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypatch):
     keys = []
     monkeypatch.setattr(session, "owner", lambda: "ann")
@@ -539,6 +549,20 @@ def test_verdicts_and_grad_cam_wait_for_nobody_and_drafts_go_before_everybodys_f
 def shown_by_player(app: AppTest) -> dict:
     """Return what the player of a page is given."""
     return json.loads(app.get("bidi_component")[0].proto.json)
+
+
+def test_the_scores_of_a_padded_segment_stand_in_the_middle_of_what_is_recorded(monkeypatch):
+    sent = []
+    monkeypatch.setattr(contents, "served", lambda content, *_: sent.append(np.frombuffer(content, "<f4")))
+    analysis = SimpleNamespace(
+        segments=SimpleNamespace(start_frames=np.array([0]), segment_frames=240, selected=[True]),
+        spectrogram=SimpleNamespace(settings=SpectrogramSettings()),
+        scores=SimpleNamespace(segments=np.eye(4)[:1]),
+        recording=SimpleNamespace(duration_s=1.5),
+        emotions=EMOTION_SETS["core4"],
+    )
+    contents.of_scores(analysis, "scores")
+    assert sent[0][0] == pytest.approx(0.75, abs=0.01)
 
 
 def test_listen_gives_the_player_addresses_and_regions_and_never_the_sound_itself(voice):
@@ -1851,7 +1875,7 @@ def test_words_are_transcribed_on_request_and_words_of_a_person_win(voice, monke
     assert [one["label"] for one in shown] == ["*na*", "pewno."]
     assert max(abs(one["share"]) for one in shown) == pytest.approx(1)
     assert all(one["figure"] in one["note"] for one in shown)
-    assert any(one["focus"] for one in shown) == ("Focus on: *" in words(app))
+    assert any(one["focus"] for one in shown) == ("Half of the evidence is in: *" in words(app))
     (language,) = [box for box in app.main.selectbox if box.label == "Language"]
     assert "Polish (found, 97 %)" in language.options
     app = finished(language.set_value("de").run())

@@ -85,16 +85,23 @@ def show(analysis: Analysis, job: Job | None) -> None:
 
 
 def in_words(analysis: Analysis, scores: FocusScores) -> str:
-    """Say whether the verdict stays the same on the focus alone, and whether it changes without it."""
+    """Say whether the verdict stays the same on the focus alone, and whether it changes without it.
+
+    If neither holds as it should, and the focus is meant to decide, say that nothing does.
+    """
     whole, alone, without = (
         int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)
     )
-    return t(
+    said = t(
         IN_WORDS[alone == whole, without == whole],
         alone=t(analysis.emotions[alone]),
         score=float(scores.alone.scores[alone]),
         without=t(analysis.emotions[without]),
     )
+    is_to_decide = (session.choice("focus_rule"), session.choice("audible")) == (session.DECIDING, session.REGIONS)
+    if not is_to_decide or alone == whole != without:
+        return said
+    return f"{said} {t('No part of the speech decides by itself; this one comes closest.')}"
 
 
 def sounds_of(key: Hashable, scores: FocusScores, recording: Recording) -> dict[str, bytes]:

@@ -25,7 +25,7 @@ HELP = texts("""
 Each word is replaced by silence, and by each band's mean, in many combinations, and the model is run again. Its
 **evidence** is the Shapley value in log-odds: how much the word raises the evidence for the emotion, on average over
 the other words that are there or not. The range covers both ways of replacing and, with more than six words, the
-sampling. The focus is the fewest words that hold half of all evidence for the emotion.
+sampling. Underlined are the fewest words that hold half of all evidence for the emotion.
 
 Words are transcribed on this machine by Whisper, or given by you, which always wins.
 """)
@@ -54,11 +54,11 @@ class Spoken:
 
     @property
     def in_words(self) -> str:
-        """The phrases that decide, as the first sentence of the page; empty if they are not known."""
+        """The phrases that hold half of the evidence, in a sentence; empty if they are not known."""
         if self.evidence is None or not self.evidence.phrases:
             return ""
         phrases = ", ".join(f"*{in_markdown(phrase)}*" for phrase in self.evidence.phrases)
-        return t("Focus on: {phrases}.", phrases=phrases)
+        return t("Half of the evidence is in: {phrases}.", phrases=phrases)
 
     def within(self, stretch: Region) -> "Spoken":
         """Return the words that lie within a stretch, in its time, with their evidence."""

@@ -139,12 +139,15 @@ def of_profile(
 
 
 def of_scores(analysis: Analysis | None, key: str, from_s: float = 0.0) -> dict[str, Any] | None:
-    """Return a row per segment: its centre, whether it is selected, and its score of each emotion."""
+    """Return a row per segment: its centre, whether it is selected, and its score of each emotion.
+
+    Of a segment with padding, it is the centre of what is in the recording.
+    """
     if analysis is None:
         return None
     segments, settings = analysis.segments, analysis.spectrogram.settings
-    middles = frame_edge_s(segments.start_frames + segments.segment_frames / 2, settings)
-    middles = from_s + np.minimum(middles, analysis.recording.duration_s)
+    starts, ends = (frame_edge_s(segments.start_frames + frames, settings) for frames in (0, segments.segment_frames))
+    middles = from_s + (starts + np.minimum(ends, analysis.recording.duration_s)) / 2
     rows = np.column_stack([middles, segments.selected, analysis.scores.segments]).astype("<f4")
     return {
         "url": served(rows.tobytes(), BYTES, "scores", f"{key} scores"),
