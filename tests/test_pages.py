@@ -172,6 +172,8 @@ def test_the_first_visit_says_what_the_app_is_not_for_until_it_is_understood(pag
     assert "at work and in education" in words(app)
     app.button(key="notice_button").click().run()
     assert "Article 5(1)(f)" not in words(app)
+    app.button(key="law").click().run()
+    assert "at work and in education" in words(app)
 
 
 def test_the_tour_leads_from_no_recording_to_the_focus_and_ends_when_told(voice):

@@ -48,7 +48,7 @@ STYLE = """
   .st-key-pages [data-testid="stCaptionContainer"] { padding-left: 0.5rem; }
   .st-key-pages [data-testid="stCaptionContainer"]:not(:first-child) { margin-top: 0.5rem; }
   .st-key-samples button { text-align: left; min-height: 2rem; }
-  .st-key-tour_begin button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
+  .st-key-tour_begin button, .st-key-law button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* Of Korean, words stay whole. */
   [data-testid="stMarkdownContainer"] :is(p, li) { word-break: keep-all; overflow-wrap: anywhere; }
   /* White on the dark theme's light blue could not be read. */
@@ -158,6 +158,8 @@ def _links(view: dict[str, str]) -> None:
                 st.page_link(file, label=t(name), query_params=view)
     if st.button(t("Guided first minute"), key="tour_begin", type="tertiary"):
         tour.begin()
+    if st.session_state.get("notice_read") and st.button(t("What the law says"), key="law", type="tertiary"):
+        _law()
     language.choose()
     st.html(CLOSE_SIDEBAR_ON_PHONES, unsafe_allow_javascript=True)
 

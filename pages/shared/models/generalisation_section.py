@@ -13,6 +13,7 @@ from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import read_result_drawn
+from pages.shared.models.model_figures import with_interval
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.errors import SerError
 from ser_core.experiments.listeners import restrict
@@ -129,7 +130,7 @@ def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora:
         cells = {"corpus": t("mean") if row == "mean" else printable(row)}
         for way, one in found.items():
             figures = one if row == "mean" else one["by_corpus"].get(row)
-            cells[words[way]] = _with_interval(figures) if figures else ""
+            cells[words[way]] = with_interval(figures) if figures else ""
         for way, one in found.items():
             figures = one if row == "mean" else one["by_corpus"].get(row)
             error = t("calibration error, {test}", test=words[way])
@@ -142,11 +143,6 @@ def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora:
         hide_index=True,
         column_config={"corpus": st.column_config.TextColumn(t("Corpus"), pinned=True, width=165)},
     )
-
-
-def _with_interval(figures: dict[str, Any]) -> str:
-    low, high = figures["interval"]
-    return t("{uar:.1f} % ({low:.0f} to {high:.0f})", uar=100 * figures["uar"], low=100 * low, high=100 * high)
 
 
 def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:

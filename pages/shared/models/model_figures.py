@@ -25,11 +25,19 @@ def show_headline(split: str, figures: dict[str, Any]) -> None:
     pooled, worst = figures["pooled"], figures["worst_speaker"]
     one, two, three, four = st.columns(4)
     uar, about = headline_words(figures)
-    one.metric(t("UAR, mean over corpora"), t("{percent:.1f} %", percent=100 * uar))
+    low, high = figures["headline"]["interval"]
+    interval = t("95 % interval {low:.0f} to {high:.0f} %", low=100 * low, high=100 * high)
+    one.metric(
+        t("UAR, mean over corpora"),
+        t("{percent:.1f} %", percent=100 * uar),
+        interval if uar == figures["headline"]["uar"] else None,
+        delta_color="off",
+        delta_arrow="off",
+    )
     two.metric(t("Recordings"), pooled["recordings"])
     three.metric(t("Speakers"), pooled["speakers"])
     error = 100 * figures["calibration"]["expected_error"]
-    four.metric(t("Calibration error"), t("{percent:.1f} %", percent=error))
+    four.metric(t("Calibration error, pooled"), t("{percent:.1f} %", percent=error))
     measured = t(
         "Split: {split}. UAR is the mean of the emotions' recalls; chance is {chance:.0f} %. Intervals (95 %) resample "
         "speakers; with few speakers they are rough.",
@@ -75,11 +83,9 @@ def show_table(figures: dict[str, Any]) -> None:
         [
             {
                 "tested on": name,
-                "UAR": 100 * f["uar"],
-                "from": 100 * f["interval"][0],
-                "to": 100 * f["interval"][1],
-                "accuracy": 100 * f["accuracy"],
-                "macro F1": 100 * f["macro_f1"],
+                "UAR": with_interval(f),
+                "accuracy": t("{percent:.1f} %", percent=100 * f["accuracy"]),
+                "macro F1": t("{percent:.1f} %", percent=100 * f["macro_f1"]),
                 "recordings": f["recordings"],
                 "speakers": f["speakers"],
             }
@@ -88,20 +94,21 @@ def show_table(figures: dict[str, Any]) -> None:
         hide_index=True,
         column_config={
             "tested on": st.column_config.TextColumn(t("tested on"), width="medium"),
+            "UAR": st.column_config.TextColumn(
+                t("UAR (95 % interval)"), alignment="right", help=t("The interval resamples speakers.")
+            ),
+            "accuracy": st.column_config.TextColumn(t("accuracy"), alignment="right"),
+            "macro F1": st.column_config.TextColumn(t("macro F1"), alignment="right"),
             "recordings": t("recordings"),
             "speakers": t("speakers"),
-        }
-        | {
-            name: st.column_config.NumberColumn(label, format="%.1f %%", help=words)
-            for name, label, words in (
-                ("UAR", "UAR", None),
-                ("from", t("95 % from"), t("Lower bound of the 95 % interval of the UAR.")),
-                ("to", t("95 % to"), t("Upper bound of the 95 % interval of the UAR.")),
-                ("accuracy", t("accuracy"), None),
-                ("macro F1", t("macro F1"), None),
-            )
         },
     )
+
+
+def with_interval(figures: dict[str, Any]) -> str:
+    """Return a UAR with its 95 % interval."""
+    low, high = figures["interval"]
+    return t("{uar:.1f} % ({low:.0f} to {high:.0f})", uar=100 * figures["uar"], low=100 * low, high=100 * high)
 
 
 def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_others: bool) -> None:
