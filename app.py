@@ -4,7 +4,7 @@ if __name__ == "__main__":  # as Streamlit runs a page
     import streamlit as st
 
     # The first visit after a start waits for torch and much else; without a sign of life the page would be blank.
-    with st.spinner("Hear Why"):
+    with st.spinner("👂"):
         from pages.shared.recording import recording_page
 
     recording_page.show()
