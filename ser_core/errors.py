@@ -45,6 +45,10 @@ class BatchRefused(SerError):
     """A batch that cannot start or cannot continue."""
 
 
+class ClusterRefused(SerError):
+    """A job that the workers of a cluster cannot do."""
+
+
 class WriteRefused(SerError):
     """A file or folder that cannot be written."""
 

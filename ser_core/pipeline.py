@@ -159,7 +159,7 @@ def explainer_run(
 ) -> ExplainerRun:
     """Run an explainer on the analysed stretch; its run can explain every emotion."""
     target = target_of(analysis, replace(settings, against=None))
-    return run_explainer(method, classifier, target, analysis.stretch, settings, work)
+    return work.compute(run_explainer, method, classifier, target, analysis.stretch, settings)
 
 
 def target_of(analysis: Analysis, settings: AnalysisSettings) -> ExplanationTarget:
@@ -211,11 +211,22 @@ def with_deciding_focus(
     times_s = analysis.spectrogram.frame_times_s
     inside = [focus_frames(one.focus, times_s) for one in tried]
     usable = usable_of(analysis, explanation)
-    target = target_of(analysis, settings)
-    fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(settings.seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
     sizes = [np.count_nonzero(frames) / max(np.count_nonzero(usable), 1) for frames in inside]
-    return tried[deciding(inside, sizes, perturbed, target, work)]
+    target = target_of(analysis, settings)
+    return tried[work.compute(_deciding, inside, sizes, classifier, target, settings.seed)]
+
+
+def _deciding(
+    inside: list[np.ndarray],
+    sizes: list[float],
+    classifier: Classifier,
+    target: ExplanationTarget,
+    seed: int,
+    work: Work,
+) -> int:
+    fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(seed))
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
+    return deciding(inside, sizes, perturbed, target, work)
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
@@ -315,7 +326,7 @@ def judge_maps(
     """Return which of some explanations of one target to believe; LIME's fill stands for what is taken away."""
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
     target = target_of(analysis, settings)
-    return judge(maps, classifier, target, settings.lime.fill, settings.seed, work)
+    return work.compute(judge, maps, classifier, target, settings.lime.fill, settings.seed)
 
 
 def explain_words(
@@ -328,7 +339,7 @@ def explain_words(
 ) -> WordEvidence:
     """Return how much each word speaks for the analysis's emotion; maps of the same target are compared."""
     target, times_s = target_of(analysis, settings), analysis.spectrogram.frame_times_s
-    return evidence_of_words(words, classifier, target, times_s, maps, settings.seed, work)
+    return work.compute(evidence_of_words, words, classifier, target, times_s, maps, settings.seed)
 
 
 def score_focus_audio(
@@ -376,6 +387,13 @@ def find_voice_counterfactuals(
     recording, inside = _stretch_alone(analysis, regions)
     if regions and not inside:
         raise SettingsRefused("None of the regions lies in the analysed stretch. Choose regions inside it.")
+    found = work.compute(_voice_counterfactuals, recording, inside, classifier, unnatural)
+    return replace(found, recording=recording)  # a cluster returns a copy
+
+
+def _voice_counterfactuals(
+    recording: Recording, inside: list[Region], classifier: Classifier, unnatural: bool, work: Work
+) -> VoiceCounterfactuals:
     work.report(0.0, "Finding the periods of the voice")
     marks = pitch_marks(recording, prosody_of(recording))
 

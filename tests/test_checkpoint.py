@@ -29,6 +29,7 @@ from ser_core.model.checkpoint import (
     load_network,
     model_names,
     models_left_out,
+    name_of_model,
     read_card,
     save_model,
     training_list,
@@ -155,6 +156,14 @@ def test_a_model_is_found_by_name_and_by_path(saved, tmp_path, monkeypatch):
     by_name, by_path = load_model("small", saved), load_model(str(saved / "small"), tmp_path)
     assert by_name.sha256 == by_path.sha256
     assert read_card(find_model("small", saved)) == card_of()
+
+
+def test_a_model_is_found_by_the_sha256_of_its_weights_whatever_it_is_called(models):
+    sha256 = load_model("small", models).sha256
+    (models / "small").rename(models / "renamed")
+    assert name_of_model(sha256, models) == "renamed"
+    save_model(models / "renamed", fresh(YAMNet, seed=1), card_of(), SEEN, "# small\n")
+    assert name_of_model(sha256, models) is None
 
 
 def test_saving_again_replaces_the_whole_folder(models, network):

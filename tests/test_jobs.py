@@ -92,6 +92,57 @@ def test_drafts_go_before_full_work_in_turns_and_the_places_say_so(jobs):
     assert order == ["cy 1", "ann draft", "cy 2", "ann 1", "bea 1", "ann 2"]
 
 
+class TwoThreads:
+    """A cluster that is in this process, and computes nothing while it has no threads."""
+
+    def __init__(self):
+        self.most = 2
+
+    def threads(self):
+        return self.most
+
+    def compute(self, function, arguments, work):
+        return "on the cluster", function(*arguments, work)
+
+
+def test_cluster_takes_as_many_jobs_at_once_as_it_has_threads_drafts_first_and_in_turns_and_delays_no_others():
+    jobs = Jobs(cluster=TwoThreads())
+    gates = [Gate(), Gate()]
+    running = [jobs.submit("zoe", n, "Gate", gate, Lane.CLUSTER_FULL) for n, gate in enumerate(gates)]
+    assert all(gate.began.wait(PATIENCE_S) for gate in gates)
+    order = []
+    full = submit_noting(jobs, order, "ann", "ann 1", "ann 2", lane=Lane.CLUSTER_FULL)
+    full += submit_noting(jobs, order, "bea", "bea 1", lane=Lane.CLUSTER_FULL)
+    drafts = submit_noting(jobs, order, "cy", "cy draft", lane=Lane.CLUSTER_DRAFT)
+    assert [jobs.place(job) for job in (*drafts, *full)] == [2, 3, 5, 4]
+    ended(*submit_noting(jobs, order, "dan", "here"))
+    gates[0].may_end.set()
+    ended(running[0], *full, *drafts)
+    assert order == ["here", "cy draft", "ann 1", "bea 1", "ann 2"]
+    assert running[1].state == "running"
+
+
+def test_only_the_heavy_step_of_a_job_for_the_cluster_is_computed_there():
+    cluster, found = TwoThreads(), []
+    for jobs, lane in (
+        (Jobs(cluster=cluster), Lane.CLUSTER_FULL),
+        (Jobs(cluster=cluster), Lane.FULL),
+        (Jobs(), Lane.CLUSTER_FULL),
+    ):
+        job = jobs.submit("ann", "key", "Working", lambda work: work.part(0, 2).compute(lambda work: "done"), lane)
+        ended(job)
+        found.append(job.result)
+    assert found == [("on the cluster", "done"), "done", "done"]
+
+
+def test_cluster_without_threads_still_gets_one_job_at_a_time():
+    cluster = TwoThreads()
+    cluster.most = 0
+    jobs, order = Jobs(cluster=cluster), []
+    ended(*submit_noting(jobs, order, "ann", 1, 2, lane=Lane.CLUSTER_DRAFT))
+    assert order == [1, 2]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
 def test_work_gives_way_to_pages(jobs):
     job = jobs.submit("ann", "key", "Working", lambda *_: os.getpriority(os.PRIO_PROCESS, 0))

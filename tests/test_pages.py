@@ -544,8 +544,8 @@ def test_verdicts_and_grad_cam_wait_for_nobody_and_drafts_go_before_everybodys_f
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
     assert {name for (name, _), lane in lanes.items() if lane == Lane.QUICK} == {"classify", "grad_cam", "focus audio"}
     for method in ("lime", "occlusion", "lime_time"):
-        assert lanes[method, (getattr(draft, method),)] == Lane.DRAFT
-        assert lanes[method, (getattr(fine, method),)] == Lane.FULL
+        assert lanes[method, (getattr(draft, method),)] == Lane.CLUSTER_DRAFT
+        assert lanes[method, (getattr(fine, method),)] == Lane.CLUSTER_FULL
 
 
 def shown_by_player(app: AppTest) -> dict:

@@ -6,15 +6,18 @@ import re
 import shutil
 import subprocess
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 import soundfile
+from distributed import Client
 from playwright.sync_api import Error, expect, sync_playwright
 
 from tests.conftest import voice_like
 from tests.databases import fresh_schema
 from tests.running_app import ROOT, at_rest, free_port, launch, needs_browser, running_app, visit
+from tests.test_batch import cluster
 
 NGINX = """\
 user root;
@@ -140,7 +143,9 @@ def test_behind_a_proxy_the_app_is_secure_keeps_its_socket_and_takes_files(
 
 
 @pytest.mark.browser
-def test_two_processes_behind_nginx_share_projects_and_take_over_each_others_visitors(tmp_path, monkeypatch):
+def test_two_processes_behind_nginx_share_projects_and_a_cluster_and_take_over_each_others_visitors(
+    tmp_path, monkeypatch
+):
     needs_proxy("nginx")
     needs_browser()
     monkeypatch.setenv("STREAMLIT_BROWSER_SERVER_ADDRESS", "localhost")
@@ -148,8 +153,14 @@ def test_two_processes_behind_nginx_share_projects_and_take_over_each_others_vis
     soundfile.write(voice, voice_like(3.0, 16_000, seed=1), 16_000)
     address = f"https://localhost:{port}"
     link = f"/?model=yamnet&project=Shared&recording={hashlib.sha256(voice.read_bytes()).hexdigest()}"
-    with fresh_schema() as url, sync_playwright() as playwright, ExitStack() as running:
+    with (
+        fresh_schema() as url,
+        cluster(tmp_path, workers=1) as (scheduler, *_),
+        sync_playwright() as playwright,
+        ExitStack() as running,
+    ):
         monkeypatch.setenv("SER_DATABASE_URL", url)
+        monkeypatch.setenv("SER_SCHEDULER", scheduler)
         ports, apps = [free_port(), free_port()], []
         for number in (0, 1):
             apps.append(running.enter_context(ExitStack()))
@@ -182,10 +193,23 @@ def test_two_processes_behind_nginx_share_projects_and_take_over_each_others_vis
         expect(sound).to_have_attribute("src", re.compile("media"))
         assert ben.request.get(sound.evaluate("sound => sound.src")).status == 200
 
+        visit(ann, f"{address}{link}")
+        for page in (ann, ben):
+            page.locator(".st-key-pages a").filter(has_text="Explain").click()
+            page.locator(".js-plotly-plot .annotation-text", has_text="Occlusion").first.wait_for()
+        with ThreadPoolExecutor() as beside:  # Playwright's loop runs in this thread
+            assert beside.submit(apps_that_heard_of_progress, scheduler).result() == 2
+
         apps[int(process_of(ben)) - 1].close()
         visit(ben, f"{address}{link}")
         ben.locator(".verdict .word").wait_for()
         assert process_of(ben) == process_of(ann)
+
+
+def apps_that_heard_of_progress(scheduler):
+    """Return how many processes were told by the cluster's worker how far their jobs are."""
+    with Client(scheduler, set_as_default=False) as client:
+        return sum(str(topic).startswith("hear-why-") for topic in client.get_events())
 
 
 def person(browser):

@@ -17,7 +17,7 @@ NOTICE = texts("""
 **Before you begin.** A model listens to a voice and guesses an emotion. It learnt from acted speech, is often wrong,
 and cannot know what anybody feels. Use it for research, teaching and art, never to judge people: inferring emotions at
 work or in education is prohibited in the European Union (AI Act, Article 5(1)(f)). Tell anyone you record. Audio stays
-on the machine that runs this app, and is stored only if you save it or add it to a project.
+on the machines that run this app, and is stored only if you save it or add it to a project.
 """)
 
 #: Names by file, in groups; Streamlit's own list of pages would call the first one "app", and has no groups.

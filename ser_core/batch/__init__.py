@@ -1,5 +1,7 @@
 """Analyse many recordings exactly once each, with several processes or machines; a stopped run can be continued.
 
+`cluster` computes heavy steps of the app's jobs on the same workers.
+
 `run` finds the `recordings`, identified by the SHA-256 of their bytes, cuts them into chunks, has an `engine`
 (`local_engine`, `dask_engine`) run `chunk` on them, and writes the `results`, one Parquet file per chunk.
 

@@ -330,6 +330,22 @@ def model_names(models: Path = MODELS) -> list[str]:
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name in PEERS, name))
 
 
+def name_of_model(sha256: str, models: Path = MODELS) -> str | None:
+    """Return the name of the shipped model whose weights, or ONNX file, have this SHA-256, or None."""
+    for name in model_names(models):
+        weights = models / name / WEIGHTS
+        file = weights if weights.is_file() else models / name / ONNX
+        with suppress(OSError, ValueError):
+            if _sha256(file, _stamp(file)) == sha256:
+                return name
+    return None
+
+
+@lru_cache(maxsize=256)
+def _sha256(file: Path, stamp: tuple[int, ...]) -> str:
+    return hashlib.sha256(contents_of(file, LARGEST_BYTES)).hexdigest()
+
+
 def models_left_out(models: Path = MODELS) -> dict[str, str]:
     """Return why folders that look like models are not among `model_names`, by name."""
     return {name: why_not for name, why_not in sorted(_found(models).items()) if why_not is not None}

@@ -46,6 +46,8 @@ class Classifier(Protocol):
         has `with_voice`, as `NetworkClassifier`.
     voice_share : VoiceShare or None
         Set if the model was adapted to a voice.
+    adapted_from : (Classifier, VoiceNormal) or None
+        The model and the normal that a model adapted to a voice comes from.
     """
 
     emotions: tuple[str, ...]
@@ -57,6 +59,7 @@ class Classifier(Protocol):
     layers: tuple[str, ...]
     voice: VoiceSettings | None
     voice_share: VoiceShare | None
+    adapted_from: "tuple[Classifier, VoiceNormal] | None"
 
     def score(self, segments: np.ndarray) -> np.ndarray:
         """Return float32 logits (n, classes) of segments (n, frames, bands)."""
@@ -102,7 +105,8 @@ class NetworkClassifier:
         self.name, self.sha256, self.emotions = name, sha256, emotions
         self.front_end, self.temperature, self.pooling = front_end, temperature, pooling
         self.network = folded(network).to(memory_format=torch.channels_last)
-        self.voice, self.voice_share, self.decoder = voice, None, decoder
+        self.voice, self.decoder = voice, decoder
+        self.voice_share = self.adapted_from = None
         self.shift = np.zeros(len(emotions), np.float32)
         self._precision = precision
         self._scoring = self.network if precision == torch.float32 else copy.deepcopy(self.network).to(precision)
@@ -191,7 +195,7 @@ class NetworkClassifier:
         adapted.sha256 = hashlib.sha256(f"{self.sha256} {normal.sha256}".encode()).hexdigest()
         adapted.shift = voice_shift(normal, self.voice).astype(np.float32)
         share = VoiceShare(normal.recordings, voice_share(normal, self.voice), trust(normal, self.voice))
-        adapted.voice, adapted.voice_share = None, share
+        adapted.voice, adapted.voice_share, adapted.adapted_from = None, share, (self, normal)
         return adapted
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:

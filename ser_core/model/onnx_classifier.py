@@ -33,7 +33,7 @@ class OnnxClassifier:
     #: Grad-CAM needs gradients, which an ONNX file does not give.
     layers: tuple[str, ...] = ()
     #: Its expected logits are not known, so it treats every voice alike.
-    voice = voice_share = None
+    voice = voice_share = adapted_from = None
 
     def __init__(
         self,

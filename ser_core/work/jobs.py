@@ -3,6 +3,7 @@
 A job is a function of a `Work`, to which it reports and by which it is stopped. Owners take turns: the owner who has
 waited longest since their last job began goes first, so that ten jobs of one person do not hold up the single job of
 another. Quick jobs, which take a fraction of a second, have a worker of their own: a verdict waits for nobody's maps.
+Where there is a cluster, jobs that it can compute run beside the others, as many at once as it has threads.
 """
 
 import logging
@@ -14,7 +15,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from contextvars import ContextVar
 from enum import IntEnum
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from ser_core.errors import Cancelled, SerError
 from ser_core.work.log import FIGURES, failed
@@ -37,10 +38,28 @@ class Lane(IntEnum):
     DRAFT = 1
     """Seconds; before all full ones."""
     FULL = 2
+    CLUSTER_DRAFT = 3
+    """As `DRAFT`, with a heavy step that a cluster can compute."""
+    CLUSTER_FULL = 4
 
 
 #: The lanes of each worker. Only quick jobs have one of their own: two threads of torch already fill a small machine.
 WORKERS = ((Lane.QUICK,), (Lane.DRAFT, Lane.FULL))
+#: The lanes of the cluster, and those that take their jobs where there is none.
+CLUSTER_LANES = (Lane.CLUSTER_DRAFT, Lane.CLUSTER_FULL)
+WITHOUT_CLUSTER = {Lane.CLUSTER_DRAFT: Lane.DRAFT, Lane.CLUSTER_FULL: Lane.FULL}
+#: How often the cluster is asked how many threads it has, while all that it had are busy.
+ASK_AGAIN_S = 1.0
+
+
+class Cluster(Protocol):
+    """What computes heavy steps of jobs elsewhere."""
+
+    def threads(self) -> int:
+        """Return how many steps it computes at once; 0 while it cannot be reached."""
+
+    def compute(self, function: Callable[..., Any], arguments: tuple[Any, ...], work: Work) -> Any:
+        """Return `function(*arguments, work)`, computed elsewhere, or here while the cluster cannot be reached."""
 
 
 class Job:
@@ -90,11 +109,12 @@ class Job:
     def _report(self, fraction: float, text: str) -> None:
         self.fraction, self.text = min(max(fraction, 0.0), 1.0), text
 
-    def _run(self) -> None:
+    def _run(self, cluster: Cluster | None) -> None:
         self._pace, self.state, begun = Pace(), "running", monotonic()
         work_owner.set(self.owner)
         try:
-            self.result, self.state = self._function(Work(self._report, self._cancelled.is_set)), "done"
+            work = Work(self._report, self._cancelled.is_set, cluster and cluster.compute)
+            self.result, self.state = self._function(work), "done"
         except Cancelled:
             self.state = "cancelled"
         except SerError as refusal:
@@ -128,9 +148,17 @@ class Jobs:
     max_results_per_owner : int
         How many finished jobs of one owner are remembered with their results; the least recently used is forgotten
         first. A common limit would let owners push out each other's results, which would be computed again.
+    cluster : Cluster, optional
+        Computes heavy steps of the jobs in `CLUSTER_LANES`.
     """
 
-    def __init__(self, most_waiting: int = 200, max_queued_per_owner: int = 8, max_results_per_owner: int = 48) -> None:
+    def __init__(
+        self,
+        most_waiting: int = 200,
+        max_queued_per_owner: int = 8,
+        max_results_per_owner: int = 48,
+        cluster: Cluster | None = None,
+    ) -> None:
         self._most_waiting, self._max_queued_per_owner = most_waiting, max_queued_per_owner
         self._max_results_per_owner = max_results_per_owner
         self._jobs: OrderedDict[tuple[str, Hashable], Job] = OrderedDict()
@@ -138,8 +166,11 @@ class Jobs:
         self._lanes: dict[Lane, OrderedDict[str, deque[Job]]] = {lane: OrderedDict() for lane in Lane}
         self._running: list[Job] = []
         self._changed = threading.Condition()
+        self._cluster = cluster
         for lanes in WORKERS:
             threading.Thread(target=self._work, args=(lanes,), name=f"jobs {lanes[0].name}", daemon=True).start()
+        if cluster is not None:
+            threading.Thread(target=self._send, args=(cluster,), name="jobs of the cluster", daemon=True).start()
 
     def submit(
         self, owner: str, key: Hashable, title: str, function: Callable[[Work], Any], lane: Lane = Lane.FULL
@@ -157,6 +188,8 @@ class Jobs:
         title : str
             What is being done, as the log names it.
         """
+        if self._cluster is None:
+            lane = WITHOUT_CLUSTER.get(lane, lane)
         with self._changed:
             known = self.find(owner, key)
             if known is not None:
@@ -236,8 +269,8 @@ class Jobs:
         return len(self.ahead(job))
 
     def ahead(self, job: Job) -> list[Job]:
-        """Return the jobs that its worker does before it, the running one first; none for what runs or has ended."""
-        (lanes,) = (lanes for lanes in WORKERS if job.lane in lanes)
+        """Return the jobs that its worker does before it, running ones first; none for what runs or has ended."""
+        (lanes,) = (lanes for lanes in (*WORKERS, CLUSTER_LANES) if job.lane in lanes)
         with self._changed:
             order = [
                 queue[turn]
@@ -266,24 +299,60 @@ class Jobs:
             job.ended.wait(patience_s)
 
     def _work(self, lanes: Sequence[Lane]) -> None:
-        # On Linux a thread has its own priority, which torch's threads inherit.
-        if sys.platform == "linux" and Lane.QUICK not in lanes:
-            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+        if Lane.QUICK not in lanes:
+            _give_way()
         while True:
             with self._changed:
-                lane = self._changed.wait_for(lambda: next(filter(None, map(self._lanes.get, lanes)), None))
-                owner, queue = lane.popitem(last=False)
-                job = queue.popleft()
-                self._running.append(job)
-                if queue:
-                    lane[owner] = queue  # behind everyone else
-            job._run()
-            with self._changed:
-                self._running.remove(job)
-                job._end()
+                self._changed.wait_for(lambda: self._first_waiting(lanes))
+                job = self._take(lanes)
+            self._do(job)
             del job  # else its result, however large, would stay until the next job comes
+
+    def _send(self, cluster: Cluster) -> None:
+        _give_way()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._first_waiting(CLUSTER_LANES))
+            most = max(1, cluster.threads())  # asked over the network, while nobody waits for the lock
+            with self._changed:
+                if not self._changed.wait_for(lambda most=most: self._running_on_cluster() < most, ASK_AGAIN_S):
+                    continue
+                if not self._first_waiting(CLUSTER_LANES):  # it was cancelled meanwhile
+                    continue
+                job = self._take(CLUSTER_LANES)
+            threading.Thread(target=self._do, args=(job, cluster), name="job on the cluster", daemon=True).start()
+            del job
+
+    def _running_on_cluster(self) -> int:
+        return sum(job.lane in CLUSTER_LANES for job in self._running)
+
+    def _first_waiting(self, lanes: Sequence[Lane]) -> OrderedDict[str, deque[Job]] | None:
+        """Return the first of some lanes in which a job is waiting."""
+        return next(filter(None, map(self._lanes.get, lanes)), None)
+
+    def _take(self, lanes: Sequence[Lane]) -> Job:
+        lane = self._first_waiting(lanes)
+        owner, queue = lane.popitem(last=False)
+        job = queue.popleft()
+        self._running.append(job)
+        if queue:
+            lane[owner] = queue  # behind everyone else
+        return job
+
+    def _do(self, job: Job, cluster: Cluster | None = None) -> None:
+        job._run(cluster)
+        with self._changed:
+            self._running.remove(job)
+            job._end()
+            self._changed.notify_all()
 
     def _forget_oldest(self, owner: str) -> None:
         ended = [known for known, job in self._jobs.items() if job.owner == owner and job.ended.is_set()]
         for known in ended[: max(0, len(ended) - self._max_results_per_owner)]:
             del self._jobs[known]
+
+
+def _give_way() -> None:
+    """Lower the priority of this thread; on Linux it is the thread's own, which threads that it starts inherit."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)

@@ -3,7 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ser_core.errors import Cancelled
 
@@ -34,10 +35,13 @@ class Work:
         Called with the fraction that is done, 0 to 1, and what is being done.
     stop : callable
         Returns True once somebody has asked for the work to stop.
+    cluster : callable or None
+        Called with a function, its arguments and this work, to compute a heavy step elsewhere; None: it is done here.
     """
 
     progress: Callable[[float, str], None] = _nobody_watches
     stop: Callable[[], bool] = _nobody_stops
+    cluster: Callable[[Callable[..., Any], tuple[Any, ...], "Work"], Any] | None = None
 
     def report(self, fraction: float, text: str) -> None:
         """Report how much is done, 0 to 1, and what is being done."""
@@ -54,17 +58,21 @@ class Work:
         if self.stop():
             raise Cancelled(stopped)
 
+    def compute(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return `function(*arguments, work)`, a heavy step, which a cluster may compute."""
+        return function(*arguments, self) if self.cluster is None else self.cluster(function, arguments, self)
+
     def part(self, done: float, parts: float, text: str = "") -> "Work":
         """Return the work for one of `parts` equal parts, after `done` of them; `text` goes before its reports."""
 
         def progress(fraction: float, own: str) -> None:
             self.progress((done + fraction) / parts, SEPARATOR.join(filter(None, (text, own))))
 
-        return Work(progress, self.stop)
+        return replace(self, progress=progress)
 
     def silently(self) -> "Work":
         """Return the same work without progress."""
-        return Work(stop=self.stop)
+        return replace(self, progress=_nobody_watches)
 
 
 UNWATCHED = Work()

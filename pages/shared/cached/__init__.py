@@ -20,7 +20,7 @@ from ser_core.errors import AnnotationsRefused
 from ser_core.model.checkpoint import CARD, find_model, load_model
 from ser_core.model.classifier import Classifier
 from ser_core.output.saved_analyses import clear_unfinished, data_folder
-from ser_core.work.jobs import Job, Jobs
+from ser_core.work.jobs import Cluster, Job, Jobs
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,18 @@ def _model(name: str, written_ns: int) -> Classifier:
 
 @st.cache_resource
 def jobs() -> Jobs:
-    queue = Jobs()
+    queue = Jobs(cluster=_cluster())
     atexit.register(queue.close)
     return queue
+
+
+def _cluster() -> Cluster | None:
+    address = os.environ.get("SER_SCHEDULER")
+    if not address:
+        return None
+    from ser_core.batch import cluster  # takes a second, and memory
+
+    return cluster.Cluster(address)
 
 
 @st.cache_resource

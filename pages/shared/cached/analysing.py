@@ -156,7 +156,8 @@ def explainer_job(analysis: Analysis, method: str, classifier: Classifier, setti
 def _lane(method: str, settings: AnalysisSettings) -> Lane:
     if method == "grad_cam":
         return Lane.QUICK
-    return Lane.DRAFT if getattr(settings, method) == getattr(settings.drafted(), method) else Lane.FULL
+    is_draft = getattr(settings, method) == getattr(settings.drafted(), method)
+    return Lane.CLUSTER_DRAFT if is_draft else Lane.CLUSTER_FULL
 
 
 def explanation_of(job: Job, analysis: Analysis, settings: AnalysisSettings) -> Explanation:
@@ -198,7 +199,7 @@ def deciding_focus(
         _focus_key(analysis, explanation, settings),
         "Deciding focus",
         lambda work: with_deciding_focus(analysis, explanation, classifier, settings, work),
-        Lane.DRAFT,
+        Lane.CLUSTER_DRAFT,
     )
 
 
@@ -243,6 +244,7 @@ def faithfulness_job(
         ("judge", analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings),
         "Faithfulness of the maps",
         lambda work: judge_maps(analysis, explanations, classifier, settings, work),
+        Lane.CLUSTER_FULL,
     )
 
 
@@ -271,6 +273,7 @@ def voice_changes_job(
         key,
         "Voice changes",
         lambda work: find_voice_counterfactuals(analysis, classifier, regions, work),
+        Lane.CLUSTER_FULL,
     )
 
 

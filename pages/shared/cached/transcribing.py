@@ -23,7 +23,7 @@ from ser_core.words.transcription import (
     load_word_model,
     transcribe,
 )
-from ser_core.work.jobs import Job, Jobs
+from ser_core.work.jobs import Job, Jobs, Lane
 from ser_core.work.progress import Work
 
 
@@ -104,4 +104,5 @@ def word_evidence_job(
         key,
         "Evidence per word",
         lambda work: explain_words(analysis, words, classifier, settings, work=work),
+        Lane.CLUSTER_FULL,
     )

@@ -1,0 +1,221 @@
+"""Jobs of the app on a Dask cluster: the same results to the byte, progress and Stop, and what dies.
+
+One scheduler and two workers, processes of their own, serve the file; the last test uses them up.
+"""
+
+import os
+import threading
+import time
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_core.analysis import Region
+from ser_core.batch import cluster as clusters
+from ser_core.batch.cluster import Cluster
+from ser_core.errors import Cancelled, ClusterRefused, ModelRefused, SettingsRefused
+from ser_core.model.checkpoint import load_model, model_names
+from ser_core.pipeline import (
+    classify_recording,
+    explain_words,
+    explainer_run,
+    find_voice_counterfactuals,
+    judge_maps,
+    know_voice,
+    target_of,
+    with_deciding_focus,
+)
+from ser_core.settings import AnalysisSettings
+from ser_core.work.jobs import Jobs, Lane
+from ser_core.work.progress import Work
+from tests.test_batch import cluster, save_small_model, wait_until
+
+pytestmark = pytest.mark.process
+
+SETTINGS = AnalysisSettings().drafted()
+PATIENCE_S = 120
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The address of a scheduler, its process, and those of its workers."""
+    with pytest.MonkeyPatch.context() as told:
+        told.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
+        with cluster(tmp_path_factory.mktemp("cluster"), workers=2) as processes:
+            yield processes
+
+
+@pytest.fixture(scope="module")
+def there(running):
+    return Cluster(running[0])
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_model("yamnet")
+
+
+@pytest.fixture
+def analysis(recording, classifier):
+    second = replace(recording, samples=recording.samples[:16_000])  # one segment: this is about the way there and back
+    return classify_recording(second, classifier, SETTINGS)
+
+
+def content(found):
+    """Return everything that a result holds, arrays as their bytes, but the seconds that it took."""
+    if is_dataclass(found):
+        found = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "seconds"}
+    if isinstance(found, np.ndarray):
+        return found.dtype, found.shape, found.tobytes()
+    if isinstance(found, dict):
+        return {name: content(value) for name, value in found.items()}
+    return [content(one) for one in found] if isinstance(found, (list, tuple)) else found
+
+
+# --- steps that a worker imports from here ---
+
+
+def report_until_stopped(noted, work):
+    Path(noted).write_text("began")
+    while not work.stop():
+        work.report(0.5, "half of it")
+        time.sleep(0.05)
+    Path(noted).write_text("stopped")
+    raise Cancelled("Stopped.")
+
+
+def die(home, work):
+    if os.getpid() != home:
+        os._exit(1)
+    return "computed at home"
+
+
+def refuse(work):
+    raise SettingsRefused("There is no such thing. Choose another.")
+
+
+# --- what comes back ---
+
+
+def test_explainers_focus_faithfulness_words_and_voice_give_the_same_bytes_on_a_worker(there, analysis, classifier):
+    run = explainer_run(analysis, "occlusion", classifier, SETTINGS)
+    explanation = run.explain(target_of(analysis, SETTINGS), analysis.emotions)
+    words = (Region(0.1, 0.5, label="one"), Region(0.6, 1.1, label="two"))
+    steps = {
+        "occlusion": lambda work: explainer_run(analysis, "occlusion", classifier, SETTINGS, work),
+        "over time": lambda work: explainer_run(analysis, "lime_time", classifier, SETTINGS, work),
+        "focus": lambda work: with_deciding_focus(analysis, explanation, classifier, SETTINGS, work),
+        "faithfulness": lambda work: judge_maps(analysis, {"occlusion": explanation}, classifier, SETTINGS, work),
+        "words": lambda work: explain_words(analysis, words, classifier, SETTINGS, work=work),
+        "voice": lambda work: find_voice_counterfactuals(analysis, classifier, words[:1], work, unnatural=False),
+    }
+    sent = []
+
+    def compute(function, arguments, work):
+        sent.append(function)
+        return there.compute(function, arguments, work)
+
+    for name, step in steps.items():
+        assert content(step(Work(cluster=compute))) == content(step(Work())), name
+    assert len(sent) == len(steps)
+
+
+def test_model_that_is_adapted_to_a_voice_is_adapted_on_the_worker(there, recording):
+    if "whisper" not in model_names():
+        pytest.skip("the model is not shipped")
+    base = load_model("whisper")
+    adapted = base.with_voice(know_voice([recording], base, mixed=True))
+    analysis = classify_recording(recording, adapted, SETTINGS)
+    here, away = (
+        explainer_run(analysis, "grad_cam", adapted, SETTINGS, work) for work in (Work(), Work(cluster=there.compute))
+    )
+    assert content(here) == content(away)
+
+
+def test_model_that_a_worker_lacks_is_a_refusal_that_names_both(there, recording, tmp_path):
+    classifier = load_model(save_small_model(tmp_path / "mine"))
+    analysis = classify_recording(recording, classifier, SETTINGS)
+    with pytest.raises(ModelRefused, match=r"worker .* does not have the model mine"):
+        explainer_run(analysis, "occlusion", classifier, SETTINGS, Work(cluster=there.compute))
+
+
+def test_model_with_another_card_is_a_refusal(there, analysis, monkeypatch):
+    other = load_model("yamnet")
+    monkeypatch.setattr(other, "temperature", 7.0)
+    with pytest.raises(ModelRefused, match="card of the model yamnet is different"):
+        explainer_run(analysis, "occlusion", other, SETTINGS, Work(cluster=there.compute))
+
+
+def test_refusal_of_a_step_comes_back_as_it_is(there):
+    with pytest.raises(SettingsRefused, match="no such thing"):
+        there.compute(refuse, (), Work())
+
+
+def test_step_that_a_worker_does_not_know_is_a_refusal(there, monkeypatch):
+    monkeypatch.setattr("tests.test_cluster.new", refuse, raising=False)
+    monkeypatch.setattr(refuse, "__qualname__", "new")
+    with pytest.raises(ClusterRefused, match="another version"):
+        there.compute(refuse, (), Work())
+
+
+def test_jobs_show_the_progress_of_their_workers_run_at_once_and_are_stopped_there(there, tmp_path):
+    queue, notes = Jobs(cluster=there), [tmp_path / "0", tmp_path / "1"]
+
+    def submit(note):
+        step = lambda work: work.compute(report_until_stopped, str(note))  # noqa: E731
+        return queue.submit("ann", note.name, "Working", step, Lane.CLUSTER_FULL)
+
+    jobs = [submit(note) for note in notes]
+    wait_until(lambda: all(job.fraction == 0.5 for job in jobs))
+    assert {job.text for job in jobs} == {"half of it"}
+    queue.cancel(jobs[0])
+    queue.forget("ann")
+    wait_until(lambda: all(note.read_text() == "stopped" for note in notes))
+    assert [job.state for job in jobs if job.ended.wait(PATIENCE_S)] == ["cancelled", "cancelled"]
+
+
+# --- what dies ---
+
+
+def test_scheduler_that_does_not_answer_costs_seconds_once_and_work_is_done_here_one_at_a_time(monkeypatch, caplog):
+    monkeypatch.setattr(clusters, "CONNECT_TIMEOUT_S", 0.5)
+    nobody, at_once, most = Cluster("tcp://127.0.0.1:9"), [], []
+
+    def step(work):
+        at_once.append(1)
+        most.append(len(at_once))
+        time.sleep(0.05)
+        at_once.pop()
+        return work.cluster
+
+    queue = Jobs(cluster=nobody)
+    jobs = [queue.submit("ann", n, "Working", lambda work: work.compute(step), Lane.CLUSTER_DRAFT) for n in range(3)]
+    assert [job.result for job in jobs if job.ended.wait(PATIENCE_S)] == [None] * 3
+    assert max(most) == 1
+    assert [record.msg for record in caplog.records].count("The scheduler of the cluster does not answer") == 1
+
+
+def test_step_is_retried_then_refused_where_workers_die_of_it_and_computed_here_where_the_cluster_is_gone(
+    there, running, monkeypatch
+):
+    _, scheduler, workers = running
+    assert there.threads() == 2
+    with pytest.raises(ClusterRefused, match="died"):
+        there.compute(die, (os.getpid(),), Work())
+    assert all(worker.wait(PATIENCE_S) == 1 for worker in workers)
+    assert there.threads() == 0
+
+    monkeypatch.setattr(clusters, "NO_WORKERS_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(clusters, "ASK_WORKERS_S", 0.1)
+    said = []
+    assert there.compute(die, (os.getpid(),), Work(lambda _, text: said.append(text))) == "computed at home"
+    assert said == ["Waiting for a worker of the cluster", "The cluster is gone; computing here"]
+
+    monkeypatch.setattr(clusters, "NO_WORKERS_TIMEOUT_S", 600)
+    killer = threading.Timer(0.5, scheduler.kill)
+    killer.start()
+    assert there.compute(die, (os.getpid(),), Work()) == "computed at home"
+    assert not there.threads()
+    assert there.compute(die, (os.getpid(),), Work()) == "computed at home"
