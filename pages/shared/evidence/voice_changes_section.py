@@ -1,5 +1,6 @@
 """How the voice decides: its correlates in the focus, the scores over changes of it, and what flips the verdict."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -141,8 +142,14 @@ def _known(value: float | None, form: str) -> str:
 
 def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key: object) -> None:
     """Show what flips the verdict, the curves, and the sounds before and after."""
-    emotions = analysis.emotions
-    st.markdown(f"**{in_words(found, emotions)}**")
+    st.markdown(f"**{in_words(found, analysis.emotions)}**")
+    _show_curves(found, analysis.emotions)
+    flips = sorted((flip for curve in found.curves for flip in curve.flips), key=lambda flip: flip.size)[:MOST_SOUNDS]
+    if flips:
+        _play_before_and_after(found, flips, analysis, spoken, key)
+
+
+def _show_curves(found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> None:
     st.html(lines_html(emotions))
     st.caption(
         t(
@@ -163,10 +170,15 @@ def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key
                 config={"displayModeBar": False},
             )
             column.caption(curve_in_words(curve, found, emotions))
-    flips = sorted((flip for curve in found.curves for flip in curve.flips), key=lambda flip: flip.size)[:MOST_SOUNDS]
-    if not flips:
-        return
-    names = {f"{recognised(flip.property.in_words(flip.amount))}: {t(emotions[flip.emotion])}": flip for flip in flips}
+
+
+def _play_before_and_after(
+    found: VoiceCounterfactuals, flips: Sequence[VoiceFlip], analysis: Analysis, spoken: Spoken, key: object
+) -> None:
+    names = {
+        f"{recognised(flip.property.in_words(flip.amount))}: {t(analysis.emotions[flip.emotion])}": flip
+        for flip in flips
+    }
     voices = sounds.changed_voices((key, language()), found, names)
     st.markdown(
         t("**Before and after**"),

@@ -267,11 +267,7 @@ def voice_counterfactuals(
     for halving in range(HALVINGS if brackets else 0):
         work.report((len(tried) + halving / HALVINGS) / parts, "The smallest changes")
         middles = [(flip.property, (stays + flip.amount) / 2) for stays, flip in brackets]
-        scores = scores_of(middles, work.silently())
-        brackets = [
-            (stays, VoiceFlip(one, amount, int(row.argmax()), row)) if row.argmax() != verdict else (amount, flip)
-            for (stays, flip), (one, amount), row in zip(brackets, middles, scores, strict=True)
-        ]
+        brackets = _halved(brackets, middles, scores_of(middles, work.silently()), verdict)
     flips = [flip for _, flip in brackets]
     curves = [replace(curve, flips=tuple(f for f in flips if f.property is curve.property)) for curve in curves]
     return VoiceCounterfactuals(recording, marks, tuple(regions), original, tuple(curves))
@@ -302,6 +298,19 @@ def _brackets(curve: VoiceCurve, verdict: int) -> list[tuple[float, VoiceFlip]]:
             flip = VoiceFlip(curve.property, float(curve.amounts[at]), int(best[at]), curve.scores[at])
             found.append((float(curve.amounts[before]), flip))
     return found
+
+
+def _halved(
+    brackets: Sequence[tuple[float, VoiceFlip]],
+    middles: Sequence[tuple[VoiceProperty, float]],
+    scores: np.ndarray,
+    verdict: int,
+) -> list[tuple[float, VoiceFlip]]:
+    """Return the half of each bracket in which the verdict flips, from the scores (brackets, classes) at its middle."""
+    return [
+        (stays, VoiceFlip(one, amount, int(row.argmax()), row)) if row.argmax() != verdict else (amount, flip)
+        for (stays, flip), (one, amount), row in zip(brackets, middles, scores, strict=True)
+    ]
 
 
 def flip_in_words(flip: VoiceFlip, emotions: tuple[str, ...]) -> str:
