@@ -24,8 +24,8 @@ from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
 from ser_core.model.peers.shared.grad_transfer import Features as GradTransfer
+from ser_core.model.peers.shared.layers import OverTime
 from ser_core.model.peers.shared.padding import SILENCE, mask_padding, steps_before_padding
-from ser_core.model.peers.shared.recurrence import OverTime
 from ser_core.model.peers.three_features_cnn_lstm import in_pairs
 from ser_core.model.scores import softmax
 from ser_core.settings import GradCamSettings, LimeSettings, OcclusionSettings

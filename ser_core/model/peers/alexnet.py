@@ -8,7 +8,7 @@ Badshah et al. 2017, "Speech Emotion Recognition from Spectrograms with Deep Con
 
 from torch import Tensor, nn
 
-from ser_core.model.peers.shared.alexnet import CHANNELS, alexnet_convolutions
+from ser_core.model.peers.shared.layers import ALEXNET_CHANNELS, alexnet_convolutions
 from ser_core.model.peers.shared.network import BaselineNetwork
 from ser_core.model.peers.shared.padding import above_silence
 
@@ -22,7 +22,7 @@ class Network(BaselineNetwork):
         super().__init__(classes, UNITS)
         self.convolutions = alexnet_convolutions()
         self.dense = nn.Sequential(
-            nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.5), nn.Linear(CHANNELS * 6 * 4, UNITS), nn.ReLU(),
+            nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.5), nn.Linear(ALEXNET_CHANNELS * 6 * 4, UNITS), nn.ReLU(),
             nn.Dropout(0.5), nn.Linear(UNITS, UNITS), nn.ReLU(),
         )  # fmt: skip
 

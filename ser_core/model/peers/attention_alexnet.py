@@ -9,7 +9,7 @@ fully connected. The source started from weights learnt on photographs.
 
 from torch import Tensor, nn
 
-from ser_core.model.peers.shared.alexnet import CHANNELS, alexnet_convolutions
+from ser_core.model.peers.shared.layers import ALEXNET_CHANNELS, alexnet_convolutions
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
 from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding
 
@@ -24,9 +24,11 @@ class Network(BaselineNetwork):
     front_end = WHOLE_RECORDING
 
     def __init__(self, classes: int) -> None:
-        super().__init__(classes, CHANNELS)
+        super().__init__(classes, ALEXNET_CHANNELS)
         self.convolutions = alexnet_convolutions()
-        self.attention = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 1), nn.Tanh(), nn.Conv2d(CHANNELS, 1, 1))
+        self.attention = nn.Sequential(
+            nn.Conv2d(ALEXNET_CHANNELS, ALEXNET_CHANNELS, 1), nn.Tanh(), nn.Conv2d(ALEXNET_CHANNELS, 1, 1)
+        )
 
     def maps(self, segments: Tensor) -> dict[str, Tensor]:
         return {"alexnet": mask_padding(self.convolutions(followed_by_silence(segments)), segments)}

@@ -10,7 +10,7 @@ is ours.
 
 from torch import Tensor, nn
 
-from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.layers import convolution
 from ser_core.model.peers.shared.network import BaselineNetwork
 from ser_core.model.peers.shared.padding import above_silence
 

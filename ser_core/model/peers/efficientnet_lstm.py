@@ -9,9 +9,9 @@ so that an epoch takes no longer than its peers'.
 
 from torch import Tensor, nn
 
+from ser_core.model.peers.shared.layers import OverTime
 from ser_core.model.peers.shared.network import BaselineNetwork
 from ser_core.model.peers.shared.padding import above_silence
-from ser_core.model.peers.shared.recurrence import OverTime
 
 #: Channels, stride and kernel of each block; the first does not expand.
 BLOCKS = ((16, 1, 3), (24, 2, 3), (24, 1, 3), (40, 2, 5), (40, 1, 5), (80, 2, 3), (80, 1, 3), (112, 1, 5))

@@ -9,7 +9,7 @@ which compares this with an SVM and a 2-D CNN. Sizes that the available descript
 from torch import Tensor, nn
 
 from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
-from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.layers import convolution
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
 from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding, steps_before_padding
 

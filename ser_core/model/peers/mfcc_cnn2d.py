@@ -9,7 +9,7 @@ the best of the three it compares. Sizes that the available description does not
 from torch import Tensor, nn
 
 from ser_core.model.peers.shared.cepstrum import cosines
-from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.layers import convolution
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
 from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding, steps_before_padding
 

@@ -10,7 +10,7 @@ arXiv:1512.03385, for the blocks; eight with 32 to 256 channels, half the width 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.layers import convolution
 from ser_core.model.peers.shared.network import BaselineNetwork
 from ser_core.model.peers.shared.padding import above_silence
 

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ser_core.model.peers.shared.cepstrum import COEFFICIENTS, cosines
-from ser_core.model.peers.shared.convolution import convolution
+from ser_core.model.peers.shared.layers import OverTime, convolution
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
 from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding
-from ser_core.model.peers.shared.recurrence import OverTime
 
 UNITS = 64
 
