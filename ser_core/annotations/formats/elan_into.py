@@ -52,7 +52,7 @@ def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers:
     eaf = eaf_of(content, name)  # which refuses what is no EAF
     if not layers:
         return Into(content, (), ())
-    there = _Places(content, name)
+    there = _Positions(content, name)
     new = _New(there, round(origin_of(eaf) * 1000), {own: [*pair] for own, pair in keys_in(eaf, name).items()}, plain)
     declared = {tier.key for tier in recording.tiers}
     taken = {tier.name for tier in there.tiers}
@@ -118,7 +118,7 @@ class _New:
         Number of points, each 1 ms long.
     """
 
-    def __init__(self, there: "_Places", origin_ms: int, keys: dict[str, list], plain: bool) -> None:
+    def __init__(self, there: "_Positions", origin_ms: int, keys: dict[str, list], plain: bool) -> None:
         self.slots: dict[int, str] = {}
         self.keys = keys
         self.early = self.points = 0
@@ -171,7 +171,7 @@ def _spliced(content: bytes, pieces: Sequence[tuple[int, int, str]]) -> Iterator
     yield content[since:]
 
 
-class _Places:
+class _Positions:
     """Positions in an EAF, in bytes."""
 
     def __init__(self, content: bytes, name: str) -> None:
@@ -201,18 +201,18 @@ class _Places:
             raise AnnotationsRefused(f"{self._name} is in the encoding {encoding}. Save it in ELAN, in UTF-8.")
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
-        place = self._parser.CurrentByteIndex
-        self._open.append((element, place))
+        position = self._parser.CurrentByteIndex
+        self._open.append((element, position))
         for own in (attributes.get("ANNOTATION_ID", ""), attributes.get("TIME_SLOT_ID", "")):
             if own and (found := NUMBER.search(own)):
                 last = "last_annotation" if "ANNOTATION_ID" in attributes else "last_slot"
                 setattr(self, last, max(getattr(self, last), int(found[0])))
         if element == "TIER":
-            self.tiers.append(_Tier(place, attributes["TIER_ID"], attributes.get("LINGUISTIC_TYPE_REF", "")))
+            self.tiers.append(_Tier(position, attributes["TIER_ID"], attributes.get("LINGUISTIC_TYPE_REF", "")))
             self.parents.add(attributes.get("PARENT_REF", ""))
         elif element == "TIME_SLOT":
             value = attributes.get("TIME_VALUE")
-            self._slots.append((place, None if value is None else int(value)))
+            self._slots.append((position, None if value is None else int(value)))
         elif element in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION"):
             self.tiers[-1].annotations.append(attributes["ANNOTATION_ID"])
             self.referred.add(attributes.get("ANNOTATION_REF", ""))
@@ -230,27 +230,27 @@ class _Places:
 
     def _end(self, element: str) -> None:
         _, start = self._open.pop()
-        place = start if self._is_closed(self._after(start)) else self._parser.CurrentByteIndex
+        position = start if self._is_closed(self._after(start)) else self._parser.CurrentByteIndex
         if element == "TIER":
-            self.tiers[-1].end = self._after(place)
+            self.tiers[-1].end = self._after(position)
             self.tiers_end = self._line_after(self.tiers[-1].end)
         elif element in ("TIME_ORDER", "HEADER"):
-            self._ends[element] = place
-            self.tiers_end = self._line_after(self._after(place))
+            self._ends[element] = position
+            self.tiers_end = self._line_after(self._after(position))
         elif element == "PROPERTY" and not self._is_closed(self._after(start)):
-            span = self._properties[self._property] = self._after(start), place
+            span = self._properties[self._property] = self._after(start), position
             said = self._content[slice(*span)].decode(errors="replace").strip()
             if self._property == LAST_ID and NUMBER.fullmatch(said):
                 self.last_annotation = max(self.last_annotation, int(said))
 
-    def _after(self, place: int) -> int:
-        """Return where the tag ends that begins at a place."""
-        return TAG.match(self._content, place).end()
+    def _after(self, position: int) -> int:
+        """Return where the tag ends that begins at a position."""
+        return TAG.match(self._content, position).end()
 
-    def _line_after(self, place: int) -> int:
+    def _line_after(self, position: int) -> int:
         """Return where the next line begins, if nothing else stands on this one."""
-        found = re.compile(rb"[ \t]*\r?\n").match(self._content, place)
-        return found.end() if found else place
+        found = re.compile(rb"[ \t]*\r?\n").match(self._content, position)
+        return found.end() if found else position
 
     def inside(self, tier: _Tier, rows: str) -> tuple[int, int, str]:
         """Return rows in place of the content of a tier."""
@@ -266,19 +266,19 @@ class _Places:
     def slot_pieces(self, slots: dict[int, str]) -> list[tuple[int, int, str]]:
         """Return new time slots, each before the first later one; ELAN relies on their order."""
         pieces, waiting = [], sorted(slots.items())
-        for place, value in self._slots:
+        for position, value in self._slots:
             early = [slot for slot in waiting if value is not None and slot[0] < value]
             waiting = waiting[len(early) :]
-            pieces += [(place, place, f"{_slot(*slot)}\n        ") for slot in early]
+            pieces += [(position, position, f"{_slot(*slot)}\n        ") for slot in early]
         return pieces + self._at_the_end("TIME_ORDER", [_slot(*slot) for slot in waiting])
 
     def _at_the_end(self, element: str, inside: Sequence[str]) -> list[tuple[int, int, str]]:
         """Return elements as the last ones in another, which may have been without content."""
-        place = self._ends[element]
-        if inside and self._is_closed(self._after(place)):
+        position = self._ends[element]
+        if inside and self._is_closed(self._after(position)):
             lines = "".join(f"        {each}\n" for each in inside)
-            return [(self._after(place) - 2, self._after(place), f">\n{lines}    </{element}>")]
-        return [(place, place, f"    {each}\n    ") for each in inside]
+            return [(self._after(position) - 2, self._after(position), f">\n{lines}    </{element}>")]
+        return [(position, position, f"    {each}\n    ") for each in inside]
 
     def property_pieces(self, keys: dict[str, list], last: int) -> list[tuple[int, int, str]]:
         """Return the properties with the keys of our marks, and with the last id of an annotation."""

@@ -32,22 +32,22 @@ def read_binary_grid(content: bytes, name: str) -> Grid:
     count_span = None
     if data.count("whether there are tiers", 1):
         tier_count = data.count("the number of tiers")
-        count_span = data.place - 4, data.place
-        for place in range(1, tier_count + 1):
-            first = data.place
-            kind = data.class_name(f"the class of tier {place}")
-            tier_name = data.text(f"the name of tier {place}")
-            data.number(f"the start of tier {place}")
-            tier_end_s = data.number(f"the end of tier {place}")
-            count = data.count(f"the number of intervals in tier {place}")
+        count_span = data.position - 4, data.position
+        for index in range(1, tier_count + 1):
+            first = data.position
+            kind = data.class_name(f"the class of tier {index}")
+            tier_name = data.text(f"the name of tier {index}")
+            data.number(f"the start of tier {index}")
+            tier_end_s = data.number(f"the end of tier {index}")
+            count = data.count(f"the number of intervals in tier {index}")
             if kind == "TextTier":
-                points[place] = PointTier(tier_name, tuple(point_of(data, place, one) for one in range(1, count + 1)))
+                points[index] = PointTier(tier_name, tuple(point_of(data, index, one) for one in range(1, count + 1)))
             elif kind == "IntervalTier":
-                intervals = tuple(interval_of(data, place, one) for one in range(1, count + 1))
-                tiers[place] = Tier(tier_name, intervals, tier_end_s)
+                intervals = tuple(interval_of(data, index, one) for one in range(1, count + 1))
+                tiers[index] = Tier(tier_name, intervals, tier_end_s)
             else:
                 data.refuse(f"{kind!r} is not a class of tier")
-            spans[place] = first, data.place
+            spans[index] = first, data.position
     return Grid(start_s, end_s, tiers, points, 0, spans, count_span)
 
 
@@ -84,19 +84,19 @@ class _Bytes:
     def __init__(self, content: bytes, name: str) -> None:
         self._content = content
         self._name = name
-        self.place = len(HEAD)
+        self.position = len(HEAD)
         self._parts = 0
 
     def refuse(self, reason: str) -> NoReturn:
         raise AnnotationsRefused(
-            f"{self._name}, byte {self.place}: {reason}. Open the file in Praat and save it again."
+            f"{self._name}, byte {self.position}: {reason}. Open the file in Praat and save it again."
         )
 
     def _next(self, size: int, what: str) -> bytes:
-        found = self._content[self.place : self.place + size]
+        found = self._content[self.position : self.position + size]
         if len(found) < size:
             self.refuse(f"the file ends where {what} should be")
-        self.place += size
+        self.position += size
         return found
 
     def _value(self, code: str, what: str) -> float:

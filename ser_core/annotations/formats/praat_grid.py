@@ -140,16 +140,16 @@ def read_grid(source: str, name: str) -> Grid:
     if tokens.next("flag", "whether there are tiers").casefold() == "exists":
         tier_count = tokens.count("the number of tiers")
         count_span = tokens.span
-        for place in range(1, tier_count + 1):
+        for index in range(1, tier_count + 1):
             first = tokens.ahead
-            kind, tier_name, tier_end_s = _head(tokens, place)
-            count = tokens.count(f"the number of intervals in tier {place}")
+            kind, tier_name, tier_end_s = _head(tokens, index)
+            count = tokens.count(f"the number of intervals in tier {index}")
             if kind == "TextTier":
-                points[place] = PointTier(tier_name, tuple(point_of(tokens, place, one) for one in range(1, count + 1)))
+                points[index] = PointTier(tier_name, tuple(point_of(tokens, index, one) for one in range(1, count + 1)))
             else:
-                intervals = tuple(interval_of(tokens, place, one) for one in range(1, count + 1))
-                tiers[place] = Tier(tier_name, intervals, tier_end_s)
-            spans[place] = first, tokens.span[1]
+                intervals = tuple(interval_of(tokens, index, one) for one in range(1, count + 1))
+                tiers[index] = Tier(tier_name, intervals, tier_end_s)
+            spans[index] = first, tokens.span[1]
     return Grid(start_s, end_s, tiers, points, tokens.odd_numbers, spans, count_span)
 
 
@@ -174,13 +174,13 @@ def point_of(values: Values, tier: int, point: int) -> tuple[float, str]:
     return values.number(f"the time {where}"), values.text(f"the mark {where}")
 
 
-def _head(tokens: "_Tokens", place: int) -> tuple[str, str, float]:
-    kind = tokens.text(f"the class of tier {place}")
+def _head(tokens: "_Tokens", index: int) -> tuple[str, str, float]:
+    kind = tokens.text(f"the class of tier {index}")
     if kind not in ("IntervalTier", "TextTier"):
         tokens.refuse(f"{shown(kind)} is not a class of tier")
-    name = tokens.text(f"the name of tier {place}")
-    tokens.number(f"the start of tier {place}")
-    return kind, name, tokens.number(f"the end of tier {place}")
+    name = tokens.text(f"the name of tier {index}")
+    tokens.number(f"the start of tier {index}")
+    return kind, name, tokens.number(f"the end of tier {index}")
 
 
 def _chronological(tokens: "_Tokens") -> Grid:
@@ -189,29 +189,29 @@ def _chronological(tokens: "_Tokens") -> Grid:
     count = tokens.count("the number of tiers")
     count_span = tokens.span
     heads, spans = {}, {}
-    for place in range(1, count + 1):
+    for index in range(1, count + 1):
         first = tokens.ahead
-        heads[place] = _head(tokens, place)
-        spans[place] = first, tokens.span[1]
-    found: dict[int, list] = {place: [] for place in heads}
+        heads[index] = _head(tokens, index)
+        spans[index] = first, tokens.span[1]
+    found: dict[int, list] = {index: [] for index in heads}
     items = []
     while not tokens.at_end():
-        place = tokens.count("the number of a tier")
-        if place not in heads:
-            tokens.refuse(f"there is no tier {place}")
-        read = point_of if heads[place][0] == "TextTier" else interval_of
-        found[place].append(read(tokens, place, len(found[place]) + 1))
-        items.append((place, found[place][-1][0], tokens.span[1]))
+        index = tokens.count("the number of a tier")
+        if index not in heads:
+            tokens.refuse(f"there is no tier {index}")
+        read = point_of if heads[index][0] == "TextTier" else interval_of
+        found[index].append(read(tokens, index, len(found[index]) + 1))
+        items.append((index, found[index][-1][0], tokens.span[1]))
     tiers: dict[int, Tier] = {}
     points: dict[int, PointTier] = {}
-    for place, (kind, tier_name, tier_end_s) in heads.items():
+    for index, (kind, tier_name, tier_end_s) in heads.items():
         if kind == "TextTier":
-            points[place] = PointTier(tier_name, tuple(found[place]))
+            points[index] = PointTier(tier_name, tuple(found[index]))
             continue
-        last_s = found[place][-1][1] if found[place] else start_s
+        last_s = found[index][-1][1] if found[index] else start_s
         if last_s < tier_end_s - ROUNDING_S:
-            tokens.refuse(f"the file ends at {last_s:g} s of tier {place}, which lasts until {tier_end_s:g} s")
-        tiers[place] = Tier(tier_name, tuple(found[place]), tier_end_s)
+            tokens.refuse(f"the file ends at {last_s:g} s of tier {index}, which lasts until {tier_end_s:g} s")
+        tiers[index] = Tier(tier_name, tuple(found[index]), tier_end_s)
     return Grid(start_s, end_s, tiers, points, tokens.odd_numbers, spans, count_span, tuple(items))
 
 

@@ -105,8 +105,8 @@ def tier_of_layer(layer: Layer, is_declared: bool, duration_s: float, plain: boo
         may_be_empty = _seen_when_empty(edges, labels, duration_s) if is_text and not plain else {*range(len(labels))}
         nothing = "" if is_text else NOTHING_SAID
         entries = [
-            (*edges[place], label or (nothing if place in may_be_empty else NOTHING_SAID))
-            for place, label in enumerate(labels)
+            (*edges[index], label or (nothing if index in may_be_empty else NOTHING_SAID))
+            for index, label in enumerate(labels)
         ]
     kind = "TextTier" if layer.tier.kind == "points" else "IntervalTier"
     return {"class": kind, "name": layer.name, "xmin": 0, "xmax": duration_s, "entries": entries}
@@ -115,7 +115,7 @@ def tier_of_layer(layer: Layer, is_declared: bool, duration_s: float, plain: boo
 def _seen_when_empty(edges: Sequence[tuple[float, float]], labels: Sequence[str], duration_s: float) -> set[int]:
     """Return which intervals without a text are read as marks: two and more in a row, and no gap beside them."""
     seen: set[int] = set()
-    runs = [0, *(place for place in range(1, len(labels)) if labels[place] or labels[place - 1]), len(labels)]
+    runs = [0, *(index for index in range(1, len(labels)) if labels[index] or labels[index - 1]), len(labels)]
     for first, after in pairwise(runs):
         bounds = [0.0 if first == 0 else edges[first - 1][1], *(edge for pair in edges[first:after] for edge in pair)]
         bounds.append(duration_s if after == len(labels) else edges[after][0])
@@ -140,15 +140,15 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         options = replace(options, offset_s=options.offset_s - grid.start_s)
     marks = Collected(options)
     tiers = FileTiers({tier.name for tier in (*grid.tiers.values(), *grid.points.values())})
-    for place, tier in sorted((grid.tiers | grid.points).items()):
-        is_points = place in grid.points
-        annotator, key = tiers.add(tier.name, place, "points" if is_points else "intervals")
+    for index, tier in sorted((grid.tiers | grid.points).items()):
+        is_points = index in grid.points
+        annotator, key = tiers.add(tier.name, index, "points" if is_points else "intervals")
         owner = {"annotator": annotator, "tier": key}
         spans = [(time_s, time_s, label) for time_s, label in tier.points] if is_points else tier.intervals
         for count in _marked(spans, is_points, key == REGION_TIER):
             start_s, end_s, label = spans[count]
             times = {"start_s": start_s, "end_s": end_s}
-            where = f"{name}, tier {place} ({shown(tier.name)}), {'point' if is_points else 'interval'} {count + 1}"
+            where = f"{name}, tier {index} ({shown(tier.name)}), {'point' if is_points else 'interval'} {count + 1}"
             marks.add(times | mark_fields(label, key) | owner, where, is_points)
     ends_s = [end_s for tier in grid.tiers.values() for _, end_s, label in tier.intervals if label.strip()]
     if late := sum(end_s > grid.end_s for end_s in ends_s):
@@ -167,9 +167,9 @@ def _marked(spans: Sequence[tuple[float, float, str]], is_points: bool, is_of_em
     """
     said = [bool(label.strip()) for *_, label in spans]
     around = [True, *said, True]
-    beside_empty = [not (around[place] and around[place + 2]) for place in range(len(spans))]
+    beside_empty = [not (around[index] and around[index + 2]) for index in range(len(spans))]
     return [
-        place for place in range(len(spans)) if is_points or said[place] or (beside_empty[place] and not is_of_emotions)
+        index for index in range(len(spans)) if is_points or said[index] or (beside_empty[index] and not is_of_emotions)
     ]
 
 
@@ -195,8 +195,8 @@ def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Gri
 
 
 def _tiers(grid: Grid) -> tuple[FileTier, ...]:
-    found = {place: (tier.name, [label for *_, label in tier.intervals], False) for place, tier in grid.tiers.items()}
-    found |= {place: (tier.name, [label for _, label in tier.points], True) for place, tier in grid.points.items()}
+    found = {index: (tier.name, [label for *_, label in tier.intervals], False) for index, tier in grid.tiers.items()}
+    found |= {index: (tier.name, [label for _, label in tier.points], True) for index, tier in grid.points.items()}
     tiers = []
     for _, (name, labels, points) in sorted(found.items()):
         said = sum(bool(label.strip()) for label in labels)

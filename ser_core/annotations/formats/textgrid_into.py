@@ -95,7 +95,7 @@ class _Target:
         self._source: str | bytes = content
         if not self._is_binary:
             self._mark, self._source, self.encoding = _exact(content)
-            grid = read_grid(self._source, name)  # whose places are those in this text
+            grid = read_grid(self._source, name)  # whose positions are those in this text
             self._line_end = next((one for one in LINE_ENDS if one in self._source), "\n")
             first = grid.spans.get(1, (len(self._source), 0))[0]
             self._is_long = "item" in self._source[grid.count_span[1] : first]
@@ -103,41 +103,41 @@ class _Target:
         self._heads: list[tuple[int, int, str]] = []  # of tiers, where intervals and points follow all of them
         self._pieces: list[tuple[int, int, str | bytes]] = []
         self._last = max((end for _, end in grid.spans.values()), default=grid.count_span[1])
-        self._free = {place: (tier.name, "intervals") for place, tier in grid.tiers.items()}
-        self._free |= {place: (tier.name, "points") for place, tier in grid.points.items()}
+        self._free = {index: (tier.name, "intervals") for index, tier in grid.tiers.items()}
+        self._free |= {index: (tier.name, "points") for index, tier in grid.points.items()}
 
     def put(self, layer: Layer, block: _Block) -> None:
         """Put a tier in place of that of its name and kind, or behind the last one."""
-        place = next((place for place, each in self._free.items() if each == (layer.name, layer.tier.kind)), None)
-        is_new = place is None
+        index = next((index for index, each in self._free.items() if each == (layer.name, layer.tier.kind)), None)
+        is_new = index is None
         if is_new:
             self.added.append(layer.name)
-            place = len(self.grid.spans) + len(self.added)
+            index = len(self.grid.spans) + len(self.added)
         else:
-            del self._free[place]
+            del self._free[index]
             self.replaced.append(layer.name)
         if self.grid.items is not None:
-            self._put_in_order_of_time(place, block, is_new)
+            self._put_in_order_of_time(index, block, is_new)
         elif is_new:
-            before = b"" if self._is_binary else f"\n    item [{place}]:\n        class = " if self._is_long else "\n"
+            before = b"" if self._is_binary else f"\n    item [{index}]:\n        class = " if self._is_long else "\n"
             self._pieces.append((self._last, self._last, self._written(before, block)))
         else:
-            self._pieces.append((*self.grid.spans[place], self._written(b"" if self._is_binary else "", block)))
+            self._pieces.append((*self.grid.spans[index], self._written(b"" if self._is_binary else "", block)))
 
     def _written(self, before: str | bytes, block: _Block) -> str | bytes:
         if self._is_binary:
             return before + binary_tier(block.tier, *block.edges)
         return (before + (block.long if self._is_long else block.short)).replace("\n", self._line_end)
 
-    def _put_in_order_of_time(self, place: int, block: _Block, is_new: bool) -> None:
+    def _put_in_order_of_time(self, index: int, block: _Block, is_new: bool) -> None:
         """Put a tier into a chronological file, in which each interval and point follows the last earlier one."""
         kind = "TextTier" if isinstance(block.tier, PointTier) else "IntervalTier"
         if is_new:
             head = " ".join([f'"{kind}"', _quoted(block.tier.name), *map(numToStr, block.edges)])
             self._heads.append((self._last, self._last, f"{self._line_end}{head}"))
         ends = [self._last, *(end for *_, end in self.grid.items)]
-        of_tier = [index for index, (of, *_) in enumerate(self.grid.items) if of == place]
-        self._pieces += [(ends[index], ends[index + 1], "") for index in of_tier]
+        of_tier = [at for at, (of, *_) in enumerate(self.grid.items) if of == index]
+        self._pieces += [(ends[at], ends[at + 1], "") for at in of_tier]
         starts = list(accumulate((start_s for _, start_s, _ in self.grid.items), max))
         for *times, label in block.tier.points if kind == "TextTier" else block.tier.intervals:
             at = ends[bisect_right(starts, times[0])]
@@ -145,7 +145,7 @@ class _Target:
                 "",
                 "",
                 f"! {' '.join(block.tier.name.split())}:",
-                " ".join([str(place), *map(numToStr, times)]),
+                " ".join([str(index), *map(numToStr, times)]),
                 _quoted(label),
             )
             self._pieces.append((at, at, self._line_end.join(lines)))
