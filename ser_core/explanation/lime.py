@@ -125,7 +125,8 @@ def lime(
     """
     rng = np.random.default_rng(seed)
     fill = fill_values(target.log_mel, settings.fill, rng)
-    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
+    local = getattr(classifier, "score_local_changes", None)
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
     grids = list(_windows(target, settings))
     pairs = settings.masks // 2
     rounds = np.diff([*range(0, pairs * 2, MASKS_OF_A_ROUND), pairs * 2])

@@ -51,7 +51,8 @@ def occlusion(
     Zeiler and Fergus 2014, arXiv:1311.2901; boxes and averaging as in `captum.attr.Occlusion`.
     """
     fill = fill_values(target.log_mel, settings.fill, np.random.default_rng(seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
+    local = getattr(classifier, "score_local_changes", None)
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
     boxes = list(_boxes(target, settings))
 
     def masks() -> Iterator[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -9,15 +10,22 @@ import numpy as np
 from ser_core.analysis import Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
+from ser_core.model.classifier import ScoreLocalChanges
 from ser_core.model.scores import PROBABILITY_FLOOR, evidence, pooled, pooling_terms, softmax
 from ser_core.work.progress import Work
 
 Predict = Callable[[np.ndarray], np.ndarray]
+#: A member, and the first frame and the end of its frames that change.
+_Place = tuple[int, int, int]
 
 #: Segments per call of the network; few, so that progress shows soon and a stop takes effect soon.
 PASSES_AT_ONCE = 32
 #: Frames of changed segments that wait for a call; 100 MB.
 MOST_WAITING_FRAMES = 400_000
+#: A change of more frames is scored with the whole segment: those of a cell or a box, of a draft too.
+MOST_LOCAL_FRAMES = 32
+#: Segments of which the model's state before any change is kept; 12 MB each for Whisper.
+STATES_KEPT = 8
 FILLS = ("noise_floor", "band_mean", "random")
 
 
@@ -148,10 +156,12 @@ class Perturbed:
     Parameters
     ----------
     predict : callable
-        Segments (n, segment_frames, bands) to logits (n, classes); the only access to the model.
+        Segments (n, segment_frames, bands) to logits (n, classes).
     fill : ndarray of shape (frames, bands)
     pooling : str
         The model's pooling (see `ser_core.model.scores.pool`).
+    score_local_changes : callable or None
+        Of the classifier, if changes of a few frames are to be scored by it, faster and nearly as exactly.
 
     Attributes
     ----------
@@ -166,6 +176,7 @@ class Perturbed:
         target: ExplanationTarget,
         fill: np.ndarray,
         pooling: str = "probabilities",
+        score_local_changes: Callable[[np.ndarray], ScoreLocalChanges | None] | None = None,
     ) -> None:
         self._predict, self._temperature, self._target = predict, temperature, target
         self._pooling = pooling
@@ -173,6 +184,9 @@ class Perturbed:
         self._length = target.segments.segment_frames
         self._values = target.segments.values[target.members]
         self._fill = fill
+        self._local = None
+        if score_local_changes is not None:
+            self._local = lru_cache(STATES_KEPT)(lambda member: score_local_changes(self._values[member]))
         self._whole = self._terms(self._values)
         self.original = pooled(self._whole.mean(axis=0), pooling)
 
@@ -192,26 +206,30 @@ class Perturbed:
         """
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
         at_once = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
-        waiting: list[np.ndarray] = []
-        indices: list[tuple[int, int]] = []
+        waiting: dict[_Place | None, list[tuple[int, int, np.ndarray]]] = {}
+        rows_before = range(0)
 
-        def compute() -> None:
-            new = self._terms(np.stack(waiting))
-            for (mask, member), terms in zip(indices, new, strict=True):
-                changed[mask] += terms - self._whole[member]
-            waiting.clear()
-            indices.clear()
+        def compute(place: _Place | None) -> None:
+            work.check()
+            numbers, members, segments = zip(*waiting.pop(place), strict=True)
+            terms = self._terms(np.stack(segments), place)
+            for number, member, of_segment in zip(numbers, members, terms, strict=True):
+                changed[number] += of_segment - self._whole[member]
 
         for number, mask in enumerate(masks):
-            for member, segment in self._touched(mask):
-                waiting.append(segment)
-                indices.append((number, member))
-                if len(waiting) == at_once:
-                    work.check()
-                    compute()
+            rows = _rows(mask)
+            if rows != rows_before:
+                for place in [place for place in waiting if place is not None]:
+                    compute(place)
+                rows_before = rows
+            for member, segment in self._touched(mask, rows):
+                place = self._place(member, rows)
+                waiting.setdefault(place, []).append((number, member, segment))
+                if len(waiting[place]) == at_once:
+                    compute(place)
                     work.report(number / count, f"{number} of {count} changed versions predicted")
-        if waiting:
-            compute()
+        for place in list(waiting):
+            compute(place)
         return pooled(changed / len(self._whole), self._pooling)
 
     def blend(self, share: np.ndarray) -> np.ndarray:
@@ -223,14 +241,14 @@ class Perturbed:
             segment[: len(here)] += here * (fill - segment[: len(here)])
         return pooled(self._terms(segments).mean(axis=0), self._pooling)
 
-    def _terms(self, segments: np.ndarray) -> np.ndarray:
-        return pooling_terms(softmax(self._predict(segments), self._temperature), self._pooling)
+    def _terms(self, segments: np.ndarray, place: _Place | None = None) -> np.ndarray:
+        logits = self._predict(segments) if place is None else self._local(place[0])(segments, *place[1:])
+        return pooling_terms(softmax(logits, self._temperature), self._pooling)
 
-    def _touched(self, mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        rows = np.flatnonzero(mask.any(axis=1))
-        if not len(rows):
+    def _touched(self, mask: np.ndarray, rows: range) -> Iterator[tuple[int, np.ndarray]]:
+        if not rows:
             return
-        for member in np.flatnonzero((self._starts <= rows[-1]) & (self._starts + self._length > rows[0])):
+        for member in np.flatnonzero((self._starts < rows.stop) & (self._starts + self._length > rows.start)):
             start = self._starts[member]
             here = mask[start : start + self._length]
             if here.any():
@@ -238,3 +256,16 @@ class Perturbed:
                 # The padding of a short recording lies after its last frame and is never replaced.
                 segment[: len(here)][here] = self._fill[start : start + self._length][here]
                 yield int(member), segment
+
+    def _place(self, member: int, rows: range) -> _Place | None:
+        """Return where a member changes, if such a change can be scored by itself."""
+        if len(rows) > MOST_LOCAL_FRAMES or self._local is None or self._local(member) is None:
+            return None
+        start = int(self._starts[member])
+        return member, max(rows.start - start, 0), min(rows.stop - start, self._length)
+
+
+def _rows(mask: np.ndarray) -> range:
+    """Return the frames from the first to the last that a mask (frames, bands) touches."""
+    touched = np.flatnonzero(mask.any(axis=1))
+    return range(int(touched[0]), int(touched[-1]) + 1) if len(touched) else range(0)

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.networks.decoder import Decoder
 from ser_core.model.networks.folding import folded
+from ser_core.model.networks.local_change import LocalChange
+from ser_core.model.networks.whisper import Whisper
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift
 from ser_core.settings import FrontEnd, VoiceSettings
 
@@ -28,6 +31,10 @@ OF_A_VOICE = ", this voice"
 BATCH = 32
 #: Frames of a batch whose segments are whole recordings: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
+
+#: Versions (n, frames, bands) of a segment, the first frame in which they differ from it, and the end of these frames,
+#: to logits (n, classes).
+ScoreLocalChanges = Callable[[np.ndarray, int, int], np.ndarray]
 
 
 class Classifier(Protocol):
@@ -149,6 +156,20 @@ class NetworkClassifier:
                 logits.append(self.network.classify(maps))
                 features.append(self.network.features(maps))
         return torch.cat(logits).numpy() - self.shift, torch.cat(features).numpy()
+
+    def score_local_changes(self, segment: np.ndarray) -> ScoreLocalChanges | None:
+        """Return a function that scores versions of a segment (frames, bands) that differ in a few frames.
+
+        It is several times as fast as `score`, and nearly as exact (see `LocalChange`). None if the network cannot.
+        """
+        if not isinstance(self.network, Whisper):
+            return None
+        change = LocalChange(self.network, self._scoring, torch.tensor(segment))
+
+        def score(changed: np.ndarray, first_frame: int, end_frame: int) -> np.ndarray:
+            return change.logits(torch.tensor(changed), first_frame, end_frame).numpy() - self.shift
+
+        return score
 
     def tokens(self, segments: np.ndarray) -> Tensor:
         """Return the tokens (n, channels, tokens), float32, that a decoder reads, of segments (n, frames, bands)."""

@@ -1,0 +1,137 @@
+"""A change of a few frames, scored from what Whisper made of the segment before it, against the whole network."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from ser_core.explanation.occlusion import occlusion
+from ser_core.explanation.relevance import MOST_LOCAL_FRAMES, Perturbed, fill_values
+from ser_core.model.networks.local_change import LocalChange
+from ser_core.model.networks.whisper import Whisper
+from ser_core.settings import OcclusionSettings
+from ser_core.work.progress import UNWATCHED
+from tests.test_relevance import random_masks
+from tests.tiny_networks import TinyNetwork, classifier_of, fresh, random_log_mel, target_of_log_mel
+
+FRAMES, TOKENS = 96, 48
+PLACES = ((40, 56), (0, 16), (80, 96), (3, 4), (0, 1), (95, 96))
+
+
+@pytest.fixture(scope="module")
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        network = Whisper(4).eval()
+        with torch.no_grad():
+            network.positional_embedding.normal_(std=0.3)
+            for block in network.blocks:  # as after training, tokens attend to some others more than to most
+                block.query.weight.mul_(2)
+                block.key.weight.mul_(2)
+    return network
+
+
+@pytest.fixture(scope="module")
+def segment():
+    return torch.tensor(random_log_mel(FRAMES))
+
+
+def versions(segment, first, end, size=1.0):
+    changed = segment.repeat(3, 1, 1)
+    changed[:2, first:end] += size * torch.randn(2, end - first, 64, generator=torch.Generator().manual_seed(first))
+    return changed
+
+
+def anew(network, changed):
+    with torch.inference_mode():
+        return network(changed[:, None])
+
+
+@pytest.mark.parametrize(("first", "end"), PLACES)
+def test_with_all_tokens_computed_anew_it_is_the_network(network, segment, first, end):
+    changed = versions(segment, first, end)
+    found = LocalChange(network, network, segment, margin=TOKENS).logits(changed, first, end)
+    expected = anew(network, changed)
+    assert (expected[0] - expected[2]).abs().max() > 1e-3
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("margin", [0, 2])
+def test_the_tokens_that_are_not_computed_anew_add_an_error_of_second_order(network, segment, margin):
+    """Half the change leaves about a quarter of the error, and much less than the change."""
+    local = LocalChange(network, network, segment, margin)
+    errors, sizes = [], []
+    for size in (0.2, 0.1):
+        changed = versions(segment, 40, 44, size)
+        expected = anew(network, changed)
+        errors.append(float((local.logits(changed, 40, 44) - expected).abs().max()))
+        sizes.append(float((expected - expected[2]).abs().max()))
+    assert errors[1] < 0.4 * errors[0]
+    assert errors[1] < 0.1 * sizes[1]
+
+
+def test_what_has_not_changed_has_the_logits_of_the_segment(network, segment):
+    found = LocalChange(network, network, segment).logits(segment.repeat(2, 1, 1), 10, 20)
+    torch.testing.assert_close(found, anew(network, segment.repeat(2, 1, 1)), atol=2e-5, rtol=0)
+
+
+def test_half_precision_rounds_the_change_and_not_the_tokens(network, segment):
+    changed = versions(segment, 40, 56, 0.02)
+    half = copy.deepcopy(network).to(torch.bfloat16)
+    local = LocalChange(network, half, segment).logits(changed, 40, 56)
+    exact = LocalChange(network, network, segment).logits(changed, 40, 56)
+    size = float((exact - exact[2]).abs().max())
+    whole = anew(half, changed.to(torch.bfloat16)).float()
+    assert float((local - exact).abs().max()) < 0.02 * size
+    assert float((whole - anew(network, changed)).abs().max()) > 0.1 * size
+
+
+class Counting:
+    """Scores by the network alone, and notes where it was told that versions of a segment differ."""
+
+    def __init__(self, classifier, segments):
+        self.classifier, self.segments, self.places = classifier, segments, []
+
+    def __call__(self, segment):
+        assert any(np.array_equal(segment, one) for one in self.segments)
+
+        def score(changed, first, end):
+            outside = np.r_[0:first, end : len(segment)]
+            np.testing.assert_array_equal(changed[:, outside], np.broadcast_to(segment, changed.shape)[:, outside])
+            self.places.append((first, end, len(changed)))
+            return self.classifier.score(changed)
+
+        return score
+
+
+def test_only_masks_of_few_frames_are_scored_as_local_changes():
+    target = target_of_log_mel(random_log_mel(240), selected=[True, True, False, True])
+    classifier = classifier_of(fresh(TinyNetwork))
+    fill = fill_values(target.log_mel, "random", np.random.default_rng(3))
+    plain = Perturbed(classifier.score, 1.0, target, fill)
+    local = Counting(classifier, target.segments.values)
+    by_changes = Perturbed(classifier.score, 1.0, target, fill, "probabilities", local)
+    masks = random_masks(20, target.log_mel.shape)
+    for first in (10, 10, 40):  # two at one place are scored together; the last lies in two segments
+        box = np.zeros(target.log_mel.shape, bool)
+        box[first : first + 12, :: len(masks)] = True
+        masks.append(box)
+    expected = plain.without(iter(masks), len(masks), UNWATCHED)
+    found = by_changes.without(iter(masks), len(masks), UNWATCHED)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert (10, 22, 2) in local.places
+    assert {(40, 52, 1), (0, 4, 1)} <= set(local.places)
+    assert max(end - first for first, end, _ in local.places) <= MOST_LOCAL_FRAMES
+
+
+def test_occlusion_of_whisper_by_changes_is_nearly_that_by_whole_segments(network):
+    whole = classifier_of(network, front_end=Whisper.front_end)
+    local = classifier_of(network, front_end=Whisper.front_end)
+    whole.score_local_changes = None
+    whole.shift = local.shift = np.array([0.5, 0, 0, -0.5], np.float32)  # as of a voice's own normal
+    target = target_of_log_mel(random_log_mel(120))
+    settings = OcclusionSettings(16, 32, 16, 32)
+    maps = [occlusion(one, target, settings, 0, UNWATCHED).relevance(target) for one in (whole, local)]
+    assert np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1] > 0.95
+    np.testing.assert_allclose(maps[0], maps[1], atol=0.2 * np.abs(maps[0]).max())
