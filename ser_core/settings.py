@@ -231,8 +231,7 @@ class OcclusionSettings:
 class LimeSettings:
     """Cells of `cell_frames` x `cell_bands`, hidden by at most `masks` masks in each window of `window_frames`.
 
-    Masks come in complementary pairs, so an odd number counts as one less. Once the stability of the map reaches
-    `stable_at`, no more are tried.
+    An odd number of masks counts as one less. Once the stability of the map reaches `stable_at`, no more are tried.
     """
 
     cell_frames: int = 16

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from lime.lime_base import LimeBase
@@ -7,7 +9,7 @@ from scipy.stats import spearmanr
 
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import relevance
-from ser_core.explanation.lime import LimeResult, Window, _balanced_masks, lime, surrogate
+from ser_core.explanation.lime import LimeResult, Window, _balanced_masks, _masks, lime, surrogate
 from ser_core.explanation.relevance import fill_values
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import LimeSettings
@@ -119,7 +121,9 @@ def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_
     log_mel[72:96, 48:64] += 2
     classifier = LinearClassifier(weights, emotions=("angry", "sad"))
     target = target_of_log_mel(log_mel)
-    found = map_of(classifier, target, LimeSettings(24, 16, 96, masks=2_000, fill="band_mean", kernel_width=1.0))
+    found = map_of(
+        classifier, target, LimeSettings(24, 16, 96, 2_000, stable_at=1.1, kernel_width=1.0, fill="band_mean")
+    )
     missing = log_mel - log_mel.mean(axis=0)
     expected = np.zeros((96, 64))
     expected[24:48, 16:32] = 0.01 * missing[24:48, 16:32].sum()
@@ -271,6 +275,28 @@ def test_one_block_of_masks_finds_evidence_that_adds_up_exactly_and_pairs_of_cel
     np.testing.assert_allclose(2 * signs.T @ evidences / len(signs), wanted, atol=1e-12)
 
 
+@pytest.mark.parametrize(("cells", "masks"), [(4, 16), (5, 16), (6, 32), (8, 64), (8, 128), (11, 128)])
+def test_where_masks_suffice_neither_pairs_nor_triples_of_cells_disturb_a_weight(cells, masks):
+    rng = np.random.default_rng(cells)
+    present = _masks(cells, masks, rng)
+    assert len(np.unique(present, axis=0)) == masks
+    signs = np.where(present, 1.0, -1.0)
+    wanted = rng.normal(size=cells)
+    evidences = signs @ wanted / 2
+    for size in (2, 3):
+        for together in combinations(range(cells), size):
+            evidences += rng.normal() * signs[:, together].prod(axis=1)
+    np.testing.assert_allclose(2 * signs.T @ evidences / masks, wanted, atol=1e-12)
+    assert (present != _masks(cells, masks, rng)).any()
+
+
+@pytest.mark.parametrize(("cells", "masks"), [(9, 64), (8, 32), (8, 60), (3, 8), (20, 64)])
+def test_where_they_do_not_each_mask_is_followed_by_its_complement(cells, masks):
+    present = _masks(cells, masks, np.random.default_rng(0))
+    assert present.shape == (masks, cells)
+    np.testing.assert_array_equal(present[::2], ~present[1::2])
+
+
 class Jumpy:
     """Evidence that is new noise for every version: nothing about it repeats."""
 
@@ -299,7 +325,7 @@ def test_no_more_masks_are_tried_once_the_map_is_stable():
         (adds_up, LimeSettings(), 64),
         (adds_up, LimeSettings(masks=16), 16),
         (Jumpy(), LimeSettings(), 96),
-        (Jumpy(), LimeSettings(stable_at=-1.0), 32),
+        (Jumpy(), LimeSettings(stable_at=-1.0), 64),
     ):
         found = lime(classifier, target, settings, 0, UNWATCHED)
         assert {len(window.present) for window in found.windows} == {masks}

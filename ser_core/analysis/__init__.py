@@ -230,7 +230,7 @@ class Explanation:
     seconds : float
         Computing time.
     stability : float or None
-        For random methods, the expected rank correlation with the map of another seed.
+        For random methods, the expected correlation with the map of another seed.
     standard_error : ndarray of shape (frames, bands), float32, or None
         For random methods, that of `relevance` over seeds, as far as it is known.
     """

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.linalg import hadamard
-from scipy.stats import spearmanr
 
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.model.classifier import Classifier
@@ -13,7 +13,7 @@ from ser_core.settings import LimeSettings
 from ser_core.work.progress import Work
 
 #: After so many masks of each window LIME looks whether its map is stable.
-MASKS_OF_A_ROUND = 32
+MASKS_OF_A_ROUND = 64
 #: How much the regression shrinks the weights, as in the package `lime`.
 RIDGE = 1.0
 
@@ -52,54 +52,46 @@ class LimeResult:
         """Return the relevance (frames, bands), in log-odds: the weight of each point's cell."""
         relevance = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
-            weights = self._weights(window, target, np.arange(len(window.present)))
-            relevance[window.frames] = weights[window.cell_of]
+            relevance[window.frames] = self._weights(window, target)[window.cell_of]
         relevance[~target.covered] = 0
         return relevance
 
     def stability(self, target: ExplanationTarget) -> float | None:
-        """Return the expected rank correlation of the weights with those of another seed, estimated from two halves.
+        """Return the expected correlation of the weights with those of another seed, from their standard errors.
 
-        The weights from the two halves of the masks are correlated, and the correlation is corrected for the full
-        number of masks by the Spearman-Brown formula. None if a half gives all cells the same weight.
+        It is the share of their variance that is not error. None if the errors are not known, or all cells have the
+        same weight.
         """
-        halves = [[], []]
+        weights, errors = [], []
         for window in self.windows:
-            middle = len(window.present) // 4 * 2  # a mask and its complement stay together
-            for half, masks in zip(halves, np.split(np.arange(len(window.present)), [middle]), strict=True):
-                half.append(self._weights(window, target, masks))
-        one, other = (np.concatenate(half) for half in halves)
-        if np.ptp(one) == 0 or np.ptp(other) == 0:
+            of_window = _errors(window, target)
+            if of_window is None:
+                return None
+            weights.append(self._weights(window, target))
+            errors.append(of_window)
+        variance = float(np.var(np.concatenate(weights)))
+        if variance == 0:
             return None
-        of_halves = float(spearmanr(one, other).statistic)
-        return 2 * of_halves / (1 + of_halves) if of_halves > 0 else of_halves
+        return max(0.0, 1 - float(np.square(np.concatenate(errors)).mean()) / variance)
 
     def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
         """Return how far each point's relevance (frames, bands), float32, would differ with other masks.
 
-        It is the standard error of the weights in a regression without the ridge. Masks count in pairs with their
-        complements, whose difference holds the effect of the cells without that of pairs of cells. None if there are
-        too few masks.
+        None if there are too few masks.
         """
         errors = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
-            pairs, cells = len(window.present) // 2, window.present.shape[1]
-            if pairs <= cells:
+            of_window = _errors(window, target)
+            if of_window is None:
                 return None
-            signs = np.where(window.present[::2], 0.5, -0.5)
-            evidences = target.evidence(window.remaining)
-            differences = (evidences[::2] - evidences[1::2]) / 2
-            inverse = np.linalg.pinv(signs.T @ signs)
-            variance = np.square(differences - signs @ (inverse @ signs.T @ differences)).sum() / (pairs - cells)
-            errors[window.frames] = np.sqrt(variance * np.diag(inverse)).astype(np.float32)[window.cell_of]
+            errors[window.frames] = of_window.astype(np.float32)[window.cell_of]
         errors[~target.covered] = 0
         return errors
 
-    def _weights(self, window: Window, target: ExplanationTarget, masks: np.ndarray) -> np.ndarray:
-        present = window.present[masks].astype(float)
+    def _weights(self, window: Window, target: ExplanationTarget) -> np.ndarray:
         # The first row is the recording itself, as lime's surrogate expects.
-        rows = np.concatenate([np.ones((1, present.shape[1])), present])
-        evidences = target.evidence(np.concatenate([self.original[None], window.remaining[masks]]))
+        rows = np.concatenate([np.ones((1, window.present.shape[1])), window.present.astype(float)])
+        evidences = target.evidence(np.concatenate([self.original[None], window.remaining]))
         return surrogate(rows, evidences, self.kernel_width)
 
 
@@ -114,22 +106,20 @@ def lime(
 
     Cells form a grid of time and band. A window is short, so that a mask changes few segments and few cells share the
     effect: for the same number of predicted segments, maps from windows of 0.16 s repeat better than those from windows
-    of 0.48 s. Half of a window's masks are rows of a Hadamard matrix, in which every cell, and every pair of cells, is
-    present equally often; the other half are their complements, which cancel interactions of pairs. Masks come in
-    rounds over all windows, until the map is as stable as the settings require, or all masks are used.
+    of 0.48 s. Masks come in rounds over all windows, until the map is as stable as the settings require, or all masks
+    are used.
 
     References
     ----------
     Ribeiro et al. 2016, arXiv:1602.04938; distances, kernel and ridge regression are those of the package `lime`.
-    Plackett and Burman 1946, doi:10.1093/biomet/33.4.305, for the design.
     """
     rng = np.random.default_rng(seed)
     fill = fill_values(target.log_mel, settings.fill, rng)
     local = getattr(classifier, "score_local_changes", None)
     perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
     grids = list(_windows(target, settings))
-    pairs = settings.masks // 2
-    rounds = np.diff([*range(0, pairs * 2, MASKS_OF_A_ROUND), pairs * 2])
+    masks = settings.masks // 2 * 2
+    rounds = np.diff([*range(0, masks, MASKS_OF_A_ROUND), masks])
     windows: list[Window] = []
     for done, masks in enumerate(rounds):
         of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}")
@@ -157,7 +147,7 @@ def _window(
 
     A window of eight cells has only 256 different masks, and a draft's window of four only 16.
     """
-    present = _balanced_masks(int(cell_of.max()) + 1, masks, rng)
+    present = _masks(int(cell_of.max()) + 1, masks, rng)
     earlier = 0 if before is None else len(before.present)
     if before is not None:
         present = np.concatenate([before.present, present])
@@ -212,6 +202,65 @@ def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tupl
         inside = np.flatnonzero(np.isin(rows, of_window))
         frames = slice(target.first_frame + inside[0], target.first_frame + inside[-1] + 1)
         yield frames, (rows[inside, None] - of_window[0]) * columns + np.arange(bands) // settings.cell_bands
+
+
+def _errors(window: Window, target: ExplanationTarget) -> np.ndarray | None:
+    """Return the standard errors (cells,) of a window's weights, in a regression without kernel and ridge.
+
+    Effects of pairs of cells are no error, as the masks balance them; what they and the weights leave unexplained is.
+    None if they explain everything.
+    """
+    masks, cells = window.present.shape
+    signs = np.where(window.present, 0.5, -0.5)
+    first, second = np.triu_indices(cells, 1)
+    columns = np.column_stack([signs, np.ones(masks), signs[:, first] * signs[:, second]])
+    inverse, rank = np.linalg.pinv(columns), np.linalg.matrix_rank(columns)
+    if masks <= rank:
+        return None
+    evidences = target.evidence(window.remaining)
+    variance = np.square(evidences - columns @ (inverse @ evidences)).sum() / (masks - rank)
+    return np.sqrt(variance * np.square(inverse[:cells]).sum(axis=1))
+
+
+def _masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
+    """Return masks (masks, cells) in which the weight of a cell is free of the effects of pairs of cells.
+
+    If possible, of triples too: then the masks are a regular fraction of all masks in which no product of up to four
+    cells is the same everywhere (resolution V; 64 masks for eight cells). Otherwise they are rows of Hadamard matrices,
+    each followed by its complement. Which cell has which column, and which half of the masks has it present, is drawn.
+
+    References
+    ----------
+    Box and Hunter 1961, doi:10.1080/00401706.1961.10489951, for fractions. Plackett and Burman 1946,
+    doi:10.1093/biomet/33.4.305, for rows of Hadamard matrices.
+    """
+    columns = _clear_columns(cells, masks)
+    if columns is not None:
+        rows = hadamard(masks)[np.ix_(rng.permutation(masks), rng.permutation(columns))]
+        return rows * rng.choice([-1, 1], size=cells) > 0
+    return _balanced_masks(cells, masks, rng)
+
+
+@cache
+def _clear_columns(cells: int, order: int) -> list[int] | None:
+    """Return columns of a Hadamard matrix of which no product of up to four, or more if possible, is constant.
+
+    The product of the columns i and j is the column i XOR j, and column 0 is constant.
+    """
+    if order & (order - 1):
+        return None
+    for most in range(cells, 3, -1):
+        chosen: list[int] = []
+        products = [{0}]  # of so many chosen columns
+        for column in range(1, order):
+            if any(column in of_number for of_number in products[:most]):
+                continue
+            chosen.append(column)
+            longer = [{column ^ product for product in of_number} for of_number in products]
+            products = [a | b for a, b in zip([*products, set()], [set(), *longer], strict=True)]
+            if len(chosen) == cells:
+                return chosen
+    return None
 
 
 def _balanced_masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:

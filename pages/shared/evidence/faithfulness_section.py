@@ -147,7 +147,7 @@ def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:
     )
     if explanation.stability is None:
         return words
-    stability = t("Rank correlation with the map of another seed: about {r:.2f}.", r=explanation.stability)
+    stability = t("Correlation with the map of another seed: about {r:.2f}.", r=explanation.stability)
     return f"{words} {stability}"
 
 
