@@ -88,7 +88,7 @@ def page_actions(
     yield "first page of all", lambda: store.recordings(project)
     middle = store.recordings(project, queue).total // 100
     yield "middle page of the open ones, most uncertain first", lambda: store.recordings(project, queue, middle)
-    sad = Queue(emotion="sad", text="take 1", order="name")
+    sad = Queue(label="sad", text="take 1", order="name")
     yield "page with an emotion and a text in the name", lambda: store.recordings(project, sad)
     yield "progress", lambda: store.count_by_status(project, "Ann")
     word = Annotation(Region(0.5, 1.0), WORDS.key, note="na")

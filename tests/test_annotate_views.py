@@ -121,6 +121,31 @@ def test_the_queue_is_rated_by_disagreement_and_then_begins_with_it(store):
     assert ratings == sorted((0.0 if same else 1.0 for same in agree), reverse=True)
 
 
+def test_the_queue_counts_finds_and_rates_the_marks_of_a_tier_of_labels(store):
+    said = {3: {"ann": "high", "bea": "high"}, 5: {"ann": "low", "bea": "high"}, 6: {"ann": "low"}}
+    label_moods(store, said)
+    app = shown("Queue")
+    next(one for one in app.selectbox if one.label == "Tier").set_value("mood").run()
+    assert [(row["My marks"], row["All marks"]) for row in queue(app)[3:7]] == [
+        ("1", "2"),
+        ("0", "0"),
+        ("1", "2"),
+        ("1", "1"),
+    ]
+    assert "Computed from the labels in mood" in app.radio[0].proto.captions[2]
+    app.radio[0].set_value("annotators_disagreement").run()
+    button(app, "Rate all").click().run()
+    app = finished(app)
+    next(one for one in app.selectbox if one.label == "Order by").set_value("annotators_disagreement").run()
+    rated = [(row["Recording"], row["Annotator disagreement in mood"]) for row in queue(app)[:3]]
+    assert rated == [("take 5.wav", 1.0), ("take 3.wav", 0.0), ("take 15.wav", None)]
+    next(one for one in app.selectbox if one.label == "Label").set_value("low").run()
+    assert [row["Recording"] for row in queue(app)] == ["take 5.wav", "take 6.wav"]
+    next(one for one in app.selectbox if one.label == "Tier").set_value("emotion").run()
+    assert not app.exception
+    assert len(queue(app)) == 16  # and no label is looked for any more
+
+
 def test_columns_say_whose_status_and_whose_marks_they_count(store):
     assert {"My status": "done", "My marks": "2", "All marks": "3"}.items() <= queue(shown("Queue"))[0].items()
     everybody = queue(shown("Queue", queue_whose="anybody"))[0]
@@ -639,4 +664,20 @@ def test_teach_of_a_tier_names_the_labels_of_several_emotions_and_follows_who_sp
     ]
     assert "Named speakers: 0" in words(app)
     store.add_recordings(of_project(store)[0], [RecordingFile(found[1], "take 1.wav", 1.5, 16_000, speaker="Zoe")])
+    assert "Named speakers: 1" in words(finished(app.run()))
+
+
+def test_teach_follows_two_speakers_that_swap_names(store):
+    project, found = of_project(store)
+    store.set_status(project, found[2:], "ann", "open", "ann")
+    store.set_status(project, found[2:], "bea", "open", "bea")
+
+    def speak(*names):
+        files = store.files(project)
+        store.add_recordings(project, [replace(file, speaker=name) for file, name in zip(files, names, strict=False)])
+
+    speak("Zoe", "Eva", "Zoe")  # the third is not taught
+    app = finished(shown("Teach", model="fusion"))
+    assert "Named speakers: 2" in words(app)
+    speak("Zoe", "Zoe", "Eva")  # each name has as many recordings as before
     assert "Named speakers: 1" in words(finished(app.run()))

@@ -256,6 +256,26 @@ def test_keys_set_status_intensity_and_confidence_of_a_mark_or_of_the_whole_reco
     assert shown.label.confidence is None
 
 
+def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, shown):
+    labels = Tier("mood", "mood", content="labels", labels=("high",))
+    tiers = tuple(store.add_tier(project, tier) for tier in (labels, Tier("words", "words")))
+    shown.take((), "ann", tiers)
+    for tier, label in (("mood", "high"), ("words", "nein")):
+        make_edit(store, project, "ann", Edit(sha(0), changed=(drawn(f"new {tier}", 1, 2, label),), tier=tier), shown)
+    lanes = dict(zip(("mood", "words"), shown.tier_lanes("ann", {}), strict=True))
+    assert (lanes["mood"].states, lanes["words"].states) == ({"new mood": "high"}, {})
+    for tier in lanes:
+        of = {"mark": f"new {tier}", "tier": tier}
+        make_edit(store, project, "ann", Edit(sha(0), command="intensity", value=4, **of), shown)
+        make_edit(store, project, "ann", Edit(sha(0), command="confidence", value=0.8, **of), shown)
+    states = [lane.states for lane in shown.tier_lanes("ann", {})]
+    assert states == [{"new mood": "high, intensity 4, 80 % sure"}, {"new words": "nein, intensity 4, 80 % sure"}]
+    assert shown.marks == {}
+    store.undo(project, sha(0), "ann")
+    stored = {mark.tier: (mark.intensity, mark.confidence) for mark in store.annotations_of(project, sha(0))}
+    assert stored == {"mood": (4, 0.8), "words": (4, None)}
+
+
 @pytest.mark.parametrize(
     ("command", "value"), [("intensity", "many"), ("confidence", [1]), ("intensity", float("inf"))]
 )
@@ -332,6 +352,23 @@ def test_recordings_are_rated_by_their_marks(store, project):
     rate_by_marks(store, project)
     first = store.recordings(project, Queue(order="annotators_disagreement")).items
     assert [one.annotators_disagreement for one in first] == [1, 0, None, None, None]
+
+
+def test_recordings_are_rated_by_their_labels_in_a_tier_all_or_none(store, project):
+    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
+    for who, emotion, first_s in (("ann", "sad", 1.0), ("bea", "happy", 2.0)):
+        store.edit(project, sha(1), who, add=[whole(who, emotion)])
+        labels = [Annotation(Region(first_s, 3.0), tier.key, note="low")]
+        store.edit(project, sha(2), who, add=labels)
+    rate_by_marks(store, project)
+    with pytest.raises(Cancelled, match="nothing was changed"):
+        rate_by_marks(store, project, tier, Work(stop=lambda: True))
+    before = [(one.annotators_disagreement, one.disagreement_tier) for one in store.recordings(project).items]
+    assert before == [(None, None), (1, None), (None, None), (None, None), (None, None)]
+    rate_by_marks(store, project, tier)
+    rated = [(one.annotators_disagreement, one.disagreement_tier) for one in store.recordings(project).items]
+    # Of two seconds that either marked, both marked one.
+    assert rated == [(None, "mood"), (None, "mood"), (0.5, "mood"), (None, "mood"), (None, "mood")]
 
 
 REGION = {"id": "a", "start": 0, "end": 1, "low": None, "high": None, "label": "sad"}

@@ -25,7 +25,7 @@ def page_actions(store, project):
     store.rate(project, "uncertainty", {sha(number): number / 5 for number in range(5)})
     queue = Queue(annotator="Ann", status="open", text="take", order="uncertainty")
     for order in ORDERS:
-        by_order = replace(queue, order=order, emotion="sad", marked=True)
+        by_order = replace(queue, order=order, label="sad", marked=True)
         yield f"page of the queue by {order}", lambda by_order=by_order: store.recordings(project, by_order)
         ordered = Queue(order=order)
         yield f"open, by {order}", lambda ordered=ordered: store.open_recording(project, sha(0), "Ann", ordered)
@@ -72,6 +72,7 @@ def page_actions(store, project):
     yield "newest step", lambda: store.newest_step()
     yield "history", lambda: store.history(project, sha(0))
     yield "projects", lambda: store.projects()
+    yield "files", lambda: store.files(project)
     yield "speakers", lambda: store.speakers()
     yield "recordings of a speaker", lambda: store.recordings_of_speaker(project, "Ann")
     words = store.add_tier(project, Tier("words", "words"))
@@ -86,6 +87,10 @@ def page_actions(store, project):
     yield "delete a tier", lambda: store.delete_tier(project, "words", "Ann")
     yield "deleted tiers", lambda: store.deleted_tiers(project)
     yield "restore a tier", lambda: store.restore_tier(project, "words", "Ann")
+    in_tier = Queue("Ann", tier="words", label="nein", order="annotators_disagreement")
+    yield "page of a tier", lambda: store.recordings(project, in_tier)
+    yield "rate all in a tier", lambda: store.rate(project, "annotators_disagreement", {sha(0): 0.5}, "words")
+    yield "every label in a tier", lambda: store.labelled_recordings(project, "words")
     yield "every label", lambda: store.labelled_recordings(project)
     seen = {
         one.file.sha256: one.labels["Ann"].revision if "Ann" in one.labels else 0

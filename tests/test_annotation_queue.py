@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from pages.shared.annotation.queue import queue_table
-from ser_core.annotations.annotation import RECORDING_TIER, STATUSES
+from ser_core.annotations.annotation import RECORDING_TIER, STATUSES, Tier
 from ser_core.annotations.store.recordings import ORDERS, RATINGS, Queue
 from ser_core.errors import AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
@@ -143,6 +143,19 @@ def test_marks_are_counted_of_all_and_of_who_asks(store, work):
         assert [(item.marks, item.own_marks) for item in items] == counts
 
 
+def test_marks_of_a_tier_of_labels_are_counted_and_found_by_their_labels(store, work):
+    tier = store.add_tier(work, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
+    for number, who, note in ((3, "Ann", "high"), (3, "Ben", "high"), (3, "Ben", "low"), (4, "Ben", "low")):
+        store.edit(work, sha(number), who, add=[mark(tier=tier, note=note)])
+    counts = [(item.marks, item.own_marks) for item in store.recordings(work, Queue("Ann", tier=tier)).items]
+    assert counts == [(0, 0), (0, 0), (0, 0), (3, 1), (1, 0), (0, 0), (0, 0)]
+    found = [
+        {item.file.sha256 for item in store.recordings(work, Queue(who, tier=tier, label=label)).items}
+        for who, label in (("Ann", "high"), ("Ann", "low"), (None, "low"), (None, "sad"))
+    ]
+    assert found == [{sha(3)}, set(), {sha(3), sha(4)}, set()]
+
+
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
@@ -155,10 +168,10 @@ def test_marks_are_counted_of_all_and_of_who_asks(store, work):
         ({"marked": False}, {4, 5, 6}),
         ({"marked": True, "annotator": "Ben"}, {1, 2}),
         ({"marked": True, "annotator": "Ben", "status": "open"}, {2}),
-        ({"emotion": "sad"}, {1, 2}),
-        ({"emotion": "sad", "annotator": "Ann"}, {1}),
-        ({"emotion": "angry"}, {3}),
-        ({"emotion": "angry", "text": "b10"}, set()),
+        ({"label": "sad"}, {1, 2}),
+        ({"label": "sad", "annotator": "Ann"}, {1}),
+        ({"label": "angry"}, {3}),
+        ({"label": "angry", "text": "b10"}, set()),
     ],
 )
 def test_filters_keep_what_they_say_in_every_order(store, work, filters, found):
@@ -188,7 +201,7 @@ def test_progress_counts_every_recording_once_and_follows_undo(store, work):
 @pytest.mark.parametrize("order", ORDERS)
 def test_neighbours_are_those_of_the_list_from_end_to_end(store, work, order):
     store.rate(work, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)})
-    for filters in ({}, {"status": "open"}, {"emotion": "sad"}, {"text": "a."}):
+    for filters in ({}, {"status": "open"}, {"label": "sad"}, {"text": "a."}):
         queue = Queue(order=order, **filters)
         listed = [item.file.sha256 for item in store.recordings(work, queue).items]
         for before, here, after in zip([None, *listed], listed, [*listed[1:], None], strict=False):
@@ -220,7 +233,7 @@ def test_recording_and_queue_that_are_not_there_are_refused(store, voices):
         Queue(order="beauty")
     with pytest.raises(AnnotationsRefused, match="status 'new' is not known"):
         Queue(status="new")
-    for wrong in ({"text": "\0"}, {"annotator": "\0"}, {"emotion": "\0"}):
+    for wrong in ({"text": "\0"}, {"annotator": "\0"}, {"label": "\0"}):
         with pytest.raises(AnnotationsRefused, match="not text"):
             Queue(**wrong)
     with pytest.raises(AnnotationsRefused, match="not text"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ser_core.annotations.annotation import RECORDING_TIER
+from ser_core.annotations.annotation import RECORDING_TIER, Tier
 from ser_core.annotations.store.labelling import MOST_AT_ONCE, LabelledRecording
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import open_store
@@ -136,6 +136,22 @@ def test_labels_are_read_again_only_after_what_can_change_them(store, database_u
         elsewhere.delete_recording(sha(50), "Ben", for_good=True)
         elsewhere.edit(project, sha(3), "Ann", add=[label(emotion="calm")])
         assert read() == (1, elsewhere.labelled_recordings(project))
+
+
+def test_a_recording_is_called_what_lasts_longest_in_a_tier(store, project):
+    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
+
+    def said(start_s, end_s, note, who="Ann"):
+        store.edit(project, sha(1), who, add=[mark(start_s, end_s, tier=tier, note=note)])
+
+    for stretch in ((0, 1, "high"), (1, 2.5, "low"), (3, 4, "high"), (4, 9, "")):
+        said(*stretch)
+    said(0, 1, "low", "Ben")
+    said(5, 6, "high", "Ben")  # as long: the first by name
+    found = store.labelled_recordings(project, tier)
+    assert [one.said for one in found] == [{}, {"Ann": "high", "Ben": "high"}, {}, {}, {}]
+    said(6, 9, "low")
+    assert store.labelled_recordings(project, tier)[1].said == {"Ann": "low", "Ben": "high"}
 
 
 def test_a_queue_of_chosen_recordings_walks_through_them_alone(store, project):

@@ -9,7 +9,7 @@ import pytest
 
 from pages.shared.annotation.corpus_map import MapContent, map_section, sent_indexes
 from pages.shared.annotation.corpus_map.contents import GREY, MOST_GROUPS, PALETTE, SHAPES, content_of
-from ser_core.annotations.annotation import RECORDING_TIER
+from ser_core.annotations.annotation import RECORDING_TIER, Tier
 from ser_core.annotations.corpus_map.layout import Layout
 from ser_core.annotations.corpus_map.mapping import CorpusMap
 from ser_core.annotations.corpus_map.points import (
@@ -60,6 +60,17 @@ def labelled(**emotions) -> LabelledRecording:
 def test_labels_of_one_or_all_are_compared_with_a_verdict(emotions, whose, label, disagreement):
     point = point_of(labelled(**emotions), "sad", CORE, whose)
     assert (point.label, point.disagreement, point.speaker) == (label, disagreement, NO_SPEAKER)
+
+
+@pytest.mark.parametrize(
+    ("label", "disagreement"),
+    [("high", AGREES), ("Wut", DIFFERS), ("ok", NO_VERDICT), (None, NO_LABEL)],
+)
+def test_labels_of_a_tier_are_compared_with_a_verdict_as_the_emotions_they_stand_for(label, disagreement):
+    tier = Tier("mood", "mood", content="labels", labels=("high", "Wut", "ok"), mapping=(("happy", "high"),))
+    recording = replace(labelled(Ann="sad"), in_tier={} if label is None else {"Ann": label})
+    point = point_of(recording, "happy", CORE, "Ann", tier)
+    assert (point.label, point.disagreement) == (label or NO_LABEL, disagreement)
 
 
 def content(speakers: list[str]) -> dict:

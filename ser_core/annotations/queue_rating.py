@@ -6,6 +6,8 @@ import numpy as np
 
 from ser_core.analysis import Recording
 from ser_core.annotations.agreement.agreement import disagreement
+from ser_core.annotations.agreement.label_mapping import as_emotions
+from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import PAGE_SIZE, Store
 from ser_core.errors import AudioRefused
@@ -76,13 +78,27 @@ def rate_by_model(
     return silent
 
 
-def rate_by_marks(store: Store, project: int, work: Work = UNWATCHED) -> None:
-    """Rate all recordings of a project by how far their annotators disagree; can be stopped as `rate_by_model`."""
+def rate_by_marks(store: Store, project: int, tier: Tier | None = None, work: Work = UNWATCHED) -> None:
+    """Rate all recordings of a project by how far their annotators disagree, all or none.
+
+    Parameters
+    ----------
+    tier : Tier, optional
+        A tier of labels, which are compared as they are; without one these are the marks of emotions.
+
+    Raises
+    ------
+    Cancelled
+        All ratings are as they were.
+    """
     total = store.recordings(project, size=1).total
+    found: dict[str, float | None] = {}
     for number, document in enumerate(store.export(project), start=1):
-        work.check("The rating was stopped; what was rated until then stays.")
-        store.rate(project, "annotators_disagreement", {document.sha256: disagreement(document)})
+        work.check("The rating was stopped; nothing was changed.")
+        compared = document if tier is None else as_emotions(document, tier, lambda label: label or None)
+        found[document.sha256] = disagreement(compared)
         work.report(number / max(total, number), f"{number} of {total} recordings")
+    store.rate(project, "annotators_disagreement", found, tier and tier.key)
 
 
 def _by_model(rating: str, recording: Recording, classifier: Classifier) -> float | None:

@@ -16,6 +16,7 @@ from pages.shared.player import chosen_mark
 from pages.shared.recording import word_model
 from ser_core.analysis import Recording, Region, moved
 from ser_core.annotations.annotation import (
+    EMOTION,
     LEAST_INTENSITY,
     MOST_INTENSITY,
     RECORDING_TIER,
@@ -80,8 +81,8 @@ def show_refusals() -> None:
 
 def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
     id_ = chosen_mark("annotate")
-    mark = shown.marks.get(id_)
-    if mark is None:
+    found = shown.find(id_, project.annotator)
+    if found is None:
         st.markdown(t("**Selected mark**"))
         if id_ in shown.suggestions:
             st.caption(
@@ -96,8 +97,9 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
                 )
             )
         return
+    mark, tier = found
     change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
-    title = _fields(mark, f"mark {mark.key} {mark.revision}", change)
+    title = _fields(mark, f"mark {mark.key} {mark.revision}", change, tier)
     with title:
         st.markdown(
             t(
@@ -106,8 +108,11 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
                 end_s=mark.region.end_s,
             )
         )
-        with st.popover(t("Frequencies"), type="tertiary"):
-            _frequencies(mark, change)
+        if tier.key == REGION_TIER:
+            with st.popover(t("Frequencies"), type="tertiary"):
+                _frequencies(mark, change)
+        else:
+            st.caption(in_markdown(tier.name))
 
 
 def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
@@ -115,16 +120,19 @@ def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown) -> None
     sha256 = opened.recording.file.sha256
     change = (label_whole, project.store, project.id, project.annotator, sha256, shown)
     whose = f"whole {sha256} {project.id} {project.annotator} {shown.layer} {mark.revision}"
-    title = _fields(mark, whose, change, labelled={"status": "done"})
+    title = _fields(mark, whose, change, EMOTION, labelled={"status": "done"})
     title.markdown(
         t("**Whole recording**"), help=t("Shift and a number label it too. Labelling it sets its status to *done*.")
     )
 
 
 def _fields(
-    mark: Annotation, key: str, change: tuple[Any, ...], labelled: dict[str, str] | None = None
+    mark: Annotation, key: str, change: tuple[Any, ...], tier: Tier, labelled: dict[str, str] | None = None
 ) -> DeltaGenerator:
-    """Show the fields of a mark, of which each change is saved immediately; return the place for its title."""
+    """Show the fields of a mark, of which each change is saved immediately; return the place for its title.
+
+    In a tier of labels the note is one of these.
+    """
 
     def field(name: str) -> dict[str, Any]:
         def save() -> None:
@@ -136,19 +144,13 @@ def _fields(
 
         return {"key": f"{key} {name}", "on_change": save}
 
-    names = [None, *LABELS]
-    if mark.emotion not in names:
-        names.append(mark.emotion)
     widths = [2.3, 2.5, 4.1, 2.7, 2, 2.2]
     title, emotion, intensity, confidence, status, note = st.columns(widths, gap="small", vertical_alignment="center")
-    emotion.selectbox(
-        t("Emotion"),
-        names,
-        index=names.index(mark.emotion),
-        format_func=lambda name: emotion_in_words(name) if name else t("none"),
-        accept_new_options=True,
-        **field("emotion"),
-    )
+    if tier.content == "emotions":
+        _label_field(emotion, t("Emotion"), list(LABELS), mark.emotion, field("emotion"))
+        note.text_input(t("Note"), mark.note, max_chars=2_000, **field("note"))
+    else:
+        _label_field(emotion, t("Label"), list(tier.labels), mark.note or None, field("note"))
     status.selectbox(t("Status"), STATUSES, index=STATUSES.index(mark.status), format_func=t, **field("status"))
     intensity.segmented_control(
         t("Intensity (1–5)"),
@@ -167,8 +169,22 @@ def _fields(
         placeholder=t("not given"),
         **field("confidence"),
     )
-    note.text_input(t("Note"), mark.note, max_chars=2_000, **field("note"))
     return title
+
+
+def _label_field(
+    column: DeltaGenerator, title: str, known: list[str], chosen: str | None, tied: dict[str, Any]
+) -> None:
+    """Offer labels, of which none or any other can be given too."""
+    names = [None, *known, *([] if chosen in (None, *known) else [chosen])]
+    column.selectbox(
+        title,
+        names,
+        index=names.index(chosen),
+        format_func=lambda name: emotion_in_words(name) if name else t("none"),
+        accept_new_options=True,
+        **tied,
+    )
 
 
 def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:

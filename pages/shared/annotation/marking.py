@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pages.shared.language import t
-from pages.shared.language.names import emotion_in_words
+from pages.shared.language.names import emotion_in_words, printable
 from pages.shared.player import Edit, Mark, TierLane
 from ser_core.analysis import Region, moved
 from ser_core.annotations.agreement.label_mapping import can_be_mapped, label_of
@@ -98,6 +98,14 @@ class Shown:
             if mark.tier == key and (mark.annotator == (self.layer or annotator) or not is_opinion)
         }
 
+    def find(self, id_: str | None, annotator: str) -> tuple[Annotation, Tier] | None:
+        """Return a mark that is shown, and its tier, by its id in the player; None if it is not there."""
+        if id_ in self.marks:
+            return self.marks[id_], EMOTION
+        mark = next((mark for mark in self.everything.values() if self.ids.get(mark.key, mark.key) == id_), None)
+        tier = mark and next((tier for tier in self.tiers if tier.key == mark.tier), None)
+        return (mark, tier) if tier and id_ in self.in_tier(tier.key, annotator) else None
+
     def new_mark(self, region: Region, tier: Tier) -> Annotation:
         """Return a newly drawn mark: done at once in the gold layer, else once its annotator says so."""
         is_decision = self.layer == GOLD and tier.content == "emotions"
@@ -127,7 +135,9 @@ class Shown:
             marks |= {id_: replace(mark.region, label=mark.note) for id_, mark in suggested.items()}
             with_colours = tuple((label, colours.get(label)) for label in labels[:MOST_KEYS])
             about = tier.key, tier.name, tier.kind, tier.colour
-            lanes.append(TierLane(*about, with_colours, marks, frozenset(suggested)))
+            # Of thousands of words there is nothing else to say.
+            states = {id_: in_words(mark) for id_, mark in here.items() if labels or _is_rated(mark)}
+            lanes.append(TierLane(*about, with_colours, marks, frozenset(suggested), states))
         return tuple(lanes)
 
     def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object]) -> None:
@@ -168,13 +178,21 @@ def in_words(mark: Annotation | None) -> str:
 
     >>> in_words(Annotation(Region(0, 1), emotion="sad", intensity=3, confidence=0.8, status="done"))
     'sad, intensity 3, 80 % sure, done'
+    >>> in_words(Annotation(Region(0, 1), "mood", note="tense", intensity=3))
+    'tense, intensity 3'
     """
     if mark is None:
         return t("no label, open")
-    known = [emotion_in_words(mark.emotion) if mark.emotion else t("no label")]
+    in_tier = mark.tier not in (REGION_TIER, RECORDING_TIER)
+    label = emotion_in_words(mark.emotion) if mark.emotion else printable(mark.note) if in_tier else ""
+    known = [label or t("no label")]
     known += [] if mark.intensity is None else [t("intensity {n}", n=mark.intensity)]
     known += [] if mark.confidence is None else [t("{percent:.0f} % sure", percent=100 * mark.confidence)]
-    return ", ".join([*known, t(mark.status)])
+    return ", ".join(known if in_tier and mark.status == "open" else [*known, t(mark.status)])
+
+
+def _is_rated(mark: Annotation) -> bool:
+    return (mark.intensity, mark.confidence, mark.status) != (None, None, "open")
 
 
 def overlap(one: Region, other: Region) -> float:
@@ -280,11 +298,13 @@ def _set_field(store: Store, project: int, annotator: str, edit: Edit, shown: Sh
         return None  # a browser may say anything
     if edit.mark is None:
         return label_whole(store, project, annotator, edit.recording, shown, **{edit.command: value})
-    mark = shown.marks.get(edit.mark)
-    if mark is None:
+    found = shown.find(edit.mark, annotator)
+    if found is None:
         raise AnnotationsRefused("This mark is no longer there. Select another one.")
+    mark, tier = found
     step = change_mark(store, project, annotator, edit.recording, mark, **{edit.command: value})
-    shown.marks[edit.mark] = step.marks[0]
+    if tier.key == REGION_TIER:
+        shown.marks[edit.mark] = step.marks[0]
     return step
 
 

@@ -12,7 +12,7 @@ from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.server import login
 from ser_core.analysis.emotions import COLOURS
-from ser_core.annotations.annotation import is_gold_name
+from ser_core.annotations.annotation import REGION_TIER, is_gold_name
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue, QueuedRecording
 from ser_core.annotations.store.store import Project, Store
@@ -177,7 +177,7 @@ def task_of(project: OpenProject) -> str:
 
 def choose_recordings(project: OpenProject, sha256: Iterable[str], words: str) -> None:
     """Limit the queue to recordings, whatever its filters said, and open it; `words` say which they are."""
-    for name in ("status", "emotion", "task"):
+    for name in ("status", "label", "task"):
         session.choose(f"queue_{name}", ANY)
     session.choose("queue_text", "")
     session.choose("queue_page", 0)
@@ -193,12 +193,14 @@ def chosen_recordings(project: OpenProject) -> tuple[frozenset[str], str] | None
 
 def queue_of(project: OpenProject) -> Queue:
     """Return the project's queue, filtered and ordered as this visit has chosen."""
+    tier = session.choice("label_tier")
     return Queue(
         annotator=None if session.choice("queue_whose") != "me" else project.annotator,
         status=None if session.choice("queue_status") == ANY else session.choice("queue_status"),
         among=chosen[0] if (chosen := chosen_recordings(project)) else None,
         task=None if task_of(project) == ANY else task_of(project),
-        emotion=None if session.choice("queue_emotion") == ANY else session.choice("queue_emotion"),
+        label=None if session.choice("queue_label") == ANY else session.choice("queue_label"),
         text=session.choice("queue_text"),
         order=session.choice("queue_order"),
+        tier=None if tier == REGION_TIER else tier,
     )

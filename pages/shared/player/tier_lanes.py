@@ -24,6 +24,8 @@ class TierLane:
         Labels on the keys 1 to 9, with colours; empty for free text.
     suggested : frozenset of str
         Ids of the marks that are suggestions, to be accepted or dismissed.
+    states : dict of str
+        What else is known of marks, in words, by their ids; shown while one is selected.
     """
 
     key: str
@@ -33,6 +35,7 @@ class TierLane:
     labels: tuple[tuple[str, str | None], ...] = ()
     marks: dict[str, Region] = field(default_factory=dict)
     suggested: frozenset[str] = frozenset()
+    states: dict[str, str] = field(default_factory=dict)
 
 
 def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
@@ -45,7 +48,8 @@ def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
             "colour": tier.colour,
             "labels": contents.of_labels(tier.labels),
             "marks": [
-                contents.of_region(region) | {"id": id_, "suggested": id_ in tier.suggested}
+                contents.of_region(region)
+                | {"id": id_, "suggested": id_ in tier.suggested, "state": tier.states.get(id_)}
                 for id_, region in sorted(tier.marks.items(), key=lambda item: (item[1].start_s, item[0]))
             ],
         }

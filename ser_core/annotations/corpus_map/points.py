@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ser_core.annotations.agreement.label_mapping import emotions_of
+from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store.labelling import LabelledRecording
 
 NO_LABEL, NO_SPEAKER = "no label", "speaker not known"
@@ -31,7 +33,13 @@ class Point:
     disagreement: str
 
 
-def point_of(recording: LabelledRecording, verdict: str, emotions: Sequence[str], annotator: str | None) -> Point:
+def point_of(
+    recording: LabelledRecording,
+    verdict: str,
+    emotions: Sequence[str],
+    annotator: str | None,
+    tier: Tier | None = None,
+) -> Point:
     """Return what is said of a recording.
 
     Parameters
@@ -40,16 +48,17 @@ def point_of(recording: LabelledRecording, verdict: str, emotions: Sequence[str]
         Those that the model can name.
     annotator : str or None
         Whose label counts; None: everybody's.
+    tier : Tier, optional
+        The tier of labels that the recording says its labels of; as emotions they are compared with the model.
     """
-    labels = [
-        mark.emotion for who, mark in recording.labels.items() if mark.emotion is not None and annotator in (None, who)
-    ]
+    labels = [label for who, label in recording.said.items() if annotator in (None, who)]
     label = _most_named(labels)
+    named = (label,) if tier is None else emotions_of(tier, label)
     return Point(
         label,
         recording.file.speaker or NO_SPEAKER,
         verdict,
-        PEOPLE_DIFFER if len(set(labels)) > 1 else _against_model(label, verdict, emotions),
+        PEOPLE_DIFFER if len(set(labels)) > 1 else _against_model(label, named, verdict, emotions),
     )
 
 
@@ -60,9 +69,9 @@ def _most_named(labels: Sequence[str]) -> str:
     return PEOPLE_DIFFER if len(first) > 1 and first[0][1] == first[1][1] else first[0][0]
 
 
-def _against_model(label: str, verdict: str, emotions: Sequence[str]) -> str:
+def _against_model(label: str, named: Sequence[str], verdict: str, emotions: Sequence[str]) -> str:
     if label == NO_LABEL:
         return NO_LABEL
-    if label not in emotions or verdict not in emotions:
+    if not set(named) & set(emotions) or verdict not in emotions:
         return NO_VERDICT
-    return AGREES if label == verdict else DIFFERS
+    return AGREES if verdict in named else DIFFERS

@@ -31,10 +31,24 @@ OF_RECORDING = marks.c.recording_id == recordings.c.id
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """A recording of a project, and each annotator's label of it as a whole, without that of the gold layer."""
+    """A recording of a project, and each annotator's label of it as a whole, without that of the gold layer.
+
+    Attributes
+    ----------
+    in_tier : mapping of str to str, or None
+        The label that lasts longest in a tier, by annotator; None: no tier was asked for.
+    """
 
     file: RecordingFile
     labels: Mapping[str, Annotation] = field(default_factory=dict)
+    in_tier: Mapping[str, str] | None = None
+
+    @property
+    def said(self) -> Mapping[str, str]:
+        """What each annotator calls it: the label that lasts longest in the tier, else the emotion of their label."""
+        if self.in_tier is not None:
+            return self.in_tier
+        return {who: mark.emotion for who, mark in self.labels.items() if mark.emotion is not None}
 
 
 @dataclass(frozen=True)
@@ -45,14 +59,32 @@ class Relabelled:
     at: datetime
 
 
-def labelled(connection: Connection, project: int, files: Sequence[RecordingFile]) -> tuple[LabelledRecording, ...]:
-    """Return the files of a project with their labels."""
+def labelled(
+    connection: Connection, project: int, files: Sequence[RecordingFile], tier: str | None = None
+) -> tuple[LabelledRecording, ...]:
+    """Return the files of a project with their labels, and those that last longest in a tier, if one is given."""
     columns = [recordings.c.sha256, *(column.label(f"mark_{column.name}") for column in marks.c)]
     joined = recordings.join(marks, and_(OF_RECORDING, STANDING_LABEL, marks.c.annotator != GOLD))
     labels: dict[str, dict[str, Annotation]] = {}
     for row in connection.execute(select(*columns).select_from(joined).where(recordings.c.project_id == project)):
         labels.setdefault(row.sha256, {})[row.mark_annotator] = _mark(row)
-    return tuple(LabelledRecording(file, labels.get(file.sha256, {})) for file in files)
+    if tier is None:
+        return tuple(LabelledRecording(file, labels.get(file.sha256, {})) for file in files)
+    longest = _longest(connection, project, tier)
+    return tuple(LabelledRecording(file, labels.get(file.sha256, {}), longest.get(file.sha256, {})) for file in files)
+
+
+def _longest(connection: Connection, project: int, tier: str) -> dict[str, dict[str, str]]:
+    """Return each annotator's label that lasts longest in a tier, by recording; of equals the first by name."""
+    columns = recordings.c.sha256, marks.c.annotator, marks.c.note
+    lasts = func.sum(marks.c.end_s - marks.c.start_s).label("lasts")
+    wanted = recordings.c.project_id == project, marks.c.tier == tier, ~marks.c.deleted, marks.c.note != ""
+    there = select(*columns, lasts).select_from(recordings.join(marks, OF_RECORDING)).where(*wanted)
+    found: dict[str, dict[str, str]] = {}
+    rows = connection.execute(there.where(marks.c.annotator != GOLD).group_by(*columns)).all()
+    for row in sorted(rows, key=lambda row: (-row.lasts, row.note)):
+        found.setdefault(row.sha256, {}).setdefault(row.annotator, row.note)
+    return found
 
 
 def label(

@@ -42,7 +42,7 @@ from ser_core.settings import LONG_RECORDING, AudioLimits
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
 ASSIGNED = assignments.c.recording_id == recordings.c.id
-#: Words and other tiers say nothing about who has judged a recording.
+#: Without a choice of another tier, these are counted and found.
 OF_EMOTIONS = marks.c.tier.in_((REGION_TIER, RECORDING_TIER))
 
 #: The most advanced status of a recording's labels, as its index in STATUSES; without a label it is open.
@@ -118,7 +118,7 @@ class QueuedRecording:
     status : {"open", "done", "verified"}
         Status of the annotator's label of the whole recording or, without an annotator, the most advanced status.
     marks : int
-        Marks of emotions, of all annotators.
+        Marks of emotions or of the queue's tier, of all annotators.
     own_marks : int
         Those of the annotator; without one, of all.
     assigned_to : tuple of str
@@ -127,6 +127,8 @@ class QueuedRecording:
         Why it came back to the annotator, who has not done it since; without an annotator, to anybody.
     has_gold : bool
         Whether somebody decided what is right.
+    disagreement_tier : str or None
+        Key of the tier of labels that `annotators_disagreement` is of; None: the marks of emotions.
     """
 
     file: RecordingFile
@@ -140,6 +142,7 @@ class QueuedRecording:
     assigned_to: tuple[str, ...] = ()
     sent_back: str = ""
     has_gold: bool = False
+    disagreement_tier: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,24 +156,27 @@ class Queue:
     status : {"open", "done", "verified"} or None
     marked : bool or None
         With marks, or without.
-    emotion : str or None
-        Named by a mark.
+    label : str or None
+        Named by a mark: an emotion or, in a tier of labels, one of these.
     text : str
         Part of the name, ignoring case.
     among : frozenset of str or None
         Only these, by SHA-256, at most `MOST_AMONG`.
     task : {"assigned", "unassigned", "sent back", "gold"} or None
     order : {"added", "name", "uncertainty", "explainers_disagreement", "annotators_disagreement"}
+    tier : str or None
+        Key of a tier of labels whose marks are counted and found; None: the marks of emotions.
     """
 
     annotator: str | None = None
     status: str | None = None
     marked: bool | None = None
-    emotion: str | None = None
+    label: str | None = None
     text: str = ""
     order: str = "added"
     among: frozenset[str] | None = None
     task: str | None = None
+    tier: str | None = None
 
     def __post_init__(self) -> None:
         if self.status not in (None, *STATUSES):
@@ -183,7 +189,7 @@ class Queue:
             raise AnnotationsRefused(
                 f"{len(self.among)} recordings are too many to choose at once; choose up to {MOST_AMONG}."
             )
-        for wanted in (self.annotator, self.emotion, self.text, *(self.among or ())):
+        for wanted in (self.annotator, self.label, self.text, self.tier, *(self.among or ())):
             valid_text(wanted or "", "text that is looked for")
 
 
@@ -236,7 +242,7 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
         "added_at": at,
         "added_by": None,
         "speaker": valid_name(file.speaker, "name of the speaker") if file.speaker else None,
-        **dict.fromkeys(RATINGS),
+        **dict.fromkeys((*RATINGS, "disagreement_tier")),
     }
 
 
@@ -272,8 +278,7 @@ def lock_marks(
     Recordings and marks are locked until the transaction ends, so that nobody changes them in the meantime.
     """
     own = recordings.c.project_id == project, recordings.c.sha256.in_(queue.among or ())
-    of_tier = OF_EMOTIONS if tier is None else marks.c.tier == tier
-    wanted = of_tier, ~marks.c.deleted, marks.c.status != queue.status, *_whose(annotator)
+    wanted = _of_tier(tier), ~marks.c.deleted, marks.c.status != queue.status, *_whose(annotator)
     statement = select(marks).join(recordings, OF_RECORDING).where(*own, *wanted).order_by(recordings.c.id)
     found: dict[int, list[Annotation]] = {}
     for row in connection.execute(statement.with_for_update(key_share=True)):
@@ -291,15 +296,20 @@ def missing_recording_error(sha256: str) -> AnnotationsRefused:
     return AnnotationsRefused(f"The recording {sha256[:12]}… is no longer in this project; add it again.")
 
 
-def rate(connection: Connection, project: int, rating: str, values: Mapping[str, float | None]) -> None:
-    """Store one rating for recordings, given by their SHA-256."""
+def rate(
+    connection: Connection, project: int, rating: str, values: Mapping[str, float | None], tier: str | None
+) -> None:
+    """Store one rating for recordings, given by their SHA-256; the tier is that of the annotators' disagreement."""
     if rating not in RATINGS:
         raise AnnotationsRefused(f"The rating '{rating}' is not known; choose {', '.join(RATINGS)}.")
     for sha256, value in values.items():
         if value is not None and not 0 <= value < math.inf:
             raise AnnotationsRefused(f"The {rating} {value} of {sha256[:12]}… is not possible; it starts at 0.")
     wanted = (recordings.c.project_id == project, recordings.c.sha256 == bindparam("of"))
-    statement = update(recordings).where(*wanted).values({rating: bindparam("value", type_=recordings.c[rating].type)})
+    rated = {rating: bindparam("value", type_=recordings.c[rating].type)}
+    if rating == "annotators_disagreement":
+        rated["disagreement_tier"] = tier and valid_text(tier, "key of the tier")
+    statement = update(recordings).where(*wanted).values(rated)
     if values:
         connection.execute(statement, [{"of": sha256, "value": value} for sha256, value in values.items()])
 
@@ -339,7 +349,8 @@ def page_of_queue(connection: Connection, project: int, queue: Queue, page: int,
     count = connection.execute(select(func.count()).select_from(recordings).where(*wanted)).scalar_one()
     # The ids first: otherwise PostgreSQL counts the marks of the recordings on all earlier pages too.
     ids = select(recordings.c.id).where(*wanted).order_by(*_ordered(queue)).limit(size).offset(page * size)
-    rows = connection.execute(_listed(queue.annotator).where(recordings.c.id.in_(ids)).order_by(*_ordered(queue)))
+    listed = _listed(queue.annotator, queue.tier).where(recordings.c.id.in_(ids))
+    rows = connection.execute(listed.order_by(*_ordered(queue)))
     return [queued(row) for row in rows], count
 
 
@@ -377,6 +388,7 @@ def queued(row: Row) -> QueuedRecording:
     counts = {"marks": row.mark_count, "own_marks": row.own_count}
     names = tuple(sorted((row.assigned_to or "").splitlines()))
     work = {"assigned_to": names, "sent_back": row.sent_back or "", "has_gold": bool(row.has_gold)}
+    ratings["disagreement_tier"] = row.disagreement_tier
     return QueuedRecording(file_of(row), row.added_at, **ratings, status=status, **counts, **work)
 
 
@@ -385,8 +397,8 @@ def file_of(row: Row) -> RecordingFile:
     return RecordingFile(row.sha256, row.name, row.duration_s, row.sample_rate_hz, row.path, row.speaker)
 
 
-def _listed(annotator: str | None) -> Select:
-    count = select(func.count()).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted)
+def _listed(annotator: str | None, tier: str | None = None) -> Select:
+    count = select(func.count()).where(OF_RECORDING, _of_tier(tier), ~marks.c.deleted)
     own = count.where(*_whose(annotator)).scalar_subquery().label("own_count")
     counts = count.where(*_whose(None)).scalar_subquery().label("mark_count"), own
     names = select(func.aggregate_strings(assignments.c.annotator, "\n")).where(ASSIGNED)
@@ -400,6 +412,10 @@ def _listed(annotator: str | None) -> Select:
 
 def _furthest(annotator: str | None) -> ScalarSelect[int]:
     return select(FURTHEST).where(OF_RECORDING, STANDING_LABEL, *_whose(annotator)).scalar_subquery()
+
+
+def _of_tier(tier: str | None) -> ColumnElement[bool]:
+    return OF_EMOTIONS if tier is None else marks.c.tier == tier
 
 
 def _whose(annotator: str | None) -> list[ColumnElement[bool]]:
@@ -421,7 +437,7 @@ def _first_work(column: Column, annotator: str | None, *conditions: ColumnElemen
 def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
     def has_mark(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
         # PostgreSQL would turn EXISTS into a join, which takes seconds while there are no statistics yet.
-        where = (OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted, *_whose(queue.annotator), *conditions)
+        where = (OF_RECORDING, _of_tier(queue.tier), ~marks.c.deleted, *_whose(queue.annotator), *conditions)
         return select(marks.c.recording_id).where(*where).limit(1).scalar_subquery().is_not(None)
 
     wanted = [recordings.c.project_id == project]
@@ -429,8 +445,9 @@ def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
         wanted.append(_furthest(queue.annotator) == STATUSES.index(queue.status))
     if queue.marked is not None:
         wanted.append(has_mark() if queue.marked else ~has_mark())
-    if queue.emotion is not None:
-        wanted.append(has_mark(marks.c.emotion == queue.emotion))
+    if queue.label is not None:
+        said = marks.c.emotion if queue.tier is None else marks.c.note
+        wanted.append(has_mark(said == queue.label))
     if queue.task is not None:
         wanted.append(_is_task(queue.task, queue.annotator))
     if queue.among is not None:

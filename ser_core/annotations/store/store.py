@@ -488,7 +488,7 @@ class Store:
         """
         self._database.overwrite_deleted()
 
-    def rate(self, project: int, rating: str, values: Mapping[str, float | None]) -> None:
+    def rate(self, project: int, rating: str, values: Mapping[str, float | None], tier: str | None = None) -> None:
         """Store a rating of recordings, by which queues can be ordered.
 
         Parameters
@@ -496,9 +496,11 @@ class Store:
         rating : {"uncertainty", "explainers_disagreement", "annotators_disagreement"}
         values : mapping of str to float or None
             At least 0, by SHA-256; recordings that are not in the project are ignored.
+        tier : str, optional
+            Key of the tier of labels on which annotators disagree; without one these are the marks of emotions.
         """
         with self._database.writing() as connection:
-            recordings.rate(connection, project, rating, values)
+            recordings.rate(connection, project, rating, values, tier)
 
     def recordings(
         self, project: int, queue: Queue = ANYTHING, page: int = 0, size: int = PAGE_SIZE
@@ -507,6 +509,11 @@ class Store:
         with self._database.reading() as connection:
             items, total = recordings.page_of_queue(connection, project, queue, page, size)
         return Page(tuple(items), total)
+
+    def files(self, project: int) -> tuple[RecordingFile, ...]:
+        """Return the files of a project, in order of addition."""
+        with self._database.reading() as connection:
+            return recordings.files_of(connection, project)
 
     def speakers(self) -> list[Speaker]:
         """Return the speakers whose names are known, of all projects, ordered by project and name."""
@@ -723,20 +730,25 @@ class Store:
         """
         return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
 
-    def labelled_recordings(self, project: int) -> tuple[LabelledRecording, ...]:
+    def labelled_recordings(self, project: int, tier: str | None = None) -> tuple[LabelledRecording, ...]:
         """Return all recordings of a project with everybody's labels of them as a whole, in order of addition.
 
         The labels are read again only after a step in any project: a map asks for them at every click.
+
+        Parameters
+        ----------
+        tier : str, optional
+            Key of a tier of labels, of which recordings then say too how they are called there.
         """
         # With its time: SQLite gives the id of a step that was deleted for good to another one.
         last = select(func.max(tables.steps.c.id)).scalar_subquery()
         newest = select(tables.steps.c.id, tables.steps.c.at).where(tables.steps.c.id == last)
         with self._database.reading() as connection:
             step = connection.execute(newest).one_or_none()
-            of = project, step and tuple(step), recordings.files_of(connection, project)
+            of = project, tier, step and tuple(step), recordings.files_of(connection, project)
             known, found = self._labelled
             if known != of:
-                found = labelling.labelled(connection, project, of[-1])
+                found = labelling.labelled(connection, project, of[-1], tier)
                 self._labelled = of, found
         return found
 

@@ -162,6 +162,7 @@ recordings = Table(
     Column("uncertainty", Rating, nullable=False),
     Column("explainers_disagreement", Rating, nullable=False),
     Column("annotators_disagreement", Rating, nullable=False),
+    Column("disagreement_tier", Text),
     UniqueConstraint("project_id", "sha256", name="one_row_per_file"),
     Index("recordings_by_addition", "project_id", "id"),
     Index("recordings_by_content", "sha256"),

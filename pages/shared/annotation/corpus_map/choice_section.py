@@ -8,7 +8,7 @@ from pages.shared.annotation.corpus_map.contents import group_in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject, choose_recordings
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
-from ser_core.annotations.annotation import STATUSES
+from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.corpus_map.mapping import CorpusMap
 from ser_core.annotations.corpus_map.points import Point
 from ser_core.annotations.store.labelling import LabelledRecording
@@ -18,7 +18,11 @@ AS_IT_IS = texts("as it is")
 
 
 def show_choice(
-    project: OpenProject, shown: Sequence[LabelledRecording], points: Sequence[Point], found: CorpusMap
+    project: OpenProject,
+    shown: Sequence[LabelledRecording],
+    points: Sequence[Point],
+    found: CorpusMap,
+    tier: Tier | None,
 ) -> None:
     """Show the chosen recordings, or all, as a table; label them in one go, or make them the queue."""
     sha256 = set(st.session_state.get(f"map chosen {project.id}", ()))
@@ -29,7 +33,7 @@ def show_choice(
     else:
         words = plural(len(rows), "**{n} recording on the map**", "**{n} recordings on the map**")
     st.markdown(words)
-    ticked = _table(project, rows, shown, points, found)
+    ticked = _table(project, rows, shown, points, found, tier)
     if not chosen and not ticked:
         st.caption(t("Choose recordings: draw around them with *Lasso*, or tick rows of the table."))
     _actions(project, [shown[row] for row in ticked or chosen])
@@ -42,13 +46,15 @@ def _table(
     shown: Sequence[LabelledRecording],
     points: Sequence[Point],
     found: CorpusMap,
+    tier: Tier | None,
 ) -> list[int]:
     """Show rows, and return those that are ticked."""
     places = found.layout.points
     across, up = t("Left to right"), t("Bottom to top")
+    label = t("Label") if tier is None else t("Label in {tier}", tier=printable(tier.name))
     table = {
         t("Recording"): [printable(shown[row].file.name) for row in rows],
-        t("Label"): [group_in_words(points[row].label) for row in rows],
+        label: [group_in_words(points[row].label) for row in rows],
         t("Model"): [group_in_words(points[row].verdict) for row in rows],
         t("Speaker"): [group_in_words(points[row].speaker) for row in rows],
         t("Disagreement"): [group_in_words(points[row].disagreement) for row in rows],

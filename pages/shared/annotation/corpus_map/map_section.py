@@ -12,10 +12,12 @@ from pages.shared.annotation.corpus_map.choice_section import show_choice
 from pages.shared.annotation.corpus_map.contents import COLOURINGS, content_of
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.queue import queue_section
+from pages.shared.annotation.tiers.tiers_section import label_tier, label_tiers
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.media import served
 from ser_core.analysis import Region
+from ser_core.annotations.annotation import Tier
 from ser_core.annotations.corpus_map.features import require_features
 from ser_core.annotations.corpus_map.layout import FEWEST_OF_SPEAKER, axis_meaning
 from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBOURS, CorpusMap, corpus_map
@@ -33,6 +35,7 @@ from ser_core.work.progress import Work
 
 USUAL = "whisper"
 LAYOUT_NAMES = texts({COMPONENTS: "principal components", NEIGHBOURS: "neighbours"})
+WHOLE_RECORDINGS = texts("whole recordings")
 WHOSE = texts({"me": "mine", "anybody": "everybody's"})
 #: What of an axis lies between groups of recordings.
 BETWEEN = texts(
@@ -51,14 +54,13 @@ LEAST_CORRELATION = 0.3
 
 def show(project: OpenProject) -> None:
     """Show the map and, below it, the recordings that are chosen there."""
-    recordings = project.store.labelled_recordings(project.id)
-    if not recordings:
+    if not project.store.recordings(project.id, size=1).total:
         st.info(t("This project is empty. Add recordings in the view Queue."), icon=":material/scatter_plot:")
         return
     classifier = _classifier()
     if classifier is None:
         return
-    _controls(recordings)
+    recordings, tier = _controls(project)
     job = _job(recordings, classifier)
     found = waiting.results({"map": job}).get("map") if job else None
     if found is None:
@@ -87,13 +89,13 @@ def show(project: OpenProject) -> None:
     shown = [by_sha256[sha256] for sha256 in found.sha256]
     whose = project.annotator if session.choice("map_whose") == "me" else None
     points = [
-        point_of(recording, verdict, classifier.emotions, whose)
+        point_of(recording, verdict, classifier.emotions, whose, tier)
         for recording, verdict in zip(shown, found.verdicts, strict=True)
     ]
     content = content_of(found, [recording.file.name for recording in shown], points)
     _map(project, content, shown)
     _say_what_axes_mean(found, points, classifier)
-    show_choice(project, shown, points, found)
+    show_choice(project, shown, points, found, tier)
 
 
 def _classifier() -> NetworkClassifier | None:
@@ -111,8 +113,14 @@ def _classifier() -> NetworkClassifier | None:
     return None if name is None else cached.model(name)
 
 
-def _controls(recordings: Sequence[LabelledRecording]) -> None:
-    layout, colour, whose = st.columns([1.3, 2, 1], vertical_alignment="bottom")
+def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier | None]:
+    """Ask how recordings are laid out and coloured; return them, and the tier that says their labels, if one does."""
+    if label_tiers(project):
+        layout, labels, whose = st.columns(3, vertical_alignment="bottom")
+        colour = st.container()
+    else:
+        layout, colour, whose = st.columns([1.3, 2, 1], vertical_alignment="bottom")
+        labels = whose
     layout.selectbox(
         t("Lay out by"),
         LAYOUTS,
@@ -134,9 +142,13 @@ def _controls(recordings: Sequence[LabelledRecording]) -> None:
         t("Whose labels"),
         list(WHOSE),
         format_func=lambda whose: t(WHOSE[whose]),
-        help=t("Labels of whole recordings. Everybody's: the emotion that most people name."),
+        help=t("Everybody's: the label that most people name."),
         **session.widget("map_whose", session.choice("map_whose")),
     )
+    with labels:
+        words = t("In a tier, a recording has the label that lasts longest there.")
+        tier = label_tier(project, t("Labels of"), words, WHOLE_RECORDINGS, "stretch")
+    recordings = project.store.labelled_recordings(project.id, tier and tier.key)
     if speakers_of(recording.file for recording in recordings):
         st.toggle(
             t("Remove each speaker's mean"),
@@ -148,6 +160,7 @@ def _controls(recordings: Sequence[LabelledRecording]) -> None:
             ),
             **session.widget("map_without_speakers", session.choice("map_without_speakers")),
         )
+    return recordings, tier
 
 
 def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier) -> Job | None:

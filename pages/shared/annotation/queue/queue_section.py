@@ -21,12 +21,13 @@ from pages.shared.annotation.open_project import (
 from pages.shared.annotation.people import roles_section
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
+from pages.shared.annotation.tiers.tiers_section import label_tier, label_tiers
 from pages.shared.cached import analysing
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.session import Chosen
 from ser_core.analysis import Recording, clock
-from ser_core.annotations.annotation import STATUSES
+from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
 from ser_core.annotations.store.recordings import QueuedRecording
 from ser_core.annotations.store.store import PAGE_SIZE
@@ -45,6 +46,8 @@ RATINGS = texts(
     }
 )
 WHOSE = texts({"me": "mine", "anybody": "anybody's"})
+OWN_MARKS = texts("Yours, with the label of the whole recording.")
+EVERYBODYS_MARKS = texts("Everybody's, with their labels of the whole recording.")
 LONGEST_CELL = 60
 REFUSED = "queue refusal"
 
@@ -74,12 +77,12 @@ def show(project: OpenProject) -> None:
     if counts["verified"]:
         words = t("{progress}, {verified} of them verified", progress=words, verified=counts["verified"])
     st.progress(finished / max(total, 1), text=words)
-    _filters(task)
+    tier = _filters(project, task)
     if chosen := chosen_recordings(project):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info(t("Only {chosen}.", chosen=in_markdown(chosen[1])), icon=":material/filter_alt:")
             st.button(t("All recordings"), icon=":material/close:", type="tertiary", on_click=_show_all)
-    _list(project)
+    _list(project, tier)
     with st.expander(t("People"), icon=":material/groups:", key=f"people {project.id}", on_change="rerun") as people:
         if people.open:
             roles_section.show(project)
@@ -87,7 +90,7 @@ def show(project: OpenProject) -> None:
     with add.expander(t("Add recordings"), icon=":material/playlist_add:"):
         filling_section.show(project)
     with rate.expander(t("Rate the queue"), icon=":material/sort:", expanded=rating_section.is_running(project)):
-        rating_section.show(project)
+        rating_section.show(project, tier)
 
 
 def open_queued(queued: QueuedRecording) -> str | None:
@@ -169,8 +172,14 @@ def ahead(sha256: str | None) -> Recording | None:
     return job.result.recording if job is not None and job.state == "done" and job.result is not None else None
 
 
-def _filters(task: str) -> None:
-    text, work, status, whose, emotion, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
+def _filters(project: OpenProject, task: str) -> Tier | None:
+    """Ask what is listed in which order; return the tier of labels that counts, if it is not that of emotions."""
+    if label_tiers(project):
+        text, place, label, whose = st.columns(4, vertical_alignment="bottom")
+        work, status, order = st.columns([1, 1, 2], vertical_alignment="bottom")
+    else:
+        text, work, status, whose, label, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
+        place = label
     work.selectbox(
         t("Work"),
         list(TASKS),
@@ -192,17 +201,29 @@ def _filters(task: str) -> None:
         help=t("Whose status and marks the filters refer to."),
         **session.widget("queue_whose", session.choice("queue_whose")),
     )
-    emotion.selectbox(
-        t("Marked emotion"),
-        [ANY, *LABELS],
-        format_func=t,
-        **session.widget("queue_emotion", session.choice("queue_emotion")),
-    )
+    with place:
+        words = t("Whose marks are counted, found, and compared by *Rate the queue*.")
+        tier = label_tier(project, t("Tier"), words, width="stretch")
+    with label:
+        _label_filter(tier)
     order.selectbox(
         t("Order by"),
         list(ORDERS),
         format_func=lambda order: t(ORDERS[order]),
         **session.widget("queue_order", session.choice("queue_order")),
+    )
+    return tier
+
+
+def _label_filter(tier: Tier | None) -> None:
+    labels = LABELS if tier is None else tier.labels
+    if session.choice("queue_label") not in (ANY, *labels):
+        session.choose("queue_label", ANY)
+    st.selectbox(
+        t("Marked emotion") if tier is None else t("Label"),
+        [ANY, *labels],
+        format_func=lambda label: t(label) if tier is None or label == ANY else printable(label),
+        **session.widget("queue_label", session.choice("queue_label")),
     )
 
 
@@ -211,7 +232,7 @@ def _show_all() -> None:
     session.choose("queue_page", 0)
 
 
-def _list(project: OpenProject) -> None:
+def _list(project: OpenProject, tier: Tier | None) -> None:
     queue, number = queue_of(project), session.choice("queue_page")
     found = project.store.recordings(project.id, queue, number)
     pages = max(1, math.ceil(found.total / PAGE_SIZE))
@@ -223,10 +244,10 @@ def _list(project: OpenProject) -> None:
         return
     rated = [name for name in RATINGS if any(getattr(queued, name) is not None for queued in found.items)]
     work = [(column, value) for column, value in _work_columns() if any(map(value, found.items))]
-    ratings = (Column(*map(t, RATINGS[name]), "share") for name in rated)
+    ratings = (_rating_column(name, project, found.items) for name in rated)
     current = session.current()
     queue_table(
-        [*_columns(), *(column for column, _ in work), *ratings],
+        [*_columns(tier), *(column for column, _ in work), *ratings],
         [_row(queued, [value for _, value in work], rated) for queued in found.items],
         current and current.sha256,
         f"queue {project.id}",
@@ -257,16 +278,30 @@ def _open(shown: Sequence[QueuedRecording], sha256: str) -> None:
     st.session_state[REFUSED] = refusal
 
 
-def _columns() -> list[Column]:
+def _rating_column(name: str, project: OpenProject, shown: Sequence[QueuedRecording]) -> Column:
+    """Return the column of a rating; disagreement in a tier of labels says in which, even if another one is chosen."""
+    title, means = map(t, RATINGS[name])
+    of = next((one.disagreement_tier for one in shown if one.annotators_disagreement is not None), None)
+    if name == "annotators_disagreement" and of is not None:
+        names = {tier.key: tier.name for tier in project.store.tiers(project.id)}
+        title = t("{rating} in {tier}", rating=title, tier=printable(names.get(of, of)))
+    return Column(title, means, "share")
+
+
+def _columns(tier: Tier | None) -> list[Column]:
     mine = session.choice("queue_whose") == "me"
     status = Column(t("My status"), t("Of your label of the whole recording."))
     anybody = Column(t("Furthest status"), t("The most advanced status of anybody's label of the whole recording."))
+    own, everybodys = t(OWN_MARKS), t(EVERYBODYS_MARKS)
+    if tier is not None:
+        own = t("Yours in the tier {tier}.", tier=printable(tier.name))
+        everybodys = t("Everybody's in the tier {tier}.", tier=printable(tier.name))
     return [
         Column(t("Recording")),
         Column(t("Length"), kind="number"),
         status if mine else anybody,
-        *([Column(t("My marks"), t("Yours, with the label of the whole recording."), "number")] if mine else []),
-        Column(t("All marks"), t("Everybody's, with their labels of the whole recording."), "number"),
+        *([Column(t("My marks"), own, "number")] if mine else []),
+        Column(t("All marks"), everybodys, "number"),
     ]
 
 

@@ -5,7 +5,9 @@ import streamlit as st
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, t, texts
+from pages.shared.language.names import in_markdown
 from ser_core.analysis import Recording
+from ser_core.annotations.annotation import Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
 from ser_core.annotations.saved_sounds import saved_sound
 from ser_core.annotations.store.recordings import RecordingFile
@@ -34,20 +36,30 @@ def is_running(project: OpenProject) -> bool:
     return job is not None and not job.ended.is_set()
 
 
-def show(project: OpenProject) -> None:
-    """Ask for the measure, and show the progress."""
+def show(project: OpenProject, tier: Tier | None) -> None:
+    """Ask for the measure, and show the progress.
+
+    Parameters
+    ----------
+    tier : Tier or None
+        The tier of labels on which annotators disagree; None: the marks of emotions.
+    """
+    captions = {name: t(needed) for name, (_, needed) in RATINGS.items()}
+    if tier is not None:
+        words = t("Computed from the labels in {tier}, without a model.", tier=in_markdown(tier.name))
+        captions["annotators_disagreement"] = words
     rating = st.radio(
         t("Measure"),
         list(RATINGS),
         format_func=lambda name: t(RATINGS[name][0]),
-        captions=[t(needed) for _, needed in RATINGS.values()],
+        captions=list(captions.values()),
     )
     name = controls.model_name()
     job = st.session_state.get(_rating(project))
     if st.button(t("Rate all recordings"), icon=":material/sort:", disabled=is_running(project) or name is None):
         if job is not None:
             job.queue.drop(job)
-        job = st.session_state[_rating(project)] = _submit(project, rating, name)
+        job = st.session_state[_rating(project)] = _submit(project, rating, name, tier)
     if job is None:
         return
     done = waiting.results({"rate": job})
@@ -67,10 +79,10 @@ def _rating(project: OpenProject) -> str:
     return f"rating {project.id}"
 
 
-def _submit(project: OpenProject, rating: str, model: str) -> Job:
+def _submit(project: OpenProject, rating: str, model: str, tier: Tier | None) -> Job:
     def work(work: Work) -> int:
         if rating == "annotators_disagreement":
-            rate_by_marks(project.store, project.id, work)
+            rate_by_marks(project.store, project.id, tier, work)
             return 0
         return rate_by_model(project.store, project.id, rating, _sound, load_model(model), work)
 

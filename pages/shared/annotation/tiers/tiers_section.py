@@ -1,11 +1,12 @@
 """The tiers of a project: add, rename, order, hide, colour, delete and restore them, and choose their labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
+from pages.shared import session
 from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, t, texts
@@ -13,7 +14,9 @@ from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.agreement.label_mapping import can_be_mapped, emotions_of, label_of, with_choice
 from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
+from ser_core.annotations.store.recordings import Queue
 
+MARKS_OF_EMOTIONS = texts("marks of emotions")
 CONTENTS = texts({"text": "free text", "labels": "labels from a set"})
 #: Instead of the key of a tier, which is never empty.
 NEW = ""
@@ -133,20 +136,39 @@ def _mapping_field(tier: Tier) -> Tier:
     return with_choice(tier, dict(zip(COLOURS, chosen, strict=True)))
 
 
-def label_tier(project: OpenProject, label: str, words: str) -> Tier | None:
-    """Ask which labels count; None for the marks of emotions, without asking where there is no tier of labels."""
-    tiers = {tier.key: tier for tier in project.store.tiers(project.id) if can_be_mapped(tier)}
+def label_tier(
+    project: OpenProject, label: str, words: str, usual: str = MARKS_OF_EMOTIONS, width: int | str = 260
+) -> Tier | None:
+    """Ask which labels count, in one choice for all views; None for the usual ones: the marks of emotions.
+
+    Nothing is asked where there is no tier of labels.
+    """
+    tiers = label_tiers(project)
+    if session.choice("label_tier") not in (REGION_TIER, *tiers):
+        session.choose("label_tier", _first_choice(project, tiers))
     if not tiers:
         return None
-    key = st.selectbox(
+    st.selectbox(
         label,
         [REGION_TIER, *tiers],
-        format_func=lambda key: t("marks of emotions") if key == REGION_TIER else printable(tiers[key].name),
-        width=260,
+        format_func=lambda key: t(usual) if key == REGION_TIER else printable(tiers[key].name),
+        width=width,
         help=words,
-        key=f"{label} {project.id}",
+        **session.widget("label_tier", session.choice("label_tier")),
     )
-    return tiers.get(key)
+    return tiers.get(session.choice("label_tier"))
+
+
+def label_tiers(project: OpenProject) -> dict[str, Tier]:
+    """Return the tiers whose labels can count instead of the marks of emotions, by key."""
+    return {tier.key: tier for tier in project.store.tiers(project.id) if can_be_mapped(tier)}
+
+
+def _first_choice(project: OpenProject, tiers: Mapping[str, Tier]) -> str:
+    """Return the tier of emotions or, where nobody has marked any, the first tier of labels."""
+    if not tiers or project.store.recordings(project.id, Queue(marked=True), size=1).total:
+        return REGION_TIER
+    return next(iter(tiers))
 
 
 def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:

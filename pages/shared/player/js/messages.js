@@ -12,6 +12,7 @@ export class Messages {
   constructor(player) {
     this.player = player;
     this.pending = []; // edits that Python has not answered
+    this.told = null; // the region whose fields Python shows
   }
 
   // Process Python's answer: drop the edits that it has handled.
@@ -21,10 +22,11 @@ export class Messages {
     this.pending = this.pending.filter(({ number }) => number > answered);
   }
 
-  // Of several selections in quick succession, send only the last.
+  // Of several selections in quick succession, send only the last; words have no fields, and are not worth a run.
   tellChosen() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.player.root.isConnected && this.tellEditing(), TELL_AFTER_MS);
+    const { player } = this;
+    this.timer = setTimeout(() => player.root.isConnected && player.detailed !== this.told && this.tellEditing(), TELL_AFTER_MS);
   }
 
   // Send all unanswered edits: of several messages, a busy Python receives only the last.
@@ -40,7 +42,8 @@ export class Messages {
   tellEditing() {
     if (!this.player.data.editable) return;
     clearTimeout(this.timer);
-    this.send("editing", { edits: this.pending, chosen: this.player.regions.chosen });
+    this.told = this.player.detailed;
+    this.send("editing", { edits: this.pending, chosen: this.told });
   }
 
   showSaved() {

@@ -301,8 +301,8 @@ class Player {
 
   // Keys now refer to the selected time range, no longer to a region.
   chooseNone() {
+    if (this.keyed.chosen === null) return this.tiers.chooseNone();
     this.tiers.chooseNone();
-    if (this.regions.chosen === null) return;
     this.regions.chooseNone();
     this.showState();
     this.messages.tellChosen();
@@ -376,7 +376,14 @@ class Player {
     return this.tiers.chosen ?? this.regions;
   }
 
+  // The region whose fields Python shows: words and other free text have none.
+  get detailed() {
+    return this.tiers.chosen?.labels.length === 0 ? null : this.keyed.chosen;
+  }
+
   playTier(stretch) {
+    this.showState();
+    this.messages.tellChosen();
     this.setSelection(stretch, true);
     this.sound.stop();
     this.sound.seek(stretch.start);
@@ -384,6 +391,7 @@ class Player {
   }
 
   tierEdited(edit, words) {
+    this.showState();
     this.say(words);
     this.view.layOut();
     this.messages.tellEdit(edit);
@@ -445,10 +453,10 @@ class Player {
   }
 
   // Python handles commands about the whole recording, the fields of a region, or the page.
-  command(name, value, words, mark = null) {
+  command(name, value, words, of = {}) {
     this.say(words);
     this.read(words);
-    this.messages.tellEdit({ command: name, value, mark });
+    this.messages.tellEdit({ command: name, value, ...of });
   }
 
   turn(way) {
@@ -501,9 +509,11 @@ class Player {
     const { letter, of, words, none } = VALUES[field];
     const value = key.toLowerCase() === letter ? null : of(key);
     if (value === undefined) return false;
-    const region = this.regions.list[this.regions.chosenIndex()];
+    const { keyed } = this;
+    const region = keyed.list[keyed.chosenIndex()];
+    const whose = region && { mark: region.id, tier: keyed.tier?.key };
     if (region?.suggested) this.say(t("Accept the suggestion first"));
-    else this.command(field, value, value === null ? none : words(value), region?.id ?? null);
+    else this.command(field, value, value === null ? none : words(value), whose);
     return true;
   }
 
@@ -511,7 +521,7 @@ class Player {
 
   // What is known of the selected region, else of the whole recording.
   showState() {
-    const region = this.regions.list[this.regions.chosenIndex()];
+    const region = this.keyed.list[this.keyed.chosenIndex()];
     const shown = this.find(".state");
     const words = this.regions.editable ? (region?.state ?? this.data.state) : "";
     if (shown.textContent !== words) shown.textContent = words;
