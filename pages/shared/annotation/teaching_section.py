@@ -15,7 +15,6 @@ from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.saved_sounds import last_change_of_sounds, saved_file, sounds_of
 from ser_core.annotations.store.recordings import speakers_of
-from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.teaching.corpus import CORPUS, TAUGHT, Teaching, write_teaching
 from ser_core.annotations.teaching.foreseen import Foreseen, LeftOut, foresee
 from ser_core.annotations.teaching.taught_model import (
@@ -98,11 +97,10 @@ def _model_to_teach() -> str | None:
 
 def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
     """Say what a corpus would hold and leave out, and offer to mend it."""
-    # Besides the marks, what is taught depends on the recordings that are there, their speakers and their sounds.
-    recordings = project.store.recordings(project.id, size=1).total
-    speakers = tuple(speaker for speaker in project.store.speakers() if speaker.project_id == project.id)
+    # Besides the marks, what is taught depends on the recordings that are there, who speaks in each, and their sounds.
+    files = project.store.files(project.id)
     steps, sounds = project.store.newest_step(), last_change_of_sounds(data_folder())
-    key = ("foreseen", project.id, model, tier, steps, recordings, speakers, sounds)
+    key = ("foreseen", project.id, model, tier, steps, files, sounds)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
         cached.jobs().forget(session.owner(), about="foreseen")
@@ -170,7 +168,7 @@ def _as_sentence(words: str) -> str:
 
 
 def _foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
-    files = {queued.file.sha256: queued.file for queued in project.store.recordings(project.id, size=EVERY).items}
+    files = {file.sha256: file for file in project.store.files(project.id)}
     emotions = read_card(find_model(model))["emotions"]
     folder = data_folder()
     recordings = project.store.export(project.id)
@@ -217,7 +215,7 @@ def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> objec
     out = data_folder() / TAUGHT / f"{folder_name(project.name)}-{uuid.uuid4().hex[:8]}"
 
     def work(work: Work) -> tuple[Teaching, str]:
-        files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+        files = project.store.files(project.id)
         recordings, sound_of = list(project.store.export(project.id)), sounds_of(files, data_folder())
         known = training_list(find_model(model))
         of_project = {"speakers": speakers_of(files), "trained_on": known, "tier": tier}

@@ -69,7 +69,7 @@ def _add(args: argparse.Namespace) -> int:
 
 def _history(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
-        recordings = [recording.file for recording in store.recordings(project, size=EVERY).items]
+        recordings = store.files(project)
         wanted = [file for file in recordings if args.recording in (None, file.name, file.sha256)]
         if args.recording is not None and not wanted:
             raise AnnotationsRefused(

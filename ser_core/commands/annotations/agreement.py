@@ -25,7 +25,6 @@ from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import EVERY
 from ser_core.commands.annotations.project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, write_json
 from ser_core.errors import AnnotationsRefused
@@ -52,7 +51,7 @@ def add(commands: Commands) -> None:
 def _agreement(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         recordings = [recording for recording in store.export(project) if recording.annotations]
-        files = [found.file for found in store.recordings(project, size=EVERY).items]
+        files = store.files(project)
     if not recordings:
         raise AnnotationsRefused("The project has no marks to compare. Make or import some first.")
     of_all = annotator_agreement(recordings)

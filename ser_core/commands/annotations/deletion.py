@@ -6,7 +6,7 @@ from contextlib import closing
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import default_url
-from ser_core.annotations.store.store import EVERY, Store, open_store
+from ser_core.annotations.store.store import Store, open_store
 from ser_core.annotations.store.trash import Deleted
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable
 from ser_core.commands.arguments import Commands
@@ -52,7 +52,7 @@ def _delete(args: argparse.Namespace) -> int:
 
 
 def _sha256(store: Store, project: int, recording: str) -> str:
-    files = [found.file for found in store.recordings(project, size=EVERY).items]
+    files = store.files(project)
     wanted = {file.sha256 for file in files if recording in (file.name, file.sha256)}
     if len(wanted) != 1:
         found = f"{len(wanted)} recordings" if wanted else "no recording"

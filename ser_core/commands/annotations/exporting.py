@@ -75,7 +75,7 @@ def _export(args: argparse.Namespace) -> int:
         recordings = _marked(store, project, args.annotator, or_f0=args.format == "json")
         if args.format != "json":
             recordings = _settled(recordings, args)
-        files = [found.file for found in store.recordings(project, size=EVERY).items]
+        files = store.files(project)
         name = next(found.name for found in store.projects(size=EVERY).items if found.id == project)
     file_format = EXPORTED[args.format]
     wanted = {"short": args.short, "plain": args.plain, "url_prefix": args.url_prefix}
@@ -114,7 +114,7 @@ def _export_into(args: argparse.Namespace) -> int:
     if args.out is not None and args.out.exists():
         raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
     with opened_project(args) as (store, project):
-        known = [found.file for found in store.recordings(project, size=EVERY).items]
+        known = store.files(project)
         by_sha256 = {recording.sha256: recording for recording in _marked(store, project, args.annotator)}
     name = printable(args.into.name)
 
@@ -159,7 +159,7 @@ def _measure(args: argparse.Namespace) -> int:
         raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
-        files = [found.file for found in store.recordings(project, size=EVERY).items]
+        files = store.files(project)
     measured = measured_marks(recordings, sounds_of(files, data_folder()), args.ceiling, printed_progress())
     try:
         atomic_write(args.out, measured.content)
@@ -177,7 +177,7 @@ def _measure(args: argparse.Namespace) -> int:
 def _f0(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         recordings = [found for found in store.export(project) if args.all or found.f0.frames]
-        files = [found.file for found in store.recordings(project, size=EVERY).items]
+        files = store.files(project)
     if not recordings:
         what = "has no recordings" if args.all else "has no recording whose F0 was corrected; --all writes every F0"
         raise AnnotationsRefused(f"The project {what}. Nothing was written.")

@@ -27,7 +27,6 @@ from ser_core.annotations.exchange.report import difference_lines, f0_line, file
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
 from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable, recording_file
@@ -114,7 +113,7 @@ def _import(args: argparse.Namespace) -> int:
     files, labels = mapped(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
-        known = [recording.file for recording in store.recordings(project, size=EVERY).items]
+        known = store.files(project)
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
         files = as_of_recordings(files, known, audio, only, options.tolerance_s)
         documents = [document for file in files for document in file.documents]

@@ -5,7 +5,6 @@ import argparse
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.people import ROLES
-from ser_core.annotations.store.store import EVERY
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable
 from ser_core.commands.arguments import Commands
 from ser_core.errors import AnnotationsRefused
@@ -61,7 +60,7 @@ def _assign(args: argparse.Namespace) -> int:
     plan = AssignmentPlan(args.overlap, args.by, args.seed)
     with opened_project(args) as (store, project):
         drawn = store.assign(project, args.annotator or login_name(), args.to, plan)
-        names = {found.file.sha256: found.file.name for found in store.recordings(project, size=EVERY).items}
+        names = {file.sha256: file.name for file in store.files(project)}
     for sha256, people in sorted(drawn.items(), key=lambda pair: names[pair[0]]):
         print(printable(f"{names[sha256]}  {', '.join(people)}"))
     print(f"{counted(len(drawn), 'recording')} assigned: {plan.in_words()}.")

@@ -11,7 +11,6 @@ from ser_core.annotations.annotation import Tier
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
-from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.teaching.corpus import CORPUS, HELD_OUT, Teaching, write_teaching
 from ser_core.annotations.teaching.foreseen import MENDS
 from ser_core.annotations.teaching.taught_model import (
@@ -57,7 +56,7 @@ def _teach(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         tier = None if args.tier is None else _tier(store.tiers(project), args.tier)
         recordings = list(store.export(project))
-        files = [found.file for found in store.recordings(project, size=EVERY).items]
+        files = store.files(project)
     if args.audio is not None:
         if not args.audio.is_dir():
             raise AnnotationsRefused(f"There is no folder {args.audio}; give the one that holds the recordings.")

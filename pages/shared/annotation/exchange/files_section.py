@@ -21,7 +21,6 @@ from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_f
 from ser_core.annotations.f0.tracks import WrittenF0, write_f0
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.store import EVERY
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
@@ -127,7 +126,7 @@ def _export_into(project: OpenProject) -> None:
 
 
 def _written_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
-    known = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    known = project.store.files(project.id)
     by_sha256 = {recording.sha256: settled(recording) for recording in project.store.export(project.id)}
     return write_into_file(content, name, known, by_sha256.__getitem__)
 
@@ -207,7 +206,7 @@ def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Downl
     if len(written.files) == 1:
         ((name, content),) = written.files.items()
         return Download(written, name, content, EXPORTED[kind].media_type, 0)
-    files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    files = project.store.files(project.id)
     packed, left, silent = io.BytesIO(), MOST_SOUND_BYTES, 0
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in written.files.items():
@@ -270,7 +269,7 @@ def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMa
     recordings = [recording for recording in project.store.export(project.id) if recording.annotations]
     if not recordings:
         raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
-    files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    files = project.store.files(project.id)
     return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work)
 
 
@@ -306,7 +305,7 @@ def _f0_files(project: OpenProject, every: bool, work: Work) -> tuple[bytes, Wri
     recordings = [recording for recording in project.store.export(project.id) if every or recording.f0.frames]
     if not recordings:
         raise AnnotationsRefused("Nobody has corrected F0 in this project. Correct it on Mark, or take all recordings.")
-    files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    files = project.store.files(project.id)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         written = write_f0(recordings, sounds_of(files, data_folder()), archive.writestr, work)

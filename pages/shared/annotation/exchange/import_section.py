@@ -20,7 +20,6 @@ from ser_core.annotations.exchange.report import MOST_TIERS, difference_rows, ma
 from ser_core.annotations.formats import READERS
 from ser_core.annotations.formats.format import FileTier
 from ser_core.annotations.formats.gate import shown
-from ser_core.annotations.store.store import EVERY
 from ser_core.annotations.store.transfer import Imported
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
@@ -184,7 +183,7 @@ def _looked(
     project: OpenProject, files: list[tuple[str, bytes]], options: ImportOptions, rules: LabelRules, work: Work
 ) -> Preview:
     read, labels = mapped(read_files(files, options), rules)
-    known = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+    known = project.store.files(project.id)
     read = as_of_recordings(read, known, tolerance_s=options.tolerance_s)
     documents = [document for file in read for document in file.documents]
     imported = project.store.import_recordings(project.id, documents, project.annotator, work, mode="show")

@@ -44,7 +44,6 @@ from ser_core.annotations.agreement.label_mapping import as_emotions, emotions_o
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.store import EVERY
 from ser_core.errors import AnnotationsRefused
 from ser_core.model.checkpoint import load_model
 from ser_core.output.saved_analyses import data_folder
@@ -353,7 +352,7 @@ def _submit(
     key: tuple[object, ...],
 ) -> Job:
     def work(work: Work) -> ComparedWithExplainers:
-        files = [queued.file for queued in project.store.recordings(project.id, size=EVERY).items]
+        files = project.store.files(project.id)
         sound_of = sounds_of(files, data_folder())
         return compare_with_explainers(recordings, sound_of, load_model(name), methods, work)
 
