@@ -9,6 +9,8 @@ import { Values } from "./tiles.js";
 import { FULL_SCALE, RETRY_MS } from "./wav.js";
 import { decimal, t } from "../../language/language.js";
 
+// Left of all lanes; charts over time leave as much (PLAYER_GUTTER in charts/axes.py).
+const GUTTER = 58;
 const TIME_FOR_READERS_MS = 250;
 // On a lower window marks are drawn on lower lanes, so that their fields are in view too.
 const DENSE_BELOW = 1000;
@@ -101,7 +103,6 @@ export class View {
     const { data, root, regions, tiers, menu } = this.player;
     if (!data || !root.isConnected) return;
     const stage = this.find(".stage");
-    const gutter = stage.clientWidth < 480 ? 46 : 58;
     const rows = data.editable || regions.list.length ? regions.countRows() : 0;
     const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, tiers: tiers.countRows(), others: data.others.length };
     for (const name of data.awaited) shown[name] ||= true;
@@ -110,14 +111,14 @@ export class View {
     this.player.f0.show();
     if (this.player.f0.on && shown.f0) shown.f0 = "tall";
     const dense = data.editable && window.innerHeight < DENSE_BELOW;
-    stage.style.height = `${this.lanes.layOut(shown, gutter, { dense, fill: this.player.full ? this.spare(stage) : null })}px`;
-    this.find(".timeline").style.left = `${gutter}px`;
-    this.axis.width = Math.max(1, stage.clientWidth - gutter);
+    stage.style.height = `${this.lanes.layOut(shown, GUTTER, { dense, fill: this.player.full ? this.spare(stage) : null })}px`;
+    this.find(".timeline").style.left = `${GUTTER}px`;
+    this.axis.width = Math.max(1, stage.clientWidth - GUTTER);
     const lane = this.lanes.lanes.regions;
     const { style } = regions.element;
     regions.element.hidden = !lane;
-    if (lane) Object.assign(style, { left: `${gutter}px`, top: `${lane.top}px`, height: `${lane.height}px` });
-    tiers.place(this.lanes.lanes.tiers, gutter);
+    if (lane) Object.assign(style, { left: `${GUTTER}px`, top: `${lane.top}px`, height: `${lane.height}px` });
+    tiers.place(this.lanes.lanes.tiers, GUTTER);
     this.refresh();
   }
 
