@@ -28,9 +28,10 @@ from ser_core.analysis import (
 )
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import Annotation, Tier
+from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import Store, open_store
-from ser_core.audio.acoustics import tracks_of
+from ser_core.audio.acoustics import Tracks, tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.explanation.focus import relevance_profile
 from ser_core.settings import SpectrogramSettings
@@ -100,6 +101,11 @@ def measure(found: Recording, ceiling_hz: float) -> Job:
     return jobs().submit("tests", key, "Measuring", lambda work: tracks_of(found, ceiling_hz=ceiling_hz, work=work))
 
 
+def correct(heard: Recording, ceiling_hz: float, tracks: Tracks, corrected_hz: dict[int, float]) -> Job:
+    key = ("corrected", heard.sha256, ceiling_hz, frozenset(corrected_hz.items()))
+    return jobs().submit("tests", key, "Measuring", lambda _: corrected_tracks(tracks, heard, corrected_hz))
+
+
 def whole_player(seconds: float, key: str = "whole", seed: int = 0) -> None:
     """A player with every lane."""
     found = analysis(seconds, seed)
@@ -153,6 +159,7 @@ def show_editable() -> None:
         key="edit",
         spectrogram=spectrogram(4.0),
         measure=measure,
+        correct=correct,
         editing=Editing(
             kept[-1],
             {"angry": COLOURS["angry"], "sad": COLOURS["sad"]},

@@ -18,7 +18,7 @@ from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.measuring import measured_marks
 from ser_core.annotations.f0.corrections import CorrectedF0, Correction
-from ser_core.annotations.f0.operations import corrected_tracks, f0_changes
+from ser_core.annotations.f0.operations import corrected_tracks, f0_changes, with_corrected_f0
 from ser_core.annotations.f0.tracks import f0_tracks, write_f0
 from ser_core.annotations.formats import own, read_annotations
 from ser_core.annotations.store import tables
@@ -26,7 +26,14 @@ from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.audio.acoustics import harmonics_to_noise, spectral_tilt, tracks_of
 from ser_core.audio.measures import measures_of
-from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, AudioRefused, RecordingTooLong, SettingsRefused
+from ser_core.errors import (
+    AnnotationsOutdated,
+    AnnotationsRefused,
+    AudioRefused,
+    Cancelled,
+    RecordingTooLong,
+    SettingsRefused,
+)
 from ser_core.work.progress import Work
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 from tests.test_measures import rows_of, voice
@@ -102,6 +109,24 @@ def test_other_measures_follow_the_corrected_f0_as_if_it_had_been_measured():
     measures = measures_of(found, Region(0.2, 0.32))
     assert (measures.f0_lowest_hz, measures.f0_corrected_frames) == (40, 3)
     assert measures_of(tracks, Region(0.2, 0.32)).f0_corrected_frames == 0
+    # With what an earlier correction gave, only new frames are measured, and all of them as if by one correction.
+    again = corrected_tracks(tracks, sound, hz | {20: 80.0, 31: 120.0}, found)
+    for line in ("f0_hz", "hnr_db", "tilt_db_per_octave"):
+        expected = getattr(corrected_tracks(tracks, sound, hz | {20: 80.0, 31: 120.0}), line)
+        np.testing.assert_allclose(getattr(again, line), expected, rtol=1e-6)
+    shown = with_corrected_f0(tracks, hz)
+    np.testing.assert_array_equal(shown.f0_hz, f0)
+    assert np.isnan(shown.hnr_db[[20, 21, 30, 40]]).all()
+    assert (
+        np.isnan(shown.hnr_db).sum() == (np.isnan(tracks.hnr_db) | np.isin(np.arange(len(f0)), [20, 21, 30, 40])).sum()
+    )
+    assert corrected_tracks(tracks, sound, {}) is tracks
+
+
+def test_measuring_with_a_corrected_f0_can_be_stopped():
+    sound = voice()
+    with pytest.raises(Cancelled):
+        corrected_tracks(tracks_of(sound), sound, {20: 75.0}, work=Work(stop=lambda: True))
 
 
 def test_the_table_of_measures_says_how_many_frames_were_corrected_in_stretches_too():

@@ -22,6 +22,7 @@ from pages.shared.player.tiles import (
     track_levels,
 )
 from ser_core.analysis import Region
+from ser_core.audio.acoustics import Tracks
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
@@ -168,6 +169,26 @@ def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_
     jobs = iter([EndedJob("cancelled"), EndedJob("failed")])
     found = measuring.of_measures(lambda *_: next(jobs), None, "p")
     assert (found["state"], found["refusal"]) == ("failed", "This failed.")
+
+
+def test_a_corrected_f0_is_shown_at_once_and_what_goes_with_it_once_it_is_measured(monkeypatch):
+    monkeypatch.setattr(measuring, "PATIENCE_S", 0)
+    monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": {"ceiling": 5_500}}})
+    shown = []
+    monkeypatch.setattr(measuring.contents, "of_tracks", lambda *given: shown.append(given[2]) or {})
+    frames = np.arange(3.0)
+    tracks = Tracks(0.01, 100 + frames, frames, np.zeros((3, 4)), 10 + frames, -frames)
+    done, running, refused = EndedJob("done"), EndedJob("running"), EndedJob("failed")
+    done.result = tracks
+    for job, more in ((running, True), (refused, False)):
+        found = measuring.of_measures(lambda *_: done, None, "p", 0.0, {1: 50.0}, lambda *_, job=job: job)
+        assert (found["state"], found["more"]) == ("done", more)
+        np.testing.assert_array_equal(shown[-1].f0_hz, [100, 50, 102])
+        np.testing.assert_array_equal(shown[-1].hnr_db, [10, np.nan, 12])
+    measured = EndedJob("done")
+    measured.result = replace(tracks, hnr_db=frames)
+    assert not measuring.of_measures(lambda *_: done, None, "p", 0.0, {1: 50.0}, lambda *_: measured)["more"]
+    assert shown[-1] is measured.result
 
 
 # --- edits ---

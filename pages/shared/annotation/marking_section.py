@@ -300,6 +300,7 @@ def _player(
             f0=shown.f0,
         ),
         measure=analysing.measures_job,
+        correct=analysing.correction_job,
         awaited=("profile", "scores") if evidence_comes else (),
         ahead=ahead and (ahead, spectrogram and analysing.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
         **evidence,

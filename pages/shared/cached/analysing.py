@@ -1,7 +1,7 @@
 """What is computed from a visit's recordings: jobs, and quick results in caches; all freed when the visit ends."""
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,10 +15,11 @@ from pages.shared.cached import ahead, finished, jobs, sounds
 from pages.shared.language import language
 from pages.shared.player import contents
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
+from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_outside, usual_correlates
-from ser_core.audio.acoustics import tracks_of
+from ser_core.audio.acoustics import Tracks, tracks_of
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.audio.voice_activity import speech_seconds
 from ser_core.errors import SettingsRefused
@@ -48,7 +49,7 @@ from ser_core.work.progress import Work
 #: Kinds of jobs about one recording.
 RECORDING_JOBS = (
     *("classify", "explain", "focus", "judge", "focus audio", "voice changes", "voice", "usual voice", "measures"),
-    *("transcribe", "words", "timeline words", "working copy"),
+    *("corrected", "transcribe", "words", "timeline words", "working copy"),
 )
 
 
@@ -316,6 +317,27 @@ def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None 
         ("measures", recording.sha256, made_from, ceiling_hz),
         "Measuring the voice",
         lambda work: tracks_of(recording, ceiling_hz=ceiling_hz, work=work),
+        Lane.QUICK,
+    )
+
+
+def correction_job(recording: Recording, ceiling_hz: float, tracks: Tracks, corrected_hz: Mapping[int, float]) -> Job:
+    """Return the job that measures what goes with a corrected F0; only frames that no earlier one has are measured."""
+    owner, about = session.owner(), ("corrected", recording.sha256, ceiling_hz)
+    key = (*about, frozenset(corrected_hz.items()))
+    job = jobs().find(owner, key)
+    if job is not None:
+        return job
+    jobs().withdraw(owner, ("corrected",), running=True)
+    earlier = jobs().finished(owner, about)
+    known = earlier[-1].result if earlier else tracks
+    for one in earlier:
+        jobs().drop(one)
+    return jobs().submit(
+        owner,
+        key,
+        "Measuring with the corrected F0",
+        lambda work: corrected_tracks(tracks, recording, corrected_hz, known, work),
         Lane.QUICK,
     )
 

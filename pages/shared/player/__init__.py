@@ -18,7 +18,7 @@ from pages.shared.language import t
 from pages.shared.language.components import component
 from pages.shared.player import contents
 from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
-from pages.shared.player.measuring import Measure, of_measures
+from pages.shared.player.measuring import Correct, Measure, of_measures
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.audio.long_recording import WorkingCopy
@@ -75,6 +75,7 @@ def player(
     editing: Editing | None = None,
     charts: str | None = None,
     measure: Measure | None = None,
+    correct: Correct | None = None,
     ahead: tuple[Recording, Spectrogram | None] | None = None,
     awaited: Sequence[str] = (),
 ) -> None:
@@ -118,6 +119,8 @@ def player(
         time, else from a little before it to a little after.
     measure : callable, optional
         Measures the recording for the lanes of F0, intensity, formants and others, once one of them is shown.
+    correct : callable, optional
+        Measures again what goes with an F0 that was corrected by hand; required if that can be.
     ahead : tuple of (Recording, Spectrogram or None), optional
         What the command "next" of an editable player will open: it is there at once, and its marks follow.
     awaited : sequence of {"profile", "scores"}
@@ -137,7 +140,9 @@ def player(
         "regionsTitle": regions_title or t("Regions"),
         "regionTable": contents.of_region_table(region_table, recording, key),
         "words": contents.of_words(words, word_evidence),
-        "measures": of_measures(measure, of, key, from_s, editing and editing.f0 and editing.f0.from_time(from_s).hz),
+        "measures": of_measures(
+            measure, of, key, from_s, editing and editing.f0 and editing.f0.from_time(from_s).hz, correct
+        ),
         "ahead": contents.of_ahead(ahead, f"{key} ahead"),
         "sounds": contents.of_other_sounds(other_sounds, sound, key),
         **(of_editing(editing, key) if editing else of_regions(regions)),

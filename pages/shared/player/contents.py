@@ -24,7 +24,6 @@ from pages.shared.player.tiles import (
 )
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
-from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.audio.acoustics import SILENCE_DB, Tracks
 from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.long_recording import FileBytes, WorkingCopy
@@ -162,14 +161,13 @@ def of_tracks(
     tracks: Tracks,
     key: str,
     from_s: float = 0.0,
-    corrected_hz: Mapping[int, float] | None = None,
 ) -> dict[str, Any]:
     """Return the measures over time and their ranges.
 
     A frame has F0, intensity, HNR, tilt, the formants and, where F0 was corrected by hand, the F0 that was measured: 0
     if it was unvoiced, else NaN.
     """
-    levels, ranges = _tracks(recording.sha256, ceiling_hz, corrected_hz or {}, tracks, recording)
+    levels, ranges = _tracks(recording.sha256, ceiling_hz, _identity(tracks), tracks)
     return {"start": from_s, "column": tracks.hop_s, "levels": _levels(levels, f"{key} tracks"), "ranges": ranges}
 
 
@@ -321,13 +319,20 @@ def _spectrogram(
     return spectrogram_levels(_spectrogram.log_mel)
 
 
+def _identity(tracks: Tracks) -> str | None:
+    """Return a hash of what a correction of F0 changes; None for tracks as they were measured."""
+    if tracks.measured_f0_hz is None:
+        return None
+    return hashlib.sha256(tracks.f0_hz.tobytes() + tracks.hnr_db.tobytes()).hexdigest()
+
+
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def _tracks(
-    sha256: str, ceiling_hz: float, corrected_hz: dict[int, float], _tracks: Tracks, _recording: Recording
+    sha256: str, ceiling_hz: float, corrected: str | None, _tracks: Tracks
 ) -> tuple[list[Level], dict[str, list[float] | None]]:
-    shown = corrected_tracks(_tracks, _recording, corrected_hz)
-    measured = np.where(shown.f0_is_corrected, np.nan_to_num(_tracks.f0_hz), np.nan)
-    ranges = {name: _range(line) for name, line in _lines(shown).items()}
-    ranges["measured"] = _range(_tracks.f0_hz)
-    ranges["f0"] = _range(np.concatenate([shown.f0_hz, _tracks.f0_hz]))
-    return track_levels(np.column_stack([*_lines(shown).values(), shown.formants_hz, measured])), ranges
+    measured_hz = _tracks.f0_hz if _tracks.measured_f0_hz is None else _tracks.measured_f0_hz
+    measured = np.where(_tracks.f0_is_corrected, np.nan_to_num(measured_hz), np.nan)
+    ranges = {name: _range(line) for name, line in _lines(_tracks).items()}
+    ranges["measured"] = _range(measured_hz)
+    ranges["f0"] = _range(np.concatenate([_tracks.f0_hz, measured_hz]))
+    return track_levels(np.column_stack([*_lines(_tracks).values(), _tracks.formants_hz, measured])), ranges

@@ -9,7 +9,8 @@ import streamlit as st
 from pages.shared.language import recognised, t, texts
 from pages.shared.player import contents
 from ser_core.analysis import Recording
-from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
+from ser_core.annotations.f0.operations import with_corrected_f0
+from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, Tracks
 from ser_core.audio.long_recording import WorkingCopy
 from ser_core.work.jobs import Job
 
@@ -18,6 +19,9 @@ CEILINGS = texts({5_500.0: "most women", 5_000.0: "most men", 8_000.0: "small ch
 
 #: Takes a recording and the ceiling of formants in Hz, and returns the job of `tracks_of`.
 Measure = Callable[[Recording, float], Job]
+
+#: Takes a recording, the ceiling, its tracks and the corrected F0 of frames; returns the job of `corrected_tracks`.
+Correct = Callable[[Recording, float, Tracks, Mapping[int, float]], Job]
 
 #: What the lanes of a long recording say until a stretch of it is analysed.
 NEEDS_STRETCH = texts("Analyse what is in view (H) to measure it")
@@ -32,10 +36,12 @@ def of_measures(
     key: str,
     from_s: float = 0.0,
     corrected_hz: Mapping[int, float] | None = None,
+    correct: Correct | None = None,
 ) -> dict[str, Any] | None:
     """Return the player's data of measures, as far as they are there; None if this player has none.
 
-    `corrected_hz` is the F0 of frames of this recording that were corrected by hand.
+    `corrected_hz` is the F0 of frames of this recording that were corrected by hand. It is shown at once, and
+    what goes with it once `correct` has measured that.
 
     They are of a recording that begins `from_s` after the player does. A long one is never measured as a whole.
 
@@ -50,20 +56,28 @@ def of_measures(
         return {"state": "idle", **offered}
     if isinstance(recording, WorkingCopy):
         return {"state": "failed", "ceiling": wanted, **offered, "refusal": t(NEEDS_STRETCH)}
-    job = measure(recording, wanted)
-    if job.state == "cancelled":  # withdrawn while another recording was shown
-        job.queue.drop(job)
-        job = measure(recording, wanted)
+    job = _again(lambda: measure(recording, wanted))
     if not job.ended.wait(PATIENCE_S):
         return {"state": "running", "ceiling": wanted, **offered}
     if job.state != "done":
         return {"state": "failed", "ceiling": wanted, **offered, "refusal": job.refusal and recognised(job.refusal)}
-    return {
-        "state": "done",
-        "ceiling": wanted,
-        **offered,
-        **contents.of_tracks(recording, wanted, job.result, key, from_s, corrected_hz),
-    }
+    tracks, more = job.result, False
+    if corrected_hz:
+        job = _again(lambda: correct(recording, wanted, tracks, corrected_hz))
+        is_there = job.ended.wait(PATIENCE_S) and job.state == "done"
+        tracks = job.result if is_there else with_corrected_f0(tracks, corrected_hz)
+        more = not job.ended.is_set()
+    shown = contents.of_tracks(recording, wanted, tracks, key, from_s)
+    return {"state": "done", "more": more, "ceiling": wanted, **offered, **shown}
+
+
+def _again(submit: Callable[[], Job]) -> Job:
+    """Return a job, submitted again if it was withdrawn while another recording was shown."""
+    job = submit()
+    if job.state != "cancelled":
+        return job
+    job.queue.drop(job)
+    return submit()
 
 
 def measured_f0(measure: Measure, recording: Recording, key: str) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from ser_core.analysis import Recording, Region
 from ser_core.audio.acoustics import Tracks, harmonics_to_noise, spectral_tilt
 from ser_core.errors import SettingsRefused
 from ser_core.settings import F0Settings
+from ser_core.work.progress import Work
 
 UNVOICED = 0.0
 
@@ -90,31 +91,57 @@ def f0_changes(
     }
 
 
-def corrected_tracks(tracks: Tracks, recording: Recording, corrected_hz: Mapping[int, float]) -> Tracks:
-    """Return tracks with the corrected F0, and with the harmonics-to-noise ratio and spectral tilt that go with it.
+def with_corrected_f0(tracks: Tracks, corrected_hz: Mapping[int, float], known: Tracks | None = None) -> Tracks:
+    """Return tracks with the corrected F0.
+
+    The harmonics-to-noise ratio and the spectral tilt, which go with it, are taken from tracks in which they are known;
+    where F0 is another one there, they are NaN.
 
     Parameters
     ----------
     corrected_hz : mapping of int to float
         By frame; 0: unvoiced. Frames outside of the tracks are ignored.
+    known : Tracks, optional
+        Of the same frames, with earlier corrections; by default the tracks themselves.
     """
+    known = known or tracks
     frames = np.array([frame for frame in sorted(corrected_hz) if 0 <= frame < len(tracks.f0_hz)], int)
     if not len(frames):
         return tracks
-    values = np.array([corrected_hz[int(frame)] for frame in frames], float)
-    values[values == UNVOICED] = np.nan
-    times_s = tracks.times_s[frames]
-    tilt = np.where(np.isnan(values), np.nan, spectral_tilt(recording, times_s))
-
-    def with_corrected(line: np.ndarray, corrected: np.ndarray) -> np.ndarray:
-        line = line.copy()
-        line[frames] = corrected
-        return line
-
+    f0_hz = tracks.f0_hz.copy()
+    f0_hz[frames] = [corrected_hz[int(frame)] for frame in frames]
+    f0_hz[f0_hz == UNVOICED] = np.nan
+    is_known = f0_hz == known.f0_hz
     return replace(
         tracks,
-        f0_hz=with_corrected(tracks.f0_hz, values),
-        hnr_db=with_corrected(tracks.hnr_db, harmonics_to_noise(recording, times_s, values)),
-        tilt_db_per_octave=with_corrected(tracks.tilt_db_per_octave, tilt),
+        f0_hz=f0_hz,
+        hnr_db=np.where(is_known, known.hnr_db, np.nan),
+        tilt_db_per_octave=np.where(is_known, known.tilt_db_per_octave, np.nan),
         measured_f0_hz=tracks.f0_hz,
     )
+
+
+def corrected_tracks(
+    tracks: Tracks,
+    recording: Recording,
+    corrected_hz: Mapping[int, float],
+    known: Tracks | None = None,
+    work: Work | None = None,
+) -> Tracks:
+    """Return tracks with the corrected F0, and with the harmonics-to-noise ratio and spectral tilt that go with it.
+
+    Arguments as of `with_corrected_f0`; what is known is not measured again.
+
+    Raises
+    ------
+    Cancelled
+    """
+    work, known = work or Work(), known or tracks
+    corrected = with_corrected_f0(tracks, corrected_hz, known)
+    new = np.flatnonzero((corrected.f0_hz != known.f0_hz) & ~np.isnan(corrected.f0_hz))
+    if corrected is tracks or not len(new):
+        return corrected
+    times_s, f0_hz = tracks.times_s[new], corrected.f0_hz[new]
+    corrected.hnr_db[new] = harmonics_to_noise(recording, times_s, f0_hz, work.part(0, 2))
+    corrected.tilt_db_per_octave[new] = spectral_tilt(recording, times_s, work.part(1, 2))
+    return corrected

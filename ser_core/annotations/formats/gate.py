@@ -28,6 +28,8 @@ from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.settings import F0Settings
 
 MOST_LEVELS = 50
+#: To what an F0 can be corrected by hand.
+CORRECTED_HZ = F0Settings().corrected_hz
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -261,7 +263,7 @@ def f0_of(fields: object) -> CorrectedF0:
 
 def f0_hz(value: object) -> float:
     """Return an F0 as frames may be corrected to, 0 for unvoiced, or refuse the value."""
-    found, (low_hz, high_hz) = number(value, "F0"), F0Settings().corrected_hz
+    found, (low_hz, high_hz) = number(value, "F0"), CORRECTED_HZ
     if found and not low_hz <= found <= high_hz:
         raise AnnotationsRefused(f"An F0 of {found:g} Hz is not possible; give 0, or {low_hz:g} to {high_hz:g} Hz.")
     return found

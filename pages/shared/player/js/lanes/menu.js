@@ -99,7 +99,10 @@ export class LanesMenu {
     const { measures } = this.player.data;
     const needed = this.offered().some(({ name, measured }) => measured && this.isShown(name));
     clearTimeout(this.timer);
-    if (!needed || !measures || (measures.ceiling === this.ceiling && measures.state !== "running")) return;
+    if (!needed || !measures || (measures.ceiling === this.ceiling && measures.state !== "running" && !measures.more)) {
+      this.patience = SOONEST_MS;
+      return;
+    }
     if (this.asked !== this.ceiling) this.tell();
     this.timer = setTimeout(() => {
       if (!this.player.root.isConnected) return;
@@ -185,9 +188,9 @@ export class LanesMenu {
 
   // The measures, or null while they are not there.
   measured() {
-    const { selection, view } = this.player;
+    const { selection, view, data } = this.player;
     const { values } = view?.picture?.tracks ?? {};
-    if (!selection || !values) return null;
+    if (!selection || !values || data.measures.more) return null;
     const frames = framesOf(values, selection);
     return frames && measuresOf(frames, selection);
   }
