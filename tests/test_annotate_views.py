@@ -669,15 +669,16 @@ def test_teach_of_a_tier_names_the_labels_of_several_emotions_and_follows_who_sp
 
 def test_teach_follows_two_speakers_that_swap_names(store):
     project, found = of_project(store)
-    store.set_status(project, found[2:], "ann", "open", "ann")
-    store.set_status(project, found[2:], "bea", "open", "bea")
+    for who in ("ann", "bea"):
+        store.set_status(project, [*found[1:5], *found[6:]], who, "open", who)
 
-    def speak(*names):
-        files = store.files(project)
-        store.add_recordings(project, [replace(file, speaker=name) for file, name in zip(files, names, strict=False)])
+    def speak(**names):
+        files = [replace(store.files(project)[int(number[1:])], speaker=name) for number, name in names.items()]
+        store.add_recordings(project, files)
 
-    speak("Zoe", "Eva", "Zoe")  # the third is not taught
+    speak(_0="Zoe", _5="Eva", _6="Zoe")  # the last is not taught
     app = finished(shown("Teach", model="fusion"))
+    assert "in 2 recordings" in words(app)
     assert "Named speakers: 2" in words(app)
-    speak("Zoe", "Zoe", "Eva")  # each name has as many recordings as before
+    speak(_5="Zoe", _6="Eva")  # each name has as many recordings as before
     assert "Named speakers: 1" in words(finished(app.run()))

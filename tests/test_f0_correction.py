@@ -104,7 +104,8 @@ def test_other_measures_follow_the_corrected_f0_as_if_it_had_been_measured():
     np.testing.assert_array_equal(found.f0_hz, f0)
     np.testing.assert_allclose(found.hnr_db, harmonics_to_noise(sound, tracks.times_s, f0))
     tilt = spectral_tilt(sound, tracks.times_s)
-    np.testing.assert_array_equal(found.tilt_db_per_octave, np.where(np.isnan(f0), NONE, tilt))
+    # Products of matrices round differently for another number of frames.
+    np.testing.assert_allclose(found.tilt_db_per_octave, np.where(np.isnan(f0), NONE, tilt), rtol=1e-12)
     assert np.flatnonzero(found.f0_is_corrected).tolist() == [20, 21, 30, 40]
     measures = measures_of(found, Region(0.2, 0.32))
     assert (measures.f0_lowest_hz, measures.f0_corrected_frames) == (40, 3)

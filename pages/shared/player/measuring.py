@@ -58,7 +58,7 @@ def of_measures(
         return {"state": "failed", "ceiling": wanted, **offered, "refusal": t(NEEDS_STRETCH)}
     job = _again(lambda: measure(recording, wanted))
     if not job.ended.wait(PATIENCE_S):
-        return {"state": "running", "ceiling": wanted, **offered}
+        return {"state": "running", "fraction": job.fraction, "ceiling": wanted, **offered}
     if job.state != "done":
         return {"state": "failed", "ceiling": wanted, **offered, "refusal": job.refusal and recognised(job.refusal)}
     tracks, more = job.result, False

@@ -63,7 +63,12 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
 function tracksOf(measures, valuesOf, menu) {
   const names = TRACKS.filter((name) => menu.isShown(name));
   if (measures?.state === "done" && measures.ceiling === menu.ceiling) return { names, values: valuesOf(measures), ranges: measures.ranges };
-  return { names, message: measures?.state === "failed" ? (measures.refusal ?? t("Measuring was stopped")) : t("Measuring …") };
+  return { names, message: measures?.state === "failed" ? (measures.refusal ?? t("Measuring was stopped")) : measuring(measures) };
+}
+
+function measuring(measures) {
+  const percent = Math.round(100 * (measures?.fraction ?? 0));
+  return percent ? t("Measuring: {percent} %", { percent }) : t("Measuring …");
 }
 
 const tables = new Map();
