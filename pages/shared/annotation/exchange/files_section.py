@@ -242,27 +242,9 @@ def _measure(project: OpenProject) -> None:
         ":material/straighten:",
         lambda work: _measured(project, ceiling_hz, work),
     )
-    if measured is None:
-        return
-    if measured.silent:
-        st.caption(
-            plural(
-                measured.silent,
-                "Without measures: the marks in {n} recording whose sound is missing or cannot be read.",
-                "Without measures: the marks in {n} recordings whose sound is missing or cannot be read.",
-            )
-        )
-    if measured.too_long:
-        st.caption(
-            plural(
-                measured.too_long,
-                "Without measures: {n} mark of more than {minutes:g} minutes.",
-                "Without measures: {n} marks of more than {minutes:g} minutes.",
-                minutes=LONGEST_MEASURED_S / 60,
-            )
-        )
-    name, marks = f"{folder_name(project.name)}-measures.csv", plural(measured.marks, "{n} mark", "{n} marks")
-    _offer(marks, name, measured.content, "text/csv", t("Measure again"))
+    if measured is not None:
+        name, marks = f"{folder_name(project.name)}-measures.csv", plural(measured.marks, "{n} mark", "{n} marks")
+        _offer_measured(marks, name, measured.content, "text/csv", measured.silent, measured.too_long)
 
 
 def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMarks:
@@ -285,19 +267,32 @@ def _f0(project: OpenProject) -> None:
         ":material/show_chart:",
         lambda work: _f0_files(project, every, work),
     )
-    if found is None:
-        return
-    content, written = found
-    if written.silent:
+    if found is not None:
+        content, written = found
+        words = plural(written.recordings, "F0 of {n} recording", "F0 of {n} recordings")
+        _offer_measured(words, f"{folder_name(project.name)}-f0.zip", content, "application/zip", written.silent)
+
+
+def _offer_measured(words: str, name: str, content: bytes, media_type: str, silent: int, too_long: int = 0) -> None:
+    """Say what could not be measured, and draw the buttons for what was."""
+    if silent:
         st.caption(
             plural(
-                written.silent,
-                "Without F0: {n} recording whose sound is missing or cannot be read.",
-                "Without F0: {n} recordings whose sound is missing or cannot be read.",
+                silent,
+                "Not measured: {n} recording whose sound is missing or cannot be read.",
+                "Not measured: {n} recordings whose sound is missing or cannot be read.",
             )
         )
-    words = plural(written.recordings, "F0 of {n} recording", "F0 of {n} recordings")
-    _offer(words, f"{folder_name(project.name)}-f0.zip", content, "application/zip", t("Measure again"))
+    if too_long:
+        st.caption(
+            plural(
+                too_long,
+                "Not measured: {n} mark of more than {minutes:g} minutes.",
+                "Not measured: {n} marks of more than {minutes:g} minutes.",
+                minutes=LONGEST_MEASURED_S / 60,
+            )
+        )
+    _offer(words, name, content, media_type, t("Measure again"))
 
 
 def _f0_files(project: OpenProject, every: bool, work: Work) -> tuple[bytes, WrittenF0]:
