@@ -1,0 +1,155 @@
+"""How many masks does a map need? LIME's designs, independent masks and shapiq's estimators, at equal accuracy.
+
+    python benchmarks/masks.py [--quick] [--model NAME] [--recordings N] [--seed N] [--json FILE]
+
+Needs SER_CORPORA; `pip install shapiq` adds its estimators. Recordings are of speakers outside the training data. In
+every window of LIME (8 cells) all 256 masks are predicted. Then each estimator gets some of these evidences, and its
+map is compared (rank correlation over all cells of a recording, mean over recordings) with what it would give with all
+of them: the weights of LIME, or the Shapley values. `fractions` are ours; `complements` are random rows of Hadamard
+matrices with their complements, as ours where there are too many cells; `independent` masks are as those of the
+packages `lime` and captum, each cell present with a probability of one half.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from math import comb
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks._command_line import benchmark_parser, report
+from benchmarks._recordings import unseen
+from ser_core.audio.reading import read_recording
+from ser_core.corpora.splits import draw_evenly
+from ser_core.explanation.lime import _balanced_masks, _masks, _windows, surrogate
+from ser_core.explanation.relevance import Perturbed, fill_values
+from ser_core.model.checkpoint import load_model
+from ser_core.model.classifier import Classifier
+from ser_core.pipeline import classify_recording, target_of
+from ser_core.settings import AnalysisSettings
+from ser_core.work.progress import UNWATCHED
+
+CELLS = 8
+#: The number of a mask has bit c where cell c is present.
+BITS = 1 << np.arange(CELLS)
+ALL = np.arange(1 << CELLS)[:, None] & BITS > 0
+BUDGETS = (32, 64, 96, 128)
+#: The estimators of shapiq for Shapley values that measured best of those it has for any number of masks.
+OF_SHAPIQ = ("KernelSHAP", "kADDSHAP", "SVARM", "UnbiasedKernelSHAP")
+
+Estimator = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+
+
+def evidences(path: Path, classifier: Classifier) -> np.ndarray:
+    """Return the evidence (windows, 256) under all masks of every window."""
+    settings = AnalysisSettings()
+    analysis = classify_recording(read_recording(path), classifier, settings)
+    target = target_of(analysis, settings)
+    fill = fill_values(target.log_mel, settings.lime.fill, np.random.default_rng(0))
+    local = getattr(classifier, "score_local_changes", None)
+    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
+
+    def masks(frames: slice, cell_of: np.ndarray) -> Iterator[np.ndarray]:
+        for row in ALL:
+            mask = np.zeros(target.log_mel.shape, bool)
+            mask[frames] = ~row[cell_of]
+            yield mask
+
+    windows = _windows(target, settings.lime)
+    return np.stack([target.evidence(perturbed.without(masks(*one), len(ALL), UNWATCHED)) for one in windows])
+
+
+def lime_with(draw: Callable[[int, np.random.Generator], np.ndarray]) -> Estimator:
+    """Return LIME's weights from the masks that `draw` returns."""
+
+    def weights(evidence: np.ndarray, budget: int, rng: np.random.Generator) -> np.ndarray:
+        present = draw(budget, rng)
+        rows = np.concatenate([np.ones((1, CELLS)), present.astype(float)])
+        chosen = np.append(len(ALL) - 1, present @ BITS)
+        return surrogate(rows, evidence[chosen], AnalysisSettings().lime.kernel_width)
+
+    return weights
+
+
+def shapley(evidence: np.ndarray) -> np.ndarray:
+    """Return the Shapley values (cells,), by their definition."""
+    values = np.zeros(CELLS)
+    for cell in range(CELLS):
+        others = [other for other in range(CELLS) if other != cell]
+        for size in range(CELLS):
+            for present in combinations(others, size):
+                without = sum(1 << other for other in present)
+                gain = evidence[without | 1 << cell] - evidence[without]
+                values[cell] += gain / (CELLS * comb(CELLS - 1, size))
+    return values
+
+
+def of_shapiq(name: str) -> Estimator:
+    import shapiq
+
+    kind = getattr(shapiq, name)
+    options = {"max_order": 2} if name == "kADDSHAP" else {} if name == "SVARM" else {"pairing_trick": True}
+
+    def values(evidence: np.ndarray, budget: int, rng: np.random.Generator) -> np.ndarray:
+        estimator = kind(CELLS, random_state=int(rng.integers(1 << 31)), **options)
+        found = estimator.approximate(budget, lambda present: evidence[np.asarray(present, bool) @ BITS])
+        return np.array([found[(cell,)] for cell in range(CELLS)])
+
+    return values
+
+
+def estimators() -> dict[str, Estimator]:
+    found = {
+        "fractions": lime_with(lambda masks, rng: _masks(CELLS, masks, rng)),
+        "complements": lime_with(lambda masks, rng: _balanced_masks(CELLS, masks, rng)),
+        "independent": lime_with(lambda masks, rng: rng.random((masks, CELLS)) < 0.5),
+    }
+    try:
+        found |= {f"shapiq {name}": of_shapiq(name) for name in OF_SHAPIQ}
+    except ImportError:
+        print("shapiq is not installed; its estimators are left out.")
+    return found
+
+
+def main() -> None:
+    parser = benchmark_parser(__doc__, "1 recording instead of 12")
+    parser.add_argument("--model", default="whisper")
+    parser.add_argument("--recordings", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore", category=UserWarning)  # shapiq's, of masks that come again
+    items = unseen(args.model)
+    if not items:
+        return
+    classifier, rng = load_model(args.model), np.random.default_rng(args.seed)
+    items = draw_evenly(items, 1 if args.quick else args.recordings, args.seed)
+    of_recordings = [evidences(item.path, classifier) for item in items]
+    everything = lime_with(lambda masks, rng: ALL)
+    limits = {
+        "lime": [np.concatenate([everything(one, len(ALL), rng) for one in windows]) for windows in of_recordings],
+        "shapiq": [np.concatenate([shapley(one) for one in windows]) for windows in of_recordings],
+    }
+    result = {"model": args.model, "recordings": len(items), "masks": list(BUDGETS)}
+    for name, estimate in estimators().items():
+        limit = limits["shapiq" if name.startswith("shapiq") else "lime"]
+        both = list(zip(of_recordings, limit, strict=True))
+        result[name] = [
+            round(float(np.mean([agreement(estimate, masks, *one, rng) for one in both])), 3) for masks in BUDGETS
+        ]
+    report(result, args.json)
+
+
+def agreement(
+    estimate: Estimator, masks: int, windows: np.ndarray, limit: np.ndarray, rng: np.random.Generator
+) -> float:
+    """Return the rank correlation of a map from a few masks with that from all."""
+    return spearmanr(np.concatenate([estimate(one, masks, rng) for one in windows]), limit).statistic
+
+
+if __name__ == "__main__":
+    main()
