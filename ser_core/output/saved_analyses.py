@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ser_core.analysis import Analysis, Recording
-from ser_core.annotations.saved_sounds import FOLDER as SOUNDS
 from ser_core.errors import AudioRefused, SerError, WriteRefused
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.stored_results import MAX_RESULTS_BYTES, Result, read_results, results_bytes
@@ -143,6 +142,9 @@ def clear_unfinished(data: Path) -> str | None:
 
     What another app is writing at the moment stays.
     """
+    # Imported here as it comes with the database, which most commands never need.
+    from ser_core.annotations.saved_sounds import FOLDER as SOUNDS
+
     cleared = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
     clear_half_written(data, WORD_MODEL)  # an interrupted download needs no message
     if not cleared:
