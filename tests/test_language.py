@@ -245,6 +245,7 @@ def test_a_text_is_said_with_its_fields_and_numbers_as_the_language_writes_them(
     speaking("en", {})
     assert t("{s:.2f} of {all:,} {name}", s=1234.5, all=12345, name="a") == "1234.50 of 12,345 a"
     assert (number(-1234.5, "+.1f"), separators()) == ("−1234.5", ".,")
+    assert t("{s:.1f} dB, {name}", s=-1.5, name="a-b") == "−1.5 dB, a-b"
 
 
 def test_particles_of_korean_fit_what_is_before_them(speaking):

@@ -23,7 +23,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, waiting
 from pages.shared.cached import analysing, transcribing
-from pages.shared.evidence import downloads, focus_audio_section
+from pages.shared.evidence import downloads, focus_audio_section, maps_section
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
 from pages.shared.language.names import WORD_JOINER, in_markdown
@@ -551,6 +551,20 @@ def test_verdicts_and_grad_cam_wait_for_nobody_and_drafts_go_before_everybodys_f
 def shown_by_player(app: AppTest) -> dict:
     """Return what the player of a page is given."""
     return json.loads(app.get("bidi_component")[0].proto.json)
+
+
+@pytest.mark.parametrize(
+    ("score", "sum_", "against", "said"),
+    [(0.8, -1.0, None, True), (0.8, 1.0, None, False), (0.4, -1.0, None, False), (0.8, -1.0, "sad", False)],
+)
+def test_a_map_against_what_the_model_predicts_is_called_into_question(score, sum_, against, said):
+    analysis = SimpleNamespace(
+        emotions=("happy", "sad"), scores=SimpleNamespace(recording=np.array([score, 1 - score]))
+    )
+    relevance = np.array([[2.0], [sum_ - 2.0], [-9.0]])
+    covered = np.array([True, True, False])
+    explanation = SimpleNamespace(emotion="happy", against=against, relevance=relevance, covered=covered)
+    assert bool(maps_section.contradiction_in_words(analysis, explanation)) == said
 
 
 def test_the_scores_of_a_padded_segment_stand_in_the_middle_of_what_is_recorded(monkeypatch):

@@ -79,7 +79,6 @@ def _recordings() -> None:
         st.page_link("app.py", label=t("Timeline: {name}", name=in_markdown(long.name)), icon=":material/timeline:")
     if not held and long is None:
         st.caption(t("No recording yet."))
-        st.page_link("app.py", label=t("Choose a recording"), icon=":material/arrow_back:")
         return
     if current is None:
         st.info(t("Open part of the timeline to see and hear its evidence."), icon=":material/hearing:")

@@ -46,7 +46,9 @@ STYLE = """
   .block-container { padding-top: 3.2rem; padding-bottom: 3rem; max-width: 76rem; }
   .st-key-pages { gap: 0.5rem; }
   .st-key-pages [data-testid="stCaptionContainer"] { padding-left: 0.5rem; }
-  .st-key-pages [data-testid="stCaptionContainer"]:not(:first-child) { margin-top: 0.5rem; }
+  .st-key-pages > :has([data-testid="stCaptionContainer"]):not(:first-child) { margin-top: 0.5rem; }
+  .st-key-pages > .st-key-tour_begin { margin-top: -0.3rem; }
+  .st-key-pages > .st-key-law { margin-top: -0.6rem; }
   .st-key-samples button { text-align: left; min-height: 2rem; }
   .st-key-tour_begin button, .st-key-law button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* Of Korean, words stay whole. */

@@ -11,6 +11,9 @@ from ser_core.audio.reading import resample
 from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.settings import SpectrogramSettings
 
+#: Of a magnitude's natural logarithm; pictures say dB, as people who work with speech do.
+NEPER_IN_DB = 20 * np.log10(np.e)
+
 #: 30 s per block by default: the spectrum of a long recording would take a gigabyte.
 FFT_SAMPLES_PER_BLOCK = 3_000 * 1_200
 

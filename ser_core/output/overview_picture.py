@@ -14,7 +14,7 @@ from matplotlib.font_manager import findfont, get_font
 from ser_core.analysis import Analysis, Explanation, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
-from ser_core.front_end.spectrogram import band_edges_hz
+from ser_core.front_end.spectrogram import NEPER_IN_DB, band_edges_hz
 from ser_core.settings import SpectrogramSettings
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
@@ -42,7 +42,7 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
     figure = Figure(figsize=(10, 1.15 * sum(heights) + 0.9), layout="constrained")
     axes = list(figure.subplots(rows, 1, sharex=True, height_ratios=heights))
     _waveform(axes[0], analysis)
-    _map(axes[1], analysis, analysis.spectrogram.log_mel, "Log-mel", "gray_r", None, "neper")
+    _map(axes[1], analysis, NEPER_IN_DB * analysis.spectrogram.log_mel, "Log-mel", "gray_r", None, "dB")
     for axis, (method, explanation) in zip(axes[2:], analysis.explanations.items(), strict=False):
         limit = colour_limit(explanation) or 1.0
         shown = np.where(explanation.covered[:, None], explanation.relevance, np.nan)

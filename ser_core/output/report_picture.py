@@ -14,6 +14,7 @@ from matplotlib.font_manager import findfont, get_font
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
+from ser_core.front_end.spectrogram import NEPER_IN_DB
 from ser_core.output.overview_picture import colour_limit, matplotlib_lock, mel_mesh, profile_curve
 
 #: For longer recordings only the explained stretch is shown.
@@ -103,9 +104,9 @@ def _look(ink: str) -> dict[str, object]:
 
 
 def _spectrogram(axis: Axes, analysis: Analysis, say: Callable[..., str]) -> None:
-    mesh = _frames(axis, analysis, analysis.spectrogram.log_mel, cmap="magma")
+    mesh = _frames(axis, analysis, NEPER_IN_DB * analysis.spectrogram.log_mel, cmap="magma")
     axis.set_title(say("Log-mel spectrogram"))
-    axis.figure.colorbar(mesh, ax=axis, pad=0.01, aspect=10, label=say("neper"))
+    axis.figure.colorbar(mesh, ax=axis, pad=0.01, aspect=10, label="dB")
 
 
 def _map(axis: Axes, analysis: Analysis, explanation: Explanation, title: str) -> None:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from pages.shared.language import separators, t
 from ser_core.analysis import Recording, Spectrogram, clock
-from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.front_end.spectrogram import NEPER_IN_DB, band_centres_hz
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
 MOST_COLUMNS = 1_600
@@ -30,7 +30,6 @@ MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
 #: Below maps of evidence. Silence has the colour of the page and speech is grey, never as light or as dark as the
 #: evidence itself, so that where a map is zero it recedes in both themes.
 UNDERLAY = {True: ["rgb(12, 14, 18)", "rgb(140, 142, 146)"], False: ["rgb(255, 255, 255)", "rgb(120, 122, 126)"]}
-NEPER_IN_DB = 20 * np.log10(np.e)
 HOVER = "%{x:.2f} s, %{customdata:.0f} Hz<br>%{z:.0f} dB<extra></extra>"
 
 #: Blue against, red for, clear at zero, so that the spectrogram below stays visible.

@@ -241,7 +241,8 @@ def _centre_trace(emotion: str, found: dict[str, Any], centres: np.ndarray) -> g
 
 def segment_chart(log_mel: list[list[float]]) -> go.Figure:
     """Draw a segment's log-mel spectrogram."""
-    return _patch(log_mel, log_mel, axes.MAGMA, t("log-mel (neper)"), t("{x} neper", x="%{z:.1f}"))
+    levels = axes.NEPER_IN_DB * np.array(log_mel, float)
+    return _patch(log_mel, levels, axes.MAGMA, t("log-mel (dB)"), "%{z:.0f} dB")
 
 
 def branch_chart(log_mel: list[list[float]], map_: list[list[float]]) -> go.Figure:

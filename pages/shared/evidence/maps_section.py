@@ -105,10 +105,25 @@ def in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
 
 
 def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
-    """Say which maps there cannot be, and which are without evidence; `explained` is by explainer."""
+    """Say which maps there cannot be, and which lack evidence or contradict the score; `explained` is by explainer."""
     if not chosen.classifier.layers:
         st.info(in_markdown(recognised(without_maps(chosen.classifier))), icon=":material/info:")
     for method, analysis in explained.items():
         explanation = analysis.explanations[method]
         if words := missing_evidence_in_words(analysis.profile, explanation.covered, t(explanation.emotion)):
             st.info(f"{t(METHOD_NAMES[method])}: {recognised(words)}", icon=":material/info:")
+        elif words := contradiction_in_words(analysis, explanation):
+            st.info(f"{t(METHOD_NAMES[method])}: {words}", icon=":material/info:")
+
+
+def contradiction_in_words(analysis: Analysis, explanation: Explanation) -> str | None:
+    """Say that a map speaks against an emotion that the model predicts with more than even odds, or return None."""
+    score = float(analysis.scores.recording[analysis.emotions.index(explanation.emotion)])
+    if explanation.against or score <= 0.5 or explanation.relevance[explanation.covered].sum() >= 0:
+        return None
+    return t(
+        "more evidence against {emotion} than for it, although its score is {score:.2f}. *Which map to trust* says "
+        "whether the model depends on what it marks.",
+        emotion=t(explanation.emotion),
+        score=score,
+    )

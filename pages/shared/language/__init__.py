@@ -116,7 +116,7 @@ def recognised(sentence: str) -> str:
 
 def number(value: float, spec: str) -> str:
     """Return a number as this visit's language writes it, with a minus and no hyphen."""
-    return _FORMATTERS[language()].format_field(value, spec).replace("-", "\N{MINUS SIGN}")
+    return _FORMATTERS[language()].format_field(value, spec)
 
 
 def separators() -> str:
@@ -226,8 +226,10 @@ class _InLanguage(Formatter):
 
     def format_field(self, value: Any, spec: str) -> str:
         said = super().format_field(value, spec.replace(ISO_DATE, self._date))
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        return said.translate(SWAPPED) if self._swapped and is_number else said
+        if not isinstance(value, Real) or isinstance(value, bool):
+            return said
+        said = said.replace("-", "\N{MINUS SIGN}")
+        return said.translate(SWAPPED) if self._swapped else said
 
 
 _FORMATTERS = {code: _InLanguage(code) for code in LANGUAGES}
