@@ -92,6 +92,19 @@ def test_drafts_go_before_full_work_in_turns_and_the_places_say_so(jobs):
     assert order == ["cy 1", "ann draft", "cy 2", "ann 1", "bea 1", "ann 2"]
 
 
+def test_a_hastened_job_goes_before_the_others_of_its_owner_and_of_nobody_else(jobs):
+    gate, running = at_work(jobs)
+    order = []
+    waiting = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
+    for job in (waiting[1], waiting[2], running):
+        jobs.hasten(job)
+    gate.may_end.set()
+    ended(running, *waiting)
+    assert order == ["ann 2", "bea 1", "ann 1"]
+    jobs.hasten(waiting[0])
+    assert [job.state for job in waiting] == ["done"] * 3
+
+
 class TwoThreads:
     """A cluster that is in this process, and computes nothing while it has no threads."""
 

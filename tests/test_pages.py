@@ -711,7 +711,7 @@ def page_whose_job_ends_meanwhile() -> None:
 
     ended = threading.Event()
     ended.set()
-    line = SimpleNamespace(place=lambda job: 0, ahead=lambda job: [])
+    line = SimpleNamespace(place=lambda job: 0, hasten=id, ahead=lambda job: [])
     about = {"fraction": 0.5, "owner": "me", "queue": line}
     waiting.watch({"teach": SimpleNamespace(state="waiting", ended=ended, **about)})
     if st.button("Press"):
@@ -740,7 +740,9 @@ def page_whose_draft_runs() -> None:
             self.__dict__ |= about
 
     stopped = []
-    line = SimpleNamespace(place=lambda job: 0, ahead=lambda job: [draft], cancel=lambda job: stopped.append(job.lane))
+    line = SimpleNamespace(
+        place=lambda job: 0, hasten=id, ahead=lambda job: [draft], cancel=lambda job: stopped.append(job.lane)
+    )
     draft = Stub(queue=line, state="running", lane="draft", fraction=0.4, text="", seconds_left=30.0)
     fine = Stub(queue=line, state="waiting", lane="full", fraction=0.0)
     waiting.watch({"lime": fine}, {"lime": draft})

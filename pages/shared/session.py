@@ -21,7 +21,7 @@ from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS
 from ser_core.timeline.words import TimelineWords
-from ser_core.work.jobs import work_owner
+from ser_core.work.jobs import Job, work_owner
 
 BEST, ALL_OTHERS = "best score", "all others"
 
@@ -352,8 +352,14 @@ def begin_run() -> None:
         context.uploaded_file_mgr.remove_session_files(context.session_id)
         st.session_state["drawn"] = set()
     work_owner.set(owner())
+    st.session_state["awaited"] = []
     st.session_state["drawn_before"] = st.session_state.get("drawn", set())
     st.session_state["drawn"] = set()
+
+
+def awaited() -> list[Job]:
+    """Return the jobs that the page waits for, in the order in which it shows them; a run begins with none."""
+    return st.session_state.setdefault("awaited", [])
 
 
 def widget(name: str, shown: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.shared import session
 from pages.shared.cached import analysing
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
@@ -153,9 +154,16 @@ def results(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None) -> di
 
 
 def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles: Mapping[str, str] = LABELS) -> None:
-    """Show the progress of unfinished jobs; the page runs again when one of them or of `drafts` ends."""
+    """Show the progress of unfinished jobs; the page runs again when one of them or of `drafts` ends.
+
+    What a page waits for goes before what the visitor has left on another one.
+    """
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
+        awaited = session.awaited()
+        awaited += [job for job in (*(drafts or {}).values(), *pending.values()) if job not in awaited]
+        for job in reversed(awaited):
+            job.queue.hasten(job)
         # A job far back in the queue is polled less often: polling slows down the job that is running.
         unfinished = {name: job for name, job in (drafts or {}).items() if not job.ended.is_set()}
         every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in (pending | unfinished).values()), 3.0)
