@@ -79,6 +79,7 @@ def annotations(draw, duration_s: float):
         note=draw(st.just("") | texts),
         confidence=draw(st.none() | st.floats(0, 1)),
         status=draw(st.sampled_from(STATUSES)),
+        channel=draw(st.none() | st.integers(2, 999)),
         changed_at=draw(st.none() | moments),
     )
 

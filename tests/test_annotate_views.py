@@ -344,7 +344,7 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     uploader.upload("take 3.txt", audacity.replace(b"sad", b"ang"), "text/plain").run()
     app = finished(app)
     assert "Marks: 1 changed, 1 already here" in words(app)
-    next(one for one in app.radio if one.label == "Marks that differ").set_value("replace").run()
+    next(one for one in app.radio if one.label == "What differs").set_value("replace").run()
     button(app, "Import").click().run()
     app = finished(app)
     assert "0 marks added, 1 changed, 1 already in the project" in " ".join(one.value for one in app.success)

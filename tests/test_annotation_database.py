@@ -179,6 +179,44 @@ def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in
     engine.dispose()
 
 
+def test_marks_and_steps_of_the_version_before_channels_and_participants_are_read_and_undone(database_url):
+    engine = engine_of_version(database_url, "0008")
+    was = (
+        '[[null, {"tier": "emotion", "annotator": "Ann", "emotion": "sad", "intensity": null, "note": "", '
+        '"confidence": null, "status": "open", "start_s": 1.0, "end_s": 2.0, "low_hz": null, "high_hz": null, '
+        '"key": "key", "revision": 1, "changed_at": "2024-05-01T12:00:00+00:00"}]]'
+    )
+    columns = "id, project_id, sha256, name, folded_name, duration_s, provenance, added_at, uncertainty, "
+    columns += "explainers_disagreement, annotators_disagreement"
+    statements = (
+        "INSERT INTO projects (id, name, created_at) VALUES (1, 'A', '2024-05-01 12:00:00')",
+        "INSERT INTO annotators VALUES ('Ann')",
+        f"INSERT INTO recordings ({columns}) VALUES (1, 1, :sha, 'a.wav', 'a.wav', 10, '{{}}', "
+        "'2024-05-01 12:00:00', -1, -1, -1)",
+        "INSERT INTO tiers (project_id, key, name, position, kind, content, labels, shown) "
+        "VALUES (1, 'emotion', 'emotion', 0, 'intervals', 'emotions', '[]', TRUE)",
+        FIRST_ROWS[3],
+        "INSERT INTO steps (id, recording_id, annotator, at, kind, changes) "
+        "VALUES (1, 1, 'Ann', '2024-05-01 12:00:00', 'edit', :was)",
+    )
+    with engine.begin() as connection:
+        for statement in statements:
+            given = {name: value for name, value in (("sha", sha(0)), ("was", was)) if f":{name}" in statement}
+            connection.execute(text(statement), given)
+    engine.dispose()
+    with closing(open_store(database_url)) as newer:
+        opened = newer.open_recording(1, sha(0), "Ann")
+        assert [(found.emotion, found.channel) for found in opened.annotations] == [("sad", None)]
+        assert [tier.participant for tier in opened.tiers] == [""]
+        newer.undo(1, sha(0), "Ann")
+        newer.redo(1, sha(0), "Ann")
+        (found,) = newer.annotations_of(1, sha(0))
+        newer.edit(1, sha(0), "Ann", change=[replace(found, channel=2)])
+        assert [found.channel for found in newer.annotations_of(1, sha(0))] == [2]
+        newer.undo(1, sha(0), "Ann")
+        assert [found.channel for found in newer.annotations_of(1, sha(0))] == [None]
+
+
 def test_person_called_gold_goes_on_under_another_name(database_url):
     engine = engine_of_version(database_url, "0001")
     with engine.begin() as connection:

@@ -32,6 +32,7 @@ def test_every_mark_is_a_row_with_its_recording():
         "end_s": "1.25",
         "low_hz": "300.0",
         "high_hz": "3000.5",
+        "channel": "",
         "tier": "emotion",
         "annotator": "anna",
         "emotion": "bored",
@@ -44,6 +45,12 @@ def test_every_mark_is_a_row_with_its_recording():
         "recording_sample_rate_hz": "16000",
     }
     assert list(rows_of(example())[0]) == list(COLUMNS)
+
+
+def test_a_channel_is_kept_and_one_without_a_number_is_said_to_be_lost():
+    found = CSV.read(b"start_s,end_s,channel\n0,1,2\n1,2,1\n2,3,left\n", "a.wav")
+    assert [mark.channel for mark in found.recordings[0].annotations] == [2, None, None]
+    assert found.dropped == ("the channel of 1 row, which is no number from 1",)
 
 
 def test_the_file_says_to_spreadsheets_that_it_is_utf_8():

@@ -8,7 +8,7 @@ import pytest
 from pympi.Elan import Eaf
 
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.formats import FORMATS, recognised
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import example
@@ -102,14 +102,13 @@ def test_what_elan_writes_is_read_with_the_times_of_the_annotation_that_a_detail
     assert found.changed == ("2 annotations without times, as equal parts of what they belong to",)
     assert found.dropped == (
         "1 annotation without times",
-        "the participant of 1 tier",
         "1 controlled vocabulary that no tier uses",
     )
-    assert [(tier.key, tier.parent) for tier in recording.tiers] == [
-        ("utterance", None),
-        ("emotion", None),
-        ("words", "utterance"),
-        ("free", None),
+    assert [(tier.key, tier.parent, tier.participant) for tier in recording.tiers] == [
+        ("utterance", None, "Speaker 1"),
+        ("emotion", None, ""),
+        ("words", "utterance", ""),
+        ("free", None, ""),
     ]
     tiers = [(tier.name, tier.labels, tier.empty) for tier in found.tiers]
     assert tiers == [("utterance", 1, 1), ("emotion", 1, 0), ("words", 2, 0), ("free", 1, 0)]
@@ -181,7 +180,24 @@ def test_annotations_without_times_divide_what_they_belong_to_as_in_elan():
         "its times, to which the TIME_ORIGIN of 0.5 s is added",
         "7 annotations without times, as equal parts of what they belong to",
     )
-    assert found.dropped == ("the participant of 1 tier",)
+    assert (found.dropped, found.recordings[0].tiers[0].participant) == ((), "A")
+
+
+def test_a_participant_is_written_as_elan_has_it_and_one_of_two_for_the_same_tier_is_said_to_be_lost(tmp_path):
+    marks = [Annotation(Region(0, 1), "words", name, note="so") for name in ("anna", "ben")]
+    tiers = (Tier("words", "words", participant="Ann & Co"),)
+    written = ELAN.write([AnnotatedRecording("a.wav", None, 2.0, None, tuple(marks), tiers=tiers)])
+    (tmp_path / "a.eaf").write_bytes(written.content)
+    eaf = Eaf(tmp_path / "a.eaf")
+    assert [eaf.tiers[name][2]["PARTICIPANT"] for name in eaf.tiers] == ["Ann & Co"] * 2
+    changed = written.content.replace(b'PARTICIPANT="Ann &amp; Co"', b'PARTICIPANT="Ben"', 1)
+    read = ELAN.read(changed, "here")
+    assert (read.recordings[0].tiers[0].participant, read.dropped) == (
+        "Ben",
+        ("the participant of 1 tier, which has another one",),
+    )
+    gone = ELAN.read(written.content.replace(b' PARTICIPANT="Ann &amp; Co"', b""), "here")
+    assert gone.recordings[0].tiers[0].participant == "", "what ELAN says now is newer than our property"
 
 
 def test_ids_without_numbers_are_read():

@@ -118,19 +118,26 @@ def test_of_several_choices_those_of_emotions_are_labels_and_the_others_keep_the
     assert {(mark.tier, mark.emotion) for mark in recording.annotations} == {("sex", "female"), ("recording", "Happy")}
 
 
-def test_a_rating_of_something_else_is_no_intensity_and_another_channel_is_said():
+def test_a_rating_of_something_else_is_no_intensity_and_the_channel_is_kept():
     found = read(
         task(
             region("a", "labels", "emotion", labels=["Sad"], channel=1),
             region("a", "rating", "valence", rating=9),
-            region("a", "rating", "Intensity", rating=2),
+            region("a", "rating", "Intensity", rating=2, channel=1),
+            region("b", "labels", "emotion", labels=["Sad"], channel="left"),
         )
     )
-    assert [(mark.emotion, mark.intensity) for mark in found.recordings[0].annotations] == [("Sad", 2)]
+    (recording,) = found.recordings
+    assert [(mark.emotion, mark.intensity, mark.channel) for mark in recording.annotations] == [
+        ("Sad", 2, 2),
+        ("Sad", None, None),
+    ]
     assert found.dropped == (
-        "1 channel of a mark, which is that of all channels here",
         "1 rating of the control 'valence'",
+        "1 channel of a mark, which is no number from 0",
     )
+    (task_,) = json.loads(STUDIO.write([recording]).content)
+    assert [result["value"].get("channel") for result in task_["annotations"][0]["result"]] == [1, None, 0]
 
 
 def test_predictions_are_suggestions_where_nobody_annotated():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from ser_core.analysis import Point, Region
-from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, read_annotations, recognised
@@ -56,8 +56,8 @@ def test_subtitles_are_notes_in_a_tier_of_their_own():
 
 def test_web_subtitles_may_name_speakers_and_cues_and_hold_notes():
     read, marks = found(VTT)
-    assert marks == [("here", "subtitles", 0.5, 1.25, "so & what?")]
-    assert read.dropped == ("the speakers of 1 cue", "1 cue without a text")
+    assert marks == [("here", "speakers", 0.5, 1.25, "Anna"), ("here", "subtitles", 0.5, 1.25, "so & what?")]
+    assert read.dropped == ("1 cue without a text",)
 
 
 def test_turns_of_several_recordings_are_read_with_their_speakers():
@@ -70,12 +70,42 @@ def test_turns_of_several_recordings_are_read_with_their_speakers():
     assert read.dropped == ("1 row of the kind SPKR-INFO",)
 
 
-def test_channels_have_no_place_here_and_that_is_said():
-    two = b"SPEAKER a 1 0 1 <NA> <NA> x <NA> <NA>\nSPEAKER a 2 0 1 <NA> <NA> y <NA> <NA>\n"
-    assert READERS["rttm"].read(two, "here").dropped == ("the channel of 2 turns",)
-    assert READERS["rttm"].read(two.replace(b"a 2", b"a 1"), "here").dropped == ()
-    table = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\n1\tWaveform 1\t1\t0\t1\n2\tWaveform 1\t2\t0\t1\n"
-    assert READERS["raven"].read(table.encode(), "here").dropped == ("the channel of 2 selections",)
+TWO_TURNS = "SPEAKER a 1 0 1 <NA> <NA> x <NA> <NA>\nSPEAKER a 2 0 1 <NA> <NA> y <NA> <NA>\n"
+TWO_SELECTIONS = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\n1\tWaveform 1\t1\t0\t1\n2\tWaveform 1\t2\t0\t1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "odd", "lost"),
+    [("rttm", TWO_TURNS, "a B", "1 turn"), ("raven", TWO_SELECTIONS, "1\tB", "1 row")],
+)
+def test_channels_are_kept_and_written_and_one_without_a_number_is_said_to_be_lost(key, content, odd, lost):
+    read = READERS[key].read(content.encode(), "here")
+    assert (read.dropped, [mark.channel for mark in read.recordings[0].annotations]) == ((), [None, 2])
+    again = READERS[key].read(READERS[key].write(read.recordings).content, "here")
+    assert again.recordings[0].annotations == read.recordings[0].annotations
+    named = content.replace("a 2", odd) if key == "rttm" else content.replace("1\t2\t0", "1\tB\t0")
+    assert READERS[key].read(named.encode(), "here").dropped == (f"the channel of {lost}, which is no number from 1",)
+
+
+def test_turns_are_those_of_tiers_with_a_participant_where_no_tier_says_who_speaks():
+    tiers = (Tier("utt", "utt", participant="Anna B"), Tier("words", "words", parent="utt", participant="Anna B"))
+    marks = (Annotation(Region(0, 2), "utt", note="so what"), Annotation(Region(0, 1), "words", note="so"))
+    written = READERS["rttm"].write([AnnotatedRecording("a.wav", None, 2.0, None, marks, tiers=tiers)])
+    assert written.content == b"SPEAKER a 1 0.0 2.0 <NA> <NA> Anna_B <NA> <NA>\n"
+    assert written.dropped[0] == "1 mark beside the turns of speakers"
+
+
+def test_a_transcript_of_one_speaker_has_that_one_as_its_participant():
+    alone = CONTENT["chat"].replace(b"*MOT", b"*CHI")
+    assert {tier.key: tier.participant for tier in found(alone)[0].recordings[0].tiers} == {
+        "transcript": "CHI",
+        "words": "CHI",
+    }
+    alone = CONTENT["transcriber"].replace(b'speaker="spk1 spk2"', b'speaker="spk1"')
+    assert [tier.participant for tier in found(alone)[0].recordings[0].tiers] == ["Anna"]
+    assert found(CONTENT["transcriber"])[0].recordings[0].tiers == ()
 
 
 def test_selections_are_read_once_with_their_frequencies():
@@ -229,7 +259,7 @@ def test_turns_of_speakers_are_written_exactly_and_other_marks_are_said_to_be_mi
         "SPEAKER take_1 1 0.1 0.2 <NA> <NA> Anna_B <NA> <NA>",
         "SPEAKER take_1 1 0.3 0.75 <NA> <NA> <NA> <NA> <NA>",
     ]
-    assert written.dropped[:2] == ("1 mark of other tiers than 'speakers'", "the spaces in the name of 1 speaker")
+    assert written.dropped[:2] == ("1 mark beside the turns of speakers", "the spaces in the name of 1 speaker")
     (read,) = READERS["rttm"].read(written.content, "here").recordings
     assert [mark.region for mark in read.annotations] == [turn.region for turn in turns]
     with pytest.raises(AnnotationsRefused, match="who speaks when"):

@@ -165,7 +165,8 @@ from ser_core.annotations.store.store import open_store
 
 store = open_store(os.environ["TIERS_OF_TEST"])
 details_section.show_refusals()
-tiers_section.show(OpenProject(store, 1, "Voices", "Ann"), store.tiers(1))
+sha256 = store.recordings(1).items[0].file.sha256
+tiers_section.show(OpenProject(store, 1, "Voices", "Ann"), sha256, store.open_recording(1, sha256, "Ann").tiers)
 store.close()
 """
 
@@ -186,8 +187,11 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     assert [(tier.name, tier.labels) for tier in store.tiers(project)] == [("emotion", ()), ("words", ("ja", "nein"))]
     page.selectbox[0].set_value("words").run()
     page.text_input[0].set_value("Words")
+    page.text_input[1].set_value("Anna")
     page.checkbox[0].uncheck()
     press(page, "Save")
+    first, second = (store.open_recording(project, sha(number), "Ann").tiers[1] for number in (0, 1))
+    assert (first.participant, second.participant, page.text_input[1].value) == ("Anna", "", "Anna")
     press(page, "Up")
     assert [(tier.name, tier.shown) for tier in store.tiers(project)] == [("Words", False), ("emotion", True)]
     store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="ja")])

@@ -276,6 +276,53 @@ def test_parents_points_and_labels_come_back_from_elan(store, project):
     assert "the parent of 1 tier, whose marks it does not hold" in FORMATS["elan"].write([outside]).dropped
 
 
+def test_each_recording_has_its_own_participants_which_files_name_and_give_back(store, project):
+    said = [mark(0, 1, tier="utterance", annotator="Ann", note="so")]
+
+    def interview(number: int, participant: str) -> AnnotatedRecording:
+        tiers = (Tier("utterance", "utterance", participant=participant),)
+        recording = AnnotatedRecording(f"take {number}.wav", sha(number), 10.0, None, tuple(said), tiers=tiers)
+        return FORMATS["elan"].read(FORMATS["elan"].write([recording]).content, "here").recordings[0]
+
+    def participants() -> dict[str, str]:
+        by_recording = {one.sha256: {tier.key: tier.participant for tier in one.tiers} for one in store.export(project)}
+        return {"first": by_recording[sha(0)]["utterance"], "second": by_recording[sha(1)]["utterance"]}
+
+    first = store.import_recordings(project, [interview(0, "Anna"), interview(1, "Ben")], "Ann")
+    assert (first.participants, first.participants_left_out) == (2, 0)
+    assert participants() == {"first": "Anna", "second": "Ben"}
+    (document,) = (one for one in store.export(project) if one.sha256 == sha(1))
+    assert b'PARTICIPANT="Ben"' in FORMATS["elan"].write([document]).content
+    (back,) = FORMATS["own"].read(FORMATS["own"].write([document]).content, "here").recordings
+    assert back.tiers == document.tiers
+    counts = {}
+    for mode in ("show", "add", "replace", "replace"):
+        done = store.import_recordings(project, [interview(0, "Cem"), interview(1, "")], "Ann", mode=mode)
+        counts.setdefault(mode, []).append((done.participants, done.participants_left_out, participants()["first"]))
+    assert counts == {"show": [(0, 1, "Anna")], "add": [(0, 1, "Anna")], "replace": [(1, 0, "Cem"), (0, 0, "Cem")]}
+    assert participants()["second"] == "Ben", "a file that names nobody takes nothing away"
+
+
+def test_a_participant_or_tier_that_somebody_changed_meanwhile_is_not_overwritten(store, project):
+    words = store.add_tier(project, replace(WORDS, participant="goes nowhere"))
+    store.set_participant(project, sha(0), "emotion", " Anna ", seen="")
+    with pytest.raises(AnnotationsOutdated, match="participant"):
+        store.set_participant(project, sha(0), "emotion", "Ben", seen="")
+    shown = {tier.key: tier.participant for tier in store.open_recording(project, sha(0), "Ann").tiers}
+    assert shown == {"emotion": "Anna", "words": ""}
+    store.change_tier(project, replace(words, colour="#0072b2"), seen=replace(words, participant="x"))
+    with pytest.raises(AnnotationsOutdated, match="changed the tier 'words'"):
+        store.change_tier(project, replace(words, name="Words"), seen=words)
+    with pytest.raises(AnnotationsRefused, match="no longer in the project"):
+        store.set_participant(project, sha(0), "nowhere", "Ben", seen="")
+    store.set_participant(project, sha(0), "emotion", "", seen="Anna")
+    store.set_participant(project, sha(0), "words", "Ben", seen="")
+    store.delete_recording(sha(0), "Ben")
+    (deleted,) = store.trash()
+    store.restore(deleted.id, "Ben")
+    assert [tier.participant for tier in store.open_recording(project, sha(0), "Ann").tiers] == ["", "Ben"]
+
+
 # --- law: round trips ---
 
 labels = st.sampled_from(["", "nein", "so what", "a/b", "item [1]:", "x [y]", "슬픔"])
@@ -285,12 +332,13 @@ labels = st.sampled_from(["", "nein", "so what", "a/b", "item [1]:", "x [y]", "�
 def grids(draw):
     """A recording with tiers as a TextGrid may have them, of any names, and marks that touch or leave gaps."""
     tiers, marks = [], []
+    participants = st.sampled_from(["", "Anna", "a \\ <b> & 'c'", "슬기"])
     for number, name in enumerate(
         draw(st.lists(st.sampled_from(["words", "voice", "a b", "tone"]), min_size=1, max_size=4))
     ):
         key = f"{name} {number}"
         kind = draw(st.sampled_from(["intervals", "points"]))
-        tiers.append(Tier(key, name, kind))
+        tiers.append(Tier(key, name, kind, participant=draw(participants)))
         edges = sorted(draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.75, 2.5, 4.0]), unique=True, max_size=6)))
         spans = [(at, at) for at in edges] if kind == "points" else list(zip(edges[::2], edges[1::2], strict=False))
         for start_s, end_s in spans:
@@ -316,11 +364,16 @@ def shape(recording):
 @settings(max_examples=60)
 @given(grids())
 @pytest.mark.parametrize("key", ["textgrid", "own", "elan"])
-def test_tiers_points_names_and_order_survive_a_file(key, recording):
-    content = FORMATS[key].write([recording]).content
-    read = read_annotations(content, "a")
+def test_tiers_points_names_participants_and_order_survive_a_file(key, recording):
+    written = FORMATS[key].write([recording])
+    read = read_annotations(written.content, "a")
     (file_,), _ = mapped([ImportedFile("a", FORMATS[key].name, read.recordings)], LabelRules())
     assert shape(file_.documents[0]) == shape(recording)
+    participants = [tier.participant for tier in recording.tiers]
+    if key != "textgrid":
+        assert [tier.participant for tier in file_.documents[0].tiers] == participants
+    elif any(participants):
+        assert any("the participant" in words for words in written.dropped)
 
 
 def test_points_stay_points_after_a_tier_was_added_in_elan():

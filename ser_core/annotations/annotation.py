@@ -15,6 +15,8 @@ from ser_core.errors import AnnotationsRefused
 
 STATUSES = ("open", "done", "verified")
 LEAST_INTENSITY, MOST_INTENSITY = 1, 5
+#: Files do not tell a mark of the first channel from one of all, so only further ones are said.
+SECOND_CHANNEL, LAST_CHANNEL = 2, 999
 
 #: The tier of marks in time, and the tier whose single mark labels the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
@@ -56,6 +58,8 @@ class Annotation:
     confidence : float or None
         How sure the annotator is, 0 to 1.
     status : {"open", "done", "verified"}
+    channel : int or None
+        Which channel of the recording it is about, from 2; None: the first one, or all.
     changed_at : datetime or None
         When it was last changed, in UTC.
     key : str or None
@@ -72,6 +76,7 @@ class Annotation:
     note: str = ""
     confidence: float | None = None
     status: str = "open"
+    channel: int | None = None
     changed_at: datetime | None = None
     key: str | None = None
     revision: int = 0
@@ -85,6 +90,8 @@ class Annotation:
             )
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise AnnotationsRefused(f"A confidence of {self.confidence:g} is not possible; choose 0 to 1.")
+        if self.channel is not None and not SECOND_CHANNEL <= self.channel <= LAST_CHANNEL:
+            raise AnnotationsRefused(f"A channel {self.channel} is not possible; choose 1 to {LAST_CHANNEL}.")
         if not self.tier.strip():
             raise AnnotationsRefused("A mark needs a tier with a name.")
 
@@ -109,6 +116,8 @@ class Tier:
         As `#rrggbb`; None: that of the theme.
     shown : bool
         Whether it has a lane on the page.
+    participant : str
+        Who speaks in its marks in one recording; "" if that is not known. A tier of a project has none.
     mapping : tuple of (str, str)
         Of a tier of labels: emotions and the label chosen for each, "" for none. An emotion that is not named here has
         the label of its name, if there is one (`ser_core.annotations.agreement.label_mapping`).
@@ -123,6 +132,7 @@ class Tier:
     colour: str | None = None
     shown: bool = True
     mapping: tuple[tuple[str, str], ...] = ()
+    participant: str = ""
 
     def __post_init__(self) -> None:
         if not self.key.strip():

@@ -188,6 +188,7 @@ def in_words(mark: Annotation | None) -> str:
     known = [label or t("no label")]
     known += [] if mark.intensity is None else [t("intensity {n}", n=mark.intensity)]
     known += [] if mark.confidence is None else [t("{percent:.0f} % sure", percent=100 * mark.confidence)]
+    known += [] if mark.channel is None else [t("channel {n}", n=mark.channel)]
     return ", ".join(known if in_tier and mark.status == "open" else [*known, t(mark.status)])
 
 

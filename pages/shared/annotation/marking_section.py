@@ -195,7 +195,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None,
         )
         _explainer(chosen)
         with st.container(width="content"):
-            tiers_section.show(project, opened.tiers)
+            tiers_section.show(project, queued.file.sha256, opened.tiers)
         st.toggle(
             t("Snap"),
             width="content",

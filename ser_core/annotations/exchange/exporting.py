@@ -74,8 +74,7 @@ def exported(
     if corrected and file_format is not FORMATS["own"]:
         lost = (f"F0 that was corrected by hand, in {counted(corrected, 'recording')}",)
     if not file_format.holds_tiers and valid:
-        everything = replace(valid[0], annotations=tuple(mark for each in valid for mark in each.annotations))
-        lost += tiers_without(everything, "empty", "labels", "parent", "colour")
+        lost += _lost_of_tiers(valid, file_format)
         valid = [with_names(recording) for recording in valid]
     if file_format is OTHERS["emu"]:
         files, sounds, dropped = emu_database(valid, name, **(choices or {}))
@@ -87,6 +86,17 @@ def exported(
     if file_format.beside is not None:
         files |= file_format.beside(valid)
     return Exported(files, (*summed(each for _, each in written), *lost), without, tuple(unfit))
+
+
+def _lost_of_tiers(recordings: Sequence[AnnotatedRecording], file_format: Format) -> tuple[str, ...]:
+    """Return, in words, what a format that only names the tiers of marks leaves out of them."""
+    # Of the same tier in several recordings, one with a participant.
+    tiers = sorted((tier for each in recordings for tier in each.tiers), key=lambda tier: bool(tier.participant))
+    by_key = {tier.key: tier for tier in recordings[0].tiers} | {tier.key: tier for tier in tiers}
+    marks = tuple(mark for each in recordings for mark in each.annotations)
+    people = () if file_format is OTHERS["rttm"] else ("participant",)
+    everything = replace(recordings[0], annotations=marks, tiers=tuple(by_key.values()))
+    return tiers_without(everything, "empty", "labels", "parent", "colour", *people)
 
 
 def choices_of(file_format: Format) -> set[str]:

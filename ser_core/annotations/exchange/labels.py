@@ -136,7 +136,7 @@ def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[Imp
         chosen = tier.key.casefold() in {name.casefold() for name in rules.tiers}
         has_emotions = tier.content == "emotions" or chosen or holds_emotions(tier.key) or said[True] > said[False]
         if tier.key.casefold() == REGION_TIER and tier.kind == "intervals":
-            return replace(EMOTION, name=tier.name)
+            return replace(EMOTION, name=tier.name, participant=tier.participant)
         return replace(tier, content="emotions" if has_emotions and tier.kind == "intervals" else tier.content)
 
     found = []

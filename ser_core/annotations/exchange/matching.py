@@ -104,6 +104,7 @@ def merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
     has_more = (mark.intensity, mark.confidence, mark.status) != (None, None, "open") or (mark.note and mark.emotion)
     if not has_more and not is_exact:
         said["status"] = before.status
+        said["channel"] = mark.channel or before.channel
         if mark.emotion == before.emotion and (mark.emotion is not None or mark.note == before.note):
             said |= {"intensity": before.intensity, "confidence": before.confidence, "note": before.note}
         elif mark.emotion is not None and before.emotion is not None:

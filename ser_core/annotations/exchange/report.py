@@ -14,7 +14,7 @@ MOST_TIERS = 12
 UNSURE = "it was changed here too, and nobody knows if that was before the export or after it"
 COUNTS = (
     *("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored"),
-    *("f0_frames", "f0_left_out"),
+    *("f0_frames", "f0_left_out", "participants", "participants_left_out"),
 )
 
 
@@ -127,4 +127,14 @@ def f0_line(imported: Imported) -> str:
     return (
         f"F0 as corrected in the files: {counted(imported.f0_frames, 'frame')}; "
         f"corrected otherwise here, and left so: {imported.f0_left_out}."
+    )
+
+
+def participants_line(imported: Imported) -> str:
+    """Return what an import did to the participants of tiers, or "" if the files have none that are not here."""
+    if not (imported.participants or imported.participants_left_out):
+        return ""
+    return (
+        f"Participants as in the files: {counted(imported.participants, 'tier')}; "
+        f"with another one here, who stays: {imported.participants_left_out}."
     )

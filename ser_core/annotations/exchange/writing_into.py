@@ -123,4 +123,5 @@ def _is_there(mark: Annotation, there: set[tuple]) -> bool:
 def _said(mark: Annotation, annotator: str) -> tuple:
     region = mark.region
     place = round(region.start_s, 3), round(region.end_s, 3), region.low_hz, region.high_hz
-    return annotator, mark.tier, *place, mark.emotion, mark.intensity, mark.note, mark.confidence, mark.status
+    said = mark.emotion, mark.intensity, mark.note, mark.confidence, mark.status
+    return annotator, mark.tier, mark.channel, *place, *said

@@ -17,6 +17,7 @@ from ser_core.annotations.formats.format import AS_IT_IS, FileTier, Format, Read
 from ser_core.annotations.formats.gate import at, recording_of, shown
 from ser_core.annotations.formats.notation import Note
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
+from ser_core.annotations.formats.rttm import with_speaker
 from ser_core.annotations.formats.table import WORDS_TIER
 from ser_core.annotations.formats.transcriber import TRANSCRIPT
 from ser_core.errors import AnnotationsRefused
@@ -40,6 +41,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """
     marks, lost = Collected(options), Counter()
     labels: Counter[str] = Counter()
+    speakers: set[str] = set()
     recording = ""
     head = ""
     for line, head, text in _lines(text_of(content, name, "\r\n", encoding=options.encoding), name):
@@ -58,6 +60,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         elif rest and head[0] == "*":
             lost["text behind the time of an utterance"] += 1
         for start_s, end_s, said in pieces:
+            speakers |= {head[1:]} if head != WORDS else set()
             found = [(WORDS_TIER, said)] if head == WORDS else [(TRANSCRIPT, said), (SPEAKERS, head[1:])]
             for tier, note in found:
                 labels[tier] += 1
@@ -68,6 +71,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         )
     with at(name):
         found = recording_of({"name": recording or name}, marks.annotations)
+    found = with_speaker(found, speakers, (TRANSCRIPT, WORDS_TIER))
     dropped = tuple(counted(count, noun, re.sub(r"^(\w+)", r"\1s", noun)) for noun, count in lost.items())
     tiers = tuple(FileTier(tier, count) for tier, count in labels.items())
     return ReadIn((found,), dropped + in_words(marks.left_out), in_words(marks.altered), tiers)

@@ -35,7 +35,7 @@ from ser_core.annotations.formats.gate import (
     known_keys,
     recording_of,
 )
-from ser_core.annotations.formats.layers import FileTiers, free_name
+from ser_core.annotations.formats.layers import FileTiers, Participants, free_name
 from ser_core.annotations.formats.notation import mark_fields
 from ser_core.errors import AnnotationsRefused
 
@@ -58,6 +58,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     points = {tier.key for tier in ours[0] if tier.kind == "points"}
     vocabularies = _vocabularies(eaf)
     parents: dict[str, str] = {}
+    participants = Participants()
     key_of: dict[str, str] = {}
     with at(name):
         moved = replace(options, offset_s=options.offset_s + origin_s)
@@ -65,6 +66,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
         annotator, tier = tiers.add(tier_id, place, annotator=attributes.get("ANNOTATOR"))
         tier = key_of[tier_id] = ours[1].get(tier_id) or _key_beside(ours[0], tier)
+        participants.add(tier, attributes.get("PARTICIPANT", ""))
         tiers.set_labels(tier, vocabularies.get(attributes.get("LINGUISTIC_TYPE_REF"), ()))
         if attributes.get("PARENT_REF"):
             parents.setdefault(tier, attributes["PARENT_REF"])
@@ -79,13 +81,14 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
                 marks.add(fields, f"{name}, line {lines[key]}", tier in points)
     tiers.set_parents({tier: key_of[parent] for tier, parent in parents.items() if parent in key_of})
     with at(name):
-        found = replace(recording_of(recording, marks.annotations), tiers=(*ours[0], *_others(ours[0], tiers, key_of)))
+        of_file = participants.of((*ours[0], *_others(ours[0], tiers, key_of)))
+        found = replace(recording_of(recording, marks.annotations), tiers=of_file)
     if keys:
         # An annotation that cannot become a mark is left out, and not deleted.
         read = {mark.key for mark in marks.annotations}
         known = (pair for own, pair in keys.items() if pair[0] in read or own not in eaf.annotations)
         found = replace(found, exported_keys=known_keys(dict(known)))
-    dropped = (*lost, *_not_kept(eaf), *in_words(marks.left_out))
+    dropped = (*lost, *participants.lost_in_words(), *_not_kept(eaf), *in_words(marks.left_out))
     if origin_s:
         changed = (f"its times, to which the TIME_ORIGIN of {origin_s:g} s is added", *changed)
     return ReadIn((found,), dropped, changed + in_words(marks.altered), _tiers(eaf))
@@ -167,12 +170,9 @@ def _unused(eaf: Eaf) -> int:
 
 def _not_kept(eaf: Eaf) -> tuple[str, ...]:
     """Return, in words, what of the tiers there is no place for."""
-    attributes = [tier[2] for tier in eaf.tiers.values()]
-    counts = {
-        "the participant of {}": (sum(bool(each.get("PARTICIPANT")) for each in attributes), "tier"),
-        "{} that no tier uses": (_unused(eaf), "controlled vocabulary", "controlled vocabularies"),
-    }
-    return tuple(words.format(counted(*how)) for words, how in counts.items() if how[0])
+    unused = _unused(eaf)
+    vocabularies = counted(unused, "controlled vocabulary", "controlled vocabularies")
+    return (f"{vocabularies} that no tier uses",) if unused else ()
 
 
 def _key_beside(ours: Sequence[Tier], name: str) -> str:

@@ -100,6 +100,8 @@ def _declare(layer: Layer, name: str, tiers: dict[str, Tier], layers: dict[str, 
 
 def _attributes(layer: Layer, kind: str) -> str:
     who = f" ANNOTATOR={quoteattr(safe_name(layer.annotator))}" if layer.annotator else ""
+    speaker = layer.tier.participant
+    who += f" PARTICIPANT={quoteattr(safe_name(speaker))}" if speaker else ""
     return f"{who} LINGUISTIC_TYPE_REF={quoteattr(kind)}"
 
 

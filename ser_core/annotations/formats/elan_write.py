@@ -41,7 +41,8 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     parents = _parents(layers, names)
     for layer, name in zip(layers, names, strict=True):
         how = {"ling": INCLUDED, "parent": parents[name]} if name in parents else {}
-        eaf.add_tier(name, ann=safe_name(layer.annotator) or None, **how)
+        people = {"ann": safe_name(layer.annotator) or None, "part": safe_name(layer.tier.participant) or None}
+        eaf.add_tier(name, **people, **how)
         for mark in layer.marks:
             times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
             eaf.add_annotation(name, *times, label_of(mark, layer.tier, BESIDE, plain, layer.tier.key in declared))

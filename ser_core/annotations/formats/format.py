@@ -194,6 +194,7 @@ def tiers_without(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...
         "labels": ("the labels of {}", lambda tier: bool(tier.labels)),
         "parent": ("the parent of {}", lambda tier: tier.parent is not None),
         "colour": ("the colour of {}", lambda tier: tier.colour is not None),
+        "participant": ("the participant of {}", lambda tier: bool(tier.participant)),
     }
     found = ((words[field][0], sum(words[field][1](tier) for tier in recording.tiers)) for field in fields)
     return tuple(said.format(counted(count, "tier")) for said, count in found if count)

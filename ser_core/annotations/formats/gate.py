@@ -33,6 +33,7 @@ CORRECTED_HZ = F0Settings().corrected_hz
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 SHA256 = re.compile("[0-9a-f]{64}")
+CHANNEL = re.compile("[1-9][0-9]{0,2}")
 
 
 @contextmanager
@@ -95,6 +96,12 @@ def shown(value: object) -> str:
     return words if len(words) <= 60 else f"{words[:57]}…"
 
 
+def channel_number(value: object, what: str) -> int | None:
+    """Return a channel as marks have it, None for the first one, or refuse the value."""
+    found = whole_number(value, what)
+    return None if found == 1 else found
+
+
 # --- marks ---
 
 #: Field of a mark: what to call it, and how to read it.
@@ -106,10 +113,11 @@ CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "confidence": ("confidence", number),
     "status": ("status", text),
     "note": ("note", text),
+    "channel": ("channel", channel_number),
     "changed_at": ("time of change", moment),
 }
 ASSIGNMENT_TEXTS = ("annotator", "drawn", "reason", "sent_back_by")
-TIER_TEXTS = ("name", "kind", "content", "parent", "colour")
+TIER_TEXTS = ("name", "kind", "content", "parent", "colour", "participant")
 IDENTITY = {"key": ("key", text), "revision": ("revision", whole_number)}
 PLACE = {"start_s": "start", "end_s": "end", "low_hz": "lower frequency", "high_hz": "upper frequency"}
 

@@ -123,11 +123,13 @@ def _results(mark: Annotation, own: str, duration_s: float, tier: Tier | None) -
     if mark.tier == RECORDING_TIER:
         if stretch != {"start": 0.0, "end": duration_s}:
             meta |= {"start_s": mark.region.start_s, "end_s": mark.region.end_s}
+        meta |= {"channel": mark.channel} if mark.channel else {}
         stretch = {}
         first = {"from_name": RECORDING_TIER, "type": "choices", "value": {"choices": names}}
     else:
         start["original_length"] = duration_s
-        first = {"from_name": mark.tier, "type": "labels", "value": stretch | {"channel": 0, "labels": names}}
+        value = stretch | {"channel": (mark.channel or 1) - 1, "labels": names}  # counted from 0 there
+        first = {"from_name": mark.tier, "type": "labels", "value": value}
     results = [start | first | ({"meta": {OURS: meta}} if meta else {})]
     if mark.intensity is not None:
         rating = stretch | {"rating": mark.intensity}

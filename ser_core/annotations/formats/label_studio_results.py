@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Tier
+from ser_core.annotations.annotation import LAST_CHANNEL, RECORDING_TIER, REGION_TIER, Tier
 from ser_core.annotations.formats.gate import at, number, shown, text, whole_number
 from ser_core.annotations.formats.notation import KNOWN, Note
 from ser_core.errors import AnnotationsRefused
@@ -73,8 +73,8 @@ def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], l
             if kind == RATING and not any(part in control.casefold() for part in INTENSITY):
                 lost["rating", f" of the control {shown(control)}"] += 1
                 continue
-            if value.get("channel") not in (None, 0):
-                lost["channel", " of a mark, which is that of all channels here"] += 1
+            if value.get("channel") is not None and _channel(value) is None:
+                lost["channel", " of a mark, which is no number from 0"] += 1
             own = result.get("id")
             _add(groups.setdefault(count if own is None else str(own), _Group()), result, kind, value)
     return _marks(list(groups.values()), tiers, lost)
@@ -102,11 +102,18 @@ def _add(group: _Group, result: Mapping[str, Any], kind: str, value: Mapping[str
         group.said["note"] = Note(_lines(value.get("text")))
     if "start" in value and "end" in value:
         group.stretch = {"start_s": number(value["start"], "start"), "end_s": number(value["end"], "end")}
+        group.said |= {"channel": _channel(value)} if _channel(value) else {}
     meta = result.get("meta")
     if isinstance(meta, dict):
         information = {"note": Note(_lines(meta["text"]))} if "text" in meta else {}
         ours = meta.get(OURS)
         group.said = information | (ours if isinstance(ours, dict) else {}) | group.said
+
+
+def _channel(value: Mapping[str, Any]) -> int | None:
+    """Return the channel of a stretch, from 1; it is counted from 0 there."""
+    channel = value.get("channel")
+    return channel + 1 if isinstance(channel, int) and 0 <= channel < LAST_CHANNEL else None
 
 
 def _lines(lines: object) -> str:

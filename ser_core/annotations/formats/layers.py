@@ -19,7 +19,7 @@ from ser_core.annotations.annotation import (
     Annotation,
     Tier,
 )
-from ser_core.annotations.formats.format import marks_with
+from ser_core.annotations.formats.format import counted, marks_with
 from ser_core.annotations.formats.notation import UNSAFE, escaped
 
 #: Fields of a mark that the name of its tier holds.
@@ -174,6 +174,29 @@ def with_names(recording: AnnotatedRecording, reserved: Iterable[str] = ()) -> A
     named = (replace(mark, tier=names.get(mark.tier, mark.tier)) for mark in recording.annotations)
     tiers = (replace(tier, key=names[tier.key], parent=names.get(tier.parent)) for tier in recording.tiers)
     return replace(recording, annotations=tuple(named), tiers=tuple(tiers))
+
+
+class Participants:
+    """Who speaks in the tiers of a file, while it is read."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, str] = {}
+        self._lost = 0
+
+    def add(self, key: str, participant: str) -> None:
+        """Add the participant of a tier, or of a further layer of it; "" if the file says none."""
+        participant = plain_name(participant).strip()
+        if key == RECORDING_TIER or self._of.get(key, participant) not in ("", participant):
+            self._lost += bool(participant)
+        else:
+            self._of[key] = participant or self._of.get(key, "")
+
+    def of(self, tiers: Iterable[Tier]) -> tuple[Tier, ...]:
+        """Return tiers with what was said of them."""
+        return tuple(replace(tier, participant=self._of.get(tier.key, tier.participant)) for tier in tiers)
+
+    def lost_in_words(self) -> tuple[str, ...]:
+        return (f"the participant of {counted(self._lost, 'tier')}, which has another one",) if self._lost else ()
 
 
 class FileTiers:

@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "status": "open",
     "low_hz": None,
     "high_hz": None,
+    "channel": None,
     "tier": REGION_TIER,
     "annotator": "",
     "note": "",

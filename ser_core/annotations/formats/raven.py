@@ -24,6 +24,7 @@ from ser_core.annotations.formats.format import (
     counted,
     only_one,
 )
+from ser_core.annotations.formats.gate import CHANNEL as CHANNEL_NUMBER
 from ser_core.annotations.formats.gate import at, number, recording_of, writable
 from ser_core.annotations.formats.notation import left_out_of_texts, mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
@@ -53,14 +54,14 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
         region = mark.region
         limits = [hz for hz in (region.low_hz, region.high_hz) if hz is not None]
         # Raven knows bands only: of one with a single limit, the text says so.
-        text = mark_text(mark, ("low_hz", "high_hz") if len(limits) == 2 else (), plain)
+        text = mark_text(mark, ("low_hz", "high_hz", "channel") if len(limits) == 2 else ("channel",), plain)
         low_hz = region.low_hz or 0.0
         high_hz = max(highest_hz, low_hz + 1) if region.high_hz is None else region.high_hz
         view = SPECTROGRAM if limits else WAVEFORM
         edges = (region.start_s, region.end_s, low_hz, high_hz)
-        rows.writerow([place, view, 1, *map(repr, edges), recording.name.translate(ONE_LINE), text])
+        rows.writerow([place, view, mark.channel or 1, *map(repr, edges), recording.name.translate(ONE_LINE), text])
     fields = ("sha256", "duration_s", "sample_rate_hz", "provenance")
-    dropped = left_out_of_texts(recording, fields, ("low_hz", "high_hz"), plain)
+    dropped = left_out_of_texts(recording, fields, ("low_hz", "high_hz", "channel"), plain)
     return Written(written.getvalue().encode(), dropped)
 
 
@@ -91,6 +92,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             if not {"low_hz", "high_hz"} & fields.keys():
                 fields |= _band(row, selection in in_bands, lost)
             fields |= _times(row)
+            fields |= {"channel": row[CHANNEL]} if CHANNEL_NUMBER.fullmatch(row.get(CHANNEL, "")) else {}
         recordings.setdefault(row.get(FILE) or sound, Collected(options)).add(fields, place)
     with at(name):
         found = tuple(
@@ -100,8 +102,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     known = {SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH, FILE, FILE_OFFSET, label}
     others = sum(column not in known for column in columns)
     dropped = in_words(lost, "row") + ((counted(others, "other column"),) if others else ())
-    if len({row.get(CHANNEL) for _, row in rows}) > 1:
-        dropped += (f"the channel of {counted(len(seen), 'selection')}",)
+    odd_channels = sum(not CHANNEL_NUMBER.fullmatch(row.get(CHANNEL, "")) for _, row in rows)
+    if odd_channels and len({row.get(CHANNEL) for _, row in rows}) > 1:
+        dropped += (f"the channel of {counted(odd_channels, 'row')}, which is no number from 1",)
     left_out, altered = in_all(recordings.values())
     return ReadIn(found, dropped + left_out, altered)
 

@@ -7,14 +7,15 @@ NIST, "The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan",
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from ser_core.annotations.annotation import AnnotatedRecording
+from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.formats.collected import Collected, in_all
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
-from ser_core.annotations.formats.gate import at, number, recording_of, shown, writable
+from ser_core.annotations.formats.gate import CHANNEL, at, number, recording_of, shown, writable
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
 
@@ -28,7 +29,10 @@ ROW = re.compile(rf"\s*(?:;[^\r\n]*[\r\n]\s*)*(?:{'|'.join(map(re.escape, KINDS)
 
 
 def write(recordings: Sequence[AnnotatedRecording]) -> Written:
-    """Write the turns of any number of recordings: the marks of the tier `speakers`; times are exact.
+    """Write the turns of any number of recordings; times are exact.
+
+    They are the marks of the tier `speakers`. In a recording without such, they are the intervals of the tiers of text
+    or labels with a participant, but for tiers that have a parent, as the words of an utterance are no turns.
 
     Raises
     ------
@@ -38,25 +42,39 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     rows, others, spaced = [], 0, 0
     for recording in map(writable, recordings):
         name = "_".join(folder_name(recording.name).split())
-        for mark in recording.annotations:
-            if mark.tier != TIER:
-                others += 1
-                continue
-            speaker = "_".join((mark.note or mark.emotion or "").split())
-            spaced += speaker != (mark.note or mark.emotion or "")
+        turns = _turns(recording)
+        others += len(recording.annotations) - len(turns)
+        for mark, who in turns:
+            speaker = "_".join(who.split())
+            spaced += speaker != who
             start, end = (Decimal(repr(float(edge))) for edge in (mark.region.start_s, mark.region.end_s))
-            cells = (TURN, name, "1", f"{start:f}", f"{end - start:f}", NOTHING, NOTHING, speaker or NOTHING)
+            channel = str(mark.channel or 1)
+            cells = (TURN, name, channel, f"{start:f}", f"{end - start:f}", NOTHING, NOTHING, speaker or NOTHING)
             rows.append(" ".join((*cells, NOTHING, NOTHING)))
     if others and not rows:
         raise AnnotationsRefused(
-            f"RTTM holds who speaks when: marks of a tier '{TIER}', and there are none. Choose another format."
+            f"RTTM holds who speaks when: marks of a tier '{TIER}' or of tiers with a participant, and there are none. "
+            "Choose another format."
         )
     dropped = (
-        *((f"{counted(others, 'mark')} of other tiers than '{TIER}'",) if others else ()),
+        *((f"{counted(others, 'mark')} beside the turns of speakers",) if others else ()),
         *((f"the spaces in the name of {counted(spaced, 'speaker')}",) if spaced else ()),
         f"all but the speakers of {counted(len(rows), 'turn')}",
     )
     return Written("".join(f"{row}\n" for row in rows).encode(), dropped if rows else ())
+
+
+def _turns(recording: AnnotatedRecording) -> list[tuple[Annotation, str]]:
+    """Return the turns in a recording, each with who speaks."""
+    marks = recording.annotations
+    if turns := [(mark, mark.note or mark.emotion or "") for mark in marks if mark.tier == TIER]:
+        return turns
+    speaking = {
+        tier.key: tier.participant
+        for tier in recording.tiers
+        if tier.participant and tier.parent is None and (tier.kind == "intervals" and tier.content != "emotions")
+    }
+    return [(mark, speaking[mark.tier]) for mark in marks if mark.tier in speaking]
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
@@ -69,7 +87,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """
     recordings: dict[str, Collected] = {}
     lost: Counter[str] = Counter()
-    channels: Counter[str] = Counter()
+    channels: set[str] = set()
+    odd_channels = 0
     for line, cells in _rows(text_of(content, name, encoding=options.encoding)):
         with at(f"{name}, line {line}"):
             if cells[0] not in KINDS or len(cells) < 8:
@@ -86,15 +105,26 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             end_s = start_s + duration_s
         fields = {"start_s": start_s, "end_s": end_s, "tier": TIER}
         fields |= {} if cells[7] == NOTHING else {"note": cells[7]}
-        channels[cells[2]] += 1
+        channels.add(cells[2])
+        fields |= {"channel": cells[2]} if CHANNEL.fullmatch(cells[2]) else {}
+        odd_channels += "channel" not in fields
         recordings.setdefault(cells[1], Collected(options)).add(fields, f"{name}, line {line}")
     with at(name):
         found = tuple(recording_of({"name": of}, marks.annotations) for of, marks in recordings.items())
     dropped = tuple(f"{counted(count, 'row')} of the kind {kind}" for kind, count in lost.items())
-    if len(channels) > 1:
-        dropped += (f"the channel of {counted(channels.total(), 'turn')}",)
+    if odd_channels and len(channels) > 1:
+        dropped += (f"the channel of {counted(odd_channels, 'turn')}, which is no number from 1",)
     left_out, altered = in_all(recordings.values())
     return ReadIn(found, dropped + left_out, altered)
+
+
+def with_speaker(recording: AnnotatedRecording, speakers: Collection[str], tiers: Iterable[str]) -> AnnotatedRecording:
+    """Return a transcript in which one person speaks, if that is so, as the participant of these of its tiers."""
+    if len(speakers) != 1 or "" in speakers:
+        return recording
+    there = {mark.tier for mark in recording.annotations}
+    found = tuple(Tier(key, key, participant=min(speakers)) for key in tiers if key in there)
+    return replace(recording, tiers=found)
 
 
 def _rows(source: str) -> Iterator[tuple[int, list[str]]]:

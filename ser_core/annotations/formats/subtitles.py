@@ -25,7 +25,8 @@ from ser_core.annotations.formats.format import (
     only_one,
 )
 from ser_core.annotations.formats.gate import at, recording_of, shown, writable
-from ser_core.annotations.formats.notation import left_out_of_texts, mark_fields, mark_text
+from ser_core.annotations.formats.notation import Note, left_out_of_texts, mark_fields, mark_text
+from ser_core.annotations.formats.rttm import TIER as SPEAKERS
 from ser_core.errors import AnnotationsRefused
 
 TIER = "subtitles"
@@ -36,7 +37,7 @@ BEGINNING = re.compile(rf"\s*(?:\d+[ \t]*(?:\r\n|\r|\n)[ \t]*)?{TIME}[ \t]*-->",
 WEB = "WEBVTT"
 NOT_CUES = ("NOTE", "STYLE", "REGION")
 TAG = re.compile(r"<[^<>]{0,200}>|\{\\[^{}]{0,200}\}")
-VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t][^<>]+>")
+VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]([^<>]+)>")
 
 
 def write_srt(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
@@ -95,7 +96,7 @@ def _stamp(ms: int, point: str) -> str:
 
 
 def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read the cues of a file.
+    """Read the cues of a file, and who speaks in them as further marks.
 
     Raises
     ------
@@ -115,7 +116,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             raise AnnotationsRefused(f"{place}: {shown(block[0])} is not a cue, which begins with 'time --> time'.")
         start_s, end_s = _times(block[timing])
         text = "\n".join(block[timing + 1 :])
-        lost["the speakers of {}"] += bool(VOICE.search(text))
+        for who in VOICE.findall(text):
+            note = Note(html.unescape(who).strip())
+            marks.add({"tier": SPEAKERS, "note": note, "start_s": start_s, "end_s": end_s}, place)
         text = TAG.sub("", text).strip()
         if not text:
             lost["{} without a text"] += 1

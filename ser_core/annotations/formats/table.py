@@ -13,6 +13,7 @@ from ser_core.annotations.formats.collected import Collected, in_all
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
 from ser_core.annotations.formats.gate import (
+    CHANNEL,
     at,
     fields_of,
     known_duration_s,
@@ -35,6 +36,7 @@ OF_MARK = (
     "end_s",
     "low_hz",
     "high_hz",
+    "channel",
     "tier",
     "annotator",
     "emotion",
@@ -145,7 +147,10 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     columns, rows = _rows(text_of(content, name, "\r\n", encoding=options.encoding), name)
     about: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     marks: dict[tuple[str | None, str | None], Collected] = {}
+    odd_channels = 0
     for line, cells in rows:
+        if "channel" in cells and not CHANNEL.fullmatch(cells["channel"].strip()):
+            odd_channels += bool(cells.pop("channel"))
         with at(f"{name}, line {line}"):
             found = {field: cells.get(column) for column, field in OF_RECORDING.items()}
             found["name"] = found["name"] or name
@@ -162,6 +167,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     recordings = tuple(recording_of(about[key], marks[key].annotations) for key in about)
     left_out, altered = in_all(marks.values())
     columns = tuple(f"the column {shown(column)}" if column else "a column without a name" for column in unknown)
+    if odd_channels:
+        columns += (f"the channel of {counted(odd_channels, 'row')}, which is no number from 1",)
     return ReadIn(recordings, (*columns, *left_out), altered)
 
 

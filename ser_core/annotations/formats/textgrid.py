@@ -80,7 +80,7 @@ def write(
         *marks_with((mark for mark in marks if mark is None), "{} too short for the times of a TextGrid"),
         *marks_with(range(len(long_enough) - len(said)), "{} without a label"),
         *unnamed_annotators(layers),
-        *tiers_without(recording, "labels", "parent", "colour"),
+        *tiers_without(recording, "labels", "parent", "colour", "participant"),
         *marks_with_more_than_a_label(said, BESIDE, plain),
     )
     return Written(grid.encode(encoding), dropped)

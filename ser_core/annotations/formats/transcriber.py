@@ -17,6 +17,7 @@ from ser_core.annotations.formats.format import AS_IT_IS, FileTier, Format, Read
 from ser_core.annotations.formats.gate import at, number, recording_of, shown
 from ser_core.annotations.formats.notation import Note
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
+from ser_core.annotations.formats.rttm import with_speaker
 from ser_core.errors import AnnotationsRefused
 
 TRANSCRIPT, TOPICS = "transcript", "topics"
@@ -52,6 +53,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     parser.parse(text.encode() if options.encoding else content, "utf-8" if options.encoding else None)
     with at(name):
         recording = recording_of({"name": parser.recording or name}, parser.marks.annotations)
+    recording = with_speaker(recording, parser.speakers, (TRANSCRIPT,))
     dropped = tuple(
         counted(count, noun, re.sub(r"^(\w+)", r"\1s", noun)) for noun, count in parser.lost.items() if count
     )
@@ -72,6 +74,7 @@ class _Transcription:
         self.labels: Counter[str] = Counter()
         self.empty: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self.speakers: set[str] = set()
         self._name = name
         self._open: list[str] = []
         self._names: dict[str, str] = {}
@@ -161,6 +164,7 @@ class _Transcription:
         speakers = self._speakers()
         texts = {who: " ".join("".join(parts).split()) for who, parts in self._said.items()}
         texts = {who: text for who, text in texts.items() if text}
+        self.speakers |= ({*speakers} or {""}) if texts else set()
         for who, text in texts.items():
             if len(speakers) > 1 and 0 < who <= len(speakers):
                 text = f"{speakers[who - 1]}: {text}"

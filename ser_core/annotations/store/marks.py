@@ -14,7 +14,7 @@ from ser_core.annotations.store.tables import marks, recordings, valid_name, val
 from ser_core.errors import AnnotationsRefused
 
 #: What a person says with a mark, and where. Two marks that agree in both are the same.
-CONTENT = ("tier", "annotator", "emotion", "intensity", "note", "confidence", "status")
+CONTENT = ("tier", "annotator", "emotion", "intensity", "note", "confidence", "status", "channel")
 PLACE = ("start_s", "end_s", "low_hz", "high_hz")
 
 IN_ORDER_OF_TIME = (marks.c.start_s, marks.c.end_s, marks.c.key)
@@ -58,7 +58,8 @@ def content_of(annotation: Annotation) -> dict[str, Any]:
 
 def annotation_of(values: Mapping[str, Any]) -> Annotation:
     """Return the mark of a row or of a step's dict, which have the same names."""
-    content = {name: values[name] for name in (*CONTENT, "key", "revision", "changed_at")}
+    # Steps of former versions have no channel.
+    content = {name: values.get(name) for name in (*CONTENT, "key", "revision", "changed_at")}
     return Annotation(place_of(*(values[name] for name in PLACE)), **content)
 
 

@@ -80,7 +80,7 @@ class OpenRecording:
     annotations : tuple of Annotation
         Of all annotators and tiers, in order of time.
     tiers : tuple of Tier
-        Those of the project, in order.
+        Those of the project, in order, with their participants here.
     assignments : tuple of Assignment
         Whose work it is, in order of names.
     previous, next : str or None
@@ -196,16 +196,41 @@ class Store:
             _require_project(connection, project)
             return tiers.add(connection, project, tier)
 
-    def change_tier(self, project: int, tier: Tier) -> None:
+    def change_tier(self, project: int, tier: Tier, seen: Tier | None = None) -> None:
         """Give a tier, found by its key, another name, labels, parent, colour or visibility.
+
+        Parameters
+        ----------
+        seen : Tier, optional
+            As it was shown.
 
         Raises
         ------
+        AnnotationsOutdated
+            If somebody has changed it since it was shown.
         AnnotationsRefused
             If it is not there, or the parent cannot be one.
         """
         with self._database.writing() as connection:
-            tiers.change(connection, project, tier)
+            tiers.change(connection, project, tier, seen)
+
+    def set_participant(self, project: int, sha256: str, key: str, participant: str, seen: str) -> None:
+        """Say who speaks in the marks of a tier in one recording; "" for nobody.
+
+        Parameters
+        ----------
+        seen : str
+            Who was shown.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If somebody has named another one since then.
+        AnnotationsRefused
+            If the recording or the tier is not there, or the name cannot be stored.
+        """
+        with self._database.writing() as connection:
+            tiers.set_participant(connection, project, sha256, key, participant, seen)
 
     def order_tiers(self, project: int, keys: Sequence[str]) -> None:
         """Put the tiers of a project in another order."""
@@ -554,7 +579,7 @@ class Store:
                 recordings.queued(row),
                 row.provenance,
                 marks_of(connection, recordings.of_file(project, sha256)),
-                tiers.of_project(connection, project),
+                tiers.with_participants(tiers.of_project(connection, project), row.participants),
                 people.assignments_of(connection, [row.id])[row.id],
                 *around[:2],
                 *(edit is not None for edit in around[2:]),

@@ -159,6 +159,8 @@ recordings = Table(
     Column("added_at", UtcTime, nullable=False),
     Column("added_by", Text),
     Column("speaker", Text),
+    # Who speaks in the marks of which tier, by its key.
+    Column("participants", Json, nullable=False, server_default="{}"),
     Column("uncertainty", Rating, nullable=False),
     Column("explainers_disagreement", Rating, nullable=False),
     Column("annotators_disagreement", Rating, nullable=False),
@@ -231,6 +233,7 @@ marks = Table(
     Column("note", Text, nullable=False),
     Column("confidence", Float(53)),
     Column("status", Text, nullable=False),
+    Column("channel", Integer),
     Column("revision", Integer, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("changed_at", UtcTime, nullable=False),

@@ -22,13 +22,13 @@ from ser_core.annotations.annotation import (
 )
 from ser_core.annotations.formats.layers import free_name, unique_names
 from ser_core.annotations.store.marks import insert_into
-from ser_core.annotations.store.tables import marks, projects, recordings, tiers, valid_name
-from ser_core.errors import AnnotationsRefused
+from ser_core.annotations.store.tables import marks, projects, recordings, tiers, valid_name, valid_text
+from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 MOST_TIERS = 1_000
 #: Tiers that every project has.
 BUILT_IN = (REGION_TIER, RECORDING_TIER)
-#: What can be changed about a tier.
+#: What can be changed about a tier, in all recordings.
 CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown", "mapping")
 
 
@@ -55,7 +55,9 @@ def _tier(row: Row) -> Tier:
 
 
 def _values(tier: Tier) -> dict[str, Any]:
-    return asdict(tier) | {
+    values = asdict(tier)
+    del values["participant"]  # that of a tier in one recording
+    return values | {
         "name": valid_name(tier.name, "name of the tier"),
         "labels": [valid_name(label, "label") for label in tier.labels],
         "mapping": [(emotion, label and valid_name(label, "label")) for emotion, label in tier.mapping],
@@ -81,12 +83,15 @@ def add(connection: Connection, project: int, tier: Tier) -> Tier:
     return added
 
 
-def change(connection: Connection, project: int, tier: Tier) -> None:
+def change(connection: Connection, project: int, tier: Tier, seen: Tier | None) -> None:
     """Change the name, labels, parent, colour and other properties of a tier; its kind stays."""
     rows = _rows(connection, project)
     there = next((row for row in rows if row.key == tier.key and row.deleted_at is None), None)
     if there is None:
         raise AnnotationsRefused(f"The tier '{tier.name}' is no longer there; load the page again.")
+    now = next(each for each in of_project(connection, project) if each.key == tier.key)
+    if seen is not None and now != replace(seen, participant=""):
+        raise AnnotationsOutdated(f"Somebody else has changed the tier '{now.name}' meanwhile; load the page again.")
     _require_valid(tier, rows)
     values = {name: value for name, value in _values(tier).items() if name in CHANGEABLE}
     connection.execute(update(tiers).where(tiers.c.id == there.id).values(values))
@@ -122,6 +127,38 @@ def _write_positions(connection: Connection, ids: Sequence[int]) -> None:
     rows = [{"of": of, "place": place} for place, of in enumerate(ids)]
     if rows:
         connection.execute(update(tiers).where(tiers.c.id == bindparam("of")).values(position=bindparam("place")), rows)
+
+
+# --- participants ---
+
+
+def with_participants(found: Iterable[Tier], participants: Mapping[str, str]) -> tuple[Tier, ...]:
+    """Return tiers with who speaks in their marks in one recording, as its row has it."""
+    return tuple(replace(tier, participant=participants.get(tier.key, "")) for tier in found)
+
+
+def set_participant(connection: Connection, project: int, sha256: str, key: str, participant: str, seen: str) -> None:
+    """Say who speaks in the marks of a tier in a recording; see `Store.set_participant`."""
+    of_file = recordings.c.project_id == project, recordings.c.sha256 == valid_text(sha256, "SHA-256")
+    columns = recordings.c.id, recordings.c.participants
+    row = connection.execute(select(*columns).where(*of_file).with_for_update(key_share=True)).one_or_none()
+    if row is None or key not in {tier.key for tier in of_project(connection, project)}:
+        raise AnnotationsRefused("The recording or the tier is no longer in the project; load the page again.")
+    if row.participants.get(key, "") != seen:
+        raise AnnotationsOutdated(
+            "Somebody else has changed the participant of this tier meanwhile; load the page again."
+        )
+    write_participants(connection, row.id, row.participants | {key: _participant(participant)})
+
+
+def write_participants(connection: Connection, recording_id: int, participants: Mapping[str, str]) -> None:
+    """Replace what a recording says about who speaks in which tier."""
+    named = {key: participant for key, participant in participants.items() if participant}
+    connection.execute(update(recordings).where(recordings.c.id == recording_id).values(participants=named))
+
+
+def _participant(name: str) -> str:
+    return valid_name(name, "name of the participant") if name.strip() else ""
 
 
 # --- deletion ---
@@ -229,7 +266,8 @@ def _named(found: Iterable[Tier]) -> tuple[Tier, ...]:
         key, name = (valid_name(value, "name of the tier") for value in (tier.key, tier.name))
         parent = tier.parent and valid_name(tier.parent, "name of the tier")
         if key != RECORDING_TIER:
-            named.setdefault(key, replace(tier, key=key, name=name, parent=None if parent == key else parent))
+            about = {"parent": None if parent == key else parent, "participant": _participant(tier.participant)}
+            named.setdefault(key, replace(tier, key=key, name=name, **about))
     return tuple(named.values())
 
 
@@ -255,13 +293,15 @@ class TiersOfFiles:
         return {key for key, tier in self._there.items() if tier.content != "emotions"}
 
     def with_our_keys(self, document: AnnotatedRecording) -> AnnotatedRecording:
-        """Return a document whose marks name the tiers of the project."""
-        found = _named(document.all_tiers)
+        """Return a document whose marks and tiers have the keys of the project."""
+        given = _named(document.all_tiers)
+        found = tuple(replace(tier, participant="") for tier in given)
         if found not in self._known:
             self._known[found] = self._keys(found)
         keys = self._known[found]
         return replace(
             document,
+            tiers=tuple(replace(tier, key=keys[tier.key]) for tier in given),
             annotations=tuple(self._ours(mark, keys) for mark in document.annotations),
             left_out=tuple(self._ours(mark, keys) for mark in document.left_out),
         )

@@ -68,6 +68,10 @@ class Imported:
         Frames whose F0 became as it was corrected in the files.
     f0_left_out : int
         Frames whose F0 was corrected otherwise here, and stays.
+    participants : int
+        Tiers, once in each recording, whose participant became as it is in the files.
+    participants_left_out : int
+        Those that have another participant here, who stays.
     differences : tuple of FoundDifference
         All that differs between the files and the project.
     new_tiers : tuple of Tier
@@ -84,6 +88,8 @@ class Imported:
     restored: int = 0
     f0_frames: int = 0
     f0_left_out: int = 0
+    participants: int = 0
+    participants_left_out: int = 0
     differences: tuple[FoundDifference, ...] = field(default=(), compare=False)
     new_tiers: tuple[Tier, ...] = field(default=(), compare=False)
 
@@ -137,6 +143,7 @@ def import_documents(
             done = min(written + counts["known"] + counts["left_out"], total)
             work.report(done / total if total else 1.0, f"{done} of {total} marks")
         of_f0 = _f0_changes(connection, wanted, mode, counts)
+        _take_participants(connection, wanted, mode, counts)
         if mode != "show":
             add_steps(connection, changes, annotator, at, of_f0)
     imported = Imported(len(documents), differences=tuple(differences), new_tiers=of_files.new, **counts)
@@ -190,6 +197,23 @@ def _f0_changes(
     return changes
 
 
+def _take_participants(
+    connection: Connection, wanted: Mapping[int, AnnotatedRecording], mode: str, counts: Counter[str]
+) -> None:
+    """Name participants as documents do, and count tiers; who was named here stays, unless the mode is "replace"."""
+    given = {of: {each.key: each.participant for each in one.tiers if each.participant} for of, one in wanted.items()}
+    columns = recordings.c.id, recordings.c.participants
+    rows = connection.execute(select(*columns).where(recordings.c.id.in_([of for of in given if given[of]])))
+    for of, there in rows.all():
+        others = {key: who for key, who in given[of].items() if there.get(key, who) != who}
+        taken = {key: who for key, who in given[of].items() if key not in there}
+        taken |= others if mode == "replace" else {}
+        counts["participants"] += len(taken)
+        counts["participants_left_out"] += len(others.keys() - taken.keys())
+        if taken and mode != "show":
+            tiers.write_participants(connection, of, there | taken)
+
+
 def _by_recording(documents: Iterable[AnnotatedRecording]) -> list[AnnotatedRecording]:
     """Return documents with those of the same recording joined: what is missing in one may be in another."""
     groups: dict[tuple[str | None, str], list[AnnotatedRecording]] = {}
@@ -210,6 +234,7 @@ def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
         provenance=next((d.provenance for d in reversed(documents) if d.provenance), documents[0].provenance),
         exported_keys={key: revision for each in keys for key, revision in each.items()} if keys else None,
         left_out=tuple(mark for document in documents for mark in document.left_out),
+        tiers=tuple(tier for document in documents for tier in document.tiers),
         assignments=tuple(one for document in documents for one in document.assignments),
         f0=CorrectedF0({frame: each for document in documents for frame, each in document.f0.frames.items()}),
     )
@@ -313,7 +338,7 @@ def documents_after(
             row.sample_rate_hz,
             tuple(by_recording[row.id]),
             row.provenance,
-            tiers=of_project,
+            tiers=tiers.with_participants(of_project, row.participants),
             assignments=assigned[row.id],
             roles=roles,
             f0=_by(corrected.get(row.id, CorrectedF0()), annotator),

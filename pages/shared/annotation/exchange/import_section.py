@@ -275,11 +275,12 @@ def _differences(imported: Imported) -> tuple[str, bool]:
     """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
     counts = Counter(each.difference.kind for each in imported.differences)
     _sum_up(imported, counts)
-    if not imported.differences:
+    if not imported.differences and not imported.participants_left_out:
         return "add", False
     others = len(imported.differences) - counts["new"]
-    with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
-        _list_differences(imported)
+    if imported.differences:
+        with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
+            _list_differences(imported)
     _say_what_stays(imported, counts)
     restore = counts["deleted here"] > 0 and st.checkbox(
         plural(
@@ -289,10 +290,11 @@ def _differences(imported: Imported) -> tuple[str, bool]:
         ),
         key=f"import_restore_{session.choice('import_turn')}",
     )
-    if others == counts["conflict"] + counts["changed here"] + counts["deleted here"]:
+    stay = counts["conflict"] + counts["changed here"] + counts["deleted here"]
+    if others == stay and not imported.participants_left_out:
         return "add", restore
     mode = st.radio(
-        t("Marks that differ"),
+        t("What differs"),
         list(MODES),
         format_func=lambda mode: t(MODES[mode]),
         horizontal=True,
@@ -317,6 +319,22 @@ def _sum_up(imported: Imported, counts: Counter[str]) -> None:
                 "New tier of the project: {names}.",
                 "New tiers of the project: {names}.",
                 names=names,
+            )
+        )
+    if imported.participants:
+        st.markdown(
+            plural(
+                imported.participants,
+                "Participants that the files name: of {n} tier.",
+                "Participants that the files name: of {n} tiers.",
+            )
+        )
+    if imported.participants_left_out:
+        st.markdown(
+            plural(
+                imported.participants_left_out,
+                "Another participant than here: in {n} tier.",
+                "Another participant than here: in {n} tiers.",
             )
         )
     if imported.f0_frames:
@@ -398,6 +416,15 @@ def _result(project: OpenProject) -> None:
         ),
         icon=":material/check:",
     )
+    if imported.participants or imported.participants_left_out:
+        st.caption(
+            plural(
+                imported.participants,
+                "The participant of {n} tier is now as in the files; {left} with another one here stay.",
+                "The participants of {n} tiers are now as in the files; {left} with another one here stay.",
+                left=imported.participants_left_out,
+            )
+        )
     if imported.f0_frames or imported.f0_left_out:
         st.caption(
             plural(

@@ -120,7 +120,7 @@ def _not_in(there: Iterable[Annotation], chosen: Iterable[Annotation]) -> list[A
     """Return chosen marks as decisions, each once, and without those that the gold layer has among `there`."""
 
     def said(mark: Annotation) -> tuple[object, ...]:
-        return mark.tier, mark.region, mark.emotion, mark.intensity, mark.confidence, mark.note
+        return mark.tier, mark.region, mark.emotion, mark.intensity, mark.confidence, mark.note, mark.channel
 
     decided = {said(mark) for mark in there if mark.annotator == GOLD}
     new = {said(mark): replace(mark, annotator=GOLD, status="done", key=None, revision=0) for mark in chosen}

@@ -28,8 +28,8 @@ TURN = "tiers added"
 USUAL_COLOUR = "#7f8fa6"
 
 
-def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
-    """Show a popover with everything that can be done to the tiers."""
+def show(project: OpenProject, sha256: str, tiers: tuple[Tier, ...]) -> None:
+    """Show a popover with everything that can be done to the tiers, whose participants are those of a recording."""
     with st.popover(t("Tiers"), icon=":material/segment:", width="stretch", help=t("Words, phones, tones and others")):
         names = {tier.key: tier.name for tier in tiers}
         key = st.selectbox(
@@ -43,7 +43,7 @@ def show(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
         if chosen is None:
             _new(project, tiers)
         else:
-            _change(project, tiers, chosen)
+            _change(project, sha256, tiers, chosen)
         _deleted(project)
 
 
@@ -63,13 +63,18 @@ def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
             st.rerun()
 
 
-def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
+def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Tier) -> None:
     if tier.key == REGION_TIER:
         st.caption(t("The tier of emotions is *My marks*. It stays; in files its place among the others counts."))
+        with st.form(f"tier {project.id} {sha256} {tier}", border=False):
+            participant = _participant_field(tier)
+            if st.form_submit_button(t("Save"), icon=":material/check:"):
+                _do(lambda: _name_participant(project, sha256, tier, participant))
         _move(project, [other.key for other in tiers], tier)
         return
-    with st.form(f"tier {project.id} {tier}", border=False):
+    with st.form(f"tier {project.id} {sha256} {tier}", border=False):
         name = st.text_input(t("Name"), tier.name, max_chars=120)
+        participant = _participant_field(tier)
         shown = st.checkbox(t("Show it below the marks"), tier.shown)
         content, labels = tier.content, tier.labels
         if tier.content != "emotions":
@@ -80,9 +85,30 @@ def _change(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
         colour = None if colour == USUAL_COLOUR and tier.colour is None else colour
         if st.form_submit_button(t("Save"), icon=":material/check:"):
             values = {"name": name, "content": content, "labels": labels, "parent": parent}
-            _do(lambda: project.store.change_tier(project.id, replace(mapped, **values, colour=colour, shown=shown)))
+            changed = replace(mapped, **values, colour=colour, shown=shown)
+
+            def save() -> None:
+                project.store.change_tier(project.id, changed, seen=tier)
+                _name_participant(project, sha256, tier, participant)
+
+            _do(save)
     _move(project, [other.key for other in tiers], tier)
     _delete(project, tiers, tier)
+
+
+def _participant_field(tier: Tier) -> str:
+    return st.text_input(
+        t("Participant"),
+        tier.participant,
+        max_chars=120,
+        placeholder=t("not given"),
+        help=t("Who speaks in the marks of this tier, in this recording."),
+    )
+
+
+def _name_participant(project: OpenProject, sha256: str, tier: Tier, participant: str) -> None:
+    if participant.strip() != tier.participant:
+        project.store.set_participant(project.id, sha256, tier.key, participant, seen=tier.participant)
 
 
 def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
