@@ -79,6 +79,7 @@ def page_actions(store, project):
     yield "tiers", lambda: store.tiers(project)
     yield "new tier", lambda: store.add_tier(project, Tier("phones", "phones", parent=words.key))
     yield "rename a tier", lambda: store.change_tier(project, replace(words, name="Words"))
+    yield "name a participant", lambda: store.set_participant(project, sha(0), "words", "Ann", seen="")
     yield "order of tiers", lambda: store.order_tiers(project, ["phones", "words"])
     yield "add a word", lambda: store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")])
     angry = MarkQuery("angry", least_s=0.5, over_tier="words", over_label="nein")
