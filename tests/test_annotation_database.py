@@ -180,7 +180,7 @@ def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in
 
 
 def test_marks_and_steps_of_the_version_before_channels_and_participants_are_read_and_undone(database_url):
-    engine = engine_of_version(database_url, "0008")
+    engine = engine_of_version(database_url, "0009")
     was = (
         '[[null, {"tier": "emotion", "annotator": "Ann", "emotion": "sad", "intensity": null, "note": "", '
         '"confidence": null, "status": "open", "start_s": 1.0, "end_s": 2.0, "low_hz": null, "high_hz": null, '
