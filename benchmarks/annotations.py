@@ -90,12 +90,16 @@ def page_actions(
     yield "middle page of the open ones, most uncertain first", lambda: store.recordings(project, queue, middle)
     sad = Queue(label="sad", text="take 1", order="name")
     yield "page with an emotion and a text in the name", lambda: store.recordings(project, sad)
+    nein = Queue(tier=WORDS.key, label="nein", order="name")
+    yield "page with a label of a tier", lambda: store.recordings(project, nein)
     yield "progress", lambda: store.count_by_status(project, "Ann")
     word = Annotation(Region(0.5, 1.0), WORDS.key, note="na")
     yield "add a word", lambda: store.edit(project, chosen, "Ann", add=[word])
     angry = MarkQuery("angry", least_s=0.5, over_tier=WORDS.key, over_label="nein")
     yield "find angry marks over nein", lambda: store.find(project, angry)
     yield "labels of all recordings, for the map", lambda: store.labelled_recordings(project)
+    in_tier = partial(store.labelled_recordings, project, WORDS.key)
+    yield "labels of all recordings in a tier, for the map", in_tier
     labels = {one.file.sha256: one.labels.get("Dan") for one in store.labelled_recordings(project)}
     seen = {sha256: labels[sha256].revision if labels[sha256] else 0 for sha256 in many}
     emotion = EMOTIONS[sum(seen.values()) % 4]

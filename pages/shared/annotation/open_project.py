@@ -24,6 +24,8 @@ from ser_core.output.saved_analyses import data_folder
 LABELS = {name: COLOURS[name] for name in ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "calm")}
 
 ANY = texts("any")
+#: Session key: the project and the tier whose labels were offered last.
+LABELS_OF = "labels of"
 
 #: What the queue can be limited to, in words.
 TASKS = texts(
@@ -194,13 +196,15 @@ def chosen_recordings(project: OpenProject) -> tuple[frozenset[str], str] | None
 def queue_of(project: OpenProject) -> Queue:
     """Return the project's queue, filtered and ordered as this visit has chosen."""
     tier = session.choice("label_tier")
+    is_of_project = st.session_state.get(LABELS_OF) == (project.id, tier)
+    label = session.choice("queue_label") if is_of_project else ANY
     return Queue(
         annotator=None if session.choice("queue_whose") != "me" else project.annotator,
         status=None if session.choice("queue_status") == ANY else session.choice("queue_status"),
         among=chosen[0] if (chosen := chosen_recordings(project)) else None,
         task=None if task_of(project) == ANY else task_of(project),
-        label=None if session.choice("queue_label") == ANY else session.choice("queue_label"),
+        label=None if label == ANY else label,
         text=session.choice("queue_text"),
         order=session.choice("queue_order"),
-        tier=None if tier == REGION_TIER else tier,
+        tier=tier if is_of_project and tier != REGION_TIER else None,
     )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.annotation import details_section
-from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.open_project import ANY, LABELS_OF, OpenProject
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis.emotions import COLOURS
@@ -172,6 +172,7 @@ def label_tier(
     tiers = label_tiers(project)
     if session.choice("label_tier") not in (REGION_TIER, *tiers):
         session.choose("label_tier", _first_choice(project, tiers))
+    _forget_label_of_another_tier(project)
     if not tiers:
         return None
     st.selectbox(
@@ -183,6 +184,14 @@ def label_tier(
         **session.widget("label_tier", session.choice("label_tier")),
     )
     return tiers.get(session.choice("label_tier"))
+
+
+def _forget_label_of_another_tier(project: OpenProject) -> None:
+    """Let the queue find any label once labels of another tier, or of another project, are offered."""
+    now = project.id, session.choice("label_tier")
+    if st.session_state.setdefault(LABELS_OF, now) != now:
+        st.session_state[LABELS_OF] = now
+        session.choose("queue_label", ANY)
 
 
 def label_tiers(project: OpenProject) -> dict[str, Tier]:
