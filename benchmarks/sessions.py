@@ -4,7 +4,8 @@
 
 Prints errors, the median and 95th percentile of page times (click to heading, and to content or the position in the
 queue) and of result times (upload to verdict; Explain to three maps, drafts at first; Listen to the player), the
-highest position in the queue that was shown, and the app's memory. Every upload is a unique synthetic voice. `--quick`
+highest position in the queue that was shown, the app's memory, and the processor time that the app and the browsers
+used. Every upload is a unique synthetic voice. `--quick`
 is 3 sessions for 20 s with 15 s of rest afterwards, too short to see memory freed.
 """
 
@@ -18,7 +19,8 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,7 @@ class Measured:
         self.positions: Counter[int] = Counter()
         self.errors: Counter[str] = Counter()
         self.rounds = self.waiting_at_the_end = 0
+        self.browsers_s = 0.0
         self._numbers = itertools.count()
 
     def voice(self) -> bytes:
@@ -121,7 +124,7 @@ class Session:
         began = time.monotonic()
         await self.page.locator(".st-key-pages a").filter(has_text=link).first.click()
         await self.page.get_by_role("heading", name=title or link, exact=True, level=1).wait_for()
-        await self.page.locator(CONTENT).first.wait_for()
+        await self.page.locator(CONTENT).filter(visible=True).first.wait_for()
         self.measured.seconds["page: click to heading and content"].append(time.monotonic() - began)
         return began
 
@@ -173,7 +176,19 @@ async def drive(address: str, sessions: int, seconds: float, measured: Measured)
         for person in waiting:
             person.cancel()
         await asyncio.gather(*people, return_exceptions=True)
+        processes = psutil.Process().children(recursive=True)
+        measured.browsers_s = processor_s(one for one in processes if one.name().startswith("chrom"))
         await browser.close()
+
+
+def processor_s(processes: Iterable[psutil.Process]) -> float:
+    """Return the processor time that processes have used."""
+    used = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used += times.user + times.system
+    return used
 
 
 async def watch_memory(app: psutil.Process, seen: list[float]) -> None:
@@ -187,7 +202,9 @@ async def measure(address: str, app: psutil.Process, sessions: int, seconds: flo
     await drive(address, 1, 1, warm)  # load the model
     before, memory, measured = app.memory_info().rss / MIB, [], Measured()
     watch = asyncio.create_task(watch_memory(app, memory))
+    app_s = processor_s([app, *app.children()])
     await drive(address, sessions, seconds, measured)
+    app_s = processor_s([app, *app.children()]) - app_s
     await asyncio.sleep(rest_s)
     await drive(address, 1, 1, warm)  # Streamlit frees ended visits when the next one begins
     after = []
@@ -211,6 +228,7 @@ async def measure(address: str, app: psutil.Process, sessions: int, seconds: flo
         "errors": dict(measured.errors + warm.errors),
         **figures,
         "highest place in the queue that was shown": max(measured.positions, default=0),
+        "processor seconds": {"app": round(app_s, 1), "browsers": round(measured.browsers_s, 1)},
         "memory MiB": {"before": round(before), "highest": round(max(memory)), "afterwards": round(min(after))},
     }
 

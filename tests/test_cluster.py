@@ -207,15 +207,21 @@ def test_step_is_retried_then_refused_where_workers_die_of_it_and_computed_here_
     assert all(worker.wait(PATIENCE_S) == 1 for worker in workers)
     assert there.threads() == 0
 
+    said = []
+    watched = Work(lambda _, text: said.append(text))
+    assert there.compute(die, (os.getpid(),), watched) == "computed at home"
     monkeypatch.setattr(clusters, "NO_WORKERS_TIMEOUT_S", 0.5)
     monkeypatch.setattr(clusters, "ASK_WORKERS_S", 0.1)
-    said = []
-    assert there.compute(die, (os.getpid(),), Work(lambda _, text: said.append(text))) == "computed at home"
-    assert said == ["Waiting for a worker of the cluster", "The cluster is gone; computing here"]
+    threads = iter([1])  # then they are gone
+    monkeypatch.setattr(there, "threads", lambda: next(threads, 0))
+    assert there.compute(die, (os.getpid(),), watched) == "computed at home"
+    gone = "The cluster is gone; computing here"
+    assert said == [gone, "Waiting for a worker of the cluster", gone]
 
-    monkeypatch.setattr(clusters, "NO_WORKERS_TIMEOUT_S", 600)
+    monkeypatch.setattr(there, "threads", lambda: 1)
     killer = threading.Timer(0.5, scheduler.kill)
     killer.start()
     assert there.compute(die, (os.getpid(),), Work()) == "computed at home"
-    assert not there.threads()
+    monkeypatch.undo()
+    assert there.threads() == 0
     assert there.compute(die, (os.getpid(),), Work()) == "computed at home"

@@ -33,8 +33,8 @@ from ser_core.work.progress import Work
 CONNECT_TIMEOUT_S = 5
 #: How long jobs are computed here before the scheduler is tried again.
 RETRY_S = 30
-#: How long a step may be without any worker before it is computed here.
-NO_WORKERS_TIMEOUT_S = 10
+#: How long a step waits for another worker once all have gone, before it is computed here.
+NO_WORKERS_TIMEOUT_S = 30
 ASK_WORKERS_S = 2
 POLL_S = 0.05
 RESULT_TIMEOUT_S = 60
@@ -107,6 +107,8 @@ class Cluster:
     def _compute_there(
         self, client: Client, function: Callable[..., Any], arguments: tuple[Any, ...], work: Work
     ) -> Any:
+        if not self.threads():
+            raise ClusterGone("the cluster has no workers")
         step, key = io.BytesIO(), f"hear-why-{uuid4().hex}"
         _Pickler(step).dump((function, arguments))
         self._watching[key] = work.progress
