@@ -5,8 +5,8 @@
 Prints errors, the median and 95th percentile of page times (click to heading, and to content or the position in the
 queue) and of result times (upload to verdict; Explain to three maps, drafts at first; Listen to the player), the
 highest position in the queue that was shown, the app's memory, and the processor time that the app and the browsers
-used. Every upload is a unique synthetic voice. `--quick`
-is 3 sessions for 20 s with 15 s of rest afterwards, too short to see memory freed.
+used. Every upload is a unique synthetic voice. `--quick` is 3 sessions for 20 s with 15 s of rest afterwards, too short
+to see memory freed.
 """
 
 import asyncio
