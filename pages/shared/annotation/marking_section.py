@@ -47,6 +47,8 @@ COMPACT = """
       { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   }
   .st-key-mark_heading h2 { font-size: 1.25rem; padding: 0; margin-right: 0.5rem; }
+  /* Nobody waits for a run of the page to go on in the player, so it does not fade meanwhile. */
+  [data-testid="stElementContainer"][data-stale="true"]:has([data-testid^="stBidiComponent"]) { opacity: 1; }
 </style>
 """
 EVIDENCE, OTHERS, DECIDE = texts(("Model's evidence", "Others' marks", "Gold"))
