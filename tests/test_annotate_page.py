@@ -52,18 +52,28 @@ def browser(address):
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def contexts(browser):
+    """One for all first visits of the tests, one for all second ones: a new one compiles Streamlit's scripts again."""
+    opened = []
+    yield opened
+    for context in opened:
+        context.close()
+
+
 @pytest.fixture
-def as_annotator(browser, address, sounds):
-    """A function that opens the page in a new browser, as a named annotator, in the project with the three voices."""
-    errors, contexts = [], []
+def as_annotator(browser, contexts, address, sounds):
+    """A function that opens the page in a new window, as a named annotator, in the project with the three voices."""
+    errors, windows = [], []
 
     def begin(name):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 1500}))
-        contexts[-1].set_default_timeout(LONGEST_WAIT_MS)
-        page = contexts[-1].new_page()
+        if len(windows) == len(contexts):
+            contexts.append(browser.new_context(viewport={"width": 1280, "height": 1500}))
+            contexts[-1].set_default_timeout(LONGEST_WAIT_MS)
+        page = contexts[len(windows)].new_page()
+        windows.append(page)
         page.on("pageerror", lambda error: errors.append(error))
-        visit(page, f"{address}/?model=yamnet")  # its suggestions are there soonest
-        page.locator(".st-key-pages a").filter(has_text="Annotate").click()
+        visit(page, f"{address}/Annotate?model=yamnet", page.get_by_role("textbox", name="Annotator", exact=True))
         annotator = page.get_by_role("textbox", name="Annotator", exact=True)
         annotator.wait_for()
         at_rest(page)
@@ -83,8 +93,11 @@ def as_annotator(browser, address, sounds):
         return page
 
     yield begin
-    for context in contexts:
-        context.close()
+    for page in windows:
+        page.context.clear_cookies()
+        if not page.is_closed():
+            page.evaluate("localStorage.clear()")
+            page.close()
     assert not errors
 
 
@@ -159,7 +172,7 @@ def test_marks_are_drawn_by_keys_stand_in_the_database_and_are_undone_in_a_new_v
     assert own == [("ann", "angry", "whole", "done"), ("ann", "sad", 0.5, 1.5)]
     assert [mark[:2] for mark in marks_in(data)["b <i>two.wav"] if mark[0] == "ann"] == [("ann", None)]
 
-    page.context.close()
+    page.close()
     page = as_annotator("ann")
     expect(page.get_by_text("1 of 3 recordings done by ann")).to_be_visible()
     open_first(page)
@@ -410,15 +423,14 @@ def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, dat
     assert f0_in(data) == halved
 
 
-def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser, sounds, tmp_path, as_annotator):
-    """Last, in an app of its own."""
+def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser, sounds, tmp_path):
+    """In an app of its own."""
     data = tmp_path / "data"
     with running_app(data, tmp_path / "app.log") as address:
         context = browser.new_context(viewport={"width": 1280, "height": 1500})
         page = context.new_page()
         page.set_default_timeout(LONGEST_WAIT_MS)
-        visit(page, address)
-        page.locator(".st-key-pages a").filter(has_text="Annotate").click()
+        visit(page, f"{address}/Annotate?model=yamnet", page.get_by_role("textbox", name="Annotator", exact=True))
         page.get_by_role("textbox", name="New project name").wait_for()
         at_rest(page)
         page.get_by_role("textbox", name="New project name").fill("P")

@@ -11,13 +11,11 @@ from playwright.sync_api import expect, sync_playwright
 from streamlit.runtime.memory_media_file_storage import _calculate_file_id
 
 from ser_core.analysis import LONGEST_NAME
-from tests.running_app import launch, needs_browser, running_app, turn_to, upload, visit
+from tests.running_app import SOON, launch, needs_browser, running_app, turn_to, upload, visit
 
 pytestmark = pytest.mark.browser
 
 LONGEST_WAIT_MS = 180_000
-#: The model with the fastest maps; its segments are so short that Select has several of a second and a half.
-SMALL = "yamnet"
 HASHES = ((hashlib.sha256, {}), (hashlib.blake2b, {"digest_size": 16}))
 #: HTML, a picture and a link of Markdown, the signs that end a string; and addresses. A name keeps 120 characters.
 #: With a word by which to find each.
@@ -54,7 +52,7 @@ def watched(browser, address):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     local = (address, address.replace("http", "ws"), "blob:", "data:")
     page.on("request", lambda request: request.url.startswith(local) or wrong.append(request.url))
-    visit(page, f"{address}/?model={SMALL}")
+    visit(page, f"{address}/?{SOON}")
     return page, wrong
 
 
@@ -64,7 +62,7 @@ def test_stored_scripts_are_text_for_the_next_visitor_until_the_recordings_are_d
     address, folder = app
     author, wrong = watched(browser, address)
     author.get_by_role("tab", name="Upload").click()
-    for number, (name, word) in enumerate(NAMES.items(), 1):
+    for number, (name, word) in enumerate(NAMES.items(), 1):  # of a second and a half, Select has several segments
         assert len(name) <= LONGEST_NAME
         soundfile.write(tmp_path / "speech.wav", make_voice(1.5, 16_000, seed=number), 16_000)
         content = (tmp_path / "speech.wav").read_bytes()
@@ -91,7 +89,7 @@ def test_stored_scripts_are_text_for_the_next_visitor_until_the_recordings_are_d
         visitor.get_by_text("No recording yet").first.wait_for()
         expect(visitor.get_by_text("Saved analyses")).to_have_count(left)
         if left:
-            visit(visitor, f"{address}/?model={SMALL}")
+            visit(visitor, f"{address}/?{SOON}")
 
     assert [file for file in (folder / "data").rglob("*") if file.is_file()] == []
     author.context.close()
@@ -127,7 +125,7 @@ def two_visits(app, browser, make_voice):
         page.set_default_timeout(LONGEST_WAIT_MS)
         fetched = []
         page.on("request", lambda request, fetched=fetched: fetched.append(request.url))
-        visit(page, f"{address}/?model={SMALL}")
+        visit(page, f"{address}/?{SOON}")
         upload(page, folder / f"secret of {name}.wav")
         people[name] = page, fetched, (folder / f"secret of {name}.wav").read_bytes()
     return address, people
