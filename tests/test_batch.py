@@ -367,7 +367,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(longer, model, tmp_path,
     kept = {part: part.read_bytes() for part in (out / "results").glob("*.parquet")}
     done = sum(len(pq.read_table(part)) for part in kept)
     assert 0 < done < RECORDINGS + MORE
-    arguments = ["batch", str(longer), "--model", str(model), *explained]
+    arguments = ["batch", str(longer), "--model", str(model), *explained, "--workers", "1"]
     assert main([*arguments, "--out", str(out)]) == 2
     assert {part: part.read_bytes() for part in kept} == kept
     assert json.loads((out / "batch.json").read_text())["counts"]["new"] == RECORDINGS + MORE - done
