@@ -24,7 +24,7 @@ from tests.tiny_networks import EMOTIONS, fresh, noise_recording
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
     """Draw no overviews, each of which takes a second; commands that run as processes of their own draw theirs."""
-    monkeypatch.setattr("ser_core.output.analysis_folder.save_overview", lambda analysis, path: path.touch())
+    monkeypatch.setattr("ser_core.output.overview_picture.save_overview", lambda analysis, path: path.touch())
 
 
 @pytest.fixture(scope="module")

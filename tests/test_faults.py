@@ -33,7 +33,7 @@ from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, W
 from ser_core.learning import training
 from ser_core.model.checkpoint import load_model, model_names, require_room, save_model
 from ser_core.model.networks.yamnet import YAMNet
-from ser_core.output import analysis_folder
+from ser_core.output import overview_picture
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.saved_analyses import clear_unfinished, delete, list_saved_analyses, save_with_source
 from ser_core.pipeline import analyse_recording
@@ -74,7 +74,7 @@ def no_picture(analysis, path) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
-    monkeypatch.setattr(analysis_folder, "save_overview", no_picture)
+    monkeypatch.setattr(overview_picture, "save_overview", no_picture)
 
 
 def hidden(folder) -> list[str]:
@@ -376,7 +376,7 @@ def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path):
 
 
 def keep_for_ever(data, made, first, reports) -> None:
-    analysis_folder.save_overview = no_picture
+    overview_picture.save_overview = no_picture
     for number in count(first):
         save_with_source(f"{number}".encode() * 1000, made, replace(QUESTION, seed=number), data)
         reports.send(number)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ser_core.analysis import Segments
+from ser_core.analysis import Explanation, Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
 from ser_core.model.classifier import ScoreLocalChanges
@@ -27,6 +27,8 @@ MOST_LOCAL_FRAMES = 32
 #: Segments of which the model's state before any change is kept; 12 MB each for Whisper.
 STATES_KEPT = 8
 FILLS = ("noise_floor", "band_mean", "random")
+#: The colour scale ends at this quantile of a map's absolute relevance: a few extreme points would make the rest pale.
+COLOUR_LIMIT_QUANTILE = 0.995
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +134,12 @@ def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
     relevance = (total / np.maximum(count, 1))[: len(target.log_mel)].astype(np.float32)
     relevance[~target.covered] = 0
     return relevance
+
+
+def colour_limit(explanation: Explanation) -> float:
+    """Return the relevance at which the colour scale of a map ends; 0 if the map is 0 wherever it is covered."""
+    strength = np.abs(explanation.relevance[explanation.covered])
+    return float(np.quantile(strength, COLOUR_LIMIT_QUANTILE)) if strength.size else 0.0
 
 
 def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from ser_core.errors import SettingsRefused
 from ser_core.learning.predictions import Predictions
@@ -41,8 +40,8 @@ def figures(
         `confusion` has true emotions in rows. The recall of an emotion without recordings is None and left out of the
         UAR. If it was predicted nevertheless, its F1 is 0 and counts, as in scikit-learn.
     """
-    classes = range(len(emotions))
-    confusion = confusion_matrix(labels, predicted, labels=list(classes))
+    confusion = np.zeros((len(emotions), len(emotions)), int)
+    np.add.at(confusion, (labels, predicted), 1)
     of_classes = recalls(confusion)
     with np.errstate(invalid="ignore"):
         f1 = 2 * np.diag(confusion) / (confusion.sum(axis=0) + confusion.sum(axis=1))
@@ -132,6 +131,8 @@ def auroc(predictions: Predictions) -> float | None:
 
     None if an emotion has no recording, or all of them.
     """
+    from sklearn.metrics import roc_auc_score  # takes a second, which whoever needs no area should not wait
+
     of_emotions = [predictions.labels == number for number in range(len(predictions.emotions))]
     if not all(0 < own.sum() < len(own) for own in of_emotions):
         return None

@@ -18,7 +18,6 @@ from ser_core.explanation.counterfactual.voice import (
     flip_in_words,
 )
 from ser_core.front_end.spectrogram import band_centres_hz
-from ser_core.output.overview_picture import save_overview
 from ser_core.output.word_table import SpokenWords, words_csv, words_dict
 from ser_core.pipeline import correlates_of_focus
 from ser_core.work.atomic_folder import atomic_folder
@@ -67,6 +66,8 @@ def _write(
     # Bytes of a file name that are not valid text become JSON escapes.
     (folder / "analysis.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
     np.savez_compressed(folder / "maps.npz", **map_arrays(analysis))
+    from ser_core.output.overview_picture import save_overview  # matplotlib, which is for pictures only
+
     save_overview(analysis, folder / "overview.png")
     if words:
         (folder / "words.csv").write_text(words_csv(words), "utf-8")

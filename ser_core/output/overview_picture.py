@@ -11,15 +11,14 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from ser_core.analysis import Analysis, Explanation, frame_edge_s
+from ser_core.analysis import Analysis, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
+from ser_core.explanation.relevance import colour_limit
 from ser_core.front_end.spectrogram import NEPER_IN_DB, band_edges_hz
 from ser_core.settings import SpectrogramSettings
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
-#: The colour scale ends at this quantile of a map's absolute relevance: a few extreme points would make the rest pale.
-COLOUR_LIMIT_QUANTILE = 0.995
 #: Matplotlib's settings belong to the whole process: two pictures at once would mix them up.
 matplotlib_lock = threading.Lock()
 
@@ -28,12 +27,6 @@ def save_overview(analysis: Analysis, path: Path) -> None:
     """Write the overview as PNG."""
     with matplotlib_lock:
         _save_overview(analysis, path)
-
-
-def colour_limit(explanation: Explanation) -> float:
-    """Return the relevance at which the colour scale of a map ends; 0 if the map is 0 wherever it is covered."""
-    strength = np.abs(explanation.relevance[explanation.covered])
-    return float(np.quantile(strength, COLOUR_LIMIT_QUANTILE)) if strength.size else 0.0
 
 
 def _save_overview(analysis: Analysis, path: Path) -> None:

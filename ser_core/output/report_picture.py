@@ -14,8 +14,9 @@ from matplotlib.font_manager import findfont, get_font
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
+from ser_core.explanation.relevance import colour_limit
 from ser_core.front_end.spectrogram import NEPER_IN_DB
-from ser_core.output.overview_picture import colour_limit, matplotlib_lock, mel_mesh, profile_curve
+from ser_core.output.overview_picture import matplotlib_lock, mel_mesh, profile_curve
 
 #: For longer recordings only the explained stretch is shown.
 LONGEST_WHOLE_S = 60.0

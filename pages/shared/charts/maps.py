@@ -12,8 +12,8 @@ from pages.shared.language import t
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual.cells import Counterfactual
+from ser_core.explanation.relevance import colour_limit
 from ser_core.front_end.spectrogram import band_centres_hz
-from ser_core.output.overview_picture import colour_limit
 from ser_core.settings import AnalysisSettings
 
 #: Of longer recordings, only a stretch is explained.

@@ -13,8 +13,6 @@ from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
 from ser_core.output.analysis_folder import map_arrays
-from ser_core.output.overview_picture import save_overview
-from ser_core.output.report import report_html
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.jobs import Job
 
@@ -45,6 +43,8 @@ def show(chosen: Chosen, classification: Job) -> None:
 
 
 def _files(analysis: Analysis) -> None:
+    from ser_core.output.report import report_html  # matplotlib, which is for pictures only
+
     name = folder_name(analysis.recording.name)
     said = {"say": speech(), "language": language()}  # files are made when they are fetched, after the visit
     whole = replace(analysis, explanations=with_consensus(analysis.explanations))
@@ -71,6 +71,8 @@ def _npz(analysis: Analysis) -> bytes:
 
 
 def _png(analysis: Analysis) -> bytes:
+    from ser_core.output.overview_picture import save_overview  # matplotlib, which is for pictures only
+
     file = io.BytesIO()
     save_overview(analysis, file)
     return file.getvalue()
