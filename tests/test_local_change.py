@@ -11,7 +11,7 @@ from ser_core.explanation.relevance import MOST_LOCAL_FRAMES, Perturbed, fill_va
 from ser_core.model.networks.local_change import LocalChange
 from ser_core.model.networks.whisper import Whisper
 from ser_core.settings import OcclusionSettings
-from ser_core.work.progress import UNWATCHED
+from ser_core.work.progress import UNWATCHED, Work
 from tests.test_relevance import random_masks
 from tests.tiny_networks import TinyNetwork, classifier_of, fresh, random_log_mel, target_of_log_mel
 
@@ -118,7 +118,10 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
         box[first : first + 12, :: len(masks)] = True
         masks.append(box)
     expected = plain.without(iter(masks), len(masks), UNWATCHED)
-    found = by_changes.without(iter(masks), len(masks), UNWATCHED)
+    fractions = []
+    found = by_changes.without(iter(masks), len(masks), Work(lambda done, text: fractions.append(done)))
+    assert fractions == sorted(fractions)
+    assert len(fractions) == len(local.places) + 1  # the larger masks together
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert (10, 22, 2) in local.places
     assert {(40, 52, 1), (0, 4, 1)} <= set(local.places)

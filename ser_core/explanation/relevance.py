@@ -215,14 +215,17 @@ class Perturbed:
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
         at_once = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
         waiting: dict[_Place | None, list[tuple[int, int, np.ndarray]]] = {}
-        rows_before = range(0)
+        rows_before, done = range(0), 0
 
         def compute(place: _Place | None) -> None:
+            nonlocal done
             work.check()
             numbers, members, segments = zip(*waiting.pop(place), strict=True)
             terms = self._terms(np.stack(segments), place)
             for number, member, of_segment in zip(numbers, members, terms, strict=True):
                 changed[number] += of_segment - self._whole[member]
+            done = max(done, numbers[-1] + 1)
+            work.report(done / count, f"{done} of {count} changed versions predicted")
 
         for number, mask in enumerate(masks):
             rows = _rows(mask)
@@ -235,7 +238,6 @@ class Perturbed:
                 waiting.setdefault(place, []).append((number, member, segment))
                 if len(waiting[place]) == at_once:
                     compute(place)
-                    work.report(number / count, f"{number} of {count} changed versions predicted")
         for place in list(waiting):
             compute(place)
         return pooled(changed / len(self._whole), self._pooling)
