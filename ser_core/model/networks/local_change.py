@@ -121,10 +121,10 @@ class _Kept:
         self.after = self.between + block.mlp[2](F.gelu(self.hidden))
 
     def finish(self, gradients: Tensor) -> None:
-        """Let go of the graph; keep the gradients (classes, tokens, width) of the logits, by head."""
+        """Let go of the graph; keep the logits' gradients (classes, tokens, width), by head and with tokens last."""
         for name, value in vars(self).items():
             setattr(self, name, value.detach())
-        self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 0, 1, 3).contiguous()
+        self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 0, 3, 1).contiguous()
 
     def changed(
         self, change: Tensor, first: int, end: int, norms: tuple[nn.Module, nn.Module], block: nn.Module
@@ -151,18 +151,33 @@ class _Kept:
 
         Keys and values have the shape (heads, n x changed, head width).
         """
-        gradients = self.gradients.clone()
-        gradients[:, :, here] = 0
-        staying = self.attention.clone()
-        staying[:, :, here] = 0
-        left, old = staying.sum(dim=2), self.attention[:, :, here]
-        on_staying = (gradients * (staying @ _heads(self.values))[:, None]).sum(dim=3)
+        values_before = _heads(self.values)
+        before, after = slice(0, here.start), slice(here.stop, None)
+        staying = sum(self.attention[:, :, part] @ values_before[:, part] for part in (before, after))
+        on_staying = (self.gradients * staying.transpose(1, 2)[:, None]).sum(dim=2)
+        left = sum(self.attention[:, :, part].sum(dim=2) for part in (before, after))
 
         products = _heads(self.queries) / HEAD_WIDTH**0.5 @ keys.transpose(1, 2) - self.highest
         new = products.clamp_max_(LARGEST_EXPONENT).exp_().unflatten(2, (n, -1))
-        return _on_logits(gradients, on_staying, left, new, values) - _on_logits(
-            gradients, on_staying, left, old[:, :, None], _heads(self.values)[:, here]
-        )
+        old = self.attention[:, :, None, here]
+        on_logits = [
+            self._on_logits(exponentials, of_changed, on_staying, left, here)
+            for exponentials, of_changed in ((new, values), (old, values_before[:, here]))
+        ]
+        return on_logits[0] - on_logits[1]
+
+    def _on_logits(self, exponentials: Tensor, values: Tensor, on_staying: Tensor, left: Tensor, here: slice) -> Tensor:
+        """Return what the attention of all other tokens adds to the logits (n, classes).
+
+        Its exponentials have the shape (heads, tokens, n, changed). With gradients g, shares of attention s and values
+        v it is the sum of g s v. The product of g and s comes first, as the logits are few.
+        """
+        scale = 1 / (left[..., None] + exponentials.sum(dim=3)).clamp_min(SMALLEST_SUM)
+        scale[:, here] = 0
+        shares = (exponentials * scale[..., None]).flatten(2)
+        projected = (self.gradients.flatten(1, 2) @ shares).unflatten(1, self.gradients.shape[1:3])
+        on_changed = (projected * values.transpose(1, 2)[:, None]).sum(dim=(0, 2))
+        return (on_changed.unflatten(1, exponentials.shape[2:]).sum(dim=2) + (on_staying @ scale).sum(dim=0)).T
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return what the changed tokens attend to, (n, tokens, width)."""
@@ -177,20 +192,6 @@ class _Kept:
         attended = of_others.unflatten(0, (HEADS, n)).flatten(1, 2) @ other[1]
         attended = attended.unflatten(1, (n, each)) + (of_own @ own[2]).unflatten(0, (HEADS, n))
         return attended.permute(1, 2, 0, 3).flatten(2)
-
-
-def _on_logits(gradients: Tensor, on_staying: Tensor, left: Tensor, exponentials: Tensor, values: Tensor) -> Tensor:
-    """Return what attention adds to the logits (n, classes), given its exponentials (heads, tokens, n, changed).
-
-    With gradients g, shares of attention s and values v it is the sum of g s v. The product of g and s comes first, as
-    the logits are few.
-    """
-    scale = 1 / (left[..., None] + exponentials.sum(dim=3)).clamp_min(SMALLEST_SUM)
-    shares = (exponentials * scale[..., None]).flatten(2)
-    projected = gradients.transpose(2, 3).flatten(1, 2) @ shares  # (heads, classes x head width, n x changed)
-    on_changed = projected.unflatten(1, gradients.shape[1::2]) * values.transpose(1, 2)[:, None]
-    on_changed = on_changed.sum(dim=(0, 2)).unflatten(1, exponentials.shape[2:]).sum(dim=2)
-    return (on_changed + (on_staying @ scale).sum(dim=0)).T
 
 
 def _heads(x: Tensor) -> Tensor:
