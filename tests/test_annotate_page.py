@@ -386,8 +386,11 @@ def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, dat
     page = as_annotator("gil")
     open_first(page)
     without_evidence(page)
+    lanes = page.locator(".timeline").bounding_box()["height"]
     page.keyboard.press("t")
     expect(page.get_by_role("button", name="Correct F0")).to_have_attribute("aria-pressed", "true")
+    added = page.locator(".timeline").bounding_box()["height"] - lanes
+    assert added > 200, "F0 has no lane before, and its lane of 200 pixels with a title now"
     said, saved, corrected = (page.locator(name) for name in (".said", ".saved", ".f0 .words"))
     at_rest(page)
 

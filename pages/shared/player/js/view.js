@@ -104,7 +104,8 @@ export class View {
     if (!data || !root.isConnected) return;
     const stage = this.find(".stage");
     const rows = data.editable || regions.list.length ? regions.countRows() : 0;
-    const shown = { ...data, waveform: true, ruler: true, words: data.words.length, regions: rows, tiers: tiers.countRows(), others: data.others.length };
+    // `data.f0` is what was corrected; whether F0 has a lane is chosen in the menu.
+    const shown = { ...data, f0: false, waveform: true, ruler: true, words: data.words.length, regions: rows, tiers: tiers.countRows(), others: data.others.length };
     for (const name of data.awaited) shown[name] ||= true;
     for (const name of menu.hidden()) shown[name] = false;
     for (const name of menu.added()) shown[name] = true;
