@@ -75,56 +75,56 @@ def page_actions(
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield the database actions of a page while somebody works on a recording."""
     queue = Queue(annotator="Ann", status="open", order="uncertainty")
-    yield "open a recording", lambda: store.open_recording(project, chosen, "Ann", queue)
+    yield "open a recording", lambda: store.recordings.open(project, chosen, "Ann", queue)
     new = Annotation(Region(0.5, 1.0), emotion="sad")
-    yield "add", lambda: store.edit(project, chosen, "Ann", add=[new])
-    old = store.annotations_of(project, chosen, "Ann")[0]
-    yield "change", lambda: store.edit(project, chosen, "Ann", change=[replace(old, note="changed")])
-    yield "undo", lambda: store.undo(project, chosen, "Ann")
-    yield "redo", lambda: store.redo(project, chosen, "Ann")
-    old = store.annotations_of(project, chosen, "Ann")[0]
-    yield "delete", lambda: store.edit(project, chosen, "Ann", delete=[old])
-    yield "history", lambda: store.history(project, chosen)
-    yield "first page of all", lambda: store.recordings(project)
-    middle = store.recordings(project, queue).total // 100
-    yield "middle page of the open ones, most uncertain first", lambda: store.recordings(project, queue, middle)
+    yield "add", lambda: store.marks.edit(project, chosen, "Ann", add=[new])
+    old = store.marks.of(project, chosen, "Ann")[0]
+    yield "change", lambda: store.marks.edit(project, chosen, "Ann", change=[replace(old, note="changed")])
+    yield "undo", lambda: store.history.undo(project, chosen, "Ann")
+    yield "redo", lambda: store.history.redo(project, chosen, "Ann")
+    old = store.marks.of(project, chosen, "Ann")[0]
+    yield "delete", lambda: store.marks.edit(project, chosen, "Ann", delete=[old])
+    yield "history", lambda: store.history.page(project, chosen)
+    yield "first page of all", lambda: store.recordings.page(project)
+    middle = store.recordings.page(project, queue).total // 100
+    yield "middle page of the open ones, most uncertain first", lambda: store.recordings.page(project, queue, middle)
     sad = Queue(label="sad", text="take 1", order="name")
-    yield "page with an emotion and a text in the name", lambda: store.recordings(project, sad)
+    yield "page with an emotion and a text in the name", lambda: store.recordings.page(project, sad)
     nein = Queue(tier=WORDS.key, label="nein", order="name")
-    yield "page with a label of a tier", lambda: store.recordings(project, nein)
-    yield "progress", lambda: store.count_by_status(project, "Ann")
+    yield "page with a label of a tier", lambda: store.recordings.page(project, nein)
+    yield "progress", lambda: store.recordings.count_by_status(project, "Ann")
     word = Annotation(Region(0.5, 1.0), WORDS.key, note="na")
-    yield "add a word", lambda: store.edit(project, chosen, "Ann", add=[word])
+    yield "add a word", lambda: store.marks.edit(project, chosen, "Ann", add=[word])
     angry = MarkQuery("angry", least_s=0.5, over_tier=WORDS.key, over_label="nein")
-    yield "find angry marks over nein", lambda: store.find(project, angry)
-    yield "labels of all recordings, for the map", lambda: store.labelled_recordings(project)
-    in_tier = partial(store.labelled_recordings, project, WORDS.key)
+    yield "find angry marks over nein", lambda: store.marks.find(project, angry)
+    yield "labels of all recordings, for the map", lambda: store.labels.of(project)
+    in_tier = partial(store.labels.of, project, WORDS.key)
     yield "labels of all recordings in a tier, for the map", in_tier
-    labels = {one.file.sha256: one.labels.get("Dan") for one in store.labelled_recordings(project)}
+    labels = {one.file.sha256: one.labels.get("Dan") for one in store.labels.of(project)}
     seen = {sha256: labels[sha256].revision if labels[sha256] else 0 for sha256 in many}
     emotion = EMOTIONS[sum(seen.values()) % 4]
     done = []
-    at_once = partial(store.label_recordings, project, seen, "Dan", emotion=emotion, status="done")
+    at_once = partial(store.labels.change, project, seen, "Dan", emotion=emotion, status="done")
     yield f"label {len(many)} recordings at once", lambda: done.append(at_once())
-    yield f"undo {len(many)} labels at once", lambda: store.undo_labels(project, done[0], "Dan")
+    yield f"undo {len(many)} labels at once", lambda: store.labels.undo(project, done[0], "Dan")
 
 
 def measured(url: str, recordings: int, rounds: int) -> dict[str, object]:
     with closing(open_store(url)) as store:
-        project = store.create_project("Many")
-        filling = seconds_of(lambda: store.import_recordings(project, list(documents(0, recordings)), "Ann"))
+        project = store.projects.create("Many")
+        filling = seconds_of(lambda: store.transfer.import_recordings(project, list(documents(0, recordings)), "Ann"))
         hashes = [f"{number:064x}" for number in range(recordings)]
         rng = np.random.default_rng(0)
         values = dict(zip(hashes, rng.random(recordings).tolist(), strict=True))
-        rating = seconds_of(lambda: store.rate(project, "uncertainty", values))
+        rating = seconds_of(lambda: store.recordings.rate(project, "uncertainty", values))
         importing = list(documents(recordings, 1_000))
-        import_s = seconds_of(lambda: store.import_recordings(project, importing, "Cid"))
+        import_s = seconds_of(lambda: store.transfer.import_recordings(project, importing, "Cid"))
         ms: dict[str, list[float]] = {}
         for chosen in rng.choice(hashes, rounds, replace=False).tolist():
             many = rng.choice(hashes, AT_ONCE, replace=False).tolist()
             for name, action in page_actions(store, project, chosen, many):
                 ms.setdefault(name, []).append(1_000 * seconds_of(action))
-        export_s = seconds_of(lambda: sum(1 for _ in store.export(project)))
+        export_s = seconds_of(lambda: sum(1 for _ in store.transfer.export(project)))
     return {
         f"fill with {recordings * MARKS_EACH} marks, s": round(filling, 2),
         f"rate {recordings} recordings, s": round(rating, 2),

@@ -59,8 +59,8 @@ def fresh_store(database_url) -> Iterator[Store]:
 @pytest.fixture(name="project")
 def fresh_project(store) -> int:
     """A project of Ben's in that store with five recordings of 10 s, `sha(0)` to `sha(4)`."""
-    made = store.create_project("Voices", "Ben")
-    store.add_recordings(made, [file(number) for number in range(5)])
+    made = store.projects.create("Voices", "Ben")
+    store.recordings.add(made, [file(number) for number in range(5)])
     return made
 
 

@@ -183,14 +183,14 @@ def show_editable() -> None:
 def project_with_tiers() -> tuple[Store, int]:
     """A project with a recording of four seconds, two words, their phones and a tone."""
     store = open_store(f"sqlite:///{tempfile.mkdtemp()}/annotations.sqlite")
-    project = store.create_project("Voices", "Ann")
-    store.add_recordings(project, [RecordingFile(SHA, "voice.wav", 4.0, 16_000)])
+    project = store.projects.create("Voices", "Ann")
+    store.recordings.add(project, [RecordingFile(SHA, "voice.wav", 4.0, 16_000)])
     for tier in (
         Tier("words", "words"),
         Tier("phones", "phones", parent="words", content="labels", labels=("n", "aɪ", "j")),
         Tier("tone", "intonation", kind="points", colour="#cc79a7"),
     ):
-        store.add_tier(project, tier)
+        store.tiers.add(project, tier)
     said = [
         ("words", 0.5, 1.5, "nein"),
         ("words", 2.0, 3.0, "ja"),
@@ -198,7 +198,7 @@ def project_with_tiers() -> tuple[Store, int]:
         ("phones", 0.8, 1.5, "aɪ"),
     ]
     marks = [Annotation(Region(start_s, end_s), tier, note=note) for tier, start_s, end_s, note in said]
-    store.edit(project, SHA, "Ann", add=[*marks, Annotation(Point(1.0, 1.0), "intonation", note="H*")])
+    store.marks.edit(project, SHA, "Ann", add=[*marks, Annotation(Point(1.0, 1.0), "intonation", note="H*")])
     return store, project
 
 
@@ -210,7 +210,7 @@ def show_tiers() -> None:
         make_edit(store, project, "Ann", edit, shown)
 
     hand_over("tiers", made)
-    opened = store.open_recording(project, SHA, "Ann")
+    opened = store.recordings.open(project, SHA, "Ann")
     shown.take(opened.annotations, "Ann", opened.tiers)
     player(
         replace(recording(4.0, 16_000, 1), sha256=SHA),

@@ -135,7 +135,7 @@ def draw(page, start, end) -> None:
 def marks_in(data: Path) -> dict[str, list[tuple[str, str, float, float]]]:
     """Return who marked what, and where, by the name of the recording, as another program finds it."""
     with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
-        (project,) = store.projects().items
+        (project,) = store.projects.page().items
         return {
             document.name: [
                 (m.annotator, m.emotion, "whole", m.status)
@@ -143,7 +143,7 @@ def marks_in(data: Path) -> dict[str, list[tuple[str, str, float, float]]]:
                 else (m.annotator, m.emotion, round(m.region.start_s, 1), round(m.region.end_s, 1))
                 for m in document.annotations
             ]
-            for document in store.export(project.id)
+            for document in store.transfer.export(project.id)
         }
 
 
@@ -263,9 +263,9 @@ def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has
 def test_others_marks_are_seen_only_on_request_and_never_overwritten(as_annotator, data):
     page = as_annotator("bea")
     with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
-        (project,) = store.projects().items
-        first = next(store.export(project.id))
-        store.edit(project.id, first.sha256, "ivy", add=[Annotation(Region(0.5, 1.5), emotion="sad")])
+        (project,) = store.projects.page().items
+        first = next(store.transfer.export(project.id))
+        store.marks.edit(project.id, first.sha256, "ivy", add=[Annotation(Region(0.5, 1.5), emotion="sad")])
     open_first(page)
     without_evidence(page)
     expect(page.locator(".region")).to_have_count(0)
@@ -284,8 +284,8 @@ def statuses_in(data: Path) -> dict[str, set[str]]:
     """Return the statuses of everybody's marks in the first recording."""
     found = {}
     with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
-        (project,) = store.projects().items
-        for mark in next(store.export(project.id)).annotations:
+        (project,) = store.projects.page().items
+        for mark in next(store.transfer.export(project.id)).annotations:
             found.setdefault(mark.annotator, set()).add(mark.status)
     return found
 
@@ -378,8 +378,8 @@ def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator,
 def f0_in(data: Path) -> dict[int, float]:
     """Return how F0 of the first recording was corrected, by frame."""
     with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
-        (project,) = store.projects().items
-        return next(store.export(project.id)).f0.hz
+        (project,) = store.projects.page().items
+        return next(store.transfer.export(project.id)).f0.hz
 
 
 def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, data):

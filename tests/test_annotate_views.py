@@ -58,18 +58,18 @@ def data(tmp_path, monkeypatch):
 def store(data, voices):
     """A project with the voices; what ann and bea call each, ann's mark in the first two, and the sounds."""
     with closing(open_store(default_url(data))) as opened:
-        project = opened.create_project("Voices")
+        project = opened.projects.create("Voices")
         for number, source in enumerate(voices):
             save_sound(source, data)
             recording = read_recording(source)
             file = RecordingFile(recording.sha256, f"take {number}.wav", recording.duration_s, 16_000)
-            opened.add_recordings(project, [file])
+            opened.recordings.add(project, [file])
             for who, emotion in (("ann", EMOTIONS[number % 4]), ("bea", EMOTIONS[number // 4])):
                 label = Annotation(Region(0, 1.5), tier=RECORDING_TIER, emotion=emotion, status="done")
-                opened.edit(project, recording.sha256, who, add=[label])
+                opened.marks.edit(project, recording.sha256, who, add=[label])
             if number < 2:
                 mark = Annotation(Region(0.2, 0.9), emotion=EMOTIONS[number], note="here")
-                opened.edit(project, recording.sha256, "ann", add=[mark])
+                opened.marks.edit(project, recording.sha256, "ann", add=[mark])
         yield opened
 
 
@@ -157,7 +157,7 @@ def test_columns_say_whose_status_and_whose_marks_they_count(store):
 
 
 def test_what_a_browser_tells_of_fields_that_are_gone_does_not_take_an_undo_back(store, voices):
-    (project,) = store.projects().items
+    (project,) = store.projects.page().items
     app = shown("Queue", annotate_view="Mark", beside=[])
     recording = read_recording(voices[5])
     app.session_state["held"] = {recording.sha256: Held(recording, voices[5])}
@@ -168,23 +168,23 @@ def test_what_a_browser_tells_of_fields_that_are_gone_does_not_take_an_undo_back
     last_seen = app._tree
     for field in (*app.selectbox, *app.button_group, *app.text_input):
         field.set_value(field.value)
-    store.undo(project.id, recording.sha256, "ann")
+    store.history.undo(project.id, recording.sha256, "ann")
     app.run()
     assert next(one for one in app.selectbox if one.label == "Status").value == "open"
     app._tree = last_seen
     app.run()
-    assert store.history(project.id, recording.sha256).items[0].kind == "undo"
+    assert store.history.page(project.id, recording.sha256).items[0].kind == "undo"
     assert next(one for one in app.selectbox if one.label == "Status").value == "open"
 
 
 def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
-    (project,) = store.projects().items
+    (project,) = store.projects.page().items
     app = shown("Queue", annotate_view="Mark", beside=[])
     recording = read_recording(voices[1])
     app.session_state["held"] = {recording.sha256: Held(recording, voices[1])}
     app.session_state["current"] = recording.sha256
     app = finished(app.run())
-    said = {label.annotator: label.emotion for label in store.annotations_of(project.id, recording.sha256)}
+    said = {label.annotator: label.emotion for label in store.marks.of(project.id, recording.sha256)}
     assert said["ann"] != said["bea"]
     emotion = next(one for one in app.main.selectbox if one.label == "Emotion")
     assert emotion.value == said["ann"]
@@ -196,7 +196,7 @@ def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
 
 
 def test_words_become_marks_of_a_tier_of_their_own_that_undo_takes_away(store, voices):
-    (project,) = store.projects().items
+    (project,) = store.projects.page().items
     held = Held(read_recording(voices[0]), voices[0])
     sha256 = held.recording.sha256
     app = at("pages/3_Annotate.py")
@@ -207,30 +207,30 @@ def test_words_become_marks_of_a_tier_of_their_own_that_undo_takes_away(store, v
     app = finished(app.run())
     button(app, "Add the words as a tier").click().run()
     assert not app.exception
-    (tier,) = [tier for tier in store.tiers(project.id) if tier.name == "words"]
+    (tier,) = [tier for tier in store.tiers.of(project.id) if tier.name == "words"]
     said = [
         (m.region.start_s, m.region.end_s, m.note)
-        for m in store.annotations_of(project.id, sha256, "ann")
+        for m in store.marks.of(project.id, sha256, "ann")
         if m.tier == tier.key
     ]
     assert said == [(0.1, 0.4, "for"), (0.4, 1.2, "sure")]
     assert not [one for one in app.button if "Add the words" in one.label]
-    store.undo(project.id, sha256, "ann")
-    assert {m.tier for m in store.annotations_of(project.id, sha256, "ann")} == {"emotion", "recording"}
+    store.history.undo(project.id, sha256, "ann")
+    assert {m.tier for m in store.marks.of(project.id, sha256, "ann")} == {"emotion", "recording"}
 
 
 def test_who_stops_adding_leaves_no_sound_behind(data, voices):
     with closing(open_store(default_url(data))) as opened:
-        project = OpenProject(opened, opened.create_project("Voices"), "Voices", "ann")
+        project = OpenProject(opened, opened.projects.create("Voices"), "Voices", "ann")
         stopped = iter([False, False, True])
         files = [(source, f"{number}.wav") for number, source in enumerate(voices[:3])]
         with pytest.raises(Cancelled, match="Nothing was added"):
             filling_section._add_files(project, files, "", Work(stop=lambda: next(stopped)))
-        assert not opened.recordings(project.id).items
+        assert not opened.recordings.page(project.id).items
         assert not list((data / "recordings").glob("*"))
         filling_section._add_files(project, files, "Ann", UNWATCHED)
         assert len(list((data / "recordings").glob("*"))) == 3
-        assert {queued.file.speaker for queued in opened.recordings(project.id).items} == {"Ann"}
+        assert {queued.file.speaker for queued in opened.recordings.page(project.id).items} == {"Ann"}
 
 
 # --- agreement ---
@@ -241,8 +241,8 @@ def test_agreement_is_that_of_the_library_and_explainers_are_compared_on_request
     assert not app.exception
     assert "34 marks in 16 recordings, by 2 annotators" in words(app)
     alpha = next(metric for metric in app.metric if "alpha" in metric.label)
-    (project,) = store.projects().items
-    expected = annotator_agreement(list(store.export(project.id))).recordings.alpha
+    (project,) = store.projects.page().items
+    expected = annotator_agreement(list(store.transfer.export(project.id))).recordings.alpha
     assert alpha.value == f"{expected.value:.2f}".replace("-", "−")
     next(one for one in app.button if one.label == "Compare").click().run()
     app = finished(app)
@@ -254,10 +254,10 @@ def test_agreement_is_that_of_the_library_and_explainers_are_compared_on_request
 def label_moods(store, said: dict[int, dict[str, str]], **values) -> list[str]:
     """Add a tier of labels in which people said something of recordings, by number; return all recordings."""
     project, found = of_project(store)
-    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "low", "Wut"), **values))
+    tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low", "Wut"), **values))
     for number, labels in said.items():
         for who, label in labels.items():
-            store.edit(project, found[number], who, add=[Annotation(Region(0.2, 0.7), tier.key, note=label)])
+            store.marks.edit(project, found[number], who, add=[Annotation(Region(0.2, 0.7), tier.key, note=label)])
     return found
 
 
@@ -276,12 +276,12 @@ def test_agreement_in_a_tier_is_that_of_its_labels(store):
 
 def test_agreement_of_nothing_is_said(data):
     with closing(open_store(default_url(data))) as opened:
-        opened.create_project("Empty")
-        opened.add_recordings(opened.projects().items[0].id, [RecordingFile("a" * 64, "a.wav", 1.5, 16_000)])
+        opened.projects.create("Empty")
+        opened.recordings.add(opened.projects.page().items[0].id, [RecordingFile("a" * 64, "a.wav", 1.5, 16_000)])
         app = shown("Agreement")
         assert "This project has no marks yet" in words(app)
         label = Annotation(Region(0, 1.5), tier=RECORDING_TIER, emotion="sad")
-        opened.edit(opened.projects().items[0].id, "a" * 64, "ann", add=[label])
+        opened.marks.edit(opened.projects.page().items[0].id, "a" * 64, "ann", add=[label])
         assert "1 mark in 1 recording, by 1 annotator" in words(finished(app.run()))
 
 
@@ -309,7 +309,7 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
 
 def test_corrected_f0_is_written_of_the_recordings_in_which_somebody_corrected_it(store):
     project, found = of_project(store)
-    store.correct_f0(project, found[0], "bea", {50: 123.5, 51: 0.0}, {})
+    store.marks.correct_f0(project, found[0], "bea", {50: 123.5, 51: 0.0}, {})
     app = shown("Files")
     button(app, "Write F0").click().run()
     app = finished(app)
@@ -330,16 +330,16 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     assert "1 recording: 2 marks added, 0 already in the project, 0 left out" in " ".join(
         one.value for one in app.success
     )
-    (project,) = store.projects().items
-    (document,) = (d for d in store.export(project.id) if d.name == "take 3.wav")
+    (project,) = store.projects.page().items
+    (document,) = (d for d in store.transfer.export(project.id) if d.name == "take 3.wav")
     assert [m.emotion for m in document.annotations if m.tier != RECORDING_TIER] == ["sad", "angry"]
-    before = store.history(project.id, document.sha256).total
+    before = store.history.page(project.id, document.sha256).total
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", b"0.1\tno number\tsad\n", "text/plain").run()
     app = finished(app)
     assert not app.exception
     assert app.error
-    assert store.history(project.id, document.sha256).total == before
+    assert store.history.page(project.id, document.sha256).total == before
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", audacity.replace(b"sad", b"ang"), "text/plain").run()
     app = finished(app)
@@ -364,9 +364,11 @@ def predictions(right: int) -> Predictions:
 
 @pytest.mark.parametrize(("after", "offered"), [(36, True), (20, False)])
 def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after, offered, tmp_path, monkeypatch):
-    (project,) = store.projects().items
-    for document in list(store.export(project.id, "bea")):  # who disagrees by half, so that little could be taught
-        store.edit(project.id, document.sha256, "bea", delete=document.annotations)
+    (project,) = store.projects.page().items
+    for document in list(
+        store.transfer.export(project.id, "bea")
+    ):  # who disagrees by half, so that little could be taught
+        store.marks.edit(project.id, document.sha256, "bea", delete=document.annotations)
     trained, models = [], tmp_path / "models"
     models.mkdir()
 
@@ -417,16 +419,16 @@ def test_in_place_of_what_cannot_go_on_learning_another_model_is_taught(store, m
 
 
 def test_where_the_page_train_is_left_out_a_corpus_is_made_and_nothing_trained(store, data, monkeypatch):
-    (project,) = store.projects().items
-    for document in list(store.export(project.id, "bea")):
-        store.edit(project.id, document.sha256, "bea", delete=document.annotations)
+    (project,) = store.projects.page().items
+    for document in list(store.transfer.export(project.id, "bea")):
+        store.marks.edit(project.id, document.sha256, "bea", delete=document.annotations)
     monkeypatch.setattr(teaching_section, "TRAIN_PAGE", data / "none.py")
     app = shown("Teach")
     button(app, "Make a corpus").click().run()
     app = finished(app)
     assert not app.exception
     assert "This server does not train models" in " ".join(one.value for one in app.info)
-    store.create_project("Another")
+    store.projects.create("Another")
     app.run()
     next(one for one in app.selectbox if one.label == "Project").set_value("Another").run()
     assert "**Training:**" not in words(app)
@@ -453,16 +455,16 @@ def test_owner_is_told_whose_marks_go_deletes_a_project_and_brings_it_back(store
     button(app, "Delete Voices").click().run()
     button(app, "Delete project").click().run()
     assert not app.exception
-    assert store.projects().total == 0
+    assert store.projects.page().total == 0
     assert "No project yet" in words(app)
     app.session_state["annotation_trash"] = True
     app.run()
     assert "34 marks" in words(app)
     button(app, "Restore").click().run()
     assert not app.exception
-    (project,) = store.projects().items
+    (project,) = store.projects.page().items
     assert (project.name, project.recordings) == ("Voices", 16)
-    assert sum(len(document.annotations) for document in store.export(project.id)) == 34
+    assert sum(len(document.annotations) for document in store.transfer.export(project.id)) == 34
 
 
 def test_a_person_without_a_role_is_told_whose_the_project_is_and_finds_no_button(store):
@@ -472,13 +474,13 @@ def test_a_person_without_a_role_is_told_whose_the_project_is_and_finds_no_butto
         assert "18 marks of ann" in words(app)
         assert "Ask ann" in words(app)
         assert not [one for one in app.button if "Delete project" in one.label]
-    assert store.projects().items[0].recordings == 16
+    assert store.projects.page().items[0].recordings == 16
 
 
 def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_clicks(store, data):
-    (project,) = store.projects().items
-    sha256 = store.recordings(project.id).items[0].file.sha256
-    store.delete_recording(sha256, "ann")
+    (project,) = store.projects.page().items
+    sha256 = store.recordings.page(project.id).items[0].file.sha256
+    store.trash.delete_recording(sha256, "ann")
     app = shown("Queue", annotator="mallory")
     app.session_state["annotation_trash"] = True
     app.run()
@@ -495,16 +497,16 @@ def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_c
     assert sha256 in saved_sha256(data)
     button(app, "Yes, delete permanently").click().run()
     assert not app.exception
-    assert store.trash() == []
+    assert store.trash.items() == []
     assert len(saved_sha256(data)) == 15
     assert sha256 not in saved_sha256(data)
 
 
 def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concerns(store, voices):
-    (project,) = store.projects().items
+    (project,) = store.projects.page().items
     recording = read_recording(voices[0])
-    (mark,) = (each for each in store.annotations_of(project.id, recording.sha256, "ann") if each.note == "here")
-    store.edit(project.id, recording.sha256, "ann", delete=[mark])
+    (mark,) = (each for each in store.marks.of(project.id, recording.sha256, "ann") if each.note == "here")
+    store.marks.edit(project.id, recording.sha256, "ann", delete=[mark])
     for visitor, offered in (("bea", False), ("ann", True)):
         app = shown("Mark", beside=[], annotator=visitor)
         app.session_state["held"] = {recording.sha256: Held(recording, voices[0])}
@@ -514,7 +516,7 @@ def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concern
         assert not app.exception
         assert bool([one for one in app.button if one.label == "Restore"]) == offered
     button(app, "Restore").click().run()
-    assert "here" in [each.note for each in store.annotations_of(project.id, recording.sha256, "ann")]
+    assert "here" in [each.note for each in store.marks.of(project.id, recording.sha256, "ann")]
 
 
 def test_project_whose_name_is_typed_on_another_machine_is_made_chosen_and_known(store):
@@ -523,7 +525,10 @@ def test_project_whose_name_is_typed_on_another_machine_is_made_chosen_and_known
     name.set_value("Zoe\u0308")
     button(app, "Create project").click().run()
     assert next(one for one in app.selectbox if one.label == "Project").value == "Zo\u00eb"
-    assert {project.name: project.owner for project in store.projects().items} == {"Voices": None, "Zo\u00eb": "ann"}
+    assert {project.name: project.owner for project in store.projects.page().items} == {
+        "Voices": None,
+        "Zo\u00eb": "ann",
+    }
     next(one for one in app.text_input if one.label == "New project name").set_value("Zo\u00eb")
     button(app, "Create project").click().run()
     assert "already" in app.error[0].value
@@ -544,8 +549,8 @@ def test_export_says_which_mark_it_had_to_cut_and_gives_all_others(store, data):
 
 
 def of_project(store):
-    (project,) = store.projects().items
-    return project.id, [queued.file.sha256 for queued in store.recordings(project.id).items]
+    (project,) = store.projects.page().items
+    return project.id, [queued.file.sha256 for queued in store.recordings.page(project.id).items]
 
 
 def tables_of(app) -> list[dict]:
@@ -554,11 +559,11 @@ def tables_of(app) -> list[dict]:
 
 def test_an_annotators_queue_begins_with_their_work_and_says_why_it_came_back(store):
     project, found = of_project(store)
-    store.assign(project, "ann", ["ann", "bea"], AssignmentPlan(overlap=0.5))
-    store.send_back(project, found[0], "ann", "bea", "The *end* is missing.")
+    store.people.assign(project, "ann", ["ann", "bea"], AssignmentPlan(overlap=0.5))
+    store.people.send_back(project, found[0], "ann", "bea", "The *end* is missing.")
     app = shown("Queue", annotator="bea")
     assert not app.exception
-    mine = {one.file.name for one in store.recordings(project, Queue(annotator="bea", task="assigned")).items}
+    mine = {one.file.name for one in store.recordings.page(project, Queue(annotator="bea", task="assigned")).items}
     assert {row["Recording"] for row in queue(app)} == mine
     (row,) = [row for row in queue(app) if row["Recording"] == "take 0.wav"]
     assert row["Sent back"] == "The *end* is missing."
@@ -566,9 +571,9 @@ def test_an_annotators_queue_begins_with_their_work_and_says_why_it_came_back(st
 
 def test_agreement_lists_cells_and_what_is_to_be_decided_without_the_gold_layer(store):
     project, found = of_project(store)
-    marks = store.annotations_of(project, found[1], "ann")
+    marks = store.marks.of(project, found[1], "ann")
     label = next(mark for mark in marks if mark.tier == RECORDING_TIER)
-    store.edit(project, found[1], "ann", add=[replace(label, annotator=GOLD, key=None)])
+    store.marks.edit(project, found[1], "ann", add=[replace(label, annotator=GOLD, key=None)])
     app = finished(shown("Agreement"))
     assert not app.exception
     assert "The gold layer is not compared" in words(app)
@@ -592,15 +597,15 @@ def deciding(store, project, recording):
 
     st.button("Row", on_click=agreement_section._decide, args=(project, recording))
     details_section.show_refusals()
-    opened = store.open_recording(project.id, recording.sha256, project.annotator)
+    opened = store.recordings.open(project.id, recording.sha256, project.annotator)
     layer = st.session_state.setdefault("layer", Shown(1.5, layer=GOLD))
     layer.take(opened.annotations, project.annotator, opened.tiers)
-    review_section.show(project, opened, layer, may_review=store.may_review(project.id, project.annotator))
+    review_section.show(project, opened, layer, may_review=store.people.may_review(project.id, project.annotator))
 
 
 def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(store, monkeypatch):
     project, found = of_project(store)
-    opened, recording = OpenProject(store, project, "Voices", "ann"), list(store.export(project))[1]
+    opened, recording = OpenProject(store, project, "Voices", "ann"), list(store.transfer.export(project))[1]
     rows = {"chosen": {"ann"}}
 
     def table(shown, **_):
@@ -608,7 +613,7 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
         return SimpleNamespace(selection=SimpleNamespace(rows=chosen))
 
     def gold():
-        marks = store.annotations_of(project, found[1], GOLD)
+        marks = store.marks.of(project, found[1], GOLD)
         return [(mark.tier, mark.emotion, mark.status, mark.note) for mark in marks]
 
     monkeypatch.setattr("streamlit.dataframe", table)
@@ -630,9 +635,9 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
     rows["chosen"] = {"ann", "bea"}
     app.run()
     assert button(app, "Take over").disabled is False  # the label of ann; what bea said is decided
-    store.set_roles(project, "ann", {"bea": "annotator"})
-    store.set_roles(project, "ann", {"cid": "owner"})
-    store.set_roles(project, "cid", {"ann": "annotator"})
+    store.people.set_roles(project, "ann", {"bea": "annotator"})
+    store.people.set_roles(project, "ann", {"cid": "owner"})
+    store.people.set_roles(project, "cid", {"ann": "annotator"})
     button(app, "Take over").click().run()
     assert "can change the gold layer" in words(app)
     assert gold() == [(RECORDING_TIER, "angry", "done", ""), decided[1]]
@@ -640,7 +645,7 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
 
 def test_teach_says_beforehand_what_is_left_out_and_sets_a_status_in_one_step(store):
     project, found = of_project(store)
-    store.set_status(project, found[:4], "ann", "open", "ann")
+    store.marks.set_status(project, found[:4], "ann", "open", "ann")
     app = finished(shown("Teach", model="fusion"))
     assert not app.exception
     (table,) = [one.value for one in app.dataframe if "How to mend it" in one.value]
@@ -663,18 +668,20 @@ def test_teach_of_a_tier_names_the_labels_of_several_emotions_and_follows_who_sp
         "The label 'low' stands for no emotion",
     ]
     assert "Named speakers: 0" in words(app)
-    store.add_recordings(of_project(store)[0], [RecordingFile(found[1], "take 1.wav", 1.5, 16_000, speaker="Zoe")])
+    store.recordings.add(of_project(store)[0], [RecordingFile(found[1], "take 1.wav", 1.5, 16_000, speaker="Zoe")])
     assert "Named speakers: 1" in words(finished(app.run()))
 
 
 def test_teach_follows_two_speakers_that_swap_names(store):
     project, found = of_project(store)
     for who in ("ann", "bea"):
-        store.set_status(project, [*found[1:5], *found[6:]], who, "open", who)
+        store.marks.set_status(project, [*found[1:5], *found[6:]], who, "open", who)
 
     def speak(**names):
-        files = [replace(store.files(project)[int(number[1:])], speaker=name) for number, name in names.items()]
-        store.add_recordings(project, files)
+        files = [
+            replace(store.recordings.files(project)[int(number[1:])], speaker=name) for number, name in names.items()
+        ]
+        store.recordings.add(project, files)
 
     speak(_0="Zoe", _5="Eva", _6="Zoe")  # the last is not taught
     app = finished(shown("Teach", model="fusion"))

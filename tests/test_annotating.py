@@ -43,7 +43,7 @@ def shown():
 def edited(store, project, shown, who="ann", **edit):
     """Make an edit as the page does, and return the marks after it."""
     step = make_edit(store, project, who, Edit(sha(0), **edit), shown)
-    shown.take(store.annotations_of(project, sha(0)), who)
+    shown.take(store.marks.of(project, sha(0)), who)
     return step
 
 
@@ -58,7 +58,7 @@ def test_what_is_drawn_keeps_its_id_in_the_player_while_it_is_moved_and_labelled
     edited(store, project, shown, changed=(drawn("new 1", 1, 2),))
     edited(store, project, shown, changed=(drawn("new 1", 1.5, 2.5, "sad"),))
     assert list(shown.marks) == ["new 1"]
-    (kept,) = store.annotations_of(project, sha(0))
+    (kept,) = store.marks.of(project, sha(0))
     assert (kept.region.start_s, kept.emotion, kept.annotator, kept.revision) == (1.5, "sad", "ann", 2)
 
 
@@ -69,8 +69,8 @@ def test_an_edit_that_follows_before_the_page_has_shown_anything_builds_on_the_o
         Edit(sha(0), deleted=("new 1",)),
     ):
         make_edit(store, project, "ann", edit, shown)
-    assert store.annotations_of(project, sha(0)) == ()
-    assert store.history(project, sha(0)).total == 3
+    assert store.marks.of(project, sha(0)) == ()
+    assert store.history.page(project, sha(0)).total == 3
 
 
 def test_a_split_is_one_step_that_one_undo_takes_back_and_a_redo_makes_again(store, project, shown):
@@ -89,7 +89,7 @@ def test_an_edit_to_what_somebody_changed_meanwhile_is_refused_and_overwrites_no
     change_mark(store, project, "bea", sha(0), seen, emotion="angry")
     with pytest.raises(AnnotationsOutdated, match=r"bea changed this mark .* Nothing was overwritten"):
         make_edit(store, project, "ann", Edit(sha(0), changed=(drawn("new 1", 1, 2, "happy"),)), shown)
-    assert [m.emotion for m in store.annotations_of(project, sha(0))] == ["angry"]
+    assert [m.emotion for m in store.marks.of(project, sha(0))] == ["angry"]
 
 
 def test_a_suggestion_becomes_a_mark_with_its_provenance_or_is_dismissed_and_stays_away(store, project, shown):
@@ -101,9 +101,9 @@ def test_a_suggestion_becomes_a_mark_with_its_provenance_or_is_dismissed_and_sta
     edited(store, project, shown, deleted=(second.id,))
     shown.suggest(regions, "happy", provenance)
     assert shown.suggestions == {}
-    (taken,) = store.annotations_of(project, sha(0))
+    (taken,) = store.marks.of(project, sha(0))
     assert (taken.emotion, taken.region) == ("happy", Region(1, 2))
-    assert next(iter(store.export(project))).provenance == provenance
+    assert next(iter(store.transfer.export(project))).provenance == provenance
     edited(store, project, shown, command="undo")
     shown.suggest(regions, "happy", provenance)
     # What was taken is offered again, what was dismissed is not.
@@ -116,7 +116,7 @@ def test_f0_that_is_corrected_in_the_player_is_a_step_among_the_others(store, pr
     def corrected(value, start_s, end_s, hz=(), from_s=0.0):
         edit = Edit(sha(0), command="f0", value=value, changed=(drawn("new 1", start_s, end_s),), hz=hz)
         correct_f0(store, project, "ann", edit, shown, measured_hz, from_s)
-        return store.open_recording(project, sha(0), "ann").f0.hz
+        return store.recordings.open(project, sha(0), "ann").f0.hz
 
     assert corrected("halve", 0.03, 0.04) == {3: 120.0}
     # An edit that follows before the page has shown anything builds on the one before.
@@ -125,8 +125,8 @@ def test_f0_that_is_corrected_in_the_player_is_a_step_among_the_others(store, pr
     assert corrected("double", 2.0, 2.01, from_s=2.0) == {1: 90.0, 2: 95.0, 3: 110.0, 200: 200.0}
     edited(store, project, shown, command="undo")
     edited(store, project, shown, command="undo")
-    assert store.open_recording(project, sha(0), "ann").f0.hz == {3: 120.0}
-    store.correct_f0(project, sha(0), "bea", {3: 60.0}, store.open_recording(project, sha(0), "bea").f0.frames)
+    assert store.recordings.open(project, sha(0), "ann").f0.hz == {3: 120.0}
+    store.marks.correct_f0(project, sha(0), "bea", {3: 60.0}, store.recordings.open(project, sha(0), "bea").f0.frames)
     with pytest.raises(AnnotationsOutdated, match=r"bea corrected F0 at 0\.04 s"):
         corrected("reset", 0.0, 0.04)
     for nonsense in ("delete", ["halve"], None):
@@ -138,7 +138,7 @@ def test_suggestions_stand_in_a_tier_of_labels_too_with_the_label_of_the_emotion
     moods = [Tier("mood", "mood", **labels), Tier("arousal", "arousal", **labels, mapping=(("happy", "high"),))]
     moods.append(Tier("none", "none", **labels, mapping=(("happy", ""),)))
     moods.append(Tier("hidden", "hidden", **labels, shown=False))
-    shown.tiers = tuple(store.add_tier(project, tier) for tier in moods)
+    shown.tiers = tuple(store.tiers.add(project, tier) for tier in moods)
     shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"})
     lanes = {lane.key: lane for lane in shown.tier_lanes("ann", {})}
     said = {key: {region.label for region in lane.marks.values()} for key, lane in lanes.items()}
@@ -147,10 +147,10 @@ def test_suggestions_stand_in_a_tier_of_labels_too_with_the_label_of_the_emotion
     assert len(shown.for_player()) == 2  # only those of emotions
     first, second = lanes["arousal"].marks.items()
     edited(store, project, shown, tier="arousal", changed=(Mark(*first),), deleted=(second[0],))
-    (taken,) = store.annotations_of(project, sha(0))
+    (taken,) = store.marks.of(project, sha(0))
     assert (taken.tier, taken.note, taken.emotion, taken.region) == ("arousal", "high", None, Region(1, 2))
-    assert next(iter(store.export(project))).provenance == {"model": "fusion"}
-    shown.tiers = store.tiers(project)
+    assert next(iter(store.transfer.export(project))).provenance == {"model": "fusion"}
+    shown.tiers = store.tiers.of(project)
     shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"})
     assert [mark.tier for mark in shown.suggestions.values()] == ["emotion", "emotion", "mood", "mood"]
 
@@ -171,17 +171,17 @@ def test_nearly_all_of_a_recording_is_not_suggested_as_a_region(shown):
 
 def test_a_deletion_of_what_is_not_shown_any_more_does_nothing(store, project, shown):
     assert edited(store, project, shown, deleted=("gone",)) is None
-    assert store.history(project, sha(0)).total == 0
+    assert store.history.page(project, sha(0)).total == 0
 
 
 def test_the_whole_recording_is_labelled_once_and_then_changed_and_so_done(store, project, shown):
     edited(store, project, shown, command="label", value="sad")
     edited(store, project, shown, command="label", value="angry")
     label_whole(store, project, "ann", sha(0), shown, intensity=4)
-    (label,) = store.annotations_of(project, sha(0))
+    (label,) = store.marks.of(project, sha(0))
     assert (label.tier, label.emotion, label.intensity, label.status) == (RECORDING_TIER, "angry", 4, "done")
     assert label.region == Region(0, 10)
-    assert store.count_by_status(project, "ann") == {"open": 4, "done": 1, "verified": 0}
+    assert store.recordings.count_by_status(project, "ann") == {"open": 4, "done": 1, "verified": 0}
 
 
 def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, project, shown):
@@ -251,14 +251,14 @@ def test_keys_set_status_intensity_and_confidence_of_a_mark_or_of_the_whole_reco
     assert (shown.marks["new 1"].intensity, shown.marks["new 1"].confidence) == (4, None)
     assert in_words(shown.marks["new 1"]) == "sad, intensity 4, open"
     assert in_words(shown.label) == "no label, 80 % sure, done"
-    assert store.count_by_status(project, "ann")["done"] == 1
+    assert store.recordings.count_by_status(project, "ann")["done"] == 1
     edited(store, project, shown, command="confidence", value=None)
     assert shown.label.confidence is None
 
 
 def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, shown):
     labels = Tier("mood", "mood", content="labels", labels=("high",))
-    tiers = tuple(store.add_tier(project, tier) for tier in (labels, Tier("words", "words")))
+    tiers = tuple(store.tiers.add(project, tier) for tier in (labels, Tier("words", "words")))
     shown.take((), "ann", tiers)
     for tier, label in (("mood", "high"), ("words", "nein")):
         make_edit(store, project, "ann", Edit(sha(0), changed=(drawn(f"new {tier}", 1, 2, label),), tier=tier), shown)
@@ -271,8 +271,8 @@ def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, s
     states = [lane.states for lane in shown.tier_lanes("ann", {})]
     assert states == [{"new mood": "high, intensity 4, 80 % sure"}, {"new words": "nein, intensity 4, 80 % sure"}]
     assert shown.marks == {}
-    store.undo(project, sha(0), "ann")
-    stored = {mark.tier: (mark.intensity, mark.confidence) for mark in store.annotations_of(project, sha(0))}
+    store.history.undo(project, sha(0), "ann")
+    stored = {mark.tier: (mark.intensity, mark.confidence) for mark in store.marks.of(project, sha(0))}
     assert stored == {"mood": (4, 0.8), "words": (4, None)}
 
 
@@ -281,7 +281,7 @@ def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, s
 )
 def test_what_no_key_sends_is_not_stored(store, project, shown, command, value):
     assert edited(store, project, shown, command=command, value=value) is None
-    assert not store.annotations_of(project, sha(0))
+    assert not store.marks.of(project, sha(0))
 
 
 def test_an_intensity_or_a_mark_that_there_is_not_is_refused(store, project, shown):
@@ -312,8 +312,8 @@ def test_uncertainty_is_nothing_where_one_emotion_is_sure_and_one_where_all_are_
 
 def test_recordings_are_rated_by_the_model_page_by_page_and_those_without_sound_are_counted(store, classifier):
     voice = noise_recording()
-    project = store.create_project("Long")
-    store.add_recordings(project, [RecordingFile(sha(number), f"{number}.wav", 2.0) for number in range(52)])
+    project = store.projects.create("Long")
+    store.recordings.add(project, [RecordingFile(sha(number), f"{number}.wav", 2.0) for number in range(52)])
     told = []
     silent = rate_by_model(
         store,
@@ -323,7 +323,7 @@ def test_recordings_are_rated_by_the_model_page_by_page_and_those_without_sound_
         classifier,
         Work(lambda fraction, text: told.append((fraction, text))),
     )
-    rated = store.recordings(project, Queue(order="uncertainty"), size=100).items
+    rated = store.recordings.page(project, Queue(order="uncertainty"), size=100).items
     assert silent == 2
     assert [one.file.name for one in rated if one.uncertainty is None] == ["51.wav", "3.wav"]
     assert len({one.uncertainty for one in rated}) == 2  # the same voice each time
@@ -342,31 +342,31 @@ def test_what_was_rated_until_it_was_stopped_stays_rated(store, project, classif
         rate_by_model(
             store, project, "uncertainty", lambda _: noise_recording(), classifier, work=Work(stop=stop_at_third)
         )
-    assert sum(one.uncertainty is not None for one in store.recordings(project).items) == 2
+    assert sum(one.uncertainty is not None for one in store.recordings.page(project).items) == 2
 
 
 def test_recordings_are_rated_by_their_marks(store, project):
     for who, emotion in (("ann", "sad"), ("bea", "happy")):
-        store.edit(project, sha(1), who, add=[whole(who, emotion)])
-        store.edit(project, sha(2), who, add=[whole(who, "sad")])
+        store.marks.edit(project, sha(1), who, add=[whole(who, emotion)])
+        store.marks.edit(project, sha(2), who, add=[whole(who, "sad")])
     rate_by_marks(store, project)
-    first = store.recordings(project, Queue(order="annotators_disagreement")).items
+    first = store.recordings.page(project, Queue(order="annotators_disagreement")).items
     assert [one.annotators_disagreement for one in first] == [1, 0, None, None, None]
 
 
 def test_recordings_are_rated_by_their_labels_in_a_tier_all_or_none(store, project):
-    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
+    tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
     for who, emotion, first_s in (("ann", "sad", 1.0), ("bea", "happy", 2.0)):
-        store.edit(project, sha(1), who, add=[whole(who, emotion)])
+        store.marks.edit(project, sha(1), who, add=[whole(who, emotion)])
         labels = [Annotation(Region(first_s, 3.0), tier.key, note="low")]
-        store.edit(project, sha(2), who, add=labels)
+        store.marks.edit(project, sha(2), who, add=labels)
     rate_by_marks(store, project)
     with pytest.raises(Cancelled, match="nothing was changed"):
         rate_by_marks(store, project, tier, Work(stop=lambda: True))
-    before = [(one.annotators_disagreement, one.disagreement_tier) for one in store.recordings(project).items]
+    before = [(one.annotators_disagreement, one.disagreement_tier) for one in store.recordings.page(project).items]
     assert before == [(None, None), (1, None), (None, None), (None, None), (None, None)]
     rate_by_marks(store, project, tier)
-    rated = [(one.annotators_disagreement, one.disagreement_tier) for one in store.recordings(project).items]
+    rated = [(one.annotators_disagreement, one.disagreement_tier) for one in store.recordings.page(project).items]
     # Of two seconds that either marked, both marked one.
     assert rated == [(None, "mood"), (None, "mood"), (0.5, "mood"), (None, "mood"), (None, "mood")]
 

@@ -99,11 +99,11 @@ def project(store, sounds, capsys):
     """A project `Voices` of the three sounds, two of them with marks."""
     assert run("add", "--project", "Voices", sounds[0].parent) == 0
     capsys.readouterr()
-    (made,) = store.projects().items
+    (made,) = store.projects.page().items
     first, second, _ = map(sha256_of, sounds)
-    store.edit(made.id, first, "Ann", add=[mark(), mark(0.5, 1.0, emotion="sad", note="so; [loud]")])
-    store.edit(made.id, first, "Ben", add=[whole("Ben", "happy", intensity=4, confidence=0.5, status="done")])
-    store.edit(made.id, second, "Ann", add=[whole("Ann", "sad")])
+    store.marks.edit(made.id, first, "Ann", add=[mark(), mark(0.5, 1.0, emotion="sad", note="so; [loud]")])
+    store.marks.edit(made.id, first, "Ben", add=[whole("Ben", "happy", intensity=4, confidence=0.5, status="done")])
+    store.marks.edit(made.id, second, "Ann", add=[whole("Ann", "sad")])
     return made.id
 
 
@@ -115,12 +115,12 @@ def said(store, project):
     """Return all marks of a project, without what only a store knows of them."""
     return {
         (document.name, document.sha256): [content_of(found) for found in document.annotations]
-        for document in store.export(project)
+        for document in store.transfer.export(project)
     }
 
 
 def names_of(store):
-    return [found.name for found in store.projects().items]
+    return [found.name for found in store.projects.page().items]
 
 
 # --- recordings in ---
@@ -133,8 +133,8 @@ def test_recordings_are_added_with_their_content_length_rate_and_place(store, so
     assert out == "3 recordings added, 1 already known, 1 refused.\n"
     (line,) = err.splitlines()
     assert line.startswith("notes.wav: this is not readable audio")
-    (made,) = store.projects().items
-    found = [recording.file for recording in store.recordings(made.id).items]
+    (made,) = store.projects.page().items
+    found = [recording.file for recording in store.recordings.page(made.id).items]
     assert [asdict(file) for file in found] == [
         {
             "sha256": sha256_of(path),
@@ -153,7 +153,7 @@ def test_a_recording_that_was_moved_is_known_by_its_content_and_its_marks_stay(s
     moved = shutil.move(sounds[0], sounds[0].parent.parent / "moved.wav")
     assert run("add", moved) == 0
     assert capsys.readouterr().out == "0 recordings added, 1 already known, 0 refused.\n"
-    found = {recording.file.name: recording.file.path for recording in store.recordings(project).items}
+    found = {recording.file.name: recording.file.path for recording in store.recordings.page(project).items}
     assert found["moved.wav"] == str(moved)
     assert sorted(map(str, said(store, project).values())) == sorted(map(str, before.values()))
 
@@ -173,8 +173,8 @@ def test_a_file_whose_name_is_no_text_is_added_without_its_place(store, tmp_path
     except OSError:
         pytest.skip("this file system takes no such names")
     assert run("add", "--project", "Voices", os.fsdecode(named)) == 0
-    (made,) = store.projects().items
-    (found,) = store.recordings(made.id).items
+    (made,) = store.projects.page().items
+    (found,) = store.recordings.page(made.id).items
     assert (found.file.name, found.file.path) == ("take\ufffd.wav", None)
 
 
@@ -184,7 +184,7 @@ def test_a_file_whose_name_is_no_text_is_added_without_its_place(store, tmp_path
 def test_without_a_name_the_only_project_is_meant_and_of_several_none(store, project, capsys):
     assert run("history") == 0
     capsys.readouterr()
-    store.create_project("Other\x1b[2J")
+    store.projects.create("Other\x1b[2J")
     assert refusal_of(capsys, "history") == (
         "There are 2 projects; choose one with --project: Other\N{REPLACEMENT CHARACTER}[2J, Voices."
     )
@@ -223,16 +223,16 @@ MARKS_OF_ALL_TIERS = [key for key in EXPORTED if key != "rttm"]
 
 @pytest.mark.parametrize("file_format", [key for key in MARKS_OF_ALL_TIERS if key != "emu"])
 def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store, project, sounds, tmp_path, capsys):
-    store.edit(project, sha256_of(sounds[1]), "Ben", add=[mark_with_frequencies()])
+    store.marks.edit(project, sha256_of(sounds[1]), "Ben", add=[mark_with_frequencies()])
     assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
     capsys.readouterr()
     there = ["--project", "There", "--audio", sounds[0].parent, "--annotator", "Cid"]
     assert run("import", *there, *sorted((tmp_path / "out").iterdir())) == 0
     assert "5 marks added, 0 already known, 0 left out." in capsys.readouterr().out
-    other = next(found.id for found in store.projects().items if found.name == "There")
+    other = next(found.id for found in store.projects.page().items if found.name == "There")
     marked = {key: marks for key, marks in said(store, project).items() if marks}
     assert {key: marks for key, marks in said(store, other).items() if marks} == marked
-    places = {found.file.sha256: found.file.path for found in store.recordings(other).items}
+    places = {found.file.sha256: found.file.path for found in store.recordings.page(other).items}
     assert all(places[sha256_of(path)] == str(path) for path in sounds[:2])
     # And in the project that they came from nothing is new.
     assert run("import", "--project", "Voices", "--annotator", "Cid", *sorted((tmp_path / "out").iterdir())) == 0
@@ -321,7 +321,7 @@ def test_only_the_marks_of_one_annotator_are_exported(project, tmp_path, capsys)
 
 
 def test_gold_is_exported_alone_where_it_decides_unless_everybody_is_wanted(store, project, sounds, tmp_path, capsys):
-    store.edit(project, sha256_of(sounds[0]), "Ben", add=[whole(GOLD, "angry", status="done")])
+    store.marks.edit(project, sha256_of(sounds[0]), "Ben", add=[whole(GOLD, "angry", status="done")])
     for name, options, wanted in (("gold", [], {GOLD, "Ann"}), ("all", ["--everybody"], {GOLD, "Ann", "Ben"})):
         assert run("export", "--format", "csv", "--out", tmp_path / name, *options) == 0
         assert ("Only the gold layer of 1 recording" in capsys.readouterr().out) is not bool(options)
@@ -356,7 +356,7 @@ def test_recordings_of_the_same_name_get_files_of_their_own_and_are_found_again(
     paths.append(sound(tmp_path / "y" / f"{long}.wav", 9))
     assert run("add", *paths) == 0
     for place, path in enumerate(paths):
-        store.edit(project, sha256_of(path), "Ann", add=[mark(0, (1 + place) / 4)])
+        store.marks.edit(project, sha256_of(path), "Ann", add=[mark(0, (1 + place) / 4)])
     assert run("export", "--format", "textgrid", "--out", tmp_path / "out") == 0
     files = sorted(path.name.casefold() for path in (tmp_path / "out").iterdir())
     assert len(set(files)) == 6
@@ -369,10 +369,10 @@ def test_recordings_of_the_same_name_get_files_of_their_own_and_are_found_again(
 
 
 def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sounds, tmp_path):
-    (document,) = (d for d in store.export(project) if d.name == "take 0.wav")
+    (document,) = (d for d in store.transfer.export(project) if d.name == "take 0.wav")
     names = ["../../evil.wav", "/etc/passwd", "..", "new\nline.wav", "c:\\x\\y.wav"]
     hostile = [replace(document, name=name, sha256=f"{n:064x}") for n, name in enumerate(names)]
-    store.import_recordings(project, hostile, "Ann")
+    store.transfer.import_recordings(project, hostile, "Ann")
     assert run("export", "--format", "elan", "--out", tmp_path / "deep" / "out") == 0
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
     assert len(list((tmp_path / "deep" / "out").iterdir())) == 8
@@ -380,10 +380,12 @@ def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sound
 
 
 def test_every_recording_gets_a_file_of_its_own_however_they_are_called(store, project, sounds, tmp_path):
-    (document,) = (d for d in store.export(project) if d.name == "take 0.wav")
+    (document,) = (d for d in store.transfer.export(project) if d.name == "take 0.wav")
     # Two whose names differ only in capitals, and a third that is called like one of their files.
     hostile = [("x.wav", "1" * 64), ("X.flac", "2" * 64), ("x-11111111.wav", "3" * 64)]
-    store.import_recordings(project, [replace(document, name=name, sha256=sha) for name, sha in hostile], "Ann")
+    store.transfer.import_recordings(
+        project, [replace(document, name=name, sha256=sha) for name, sha in hostile], "Ann"
+    )
     assert run("export", "--format", "elan", "--out", tmp_path / "out") == 0
     names = {file.stem for file in (tmp_path / "out").iterdir()}
     assert {"x-11111111", "X-22222222", "x-11111111-33333333"} < names
@@ -425,9 +427,9 @@ def test_corrected_f0_is_written_carried_to_another_project_and_told_in_the_hist
 ):
     line = refusal_of(capsys, "f0", "--out", tmp_path / "f0")
     assert "no recording whose F0 was corrected; --all writes every F0" in line
-    shas = [queued.file.sha256 for queued in store.recordings(project).items]
+    shas = [queued.file.sha256 for queued in store.recordings.page(project).items]
     for sha256 in shas[:2]:
-        store.correct_f0(project, sha256, "Ann", {50: 123.5, 51: 0.0}, {})
+        store.marks.correct_f0(project, sha256, "Ann", {50: 123.5, 51: 0.0}, {})
     sounds[1].unlink()
     assert run("f0", "--out", tmp_path / "f0") == 0
     said = capsys.readouterr().out
@@ -439,8 +441,8 @@ def test_corrected_f0_is_written_carried_to_another_project_and_told_in_the_hist
     assert run("export", "--format", "json", "--out", tmp_path / "json") == 0
     assert run("import", "--project", "Others", "--annotator", "Ben", tmp_path / "json") == 0
     assert "4 frames" in capsys.readouterr().out
-    others = next(found.id for found in store.projects().items if found.name == "Others")
-    assert [each.f0.people for each in store.export(others)][:2] == [{"Ann": 2}] * 2
+    others = next(found.id for found in store.projects.page().items if found.name == "Others")
+    assert [each.f0.people for each in store.transfer.export(others)][:2] == [{"Ann": 2}] * 2
     assert run("history", "--project", "Others") == 0
     assert "corrected F0 from 0.50 to 0.52 s, frames: 2" in capsys.readouterr().out
 
@@ -462,7 +464,7 @@ def test_marks_without_a_name_become_those_of_who_imports(store, project, sounds
     assert run("import", tmp_path / "a.csv") == 0
     (tmp_path / "b.csv").write_text(f"{CSV}take 2.wav,0.3,0.4,,sad\ntake 2.wav,0.4,0.5,Ann,sad\n")
     assert run("import", "--annotator", "Eve", tmp_path / "b.csv") == 0
-    found = store.annotations_of(project, sha256_of(sounds[2]))
+    found = store.marks.of(project, sha256_of(sounds[2]))
     assert [each.annotator for each in found] == ["dora", "Eve", "Ann"]
 
     def unknown():
@@ -512,9 +514,9 @@ def test_a_mark_changed_here_and_deleted_in_the_file_is_counted_as_a_conflict(st
     assert run("export", "--format", "json", "--out", tmp_path / "out") == 0
     exported = json.loads((tmp_path / "out" / "annotations.json").read_text())
     (found,) = (one for one in exported["recordings"] if one["name"] == "take 1.wav")
-    (there,) = (one for one in store.recordings(project).items if one.file.name == "take 1.wav")
-    first = store.annotations_of(project, there.file.sha256)[0]
-    store.edit(project, there.file.sha256, first.annotator, change=[replace(first, note="later")])
+    (there,) = (one for one in store.recordings.page(project).items if one.file.name == "take 1.wav")
+    first = store.marks.of(project, there.file.sha256)[0]
+    store.marks.edit(project, there.file.sha256, first.annotator, change=[replace(first, note="later")])
     found["annotations"] = [mark for mark in found["annotations"] if mark["key"] != first.key]
     (tmp_path / "edited.json").write_text(json.dumps(exported))
     capsys.readouterr()
@@ -537,9 +539,9 @@ def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is
         )
         == 0
     )
-    (made,) = store.projects().items
+    (made,) = store.projects.page().items
     assert said(store, made.id) == {("take 1.wav", sha256_of(sounds[1])): [content_of(mark())]}
-    (found,) = store.recordings(made.id).items
+    (found,) = store.recordings.page(made.id).items
     assert found.file.path == str(sounds[1])
 
 
@@ -583,10 +585,10 @@ def test_marks_of_other_sound_than_the_given_are_refused(store, project, sounds,
 
 def test_history_says_who_did_what_in_the_order_of_time(store, project, sounds, capsys):
     second, third = map(sha256_of, sounds[1:])
-    (label,) = store.annotations_of(project, second)
-    store.edit(project, second, "Ben", change=[replace(label, emotion="happy", status="done")])
-    store.undo(project, second, "Ben")
-    store.edit(project, third, "Ann\x1b]0;x", add=[mark(0, 0.5, annotator="", emotion=None)])
+    (label,) = store.marks.of(project, second)
+    store.marks.edit(project, second, "Ben", change=[replace(label, emotion="happy", status="done")])
+    store.history.undo(project, second, "Ben")
+    store.marks.edit(project, third, "Ann\x1b]0;x", add=[mark(0, 0.5, annotator="", emotion=None)])
     assert run("history") == 0
     lines = capsys.readouterr().out.splitlines()
     times = [line[:19] for line in lines]
@@ -623,11 +625,11 @@ def test_who_reads_the_first_lines_only_gets_no_traceback(project, monkeypatch, 
 
 def test_agreement_of_people_is_what_the_library_measures_in_table_and_json(store, project, sounds, tmp_path, capsys):
     first, second, _ = map(sha256_of, sounds)
-    store.edit(project, first, "Ben", add=[mark(0.25, 0.75, "Ben"), mark(0.9, 1.2, "Ben", "happy")])
-    store.edit(project, second, "Ben", add=[whole("Ben", "happy")])
+    store.marks.edit(project, first, "Ben", add=[mark(0.25, 0.75, "Ben"), mark(0.9, 1.2, "Ben", "happy")])
+    store.marks.edit(project, second, "Ben", add=[whole("Ben", "happy")])
     assert run("agreement", "--json", tmp_path / "a.json") == 0
     out = capsys.readouterr().out
-    recordings = list(store.export(project))[:2]
+    recordings = list(store.transfer.export(project))[:2]
     expected = annotator_agreement(recordings)
     found = json.loads((tmp_path / "a.json").read_text())
     assert list(found) == ["project", "recordings"]
@@ -655,8 +657,8 @@ def test_one_annotator_agrees_with_nobody_and_none_is_refused(store, sounds, tmp
     assert run("add", "--project", "Voices", *sounds) == 0
     capsys.readouterr()
     assert "The project has no marks to compare" in refusal_of(capsys, "agreement")
-    (made,) = store.projects().items
-    store.edit(made.id, sha256_of(sounds[0]), "Ann", add=[mark()])
+    (made,) = store.projects.page().items
+    store.marks.edit(made.id, sha256_of(sounds[0]), "Ann", add=[mark()])
     assert run("agreement") == 0
     assert "Agreement needs two annotators" in capsys.readouterr().out
     (tmp_path / "no folder").write_text("in the way")
@@ -678,7 +680,7 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     analyse = people_and_explainers.analyse_recording
     monkeypatch.setattr(people_and_explainers, "analyse_recording", noted)
     for path in sounds[1:]:
-        store.edit(project, sha256_of(path), "Ann", add=[mark(emotion="bored"), mark(0.1, 0.3, emotion="sad")])
+        store.marks.edit(project, sha256_of(path), "Ann", add=[mark(emotion="bored"), mark(0.1, 0.3, emotion="sad")])
     sound(sounds[2], seed=99)
     arguments = ["--json", tmp_path / "a.json", "--explainers", "grad_cam,consensus", "--model", "any"]
     assert run("agreement", *arguments) == 0
@@ -710,9 +712,9 @@ def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store
     analyse = people_and_explainers.analyse_recording
     monkeypatch.setattr(people_and_explainers, "analyse_recording", analysed)
     for path in sounds:
-        store.edit(project, sha256_of(path), "Ann", add=[mark(0.1, 0.3, emotion="sad")])
+        store.marks.edit(project, sha256_of(path), "Ann", add=[mark(0.1, 0.3, emotion="sad")])
     found = people_and_explainers.compare_with_explainers(
-        list(store.export(project)),
+        list(store.transfer.export(project)),
         lambda sha256: read_recording({sha256_of(path): path for path in sounds}[sha256]),
         classifier_of(fresh(TinyNetwork), front_end=everything_kept()),
         ["grad_cam"],
@@ -744,10 +746,10 @@ def labelled(store, tmp_path, capsys):
     """Sixteen sounds, of each emotion four, and one without a label."""
     paths = [sound(tmp_path / "taught sounds" / f"{number:02d}.wav", number) for number in range(17)]
     assert run("add", "--project", "Taught", *paths) == 0
-    (made,) = store.projects().items
+    (made,) = store.projects.page().items
     for place, path in enumerate(paths[:16]):
-        store.edit(made.id, sha256_of(path), "Ann", add=[whole("Ann", EMOTIONS[place % 4], status="done")])
-    store.edit(made.id, sha256_of(paths[16]), "Ann", add=[whole("Ann", "sad")])
+        store.marks.edit(made.id, sha256_of(path), "Ann", add=[whole("Ann", EMOTIONS[place % 4], status="done")])
+    store.marks.edit(made.id, sha256_of(paths[16]), "Ann", add=[whole("Ann", "sad")])
     capsys.readouterr()
     return paths
 
@@ -861,34 +863,34 @@ def test_comparing_without_what_was_held_out_is_refused_in_one_line(tmp_path, ca
 
 def test_what_is_deleted_is_said_first_and_comes_back_by_its_number(store, project, sounds, capsys):
     sha256 = sha256_of(sounds[0])
-    before = store.annotations_of(project, sha256)
+    before = store.marks.of(project, sha256)
     deletion = ("delete", "--recording", sounds[0].name, "--annotator", login_name())
     assert run(*deletion) == 0
     told = capsys.readouterr().out
     assert "Voices: 2 marks of Ann, 1 mark of Ben" in told
     assert "Nothing was deleted" in told
-    assert store.recordings(project).total == 3
+    assert store.recordings.page(project).total == 3
     assert run(*deletion, "--yes") == 0
-    assert store.recordings(project).total == 2
+    assert store.recordings.page(project).total == 2
     capsys.readouterr()
     assert run("trash") == 0
     line = capsys.readouterr().out
     assert sounds[0].name in line
     assert run("restore", line.split()[0], "--annotator", login_name()) == 0
-    assert store.annotations_of(project, sha256) == before
+    assert store.marks.of(project, sha256) == before
 
 
 def test_a_person_without_a_role_deletes_nothing_by_command_either(store, project, sounds, capsys):
     assert run("delete", "--annotator", "Mallory", "--yes") == 2
     assert "Mallory neither owns the project" in capsys.readouterr().err
     assert run("delete", "--annotator", "Mallory", "--recording", sounds[0].name, "--yes", "--for-good") == 2
-    assert store.projects().total == 1
-    assert store.trash() == []
+    assert store.projects.page().total == 1
+    assert store.trash.items() == []
 
 
 def test_deletion_for_good_by_command_leaves_nothing_in_the_trash(store, project, capsys):
     assert run("delete", "--annotator", login_name(), "--yes", "--for-good") == 0
-    assert store.projects().total == 0
+    assert store.projects.page().total == 0
     assert run("trash") == 0
     assert "The trash is empty" in capsys.readouterr().out
 

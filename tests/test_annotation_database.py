@@ -41,13 +41,13 @@ def change_the_same(store, project, name) -> None:
     for number in range(CHANGES_EACH):
         word = f"{name}{number}"
         while True:
-            (there,) = store.annotations_of(project, sha(0))
+            (there,) = store.marks.of(project, sha(0))
             try:
-                store.edit(project, sha(0), name, change=[replace(there, note=f"{there.note} {word}")])
+                store.marks.edit(project, sha(0), name, change=[replace(there, note=f"{there.note} {word}")])
                 break
             except AnnotationsOutdated:
                 pass
-        store.edit(project, sha(1), name, add=[mark(note=word)])
+        store.marks.edit(project, sha(1), name, add=[mark(note=word)])
         say(word)
 
 
@@ -75,7 +75,7 @@ def begin(*processes) -> None:
 
 
 def test_two_processes_that_change_the_same_mark_lose_no_word(store, project, database_url):
-    store.edit(project, sha(0), "Cid", add=[mark()])
+    store.marks.edit(project, sha(0), "Cid", add=[mark()])
     names = ("Ann", "Ben")
     with (
         process("change_the_same", database_url, project, names[0]) as one,
@@ -85,11 +85,11 @@ def test_two_processes_that_change_the_same_mark_lose_no_word(store, project, da
         reported = [line.strip() for other in (one, two) for line in other.stdout.readlines()]
     expected = sorted(f"{name}{number}" for name in names for number in range(CHANGES_EACH))
     assert sorted(reported) == expected
-    (changed,) = store.annotations_of(project, sha(0))
+    (changed,) = store.marks.of(project, sha(0))
     assert sorted(changed.note.split()) == expected
     assert changed.revision == 1 + len(expected)
-    assert sorted(annotation.note for annotation in store.annotations_of(project, sha(1))) == expected
-    notes = [step.marks[0].note for step in store.history(project, sha(0), size=1_000).items]
+    assert sorted(annotation.note for annotation in store.marks.of(project, sha(1))) == expected
+    notes = [step.marks[0].note for step in store.history.page(project, sha(0), size=1_000).items]
     assert all(newer.startswith(older) for newer, older in pairwise(notes))
 
 
@@ -99,7 +99,7 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(database_url):
         begin(*others)
         assert [other.stdout.readline() for other in others] == ["opened\n"] * 3
     with closing(open_store(database_url)) as store:
-        assert [project.name for project in store.projects().items] == ["a", "b", "c"]
+        assert [project.name for project in store.projects.page().items] == ["a", "b", "c"]
 
 
 def test_file_that_another_process_is_just_making_is_waited_for(tmp_path):
@@ -108,7 +108,7 @@ def test_file_that_another_process_is_just_making_is_waited_for(tmp_path):
         other.execute("BEGIN IMMEDIATE")
         threading.Timer(0.3, other.rollback).start()
         with closing(open_store(f"sqlite:///{path}")) as store:
-            assert store.projects().total == 0
+            assert store.projects.page().total == 0
 
 
 # --- opened ---
@@ -164,14 +164,14 @@ def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in
         for statement in FIRST_ROWS:
             connection.execute(text(statement), {"sha": sha(0), "decomposed": "Zoe\u0308", "composed": "Zo\u00eb"})
     with closing(open_store(database_url)) as newer:
-        projects = {project.name: project.id for project in newer.projects().items}
+        projects = {project.name: project.id for project in newer.projects.page().items}
         assert projects == {"Zo\u00eb": 2, "Zo\u00eb (2)": 1}
-        assert [found.emotion or found.note for found in newer.annotations_of(1, sha(0))] == ["sad", "nein"]
-        assert [(tier.key, tier.content) for tier in newer.tiers(1)] == [("emotion", "emotions"), ("words", "text")]
-        assert [tier.key for tier in newer.tiers(2)] == ["emotion"]
-        assert newer.history(1, sha(0)).items[0].f0 is None
-        assert newer.open_recording(1, sha(0), "Ann").f0.hz == {}
-        (holding,) = newer.holdings_of(sha(0))
+        assert [found.emotion or found.note for found in newer.marks.of(1, sha(0))] == ["sad", "nein"]
+        assert [(tier.key, tier.content) for tier in newer.tiers.of(1)] == [("emotion", "emotions"), ("words", "text")]
+        assert [tier.key for tier in newer.tiers.of(2)] == ["emotion"]
+        assert newer.history.page(1, sha(0)).items[0].f0 is None
+        assert newer.recordings.open(1, sha(0), "Ann").f0.hz == {}
+        (holding,) = newer.trash.holdings_of(sha(0))
         assert (holding.owner, holding.marks, holding.added_by) == ("Ann", {"Ann": 2}, None)
     with engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -205,16 +205,16 @@ def test_marks_and_steps_of_the_version_before_channels_and_participants_are_rea
             connection.execute(text(statement), given)
     engine.dispose()
     with closing(open_store(database_url)) as newer:
-        opened = newer.open_recording(1, sha(0), "Ann")
+        opened = newer.recordings.open(1, sha(0), "Ann")
         assert [(found.emotion, found.channel) for found in opened.annotations] == [("sad", None)]
         assert [tier.participant for tier in opened.tiers] == [""]
-        newer.undo(1, sha(0), "Ann")
-        newer.redo(1, sha(0), "Ann")
-        (found,) = newer.annotations_of(1, sha(0))
-        newer.edit(1, sha(0), "Ann", change=[replace(found, channel=2)])
-        assert [found.channel for found in newer.annotations_of(1, sha(0))] == [2]
-        newer.undo(1, sha(0), "Ann")
-        assert [found.channel for found in newer.annotations_of(1, sha(0))] == [None]
+        newer.history.undo(1, sha(0), "Ann")
+        newer.history.redo(1, sha(0), "Ann")
+        (found,) = newer.marks.of(1, sha(0))
+        newer.marks.edit(1, sha(0), "Ann", change=[replace(found, channel=2)])
+        assert [found.channel for found in newer.marks.of(1, sha(0))] == [2]
+        newer.history.undo(1, sha(0), "Ann")
+        assert [found.channel for found in newer.marks.of(1, sha(0))] == [None]
 
 
 def test_person_called_gold_goes_on_under_another_name(database_url):
@@ -226,8 +226,8 @@ def test_person_called_gold_goes_on_under_another_name(database_url):
         was = '[[null, {"annotator": "Gold", "note": "not \\"annotator\\": \\"Gold\\""}]]'
         connection.execute(text("UPDATE steps SET changes = :was"), {"was": was})
     with closing(open_store(database_url)) as newer:
-        assert {mark.annotator for mark in newer.annotations_of(1, sha(0))} == {"Gold (a person)"}
-        assert newer.holdings_of(sha(0))[0].owner == "Gold (a person)"
+        assert {mark.annotator for mark in newer.marks.of(1, sha(0))} == {"Gold (a person)"}
+        assert newer.trash.holdings_of(sha(0))[0].owner == "Gold (a person)"
     with engine.begin() as connection:
         ((annotator, changes),) = connection.execute(text("SELECT annotator, changes FROM steps")).all()
         assert annotator == "Gold (a person)"
@@ -246,7 +246,7 @@ def test_database_is_where_the_environment_says_else_a_file_in_the_data_folder(t
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     odd = tmp_path / "a folder? #1 50%"
     with closing(open_store(default_url(odd))) as store:
-        store.create_project("Here")
+        store.projects.create("Here")
     assert (odd / "annotations.sqlite").is_file()
     monkeypatch.setenv("SER_DATABASE_URL", "postgresql://someone@somewhere/something")
     assert default_url(odd) == "postgresql://someone@somewhere/something"
@@ -284,14 +284,14 @@ def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setattr("ser_core.annotations.store.database.PATIENCE_S", 0.01)
     path = tmp_path / "a.sqlite"
     with closing(open_store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as other:
-        project = store.create_project("Voices")
-        store.add_recordings(project, [file(0)])
+        project = store.projects.create("Voices")
+        store.recordings.add(project, [file(0)])
         other.execute("BEGIN IMMEDIATE")
-        assert store.recordings(project).total == 1
+        assert store.recordings.page(project).total == 1
         with pytest.raises(AnnotationsRefused, match=r"\(database is locked\).*Nothing counts as saved"):
-            store.edit(project, sha(0), "Ann", add=[mark()])
+            store.marks.edit(project, sha(0), "Ann", add=[mark()])
         other.rollback()
-        store.edit(project, sha(0), "Ann", add=[mark()])
+        store.marks.edit(project, sha(0), "Ann", add=[mark()])
 
 
 def main(deed, url, project, name) -> None:
@@ -299,7 +299,7 @@ def main(deed, url, project, name) -> None:
     sys.stdin.readline()
     with closing(open_store(url)) as store:
         if deed == "open":
-            store.create_project(name)
+            store.projects.create(name)
             say("opened")
         else:
             change_the_same(store, int(project), name)

@@ -45,13 +45,13 @@ def do(number, store, project) -> None:
     place, kind = divmod(number, 4)
     note = f"{place}"
     if kind == 0:
-        store.edit(project, sha(0), "Ann", add=[mark(0, 4, note=note), mark(4, 8, note=note)])
+        store.marks.edit(project, sha(0), "Ann", add=[mark(0, 4, note=note), mark(4, 8, note=note)])
     elif kind == 1:
-        (whole, _) = (annotation for annotation in store.annotations_of(project, sha(0)) if annotation.note == note)
+        (whole, _) = (annotation for annotation in store.marks.of(project, sha(0)) if annotation.note == note)
         halves = {"change": [replace(whole, region=Region(0, 2))], "add": [mark(2, 4, note=note)]}
-        store.edit(project, sha(0), "Ann", **halves)
+        store.marks.edit(project, sha(0), "Ann", **halves)
     else:
-        (store.undo, store.redo)[kind - 2](project, sha(0), "Ann")
+        (store.history.undo, store.history.redo)[kind - 2](project, sha(0), "Ann")
 
 
 def places_after(deeds) -> list[tuple[str, float, float]]:
@@ -67,10 +67,10 @@ def assert_left_by(deeds, store, project) -> int:
     with store._database.writing() as connection:
         # PostgreSQL may still be ending what a killed process had asked for.
         recordings.lock(connection, project, sha(0), "Ann")
-    steps = store.history(project, sha(0), size=10_000)
+    steps = store.history.page(project, sha(0), size=10_000)
     assert steps.total in deeds
     assert {len(step.changes) for step in steps.items} <= {2}
-    standing = [(a.note, a.region.start_s, a.region.end_s) for a in store.annotations_of(project, sha(0))]
+    standing = [(a.note, a.region.start_s, a.region.end_s) for a in store.marks.of(project, sha(0))]
     assert sorted(standing) == sorted(places_after(steps.total))
     return steps.total
 
@@ -96,7 +96,7 @@ def import_much(url, project, reports) -> None:
     marks = tuple(mark(place, place + 1) for place in range(2_000))
     document = AnnotatedRecording("much.wav", sha(50), 3_000.0, None, marks)
     with closing(open_store(url)) as store:
-        store.import_recordings(project, [document], "Ann", Work(lambda fraction, words: reports.send(words)))
+        store.transfer.import_recordings(project, [document], "Ann", Work(lambda fraction, words: reports.send(words)))
 
 
 def test_process_killed_at_any_moment_loses_nothing_that_it_had_reported(store, project, database_url):
@@ -110,18 +110,18 @@ def test_process_killed_at_any_moment_loses_nothing_that_it_had_reported(store, 
         with closing(open_store(database_url)) as again:
             done = assert_left_by({reported[-1], reported[-1] + 1}, again, project)
         assert_sound(database_url)
-    while store.undo(project, sha(0), "Ann"):
+    while store.history.undo(project, sha(0), "Ann"):
         pass
-    assert store.annotations_of(project, sha(0)) == ()
+    assert store.marks.of(project, sha(0)) == ()
 
 
 def test_import_that_was_killed_left_nothing(store, project, database_url):
     said = killed(import_much, database_url, project, after=1)
     assert said[0] == "500 of 2000 marks"
     assert said[-1] != "2000 of 2000 marks"
-    assert store.recordings(project).total == 5
+    assert store.recordings.page(project).total == 5
     assert_sound(database_url)
-    store.edit(project, sha(0), "Ben", add=[mark()])
+    store.marks.edit(project, sha(0), "Ben", add=[mark()])
 
 
 def delete_project_and_die(url, project, data, moment) -> None:
@@ -140,7 +140,7 @@ def delete_project_and_die(url, project, data, moment) -> None:
         sys.addaudithook(audit)
         for name in ("before_cursor_execute", "commit"):
             event.listen(Engine, name, touch)
-        store.delete_project(project, "Ben", for_good=True)
+        store.trash.delete_project(project, "Ben", for_good=True)
         finish_deletions(store, Path(data))
 
 
@@ -148,13 +148,13 @@ def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next
     left, data = [], tmp_path / "data"
     for moment in count(1):
         with closing(open_store(database_url)) as store:
-            project = store.create_project(f"Secret project {moment}", "Ben")
+            project = store.projects.create(f"Secret project {moment}", "Ben")
             sources = [f"secret sound {moment} {number}".encode() for number in range(5)]
             files = [file(0, sha256=hashlib.sha256(source).hexdigest(), name="secret name") for source in sources]
-            store.add_recordings(project, files)
+            store.recordings.add(project, files)
             for source, each in zip(sources, files, strict=True):
                 save_sound(source, data)
-                store.edit(project, each.sha256, "Ann", add=[mark(note="secret note")])
+                store.marks.edit(project, each.sha256, "Ann", add=[mark(note="secret note")])
             piece = data / TAUGHT / "Voices-1" / SOUNDS / f"{files[2].sha256[:16]}-001.wav"
             piece.parent.mkdir(parents=True)
             piece.write_bytes(b"secret piece")
@@ -164,13 +164,13 @@ def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next
         left.append(len(saved_sha256(data)))
         with closing(open_store(database_url)) as store:
             finish_deletions(store, data)
-            if store.projects().total:  # it was killed before it had deleted anything
+            if store.projects.page().total:  # it was killed before it had deleted anything
                 assert left[-1] == 5
-                assert store.recordings(project).total == 5
-                store.delete_project(project, "Ben", for_good=True)
+                assert store.recordings.page(project).total == 5
+                store.trash.delete_project(project, "Ben", for_good=True)
                 finish_deletions(store, data)
-            assert (store.projects().total, store.trash()) == (0, [])
-            assert store.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
+            assert (store.projects.page().total, store.trash.items()) == (0, [])
+            assert store.trash.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
         assert saved_sha256(data) == []
         assert list((data / TAUGHT).iterdir()) == []
         assert b"secret" not in everything_under(tmp_path).lower()
@@ -208,8 +208,8 @@ def server_lost_before(place, url):
 
 
 def everything(store, project):
-    recording = store.open_recording(project, sha(0), "Ann")
-    return recording, store.history(project, sha(0)), store.recordings(project)
+    recording = store.recordings.open(project, sha(0), "Ann")
+    return recording, store.history.page(project, sha(0)), store.recordings.page(project)
 
 
 def refusal_of(action, *arguments) -> str:
@@ -221,14 +221,14 @@ def refusal_of(action, *arguments) -> str:
 
 
 ACTIONS = {
-    "list": lambda store, project: store.recordings(project),
-    "open": lambda store, project: store.open_recording(project, sha(0), "Ann"),
-    "edit": lambda store, project: store.edit(project, sha(0), "Ann", add=[mark(), mark()]),
-    "edit as a newcomer": lambda store, project: store.edit(project, sha(0), "Ben", add=[mark()]),
-    "undo": lambda store, project: store.undo(project, sha(0), "Ann"),
-    "redo": lambda store, project: store.redo(project, sha(0), "Ann"),
-    "rate": lambda store, project: store.rate(project, "uncertainty", {sha(0): 1.0, sha(1): 2.0}),
-    "import": lambda store, project: store.import_recordings(
+    "list": lambda store, project: store.recordings.page(project),
+    "open": lambda store, project: store.recordings.open(project, sha(0), "Ann"),
+    "edit": lambda store, project: store.marks.edit(project, sha(0), "Ann", add=[mark(), mark()]),
+    "edit as a newcomer": lambda store, project: store.marks.edit(project, sha(0), "Ben", add=[mark()]),
+    "undo": lambda store, project: store.history.undo(project, sha(0), "Ann"),
+    "redo": lambda store, project: store.history.redo(project, sha(0), "Ann"),
+    "rate": lambda store, project: store.recordings.rate(project, "uncertainty", {sha(0): 1.0, sha(1): 2.0}),
+    "import": lambda store, project: store.transfer.import_recordings(
         project, [AnnotatedRecording("new.wav", sha(9), 9.0, None, (mark(),) * 600)], "Ann"
     ),
 }
@@ -237,14 +237,14 @@ ACTIONS = {
 @pytest.mark.parametrize("action", ACTIONS)
 def test_connection_lost_before_any_statement_is_one_refusal_and_the_next_call_works(action):
     with fresh_schema() as url, closing(open_store(url)) as store:
-        project = store.create_project("Voices")
-        store.add_recordings(project, [file(0), file(1)])
+        project = store.projects.create("Voices")
+        store.recordings.add(project, [file(0), file(1)])
         for number in (0, 4, 8):
             do(number, store, project)
-        store.undo(project, sha(0), "Ann")
+        store.history.undo(project, sha(0), "Ann")
         for place in count(1):
             before = everything(store, project)
-            store._known_annotators.discard("Ben")
+            store.marks._annotators._known.discard("Ben")
             with server_lost_before(place, url) as sent:
                 refusal = refusal_of(ACTIONS[action], store, project)
             if len(sent) < place:
@@ -262,19 +262,19 @@ def test_a_connection_lost_between_two_calls_is_made_again_unnoticed():
             backend = connection.scalar(text("SELECT pg_backend_pid()"))
         with other._database.reading() as connection:
             assert connection.scalar(text(f"SELECT pg_terminate_backend({backend}, 10000)"))
-        assert store.projects().total == 0
+        assert store.projects.page().total == 0
 
 
 def test_server_that_only_lets_read_is_a_refusal():
     with fresh_schema() as url, closing(open_store(url)) as store:
-        project = store.create_project("Voices")
-        store.add_recordings(project, [file(0)])
+        project = store.projects.create("Voices")
+        store.recordings.add(project, [file(0)])
         search_path = make_url(url).query["options"]
         standby = make_url(url).update_query_dict({"options": f"{search_path} -cdefault_transaction_read_only=on"})
         with closing(open_store(standby.render_as_string(hide_password=False))) as other:
-            assert other.recordings(project).total == 1
+            assert other.recordings.page(project).total == 1
             with pytest.raises(AnnotationsRefused, match=r"read-only transaction\)\. Nothing counts as saved"):
-                other.edit(project, sha(0), "Ann", add=[mark()])
+                other.marks.edit(project, sha(0), "Ann", add=[mark()])
         do(0, store, project)
         assert_left_by({1}, store, project)
 
@@ -290,15 +290,15 @@ def sqlite_file(tmp_path) -> Path:
 def test_file_that_can_grow_no_more_keeps_what_was_saved_and_goes_on_when_it_can(sqlite_file):
     rng, done = np.random.default_rng(0), 0
     with closing(open_store(f"sqlite:///{sqlite_file}")) as store:
-        project = store.create_project("Voices")
-        store.add_recordings(project, [file(0)])
+        project = store.projects.create("Voices")
+        store.recordings.add(project, [file(0)])
         for _ in range(20):
             log = sqlite_file.with_name(f"{sqlite_file.name}-wal")
             with files_of_at_most(log.stat().st_size + int(rng.integers(0, 30_000))):
                 while not (refusal := refusal_of(do, done, store, project)):
                     done += 1
                 assert re.match(REFUSED, refusal)
-                assert len(store.annotations_of(project, sha(0))) == len(places_after(done))
+                assert len(store.marks.of(project, sha(0))) == len(places_after(done))
             assert_left_by({done}, store, project)
             assert_sound(f"sqlite:///{sqlite_file}")
             do(done, store, project)
@@ -310,13 +310,13 @@ def test_new_database_for_which_there_is_no_room_is_refused_and_made_later(sqlit
     with files_of_at_most(size), pytest.raises(AnnotationsRefused, match=r"annotations.sqlite, cannot be opened \("):
         open_store(f"sqlite:///{sqlite_file}")
     with closing(open_store(f"sqlite:///{sqlite_file}")) as store:
-        assert store.projects().total == 0
+        assert store.projects.page().total == 0
 
 
 def test_file_that_turns_read_only_is_a_refusal_and_what_was_saved_stays():
     with tempfile.TemporaryDirectory() as folder, closing(open_store(f"sqlite:///{folder}/a.sqlite")) as store:
-        project = store.create_project("Voices")
-        store.add_recordings(project, [file(0)])
+        project = store.projects.create("Voices")
+        store.recordings.add(project, [file(0)])
         do(0, store, project)
         store.close()
         with read_only(Path(folder)), pytest.raises(AnnotationsRefused, match=REFUSED):
@@ -330,8 +330,8 @@ def test_edit_that_fails_half_way_leaves_no_mark(store, project, database_url):
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE steps RENAME TO hidden_steps"))
     with pytest.raises(AnnotationsRefused, match=r"\(.*steps.*\)\. Nothing counts as saved"):
-        store.edit(project, sha(0), "Ann", add=[mark()])
+        store.marks.edit(project, sha(0), "Ann", add=[mark()])
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE hidden_steps RENAME TO steps"))
     engine.dispose()
-    assert store.annotations_of(project, sha(0)) == ()
+    assert store.marks.of(project, sha(0)) == ()

@@ -17,8 +17,8 @@ NAMES = ["b10.wav", "A_1%.wav", "ärger.wav", "Ä2.wav", "c.wav", "a.wav", "Z.wa
 @pytest.fixture
 def voices(store) -> int:
     """Seven recordings, added in the order of NAMES."""
-    made = store.create_project("Queue")
-    store.add_recordings(made, [file(number, name=name) for number, name in enumerate(NAMES)])
+    made = store.projects.create("Queue")
+    store.recordings.add(made, [file(number, name=name) for number, name in enumerate(NAMES)])
     return made
 
 
@@ -27,18 +27,18 @@ def label(status, **others):
 
 
 def names(store, project, **filters) -> list[str]:
-    page = store.recordings(project, Queue(**filters))
+    page = store.recordings.page(project, Queue(**filters))
     assert page.total == len(page.items)
     return [item.file.name for item in page.items]
 
 
 def test_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
-    store.edit(project, sha(1), "Ann", add=[mark(emotion="sad")])
-    before = store.open_recording(project, sha(1), "Ann").recording
+    store.marks.edit(project, sha(1), "Ann", add=[mark(emotion="sad")])
+    before = store.recordings.open(project, sha(1), "Ann").recording
     moved = file(1, name="new name.wav", path="/elsewhere/new name.wav", duration_s=99.0)
-    store.add_recordings(project, [moved])
-    after = store.open_recording(project, sha(1), "Ann").recording
-    assert store.recordings(project).total == 5
+    store.recordings.add(project, [moved])
+    after = store.recordings.open(project, sha(1), "Ann").recording
+    assert store.recordings.page(project).total == 5
     assert after.file == replace(moved, duration_s=10.0)  # of the same bytes, the first word holds
     assert (after.marks, after.added_at) == (1, before.added_at)
     assert names(store, project, text="NEW") == ["new name.wav"]
@@ -59,27 +59,27 @@ def test_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
 )
 def test_recording_that_cannot_be_is_refused_with_all_that_come_with_it(store, project, wrong, words):
     with pytest.raises(AnnotationsRefused, match=words):
-        store.add_recordings(project, [file(8), file(9, **wrong)])
-    assert store.recordings(project).total == 5
+        store.recordings.add(project, [file(8), file(9, **wrong)])
+    assert store.recordings.page(project).total == 5
 
 
 def test_projects_share_no_marks_and_go_with_all_that_is_theirs(store, project, database_url):
-    other = store.create_project("Another")
-    store.add_recordings(other, [file(0), file(7)])
+    other = store.projects.create("Another")
+    store.recordings.add(other, [file(0), file(7)])
     for of in (project, other):
-        store.edit(of, sha(0), "Ann", add=[mark()])
-    assert [(item.name, item.recordings) for item in store.projects().items] == [("Another", 2), ("Voices", 5)]
-    assert [item.name for item in store.projects(size=1).items] == ["Another"]
+        store.marks.edit(of, sha(0), "Ann", add=[mark()])
+    assert [(item.name, item.recordings) for item in store.projects.page().items] == [("Another", 2), ("Voices", 5)]
+    assert [item.name for item in store.projects.page(size=1).items] == ["Another"]
     with pytest.raises(AnnotationsRefused, match="already a project 'Voices'"):
-        store.create_project(" Voices ")
-    store.delete_project(other, "Ann", for_good=True)
-    assert store.projects().total == 1
-    assert store.annotations_of(other, sha(0)) == ()
-    assert store.history(other, sha(0)).total == 0
-    assert len(store.annotations_of(project, sha(0))) == 1
+        store.projects.create(" Voices ")
+    store.trash.delete_project(other, "Ann", for_good=True)
+    assert store.projects.page().total == 1
+    assert store.marks.of(other, sha(0)) == ()
+    assert store.history.page(other, sha(0)).total == 0
+    assert len(store.marks.of(project, sha(0))) == 1
     with pytest.raises(AnnotationsRefused, match="project is no longer there"):
-        store.add_recordings(other, [file(1)])
-    assert store.create_project("Another") != project
+        store.recordings.add(other, [file(1)])
+    assert store.projects.create("Another") != project
 
 
 def test_names_are_ordered_alike_in_both_databases_capitals_or_not(store, voices):
@@ -105,21 +105,21 @@ def test_text_is_looked_for_in_names_as_it_is_written(store, voices, text, found
 
 @pytest.mark.parametrize("rating", RATINGS)
 def test_what_is_rated_highest_comes_first_and_unrated_last(store, voices, rating):
-    store.rate(voices, rating, {sha(1): 0.5, sha(3): 2.0, sha(4): 0.0, sha(5): 0.5, "f" * 64: 1.0})
-    ordered = store.recordings(voices, Queue(order=rating)).items
+    store.recordings.rate(voices, rating, {sha(1): 0.5, sha(3): 2.0, sha(4): 0.0, sha(5): 0.5, "f" * 64: 1.0})
+    ordered = store.recordings.page(voices, Queue(order=rating)).items
     assert [getattr(item, rating) for item in ordered] == [2.0, 0.5, 0.5, 0.0, None, None, None]
-    store.rate(voices, rating, {sha(3): None})
-    assert getattr(store.open_recording(voices, sha(3), "Ann").recording, rating) is None
-    assert store.recordings(voices, Queue(order=rating)).items[0].file.sha256 in (sha(1), sha(5))
+    store.recordings.rate(voices, rating, {sha(3): None})
+    assert getattr(store.recordings.open(voices, sha(3), "Ann").recording, rating) is None
+    assert store.recordings.page(voices, Queue(order=rating)).items[0].file.sha256 in (sha(1), sha(5))
 
 
 def test_rating_that_cannot_be_is_refused(store, voices):
     for wrong in (-0.1, float("nan"), float("inf")):
         with pytest.raises(AnnotationsRefused, match="starts at 0"):
-            store.rate(voices, "uncertainty", {sha(0): 0.5, sha(1): wrong})
+            store.recordings.rate(voices, "uncertainty", {sha(0): 0.5, sha(1): wrong})
     with pytest.raises(AnnotationsRefused, match="'beauty' is not known; choose uncertainty,"):
-        store.rate(voices, "beauty", {sha(0): 0.5})
-    assert store.recordings(voices, Queue(order="uncertainty")).items[0].uncertainty is None
+        store.recordings.rate(voices, "beauty", {sha(0): 0.5})
+    assert store.recordings.page(voices, Queue(order="uncertainty")).items[0].uncertainty is None
 
 
 @pytest.fixture
@@ -131,26 +131,26 @@ def work(store, voices) -> int:
         (1, "Ben", "verified"),
         (2, "Ben", "open"),
     ]:
-        store.edit(voices, sha(number), annotator, add=[label(status, emotion="sad" if number else None)])
-    (gone, _) = store.edit(voices, sha(3), "Ann", add=[mark(emotion="sad"), mark(emotion="angry")]).marks
-    store.edit(voices, sha(3), "Ann", delete=[gone])
+        store.marks.edit(voices, sha(number), annotator, add=[label(status, emotion="sad" if number else None)])
+    (gone, _) = store.marks.edit(voices, sha(3), "Ann", add=[mark(emotion="sad"), mark(emotion="angry")]).marks
+    store.marks.edit(voices, sha(3), "Ann", delete=[gone])
     return voices
 
 
 def test_marks_are_counted_of_all_and_of_who_asks(store, work):
     for annotator, counts in (("Ann", [(1, 1), (2, 1), (1, 0), (1, 1)]), (None, [(1, 1), (2, 2), (1, 1), (1, 1)])):
-        items = store.recordings(work, Queue(annotator=annotator)).items[:4]
+        items = store.recordings.page(work, Queue(annotator=annotator)).items[:4]
         assert [(item.marks, item.own_marks) for item in items] == counts
 
 
 def test_marks_of_a_tier_of_labels_are_counted_and_found_by_their_labels(store, work):
-    tier = store.add_tier(work, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
+    tier = store.tiers.add(work, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
     for number, who, note in ((3, "Ann", "high"), (3, "Ben", "high"), (3, "Ben", "low"), (4, "Ben", "low")):
-        store.edit(work, sha(number), who, add=[mark(tier=tier, note=note)])
-    counts = [(item.marks, item.own_marks) for item in store.recordings(work, Queue("Ann", tier=tier)).items]
+        store.marks.edit(work, sha(number), who, add=[mark(tier=tier, note=note)])
+    counts = [(item.marks, item.own_marks) for item in store.recordings.page(work, Queue("Ann", tier=tier)).items]
     assert counts == [(0, 0), (0, 0), (0, 0), (3, 1), (1, 0), (0, 0), (0, 0)]
     found = [
-        {item.file.sha256 for item in store.recordings(work, Queue(who, tier=tier, label=label)).items}
+        {item.file.sha256 for item in store.recordings.page(work, Queue(who, tier=tier, label=label)).items}
         for who, label in (("Ann", "high"), ("Ann", "low"), (None, "low"), (None, "sad"))
     ]
     assert found == [{sha(3)}, set(), {sha(3), sha(4)}, set()]
@@ -176,59 +176,59 @@ def test_marks_of_a_tier_of_labels_are_counted_and_found_by_their_labels(store, 
 )
 def test_filters_keep_what_they_say_in_every_order(store, work, filters, found):
     for order in ORDERS:
-        items = store.recordings(work, Queue(order=order, **filters)).items
+        items = store.recordings.page(work, Queue(order=order, **filters)).items
         assert {int(item.file.sha256, 16) for item in items} == found
 
 
 def test_status_and_marks_are_those_of_the_chosen_annotator(store, work):
-    everybody = store.recordings(work).items
+    everybody = store.recordings.page(work).items
     assert [item.status for item in everybody] == ["done", "verified", *["open"] * 5]
     assert [item.marks for item in everybody] == [1, 2, 1, 1, 0, 0, 0]
-    ann = store.recordings(work, Queue(annotator="Ann")).items
+    ann = store.recordings.page(work, Queue(annotator="Ann")).items
     assert [item.status for item in ann] == ["done", "done", *["open"] * 5]
-    assert store.open_recording(work, sha(1), "Ann", Queue(annotator="Ann")).recording.status == "done"
+    assert store.recordings.open(work, sha(1), "Ann", Queue(annotator="Ann")).recording.status == "done"
 
 
 def test_progress_counts_every_recording_once_and_follows_undo(store, work):
-    assert store.count_by_status(work) == {"open": 5, "done": 1, "verified": 1}
-    assert store.count_by_status(work, "Ann") == {"open": 5, "done": 2, "verified": 0}
-    assert store.count_by_status(work, "Nobody") == {"open": 7, "done": 0, "verified": 0}
-    store.undo(work, sha(0), "Ann")
-    assert store.count_by_status(work) == {"open": 6, "done": 0, "verified": 1}
-    assert list(store.count_by_status(work + 1)) == list(STATUSES)
+    assert store.recordings.count_by_status(work) == {"open": 5, "done": 1, "verified": 1}
+    assert store.recordings.count_by_status(work, "Ann") == {"open": 5, "done": 2, "verified": 0}
+    assert store.recordings.count_by_status(work, "Nobody") == {"open": 7, "done": 0, "verified": 0}
+    store.history.undo(work, sha(0), "Ann")
+    assert store.recordings.count_by_status(work) == {"open": 6, "done": 0, "verified": 1}
+    assert list(store.recordings.count_by_status(work + 1)) == list(STATUSES)
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_neighbours_are_those_of_the_list_from_end_to_end(store, work, order):
-    store.rate(work, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)})
+    store.recordings.rate(work, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)})
     for filters in ({}, {"status": "open"}, {"label": "sad"}, {"text": "a."}):
         queue = Queue(order=order, **filters)
-        listed = [item.file.sha256 for item in store.recordings(work, queue).items]
+        listed = [item.file.sha256 for item in store.recordings.page(work, queue).items]
         for before, here, after in zip([None, *listed], listed, [*listed[1:], None], strict=False):
-            opened = store.open_recording(work, here, "Ann", queue)
+            opened = store.recordings.open(work, here, "Ann", queue)
             assert (opened.previous, opened.next) == (before, after)
 
 
 def test_neighbours_of_what_has_just_left_the_queue_are_those_that_it_had(store, voices):
     queue = Queue(annotator="Ann", status="open", order="name")
-    before = store.open_recording(voices, sha(0), "Ann", queue)
-    store.edit(voices, sha(0), "Ann", add=[label("done")])
-    after = store.open_recording(voices, sha(0), "Ann", queue)
+    before = store.recordings.open(voices, sha(0), "Ann", queue)
+    store.marks.edit(voices, sha(0), "Ann", add=[label("done")])
+    after = store.recordings.open(voices, sha(0), "Ann", queue)
     assert (after.previous, after.next) == (before.previous, before.next) == (sha(1), sha(4))
 
 
 def test_pages_make_up_the_list(store, voices):
     for order in ORDERS:
-        pages = [store.recordings(voices, Queue(order=order), page, 3) for page in range(4)]
+        pages = [store.recordings.page(voices, Queue(order=order), page, 3) for page in range(4)]
         assert [page.total for page in pages] == [7] * 4
         assert [len(page.items) for page in pages] == [3, 3, 1, 0]
-        everything = store.recordings(voices, Queue(order=order)).items
+        everything = store.recordings.page(voices, Queue(order=order)).items
         assert sum((page.items for page in pages), ()) == everything
 
 
 def test_recording_and_queue_that_are_not_there_are_refused(store, voices):
     with pytest.raises(AnnotationsRefused, match="ffffffffffff… is no longer in this project"):
-        store.open_recording(voices, "f" * 64, "Ann")
+        store.recordings.open(voices, "f" * 64, "Ann")
     with pytest.raises(AnnotationsRefused, match="order 'beauty' is not known; choose added, name"):
         Queue(order="beauty")
     with pytest.raises(AnnotationsRefused, match="status 'new' is not known"):
@@ -237,7 +237,7 @@ def test_recording_and_queue_that_are_not_there_are_refused(store, voices):
         with pytest.raises(AnnotationsRefused, match="not text"):
             Queue(**wrong)
     with pytest.raises(AnnotationsRefused, match="not text"):
-        store.annotations_of(voices, "\0")
+        store.marks.of(voices, "\0")
 
 
 @pytest.mark.parametrize(("sent", "opened"), [("a", ["a"]), ("c", []), (["a"], []), ({"a": 1}, []), (None, [])])

@@ -34,7 +34,7 @@ def said(annotations):
 
 
 def emotions(store, project, annotator=None):
-    return [annotation.emotion for annotation in store.annotations_of(project, sha(0), annotator)]
+    return [annotation.emotion for annotation in store.marks.of(project, sha(0), annotator)]
 
 
 # --- edits ---
@@ -43,10 +43,10 @@ def emotions(store, project, annotator=None):
 def test_mark_is_unchanged_after_the_store_is_opened_again(store, project, database_url):
     box = replace(FULL, region=Region(0.5, 1.5, 125.25, 7500.0), tier="laughter", annotator="Ben")
     before = datetime.now(UTC)
-    step = store.edit(project, sha(0), "Ann", add=[FULL, box])
+    step = store.marks.edit(project, sha(0), "Ann", add=[FULL, box])
     store.close()
     with closing(open_store(database_url)) as again:
-        found = again.annotations_of(project, sha(0))
+        found = again.marks.of(project, sha(0))
     assert said(found) == said([replace(FULL, annotator="Ann"), box])
     assert found == step.marks
     assert [annotation.revision for annotation in found] == [1, 1]
@@ -55,19 +55,19 @@ def test_mark_is_unchanged_after_the_store_is_opened_again(store, project, datab
 
 
 def test_marks_come_in_order_of_time_and_of_one_annotator_on_request(store, project):
-    store.edit(project, sha(0), "Ann", add=[mark(5, 6, emotion="late"), mark(1, 3, emotion="long")])
-    store.edit(project, sha(0), "Ben", add=[mark(1, 2, emotion="short")])
-    store.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])
+    store.marks.edit(project, sha(0), "Ann", add=[mark(5, 6, emotion="late"), mark(1, 3, emotion="long")])
+    store.marks.edit(project, sha(0), "Ben", add=[mark(1, 2, emotion="short")])
+    store.marks.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])
     assert emotions(store, project) == ["short", "long", "late"]
     assert emotions(store, project, "Ann") == ["long", "late"]
     assert emotions(store, project, "Nobody") == []
-    assert store.annotations_of(project, "f" * 64) == ()
+    assert store.marks.of(project, "f" * 64) == ()
 
 
 def test_change_keeps_the_mark_its_identity_and_its_annotator(store, project):
-    (first,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
-    step = store.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy", annotator="Ben")])
-    (second,) = store.annotations_of(project, sha(0))
+    (first,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    step = store.marks.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy", annotator="Ben")])
+    (second,) = store.marks.of(project, sha(0))
     assert step.marks == (second,)
     assert (second.key, second.annotator, second.emotion, second.revision) == (first.key, "Ann", "happy", 2)
     assert second.changed_at > first.changed_at
@@ -84,87 +84,87 @@ def test_change_keeps_the_mark_its_identity_and_its_annotator(store, project):
     ],
 )
 def test_what_somebody_verified_is_verified_no_longer_once_it_says_something_else(store, project, values, status):
-    (made,) = store.edit(project, sha(0), "Ann", add=[mark(0, 4, emotion="sad", status="done")]).marks
-    (verified,) = store.edit(project, sha(0), "Ben", change=[replace(made, status="verified")]).marks
+    (made,) = store.marks.edit(project, sha(0), "Ann", add=[mark(0, 4, emotion="sad", status="done")]).marks
+    (verified,) = store.marks.edit(project, sha(0), "Ben", change=[replace(made, status="verified")]).marks
     assert (verified.status, verified.annotator) == ("verified", "Ann")
-    (changed,) = store.edit(project, sha(0), "Ann", change=[replace(verified, **values)]).marks
+    (changed,) = store.marks.edit(project, sha(0), "Ann", change=[replace(verified, **values)]).marks
     assert changed.status == status
-    store.undo(project, sha(0), "Ann")
-    assert store.annotations_of(project, sha(0))[0].status == "verified"
+    store.history.undo(project, sha(0), "Ann")
+    assert store.marks.of(project, sha(0))[0].status == "verified"
 
 
 def test_split_is_one_step_and_all_or_nothing(store, project):
-    (whole,) = store.edit(project, sha(0), "Ann", add=[mark(0, 4)]).marks
+    (whole,) = store.marks.edit(project, sha(0), "Ann", add=[mark(0, 4)]).marks
     left, right = replace(whole, region=Region(0, 2)), mark(2, 4)
     with pytest.raises(AnnotationsRefused, match="has no end"):
-        store.edit(project, sha(0), "Ann", change=[left], add=[mark(2, math.inf)])
-    assert store.annotations_of(project, sha(0)) == (whole,)
-    step = store.edit(project, sha(0), "Ann", change=[left], add=[right])
+        store.marks.edit(project, sha(0), "Ann", change=[left], add=[mark(2, math.inf)])
+    assert store.marks.of(project, sha(0)) == (whole,)
+    step = store.marks.edit(project, sha(0), "Ann", change=[left], add=[right])
     assert [annotation.region for annotation in step.marks] == [Region(0, 2), Region(2, 4)]
-    assert store.annotations_of(project, sha(0)) == step.marks
-    assert store.history(project, sha(0)).total == 2
-    store.undo(project, sha(0), "Ann")
-    assert said(store.annotations_of(project, sha(0))) == said([whole])
+    assert store.marks.of(project, sha(0)) == step.marks
+    assert store.history.page(project, sha(0)).total == 2
+    store.history.undo(project, sha(0), "Ann")
+    assert said(store.marks.of(project, sha(0))) == said([whole])
 
 
 def test_new_marks_take_keys_of_their_own_whatever_they_bring(store, project):
-    (first,) = store.edit(project, sha(0), "Ann", add=[mark()]).marks
-    (second,) = store.edit(project, sha(0), "Ann", add=[first]).marks
+    (first,) = store.marks.edit(project, sha(0), "Ann", add=[mark()]).marks
+    (second,) = store.marks.edit(project, sha(0), "Ann", add=[first]).marks
     assert (second.key != first.key, second.revision) == (True, 1)
-    assert len(store.annotations_of(project, sha(0))) == 2
+    assert len(store.marks.of(project, sha(0))) == 2
 
 
 def test_what_suggested_marks_is_kept_with_them(store, project):
     about = {"model": "fusion", "sha256": "ab", "threshold": 0.25, "odd": "\0"}
-    store.edit(project, sha(0), "fusion", add=[mark()], provenance=about)
-    store.edit(project, sha(0), "Ann", add=[mark()])
-    assert store.open_recording(project, sha(0), "Ann").provenance == about
-    assert store.open_recording(project, sha(1), "Ann").provenance == {}
+    store.marks.edit(project, sha(0), "fusion", add=[mark()], provenance=about)
+    store.marks.edit(project, sha(0), "Ann", add=[mark()])
+    assert store.recordings.open(project, sha(0), "Ann").provenance == about
+    assert store.recordings.open(project, sha(1), "Ann").provenance == {}
 
 
 def test_name_of_an_annotator_is_the_same_however_it_is_typed(store, project):
-    store.edit(project, sha(0), " Zoë ", add=[mark(annotator="Ann")])
-    store.edit(project, sha(0), "Zoe\u0308", add=[mark()])  # the same name, typed on another machine
-    assert {mark.annotator for mark in store.annotations_of(project, sha(0))} == {"Ann", "Zoë"}
+    store.marks.edit(project, sha(0), " Zoë ", add=[mark(annotator="Ann")])
+    store.marks.edit(project, sha(0), "Zoe\u0308", add=[mark()])  # the same name, typed on another machine
+    assert {mark.annotator for mark in store.marks.of(project, sha(0))} == {"Ann", "Zoë"}
 
 
 # --- nobody overwrites anybody ---
 
 
 def test_change_of_what_somebody_else_changed_is_refused_and_says_who_and_when(store, project):
-    (mine,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
-    (theirs,) = store.edit(project, sha(0), "Ben", change=[replace(mine, emotion="happy")]).marks
+    (mine,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    (theirs,) = store.marks.edit(project, sha(0), "Ben", change=[replace(mine, emotion="happy")]).marks
     when = f"{theirs.changed_at:%Y-%m-%d at %H:%M:%S} UTC"
     with pytest.raises(AnnotationsOutdated, match=f"^Ben changed this mark on {when}.*Nothing was overwritten"):
-        store.edit(project, sha(0), "Ann", change=[replace(mine, note="x")], add=[mark(7, 8)])
+        store.marks.edit(project, sha(0), "Ann", change=[replace(mine, note="x")], add=[mark(7, 8)])
     with pytest.raises(AnnotationsOutdated, match=r"^Ben changed"):
-        store.edit(project, sha(0), "Ann", delete=[mine])
-    assert store.annotations_of(project, sha(0)) == (theirs,)
-    assert store.history(project, sha(0)).total == 2
+        store.marks.edit(project, sha(0), "Ann", delete=[mine])
+    assert store.marks.of(project, sha(0)) == (theirs,)
+    assert store.history.page(project, sha(0)).total == 2
 
 
 def test_change_of_what_somebody_else_deleted_is_refused(store, project):
-    (mine,) = store.edit(project, sha(0), "Ann", add=[mark()]).marks
-    store.edit(project, sha(0), "Ben", delete=[mine])
+    (mine,) = store.marks.edit(project, sha(0), "Ann", add=[mark()]).marks
+    store.marks.edit(project, sha(0), "Ben", delete=[mine])
     for late in ({"change": [mine]}, {"delete": [mine]}, {"change": [replace(mine, revision=2)]}):
         with pytest.raises(AnnotationsOutdated, match=r"^Ben deleted this mark on "):
-            store.edit(project, sha(0), "Ann", **late)
-    assert store.annotations_of(project, sha(0)) == ()
+            store.marks.edit(project, sha(0), "Ann", **late)
+    assert store.marks.of(project, sha(0)) == ()
 
 
 def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(store, project):
     label = mark(0, 10, tier=RECORDING_TIER, status="done")
-    (first,) = store.edit(project, sha(0), "Ann", add=[label]).marks
-    store.edit(project, sha(0), "Ben", add=[label])
+    (first,) = store.marks.edit(project, sha(0), "Ann", add=[label]).marks
+    store.marks.edit(project, sha(0), "Ben", add=[label])
     with pytest.raises(AnnotationsRefused, match="Ann has already labelled this recording as a whole"):
-        store.edit(project, sha(0), "Ann", add=[label])
+        store.marks.edit(project, sha(0), "Ann", add=[label])
     with pytest.raises(AnnotationsRefused, match="already"):
-        store.edit(project, sha(1), "Ann", add=[label, label])
-    replaced = store.edit(project, sha(0), "Ann", delete=[first], add=[replace(label, emotion="sad")])
-    store.undo(project, sha(0), "Ann")
-    assert said(store.annotations_of(project, sha(0), "Ann")) == said([first])
-    store.redo(project, sha(0), "Ann")
-    assert said(store.annotations_of(project, sha(0), "Ann")) == said(replaced.marks)
+        store.marks.edit(project, sha(1), "Ann", add=[label, label])
+    replaced = store.marks.edit(project, sha(0), "Ann", delete=[first], add=[replace(label, emotion="sad")])
+    store.history.undo(project, sha(0), "Ann")
+    assert said(store.marks.of(project, sha(0), "Ann")) == said([first])
+    store.history.redo(project, sha(0), "Ann")
+    assert said(store.marks.of(project, sha(0), "Ann")) == said(replaced.marks)
 
 
 # --- refusals ---
@@ -192,29 +192,29 @@ def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(s
 )
 def test_mark_that_cannot_be_is_refused(store, project, wrong, words):
     with pytest.raises(AnnotationsRefused, match=words):
-        store.edit(project, sha(0), "Ann", add=[wrong])
-    assert store.annotations_of(project, sha(0)) == ()
+        store.marks.edit(project, sha(0), "Ann", add=[wrong])
+    assert store.marks.of(project, sha(0)) == ()
 
 
 def test_edit_of_what_is_not_there_is_refused(store, project):
-    (elsewhere,) = store.edit(project, sha(1), "Ann", add=[mark()]).marks
+    (elsewhere,) = store.marks.edit(project, sha(1), "Ann", add=[mark()]).marks
     for wrong in (elsewhere, mark(), replace(elsewhere, key="\0")):
         with pytest.raises(AnnotationsRefused, match=r"not in this recording|not text"):
-            store.edit(project, sha(0), "Ann", change=[wrong])
+            store.marks.edit(project, sha(0), "Ann", change=[wrong])
     with pytest.raises(AnnotationsRefused, match="ffffffffffff… is no longer in this project"):
-        store.edit(project, "f" * 64, "Ann", add=[mark()])
+        store.marks.edit(project, "f" * 64, "Ann", add=[mark()])
     with pytest.raises(AnnotationsRefused, match="no longer in this project"):
-        store.edit(project + 1, sha(0), "Ann", add=[mark()])
+        store.marks.edit(project + 1, sha(0), "Ann", add=[mark()])
     with pytest.raises(AnnotationsRefused, match="none of them twice"):
-        store.edit(project, sha(1), "Ann", change=[elsewhere], delete=[elsewhere])
+        store.marks.edit(project, sha(1), "Ann", change=[elsewhere], delete=[elsewhere])
     with pytest.raises(AnnotationsRefused, match="at least one mark"):
-        store.edit(project, sha(0), "Ann")
+        store.marks.edit(project, sha(0), "Ann")
     with pytest.raises(AnnotationsRefused, match="name of the annotator is empty"):
-        store.edit(project, sha(0), " ", add=[mark()])
+        store.marks.edit(project, sha(0), " ", add=[mark()])
 
 
 def test_database_keeps_its_own_rules_too(store, project, database_url):
-    store.edit(project, sha(0), "Ann", add=[mark(), mark(0, 10, tier=RECORDING_TIER)])
+    store.marks.edit(project, sha(0), "Ann", add=[mark(), mark(0, 10, tier=RECORDING_TIER)])
     engine = create_engine(database_url)
     for wrong in ("intensity = 6", "confidence = 1.5", "status = 'new'", "start_s = end_s + 1", "tier = 'recording'"):
         with pytest.raises(Exception, match=r"(?i)constraint"), engine.begin() as connection:
@@ -226,13 +226,13 @@ def test_database_keeps_its_own_rules_too(store, project, database_url):
 
 
 def test_history_tells_who_did_what_from_what_to_what_newest_first(store, project):
-    (first,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
-    (second,) = store.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")]).marks
-    store.edit(project, sha(0), "Ann", delete=[second])
-    store.undo(project, sha(0), "Ann")
-    store.redo(project, sha(0), "Ann")
-    store.edit(project, sha(1), "Ann", add=[mark()])
-    steps = store.history(project, sha(0))
+    (first,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    (second,) = store.marks.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")]).marks
+    store.marks.edit(project, sha(0), "Ann", delete=[second])
+    store.history.undo(project, sha(0), "Ann")
+    store.history.redo(project, sha(0), "Ann")
+    store.marks.edit(project, sha(1), "Ann", add=[mark()])
+    steps = store.history.page(project, sha(0))
     told = [
         (step.annotator, step.kind, *(change and change.emotion for change in vars(step.changes[0]).values()))
         for step in steps.items
@@ -247,78 +247,78 @@ def test_history_tells_who_did_what_from_what_to_what_newest_first(store, projec
     assert steps.total == 5
     assert steps.items[3].changes[0].before == first
     assert steps.items[3].changes[0].after == second
-    assert store.history(project, sha(0), size=2).items == steps.items[:2]
+    assert store.history.page(project, sha(0), size=2).items == steps.items[:2]
     assert sorted(step.at for step in steps.items) == [step.at for step in reversed(steps.items)]
 
 
 def test_undo_and_redo_reach_over_a_restart(store, project, database_url):
     for emotion in ("sad", "happy", "angry"):
-        store.edit(project, sha(0), "Ann", add=[mark(emotion=emotion)])
-    store.undo(project, sha(0), "Ann")
+        store.marks.edit(project, sha(0), "Ann", add=[mark(emotion=emotion)])
+    store.history.undo(project, sha(0), "Ann")
     store.close()
     with closing(open_store(database_url)) as again:
-        assert isinstance(again.undo(project, sha(0), "Ann"), Step)
+        assert isinstance(again.history.undo(project, sha(0), "Ann"), Step)
         assert emotions(again, project) == ["sad"]
-        again.redo(project, sha(0), "Ann")
-        again.redo(project, sha(0), "Ann")
+        again.history.redo(project, sha(0), "Ann")
+        again.history.redo(project, sha(0), "Ann")
         assert sorted(emotions(again, project)) == ["angry", "happy", "sad"]
-        assert again.redo(project, sha(0), "Ann") is None
+        assert again.history.redo(project, sha(0), "Ann") is None
 
 
 def test_undo_is_of_ones_own_edits_in_this_recording(store, project):
-    store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
-    store.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])
-    store.edit(project, sha(0), "Ben", add=[mark(emotion="happy")])
-    assert store.undo(project, sha(0), "Cid") is None
-    store.undo(project, sha(0), "Ann")
+    store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
+    store.marks.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])
+    store.marks.edit(project, sha(0), "Ben", add=[mark(emotion="happy")])
+    assert store.history.undo(project, sha(0), "Cid") is None
+    store.history.undo(project, sha(0), "Ann")
     assert emotions(store, project) == ["happy"]
-    assert store.undo(project, sha(0), "Ann") is None
-    assert len(store.annotations_of(project, sha(1))) == 1
+    assert store.history.undo(project, sha(0), "Ann") is None
+    assert len(store.marks.of(project, sha(1))) == 1
 
 
 def test_new_edit_after_an_undo_ends_redoing(store, project):
-    store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
-    store.edit(project, sha(0), "Ann", add=[mark(emotion="happy")])
-    store.undo(project, sha(0), "Ann")
-    assert store.open_recording(project, sha(0), "Ann").can_redo
-    store.edit(project, sha(0), "Ann", add=[mark(emotion="angry")])
-    opened = store.open_recording(project, sha(0), "Ann")
+    store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
+    store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="happy")])
+    store.history.undo(project, sha(0), "Ann")
+    assert store.recordings.open(project, sha(0), "Ann").can_redo
+    store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="angry")])
+    opened = store.recordings.open(project, sha(0), "Ann")
     assert (opened.can_undo, opened.can_redo) == (True, False)
-    assert store.redo(project, sha(0), "Ann") is None
-    store.undo(project, sha(0), "Ann")
-    store.undo(project, sha(0), "Ann")
-    opened = store.open_recording(project, sha(0), "Ann")
+    assert store.history.redo(project, sha(0), "Ann") is None
+    store.history.undo(project, sha(0), "Ann")
+    store.history.undo(project, sha(0), "Ann")
+    opened = store.recordings.open(project, sha(0), "Ann")
     assert (opened.can_undo, opened.can_redo, opened.annotations) == (False, True, ())
-    store.redo(project, sha(0), "Ann")
-    store.redo(project, sha(0), "Ann")
+    store.history.redo(project, sha(0), "Ann")
+    store.history.redo(project, sha(0), "Ann")
     assert sorted(emotions(store, project)) == ["angry", "sad"]
 
 
 def test_undo_and_redo_are_refused_where_somebody_else_changed_the_mark(store, project):
-    (first, other) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad"), mark(5, 6)]).marks
-    store.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")])
+    (first, other) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad"), mark(5, 6)]).marks
+    store.marks.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")])
     with pytest.raises(AnnotationsOutdated, match=r"^Ben changed this mark .* It was not undone"):
-        store.undo(project, sha(0), "Ann")
+        store.history.undo(project, sha(0), "Ann")
     assert emotions(store, project) == ["happy", other.emotion]
-    store.undo(project, sha(0), "Ben")
-    store.undo(project, sha(0), "Ann")
+    store.history.undo(project, sha(0), "Ben")
+    store.history.undo(project, sha(0), "Ann")
     assert emotions(store, project) == []
-    store.redo(project, sha(0), "Ann")
-    (first, _) = store.annotations_of(project, sha(0))
-    store.edit(project, sha(0), "Ann", change=[replace(first, note="mine")])
-    store.undo(project, sha(0), "Ann")
-    store.edit(project, sha(0), "Ben", delete=[store.annotations_of(project, sha(0))[0]])
+    store.history.redo(project, sha(0), "Ann")
+    (first, _) = store.marks.of(project, sha(0))
+    store.marks.edit(project, sha(0), "Ann", change=[replace(first, note="mine")])
+    store.history.undo(project, sha(0), "Ann")
+    store.marks.edit(project, sha(0), "Ben", delete=[store.marks.of(project, sha(0))[0]])
     with pytest.raises(AnnotationsOutdated, match=r"^Ben deleted this mark .* It was not redone"):
-        store.redo(project, sha(0), "Ann")
+        store.history.redo(project, sha(0), "Ann")
 
 
 def test_mark_that_was_open_before_an_undo_is_outdated_after_it(store, project):
-    (first,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
-    (second,) = store.edit(project, sha(0), "Ann", change=[replace(first, emotion="happy")]).marks
-    store.undo(project, sha(0), "Ann")
+    (first,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    (second,) = store.marks.edit(project, sha(0), "Ann", change=[replace(first, emotion="happy")]).marks
+    store.history.undo(project, sha(0), "Ann")
     for old in (first, second):
         with pytest.raises(AnnotationsOutdated, match=r"^Ann changed"):
-            store.edit(project, sha(0), "Ben", change=[old])
+            store.marks.edit(project, sha(0), "Ben", change=[old])
 
 
 # --- a twin: the same in plain Python, with lists for stacks ---
@@ -370,9 +370,9 @@ deeds = st.tuples(
 def do(deed, annotator, place, emotion, store, twin, project, recording) -> None:
     """Do the same in both; a deed on a mark takes one of those that stand there."""
     if deed in ("undo", "redo"):
-        assert outcome(getattr(store, deed), project, recording, annotator) == getattr(twin, deed)(annotator)
+        assert outcome(getattr(store.history, deed), project, recording, annotator) == getattr(twin, deed)(annotator)
         return
-    there = store.annotations_of(project, recording)
+    there = store.marks.of(project, recording)
     old = there[place % len(there)] if there else None
     if deed == "add" or old is None:
         changes = {"add": [mark(place, place + 1, emotion=emotion, note=annotator)]}
@@ -382,13 +382,13 @@ def do(deed, annotator, place, emotion, store, twin, project, recording) -> None
         changes = {"delete": [old]}
         if annotator not in ("Ann", old.annotator):
             with pytest.raises(AnnotationsRefused, match="can be deleted by them or by the project's owner"):
-                store.edit(project, recording, annotator, **changes)
+                store.marks.edit(project, recording, annotator, **changes)
             return
     else:
         middle = (old.region.start_s + old.region.end_s) / 2
         left, right = Region(old.region.start_s, middle), Region(middle, old.region.end_s)
         changes = {"change": [replace(old, region=left)], "add": [replace(old, region=right)]}
-    step = store.edit(project, recording, annotator, **changes)
+    step = store.marks.edit(project, recording, annotator, **changes)
     known = twin.marks
     new = {annotation.key: content_of(annotation) for annotation in step.marks}
     new |= {annotation.key: None for annotation in changes.get("delete", ())}
@@ -404,15 +404,15 @@ def standing(twin):
 @given(st.lists(deeds, max_size=40))
 def test_any_sequence_of_deeds_leaves_what_it_leaves_in_the_twin(store_of_all_examples, sequence):
     store, project = store_of_all_examples
-    recording = sha(store.recordings(project).total)
-    store.add_recordings(project, [file(int(recording, 16))])
+    recording = sha(store.recordings.page(project).total)
+    store.recordings.add(project, [file(int(recording, 16))])
     twin = Twin()
     for deed in sequence:
         do(*deed, store, twin, project, recording)
-        found = store.annotations_of(project, recording)
+        found = store.marks.of(project, recording)
         assert {annotation.key: content_of(annotation) for annotation in found} == standing(twin)
         for annotator in ("Ann", "Ben"):
-            opened = store.open_recording(project, recording, annotator)
+            opened = store.recordings.open(project, recording, annotator)
             expected = (bool(stacks.get(annotator)) for stacks in (twin.done, twin.undone))
             assert (opened.can_undo, opened.can_redo) == tuple(expected)
 
@@ -422,7 +422,7 @@ def store_of_all_examples(request, tmp_path_factory):
     if request.param == "sqlite":
         file_of_all = tmp_path_factory.mktemp("twin") / "annotations.sqlite"
         with closing(open_store(f"sqlite:///{file_of_all}")) as store:
-            yield store, store.create_project("Twin", "Ann")
+            yield store, store.projects.create("Twin", "Ann")
     else:
         with fresh_schema() as url, closing(open_store(url)) as store:
-            yield store, store.create_project("Twin", "Ann")
+            yield store, store.projects.create("Twin", "Ann")

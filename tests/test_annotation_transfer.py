@@ -40,78 +40,78 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same(store, project):
         document(8),
         document(9, mark(0, 9, tier=RECORDING_TIER, annotator="Ben", status="verified"), mark(3, 4, annotator="Ben")),
     ]
-    there = store.create_project("There")
-    assert store.import_recordings(there, made, "Cid") == Imported(3, added=3)
-    exported = list(store.export(there))
+    there = store.projects.create("There")
+    assert store.transfer.import_recordings(there, made, "Cid") == Imported(3, added=3)
+    exported = list(store.transfer.export(there))
     assert said(exported) == said(made)
     assert exported[0].provenance == {"model": "fusion"}
     assert exported[0].annotations[0].changed_at == LONG_AGO
     assert exported[0].sample_rate_hz == 8_000
-    assert store.import_recordings(project, exported, "Cid") == Imported(3, added=3)
-    assert said(store.export(project))[-3:] == said(made)
-    only = list(store.export(there, "Ben"))
+    assert store.transfer.import_recordings(project, exported, "Cid") == Imported(3, added=3)
+    assert said(store.transfer.export(project))[-3:] == said(made)
+    only = list(store.transfer.export(there, "Ben"))
     assert [len(document.annotations) for document in only] == [0, 0, 2]
 
 
 def test_import_is_idempotent_and_leaves_what_stands(store, project):
     label = mark(0, 10, tier=RECORDING_TIER, annotator="Ann", status="done")
-    store.edit(project, sha(0), "Ann", add=[label, mark(emotion="sad", annotator="Ann")])
-    (kept, _) = store.annotations_of(project, sha(0))
+    store.marks.edit(project, sha(0), "Ann", add=[label, mark(emotion="sad", annotator="Ann")])
+    (kept, _) = store.marks.of(project, sha(0))
     new = mark(5, 6, emotion="happy", annotator="Ann")
     doc = document(0, replace(label, emotion="angry"), mark(emotion="sad", annotator="Ann"), new, new)
-    assert store.import_recordings(project, [doc, doc], "Ann") == Imported(2, added=1, known=5, left_out=2)
-    after = store.annotations_of(project, sha(0))
+    assert store.transfer.import_recordings(project, [doc, doc], "Ann") == Imported(2, added=1, known=5, left_out=2)
+    after = store.marks.of(project, sha(0))
     assert (len(after), after[0]) == (3, kept)
-    assert store.import_recordings(project, [doc], "Ann") == Imported(1, known=3, left_out=1)
-    assert store.annotations_of(project, sha(0)) == after
-    assert store.open_recording(project, sha(0), "Ann").recording.file.name == "take 0.wav"
-    again = list(store.export(project))
-    assert store.import_recordings(project, again, "Ann") == Imported(5, known=3)
+    assert store.transfer.import_recordings(project, [doc], "Ann") == Imported(1, known=3, left_out=1)
+    assert store.marks.of(project, sha(0)) == after
+    assert store.recordings.open(project, sha(0), "Ann").recording.file.name == "take 0.wav"
+    again = list(store.transfer.export(project))
+    assert store.transfer.import_recordings(project, again, "Ann") == Imported(5, known=3)
 
 
 def test_provenance_is_replaced_by_a_newer_one_and_not_by_none(store, project):
     for about, expected in [({"model": "a"}, "a"), ({}, "a"), ({"model": "b"}, "b")]:
-        store.import_recordings(project, [document(0, provenance=about)], "Ann")
-        assert store.open_recording(project, sha(0), "Ann").provenance == {"model": expected}
+        store.transfer.import_recordings(project, [document(0, provenance=about)], "Ann")
+        assert store.recordings.open(project, sha(0), "Ann").provenance == {"model": expected}
 
 
 def test_who_imports_can_undo_it_in_each_recording_and_then_what_they_did_before(store, project):
-    store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
+    store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
     docs = [document(0, mark(5, 6, annotator="Ben"), mark(7, 8)), document(1, mark(5, 6))]
-    store.import_recordings(project, docs, "Ann")
-    assert [annotation.annotator for annotation in store.annotations_of(project, sha(0))] == ["Ann", "Ben", "Ann"]
-    assert store.undo(project, sha(0), "Ben") is None
-    store.undo(project, sha(0), "Ann")
-    assert [annotation.emotion for annotation in store.annotations_of(project, sha(0))] == ["sad"]
-    assert len(store.annotations_of(project, sha(1))) == 1
-    store.undo(project, sha(0), "Ann")
-    assert store.annotations_of(project, sha(0)) == ()
-    store.redo(project, sha(0), "Ann")
-    store.redo(project, sha(0), "Ann")
-    assert len(store.annotations_of(project, sha(0))) == 3
-    assert [len(step.changes) for step in store.history(project, sha(0)).items] == [2, 1, 1, 2, 2, 1]
+    store.transfer.import_recordings(project, docs, "Ann")
+    assert [annotation.annotator for annotation in store.marks.of(project, sha(0))] == ["Ann", "Ben", "Ann"]
+    assert store.history.undo(project, sha(0), "Ben") is None
+    store.history.undo(project, sha(0), "Ann")
+    assert [annotation.emotion for annotation in store.marks.of(project, sha(0))] == ["sad"]
+    assert len(store.marks.of(project, sha(1))) == 1
+    store.history.undo(project, sha(0), "Ann")
+    assert store.marks.of(project, sha(0)) == ()
+    store.history.redo(project, sha(0), "Ann")
+    store.history.redo(project, sha(0), "Ann")
+    assert len(store.marks.of(project, sha(0))) == 3
+    assert [len(step.changes) for step in store.history.page(project, sha(0)).items] == [2, 1, 1, 2, 2, 1]
 
 
 def test_file_without_hashes_finds_its_recording_by_name_if_there_is_one(store, project):
     nameless = document(0, mark(emotion="sad"), name="take 3.wav", sha256=None)
-    store.import_recordings(project, [nameless], "Ann")
-    assert len(store.annotations_of(project, sha(3))) == 1
+    store.transfer.import_recordings(project, [nameless], "Ann")
+    assert len(store.marks.of(project, sha(3))) == 1
     with pytest.raises(AnnotationsRefused, match=r"which recording 'x.wav' is, and the project has none of that name"):
-        store.import_recordings(project, [nameless, replace(nameless, name="x.wav")], "Ann")
-    store.add_recordings(project, [file(9, name="take 3.wav")])
+        store.transfer.import_recordings(project, [nameless, replace(nameless, name="x.wav")], "Ann")
+    store.recordings.add(project, [file(9, name="take 3.wav")])
     with pytest.raises(AnnotationsRefused, match="has 2 of that name"):
-        store.import_recordings(project, [nameless], "Ann")
+        store.transfer.import_recordings(project, [nameless], "Ann")
 
 
 def test_import_with_one_wrong_mark_leaves_nothing(store, project):
     wrong = [document(8, mark()), document(9, mark(note="\0"))]
     with pytest.raises(AnnotationsRefused, match="not text"):
-        store.import_recordings(project, wrong, "Ann")
+        store.transfer.import_recordings(project, wrong, "Ann")
     with pytest.raises(AnnotationsRefused, match="SHA-256 'x'"):
-        store.import_recordings(project, [document(8, mark()), document(9, sha256="x")], "Ann")
+        store.transfer.import_recordings(project, [document(8, mark()), document(9, sha256="x")], "Ann")
     with pytest.raises(AnnotationsRefused, match="project is no longer there"):
-        store.import_recordings(project + 1, [document(8)], "Ann")
-    assert store.recordings(project).total == 5
+        store.transfer.import_recordings(project + 1, [document(8)], "Ann")
+    assert store.recordings.page(project).total == 5
 
 
 def test_import_shows_how_far_it_is_and_nobody_sees_a_part_of_it(store, project, database_url):
@@ -120,12 +120,12 @@ def test_import_shows_how_far_it_is_and_nobody_sees_a_part_of_it(store, project,
 
         def progress(fraction, words):
             shown.append((fraction, words))
-            seen.append((other.recordings(project).total, other.count_by_status(project)["open"]))
+            seen.append((other.recordings.page(project).total, other.recordings.count_by_status(project)["open"]))
 
-        imported = store.import_recordings(project, of_many(300, 5), "Ann", Work(progress))
+        imported = store.transfer.import_recordings(project, of_many(300, 5), "Ann", Work(progress))
         assert imported == Imported(300, added=1_500)
         assert set(seen) == {(5, 5)}
-        assert other.recordings(project).total == 305
+        assert other.recordings.page(project).total == 305
     fractions = [fraction for fraction, _ in shown]
     assert fractions == sorted(fractions)
     assert len(set(fractions)) >= 3
@@ -134,10 +134,10 @@ def test_import_shows_how_far_it_is_and_nobody_sees_a_part_of_it(store, project,
 
 def test_recordings_without_marks_are_imported_with_progress_too(store, project):
     shown = []
-    store.import_recordings(project, of_many(3, 0), "Ann", Work(lambda *state: shown.append(state)))
+    store.transfer.import_recordings(project, of_many(3, 0), "Ann", Work(lambda *state: shown.append(state)))
     assert shown == [(1.0, "0 of 0 marks")]
-    assert store.recordings(project).total == 8
-    assert store.import_recordings(project, [], "Ann") == Imported(0)
+    assert store.recordings.page(project).total == 8
+    assert store.transfer.import_recordings(project, [], "Ann") == Imported(0)
 
 
 def test_cancelled_import_leaves_nothing(store, project):
@@ -148,19 +148,19 @@ def test_cancelled_import_leaves_nothing(store, project):
         return len(checks) > 2
 
     with pytest.raises(Cancelled):
-        store.import_recordings(project, of_many(300, 5), "Ann", work=Work(stop=cancelled))
+        store.transfer.import_recordings(project, of_many(300, 5), "Ann", work=Work(stop=cancelled))
     assert len(checks) == 3
-    assert store.recordings(project).total == 5
-    assert store.import_recordings(project, of_many(300, 5), "Ann").added == 1_500
+    assert store.recordings.page(project).total == 5
+    assert store.transfer.import_recordings(project, of_many(300, 5), "Ann").added == 1_500
 
 
 def test_export_holds_few_recordings_at_a_time_and_misses_none(store, project, monkeypatch):
     monkeypatch.setattr(transfer, "RECORDINGS_AT_ONCE", 2)
-    store.edit(project, sha(3), "Ann", add=[mark(3, 4), mark(1, 2)])
-    other = store.create_project("Between")
-    store.add_recordings(other, [file(0)])
-    store.add_recordings(project, [file(5)])
-    exported = list(store.export(project))
+    store.marks.edit(project, sha(3), "Ann", add=[mark(3, 4), mark(1, 2)])
+    other = store.projects.create("Between")
+    store.recordings.add(other, [file(0)])
+    store.recordings.add(project, [file(5)])
+    exported = list(store.transfer.export(project))
     assert [document.sha256 for document in exported] == [sha(number) for number in range(6)]
     assert [mark.region.start_s for mark in exported[3].annotations] == [1, 3]
-    assert list(store.export(other + 1)) == []
+    assert list(store.transfer.export(other + 1)) == []

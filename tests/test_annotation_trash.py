@@ -35,29 +35,29 @@ OWNER, ANN, BEA, STRANGER = "Ben", "Ann", "Bea", "Mallory"
 @pytest.fixture
 def marked(store, project) -> int:
     """Ben's project, in which Ann and Bea marked recording 0, and Ann alone recording 1."""
-    store.edit(project, sha(0), ANN, add=[mark(note="hers"), mark(3, 4)])
-    store.edit(project, sha(0), BEA, add=[mark(0, 10, tier=RECORDING_TIER, status="done")])
-    store.edit(project, sha(1), ANN, add=[mark()])
-    store.rate(project, "uncertainty", {sha(0): 0.5})
+    store.marks.edit(project, sha(0), ANN, add=[mark(note="hers"), mark(3, 4)])
+    store.marks.edit(project, sha(0), BEA, add=[mark(0, 10, tier=RECORDING_TIER, status="done")])
+    store.marks.edit(project, sha(1), ANN, add=[mark()])
+    store.recordings.rate(project, "uncertainty", {sha(0): 0.5})
     return project
 
 
 def everything(store, project):
     return [
-        (store.open_recording(project, sha(n), ANN), store.history(project, sha(n)).items) for n in range(5)
-    ], store.count_by_status(project)
+        (store.recordings.open(project, sha(n), ANN), store.history.page(project, sha(n)).items) for n in range(5)
+    ], store.recordings.count_by_status(project)
 
 
 # --- who may ---
 
 
 def test_project_that_nobody_created_or_marked_is_whose_first_recording_is_in_it(store):
-    project = store.create_project("Nobody's")
-    store.add_recordings(project, [file(0)], ANN)
-    store.add_recordings(project, [file(1)], BEA)
+    project = store.projects.create("Nobody's")
+    store.recordings.add(project, [file(0)], ANN)
+    store.recordings.add(project, [file(1)], BEA)
     with pytest.raises(AnnotationsRefused, match="Ask Ann"):
-        store.delete_project(project, STRANGER, for_good=True)
-    store.delete_project(project, ANN)
+        store.trash.delete_project(project, STRANGER, for_good=True)
+    store.trash.delete_project(project, ANN)
 
 
 def test_names_in_another_form_of_unicode_are_the_same_person():
@@ -85,42 +85,42 @@ def test_a_person_without_a_role_deletes_neither_recording_nor_project_nor_marks
     store, marked
 ):
     before = everything(store, marked)
-    theirs = store.annotations_of(marked, sha(0))
+    theirs = store.marks.of(marked, sha(0))
     for attack in (
-        lambda: store.delete_recording(sha(0), STRANGER),
-        lambda: store.delete_recording(sha(0), STRANGER, for_good=True),
-        lambda: store.delete_recording(sha(0), ""),
-        lambda: store.delete_recording(sha(0), ANN),
-        lambda: store.delete_project(marked, STRANGER),
-        lambda: store.delete_project(marked, ANN, for_good=True),
+        lambda: store.trash.delete_recording(sha(0), STRANGER),
+        lambda: store.trash.delete_recording(sha(0), STRANGER, for_good=True),
+        lambda: store.trash.delete_recording(sha(0), ""),
+        lambda: store.trash.delete_recording(sha(0), ANN),
+        lambda: store.trash.delete_project(marked, STRANGER),
+        lambda: store.trash.delete_project(marked, ANN, for_good=True),
     ):
         with pytest.raises(AnnotationsRefused, match=r"[23] marks of Ann") as refused:
             attack()
         assert "1 mark of Bea" in str(refused.value)
         assert "Ask Ben" in str(refused.value)
     with pytest.raises(AnnotationsRefused, match="Marks of Ann and Bea can be deleted by them"):
-        store.edit(marked, sha(0), STRANGER, delete=theirs)
+        store.marks.edit(marked, sha(0), STRANGER, delete=theirs)
     assert everything(store, marked) == before
-    assert store.trash() == []
+    assert store.trash.items() == []
 
 
 def test_project_without_an_owner_is_whose_who_marked_in_it_first_and_nobodys_before(store):
-    project = store.create_project("Nobody's")
-    store.add_recordings(project, [file(0), file(1)])
-    assert store.delete_recording(sha(1), "") == 1
-    store.edit(project, sha(0), ANN, add=[mark()])
-    store.edit(project, sha(0), BEA, add=[mark()])
+    project = store.projects.create("Nobody's")
+    store.recordings.add(project, [file(0), file(1)])
+    assert store.trash.delete_recording(sha(1), "") == 1
+    store.marks.edit(project, sha(0), ANN, add=[mark()])
+    store.marks.edit(project, sha(0), BEA, add=[mark()])
     with pytest.raises(AnnotationsRefused, match="Ask Ann"):
-        store.delete_project(project, BEA)
-    store.delete_project(project, ANN)
+        store.trash.delete_project(project, BEA)
+    store.trash.delete_project(project, ANN)
 
 
 def test_recording_goes_only_out_of_the_projects_in_which_that_is_allowed(store, marked):
-    other = store.create_project("Bea's", BEA)
-    store.add_recordings(other, [file(0)])
-    assert store.delete_recording(sha(0), BEA) == 1
-    assert store.recordings(other).total == 0
-    assert store.recordings(marked).total == 5
+    other = store.projects.create("Bea's", BEA)
+    store.recordings.add(other, [file(0)])
+    assert store.trash.delete_recording(sha(0), BEA) == 1
+    assert store.recordings.page(other).total == 0
+    assert store.recordings.page(marked).total == 5
 
 
 # --- there and back ---
@@ -128,64 +128,64 @@ def test_recording_goes_only_out_of_the_projects_in_which_that_is_allowed(store,
 
 def test_recording_comes_back_with_marks_history_ratings_and_what_can_be_undone(store, marked):
     before = everything(store, marked)
-    store.delete_recording(sha(0), OWNER)
-    assert store.recordings(marked).total == 4
-    assert [document.sha256 for document in store.export(marked)] == [sha(n) for n in range(1, 5)]
+    store.trash.delete_recording(sha(0), OWNER)
+    assert store.recordings.page(marked).total == 4
+    assert [document.sha256 for document in store.transfer.export(marked)] == [sha(n) for n in range(1, 5)]
     with pytest.raises(AnnotationsRefused, match="no longer in this project"):
-        store.edit(marked, sha(0), ANN, add=[mark()])
-    (deleted,) = store.trash()
+        store.marks.edit(marked, sha(0), ANN, add=[mark()])
+    (deleted,) = store.trash.items()
     assert (deleted.project_name, deleted.recording_name, deleted.recordings) == ("Voices", "take 0.wav", 1)
     assert (deleted.marks, deleted.deleted_by, deleted.owner) == ({ANN: 2, BEA: 1}, OWNER, OWNER)
     assert deleted.goes_at - deleted.deleted_at == timedelta(days=30)
-    assert store.restore(deleted.id, ANN) == "Voices"
+    assert store.trash.restore(deleted.id, ANN) == "Voices"
     assert everything(store, marked) == before
-    assert store.trash() == []
-    assert store.undo(marked, sha(0), ANN).kind == "undo"
+    assert store.trash.items() == []
+    assert store.history.undo(marked, sha(0), ANN).kind == "undo"
     with pytest.raises(AnnotationsRefused, match="no longer in the trash"):
-        store.restore(deleted.id, ANN)
+        store.trash.restore(deleted.id, ANN)
 
 
 def test_project_comes_back_whole_beside_another_one_that_has_its_name_now(store, marked):
     before = everything(store, marked)
-    store.delete_recording(sha(4), OWNER)
-    store.delete_project(marked, OWNER)
-    assert store.projects().total == 0
-    (whole, one) = sorted(store.trash(), key=lambda deleted: deleted.recordings, reverse=True)
+    store.trash.delete_recording(sha(4), OWNER)
+    store.trash.delete_project(marked, OWNER)
+    assert store.projects.page().total == 0
+    (whole, one) = sorted(store.trash.items(), key=lambda deleted: deleted.recordings, reverse=True)
     assert (whole.recording_name, whole.recordings, whole.marks) == (None, 4, {ANN: 3, BEA: 1})
-    taken = store.create_project("Voices", STRANGER)
+    taken = store.projects.create("Voices", STRANGER)
     with pytest.raises(AnnotationsRefused, match="project 'Voices' is in the trash too"):
-        store.restore(one.id, OWNER)
-    assert store.restore(whole.id, OWNER) == "Voices (2)"
-    assert store.restore(one.id, OWNER) == "Voices (2)"
-    names = {project.name: project.id for project in store.projects().items}
+        store.trash.restore(one.id, OWNER)
+    assert store.trash.restore(whole.id, OWNER) == "Voices (2)"
+    assert store.trash.restore(one.id, OWNER) == "Voices (2)"
+    names = {project.name: project.id for project in store.projects.page().items}
     assert names.pop("Voices") == taken
     assert everything(store, names["Voices (2)"]) == before
 
 
 def test_a_person_without_a_role_restores_nothing_and_purges_nothing(store, marked):
-    store.delete_recording(sha(0), OWNER)
-    (deleted,) = store.trash()
+    store.trash.delete_recording(sha(0), OWNER)
+    (deleted,) = store.trash.items()
     assert [name for name in (STRANGER, "") if deleted.may_restore(name) or deleted.may_delete(name)] == []
     with pytest.raises(AnnotationsRefused, match="has no part in what Ben deleted"):
-        store.restore(deleted.id, STRANGER)
+        store.trash.restore(deleted.id, STRANGER)
     with pytest.raises(AnnotationsRefused, match="Only Ben can delete this for good"):
-        store.delete_for_good(deleted.id, ANN)
-    assert len(store.trash()) == 1
+        store.trash.delete_for_good(deleted.id, ANN)
+    assert len(store.trash.items()) == 1
 
 
 def test_recording_that_was_added_again_makes_room_unless_it_was_marked_again(store, marked):
     before = everything(store, marked)
     for marks_again in (False, True):
-        store.delete_recording(sha(0), OWNER)
-        store.add_recordings(marked, [file(0)])
-        (deleted,) = store.trash()
+        store.trash.delete_recording(sha(0), OWNER)
+        store.recordings.add(marked, [file(0)])
+        (deleted,) = store.trash.items()
         if marks_again:
-            store.edit(marked, sha(0), BEA, add=[mark()])
+            store.marks.edit(marked, sha(0), BEA, add=[mark()])
             with pytest.raises(AnnotationsRefused, match="added to 'Voices' again and has been marked there since"):
-                store.restore(deleted.id, OWNER)
-            assert len(store.annotations_of(marked, sha(0))) == 1
+                store.trash.restore(deleted.id, OWNER)
+            assert len(store.marks.of(marked, sha(0))) == 1
         else:
-            store.restore(deleted.id, OWNER)
+            store.trash.restore(deleted.id, OWNER)
             assert sorted(map(str, everything(store, marked)[0])) == sorted(map(str, before[0]))
 
 
@@ -196,8 +196,8 @@ def sounds_of_project(store, project, data) -> list[bytes]:
     sources = [f"secret sound {number}".encode() for number in range(3)]
     for source in sources:
         each = file(0, sha256=hashlib.sha256(source).hexdigest(), name="secret name.wav")
-        store.add_recordings(project, [each])
-        store.edit(project, each.sha256, ANN, add=[mark(note="secret note")])
+        store.recordings.add(project, [each])
+        store.marks.edit(project, each.sha256, ANN, add=[mark(note="secret note")])
         save_sound(source, data)
     return sources
 
@@ -206,13 +206,13 @@ def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path
     data = tmp_path / "data"
     sources = sounds_of_project(store, project, data)
     deleted_at = datetime.now(UTC)
-    store.delete_project(project, OWNER)
+    store.trash.delete_project(project, OWNER)
     finish_deletions(store, data, deleted_at + KEPT_FOR - timedelta(minutes=1))
-    assert len(store.trash()) == 1
+    assert len(store.trash.items()) == 1
     assert len(saved_sha256(data)) == len(sources)
     assert b"secret note" in everything_under(tmp_path) or store.place.startswith("postgres")
     finish_deletions(store, data, deleted_at + KEPT_FOR + timedelta(minutes=1))
-    assert store.trash() == []
+    assert store.trash.items() == []
     assert saved_sha256(data) == []
     assert b"secret" not in everything_under(tmp_path)
 
@@ -220,42 +220,42 @@ def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path
 def test_owner_deletes_for_good_at_once_past_the_trash_or_out_of_it(store, project, tmp_path):
     data = tmp_path / "data"
     first, second, _ = (hashlib.sha256(source).hexdigest() for source in sounds_of_project(store, project, data))
-    store.delete_recording(first, OWNER, for_good=True)
+    store.trash.delete_recording(first, OWNER, for_good=True)
     finish_deletions(store, data)
     assert first not in saved_sha256(data)
-    store.delete_recording(second, OWNER)
+    store.trash.delete_recording(second, OWNER)
     finish_deletions(store, data)
     assert second in saved_sha256(data)
-    store.delete_for_good(store.trash()[0].id, OWNER)
+    store.trash.delete_for_good(store.trash.items()[0].id, OWNER)
     finish_deletions(store, data)
     assert second not in saved_sha256(data)
-    assert store.trash() == []
+    assert store.trash.items() == []
 
 
 def test_sound_that_another_project_or_the_trash_needs_stays(store, project, tmp_path):
     source = b"sound"
     each = file(0, sha256=hashlib.sha256(source).hexdigest())
-    other, third = store.create_project("Other", OWNER), store.create_project("Third", OWNER)
+    other, third = store.projects.create("Other", OWNER), store.projects.create("Third", OWNER)
     for where in (project, other, third):
-        store.add_recordings(where, [each])
+        store.recordings.add(where, [each])
     save_sound(source, tmp_path)
-    store.delete_project(other, OWNER)
-    store.delete_project(project, OWNER, for_good=True)
-    store.delete_project(third, OWNER, for_good=True)
+    store.trash.delete_project(other, OWNER)
+    store.trash.delete_project(project, OWNER, for_good=True)
+    store.trash.delete_project(third, OWNER, for_good=True)
     finish_deletions(store, tmp_path)
     assert saved_sha256(tmp_path) == [each.sha256]
-    (deleted,) = store.trash()
-    store.restore(deleted.id, OWNER)
+    (deleted,) = store.trash.items()
+    store.trash.restore(deleted.id, OWNER)
     assert saved_sound(each, tmp_path) == source
 
 
 def test_recording_that_is_added_again_before_its_deletion_is_finished_keeps_its_sound(store, project, tmp_path):
     source = b"sound"
     each = file(0, sha256=hashlib.sha256(source).hexdigest())
-    store.add_recordings(project, [each])
+    store.recordings.add(project, [each])
     save_sound(source, tmp_path)
-    store.delete_recording(each.sha256, OWNER, for_good=True)
-    store.add_recordings(project, [each])
+    store.trash.delete_recording(each.sha256, OWNER, for_good=True)
+    store.recordings.add(project, [each])
     finish_deletions(store, tmp_path)
     assert saved_sound(each, tmp_path) == source
 
@@ -265,18 +265,18 @@ def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_i
     each = file(0, sha256=hashlib.sha256(source).hexdigest())
 
     def add() -> None:
-        store.add_recordings(project, [each])
+        store.recordings.add(project, [each])
         save_sound(source, tmp_path)
 
     def delete() -> None:
-        store.delete_recording(each.sha256, OWNER, for_good=True)
+        store.trash.delete_recording(each.sha256, OWNER, for_good=True)
         finish_deletions(store, tmp_path)
 
     with ThreadPoolExecutor(2) as threads:
         for _ in range(25):
             for running in [threads.submit(delete), threads.submit(add)]:
                 running.result(60)
-            there = each.sha256 in [queued.file.sha256 for queued in store.recordings(project).items]
+            there = each.sha256 in [queued.file.sha256 for queued in store.recordings.page(project).items]
             assert not there or saved_sound(each, tmp_path) == source
 
 
@@ -284,45 +284,45 @@ def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_i
 
 
 def test_deleted_mark_is_listed_and_restored_by_its_maker_its_deleter_and_the_owner_only(store, marked):
-    (first, second) = store.annotations_of(marked, sha(0), ANN)
-    store.edit(marked, sha(0), OWNER, delete=[first, second])
-    assert [(there.annotation.annotator, there.changed_by) for there in store.deleted_marks(marked, sha(0))] == [
+    (first, second) = store.marks.of(marked, sha(0), ANN)
+    store.marks.edit(marked, sha(0), OWNER, delete=[first, second])
+    assert [(there.annotation.annotator, there.changed_by) for there in store.marks.deleted(marked, sha(0))] == [
         (ANN, OWNER)
     ] * 2
     with pytest.raises(AnnotationsRefused, match="Marks of Ann can be restored by them or by the project's owner"):
-        store.restore_mark(marked, sha(0), STRANGER, first.key)
-    store.restore_mark(marked, sha(0), ANN, first.key)
-    store.restore_mark(marked, sha(0), OWNER, second.key)
-    assert [found.note for found in store.annotations_of(marked, sha(0), ANN)] == [first.note, second.note]
+        store.marks.restore(marked, sha(0), STRANGER, first.key)
+    store.marks.restore(marked, sha(0), ANN, first.key)
+    store.marks.restore(marked, sha(0), OWNER, second.key)
+    assert [found.note for found in store.marks.of(marked, sha(0), ANN)] == [first.note, second.note]
     with pytest.raises(AnnotationsRefused, match="no longer in the trash"):
-        store.restore_mark(marked, sha(0), ANN, first.key)
-    store.undo(marked, sha(0), ANN)
-    assert [found.key for found in store.annotations_of(marked, sha(0), ANN)] == [second.key]
+        store.marks.restore(marked, sha(0), ANN, first.key)
+    store.history.undo(marked, sha(0), ANN)
+    assert [found.key for found in store.marks.of(marked, sha(0), ANN)] == [second.key]
 
 
 def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still_be_undone(store, project, tmp_path):
-    (early,) = store.edit(project, sha(0), ANN, add=[mark(0, 1, note="early")]).marks
-    (gone, _) = store.edit(project, sha(0), ANN, add=[mark(note="secret note"), mark(3, 4, note="stays")]).marks
-    (gone,) = store.edit(project, sha(0), BEA, change=[replace(gone, status="verified")]).marks
-    store.edit(project, sha(0), ANN, change=[replace(early, note="later")])
-    store.edit(project, sha(0), ANN, delete=[gone])
-    store.undo(project, sha(0), ANN)
-    store.redo(project, sha(0), ANN)
+    (early,) = store.marks.edit(project, sha(0), ANN, add=[mark(0, 1, note="early")]).marks
+    (gone, _) = store.marks.edit(project, sha(0), ANN, add=[mark(note="secret note"), mark(3, 4, note="stays")]).marks
+    (gone,) = store.marks.edit(project, sha(0), BEA, change=[replace(gone, status="verified")]).marks
+    store.marks.edit(project, sha(0), ANN, change=[replace(early, note="later")])
+    store.marks.edit(project, sha(0), ANN, delete=[gone])
+    store.history.undo(project, sha(0), ANN)
+    store.history.redo(project, sha(0), ANN)
     deleted_at = datetime.now(UTC)
     finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR - timedelta(minutes=1))
-    assert len(store.deleted_marks(project, sha(0))) == 1
+    assert len(store.marks.deleted(project, sha(0))) == 1
     finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR + timedelta(minutes=1))
-    assert store.deleted_marks(project, sha(0)) == []
+    assert store.marks.deleted(project, sha(0)) == []
     assert b"secret" not in everything_under(tmp_path)
-    assert "secret" not in str(store.history(project, sha(0)).items)
-    assert [step.kind for step in store.history(project, sha(0)).items] == ["edit"] * 3
-    assert not store.open_recording(project, sha(0), BEA).can_undo
+    assert "secret" not in str(store.history.page(project, sha(0)).items)
+    assert [step.kind for step in store.history.page(project, sha(0)).items] == ["edit"] * 3
+    assert not store.recordings.open(project, sha(0), BEA).can_undo
     notes = []
-    while store.undo(project, sha(0), ANN):
-        notes.append([found.note for found in store.annotations_of(project, sha(0))])
+    while store.history.undo(project, sha(0), ANN):
+        notes.append([found.note for found in store.marks.of(project, sha(0))])
     assert notes == [["early", "stays"], ["early"], []]
-    while store.redo(project, sha(0), ANN):
-        notes.append([found.note for found in store.annotations_of(project, sha(0))])
+    while store.history.redo(project, sha(0), ANN):
+        notes.append([found.note for found in store.marks.of(project, sha(0))])
     assert notes[3:] == [["early"], ["early", "stays"], ["later", "stays"]]
 
 
@@ -332,14 +332,14 @@ def test_what_cannot_be_deleted_is_said_and_keeps_nothing_else(store, project, t
     stuck = data / FOLDER / saved_sha256(data)[1]
     stuck.unlink()
     stuck.mkdir()
-    store.delete_project(project, OWNER, for_good=True)
+    store.trash.delete_project(project, OWNER, for_good=True)
     for _ in range(2):
         with pytest.raises(AnnotationsRefused, match=f"{stuck.name} cannot be deleted"):
             finish_deletions(store, data)
         assert saved_sha256(data) == []
     stuck.rmdir()
     finish_deletions(store, data)
-    assert store.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
+    assert store.trash.delete_sounds(datetime.max.replace(tzinfo=UTC), str) == set()
 
 
 # --- orphans ---
@@ -353,7 +353,7 @@ def test_sound_that_no_recording_is_known_of_goes_after_30_days_unless_it_is_add
     finish_deletions(store, tmp_path, now)
     finish_deletions(store, tmp_path, now + timedelta(days=29))
     assert len(saved_sha256(tmp_path)) == 2
-    store.add_recordings(project, [file(0, sha256=hashlib.sha256(wanted).hexdigest())])
+    store.recordings.add(project, [file(0, sha256=hashlib.sha256(wanted).hexdigest())])
     finish_deletions(store, tmp_path, now + timedelta(days=31))
     assert saved_sha256(tmp_path) == [hashlib.sha256(wanted).hexdigest()]
 
@@ -439,8 +439,10 @@ def test_sound_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 @pytest.fixture
 def spoilt(store, project, database_url) -> int:
     """The project with a mark past the end, one that begins there, and one with a long note, as once allowed."""
-    store.edit(project, sha(0), ANN, add=[mark(1, 2, note="good"), mark(3, 4, note="late"), mark(5, 6, note="gone")])
-    store.edit(project, sha(1), BEA, add=[mark(1, 2, note="good"), mark(3, 4, note="long")])
+    store.marks.edit(
+        project, sha(0), ANN, add=[mark(1, 2, note="good"), mark(3, 4, note="late"), mark(5, 6, note="gone")]
+    )
+    store.marks.edit(project, sha(1), BEA, add=[mark(1, 2, note="good"), mark(3, 4, note="long")])
     engine = create_engine(database_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE marks SET end_s = 12.5 WHERE note = 'late'"))
@@ -452,7 +454,7 @@ def spoilt(store, project, database_url) -> int:
 
 @pytest.mark.parametrize("kind", [key for key in EXPORTED if key not in ("rttm", "emu")])
 def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_in_it(store, spoilt, kind):
-    written = exported(store.export(spoilt), EXPORTED[kind])
+    written = exported(store.transfer.export(spoilt), EXPORTED[kind])
     assert len(written.unfit) == 3
     late, gone, long = written.unfit
     assert "mark 2 of 'Ann': cut" in late
@@ -473,8 +475,8 @@ def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_
 def test_import_checks_marks_against_the_recording_that_is_there_and_says_which_is_wrong(store, project):
     late = AnnotatedRecording("take 0.wav", sha(0), 20.0, None, (mark(), mark(12, 13)))
     with pytest.raises(AnnotationsRefused, match=r"take 0.wav', mark 2: The mark ends at 13 s, after its recording"):
-        store.import_recordings(project, [late], ANN)
-    assert store.annotations_of(project, sha(0)) == ()
+        store.transfer.import_recordings(project, [late], ANN)
+    assert store.marks.of(project, sha(0)) == ()
 
 
 # --- an emptied database, and names ---
@@ -485,7 +487,7 @@ def test_emptied_database_is_refused_and_a_new_one_is_not(tmp_path):
     url = f"sqlite:///{path}"
     path.touch()  # a new one, as another process begins it
     with closing(open_store(url)) as store:
-        store.create_project("Voices")
+        store.projects.create("Voices")
     whole = path.read_bytes()
     for emptied in (b"", whole[:1], whole[:99], whole[:511], None):
         path.unlink()
@@ -500,18 +502,18 @@ def test_emptied_database_is_refused_and_a_new_one_is_not(tmp_path):
     for left in (512, 4_096, 8_192, len(whole) // 2, len(whole) - 4_096):
         path.write_bytes(whole[:left])
         with pytest.raises(AnnotationsRefused):
-            open_store(url).projects()
+            open_store(url).projects.page()
     path.write_bytes(whole)
     with closing(open_store(url)) as store:
-        assert [project.name for project in store.projects().items] == ["Voices"]
+        assert [project.name for project in store.projects.page().items] == ["Voices"]
     path.write_bytes(b"")
     path.with_name(f"{FILE_NAME}-made").unlink()
     with closing(open_store(url)) as store:
-        assert store.projects().total == 0
+        assert store.projects.page().total == 0
 
 
 def test_project_names_in_another_form_of_unicode_are_the_same_name(store):
-    store.create_project("Zoe\u0308")
+    store.projects.create("Zoe\u0308")
     with pytest.raises(AnnotationsRefused, match="already a project 'Zo\u00eb'"):
-        store.create_project("Zo\u00eb")
-    assert [project.name for project in store.projects().items] == ["Zo\u00eb"]
+        store.projects.create("Zo\u00eb")
+    assert [project.name for project in store.projects.page().items] == ["Zo\u00eb"]

@@ -177,13 +177,13 @@ def test_features_go_with_the_recording_and_nobody_elses(tmp_path):
 
 def test_features_of_unknown_recordings_are_deleted_in_time(tmp_path):
     with closing(open_store(f"sqlite:///{tmp_path}/annotations.sqlite")) as store:
-        project = store.create_project("Voices", "Ann")
+        project = store.projects.create("Voices", "Ann")
         kept = RecordingFile("a" * 64, "a.wav", 1.0)
-        store.add_recordings(project, [kept, RecordingFile("b" * 64, "b.wav", 1.0)], "Ann")
+        store.recordings.add(project, [kept, RecordingFile("b" * 64, "b.wav", 1.0)], "Ann")
         for sha256 in ("a" * 64, "b" * 64):
             save_sound(sha256.encode(), tmp_path)  # so that the folder of sounds is there
             FeatureFolder(tmp_path, "1" * 64, 1).save(sha256, RecordingFeatures(np.ones(3), np.ones(1), 1.0))
-        store.delete_recording("b" * 64, "Ann", for_good=True)
+        store.trash.delete_recording("b" * 64, "Ann", for_good=True)
         finish_deletions(store, tmp_path)
     assert sha256_with_features(tmp_path) == {"a" * 64}
 

@@ -35,11 +35,11 @@ in_the_app = pytest.mark.skipif(not model_names(), reason="no model is shipped i
 def marked(url: str, *recordings: tuple[str, str, str], owner: str = "") -> None:
     """Put recordings (SHA-256, name, a mark's note) into a project, one mark of ann's in each, changed once."""
     with closing(open_store(url)) as store:
-        project = store.create_project("Voices", owner)
+        project = store.projects.create("Voices", owner)
         for sha256, name, note in recordings:
-            store.add_recordings(project, [RecordingFile(sha256, name, 2.5)])
-            step = store.edit(project, sha256, "ann", add=[Annotation(Region(0.5, 1.0), note=note)])
-            store.edit(project, sha256, "ann", change=[replace(step.marks[0], emotion="sad")])
+            store.recordings.add(project, [RecordingFile(sha256, name, 2.5)])
+            step = store.marks.edit(project, sha256, "ann", add=[Annotation(Region(0.5, 1.0), note=note)])
+            store.marks.edit(project, sha256, "ann", change=[replace(step.marks[0], emotion="sad")])
 
 
 def as_person(app, name: str):
@@ -94,7 +94,7 @@ def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, 
     assert all(trace in before for trace in traces)
 
     with closing(open_store(default_url(tmp_path))) as elsewhere:  # as the page Annotate of somebody else
-        elsewhere.projects()
+        elsewhere.projects.page()
         button_of(app, "Delete this recording").click().run()
         assert "1 mark of ann" in words(app)
         fate_of(app).set_value(FOR_GOOD)
@@ -175,11 +175,11 @@ def test_deletion_is_taken_back_before_it_is_confirmed_and_out_of_the_trash_afte
     button_of(app, "Delete").click().run()
     assert not app.session_state["held"]
     with closing(open_store(default_url(data))) as store:
-        assert [(one.recording_name, one.deleted_by) for one in store.trash()] == [(NAME, "ann")]
-        (project,) = store.projects().items
+        assert [(one.recording_name, one.deleted_by) for one in store.trash.items()] == [(NAME, "ann")]
+        (project,) = store.projects.page().items
         assert project.recordings == 0
-        store.restore(store.trash()[0].id, "ann")
-        assert len(store.annotations_of(project.id, sha256)) == 1
+        store.trash.restore(store.trash.items()[0].id, "ann")
+        assert len(store.marks.of(project.id, sha256)) == 1
 
 
 @in_the_app
@@ -215,7 +215,7 @@ def test_what_was_being_deleted_when_the_app_ended_is_finished_at_its_start(voic
     marked(default_url(data), (sha256, NAME, NOTE))
     save_sound(source, data)
     with closing(open_store(default_url(data))) as store:
-        store.delete_recording(sha256, "ann", for_good=True)
+        store.trash.delete_recording(sha256, "ann", for_good=True)
     opened("app.py")
     assert saved_sha256(data) == []
     assert not [trace for trace in (source, NAME.encode(), NOTE.encode()) if trace in everything_under(data)]
@@ -223,15 +223,15 @@ def test_what_was_being_deleted_when_the_app_ended_is_finished_at_its_start(voic
 
 def test_a_deleted_recording_is_in_no_project_and_others_keep_their_marks(store):
     for name in ("One", "Two"):
-        project = store.create_project(name, "ann")
-        store.add_recordings(project, [file_of(0), file_of(1)])
+        project = store.projects.create(name, "ann")
+        store.recordings.add(project, [file_of(0), file_of(1)])
         for number in (0, 1):
-            store.edit(project, sha(number), "ann", add=[mark()])
-    store.delete_recording(sha(0), "ann")
-    for project in (found.id for found in store.projects().items):
-        assert [one.file.sha256 for one in store.recordings(project).items] == [sha(1)]
-        assert len(store.annotations_of(project, sha(1))) == 1
-    store.delete_recording(sha(0), "ann")  # once more is no error
+            store.marks.edit(project, sha(number), "ann", add=[mark()])
+    store.trash.delete_recording(sha(0), "ann")
+    for project in (found.id for found in store.projects.page().items):
+        assert [one.file.sha256 for one in store.recordings.page(project).items] == [sha(1)]
+        assert len(store.marks.of(project, sha(1))) == 1
+    store.trash.delete_recording(sha(0), "ann")  # once more is no error
 
 
 def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):
@@ -252,14 +252,14 @@ def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, mo
     monkeypatch.setattr("ser_core.annotations.store.database.PATIENCE_S", 0.2)
     url = f"sqlite:///{tmp_path / FILE_NAME}"
     with closing(open_store(url)) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
-        project = store.create_project("One")
-        store.add_recordings(project, [file_of(0)])
-        store.delete_project(project, "", for_good=True)
+        project = store.projects.create("One")
+        store.recordings.add(project, [file_of(0)])
+        store.trash.delete_project(project, "", for_good=True)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(AnnotationsRefused, match=r"The marks are deleted, but .*database is locked"):
-            store.overwrite_deleted()
+            store.trash.overwrite_deleted()
         other.rollback()
-        store.overwrite_deleted()
+        store.trash.overwrite_deleted()
 
 
 def test_jobs_about_one_thing_are_forgotten_and_others_are_not():

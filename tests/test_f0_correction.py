@@ -150,37 +150,37 @@ def test_the_table_of_measures_says_how_many_frames_were_corrected_in_stretches_
 
 
 def f0_of(store, project):
-    return store.open_recording(project, sha(0), "Ann").f0
+    return store.recordings.open(project, sha(0), "Ann").f0
 
 
 def test_corrections_are_stored_with_who_and_when_and_undone_with_the_marks(store, project, database_url):
-    store.correct_f0(project, sha(0), " Ann ", {3: 100.0, 4: 0.0, 5: 90.5}, {})
-    store.edit(project, sha(0), "Ann", add=[mark()])
+    store.marks.correct_f0(project, sha(0), " Ann ", {3: 100.0, 4: 0.0, 5: 90.5}, {})
+    store.marks.edit(project, sha(0), "Ann", add=[mark()])
     seen = f0_of(store, project)
-    store.correct_f0(project, sha(0), "Ben", {4: 95.0, 5: None}, seen.frames)
+    store.marks.correct_f0(project, sha(0), "Ben", {4: 95.0, 5: None}, seen.frames)
     with closing(open_store(database_url)) as again:
         found = f0_of(again, project)
     assert (found.hz, found.people) == ({3: 100.0, 4: 95.0}, {"Ann": 1, "Ben": 1})
-    assert store.undo(project, sha(0), "Ben").f0.after == {4: seen.frames[4], 5: seen.frames[5]}
+    assert store.history.undo(project, sha(0), "Ben").f0.after == {4: seen.frames[4], 5: seen.frames[5]}
     assert f0_of(store, project) == seen  # Ann's again, with her name
-    assert store.undo(project, sha(0), "Ann").f0 is None  # the mark, which came later
-    assert store.undo(project, sha(0), "Ann").f0.after == {}
+    assert store.history.undo(project, sha(0), "Ann").f0 is None  # the mark, which came later
+    assert store.history.undo(project, sha(0), "Ann").f0.after == {}
     assert not f0_of(store, project).frames
-    assert store.redo(project, sha(0), "Ann").f0.after == seen.frames
+    assert store.history.redo(project, sha(0), "Ann").f0.after == seen.frames
     assert f0_of(store, project) == seen
     with store._database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(tables.f0_corrections)) == 1
 
 
 def test_nobody_overwrites_what_somebody_else_corrected_meanwhile(store, project):
-    store.correct_f0(project, sha(0), "Ann", {3: 100.0}, {})
+    store.marks.correct_f0(project, sha(0), "Ann", {3: 100.0}, {})
     for wanted in ({3: 120.0, 4: 110.0}, {3: None}):
         with pytest.raises(AnnotationsOutdated, match=r"Ann corrected F0 at 0\.04 s on 20.* UTC\. Nothing"):
-            store.correct_f0(project, sha(0), "Ben", wanted, {})
+            store.marks.correct_f0(project, sha(0), "Ben", wanted, {})
     seen = f0_of(store, project)
-    store.correct_f0(project, sha(0), "Ben", {3: None, 4: 110.0}, seen.frames)
+    store.marks.correct_f0(project, sha(0), "Ben", {3: None, 4: 110.0}, seen.frames)
     with pytest.raises(AnnotationsOutdated, match=r"Somebody took back a correction of F0 at 0\.04 s"):
-        store.undo(project, sha(0), "Ann")
+        store.history.undo(project, sha(0), "Ann")
     assert f0_of(store, project).hz == {4: 110.0}
 
 
@@ -195,24 +195,24 @@ def test_nobody_overwrites_what_somebody_else_corrected_meanwhile(store, project
 )
 def test_impossible_corrections_are_refused_and_leave_nothing(store, project, wanted, words):
     with pytest.raises(AnnotationsRefused, match=words):
-        store.correct_f0(project, sha(0), "Ann", {2: 100.0} | wanted if 1 not in wanted else wanted, {})
+        store.marks.correct_f0(project, sha(0), "Ann", {2: 100.0} | wanted if 1 not in wanted else wanted, {})
     assert not f0_of(store, project).frames
-    assert store.history(project, sha(0)).total == 0
+    assert store.history.page(project, sha(0)).total == 0
 
 
 def test_corrections_go_into_the_trash_with_their_recording_and_are_somebodys(store, project):
-    store.add_recordings(project, [file(7)], "Cid")
-    store.correct_f0(project, sha(7), "Ann", {3: 100.0}, {})
-    (holding,) = store.holdings_of(sha(7))
+    store.recordings.add(project, [file(7)], "Cid")
+    store.marks.correct_f0(project, sha(7), "Ann", {3: 100.0}, {})
+    (holding,) = store.trash.holdings_of(sha(7))
     assert "F0 corrected by Ann" in holding.in_words()
     with pytest.raises(AnnotationsRefused, match="neither owns the project nor made all"):
-        store.delete_recording(sha(7), "Cid")
-    store.delete_recording(sha(7), "Ben")
-    (deleted,) = store.trash()
-    store.restore(deleted.id, "Ann")
-    assert store.open_recording(project, sha(7), "Ann").f0.hz == {3: 100.0}
-    store.delete_recording(sha(7), "Ben")
-    store.empty_trash(datetime.now(UTC) + KEPT_FOR)
+        store.trash.delete_recording(sha(7), "Cid")
+    store.trash.delete_recording(sha(7), "Ben")
+    (deleted,) = store.trash.items()
+    store.trash.restore(deleted.id, "Ann")
+    assert store.recordings.open(project, sha(7), "Ann").f0.hz == {3: 100.0}
+    store.trash.delete_recording(sha(7), "Ben")
+    store.trash.empty(datetime.now(UTC) + KEPT_FOR)
     with store._database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(tables.f0_corrections)) == 0
 
@@ -226,21 +226,21 @@ def test_our_json_carries_corrections_and_an_import_leaves_what_was_corrected_he
     content = own.write([document]).content
     (read,) = read_annotations(content, "a.json").recordings
     assert read.f0 == theirs
-    store.correct_f0(project, sha(0), "Ben", {4: 222.0, 5: 100.0}, {})
-    imported = store.import_recordings(project, [read], "Ben")
+    store.marks.correct_f0(project, sha(0), "Ben", {4: 222.0, 5: 100.0}, {})
+    imported = store.transfer.import_recordings(project, [read], "Ben")
     assert (imported.added, imported.f0_frames, imported.f0_left_out) == (1, 2, 1)
     assert f0_of(store, project).hz == {2: 90.0, 3: 0.0, 4: 222.0, 5: 100.0}
-    again = store.import_recordings(project, [read], "Ben", mode="replace")
+    again = store.transfer.import_recordings(project, [read], "Ben", mode="replace")
     assert (again.f0_frames, again.f0_left_out) == (0, 1), "what was corrected here is newer"
     newer = replace(read, f0=corrected({4: 111.0}, "Cid", datetime.now(UTC) + timedelta(hours=1)))
-    assert store.import_recordings(project, [newer], "Ben", mode="show").f0_frames == 1
-    assert store.import_recordings(project, [newer], "Ben", mode="replace").f0_frames == 1
+    assert store.transfer.import_recordings(project, [newer], "Ben", mode="show").f0_frames == 1
+    assert store.transfer.import_recordings(project, [newer], "Ben", mode="replace").f0_frames == 1
     assert f0_of(store, project).people == {"Ann": 2, "Ben": 1, "Cid": 1}
-    store.undo(project, sha(0), "Ben")
-    store.undo(project, sha(0), "Ben")
+    store.history.undo(project, sha(0), "Ben")
+    store.history.undo(project, sha(0), "Ben")
     assert f0_of(store, project).hz == {4: 222.0, 5: 100.0}
-    assert not store.annotations_of(project, sha(0)), "marks and F0 of an import are one step"
-    (ours,) = (each for each in store.export(project) if each.f0.frames)
+    assert not store.marks.of(project, sha(0)), "marks and F0 of an import are one step"
+    (ours,) = (each for each in store.transfer.export(project) if each.f0.frames)
     assert ours.f0 == f0_of(store, project)
     assert any("F0" in words for words in exported([ours], EXPORTED["textgrid"]).dropped)
 

@@ -412,10 +412,10 @@ def export_for_ever(url, folder, first, reports) -> None:
 def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path):
     url, rng, done = f"sqlite:///{tmp_path}/a.sqlite", np.random.default_rng(0), 0
     with closing(open_store(url)) as store:
-        project = store.create_project("Voices")
-        store.add_recordings(project, [file(number) for number in range(60)])
+        project = store.projects.create("Voices")
+        store.recordings.add(project, [file(number) for number in range(60)])
         for number in range(60):
-            store.edit(project, file(number).sha256, "Ann", add=[mark(0, 1, note="x" * 2_000)])
+            store.marks.edit(project, file(number).sha256, "Ann", add=[mark(0, 1, note="x" * 2_000)])
     folder = tmp_path / "out"
     for _ in range(KILLS):
         reported = killed(export_for_ever, url, folder, done + 1, after=1, wait_s=rng.uniform(0, 0.4))

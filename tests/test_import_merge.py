@@ -29,13 +29,13 @@ MARKS = (
 
 @pytest.fixture
 def marked(store, project):
-    store.edit(project, sha(0), ANN, add=MARKS)
+    store.marks.edit(project, sha(0), ANN, add=MARKS)
     return project
 
 
 def out(store, project, key, **choices) -> bytes:
     """Return the file of the first recording."""
-    (document,) = (document for document in store.export(project) if document.sha256 == sha(0))
+    (document,) = (document for document in store.transfer.export(project) if document.sha256 == sha(0))
     *_, content = (
         file for name, file in exported([document], EXPORTED[key], choices).files.items() if name != CONFIGURATION
     )
@@ -43,16 +43,15 @@ def out(store, project, key, **choices) -> bytes:
 
 
 def back(store, project, content: bytes, mode: str, who: str = ANN, restore: bool = False):
-    known = [queued.file for queued in store.recordings(project).items]
+    known = [queued.file for queued in store.recordings.page(project).items]
     files = as_of_recordings(read_files([("take 0.TextGrid", content)], ImportOptions()), known)
     documents = [document for file in files for document in file.documents]
-    return store.import_recordings(project, documents, who, mode=mode, restore=restore)
+    return store.transfer.import_recordings(project, documents, who, mode=mode, restore=restore)
 
 
 def here(store, project):
     return [
-        (m.region.start_s, m.region.end_s, m.emotion or m.note, m.intensity)
-        for m in store.annotations_of(project, sha(0))
+        (m.region.start_s, m.region.end_s, m.emotion or m.note, m.intensity) for m in store.marks.of(project, sha(0))
     ]
 
 
@@ -62,12 +61,12 @@ def kinds(imported):
 
 @pytest.mark.parametrize("key", [key for key in EXPORTED if key != "rttm"])
 def test_a_file_that_nobody_changed_changes_nothing(store, marked, key):
-    before = store.annotations_of(marked, sha(0))
+    before = store.marks.of(marked, sha(0))
     for mode in ("show", "add", "replace"):
         imported = back(store, marked, out(store, marked, key), mode)
         assert (imported.known, kinds(imported)) == (len(MARKS), [])
-    assert store.annotations_of(marked, sha(0)) == before
-    assert store.history(marked, sha(0)).total == 1
+    assert store.marks.of(marked, sha(0)) == before
+    assert store.history.page(marked, sha(0)).total == 1
 
 
 #: What a person did in another tool: a label, an edge, a new mark, and one that is gone.
@@ -96,14 +95,14 @@ def edited(key: str, content: bytes) -> bytes:
 @pytest.mark.parametrize("key", EDITS)
 def test_a_relabelled_a_moved_and_a_deleted_mark_are_known_and_the_new_one_replaces_the_old(store, marked, key):
     content = edited(key, out(store, marked, key))
-    before = store.annotations_of(marked, sha(0))
+    before = store.marks.of(marked, sha(0))
     imported = back(store, marked, content, "show")
     assert kinds(imported) == ["changed", "deleted", "moved"]
     assert (imported.known, imported.changed, imported.moved, imported.deleted) == (2, 1, 1, 1)
-    assert store.annotations_of(marked, sha(0)) == before
+    assert store.marks.of(marked, sha(0)) == before
     imported = back(store, marked, content, "add")
     assert (imported.added, imported.left_out) == (0, 2)
-    assert store.annotations_of(marked, sha(0)) == before
+    assert store.marks.of(marked, sha(0)) == before
     back(store, marked, content, "replace")
     assert here(store, marked) == [
         (0, 10, "sad", None),
@@ -111,8 +110,8 @@ def test_a_relabelled_a_moved_and_a_deleted_mark_are_known_and_the_new_one_repla
         (2, 3, "fear", None),
         (5, 6.25, "happy", None),
     ]
-    store.undo(marked, sha(0), ANN)
-    assert [content_of(m) for m in store.annotations_of(marked, sha(0))] == [content_of(m) for m in before]
+    store.history.undo(marked, sha(0), ANN)
+    assert [content_of(m) for m in store.marks.of(marked, sha(0))] == [content_of(m) for m in before]
 
 
 def test_plain_labels_take_nothing_from_what_they_do_not_say(store, marked):
@@ -123,8 +122,8 @@ def test_plain_labels_take_nothing_from_what_they_do_not_say(store, marked):
 @pytest.mark.parametrize("key", ["elan", "label_studio", "json"])
 def test_what_was_changed_here_since_the_export_is_never_overwritten(store, marked, key):
     content = out(store, marked, key)
-    angry = next(m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry")
-    store.edit(marked, sha(0), ANN, change=[replace(angry, emotion="fear")])
+    angry = next(m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry")
+    store.marks.edit(marked, sha(0), ANN, change=[replace(angry, emotion="fear")])
     assert kinds(back(store, marked, content, "replace")) == []  # the file says nothing new
     imported = back(store, marked, content.replace(b"angry", b"disgust"), "replace")
     assert (kinds(imported), imported.left_out) == (["conflict"], 1)
@@ -135,8 +134,8 @@ KEYLESS = ("textgrid", "audacity", "csv", "raven", "emu")
 
 
 def relabel(store, project, old: str, new: str) -> None:
-    (there,) = (m for m in store.annotations_of(project, sha(0)) if m.emotion == old)
-    store.edit(project, sha(0), ANN, change=[replace(there, emotion=new)])
+    (there,) = (m for m in store.marks.of(project, sha(0)) if m.emotion == old)
+    store.marks.edit(project, sha(0), ANN, change=[replace(there, emotion=new)])
 
 
 @pytest.mark.parametrize("key", KEYLESS)
@@ -180,22 +179,22 @@ def test_without_keys_it_is_said_where_nobody_knows_which_change_came_first(stor
 @pytest.mark.parametrize("key", KEYLESS)
 def test_without_keys_what_is_new_here_stays_and_what_was_deleted_here_comes_back_only_if_wanted(store, marked, key):
     content = out(store, marked, key)
-    store.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
+    store.marks.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
     imported = back(store, marked, content, "replace")
     assert (kinds(imported), imported.deleted) == (["conflict"], 0)
-    gone = [m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry" or m.tier == RECORDING_TIER]
-    store.edit(marked, sha(0), ANN, delete=gone)
+    gone = [m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry" or m.tier == RECORDING_TIER]
+    store.marks.edit(marked, sha(0), ANN, delete=gone)
     imported = back(store, marked, content, "replace")
     # The file is of the time before both, so the new mark cannot have been deleted in it.
     assert (kinds(imported), imported.added, imported.left_out) == (["deleted here"] * 2, 0, 2)
     assert back(store, marked, content, "add", restore=True).restored == 2
-    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) + 1
+    assert len(store.marks.of(marked, sha(0))) == len(MARKS) + 1
 
 
 def test_a_mark_that_was_moved_far_here_is_still_the_one_that_was_relabelled_in_the_file(store, marked):
     content = out(store, marked, "textgrid").replace(b'"angry"', b'"fear"')
-    (angry,) = (m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry")
-    store.edit(marked, sha(0), ANN, change=[replace(angry, region=Region(8.5, 9.5))])
+    (angry,) = (m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry")
+    store.marks.edit(marked, sha(0), ANN, change=[replace(angry, region=Region(8.5, 9.5))])
     relabel(store, marked, "happy", "neutral")
     assert kinds(back(store, marked, content, "replace")) == ["changed here", "conflict"]
     assert (8.5, 9.5, "angry", None) in here(store, marked)
@@ -204,70 +203,70 @@ def test_a_mark_that_was_moved_far_here_is_still_the_one_that_was_relabelled_in_
 @pytest.mark.parametrize("key", ["json", "label_studio"])
 def test_what_is_new_here_is_not_taken_for_deleted_by_the_other_files_that_know_their_marks(store, marked, key):
     content = out(store, marked, key)
-    store.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
+    store.marks.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
     assert kinds(back(store, marked, content, "show")) == []
 
 
 def test_what_is_new_here_since_the_export_is_not_taken_for_deleted_where_the_file_knows_its_marks(store, marked):
     content = out(store, marked, "elan")
-    store.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
+    store.marks.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
     assert kinds(back(store, marked, content, "show")) == []
     first = content.index(b"<ANNOTATION>")
     without = content[:first] + content[content.index(b"</ANNOTATION>") + len(b"</ANNOTATION>") :]
     imported = back(store, marked, without, "replace")
     assert kinds(imported) == ["deleted"]
-    assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
+    assert len(store.marks.of(marked, sha(0))) == len(MARKS)
 
 
 def test_tiers_and_labels_that_are_left_out_of_an_import_are_not_deleted(store, marked):
-    store.edit(marked, sha(0), ANN, add=[mark(4, 5, note="so", annotator=ANN, tier="words")])
-    known = [queued.file for queued in store.recordings(marked).items]
+    store.marks.edit(marked, sha(0), ANN, add=[mark(4, 5, note="so", annotator=ANN, tier="words")])
+    known = [queued.file for queued in store.recordings.page(marked).items]
     for key in ("elan", "label_studio", "json"):
         files = read_files([("take 0.TextGrid", out(store, marked, key))], ImportOptions())
         files, _ = mapped(files, LabelRules(tiers=("emotion",), emotions={"angry": ""}))
         documents = [document for file in as_of_recordings(files, known) for document in file.documents]
-        assert kinds(store.import_recordings(marked, documents, ANN, mode="show")) == []
+        assert kinds(store.transfer.import_recordings(marked, documents, ANN, mode="show")) == []
 
 
 @pytest.mark.parametrize("key", ["textgrid", "audacity", "csv"])
 def test_a_label_that_is_mapped_to_nothing_deletes_no_marks(store, marked, key):
-    known = [queued.file for queued in store.recordings(marked).items]
+    known = [queued.file for queued in store.recordings.page(marked).items]
     read = read_files([("take 0.TextGrid", out(store, marked, key))], ImportOptions())
     files, _ = mapped(as_of_recordings(read, known), LabelRules(emotions={"angry": "", "laughs": ""}))
-    imported = store.import_recordings(marked, [d for f in files for d in f.documents], ANN, mode="replace")
+    imported = store.transfer.import_recordings(marked, [d for f in files for d in f.documents], ANN, mode="replace")
     assert (imported.known, kinds(imported)) == (len(MARKS) - 2, [])
 
 
 @pytest.mark.parametrize("key", ["elan", "label_studio", "json"])
 def test_a_mark_that_was_deleted_here_comes_back_only_if_a_person_wants_it(store, marked, key):
     content = out(store, marked, key)
-    gone = [m for m in store.annotations_of(marked, sha(0)) if m.emotion == "angry" or m.tier == RECORDING_TIER]
-    store.edit(marked, sha(0), ANN, delete=gone)
+    gone = [m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry" or m.tier == RECORDING_TIER]
+    store.marks.edit(marked, sha(0), ANN, delete=gone)
     for mode in ("show", "add", "replace"):
         imported = back(store, marked, content, mode)
         assert (kinds(imported), imported.added, imported.left_out) == (["deleted here"] * 2, 0, 2)
-    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) - 2
+    assert len(store.marks.of(marked, sha(0))) == len(MARKS) - 2
     imported = back(store, marked, content, "add", restore=True)
     assert (imported.restored, imported.added, imported.left_out) == (2, 0, 0)
-    back_again = {m.key: m.revision for m in store.annotations_of(marked, sha(0))}
+    back_again = {m.key: m.revision for m in store.marks.of(marked, sha(0))}
     assert len(back_again) == len(MARKS)
     assert all(back_again[m.key] > m.revision for m in gone)
-    store.undo(marked, sha(0), ANN)
-    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) - 2
+    store.history.undo(marked, sha(0), ANN)
+    assert len(store.marks.of(marked, sha(0))) == len(MARKS) - 2
 
 
 def test_a_label_of_the_whole_that_was_deleted_here_does_not_come_back_beside_a_new_one(store, marked):
     content = out(store, marked, "json")
-    (label,) = (m for m in store.annotations_of(marked, sha(0)) if m.tier == RECORDING_TIER)
-    store.edit(marked, sha(0), ANN, delete=[label])
-    store.edit(marked, sha(0), ANN, add=[replace(MARKS[4], emotion="fear")])
+    (label,) = (m for m in store.marks.of(marked, sha(0)) if m.tier == RECORDING_TIER)
+    store.marks.edit(marked, sha(0), ANN, delete=[label])
+    store.marks.edit(marked, sha(0), ANN, add=[replace(MARKS[4], emotion="fear")])
     assert kinds(back(store, marked, content, "add", restore=True)) in (["changed"], ["conflict"])
-    assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
+    assert len(store.marks.of(marked, sha(0))) == len(MARKS)
 
 
 def test_deleted_marks_of_others_are_not_restored_by_a_person_without_a_role(store, marked):
     content = out(store, marked, "json")
-    store.edit(marked, sha(0), ANN, delete=[store.annotations_of(marked, sha(0))[2]])
+    store.marks.edit(marked, sha(0), ANN, delete=[store.marks.of(marked, sha(0))[2]])
     with pytest.raises(AnnotationsRefused, match="can be restored by them"):
         back(store, marked, content, "add", who="Cid", restore=True)
 
@@ -286,18 +285,18 @@ def test_shifted_marks_are_compared_with_few_others(monkeypatch):
 
 @pytest.mark.parametrize("key", ["elan", "json", "csv"])
 def test_equal_marks_that_are_here_twice_both_stay(store, marked, key):
-    store.edit(marked, sha(0), ANN, add=[MARKS[1]])
+    store.marks.edit(marked, sha(0), ANN, add=[MARKS[1]])
     imported = back(store, marked, out(store, marked, key), "show")
     assert (imported.known, kinds(imported)) == (len(MARKS) + 1, [])
 
 
 def test_a_second_label_of_the_whole_recording_is_a_conflict(store, marked):
-    (document,) = (each for each in store.export(marked) if each.sha256 == sha(0))
+    (document,) = (each for each in store.transfer.export(marked) if each.sha256 == sha(0))
     second = replace(document, annotations=(*document.annotations, replace(MARKS[4], emotion="fear")))
     becomes_one = [replace(each, tier=RECORDING_TIER) if each.note else each for each in document.annotations]
     for wanted in (second, replace(document, annotations=tuple(becomes_one))):
         for mode in ("add", "replace"):
-            assert "conflict" in kinds(store.import_recordings(marked, [wanted], ANN, mode=mode))
+            assert "conflict" in kinds(store.transfer.import_recordings(marked, [wanted], ANN, mode=mode))
 
 
 def test_an_annotation_of_another_tool_does_not_take_the_key_of_a_mark(store, marked):
@@ -310,7 +309,7 @@ def test_an_annotation_of_another_tool_does_not_take_the_key_of_a_mark(store, ma
 
 def test_a_transcript_that_names_nobody_stays_that_of_the_person_who_wrote_it(store, project):
     words = [mark(at, at + 0.5, note=f"w{at}", annotator=ANN, tier="words") for at in range(4)]
-    store.edit(project, sha(0), ANN, add=words)
+    store.marks.edit(project, sha(0), ANN, add=words)
     content = out(store, project, "textgrid")
     assert b"Ann" not in content
     assert (back(store, project, content, "show", who="Cid").known, back(store, project, content, "add").added) == (
@@ -319,7 +318,7 @@ def test_a_transcript_that_names_nobody_stays_that_of_the_person_who_wrote_it(st
     )
     corrected = content.replace(b'"w1"', b'"W1"')
     assert kinds(back(store, project, corrected, "replace", who="Cid")) == ["changed"]
-    assert {(m.annotator, m.note) for m in store.annotations_of(project, sha(0))} == {
+    assert {(m.annotator, m.note) for m in store.marks.of(project, sha(0))} == {
         (ANN, word) for word in ("w0", "W1", "w2", "w3")
     }
     another = content.replace(b'"w', b'"x').replace(b'"xords"', b'"words"')
@@ -330,7 +329,7 @@ def test_marks_of_others_are_not_deleted_by_a_person_without_a_role(store, marke
     content = out(store, marked, "audacity").replace(b"7.0\t8.0\t[annotator=Ann; note=laughs]\n", b"")
     with pytest.raises(AnnotationsRefused, match="Marks of Ann can be deleted by them"):
         back(store, marked, content, "replace", who="Cid")
-    assert len(store.annotations_of(marked, sha(0))) == len(MARKS)
+    assert len(store.marks.of(marked, sha(0))) == len(MARKS)
 
 
 def test_a_new_mark_beside_others_is_new_though_it_says_the_same(store, marked):
@@ -341,22 +340,23 @@ def test_a_new_mark_beside_others_is_new_though_it_says_the_same(store, marked):
 def test_what_would_do_something_else_than_was_shown_is_not_done(store, marked):
     content = edited("audacity", out(store, marked, "audacity"))
     (file,) = as_of_recordings(
-        read_files([("take 0.txt", content)], ImportOptions()), [each.file for each in store.recordings(marked).items]
+        read_files([("take 0.txt", content)], ImportOptions()),
+        [each.file for each in store.recordings.page(marked).items],
     )
-    seen = store.import_recordings(marked, file.documents, ANN, mode="show")
-    store.edit(marked, sha(0), ANN, add=[mark(9, 9.5, emotion="calm", annotator=ANN)])
+    seen = store.transfer.import_recordings(marked, file.documents, ANN, mode="show")
+    store.marks.edit(marked, sha(0), ANN, add=[mark(9, 9.5, emotion="calm", annotator=ANN)])
     with pytest.raises(AnnotationsOutdated, match="nothing was imported"):
-        store.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen)
-    assert len(store.annotations_of(marked, sha(0))) == len(MARKS) + 1
-    seen = store.import_recordings(marked, file.documents, ANN, mode="show")
-    assert store.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen).deleted == 1
+        store.transfer.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen)
+    assert len(store.marks.of(marked, sha(0))) == len(MARKS) + 1
+    seen = store.transfer.import_recordings(marked, file.documents, ANN, mode="show")
+    assert store.transfer.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen).deleted == 1
 
 
 def test_showing_adds_neither_recordings_nor_annotators(store, project):
     own = EXPORTED["json"].write(
-        [replace(next(iter(store.export(project))), sha256=sha(77), annotations=(Annotation(Region(0, 1)),))]
+        [replace(next(iter(store.transfer.export(project))), sha256=sha(77), annotations=(Annotation(Region(0, 1)),))]
     )
     (file,) = read_files([("a", own.content)], ImportOptions())
-    imported = store.import_recordings(project, file.documents, "Somebody new", mode="show")
+    imported = store.transfer.import_recordings(project, file.documents, "Somebody new", mode="show")
     assert imported.added == 1
-    assert store.recordings(project).total == 5
+    assert store.recordings.page(project).total == 5

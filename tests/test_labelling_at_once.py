@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from ser_core.annotations.annotation import RECORDING_TIER, Tier
-from ser_core.annotations.store.labelling import MOST_AT_ONCE, LabelledRecording
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions.labels import MOST_AT_ONCE, LabelledRecording
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
 
@@ -19,66 +19,66 @@ def label(**others):
 
 def labels(store, project, annotator="Ann") -> list[tuple[str | None, str] | None]:
     """Return emotion and status of an annotator's label of each recording, in order of addition."""
-    found = [one.labels.get(annotator) for one in store.labelled_recordings(project)]
+    found = [one.labels.get(annotator) for one in store.labels.of(project)]
     return [mark and (mark.emotion, mark.status) for mark in found]
 
 
 @pytest.fixture
 def seen(store, project) -> dict[str, int]:
     """Revisions of Ann's labels: of 0 done and sad, of 1 verified and happy, of 2 none; Ben calls 2 angry."""
-    store.edit(project, sha(0), "Ann", add=[label(emotion="sad", status="done")])
-    store.edit(project, sha(1), "Ann", add=[label(emotion="happy", status="verified", note="laughs")])
-    store.edit(project, sha(2), "Ben", add=[label(emotion="angry")])
+    store.marks.edit(project, sha(0), "Ann", add=[label(emotion="sad", status="done")])
+    store.marks.edit(project, sha(1), "Ann", add=[label(emotion="happy", status="verified", note="laughs")])
+    store.marks.edit(project, sha(2), "Ben", add=[label(emotion="angry")])
     return {sha(0): 1, sha(1): 1, sha(2): 0}
 
 
 def test_labels_change_in_one_go_and_say_so_in_each_history(store, project, seen):
-    done = store.label_recordings(project, seen, "Ann", emotion="sad")
+    done = store.labels.change(project, seen, "Ann", emotion="sad")
     assert done.sha256 == (sha(1), sha(2))  # 0 was sad already
     # What was verified as something else is done again; a new label is open.
     assert labels(store, project) == [("sad", "done"), ("sad", "done"), ("sad", "open"), None, None]
     assert labels(store, project, "Ben")[2] == ("angry", "open")
-    (whole,) = store.annotations_of(project, sha(1))
+    (whole,) = store.marks.of(project, sha(1))
     assert (whole.note, whole.revision, whole.region.end_s) == ("laughs", 2, 10.0)
-    assert [store.history(project, sha(number)).total for number in range(4)] == [1, 2, 2, 0]
-    assert store.open_recording(project, sha(2), "Ann").can_undo
-    store.label_recordings(project, {sha(0): 1, sha(3): 0}, "Ann", status="verified")
+    assert [store.history.page(project, sha(number)).total for number in range(4)] == [1, 2, 2, 0]
+    assert store.recordings.open(project, sha(2), "Ann").can_undo
+    store.labels.change(project, {sha(0): 1, sha(3): 0}, "Ann", status="verified")
     assert labels(store, project)[:4:3] == [("sad", "verified"), (None, "verified")]
 
 
 def test_all_is_undone_in_one_go_or_one_by_one(store, project, seen):
     before = labels(store, project)
-    done = store.label_recordings(project, seen, "Ann", emotion="fear")
-    store.undo_labels(project, done, "Ann")
+    done = store.labels.change(project, seen, "Ann", emotion="fear")
+    store.labels.undo(project, done, "Ann")
     assert labels(store, project) == before
-    store.redo(project, sha(2), "Ann")
+    store.history.redo(project, sha(2), "Ann")
     assert labels(store, project)[2] == ("fear", "open")
-    store.undo(project, sha(2), "Ann")
+    store.history.undo(project, sha(2), "Ann")
     assert labels(store, project) == before
 
 
 def test_nothing_is_undone_where_the_annotator_went_on(store, project, seen):
-    done = store.label_recordings(project, seen, "Ann", emotion="fear")
-    store.edit(project, sha(1), "Ann", add=[mark()])
+    done = store.labels.change(project, seen, "Ann", emotion="fear")
+    store.marks.edit(project, sha(1), "Ann", add=[mark()])
     with pytest.raises(AnnotationsOutdated, match="1 of these recordings"):
-        store.undo_labels(project, done, "Ann")
+        store.labels.undo(project, done, "Ann")
     assert [one and one[0] for one in labels(store, project)] == ["fear", "fear", "fear", None, None]
     with pytest.raises(AnnotationsOutdated, match="3 of these"):  # and never twice, or by others
-        store.undo_labels(project, done, "Ben")
+        store.labels.undo(project, done, "Ben")
 
 
 @pytest.mark.parametrize("change", ["changed", "deleted", "made"])
 def test_what_was_changed_meanwhile_is_not_overwritten(store, project, seen, change):
-    (theirs,) = store.annotations_of(project, sha(0), "Ann")
+    (theirs,) = store.marks.of(project, sha(0), "Ann")
     if change == "changed":
-        store.edit(project, sha(0), "Ann", change=[replace(theirs, emotion="calm")])
+        store.marks.edit(project, sha(0), "Ann", change=[replace(theirs, emotion="calm")])
     elif change == "deleted":
-        store.edit(project, sha(0), "Ann", delete=[theirs])
+        store.marks.edit(project, sha(0), "Ann", delete=[theirs])
     else:
-        store.edit(project, sha(2), "Ann", add=[label(emotion="calm")])
+        store.marks.edit(project, sha(2), "Ann", add=[label(emotion="calm")])
     before = labels(store, project)
     with pytest.raises(AnnotationsOutdated, match="1 of these recordings were changed"):
-        store.label_recordings(project, seen, "Ann", emotion="fear")
+        store.labels.change(project, seen, "Ann", emotion="fear")
     assert labels(store, project) == before
 
 
@@ -90,18 +90,18 @@ def test_what_cannot_be_labelled_is_refused_with_all_the_rest(store, project, se
         ({sha(number): 0 for number in range(MOST_AT_ONCE + 1)}, "sad", f"at most {MOST_AT_ONCE}"),
     ):
         with pytest.raises(AnnotationsRefused, match=words):
-            store.label_recordings(project, chosen, "Ann", emotion=emotion)
+            store.labels.change(project, chosen, "Ann", emotion=emotion)
     assert labels(store, project) == before
-    assert store.label_recordings(project, {}, "Ann", emotion="sad").sha256 == ()
+    assert store.labels.change(project, {}, "Ann", emotion="sad").sha256 == ()
 
 
 def test_statements_do_not_grow_with_the_recordings(store, project, seen):
     counts = []
     for chosen in ({sha(3): 0}, {sha(2): 0, sha(4): 0, sha(0): 1, sha(1): 1}):
         with statements() as sent:
-            done = store.label_recordings(project, chosen, "Ann", emotion="disgust")
+            done = store.labels.change(project, chosen, "Ann", emotion="disgust")
         with statements() as undone:
-            store.undo_labels(project, done, "Ann")
+            store.labels.undo(project, done, "Ann")
         counts.append((len(sent), len(undone)))
     assert counts == [(4, 5), (4, 5)]
 
@@ -109,54 +109,54 @@ def test_statements_do_not_grow_with_the_recordings(store, project, seen):
 def test_labels_are_read_again_only_after_what_can_change_them(store, database_url, project, seen):
     def read():
         with statements() as sent:
-            found = store.labelled_recordings(project)
+            found = store.labels.of(project)
         return sum("mark_key" in statement for statement, _ in sent), found
 
     read()
     assert read()[0] == 0
     with closing(open_store(database_url)) as elsewhere:  # another process
         for change in (
-            lambda: elsewhere.undo(project, sha(0), "Ann"),
-            lambda: elsewhere.redo(project, sha(0), "Ann"),
-            lambda: elsewhere.add_recordings(project, [file(0, name="renamed.wav", speaker="S")]),
-            lambda: elsewhere.delete_recording(sha(0), "Ben"),
-            lambda: elsewhere.restore(elsewhere.trash()[0].id, "Ben"),
+            lambda: elsewhere.history.undo(project, sha(0), "Ann"),
+            lambda: elsewhere.history.redo(project, sha(0), "Ann"),
+            lambda: elsewhere.recordings.add(project, [file(0, name="renamed.wav", speaker="S")]),
+            lambda: elsewhere.trash.delete_recording(sha(0), "Ben"),
+            lambda: elsewhere.trash.restore(elsewhere.trash.items()[0].id, "Ben"),
         ):
             change()
-            assert read() == (1, elsewhere.labelled_recordings(project))
+            assert read() == (1, elsewhere.labels.of(project))
             assert read()[0] == 0
         assert read()[1][0] == LabelledRecording(
-            file(0, name="renamed.wav", speaker="S"), {"Ann": elsewhere.annotations_of(project, sha(0))[0]}
+            file(0, name="renamed.wav", speaker="S"), {"Ann": elsewhere.marks.of(project, sha(0))[0]}
         )
         # The newest step, of another project, is deleted for good, and SQLite gives its id to one of this project.
-        others = elsewhere.create_project("Others", "Ben")
-        elsewhere.add_recordings(others, [file(50)])
-        elsewhere.edit(others, sha(50), "Ann", add=[label(emotion="sad")])
+        others = elsewhere.projects.create("Others", "Ben")
+        elsewhere.recordings.add(others, [file(50)])
+        elsewhere.marks.edit(others, sha(50), "Ann", add=[label(emotion="sad")])
         read()
-        elsewhere.delete_recording(sha(50), "Ben", for_good=True)
-        elsewhere.edit(project, sha(3), "Ann", add=[label(emotion="calm")])
-        assert read() == (1, elsewhere.labelled_recordings(project))
+        elsewhere.trash.delete_recording(sha(50), "Ben", for_good=True)
+        elsewhere.marks.edit(project, sha(3), "Ann", add=[label(emotion="calm")])
+        assert read() == (1, elsewhere.labels.of(project))
 
 
 def test_a_recording_is_called_what_lasts_longest_in_a_tier(store, project):
-    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
+    tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
 
     def said(start_s, end_s, note, who="Ann"):
-        store.edit(project, sha(1), who, add=[mark(start_s, end_s, tier=tier, note=note)])
+        store.marks.edit(project, sha(1), who, add=[mark(start_s, end_s, tier=tier, note=note)])
 
     for stretch in ((0, 1, "high"), (1, 2.5, "low"), (3, 4, "high"), (4, 9, "")):
         said(*stretch)
     said(0, 1, "low", "Ben")
     said(5, 6, "high", "Ben")  # as long: the first by name
-    found = store.labelled_recordings(project, tier)
+    found = store.labels.of(project, tier)
     assert [one.said for one in found] == [{}, {"Ann": "high", "Ben": "high"}, {}, {}, {}]
     said(6, 9, "low")
-    assert store.labelled_recordings(project, tier)[1].said == {"Ann": "low", "Ben": "high"}
+    assert store.labels.of(project, tier)[1].said == {"Ann": "low", "Ben": "high"}
 
 
 def test_a_queue_of_chosen_recordings_walks_through_them_alone(store, project):
     queue = Queue(among=frozenset({sha(1), sha(3), sha(77)}))
-    assert [item.file.sha256 for item in store.recordings(project, queue).items] == [sha(1), sha(3)]
-    opened = store.open_recording(project, sha(1), "Ann", queue)
+    assert [item.file.sha256 for item in store.recordings.page(project, queue).items] == [sha(1), sha(3)]
+    opened = store.recordings.open(project, sha(1), "Ann", queue)
     assert (opened.previous, opened.next) == (None, sha(3))
-    assert store.recordings(project, Queue(among=frozenset())).total == 0
+    assert store.recordings.page(project, Queue(among=frozenset())).total == 0

@@ -105,9 +105,9 @@ def test_a_recording_of_a_project_is_opened_with_its_project_alone(data, make_vo
     sha256 = hashlib.sha256(source).hexdigest()
     save_sound(source, data)
     store = open_store(f"sqlite:///{data / 'annotations.sqlite'}")
-    project = store.create_project("Voices")
-    store.create_project("Another")
-    store.add_recordings(project, [RecordingFile(sha256, "Take.wav", 2.0, 16_000)])
+    project = store.projects.create("Voices")
+    store.projects.create("Another")
+    store.recordings.add(project, [RecordingFile(sha256, "Take.wav", 2.0, 16_000)])
     store.close()
     app = opened_by(project="Voices", recording=sha256)
     assert app.session_state["current"] == sha256

@@ -24,9 +24,9 @@ from ser_core.annotations.corpus_map.points import (
 )
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.database import default_url
-from ser_core.annotations.store.labelling import LabelledRecording
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions.labels import LabelledRecording
 from ser_core.audio.reading import read_recording
 from tests.databases import file, mark, sha
 from tests.test_annotate_views import button, shown
@@ -120,20 +120,20 @@ def voices(make_voice, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     with closing(open_store(default_url(tmp_path / "data"))) as store:
-        project = store.create_project("Voices", "ann")
+        project = store.projects.create("Voices", "ann")
         for number in range(3):
             source = wav(make_voice(1.0, 16_000, number))
             save_sound(source, tmp_path / "data")
             recording = read_recording(source)
-            store.add_recordings(project, [RecordingFile(recording.sha256, f"take {number}.wav", 1.0, 16_000)])
-        store.add_recordings(project, [RecordingFile("f" * 64, "lost.wav", 1.0, 16_000)])
-        seen = [one.file.sha256 for one in store.labelled_recordings(project)]
-        store.label_recordings(project, dict.fromkeys(seen[:2], 0), "ann", emotion="sad")
+            store.recordings.add(project, [RecordingFile(recording.sha256, f"take {number}.wav", 1.0, 16_000)])
+        store.recordings.add(project, [RecordingFile("f" * 64, "lost.wav", 1.0, 16_000)])
+        seen = [one.file.sha256 for one in store.labels.of(project)]
+        store.labels.change(project, dict.fromkeys(seen[:2], 0), "ann", emotion="sad")
         yield store, project, seen
 
 
 def emotions(store, project) -> list[str | None]:
-    return [one.labels["ann"].emotion if "ann" in one.labels else None for one in store.labelled_recordings(project)]
+    return [one.labels["ann"].emotion if "ann" in one.labels else None for one in store.labels.of(project)]
 
 
 def test_what_is_chosen_on_the_map_is_labelled_undone_and_queued(voices):
@@ -156,8 +156,8 @@ def test_what_is_chosen_on_the_map_is_labelled_undone_and_queued(voices):
     assert emotions(store, project) == ["sad", "sad", None, None]
 
     # Between drawing and click somebody changes one of them.
-    (theirs,) = store.annotations_of(project, seen[1], "ann")
-    store.edit(project, seen[1], "ann", change=[replace(theirs, emotion="calm")])
+    (theirs,) = store.marks.of(project, seen[1], "ann")
+    store.marks.edit(project, seen[1], "ann", change=[replace(theirs, emotion="calm")])
     button(app, "Label 2").click().run()
     assert "Nothing was overwritten" in words(app)
     assert emotions(store, project) == ["sad", "calm", None, None]
@@ -181,7 +181,7 @@ def test_layout_without_speakers_means_is_asked_for_and_follows_who_speaks(voice
     source = wav(make_voice(1.0, 16_000, 3))
     save_sound(source, tmp_path / "data")
     last = RecordingFile(read_recording(source).sha256, "take 3.wav", 1.0, 16_000)
-    store.add_recordings(project, [last])
+    store.recordings.add(project, [last])
     laid_out = []
 
     def content_seen(found, *rest):
@@ -192,14 +192,14 @@ def test_layout_without_speakers_means_is_asked_for_and_follows_who_speaks(voice
     app = finished(shown("Map"))
     assert not [one for one in app.toggle if "mean" in one.label]  # nobody is known to speak
     as_heard = laid_out[-1]
-    takes = [one.file for one in store.labelled_recordings(project) if one.file.name.startswith("take")]
-    store.add_recordings(project, [replace(take, speaker="Zoe") for take in takes[:2]])
+    takes = [one.file for one in store.labels.of(project) if one.file.name.startswith("take")]
+    store.recordings.add(project, [replace(take, speaker="Zoe") for take in takes[:2]])
     app = finished(app.run())
     next(one for one in app.toggle if "mean" in one.label).set_value(True).run()
     app = finished(app)
     assert "4 recordings stay as they are" in words(app)
     assert np.array_equal(laid_out[-1], as_heard)
-    store.add_recordings(project, [replace(takes[2], speaker="Zoe")])  # now they are enough
+    store.recordings.add(project, [replace(takes[2], speaker="Zoe")])  # now they are enough
     app = finished(app.run())
     assert not app.exception
     assert "1 recording stays as it is" in words(app)

@@ -46,7 +46,7 @@ def whole(**others):
 
 
 def names_in(store, project, **wanted) -> list[str]:
-    return [one.file.name for one in store.recordings(project, Queue(**wanted)).items]
+    return [one.file.name for one in store.recordings.page(project, Queue(**wanted)).items]
 
 
 # --- drawing ---
@@ -98,151 +98,151 @@ def test_impossible_plans_are_refused(annotators, plan, words):
 
 
 def test_without_roles_everybody_reviews_and_with_them_only_owner_and_reviewers(store, project):
-    (theirs,) = store.edit(project, sha(0), "Ann", add=[mark(status="done")]).marks
-    store.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")])
-    store.undo(project, sha(0), "Cid")
-    store.set_roles(project, "Ben", {"Dan": "reviewer"})
-    (theirs,) = store.annotations_of(project, sha(0))
+    (theirs,) = store.marks.edit(project, sha(0), "Ann", add=[mark(status="done")]).marks
+    store.marks.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")])
+    store.history.undo(project, sha(0), "Cid")
+    store.people.set_roles(project, "Ben", {"Dan": "reviewer"})
+    (theirs,) = store.marks.of(project, sha(0))
     for action in (
-        lambda: store.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")]),
-        lambda: store.edit(project, sha(0), "Cid", add=[mark(annotator=GOLD)]),
-        lambda: store.edit(project, sha(0), "Cid", add=[mark(annotator="Ann", emotion="sad")]),
-        lambda: store.redo(project, sha(0), "Cid"),
-        lambda: store.set_status(project, [sha(0)], "Cid", "open"),
-        lambda: store.send_back(project, sha(0), "Cid", "Ann", "No."),
-        lambda: store.withdraw(project, sha(0), "Cid", "Ann"),
+        lambda: store.marks.edit(project, sha(0), "Cid", change=[replace(theirs, status="verified")]),
+        lambda: store.marks.edit(project, sha(0), "Cid", add=[mark(annotator=GOLD)]),
+        lambda: store.marks.edit(project, sha(0), "Cid", add=[mark(annotator="Ann", emotion="sad")]),
+        lambda: store.history.redo(project, sha(0), "Cid"),
+        lambda: store.marks.set_status(project, [sha(0)], "Cid", "open"),
+        lambda: store.people.send_back(project, sha(0), "Cid", "Ann", "No."),
+        lambda: store.people.withdraw(project, sha(0), "Cid", "Ann"),
     ):
         with pytest.raises(AnnotationsRefused, match=r"Cid is an annotator here, and only reviewers"):
             action()
-    assert store.annotations_of(project, sha(0)) == (theirs,)
-    assert [store.may_review(project, name) for name in ("Ben", "Dan", "Cid")] == [True, True, False]
-    (verified,) = store.edit(project, sha(0), "Dan", change=[replace(theirs, status="verified")]).marks
-    store.edit(project, sha(0), "Ben", change=[replace(verified, status="done")])
+    assert store.marks.of(project, sha(0)) == (theirs,)
+    assert [store.people.may_review(project, name) for name in ("Ben", "Dan", "Cid")] == [True, True, False]
+    (verified,) = store.marks.edit(project, sha(0), "Dan", change=[replace(theirs, status="verified")]).marks
+    store.marks.edit(project, sha(0), "Ben", change=[replace(verified, status="done")])
 
 
 def test_words_stay_everybodys_whatever_the_roles(store, project):
-    store.set_roles(project, "Ben", {"Ann": "annotator"})
-    store.add_tier(project, Tier("words", "words"))
-    (word,) = store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")]).marks
-    (changed,) = store.edit(project, sha(0), "Cid", change=[replace(word, note="Nein")]).marks
+    store.people.set_roles(project, "Ben", {"Ann": "annotator"})
+    store.tiers.add(project, Tier("words", "words"))
+    (word,) = store.marks.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")]).marks
+    (changed,) = store.marks.edit(project, sha(0), "Cid", change=[replace(word, note="Nein")]).marks
     assert (changed.note, changed.annotator) == ("Nein", "Ann")
     for turned in ({"emotion": "sad"}, {"tier": REGION_TIER}):  # a word must not become what Ann is said to feel
         with pytest.raises(AnnotationsRefused, match="make or change marks of Ann"):
-            store.edit(project, sha(0), "Cid", change=[replace(changed, **turned)])
+            store.marks.edit(project, sha(0), "Cid", change=[replace(changed, **turned)])
 
 
 @pytest.mark.parametrize("mode", ["add", "replace"])
 def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project, mode):
-    (theirs,) = store.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
-    store.set_roles(project, "Ben", {"Cid": "annotator"})
-    (document, *_) = store.export(project)
+    (theirs,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
+    store.people.set_roles(project, "Ben", {"Cid": "annotator"})
+    (document, *_) = store.transfer.export(project)
     new = mark(5, 6, emotion="angry", annotator="Ann")
     wanted = replace(document, annotations=(replace(theirs, emotion="angry"), new))
     with pytest.raises(AnnotationsRefused, match="make or change marks of Ann"):
-        store.import_recordings(project, [wanted], "Cid", mode=mode)
-    assert store.annotations_of(project, sha(0)) == (theirs,)
+        store.transfer.import_recordings(project, [wanted], "Cid", mode=mode)
+    assert store.marks.of(project, sha(0)) == (theirs,)
     own = replace(document, annotations=(theirs, replace(new, annotator="Cid")))
-    assert store.import_recordings(project, [own], "Cid", mode=mode).added == 1
+    assert store.transfer.import_recordings(project, [own], "Cid", mode=mode).added == 1
 
 
 def test_only_the_owner_gives_roles_and_may_hand_the_project_over(store, project):
     with pytest.raises(AnnotationsRefused, match=r"Only the project's owner, Ben, can"):
-        store.set_roles(project, "Ann", {"Ann": "reviewer"})
+        store.people.set_roles(project, "Ann", {"Ann": "reviewer"})
     with pytest.raises(AnnotationsRefused, match=r"needs an owner"):
-        store.set_roles(project, "Ben", {"Ben": "annotator"})
+        store.people.set_roles(project, "Ben", {"Ben": "annotator"})
     with pytest.raises(AnnotationsRefused, match=r"role 'king' is not known"):
-        store.set_roles(project, "Ben", {"Ann": "king"})
-    store.set_roles(project, "Ben", {"Ann": "annotator"})
-    store.set_roles(project, "Ben", {"Ann": "owner"})
-    assert store.people(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"))
-    store.set_roles(project, "Ann", {"Ben": None})
-    assert store.people(project) == (Person("Ann", "owner"),)
+        store.people.set_roles(project, "Ben", {"Ann": "king"})
+    store.people.set_roles(project, "Ben", {"Ann": "annotator"})
+    store.people.set_roles(project, "Ben", {"Ann": "owner"})
+    assert store.people.of(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"))
+    store.people.set_roles(project, "Ann", {"Ben": None})
+    assert store.people.of(project) == (Person("Ann", "owner"),)
 
 
 def test_several_roles_are_given_all_or_none_the_owners_last(store, project):
     with pytest.raises(AnnotationsRefused, match=r"role 'king' is not known"):
-        store.set_roles(project, "Ben", {"Ann": "annotator", "Cid": "king"})
-    assert [person.role for person in store.people(project)] == ["owner"]
-    store.set_roles(project, "Ben", {"Ann": "owner", "Cid": "annotator"})
-    assert store.people(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"), Person("Cid", "annotator"))
+        store.people.set_roles(project, "Ben", {"Ann": "annotator", "Cid": "king"})
+    assert [person.role for person in store.people.of(project)] == ["owner"]
+    store.people.set_roles(project, "Ben", {"Ann": "owner", "Cid": "annotator"})
+    assert store.people.of(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"), Person("Cid", "annotator"))
 
 
 def test_nobodys_project_becomes_that_of_whoever_gives_the_first_role(store):
-    project = store.create_project("Nobody's")
-    store.set_roles(project, "Ann", {"Ben": "annotator"})
+    project = store.projects.create("Nobody's")
+    store.people.set_roles(project, "Ann", {"Ben": "annotator"})
     with pytest.raises(AnnotationsRefused, match=r"owner, Ann"):
-        store.assign(project, "Ben", ["Ben"], AssignmentPlan())
+        store.people.assign(project, "Ben", ["Ben"], AssignmentPlan())
 
 
 # --- work ---
 
 
 def test_recordings_are_assigned_once_and_new_ones_go_to_who_has_least(store, project):
-    drawn = store.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan(overlap=0.4, seed=3))
+    drawn = store.people.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan(overlap=0.4, seed=3))
     assert sum(map(len, drawn.values())) == 7
-    assert store.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan()) == {}
-    mine = {one.file.sha256 for one in store.recordings(project, Queue(annotator="Ann", task="assigned")).items}
+    assert store.people.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan()) == {}
+    mine = {one.file.sha256 for one in store.recordings.page(project, Queue(annotator="Ann", task="assigned")).items}
     assert mine == {sha256 for sha256, names in drawn.items() if "Ann" in names}
     both = next(sha256 for sha256, names in drawn.items() if len(names) == 2)
-    opened = store.open_recording(project, both, "Ann")
+    opened = store.recordings.open(project, both, "Ann")
     assert opened.recording.assigned_to == ("Ann", "Cid")
     assert {one.drawn for one in opened.assignments} == {"1 person each, 40 % by 2 people, seed 3"}
-    assert sum(store.count_by_status(project, "Ann", "assigned").values()) == len(mine)
+    assert sum(store.recordings.count_by_status(project, "Ann", "assigned").values()) == len(mine)
     assert names_in(store, project, task="unassigned") == []
 
 
 def test_unfinished_work_is_taken_away_and_drawn_again(store, project):
-    store.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
-    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
-    assert store.people(project)[0] == Person("Ann", None, 5, 1, 0)
-    assert store.unassign(project, "Ben", "Ann") == 4
-    assert set(store.assign(project, "Ben", ["Cid"], AssignmentPlan(overlap=0))) == {sha(n) for n in range(1, 5)}
+    store.people.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
+    store.marks.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
+    assert store.people.of(project)[0] == Person("Ann", None, 5, 1, 0)
+    assert store.people.unassign(project, "Ben", "Ann") == 4
+    assert set(store.people.assign(project, "Ben", ["Cid"], AssignmentPlan(overlap=0))) == {sha(n) for n in range(1, 5)}
 
 
 def test_sent_back_recording_is_open_with_a_reason_until_its_annotator_is_done_again(store, project):
-    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done"), mark(status="verified")])
-    step = store.send_back(project, sha(0), "Ben", "Ann", " The end is missing. ")
+    store.marks.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done"), mark(status="verified")])
+    step = store.people.send_back(project, sha(0), "Ben", "Ann", " The end is missing. ")
     assert [change.after.status for change in step.changes] == ["open", "open"]
-    (work,) = store.open_recording(project, sha(0), "Ann").assignments
+    (work,) = store.recordings.open(project, sha(0), "Ann").assignments
     assert (work.reason, work.sent_back_by) == ("The end is missing.", "Ben")
-    (listed,) = store.recordings(project, Queue(annotator="Ann", task="sent back")).items
+    (listed,) = store.recordings.page(project, Queue(annotator="Ann", task="sent back")).items
     assert (listed.sent_back, listed.status) == ("The end is missing.", "open")
     assert names_in(store, project, annotator="Cid", task="sent back") == []
     assert names_in(store, project, task="sent back") == ["take 0.wav"]
-    assert store.people(project)[0] == Person("Ann", None, 1, 0, 1)
-    label = next(m for m in store.annotations_of(project, sha(0)) if m.tier == RECORDING_TIER)
-    store.edit(project, sha(0), "Ann", change=[replace(label, status="done")])
+    assert store.people.of(project)[0] == Person("Ann", None, 1, 0, 1)
+    label = next(m for m in store.marks.of(project, sha(0)) if m.tier == RECORDING_TIER)
+    store.marks.edit(project, sha(0), "Ann", change=[replace(label, status="done")])
     assert names_in(store, project, task="sent back") == []
-    assert store.open_recording(project, sha(0), "Ann").recording.sent_back == ""
+    assert store.recordings.open(project, sha(0), "Ann").recording.sent_back == ""
 
 
 def test_what_was_sent_back_can_be_undone_and_withdrawn(store, project):
-    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
-    store.send_back(project, sha(0), "Ben", "Ann", "Why sad?")
-    store.withdraw(project, sha(0), "Ben", "Ann")
-    store.undo(project, sha(0), "Ben")
+    store.marks.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
+    store.people.send_back(project, sha(0), "Ben", "Ann", "Why sad?")
+    store.people.withdraw(project, sha(0), "Ben", "Ann")
+    store.history.undo(project, sha(0), "Ben")
     assert names_in(store, project, task="sent back") == []
-    assert [found.status for found in store.annotations_of(project, sha(0))] == ["done"]
+    assert [found.status for found in store.marks.of(project, sha(0))] == ["done"]
     for reason, words in (("  ", "Say why"), ("x" * 3000, "3000 characters"), ("a\0b", "not text")):
         with pytest.raises(AnnotationsRefused, match=words):
-            store.send_back(project, sha(0), "Ben", "Ann", reason)
+            store.people.send_back(project, sha(0), "Ben", "Ann", reason)
     with pytest.raises(AnnotationsRefused, match="Cid has no marks"):
-        store.send_back(project, sha(0), "Ben", "Cid", "Where are you?")
+        store.people.send_back(project, sha(0), "Ben", "Cid", "Where are you?")
 
 
 def test_status_of_a_choice_of_recordings_is_one_step_of_each(store, project):
     for number in range(3):
-        store.edit(project, sha(number), "Ann", add=[mark(emotion="sad"), whole(emotion="sad")])
-    store.edit(project, sha(0), "Cid", add=[mark(emotion="angry")])
-    store.edit(project, sha(0), "Ben", add=[whole(emotion="sad", annotator=GOLD)])
-    assert store.set_status(project, [sha(0), sha(1)], "Ann", "done", "Ann") == 4
-    statuses = {m.annotator: m.status for m in store.annotations_of(project, sha(0))}
+        store.marks.edit(project, sha(number), "Ann", add=[mark(emotion="sad"), whole(emotion="sad")])
+    store.marks.edit(project, sha(0), "Cid", add=[mark(emotion="angry")])
+    store.marks.edit(project, sha(0), "Ben", add=[whole(emotion="sad", annotator=GOLD)])
+    assert store.marks.set_status(project, [sha(0), sha(1)], "Ann", "done", "Ann") == 4
+    statuses = {m.annotator: m.status for m in store.marks.of(project, sha(0))}
     assert statuses == {"Ann": "done", "Cid": "open", GOLD: "open"}
-    assert store.set_status(project, [sha(0), sha(1)], "Ann", "done", "Ann") == 0
-    assert {m.status for m in store.annotations_of(project, sha(2))} == {"open"}
-    assert len(store.undo(project, sha(1), "Ann").changes) == 2
-    assert {m.status for m in store.annotations_of(project, sha(1))} == {"open"}
-    assert store.set_status(project, [sha(0)], "Ben", "open") == 2
+    assert store.marks.set_status(project, [sha(0), sha(1)], "Ann", "done", "Ann") == 0
+    assert {m.status for m in store.marks.of(project, sha(2))} == {"open"}
+    assert len(store.history.undo(project, sha(1), "Ann").changes) == 2
+    assert {m.status for m in store.marks.of(project, sha(1))} == {"open"}
+    assert store.marks.set_status(project, [sha(0)], "Ben", "open") == 2
 
 
 def test_queue_holds_what_was_chosen_and_nothing_else(store, project):
@@ -256,32 +256,32 @@ def test_queue_holds_what_was_chosen_and_nothing_else(store, project):
 
 
 def test_gold_layer_is_decided_by_people_and_counts_as_nobody(store, project):
-    store.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
-    store.edit(project, sha(0), "Cid", add=[whole(emotion="angry", status="done")])
-    step = store.edit(project, sha(0), "Ben", add=[whole(emotion="angry", status="verified", annotator=GOLD)])
+    store.marks.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
+    store.marks.edit(project, sha(0), "Cid", add=[whole(emotion="angry", status="done")])
+    step = store.marks.edit(project, sha(0), "Ben", add=[whole(emotion="angry", status="verified", annotator=GOLD)])
     assert (step.annotator, step.marks[0].annotator) == ("Ben", GOLD)
-    (document, *_) = store.export(project)
+    (document, *_) = store.transfer.export(project)
     assert document.has_gold
     assert annotator_agreement([document]).annotators == ("Ann", "Cid")
     assert disagreement(document) == 1
-    (listed,) = store.recordings(project, Queue(task="gold")).items
+    (listed,) = store.recordings.page(project, Queue(task="gold")).items
     assert (listed.marks, listed.status, listed.has_gold) == (2, "done", True)
     assert [m.annotator for m in settled(document).annotations] == [GOLD]
     pieces, left_out = pieces_to_teach(document.annotations)
     assert ([piece.emotion for piece in pieces], left_out) == (["angry"], [BESIDE_GOLD] * 2)
     with pytest.raises(AnnotationsRefused, match="already labelled this recording as a whole"):
-        store.edit(project, sha(0), "Cid", add=[whole(emotion="sad", annotator=GOLD)])
-    store.edit(project, sha(0), "Cid", delete=[step.marks[0]])
-    store.restore_mark(project, sha(0), "Ben", step.marks[0].key)
+        store.marks.edit(project, sha(0), "Cid", add=[whole(emotion="sad", annotator=GOLD)])
+    store.marks.edit(project, sha(0), "Cid", delete=[step.marks[0]])
+    store.marks.restore(project, sha(0), "Ben", step.marks[0].key)
 
 
 @pytest.mark.parametrize("name", ["gold", "Gold ", "ＧＯＬＤ", "go\u200bld"])
 def test_nobody_is_called_like_the_gold_layer(store, project, name):
     with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
-        store.edit(project, sha(0), name, add=[mark()])
+        store.marks.edit(project, sha(0), name, add=[mark()])
     with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
-        store.set_roles(project, "Ben", {name: "annotator"})
-    (decided,) = store.edit(project, sha(0), "Ben", add=[mark(annotator=name)]).marks
+        store.people.set_roles(project, "Ben", {name: "annotator"})
+    (decided,) = store.marks.edit(project, sha(0), "Ben", add=[mark(annotator=name)]).marks
     assert decided.annotator == GOLD
 
 
@@ -289,45 +289,47 @@ def test_nobody_is_called_like_the_gold_layer(store, project, name):
 
 
 def test_trash_keeps_roles_work_and_reasons(store, project):
-    store.set_roles(project, "Ben", {"Ann": "annotator"})
-    store.edit(project, sha(0), "Ann", add=[mark()])
-    store.send_back(project, sha(0), "Ben", "Ann", "Why?")
-    before = store.people(project), store.open_recording(project, sha(0), "Ann").assignments
-    store.delete_recording(sha(0), "Ben")
-    store.restore(store.trash()[0].id, "Ben")
-    store.delete_project(project, "Ben")
-    (deleted,) = store.trash()
-    store.restore(deleted.id, "Ben")
-    assert (store.people(deleted.id), store.open_recording(deleted.id, sha(0), "Ann").assignments) == before
+    store.people.set_roles(project, "Ben", {"Ann": "annotator"})
+    store.marks.edit(project, sha(0), "Ann", add=[mark()])
+    store.people.send_back(project, sha(0), "Ben", "Ann", "Why?")
+    before = store.people.of(project), store.recordings.open(project, sha(0), "Ann").assignments
+    store.trash.delete_recording(sha(0), "Ben")
+    store.trash.restore(store.trash.items()[0].id, "Ben")
+    store.trash.delete_project(project, "Ben")
+    (deleted,) = store.trash.items()
+    store.trash.restore(deleted.id, "Ben")
+    assert (store.people.of(deleted.id), store.recordings.open(deleted.id, sha(0), "Ann").assignments) == before
 
 
 def test_our_own_format_brings_roles_work_reasons_and_gold_to_another_database(store, project, tmp_path):
-    store.set_roles(project, "Ben", {"Ann": "reviewer"})
-    store.edit(project, sha(0), "Ann", add=[mark(), whole(emotion="sad", annotator=GOLD)])
-    store.send_back(project, sha(0), "Ben", "Ann", "Why?")
-    store.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
-    read = OWN.read(OWN.write(list(store.export(project))).content, "a.json").recordings
+    store.people.set_roles(project, "Ben", {"Ann": "reviewer"})
+    store.marks.edit(project, sha(0), "Ann", add=[mark(), whole(emotion="sad", annotator=GOLD)])
+    store.people.send_back(project, sha(0), "Ben", "Ann", "Why?")
+    store.people.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
+    read = OWN.read(OWN.write(list(store.transfer.export(project))).content, "a.json").recordings
     with closing(open_store(f"sqlite:///{tmp_path / 'other.sqlite'}")) as other:
-        there = other.create_project("There", "Ben")
-        other.import_recordings(there, read, "Ben")
-        assert other.people(there) == store.people(project)
-        assert [d.assignments for d in other.export(there)] == [d.assignments for d in store.export(project)]
-        assert sorted(m.annotator for m in other.annotations_of(there, sha(0))) == ["Ann", GOLD]
-        elsewhere = other.create_project("Elsewhere", "Eve")
-        other.set_roles(elsewhere, "Eve", {"Fay": "annotator"})
+        there = other.projects.create("There", "Ben")
+        other.transfer.import_recordings(there, read, "Ben")
+        assert other.people.of(there) == store.people.of(project)
+        assert [d.assignments for d in other.transfer.export(there)] == [
+            d.assignments for d in store.transfer.export(project)
+        ]
+        assert sorted(m.annotator for m in other.marks.of(there, sha(0))) == ["Ann", GOLD]
+        elsewhere = other.projects.create("Elsewhere", "Eve")
+        other.people.set_roles(elsewhere, "Eve", {"Fay": "annotator"})
         with pytest.raises(AnnotationsRefused, match="change the gold layer"):
-            other.import_recordings(elsewhere, read, "Ann")
+            other.transfer.import_recordings(elsewhere, read, "Ann")
         plain = [replace(d, annotations=tuple(m for m in d.annotations if m.annotator != GOLD)) for d in read]
-        other.import_recordings(elsewhere, plain, "Ann")
-        assert other.people(elsewhere) == (Person("Eve", "owner"), Person("Fay", "annotator"))
+        other.transfer.import_recordings(elsewhere, plain, "Ann")
+        assert other.people.of(elsewhere) == (Person("Eve", "owner"), Person("Fay", "annotator"))
 
 
 def test_roles_of_a_file_make_nobodys_project_the_importers_and_name_no_further_owner(store):
-    nobodys = store.create_project("Nobody's")
+    nobodys = store.projects.create("Nobody's")
     roles = {"Cid": "annotator", "Dan": "owner"}
-    store.import_recordings(nobodys, [AnnotatedRecording("a", sha(0), 10.0, None, (), roles=roles)], "Ann")
-    assert store.people(nobodys) == (Person("Ann", "owner"), Person("Cid", "annotator"))
-    assert [store.may_review(nobodys, name) for name in ("Ann", "Cid")] == [True, False]
+    store.transfer.import_recordings(nobodys, [AnnotatedRecording("a", sha(0), 10.0, None, (), roles=roles)], "Ann")
+    assert store.people.of(nobodys) == (Person("Ann", "owner"), Person("Cid", "annotator"))
+    assert [store.people.may_review(nobodys, name) for name in ("Ann", "Cid")] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,10 @@ def test_what_goes_only_because_its_parent_does_is_told_apart():
 
 def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project):
     for tier in TIERS:
-        store.add_tier(project, tier)
-    store.edit(project, sha(0), "Ann", add=[NEIN, *PHONES, TONE, mark(emotion="sad", annotator="Ann")])
+        store.tiers.add(project, tier)
+    store.marks.edit(project, sha(0), "Ann", add=[NEIN, *PHONES, TONE, mark(emotion="sad", annotator="Ann")])
     shown = Shown(10.0)
-    opened = store.open_recording(project, sha(0), "Ann")
+    opened = store.recordings.open(project, sha(0), "Ann")
     shown.take(opened.annotations, "Ann", opened.tiers)
     lanes = {lane.key: lane for lane in shown.tier_lanes("Ann", {})}
     (id_,) = lanes["words"].marks
@@ -122,7 +122,7 @@ def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project)
     moved = Mark(id_, Region(2.0, 3.0, label="no"))
     drawn = Mark("new 1", Region(4.0, 4.5, label="so"))
     make_edit(store, project, "Ann", Edit(sha(0), changed=(moved, drawn), tier="words"), shown)
-    words = [one for one in store.annotations_of(project, sha(0)) if one.tier != "emotion"]
+    words = [one for one in store.marks.of(project, sha(0)) if one.tier != "emotion"]
     assert sorted((one.region.start_s, one.note) for one in words) == [
         (2.0, "n"),
         (2.0, "no"),
@@ -136,15 +136,15 @@ def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project)
     make_edit(store, project, "Ann", Edit(sha(0), changed=(Mark("new 1", Region(4.0, 4.25)),), tier="words"), shown)
     make_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
     make_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
-    assert {one.key: one.region for one in store.annotations_of(project, sha(0))} == {
+    assert {one.key: one.region for one in store.marks.of(project, sha(0))} == {
         key: one.region for key, one in shown.everything.items()
     }
     assert len(shown.everything) == 7
 
 
 def test_words_are_everybodys_and_opinions_are_ones_own(store, project):
-    store.edit(project, sha(0), "Ben", add=[mark(tier="words", note="so"), mark(tier="second", emotion="sad")])
-    opened, shown = store.open_recording(project, sha(0), "Ann"), Shown(10.0)
+    store.marks.edit(project, sha(0), "Ben", add=[mark(tier="words", note="so"), mark(tier="second", emotion="sad")])
+    opened, shown = store.recordings.open(project, sha(0), "Ann"), Shown(10.0)
     shown.take(opened.annotations, "Ann", opened.tiers)
     lanes = {lane.key: len(lane.marks) for lane in shown.tier_lanes("Ann", {})}
     assert lanes == {"words": 1, "second": 0}
@@ -165,8 +165,8 @@ from ser_core.annotations.store.store import open_store
 
 store = open_store(os.environ["TIERS_OF_TEST"])
 details_section.show_refusals()
-sha256 = store.recordings(1).items[0].file.sha256
-tiers_section.show(OpenProject(store, 1, "Voices", "Ann"), sha256, store.open_recording(1, sha256, "Ann").tiers)
+sha256 = store.recordings.page(1).items[0].file.sha256
+tiers_section.show(OpenProject(store, 1, "Voices", "Ann"), sha256, store.recordings.open(1, sha256, "Ann").tiers)
 store.close()
 """
 
@@ -184,38 +184,41 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     page.text_input[0].set_value("words")
     page.text_area[0].set_value("ja\nnein")
     press(page, "Add tier")
-    assert [(tier.name, tier.labels) for tier in store.tiers(project)] == [("emotion", ()), ("words", ("ja", "nein"))]
+    assert [(tier.name, tier.labels) for tier in store.tiers.of(project)] == [
+        ("emotion", ()),
+        ("words", ("ja", "nein")),
+    ]
     page.selectbox[0].set_value("words").run()
     page.text_input[0].set_value("Words")
     page.text_input[1].set_value("Anna")
     page.checkbox[0].uncheck()
     press(page, "Save")
-    first, second = (store.open_recording(project, sha(number), "Ann").tiers[1] for number in (0, 1))
+    first, second = (store.recordings.open(project, sha(number), "Ann").tiers[1] for number in (0, 1))
     assert (first.participant, second.participant, page.text_input[1].value) == ("Anna", "", "Anna")
     press(page, "Up")
-    assert [(tier.name, tier.shown) for tier in store.tiers(project)] == [("Words", False), ("emotion", True)]
-    store.edit(project, sha(0), "Ann", add=[mark(tier="words", note="ja")])
+    assert [(tier.name, tier.shown) for tier in store.tiers.of(project)] == [("Words", False), ("emotion", True)]
+    store.marks.edit(project, sha(0), "Ann", add=[mark(tier="words", note="ja")])
     page.toggle[0].set_value(True).run()
     assert "go 1 mark of Ann" in page.caption[0].value
     press(page, "Delete it")
-    assert [tier.name for tier in store.tiers(project)] == ["emotion"]
+    assert [tier.name for tier in store.tiers.of(project)] == ["emotion"]
     press(page, "Restore Words")
-    assert len(store.annotations_of(project, sha(0))) == 1
+    assert len(store.marks.of(project, sha(0))) == 1
     page.selectbox[0].set_value("").run()
     press(page, "Add tier")
     assert "needs a name" in page.error[0].value
     # A tier of that very name does not stand in the way of others.
-    store.add_tier(project, Tier("New tier", "New tier"))
+    store.tiers.add(project, Tier("New tier", "New tier"))
     page.run()
     page.selectbox[0].select_index(-1).run()
     page.text_input[0].set_value("tones")
     press(page, "Add tier")
-    assert store.tiers(project)[-1].name == "tones"
+    assert store.tiers.of(project)[-1].name == "tones"
 
 
 def test_labels_chosen_for_emotions_are_stored_with_the_tier_and_shown_again(store, project, database_url, monkeypatch):
     monkeypatch.setenv("TIERS_OF_TEST", database_url)
-    tier = store.add_tier(project, Tier("mood", "mood", content="labels", labels=("high", "Wut")))
+    tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "Wut")))
     page = AppTest.from_string(TIERS_PAGE, default_timeout=60).run()
 
     def shown() -> dict[str, str]:
@@ -228,11 +231,11 @@ def test_labels_chosen_for_emotions_are_stored_with_the_tier_and_shown_again(sto
     edited = {emotions.index(emotion): {"Label": label} for emotion, label in chosen.items()}
     page.session_state[f"mapping {tier}"] = {"edited_rows": edited, "added_rows": [], "deleted_rows": []}
     press(page, "Save")
-    assert dict(store.tiers(project)[-1].mapping) == {"angry": "", "happy": "high", "surprise": "high"}
+    assert dict(store.tiers.of(project)[-1].mapping) == {"angry": "", "happy": "high", "surprise": "high"}
     assert shown() == {"happy": "high", "surprise": "high"}
     assert "teach none: high." in page.caption[0].value
     press(page, "Save")
-    assert dict(store.tiers(project)[-1].mapping) == {"angry": "", "happy": "high", "surprise": "high"}
+    assert dict(store.tiers.of(project)[-1].mapping) == {"angry": "", "happy": "high", "surprise": "high"}
 
 
 def test_the_history_says_the_words_of_a_mark_that_has_no_emotion():
@@ -252,12 +255,12 @@ def test_marks_are_found_by_what_they_say_how_long_they_are_and_what_they_lie_ov
     ]
     angry = [mark(1.2, 2.2, emotion="angry"), mark(2.5, 2.75, emotion="angry"), mark(5, 6, emotion="angry")]
     tones = [Annotation(Point(5.5, 5.5), "tone", note="Übergang"), Annotation(Point(6.5, 6.5), "tone", note="H*")]
-    store.edit(project, sha(0), "Ann", add=[*said, *angry, *tones, mark(1, 2, emotion="sad")])
-    (gone,) = store.edit(project, sha(1), "Ann", add=[mark(1, 2, emotion="angry"), said[0]]).marks[:1]
-    store.edit(project, sha(1), "Ann", delete=[gone])
+    store.marks.edit(project, sha(0), "Ann", add=[*said, *angry, *tones, mark(1, 2, emotion="sad")])
+    (gone,) = store.marks.edit(project, sha(1), "Ann", add=[mark(1, 2, emotion="angry"), said[0]]).marks[:1]
+    store.marks.edit(project, sha(1), "Ann", delete=[gone])
 
     def starts(**query) -> list[float]:
-        return [hit.mark.region.start_s for hit in store.find(project, MarkQuery(**query))]
+        return [hit.mark.region.start_s for hit in store.marks.find(project, MarkQuery(**query))]
 
     assert starts(label="angry", least_s=0.5, over_tier="words", over_label="NEIN") == [1.2]
     assert starts(label="Angry", over_tier="words", over_label="nein") == [1.2, 2.5]
@@ -266,9 +269,9 @@ def test_marks_are_found_by_what_they_say_how_long_they_are_and_what_they_lie_ov
     assert starts(over_label="ja") == [5]
     assert starts(tier="tone") == starts(label=" ", tier="tone") == [5.5, 6.5]
     assert starts(label="happy") == []
-    (hit,) = store.find(project, MarkQuery("sad", over_tier="words", over_label="nein"))
+    (hit,) = store.marks.find(project, MarkQuery("sad", over_tier="words", over_label="nein"))
     assert (hit.file.name, hit.over.note) == ("take 0.wav", "Nein")
-    assert store.find(store.create_project("Others"), MarkQuery()) == ()
+    assert store.marks.find(store.projects.create("Others"), MarkQuery()) == ()
     with pytest.raises(AnnotationsRefused, match="A length of -1 s is not possible"):
         MarkQuery(least_s=-1)
 
@@ -282,19 +285,19 @@ def test_hits_lie_one_after_another_in_one_sound_whatever_their_rates(
         soundfile.write(sound, make_voice(2.0, rate, 1), rate, format="WAV")
         save_sound(sound.getvalue(), tmp_path)
         sha256 = hashlib.sha256(sound.getvalue()).hexdigest()
-        store.add_recordings(project, [RecordingFile(sha256, f"{rate}.wav", 2.0, rate)])
-        store.edit(project, sha256, "Ann", add=[mark(0.5, 1.0, emotion="sad"), Annotation(Point(0, 0), "tone")])
-    store.edit(project, sha(0), "Ann", add=[mark(1, 2, emotion="sad")])  # without a sound
-    recording, regions = joined(store.find(project, MarkQuery("sad")), UNWATCHED)
+        store.recordings.add(project, [RecordingFile(sha256, f"{rate}.wav", 2.0, rate)])
+        store.marks.edit(project, sha256, "Ann", add=[mark(0.5, 1.0, emotion="sad"), Annotation(Point(0, 0), "tone")])
+    store.marks.edit(project, sha(0), "Ann", add=[mark(1, 2, emotion="sad")])  # without a sound
+    recording, regions = joined(store.marks.find(project, MarkQuery("sad")), UNWATCHED)
     assert [(one.start_s, one.end_s, one.label) for one in regions] == [(0, 0.5, "sad"), (0.9, 1.4, "sad")]
     assert (recording.sample_rate_hz, recording.duration_s) == (16_000, pytest.approx(1.8))
-    _, regions = joined(store.find(project, MarkQuery(tier="tone")), UNWATCHED)
+    _, regions = joined(store.marks.find(project, MarkQuery(tier="tone")), UNWATCHED)
     assert [one.duration_s for one in regions] == pytest.approx([0.15, 0.15])
-    assert joined(store.find(project, MarkQuery("sad"))[-1:], UNWATCHED) == (None, ())
+    assert joined(store.marks.find(project, MarkQuery("sad"))[-1:], UNWATCHED) == (None, ())
     monkeypatch.setattr(find_section, "LONGEST_S", 1.0)
-    assert len(joined(store.find(project, MarkQuery("sad")), UNWATCHED)[1]) == 1
-    store.edit(project, sha256, "Ann", add=[mark(1, 1.00001, emotion="brief")])
-    assert joined(store.find(project, MarkQuery("brief")), UNWATCHED) == (None, ())
+    assert len(joined(store.marks.find(project, MarkQuery("sad")), UNWATCHED)[1]) == 1
+    store.marks.edit(project, sha256, "Ann", add=[mark(1, 1.00001, emotion="brief")])
+    assert joined(store.marks.find(project, MarkQuery("brief")), UNWATCHED) == (None, ())
 
 
 FIND_PAGE = """
@@ -317,7 +320,7 @@ store.close()
 
 def test_the_page_finds_marks_over_words(store, project, database_url, monkeypatch):
     monkeypatch.setenv("TIERS_OF_TEST", database_url)
-    store.edit(project, sha(0), "Ann", add=[mark(1, 2, emotion="angry"), mark(1, 2, tier="words", note="nein")])
+    store.marks.edit(project, sha(0), "Ann", add=[mark(1, 2, emotion="angry"), mark(1, 2, tier="words", note="nein")])
     page = AppTest.from_string(FIND_PAGE, default_timeout=60).run()
     page.selectbox[0].set_value("angry")
     page.text_input[0].set_value("nein")
@@ -339,8 +342,8 @@ def test_a_found_mark_opens_its_recording_or_the_page_says_why_not(
     monkeypatch.setenv("SER_DATA", str(tmp_path / "data"))
     sound = wav_bytes(recording.samples, recording.sample_rate_hz)
     sha256 = hashlib.sha256(sound).hexdigest()
-    store.add_recordings(project, [RecordingFile(sha256, "voice.wav", 2.5, 16_000)])
-    store.edit(project, sha256, "Ann", add=[mark(1, 2, emotion="angry")])
+    store.recordings.add(project, [RecordingFile(sha256, "voice.wav", 2.5, 16_000)])
+    store.marks.edit(project, sha256, "Ann", add=[mark(1, 2, emotion="angry")])
     monkeypatch.setattr("streamlit.dataframe", lambda *_, **__: {"selection": {"rows": [0]}})
     page = AppTest.from_string(FIND_PAGE, default_timeout=60).run()
     press(page, "Find")

@@ -29,20 +29,20 @@ def point(at_s, text="", tier="tone") -> Annotation:
 
 
 def keys(store, project) -> list[str]:
-    return [tier.key for tier in store.tiers(project)]
+    return [tier.key for tier in store.tiers.of(project)]
 
 
 # --- by hand ---
 
 
 def test_a_project_begins_with_the_tier_of_emotions_and_new_ones_come_below(store, project):
-    words = store.add_tier(project, Tier("x", " words ", labels=("ja", "nein"), content="labels", colour="#0072b2"))
-    again = store.add_tier(project, Tier("x", "words", parent="words", shown=False))
+    words = store.tiers.add(project, Tier("x", " words ", labels=("ja", "nein"), content="labels", colour="#0072b2"))
+    again = store.tiers.add(project, Tier("x", "words", parent="words", shown=False))
     assert (words.key, again.key, again.name) == ("words", "words #2", "words")
     assert keys(store, project) == ["emotion", "words", "words #2"]
-    store.order_tiers(project, ["words #2", "emotion"])
-    store.change_tier(project, replace(again, name="phones", colour="#e69f00"))
-    assert store.tiers(project) == (
+    store.tiers.order(project, ["words #2", "emotion"])
+    store.tiers.change(project, replace(again, name="phones", colour="#e69f00"))
+    assert store.tiers.of(project) == (
         Tier("words #2", "phones", parent="words", shown=False, colour="#e69f00"),
         Tier("emotion", "emotion", content="emotions"),
         words,
@@ -52,60 +52,60 @@ def test_a_project_begins_with_the_tier_of_emotions_and_new_ones_come_below(stor
 def test_which_label_stands_for_which_emotion_is_kept_and_goes_along_with_our_own_files(store, project):
     tier = Tier("mood", "mood", content="labels", labels=("high", "low"), mapping=(("angry", " high "), ("sad", "")))
     kept = replace(tier, mapping=(("angry", "high"), ("sad", "")))
-    store.add_tier(project, tier)
-    assert store.tiers(project)[1] == kept
-    (document,) = (one for one in store.export(project) if one.sha256 == sha(0))
+    store.tiers.add(project, tier)
+    assert store.tiers.of(project)[1] == kept
+    (document,) = (one for one in store.transfer.export(project) if one.sha256 == sha(0))
     (back,) = FORMATS["own"].read(FORMATS["own"].write([document]).content, "here").recordings
     assert back.tiers[1] == kept
-    store.change_tier(project, replace(kept, mapping=()))
-    assert store.tiers(project)[1].mapping == ()
+    store.tiers.change(project, replace(kept, mapping=()))
+    assert store.tiers.of(project)[1].mapping == ()
 
 
 def test_marks_of_any_tier_share_one_history(store, project):
-    words = store.add_tier(project, WORDS)
-    (said,) = store.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
-    store.edit(project, sha(0), "Ann", change=[replace(said, region=Region(1, 3))], add=[mark(emotion="sad")])
-    opened = store.open_recording(project, sha(0), "Ann")
+    words = store.tiers.add(project, WORDS)
+    (said,) = store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
+    store.marks.edit(project, sha(0), "Ann", change=[replace(said, region=Region(1, 3))], add=[mark(emotion="sad")])
+    opened = store.recordings.open(project, sha(0), "Ann")
     assert [(tier.key, tier.content) for tier in opened.tiers] == [("emotion", "emotions"), (words.key, "text")]
     assert opened.recording.marks == 1  # words say nothing about who has judged the recording
-    store.undo(project, sha(0), "Ann")
-    assert [one.region for one in store.annotations_of(project, sha(0))] == [Region(1, 2)]
+    store.history.undo(project, sha(0), "Ann")
+    assert [one.region for one in store.marks.of(project, sha(0))] == [Region(1, 2)]
 
 
 def test_a_mark_in_a_tier_that_nobody_has_made_makes_it(store, project):
-    store.edit(project, sha(0), "Ann", add=[point(1, "H*"), word(1, 2), mark(tier="second", emotion="sad")])
-    kinds = [(tier.key, tier.kind, tier.content) for tier in store.tiers(project)[1:]]
+    store.marks.edit(project, sha(0), "Ann", add=[point(1, "H*"), word(1, 2), mark(tier="second", emotion="sad")])
+    kinds = [(tier.key, tier.kind, tier.content) for tier in store.tiers.of(project)[1:]]
     assert kinds == [("tone", "points", "text"), ("words", "intervals", "text"), ("second", "intervals", "emotions")]
-    assert store.annotations_of(project, sha(0))[0].region == Point(1, 1)
+    assert store.marks.of(project, sha(0))[0].region == Point(1, 1)
 
 
 def test_a_deleted_tier_takes_its_marks_along_and_brings_them_back(store, project):
-    store.add_tier(project, WORDS)
-    store.add_tier(project, Tier("phones", "phones", parent="words"))
-    (first,) = store.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
-    store.edit(project, sha(1), "Ann", add=[word(1, 2), mark(emotion="sad")])
-    gone = [one for one in store.annotations_of(project, sha(1)) if one.tier == "words"]
-    store.edit(project, sha(1), "Ann", delete=gone)  # before the tier, and so not restored with it
-    assert store.count_marks_in_tier(project, "words") == {"Ann": 1}
-    store.delete_tier(project, "words", "Ann")
+    store.tiers.add(project, WORDS)
+    store.tiers.add(project, Tier("phones", "phones", parent="words"))
+    (first,) = store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
+    store.marks.edit(project, sha(1), "Ann", add=[word(1, 2), mark(emotion="sad")])
+    gone = [one for one in store.marks.of(project, sha(1)) if one.tier == "words"]
+    store.marks.edit(project, sha(1), "Ann", delete=gone)  # before the tier, and so not restored with it
+    assert store.tiers.count_marks(project, "words") == {"Ann": 1}
+    store.tiers.delete(project, "words", "Ann")
     assert keys(store, project) == ["emotion", "phones"]
-    assert store.tiers(project)[1].parent is None
-    assert [tier.key for tier in store.deleted_tiers(project)] == ["words"]
-    assert store.annotations_of(project, sha(0)) == ()
+    assert store.tiers.of(project)[1].parent is None
+    assert [tier.key for tier in store.tiers.deleted(project)] == ["words"]
+    assert store.marks.of(project, sha(0)) == ()
     with pytest.raises(AnnotationsOutdated, match="Ann deleted this mark"):
-        store.undo(project, sha(0), "Ann")
-    store.restore_tier(project, "words", "Ann")
-    assert store.tiers(project)[2].parent == "words"
-    (back,) = store.annotations_of(project, sha(0))
+        store.history.undo(project, sha(0), "Ann")
+    store.tiers.restore(project, "words", "Ann")
+    assert store.tiers.of(project)[2].parent == "words"
+    (back,) = store.marks.of(project, sha(0))
     assert (back.note, back.key, back.revision) == ("nein", first.key, first.revision + 2)
 
 
 def test_a_project_out_of_the_trash_has_its_tiers(store, project):
-    store.add_tier(project, WORDS)
-    store.delete_project(project, "Ben")
-    (bin_,) = store.trash()
-    store.restore(bin_.id, "Ben")
-    (back,) = store.projects().items
+    store.tiers.add(project, WORDS)
+    store.trash.delete_project(project, "Ben")
+    (bin_,) = store.trash.items()
+    store.trash.restore(bin_.id, "Ben")
+    (back,) = store.projects.page().items
     assert keys(store, back.id) == ["emotion", "words"]
 
 
@@ -113,9 +113,9 @@ def test_a_project_out_of_the_trash_has_its_tiers(store, project):
 
 
 def test_tiers_that_cannot_be_are_refused(store, project):
-    words = store.add_tier(project, WORDS)
-    phones = store.add_tier(project, Tier("phones", "phones", parent="words"))
-    tones = store.add_tier(project, Tier("tone", "tone", kind="points"))
+    words = store.tiers.add(project, WORDS)
+    phones = store.tiers.add(project, Tier("phones", "phones", parent="words"))
+    tones = store.tiers.add(project, Tier("tone", "tone", kind="points"))
     for tier, why in (
         (replace(words, parent="phones"), "would belong to it themselves"),
         (replace(phones, parent="tone"), "must be a tier of intervals"),
@@ -124,7 +124,7 @@ def test_tiers_that_cannot_be_are_refused(store, project):
         (replace(words, name=" "), "The name of the tier is empty"),
     ):
         with pytest.raises(AnnotationsRefused, match=why):
-            store.change_tier(project, tier)
+            store.tiers.change(project, tier)
     for values, why in (
         ({"kind": "dots"}, "The kind 'dots' of a tier is not known"),
         ({"colour": "red"}, "is not one such as #0072b2"),
@@ -134,30 +134,30 @@ def test_tiers_that_cannot_be_are_refused(store, project):
         with pytest.raises(AnnotationsRefused, match=why):
             Tier("words", "words", **values)
     with pytest.raises(AnnotationsRefused, match="The tier of emotions stays"):
-        store.delete_tier(project, "emotion", "Ann")
+        store.tiers.delete(project, "emotion", "Ann")
     with pytest.raises(AnnotationsRefused, match="not deleted"):
-        store.restore_tier(project, "words", "Ann")
+        store.tiers.restore(project, "words", "Ann")
     assert keys(store, project) == ["emotion", "words", "phones", "tone"]
 
 
 def test_a_mark_of_the_other_kind_is_refused(store, project):
-    store.add_tier(project, WORDS)
-    store.add_tier(project, Tier("tone", "tone", kind="points"))
+    store.tiers.add(project, WORDS)
+    store.tiers.add(project, Tier("tone", "tone", kind="points"))
     for wrong, why in (
         (point(1, tier="words"), "holds intervals, and a point at 1 s"),
         (word(1, 2, tier="tone"), "holds points, and an interval at 1 s"),
         (point(1, tier="emotion"), "needs an end after its start"),
     ):
         with pytest.raises(AnnotationsRefused, match=why):
-            store.edit(project, sha(0), "Ann", add=[wrong])
-    assert store.annotations_of(project, sha(0)) == ()
+            store.marks.edit(project, sha(0), "Ann", add=[wrong])
+    assert store.marks.of(project, sha(0)) == ()
 
 
 def test_a_tier_with_marks_of_others_is_deleted_by_the_owner_of_the_project_only(store, project):
-    store.edit(project, sha(0), "Ann", add=[word(1, 2)])
+    store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)])
     with pytest.raises(AnnotationsRefused, match="Marks of Ann can be deleted by them or by the project's owner"):
-        store.delete_tier(project, "words", "Cid")
-    store.delete_tier(project, "words", "Ben")
+        store.tiers.delete(project, "words", "Cid")
+    store.tiers.delete(project, "words", "Ben")
     assert keys(store, project) == ["emotion"]
 
 
@@ -175,14 +175,16 @@ GRID = """File type = "ooTextFile" Object class = "TextGrid" 0 10 <exists> 6
 
 def take_in(store, project, source: bytes, name="take 0.TextGrid", annotator="Ann", mode="add"):
     files = read_files([(name, source)], ImportOptions())
-    known = [one.file for one in store.recordings(project).items]
+    known = [one.file for one in store.recordings.page(project).items]
     files, _ = mapped(as_of_recordings(files, known), LabelRules())
-    return store.import_recordings(project, [d for each in files for d in each.documents], annotator, mode=mode)
+    return store.transfer.import_recordings(
+        project, [d for each in files for d in each.documents], annotator, mode=mode
+    )
 
 
 def grid_of(store, project, folder):
     """Return the tiers of the first recording's TextGrid, as Praat reads them."""
-    written = exported([next(iter(store.export(project)))], EXPORTED["textgrid"])
+    written = exported([next(iter(store.transfer.export(project)))], EXPORTED["textgrid"])
     (path,) = (folder / name for name in written.files)
     path.write_bytes(written.files[path.name])
     grid = parselmouth.read(str(path))
@@ -200,8 +202,8 @@ def test_every_tier_of_a_textgrid_becomes_one_of_the_project_and_is_written_as_i
     imported = take_in(store, project, GRID.encode())
     assert [tier.name for tier in imported.new_tiers] == ["words", "tone", "words", "nothing", "voice"]
     assert keys(store, project) == ["words", "tone", "emotion", "words #2", "nothing", "voice"]
-    assert [tier.content for tier in store.tiers(project)] == ["text", "text", "emotions", "text", "text", "text"]
-    assert [one.emotion for one in store.annotations_of(project, sha(0)) if one.tier == "emotion"] == ["angry"]
+    assert [tier.content for tier in store.tiers.of(project)] == ["text", "text", "emotions", "text", "text", "text"]
+    assert [one.emotion for one in store.marks.of(project, sha(0)) if one.tier == "emotion"] == ["angry"]
     assert (
         grid_of(store, project, tmp_path)
         == [
@@ -219,16 +221,16 @@ def test_every_tier_of_a_textgrid_becomes_one_of_the_project_and_is_written_as_i
 
 def test_a_renamed_tier_is_found_by_its_new_name_and_by_the_old_one(store, project):
     take_in(store, project, GRID.encode())
-    store.change_tier(project, replace(store.tiers(project)[3], name="Gloss"))
+    store.tiers.change(project, replace(store.tiers.of(project)[3], name="Gloss"))
     for key in ("textgrid", "elan", "csv", "audacity", "json", "label_studio"):
-        written = exported([next(iter(store.export(project)))], EXPORTED[key])
+        written = exported([next(iter(store.transfer.export(project)))], EXPORTED[key])
         (name,) = (name for name in written.files if name != "config.xml")
         source = written.files[name]
         assert b"Gloss" in source.replace(b"\0", b"") or "Gloss".encode("utf-16-le") in source
         found = take_in(store, project, source, "take 0.wav" if key == "csv" else "take 0.txt", mode="show")
         assert ([tier.name for tier in found.new_tiers], found.differences) == ([], ()), key
     assert take_in(store, project, GRID.encode()).added == 0
-    assert [tier.name for tier in store.tiers(project)][3] == "Gloss"
+    assert [tier.name for tier in store.tiers.of(project)][3] == "Gloss"
 
 
 def test_new_tiers_of_a_file_come_where_the_file_has_them(store, project):
@@ -243,7 +245,7 @@ def test_new_tiers_of_a_file_come_where_the_file_has_them(store, project):
 def test_a_word_that_names_an_emotion_is_a_word_where_most_labels_are_words(store, project):
     source = GRID.replace('"Happy"', '"happy"').encode()
     take_in(store, project, source)
-    words = [one for one in store.annotations_of(project, sha(0)) if one.tier == "words"]
+    words = [one for one in store.marks.of(project, sha(0)) if one.tier == "words"]
     assert [(one.emotion, one.note) for one in words] == [
         (None, "nein"),
         (None, ""),
@@ -253,17 +255,17 @@ def test_a_word_that_names_an_emotion_is_a_word_where_most_labels_are_words(stor
     ]
     opinions = '"ooTextFile" "TextGrid" 0 10 <exists> 1 "IntervalTier" "Anna" 0 10 2 0 5 "Angry" 5 10 "sad"'
     take_in(store, project, opinions.encode(), "take 1.TextGrid")
-    assert {one.emotion for one in store.annotations_of(project, sha(1))} == {"angry", "sad"}
-    assert {tier.key: tier.content for tier in store.tiers(project)}["Anna"] == "emotions"
+    assert {one.emotion for one in store.marks.of(project, sha(1))} == {"angry", "sad"}
+    assert {tier.key: tier.content for tier in store.tiers.of(project)}["Anna"] == "emotions"
 
 
 def test_parents_points_and_labels_come_back_from_elan(store, project):
-    store.add_tier(project, WORDS)
-    store.add_tier(project, Tier("x", "phones", parent="words", content="labels", labels=("n", "aɪ")))
-    store.add_tier(project, Tier("tone", "tone", kind="points", colour="#0072b2", shown=False))
+    store.tiers.add(project, WORDS)
+    store.tiers.add(project, Tier("x", "phones", parent="words", content="labels", labels=("n", "aɪ")))
+    store.tiers.add(project, Tier("tone", "tone", kind="points", colour="#0072b2", shown=False))
     said = [word(1, 2), word(1, 1.5, "n", "phones"), word(1.5, 2, "aɪ", "phones"), point(1.25, "H*")]
-    store.edit(project, sha(0), "Ann", add=said)
-    (document,) = (each for each in store.export(project) if each.annotations)
+    store.marks.edit(project, sha(0), "Ann", add=said)
+    (document,) = (each for each in store.transfer.export(project) if each.annotations)
     written = FORMATS["elan"].write([document])
     assert written.dropped[:1] == ("1 mark as 1 ms, because ELAN has no points",)
     assert b'PARENT_REF="words"' in written.content
@@ -285,42 +287,44 @@ def test_each_recording_has_its_own_participants_which_files_name_and_give_back(
         return FORMATS["elan"].read(FORMATS["elan"].write([recording]).content, "here").recordings[0]
 
     def participants() -> dict[str, str]:
-        by_recording = {one.sha256: {tier.key: tier.participant for tier in one.tiers} for one in store.export(project)}
+        by_recording = {
+            one.sha256: {tier.key: tier.participant for tier in one.tiers} for one in store.transfer.export(project)
+        }
         return {"first": by_recording[sha(0)]["utterance"], "second": by_recording[sha(1)]["utterance"]}
 
-    first = store.import_recordings(project, [interview(0, "Anna"), interview(1, "Ben")], "Ann")
+    first = store.transfer.import_recordings(project, [interview(0, "Anna"), interview(1, "Ben")], "Ann")
     assert (first.participants, first.participants_left_out) == (2, 0)
     assert participants() == {"first": "Anna", "second": "Ben"}
-    (document,) = (one for one in store.export(project) if one.sha256 == sha(1))
+    (document,) = (one for one in store.transfer.export(project) if one.sha256 == sha(1))
     assert b'PARTICIPANT="Ben"' in FORMATS["elan"].write([document]).content
     (back,) = FORMATS["own"].read(FORMATS["own"].write([document]).content, "here").recordings
     assert back.tiers == document.tiers
     counts = {}
     for mode in ("show", "add", "replace", "replace"):
-        done = store.import_recordings(project, [interview(0, "Cem"), interview(1, "")], "Ann", mode=mode)
+        done = store.transfer.import_recordings(project, [interview(0, "Cem"), interview(1, "")], "Ann", mode=mode)
         counts.setdefault(mode, []).append((done.participants, done.participants_left_out, participants()["first"]))
     assert counts == {"show": [(0, 1, "Anna")], "add": [(0, 1, "Anna")], "replace": [(1, 0, "Cem"), (0, 0, "Cem")]}
     assert participants()["second"] == "Ben", "a file that names nobody takes nothing away"
 
 
 def test_a_participant_or_tier_that_somebody_changed_meanwhile_is_not_overwritten(store, project):
-    words = store.add_tier(project, replace(WORDS, participant="goes nowhere"))
-    store.set_participant(project, sha(0), "emotion", " Anna ", seen="")
+    words = store.tiers.add(project, replace(WORDS, participant="goes nowhere"))
+    store.tiers.set_participant(project, sha(0), "emotion", " Anna ", seen="")
     with pytest.raises(AnnotationsOutdated, match="participant"):
-        store.set_participant(project, sha(0), "emotion", "Ben", seen="")
-    shown = {tier.key: tier.participant for tier in store.open_recording(project, sha(0), "Ann").tiers}
+        store.tiers.set_participant(project, sha(0), "emotion", "Ben", seen="")
+    shown = {tier.key: tier.participant for tier in store.recordings.open(project, sha(0), "Ann").tiers}
     assert shown == {"emotion": "Anna", "words": ""}
-    store.change_tier(project, replace(words, colour="#0072b2"), seen=replace(words, participant="x"))
+    store.tiers.change(project, replace(words, colour="#0072b2"), seen=replace(words, participant="x"))
     with pytest.raises(AnnotationsOutdated, match="changed the tier 'words'"):
-        store.change_tier(project, replace(words, name="Words"), seen=words)
+        store.tiers.change(project, replace(words, name="Words"), seen=words)
     with pytest.raises(AnnotationsRefused, match="no longer in the project"):
-        store.set_participant(project, sha(0), "nowhere", "Ben", seen="")
-    store.set_participant(project, sha(0), "emotion", "", seen="Anna")
-    store.set_participant(project, sha(0), "words", "Ben", seen="")
-    store.delete_recording(sha(0), "Ben")
-    (deleted,) = store.trash()
-    store.restore(deleted.id, "Ben")
-    assert [tier.participant for tier in store.open_recording(project, sha(0), "Ann").tiers] == ["", "Ben"]
+        store.tiers.set_participant(project, sha(0), "nowhere", "Ben", seen="")
+    store.tiers.set_participant(project, sha(0), "emotion", "", seen="Anna")
+    store.tiers.set_participant(project, sha(0), "words", "Ben", seen="")
+    store.trash.delete_recording(sha(0), "Ben")
+    (deleted,) = store.trash.items()
+    store.trash.restore(deleted.id, "Ben")
+    assert [tier.participant for tier in store.recordings.open(project, sha(0), "Ann").tiers] == ["", "Ben"]
 
 
 # --- law: round trips ---
@@ -392,43 +396,45 @@ def test_points_stay_points_after_a_tier_was_added_in_elan():
 def test_a_tier_of_points_that_is_called_emotion_is_imported_beside_that_of_emotions(store, project):
     grid = '"ooTextFile" "TextGrid" 0 2 <exists> 1 "TextTier" "Emotion" 0 2 1 0.5 "peak"'
     files, _ = mapped(read_files([("take 1.TextGrid", grid.encode())], ImportOptions()), LabelRules())
-    known = [each.file for each in store.recordings(project).items]
+    known = [each.file for each in store.recordings.page(project).items]
     (read,) = as_of_recordings(files, known)
-    store.import_recordings(project, read.documents, "anna")
-    (recording,) = (each for each in store.export(project) if each.annotations)
+    store.transfer.import_recordings(project, read.documents, "anna")
+    (recording,) = (each for each in store.transfer.export(project) if each.annotations)
     assert [(each.tier, each.region, each.note) for each in recording.annotations] == [
         ("Emotion", Point(0.5, 0.5), "peak")
     ]
 
 
 def test_undo_brings_a_mark_back_with_its_tier(store, project):
-    store.add_tier(project, WORDS)
-    store.edit(project, sha(1), "anna", add=[word(0, 1)])
-    (made,) = store.open_recording(project, sha(1), "anna").annotations
-    store.edit(project, sha(1), "anna", delete=[made])
-    store.delete_tier(project, "words", "anna")
-    store.undo(project, sha(1), "anna")
-    shown = store.open_recording(project, sha(1), "anna")
+    store.tiers.add(project, WORDS)
+    store.marks.edit(project, sha(1), "anna", add=[word(0, 1)])
+    (made,) = store.recordings.open(project, sha(1), "anna").annotations
+    store.marks.edit(project, sha(1), "anna", delete=[made])
+    store.tiers.delete(project, "words", "anna")
+    store.history.undo(project, sha(1), "anna")
+    shown = store.recordings.open(project, sha(1), "anna")
     assert {each.tier for each in shown.annotations} <= {tier.key for tier in shown.tiers} == {"emotion", "words"}
 
 
 def test_a_grid_tells_a_tier_called_recording_and_a_renamed_tier_of_emotions_from_others(store, project):
-    added = store.add_tier(project, Tier("recording", "recording"))
+    added = store.tiers.add(project, Tier("recording", "recording"))
     marks = [mark(0, 1, emotion="angry"), word(0, 1, "noisy", added.key)]
-    store.edit(project, sha(1), "anna", add=marks)
-    (emotions,) = (tier for tier in store.tiers(project) if tier.key == "emotion")
-    store.change_tier(project, replace(emotions, name="Gefühl"))
-    (recording,) = (each for each in store.export(project) if each.annotations)
+    store.marks.edit(project, sha(1), "anna", add=marks)
+    (emotions,) = (tier for tier in store.tiers.of(project) if tier.key == "emotion")
+    store.tiers.change(project, replace(emotions, name="Gefühl"))
+    (recording,) = (each for each in store.transfer.export(project) if each.annotations)
     grids = exported([recording], EXPORTED["textgrid"]).files
     files, _ = mapped(read_files(grids.items(), ImportOptions()), LabelRules())
-    (read,) = as_of_recordings(files, [each.file for each in store.recordings(project).items])
-    done = store.import_recordings(project, read.documents, "anna")
+    (read,) = as_of_recordings(files, [each.file for each in store.recordings.page(project).items])
+    done = store.transfer.import_recordings(project, read.documents, "anna")
     assert (done.known, done.added, done.new_tiers) == (2, 0, ())
 
 
 def test_a_file_cannot_declare_the_tier_of_whole_recordings(store, project):
     whole = mark(0, 10, tier="recording", annotator="anna", emotion="sad")
     tiers = (Tier("recording", "recording", content="emotions"),)
-    store.import_recordings(project, [AnnotatedRecording("x", sha(1), 10.0, None, (whole,), tiers=tiers)], "anna")
-    assert store.open_recording(project, sha(1), "anna").annotations[0].tier == "recording"
+    store.transfer.import_recordings(
+        project, [AnnotatedRecording("x", sha(1), 10.0, None, (whole,), tiers=tiers)], "anna"
+    )
+    assert store.recordings.open(project, sha(1), "anna").annotations[0].tier == "recording"
     assert keys(store, project) == ["emotion"]

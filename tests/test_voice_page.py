@@ -124,15 +124,15 @@ def test_recordings_of_a_speaker_of_a_project_are_part_of_the_voice(models, reco
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     with closing(open_store(default_url(tmp_path))) as store:
-        project = store.create_project("Interviews")
+        project = store.projects.create("Interviews")
         for one, speaker in zip(recordings, ("Ann", "Bob", "Ann"), strict=True):
             save_sound(one.source, tmp_path)
             recording = one.recording
             about = (recording.sha256, recording.name, recording.duration_s, recording.sample_rate_hz)
-            store.add_recordings(project, [RecordingFile(*about, speaker=speaker)])
-        found = {(one.project, one.speaker): one.count for one in store.speakers()}
+            store.recordings.add(project, [RecordingFile(*about, speaker=speaker)])
+        found = {(one.project, one.speaker): one.count for one in store.recordings.speakers()}
         assert found == {("Interviews", "Ann"): 2, ("Interviews", "Bob"): 1}
-        assert [file.name for file in store.recordings_of_speaker(project, "Ann")] == ["take 1.wav", "take 3.wav"]
+        assert [file.name for file in store.recordings.of_speaker(project, "Ann")] == ["take 1.wav", "take 3.wav"]
     app = opened_with("app.py", recordings[2:], voice_on=True, voice=[], voice_project=(project, "Ann"))
     assert not app.exception
     assert adapted(models, [recordings[0], recordings[2]]).sha256 in judged_by(app)

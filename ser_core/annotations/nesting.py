@@ -25,7 +25,7 @@ class Nested:
     Attributes
     ----------
     change, add, delete : tuple of Annotation
-        As `Store.edit` takes them.
+        As `Store.marks.edit` takes them.
     gone : tuple of Annotation
         Those of `delete` that go only because no parent holds them any more.
     """

@@ -8,8 +8,9 @@ from ser_core.analysis import Recording
 from ser_core.annotations.agreement.agreement import disagreement
 from ser_core.annotations.agreement.label_mapping import as_emotions
 from ser_core.annotations.annotation import Tier
+from ser_core.annotations.store.database import PAGE_SIZE
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import PAGE_SIZE, Store
+from ser_core.annotations.store.store import Store
 from ser_core.errors import AudioRefused
 from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import agreement
@@ -61,13 +62,15 @@ def rate_by_model(
         What was rated before stays rated.
     """
     number = silent = 0
-    while (page := store.recordings(project, page=number // PAGE_SIZE)).items:
+    while (page := store.recordings.page(project, page=number // PAGE_SIZE)).items:
         for queued in page.items:
             work.check("The rating was stopped; what was rated until then stays.")
             try:
                 recording = sound_of(queued.file)
                 if recording is not None:
-                    store.rate(project, rating, {queued.file.sha256: _by_model(rating, recording, classifier)})
+                    store.recordings.rate(
+                        project, rating, {queued.file.sha256: _by_model(rating, recording, classifier)}
+                    )
             except AudioRefused:
                 recording = None
             silent += recording is None
@@ -91,14 +94,14 @@ def rate_by_marks(store: Store, project: int, tier: Tier | None = None, work: Wo
     Cancelled
         All ratings are as they were.
     """
-    total = store.recordings(project, size=1).total
+    total = store.recordings.page(project, size=1).total
     found: dict[str, float | None] = {}
-    for number, document in enumerate(store.export(project), start=1):
+    for number, document in enumerate(store.transfer.export(project), start=1):
         work.check("The rating was stopped; nothing was changed.")
         compared = document if tier is None else as_emotions(document, tier, lambda label: label or None)
         found[document.sha256] = disagreement(compared)
         work.report(number / max(total, number), f"{number} of {total} recordings")
-    store.rate(project, "annotators_disagreement", found, tier and tier.key)
+    store.recordings.rate(project, "annotators_disagreement", found, tier and tier.key)
 
 
 def _by_model(rating: str, recording: Recording, classifier: Classifier) -> float | None:

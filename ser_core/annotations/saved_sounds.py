@@ -236,7 +236,7 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
         If something cannot be deleted; the next call tries again.
     """
     now = now or datetime.now(UTC)
-    store.empty_trash(now)
+    store.trash.empty(now)
     _note_orphans(store, data, now)
     failed: dict[str, OSError] = {}
 
@@ -250,10 +250,10 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
 
     for folder in (FOLDER, TAUGHT):
         clear_half_written(data / folder)
-    done = store.delete_sounds(now, delete) - failed.keys()
+    done = store.trash.delete_sounds(now, delete) - failed.keys()
     if done:
-        store.overwrite_deleted()
-        store.finished(done)
+        store.trash.overwrite_deleted()
+        store.trash.finished(done)
     for reason in failed.values():
         raise AnnotationsRefused(
             f"{reason.filename or data} cannot be deleted ({reason.strerror}). Check its permissions; "
@@ -266,7 +266,7 @@ def _note_orphans(store: Store, data: Path, now: datetime) -> None:
     if (data / FOLDER).is_dir() and _is_only_database(store, data / FOLDER):
         saved = sorted({*saved_sha256(data), *sha256_with_features(data)})
         for start in range(0, len(saved), NOTED_AT_ONCE):
-            store.note_sounds(saved[start : start + NOTED_AT_ONCE], now + KEPT_FOR)
+            store.trash.note_sounds(saved[start : start + NOTED_AT_ONCE], now + KEPT_FOR)
 
 
 def _is_only_database(store: Store, folder: Path) -> bool:

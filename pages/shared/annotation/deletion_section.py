@@ -9,7 +9,8 @@ from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.recording.deletion import marks_in_words
 from ser_core.annotations.saved_sounds import finish_deletions
-from ser_core.annotations.store.store import Project, Store
+from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.transactions.projects import Project
 from ser_core.annotations.store.trash import Deleted
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
@@ -27,7 +28,7 @@ def delete_project(store: Store, project: Project, person: str) -> None:
         )
         return
     try:
-        holding = store.holding_of_project(project.id)
+        holding = store.trash.holding_of_project(project.id)
     except AnnotationsRefused as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return
@@ -57,7 +58,7 @@ def delete_project(store: Store, project: Project, person: str) -> None:
         with st.container(horizontal=True):
             sure = st.button(t("Delete project"), type="primary", icon=":material/delete_forever:")
             st.button(t("Cancel"), key="keep_project", on_click=_confirm, args=(PROJECT, None))
-        if sure and _done(store, lambda: store.delete_project(project.id, person, for_good=for_good)):
+        if sure and _done(store, lambda: store.trash.delete_project(project.id, person, for_good=for_good)):
             _forget(project)
             session.choose("project", None)
             st.rerun()
@@ -68,7 +69,7 @@ def trash(store: Store, person: str) -> None:
     with st.expander(t("Trash"), icon=":material/auto_delete:", key="annotation_trash", on_change="rerun") as opened:
         if not opened.open:
             return
-        found = [deleted for deleted in store.trash() if deleted.may_restore(person)]
+        found = [deleted for deleted in store.trash.items() if deleted.may_restore(person)]
         if not found:
             st.caption(t("Nothing of yours was deleted in the last 30 days."))
         for deleted in found:
@@ -94,7 +95,7 @@ def _deleted(store: Store, deleted: Deleted, person: str) -> None:
     )
     with st.container(horizontal=True):
         if st.button(t("Restore"), key=f"restore_{deleted.id}", icon=":material/restore_from_trash:") and _done(
-            store, lambda: store.restore(deleted.id, person)
+            store, lambda: store.trash.restore(deleted.id, person)
         ):
             st.rerun()
         if not deleted.may_delete(person):
@@ -108,7 +109,7 @@ def _deleted(store: Store, deleted: Deleted, person: str) -> None:
             key=f"purge_{deleted.id}_sure",
             type="primary",
             icon=":material/delete_forever:",
-        ) and _done(store, lambda: store.delete_for_good(deleted.id, person)):
+        ) and _done(store, lambda: store.trash.delete_for_good(deleted.id, person)):
             st.rerun()
 
 

@@ -28,7 +28,7 @@ from ser_core.annotations.annotation import (
 from ser_core.annotations.f0.corrections import F0Change
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change
-from ser_core.annotations.store.store import OpenRecording
+from ser_core.annotations.store.transactions.recordings import OpenRecording
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.errors import SerError
 
@@ -268,9 +268,9 @@ def _transcribed(recording: Recording) -> tuple[Region, ...]:
 
 def _add_words(project: OpenProject, tier: Tier | None, sha256: str, words: Sequence[Region]) -> None:
     """Add a mark for each word, as one step of the history."""
-    tier = tier or project.store.add_tier(project.id, Tier(WORD_TIER, WORD_TIER))
+    tier = tier or project.store.tiers.add(project.id, Tier(WORD_TIER, WORD_TIER))
     marks = [Annotation(Region(word.start_s, word.end_s), tier=tier.key, note=word.label or "") for word in words]
-    project.store.edit(project.id, sha256, project.annotator, add=marks)
+    project.store.marks.edit(project.id, sha256, project.annotator, add=marks)
 
 
 # --- history ---
@@ -282,7 +282,7 @@ def show_history(project: OpenProject, opened: OpenRecording) -> None:
         if not history.open:
             return
         _deleted_marks(project, opened)
-        page = project.store.history(project.id, opened.recording.file.sha256)
+        page = project.store.history.page(project.id, opened.recording.file.sha256)
         if not page.items:
             st.caption(t("No changes yet."))
         for step in page.items:
@@ -301,7 +301,7 @@ def show_history(project: OpenProject, opened: OpenRecording) -> None:
 def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
     """Offer to restore marks of the last 30 days that this annotator made or deleted."""
     sha256 = opened.recording.file.sha256
-    for there in project.store.deleted_marks(project.id, sha256):
+    for there in project.store.marks.deleted(project.id, sha256):
         mark = there.annotation
         if project.annotator not in (mark.annotator, there.changed_by):
             continue
@@ -311,7 +311,7 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
                 key=f"restore {mark.key} {mark.revision}",
                 icon=":material/restore_from_trash:",
                 on_click=do,
-                args=(project.store.restore_mark, project.id, sha256, project.annotator, mark.key),
+                args=(project.store.marks.restore, project.id, sha256, project.annotator, mark.key),
             )
             goes_at = mark.changed_at + KEPT_FOR
             words = _change_in_words(Change(mark, None), project.annotator)

@@ -212,7 +212,7 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
     Raises
     ------
     AnnotationsRefused
-        As `Store.edit`, `undo` and `redo`; nothing is written then.
+        As `Store.marks.edit`, `undo` and `redo`; nothing is written then.
     """
     step = _made(store, project, annotator, edit, shown)
     if step is not None:
@@ -222,9 +222,9 @@ def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Sho
 
 def _made(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
     if edit.command == "undo":
-        return store.undo(project, edit.recording, annotator)
+        return store.history.undo(project, edit.recording, annotator)
     if edit.command == "redo":
-        return store.redo(project, edit.recording, annotator)
+        return store.history.redo(project, edit.recording, annotator)
     if edit.command == "label":
         return label_whole(store, project, annotator, edit.recording, shown, emotion=edit.value, status="done")
     if edit.command in FIELDS:
@@ -247,14 +247,14 @@ def correct_f0(
     SettingsRefused
         As `f0_changes`.
     AnnotationsRefused
-        As `Store.correct_f0`.
+        As `Store.marks.correct_f0`.
     """
     if not isinstance(edit.value, str) or edit.value not in OPERATIONS or len(edit.changed) != 1:
         return  # a browser may say anything
     region, first = moved(edit.changed[0].region, -from_s), round(from_s / F0Settings().hop_s)
     changes = f0_changes(edit.value, measured_hz, shown.f0.from_time(from_s).hz, region, edit.hz)
     wanted = {first + frame: hz for frame, hz in changes.items()}
-    shown.follow(store.correct_f0(project, edit.recording, annotator, wanted, shown.f0.frames))
+    shown.follow(store.marks.correct_f0(project, edit.recording, annotator, wanted, shown.f0.frames))
 
 
 def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
@@ -279,7 +279,7 @@ def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: S
     )
     provenance = shown.provenance if suggested else None
     edited = {"change": found.change, "add": found.add, "delete": found.delete, "provenance": provenance}
-    step = store.edit(project, edit.recording, annotator, **edited)
+    step = store.marks.edit(project, edit.recording, annotator, **edited)
     shown.gone = found.gone
     now = (*step.marks[: len(changed)], *step.marks[len(found.change) :])
     for mark, stored in zip((*changed, *new), now, strict=True):
@@ -311,7 +311,7 @@ def _set_field(store: Store, project: int, annotator: str, edit: Edit, shown: Sh
 
 def change_mark(store: Store, project: int, annotator: str, recording: str, mark: Annotation, **values: object) -> Step:
     """Change fields of a mark."""
-    return store.edit(project, recording, annotator, change=[replace(mark, **values)])
+    return store.marks.edit(project, recording, annotator, change=[replace(mark, **values)])
 
 
 def label_whole(store: Store, project: int, annotator: str, recording: str, shown: Shown, **values: object) -> Step:
@@ -320,7 +320,7 @@ def label_whole(store: Store, project: int, annotator: str, recording: str, show
         step = change_mark(store, project, annotator, recording, shown.label, **values)
     else:
         new = Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER, annotator=shown.layer, **values)
-        step = store.edit(project, recording, annotator, add=[new])
+        step = store.marks.edit(project, recording, annotator, add=[new])
     shown.label = step.marks[0]
     return step
 

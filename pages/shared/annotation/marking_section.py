@@ -20,7 +20,7 @@ from pages.shared.player import Editing, player
 from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
-from ser_core.annotations.store.store import OpenRecording
+from ser_core.annotations.store.transactions.recordings import OpenRecording
 from ser_core.audio.long_recording import WorkingCopy
 from ser_core.errors import AnnotationsRefused
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
@@ -78,14 +78,14 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         st.info(t("No recording is open. Choose one in the queue."), icon=":material/queue_music:")
         return
     try:
-        opened = project.store.open_recording(project.id, recording.sha256, project.annotator, queue_of(project))
+        opened = project.store.recordings.open(project.id, recording.sha256, project.annotator, queue_of(project))
     except AnnotationsRefused as refusal:
         _offer_to_add(project, recording)
         st.caption(in_markdown(recognised(str(refusal))))
         return
     if words := st.session_state.pop(player_edits.GONE, None):
         st.toast(words, icon=":material/account_tree:")
-    may_review = project.store.may_review(project.id, project.annotator)
+    may_review = project.store.people.may_review(project.id, project.annotator)
     with notices:
         review_section.show_sent_back(project, opened)
         if may_review and DECIDE in session.choice("beside"):
@@ -173,8 +173,8 @@ def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> N
 def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may_review: bool) -> None:
     queued = opened.recording
     actions = (
-        ("undo", opened.can_undo, t("Undo (Ctrl + Z)"), project.store.undo),
-        ("redo", opened.can_redo, t("Redo (Ctrl + Y)"), project.store.redo),
+        ("undo", opened.can_undo, t("Undo (Ctrl + Z)"), project.store.history.undo),
+        ("redo", opened.can_redo, t("Redo (Ctrl + Y)"), project.store.history.redo),
     )
     turns = (
         ("previous", opened.previous, t("Previous recording (Page up)")),

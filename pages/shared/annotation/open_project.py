@@ -15,8 +15,9 @@ from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import REGION_TIER, is_gold_name
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import Queue, QueuedRecording
-from ser_core.annotations.store.store import Project, Store
+from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.tables import valid_name
+from ser_core.annotations.store.transactions.projects import Project
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 
@@ -63,7 +64,7 @@ def projects() -> dict[str, Project]:
     """Return the projects that a visitor may open, by name; no database is made in order to look."""
     if not cached.has_annotations():
         return {}
-    return {one.name: one for one in cached.annotations(default_url(data_folder())).projects(size=1_000).items}
+    return {one.name: one for one in cached.annotations(default_url(data_folder())).projects.page(size=1_000).items}
 
 
 def queued(name: str, sha256: str) -> QueuedRecording:
@@ -77,7 +78,7 @@ def queued(name: str, sha256: str) -> QueuedRecording:
     if name not in projects():
         raise AnnotationsRefused(f"There is no project {name}. Choose another one.")
     store = cached.annotations(default_url(data_folder()))
-    return store.open_recording(projects()[name].id, sha256, login.person() or "anybody").recording
+    return store.recordings.open(projects()[name].id, sha256, login.person() or "anybody").recording
 
 
 def choose_in_bar() -> tuple[OpenProject, DeltaGenerator]:
@@ -103,7 +104,7 @@ def choose(alone: bool = True) -> OpenProject:
     """
     try:
         store = cached.annotations(default_url(data_folder()))
-        projects = {project.name: project for project in store.projects(size=1_000).items}
+        projects = {project.name: project for project in store.projects.page(size=1_000).items}
     except AnnotationsRefused as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/database_off:")
         st.stop()
@@ -160,7 +161,7 @@ def _create(store: Store, owner: str) -> None:
         name = st.text_input(t("New project name"), max_chars=120)
         if st.form_submit_button(t("Create project"), type="primary", icon=":material/create_new_folder:"):
             try:
-                store.create_project(name, owner)
+                store.projects.create(name, owner)
             except AnnotationsRefused as refusal:
                 st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
                 return
@@ -173,7 +174,7 @@ def task_of(project: OpenProject) -> str:
     usual, whose = st.session_state.setdefault("usual tasks", {}), (project.id, project.annotator)
     if whose not in usual:
         mine = Queue(annotator=project.annotator, task="assigned")
-        usual[whose] = "assigned" if project.store.recordings(project.id, mine, size=1).total else ANY
+        usual[whose] = "assigned" if project.store.recordings.page(project.id, mine, size=1).total else ANY
     return session.choice("queue_task") or usual[whose]
 
 

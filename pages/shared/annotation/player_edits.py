@@ -104,12 +104,12 @@ def _analyse(edit: Edit) -> None:
 def turn(project: OpenProject, sha256: str, way: str) -> None:
     """Open the recording before or after one in the queue; the next run says why not, if so."""
     try:
-        opened = project.store.open_recording(project.id, sha256, project.annotator, queue_of(project))
+        opened = project.store.recordings.open(project.id, sha256, project.annotator, queue_of(project))
         to = opened.previous if way == "previous" else opened.next
         if to is None:
             st.session_state[END] = t(TURNS[way])
             return
-        refusal = queue_section.open_queued(project.store.open_recording(project.id, to, project.annotator).recording)
+        refusal = queue_section.open_queued(project.store.recordings.open(project.id, to, project.annotator).recording)
     except AnnotationsRefused as unknown:
         refusal = str(unknown)
     if refusal is not None:

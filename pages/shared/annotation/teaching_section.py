@@ -98,8 +98,8 @@ def _model_to_teach() -> str | None:
 def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
     """Say what a corpus would hold and leave out, and offer to mend it."""
     # Besides the marks, what is taught depends on the recordings that are there, who speaks in each, and their sounds.
-    files = project.store.files(project.id)
-    steps, sounds = project.store.newest_step(), last_change_of_sounds(data_folder())
+    files = project.store.recordings.files(project.id)
+    steps, sounds = project.store.history.newest_step(), last_change_of_sounds(data_folder())
     key = ("foreseen", project.id, model, tier, steps, files, sounds)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
@@ -168,10 +168,10 @@ def _as_sentence(words: str) -> str:
 
 
 def _foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
-    files = {file.sha256: file for file in project.store.files(project.id)}
+    files = {file.sha256: file for file in project.store.recordings.files(project.id)}
     emotions = read_card(find_model(model))["emotions"]
     folder = data_folder()
-    recordings = project.store.export(project.id)
+    recordings = project.store.transfer.export(project.id)
     return foresee(recordings, files, lambda file: saved_file(file, folder) is not None, emotions, model, tier)
 
 
@@ -179,7 +179,7 @@ def _mend(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) ->
     """Offer to set the status of all marks in recordings in one step, and to open these in the queue."""
     sha256 = sorted({one for row in chosen for one in row.recordings})
     n = len(sha256)
-    may_review = project.store.may_review(project.id, project.annotator)
+    may_review = project.store.people.may_review(project.id, project.annotator)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         status = st.selectbox(t("Status"), STATUSES, STATUSES.index("done"), format_func=t, width=130)
         whose = st.selectbox(t("Of"), [MINE, *([EVERYBODYS] if may_review else [])], format_func=t, width=190)
@@ -206,7 +206,7 @@ def _mend(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) ->
 def _set_status(
     project: OpenProject, sha256: Sequence[str], status: str, annotator: str | None, tier: str | None
 ) -> None:
-    count = project.store.set_status(project.id, sha256, project.annotator, status, annotator, tier)
+    count = project.store.marks.set_status(project.id, sha256, project.annotator, status, annotator, tier)
     words = plural(count, "{n} mark set to {status}.", "{n} marks set to {status}.", status=t(status))
     st.toast(words, icon=":material/done_all:")
 
@@ -215,8 +215,8 @@ def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> objec
     out = data_folder() / TAUGHT / f"{folder_name(project.name)}-{uuid.uuid4().hex[:8]}"
 
     def work(work: Work) -> tuple[Teaching, str]:
-        files = project.store.files(project.id)
-        recordings, sound_of = list(project.store.export(project.id)), sounds_of(files, data_folder())
+        files = project.store.recordings.files(project.id)
+        recordings, sound_of = list(project.store.transfer.export(project.id)), sounds_of(files, data_folder())
         known = training_list(find_model(model))
         of_project = {"speakers": speakers_of(files), "trained_on": known, "tier": tier}
         teaching = write_teaching(recordings, sound_of, out, **of_project, work=work)

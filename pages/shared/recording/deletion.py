@@ -124,7 +124,7 @@ def _holdings(sha256: str) -> list[Holding]:
     if not cached.has_annotations():
         return []
     with closing(open_store(default_url(data_folder()))) as store:
-        return store.holdings_of(sha256)
+        return store.trash.holdings_of(sha256)
 
 
 def _delete(sha256: str, fate: str) -> bool:
@@ -159,8 +159,8 @@ def _delete_in_projects(sha256: str, fate: str) -> None:
         return  # the visitor was told that it stays there
     with closing(store):
         if fate != LEAVE:
-            store.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)
-        store.note_sounds([sha256], datetime.now(UTC))
+            store.trash.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)
+        store.trash.note_sounds([sha256], datetime.now(UTC))
         finish_deletions(store, data_folder())
     for kind in ("export", "into", "measure", "hits", "people", "explainers", "map"):
         cached.jobs().forget(session.owner(), about=kind)

@@ -104,7 +104,7 @@ def _of_project() -> list[RecordingFile]:
         return []
     try:
         store = cached.annotations(default_url(data_folder()))
-        speakers = {(one.project_id, one.speaker): one for one in store.speakers()}
+        speakers = {(one.project_id, one.speaker): one for one in store.recordings.speakers()}
         if session.choice("voice_project") not in (None, *speakers):
             session.choose("voice_project", None)
         if not speakers:
@@ -120,7 +120,7 @@ def _of_project() -> list[RecordingFile]:
             ),
             **session.widget("voice_project", session.choice("voice_project")),
         )
-        return store.recordings_of_speaker(*key)[:MOST_OF_PROJECT] if key else []
+        return store.recordings.of_speaker(*key)[:MOST_OF_PROJECT] if key else []
     except AnnotationsRefused as refusal:
         st.caption(in_markdown(recognised(str(refusal))))
         return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ser_core.annotations.agreement.label_mapping import emotions_of
 from ser_core.annotations.annotation import Tier
-from ser_core.annotations.store.labelling import LabelledRecording
+from ser_core.annotations.store.transactions.labels import LabelledRecording
 
 NO_LABEL, NO_SPEAKER = "no label", "speaker not known"
 PEOPLE_DIFFER = "people differ"

@@ -1,21 +1,27 @@
-"""The annotation database, an SQLite file or PostgreSQL: connections, migrations, transactions, refusals."""
+"""The annotation database, an SQLite file or PostgreSQL: connections, migrations, transactions, refusals, pages."""
 
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ser_core.errors import AnnotationsRefused
+
+PAGE_SIZE = 50
+#: As a page size: everything on one page.
+EVERY = 2**31
 
 FILE_NAME = "annotations.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -32,6 +38,23 @@ MIGRATION_LOCK = 5_153_197_403
 
 #: Alembic keeps the running migration in a global variable.
 _one_migration_at_a_time = threading.Lock()
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """A page of a list, and the number of items in the whole list."""
+
+    items: tuple[Item, ...]
+    total: int
+
+
+def first_page(connection: Connection, listed: Select, size: int) -> tuple[Sequence[Any], int]:
+    """Return the first rows of a selection, and how many it has."""
+    total = connection.execute(select(func.count()).select_from(listed.order_by(None).subquery())).scalar_one()
+    return connection.execute(listed.limit(size)).all(), total
 
 
 def default_url(data: Path) -> str:

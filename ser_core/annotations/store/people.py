@@ -274,9 +274,19 @@ def valid_reason(reason: str) -> str:
     return reason
 
 
+def named(annotator: str) -> str:
+    """Return the name of an annotator in the form in which marks have it."""
+    return valid_name(annotator, "name of the annotator")
+
+
+def named_or_nobody(name: str) -> str:
+    """Return a name in the form in which marks have it, or "" for nobody."""
+    return named(name) if name.strip() else ""
+
+
 def acting(name: str) -> str:
     """Return the name of somebody who does something, or refuse that of the gold layer."""
-    name = valid_name(name, "name of the annotator")
+    name = named(name)
     if is_gold_name(name):
         raise AnnotationsRefused(f"The name '{name}' is reserved for the gold layer. Give your own name.")
     return name

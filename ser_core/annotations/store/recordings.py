@@ -193,6 +193,9 @@ class Queue:
             valid_text(wanted or "", "text that is looked for")
 
 
+ANYTHING = Queue()
+
+
 def add_files(
     connection: Connection, project: int, files: Iterable[RecordingFile], at: datetime, added_by: str | None
 ) -> None:

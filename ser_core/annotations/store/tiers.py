@@ -138,7 +138,7 @@ def with_participants(found: Iterable[Tier], participants: Mapping[str, str]) ->
 
 
 def set_participant(connection: Connection, project: int, sha256: str, key: str, participant: str, seen: str) -> None:
-    """Say who speaks in the marks of a tier in a recording; see `Store.set_participant`."""
+    """Say who speaks in the marks of a tier in a recording; see `Store.tiers.set_participant`."""
     of_file = recordings.c.project_id == project, recordings.c.sha256 == valid_text(sha256, "SHA-256")
     columns = recordings.c.id, recordings.c.participants
     row = connection.execute(select(*columns).where(*of_file).with_for_update(key_share=True)).one_or_none()

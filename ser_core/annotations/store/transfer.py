@@ -112,7 +112,7 @@ def import_documents(
     shown: Imported | None = None,
     restore: bool = False,
 ) -> Imported:
-    """Merge the marks of documents into their recordings; see `Store.import_recordings`."""
+    """Merge the marks of documents into their recordings; see `Store.transfer.import_recordings`."""
     total = sum(len(document.annotations) for document in documents)
     counts: Counter[str] = Counter()
     differences: list[FoundDifference] = []

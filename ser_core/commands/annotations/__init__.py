@@ -60,22 +60,24 @@ def _add(args: argparse.Namespace) -> int:
             except AudioRefused as refusal:
                 refused += 1
                 print(printable(str(refusal)), file=sys.stderr)
-        before = store.recordings(project, size=1).total
-        store.add_recordings(project, files, login_name())
-        new = store.recordings(project, size=1).total - before
+        before = store.recordings.page(project, size=1).total
+        store.recordings.add(project, files, login_name())
+        new = store.recordings.page(project, size=1).total - before
     print(f"{counted(new, 'recording')} added, {len(files) - new} already known, {refused} refused.")
     return 2 if refused else 0
 
 
 def _history(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
-        recordings = store.files(project)
+        recordings = store.recordings.files(project)
         wanted = [file for file in recordings if args.recording in (None, file.name, file.sha256)]
         if args.recording is not None and not wanted:
             raise AnnotationsRefused(
                 f"The project has no recording '{printable(args.recording)}'; give its whole name or its SHA-256."
             )
-        steps = [(step, file.name) for file in wanted for step in store.history(project, file.sha256, size=EVERY).items]
+        steps = [
+            (step, file.name) for file in wanted for step in store.history.page(project, file.sha256, size=EVERY).items
+        ]
     for step, name in sorted(steps, key=lambda pair: pair[0].id):
         actions = [_action(step, change) for change in step.changes]
         for action in [*actions, *([step.f0.in_words()] if step.f0 else [])]:

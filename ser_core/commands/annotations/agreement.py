@@ -50,8 +50,8 @@ def add(commands: Commands) -> None:
 
 def _agreement(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
-        recordings = [recording for recording in store.export(project) if recording.annotations]
-        files = store.files(project)
+        recordings = [recording for recording in store.transfer.export(project) if recording.annotations]
+        files = store.recordings.files(project)
     if not recordings:
         raise AnnotationsRefused("The project has no marks to compare. Make or import some first.")
     of_all = annotator_agreement(recordings)

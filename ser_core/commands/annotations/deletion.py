@@ -35,7 +35,7 @@ def _delete(args: argparse.Namespace) -> int:
     person = args.annotator or login_name()
     with opened_project(args) as (store, project):
         sha256 = None if args.recording is None else _sha256(store, project, args.recording)
-        holdings = [store.holding_of_project(project)] if sha256 is None else store.holdings_of(sha256)
+        holdings = [store.trash.holding_of_project(project)] if sha256 is None else store.trash.holdings_of(sha256)
         for holding in holdings:
             stays = "" if holding.may_delete(person) else " It stays there."
             print(printable(f"{holding.project_name}: {holding.in_words()}.{stays}"))
@@ -43,16 +43,16 @@ def _delete(args: argparse.Namespace) -> int:
             print("Nothing was deleted. Say --yes to delete it.")
             return 0
         if sha256 is None:
-            store.delete_project(project, person, for_good=args.for_good)
+            store.trash.delete_project(project, person, for_good=args.for_good)
         else:
-            store.delete_recording(sha256, person, for_good=args.for_good)
+            store.trash.delete_recording(sha256, person, for_good=args.for_good)
         finish_deletions(store, data_folder())
     print("Deleted for good." if args.for_good else "Moved to the trash; `annotations restore` restores it.")
     return 0
 
 
 def _sha256(store: Store, project: int, recording: str) -> str:
-    files = store.files(project)
+    files = store.recordings.files(project)
     wanted = {file.sha256 for file in files if recording in (file.name, file.sha256)}
     if len(wanted) != 1:
         found = f"{len(wanted)} recordings" if wanted else "no recording"
@@ -63,7 +63,7 @@ def _sha256(store: Store, project: int, recording: str) -> str:
 def _trash(args: argparse.Namespace) -> int:
     with closing(_store(args)) as store:
         finish_deletions(store, data_folder())
-        found = store.trash()
+        found = store.trash.items()
     for deleted in found:
         print(printable(_line(deleted)))
     if not found:
@@ -73,7 +73,7 @@ def _trash(args: argparse.Namespace) -> int:
 
 def _restore(args: argparse.Namespace) -> int:
     with closing(_store(args)) as store:
-        project = store.restore(args.deleted, args.annotator or login_name())
+        project = store.trash.restore(args.deleted, args.annotator or login_name())
     print(printable(f"It is in the project '{project}' again."))
     return 0
 

@@ -12,7 +12,8 @@ from ser_core.annotations.f0.tracks import write_f0
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
-from ser_core.annotations.store.store import EVERY, Store
+from ser_core.annotations.store.database import EVERY
+from ser_core.annotations.store.store import Store
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
 from ser_core.audio.long_recording import FileBytes
 from ser_core.audio.reading import file_bytes
@@ -75,8 +76,8 @@ def _export(args: argparse.Namespace) -> int:
         recordings = _marked(store, project, args.annotator, or_f0=args.format == "json")
         if args.format != "json":
             recordings = _settled(recordings, args)
-        files = store.files(project)
-        name = next(found.name for found in store.projects(size=EVERY).items if found.id == project)
+        files = store.recordings.files(project)
+        name = next(found.name for found in store.projects.page(size=EVERY).items if found.id == project)
     file_format = EXPORTED[args.format]
     wanted = {"short": args.short, "plain": args.plain, "url_prefix": args.url_prefix}
     choices = {choice: value for choice, value in wanted.items() if value}
@@ -114,7 +115,7 @@ def _export_into(args: argparse.Namespace) -> int:
     if args.out is not None and args.out.exists():
         raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
     with opened_project(args) as (store, project):
-        known = store.files(project)
+        known = store.recordings.files(project)
         by_sha256 = {recording.sha256: recording for recording in _marked(store, project, args.annotator)}
     name = printable(args.into.name)
 
@@ -159,7 +160,7 @@ def _measure(args: argparse.Namespace) -> int:
         raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
-        files = store.files(project)
+        files = store.recordings.files(project)
     measured = measured_marks(recordings, sounds_of(files, data_folder()), args.ceiling, printed_progress())
     try:
         atomic_write(args.out, measured.content)
@@ -176,8 +177,8 @@ def _measure(args: argparse.Namespace) -> int:
 
 def _f0(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
-        recordings = [found for found in store.export(project) if args.all or found.f0.frames]
-        files = store.files(project)
+        recordings = [found for found in store.transfer.export(project) if args.all or found.f0.frames]
+        files = store.recordings.files(project)
     if not recordings:
         what = "has no recordings" if args.all else "has no recording whose F0 was corrected; --all writes every F0"
         raise AnnotationsRefused(f"The project {what}. Nothing was written.")
@@ -198,7 +199,7 @@ def _marked(store: Store, project: int, annotator: str | None, or_f0: bool = Fal
 
     `or_f0`: corrections of F0 are enough.
     """
-    recordings = list(store.export(project, annotator))
+    recordings = list(store.transfer.export(project, annotator))
     if not any(recording.annotations or (or_f0 and recording.f0.frames) for recording in recordings):
         whose = f" of {printable(annotator)}" if annotator else ""
         raise AnnotationsRefused(f"The project has no marks{whose}; nothing was written. Make or import some first.")

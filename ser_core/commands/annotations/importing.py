@@ -113,14 +113,14 @@ def _import(args: argparse.Namespace) -> int:
     files, labels = mapped(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
-        known = store.files(project)
+        known = store.recordings.files(project)
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
         files = as_of_recordings(files, known, audio, only, options.tolerance_s)
         documents = [document for file in files for document in file.documents]
         work = printed_progress()
-        imported = store.import_recordings(project, documents, annotator, work, mode, restore=args.restore)
+        imported = store.transfer.import_recordings(project, documents, annotator, work, mode, restore=args.restore)
         if mode != "show":
-            store.add_recordings(project, audio, annotator)
+            store.recordings.add(project, audio, annotator)
     _print_counts(imported, mode)
     if args.json is not None:  # only now: the import is reported even if the report cannot be written
         write_json(import_report(files, labels, imported, mode), args.json)

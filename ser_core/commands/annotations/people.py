@@ -49,8 +49,8 @@ def _people(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         if given:
             roles = {name: None if role == NO_ROLE else role for name, _, role in given}
-            store.set_roles(project, args.annotator or login_name(), roles)
-        for person in store.people(project):
+            store.people.set_roles(project, args.annotator or login_name(), roles)
+        for person in store.people.of(project):
             work = f"{person.assigned} assigned, {person.finished} done, {person.sent_back} sent back"
             print(printable(f"{person.name}  {person.role or 'no role'}  {work}"))
     return 0
@@ -59,8 +59,8 @@ def _people(args: argparse.Namespace) -> int:
 def _assign(args: argparse.Namespace) -> int:
     plan = AssignmentPlan(args.overlap, args.by, args.seed)
     with opened_project(args) as (store, project):
-        drawn = store.assign(project, args.annotator or login_name(), args.to, plan)
-        names = {file.sha256: file.name for file in store.files(project)}
+        drawn = store.people.assign(project, args.annotator or login_name(), args.to, plan)
+        names = {file.sha256: file.name for file in store.recordings.files(project)}
     for sha256, people in sorted(drawn.items(), key=lambda pair: names[pair[0]]):
         print(printable(f"{names[sha256]}  {', '.join(people)}"))
     print(f"{counted(len(drawn), 'recording')} assigned: {plan.in_words()}.")

@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ser_core.annotations.saved_sounds import audio_file
-from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.database import EVERY, default_url
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import EVERY, Store, open_store
+from ser_core.annotations.store.store import Store, open_store
 from ser_core.annotations.store.tables import valid_name
 from ser_core.commands.arguments import Commands, printable
 from ser_core.errors import AnnotationsRefused
@@ -48,14 +48,14 @@ def opened_project(
         If there is no such project, or there are several and none was named.
     """
     with closing(open_store(args.database or default_url(data_folder()))) as store:
-        projects = {project.name: project.id for project in store.projects(size=EVERY).items}
+        projects = {project.name: project.id for project in store.projects.page(size=EVERY).items}
         name = None if args.project is None else valid_name(args.project, "name of the project")
         if may_be_new and name is not None and name not in projects:
-            created = store.create_project(name, owner)
+            created = store.projects.create(name, owner)
             try:
                 yield store, created
             finally:
-                store.delete_unused_project(created)
+                store.trash.delete_unused_project(created)
         else:
             yield store, _chosen(projects, name)
 

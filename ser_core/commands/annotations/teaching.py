@@ -54,9 +54,9 @@ def _teach(args: argparse.Namespace) -> int:
     require_teachable(model)
     trained_on = training_list(find_model(model))
     with opened_project(args) as (store, project):
-        tier = None if args.tier is None else _tier(store.tiers(project), args.tier)
-        recordings = list(store.export(project))
-        files = store.files(project)
+        tier = None if args.tier is None else _tier(store.tiers.of(project), args.tier)
+        recordings = list(store.transfer.export(project))
+        files = store.recordings.files(project)
     if args.audio is not None:
         if not args.audio.is_dir():
             raise AnnotationsRefused(f"There is no folder {args.audio}; give the one that holds the recordings.")

@@ -11,7 +11,7 @@ from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.corpus_map.mapping import CorpusMap
 from ser_core.annotations.corpus_map.points import Point
-from ser_core.annotations.store.labelling import LabelledRecording
+from ser_core.annotations.store.transactions.labels import LabelledRecording
 from ser_core.errors import AnnotationsRefused
 
 AS_IT_IS = texts("as it is")
@@ -115,7 +115,7 @@ def _revision(recording: LabelledRecording, annotator: str) -> int:
 
 def _label(project: OpenProject, seen: dict[str, int], emotion: str | None, status: str | None) -> None:
     try:
-        done = project.store.label_recordings(project.id, seen, project.annotator, emotion=emotion, status=status)
+        done = project.store.labels.change(project.id, seen, project.annotator, emotion=emotion, status=status)
         st.session_state[f"map done {project.id}"] = done
         st.session_state.pop(f"map refusal {project.id}", None)
     except AnnotationsRefused as refusal:
@@ -127,7 +127,7 @@ def _undo(project: OpenProject) -> None:
     if done is None:  # a second click that was quicker than the page
         return
     try:
-        project.store.undo_labels(project.id, done, project.annotator)
+        project.store.labels.undo(project.id, done, project.annotator)
     except AnnotationsRefused as refusal:
         st.session_state[f"map refusal {project.id}"] = str(refusal)
 

@@ -24,8 +24,8 @@ from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBO
 from ser_core.annotations.corpus_map.points import NO_LABEL, NO_SPEAKER, Point, point_of
 from ser_core.annotations.corpus_map.saved_features import FeatureFolder
 from ser_core.annotations.saved_sounds import sounds_of
-from ser_core.annotations.store.labelling import LabelledRecording
 from ser_core.annotations.store.recordings import speakers_of
+from ser_core.annotations.store.transactions.labels import LabelledRecording
 from ser_core.audio.cutting import wav_bytes
 from ser_core.errors import ModelRefused, SerError
 from ser_core.model.classifier import NetworkClassifier
@@ -54,7 +54,7 @@ LEAST_CORRELATION = 0.3
 
 def show(project: OpenProject) -> None:
     """Show the map and, below it, the recordings that are chosen there."""
-    if not project.store.recordings(project.id, size=1).total:
+    if not project.store.recordings.page(project.id, size=1).total:
         st.info(t("This project is empty. Add recordings in the view Queue."), icon=":material/scatter_plot:")
         return
     classifier = _classifier()
@@ -148,7 +148,7 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
     with labels:
         words = t("In a tier, a recording has the label that lasts longest there.")
         tier = label_tier(project, t("Labels of"), words, WHOLE_RECORDINGS, "stretch")
-    recordings = project.store.labelled_recordings(project.id, tier and tier.key)
+    recordings = project.store.labels.of(project.id, tier and tier.key)
     if speakers_of(recording.file for recording in recordings):
         st.toggle(
             t("Remove each speaker's mean"),

@@ -72,7 +72,7 @@ def _export(project: OpenProject) -> None:
         format_func=lambda key: recognised(EXPORTED[key].name),
         help=t("Only JSON keeps everything. Before you download, the page says what another format leaves out."),
     )
-    may_settle = kind != "json" and project.store.recordings(project.id, Queue(task="gold"), size=1).total > 0
+    may_settle = kind != "json" and project.store.recordings.page(project.id, Queue(task="gold"), size=1).total > 0
     whose = st.radio(
         t("Whose marks"),
         [*([SETTLED] if may_settle else []), EVERYBODYS, MINE],
@@ -126,8 +126,8 @@ def _export_into(project: OpenProject) -> None:
 
 
 def _written_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
-    known = project.store.files(project.id)
-    by_sha256 = {recording.sha256: settled(recording) for recording in project.store.export(project.id)}
+    known = project.store.recordings.files(project.id)
+    by_sha256 = {recording.sha256: settled(recording) for recording in project.store.transfer.export(project.id)}
     return write_into_file(content, name, known, by_sha256.__getitem__)
 
 
@@ -197,7 +197,7 @@ def _offer(files: str, name: str, content: bytes, media_type: str, again: str = 
 
 
 def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Download:
-    recordings = list(project.store.export(project.id, project.annotator if whose == MINE else None))
+    recordings = list(project.store.transfer.export(project.id, project.annotator if whose == MINE else None))
     if whose == SETTLED:
         recordings = [settled(recording) for recording in recordings]
     if not any(recording.annotations or (kind == "json" and recording.f0.frames) for recording in recordings):
@@ -206,7 +206,7 @@ def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Downl
     if len(written.files) == 1:
         ((name, content),) = written.files.items()
         return Download(written, name, content, EXPORTED[kind].media_type, 0)
-    files = project.store.files(project.id)
+    files = project.store.recordings.files(project.id)
     packed, left, silent = io.BytesIO(), MOST_SOUND_BYTES, 0
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in written.files.items():
@@ -248,10 +248,10 @@ def _measure(project: OpenProject) -> None:
 
 
 def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMarks:
-    recordings = [recording for recording in project.store.export(project.id) if recording.annotations]
+    recordings = [recording for recording in project.store.transfer.export(project.id) if recording.annotations]
     if not recordings:
         raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
-    files = project.store.files(project.id)
+    files = project.store.recordings.files(project.id)
     return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work)
 
 
@@ -297,10 +297,10 @@ def _offer_measured(words: str, name: str, content: bytes, media_type: str, sile
 
 def _f0_files(project: OpenProject, every: bool, work: Work) -> tuple[bytes, WrittenF0]:
     """Return a ZIP with the F0 of recordings, and what is in it."""
-    recordings = [recording for recording in project.store.export(project.id) if every or recording.f0.frames]
+    recordings = [recording for recording in project.store.transfer.export(project.id) if every or recording.f0.frames]
     if not recordings:
         raise AnnotationsRefused("Nobody has corrected F0 in this project. Correct it on Mark, or take all recordings.")
-    files = project.store.files(project.id)
+    files = project.store.recordings.files(project.id)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         written = write_f0(recordings, sounds_of(files, data_folder()), archive.writestr, work)

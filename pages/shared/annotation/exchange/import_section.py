@@ -183,10 +183,10 @@ def _looked(
     project: OpenProject, files: list[tuple[str, bytes]], options: ImportOptions, rules: LabelRules, work: Work
 ) -> Preview:
     read, labels = mapped(read_files(files, options), rules)
-    known = project.store.files(project.id)
+    known = project.store.recordings.files(project.id)
     read = as_of_recordings(read, known, tolerance_s=options.tolerance_s)
     documents = [document for file in read for document in file.documents]
-    imported = project.store.import_recordings(project.id, documents, project.annotator, work, mode="show")
+    imported = project.store.transfer.import_recordings(project.id, documents, project.annotator, work, mode="show")
     return Preview(read, labels, imported)
 
 
@@ -389,7 +389,7 @@ def _imported(
 ) -> tuple[Imported, list[ImportedFile]]:
     documents = [document for file in preview.files for document in file.documents]
     store, shown = project.store, preview.imported
-    imported = store.import_recordings(project.id, documents, project.annotator, work, mode, shown, restore)
+    imported = store.transfer.import_recordings(project.id, documents, project.annotator, work, mode, shown, restore)
     return imported, preview.files
 
 

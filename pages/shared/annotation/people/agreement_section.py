@@ -65,7 +65,7 @@ def show(project: OpenProject) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tier = label_tier(project, t("Compare"), words)
         pressed = st.button(t("Update"), icon=":material/refresh:", help=t("Include marks made since."))
-    if tier is None and not project.store.recordings(project.id, Queue(marked=True), size=1).total:
+    if tier is None and not project.store.recordings.page(project.id, Queue(marked=True), size=1).total:
         st.info(t("This project has no marks yet. Mark some recordings first."), icon=":material/group:")
         return
     turn = session.choice("people_turn")
@@ -101,7 +101,7 @@ def show(project: OpenProject) -> None:
 
 
 def _compared(project: OpenProject, tier: Tier | None) -> Found:
-    found = project.store.export(project.id)
+    found = project.store.transfer.export(project.id)
     if tier is not None:
         found = (as_emotions(recording, tier, lambda label: label or None) for recording in found)
     recordings = [recording for recording in found if recording.annotations]
@@ -238,7 +238,7 @@ def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, f
     if not differing:
         st.caption(t("Nobody disagrees."))
         return
-    if not project.store.may_review(project.id, project.annotator):
+    if not project.store.people.may_review(project.id, project.annotator):
         st.caption(t("Reviewers and the project's owner decide."))
         return
     by_sha256 = {recording.sha256: recording for recording, _ in differing}
@@ -276,7 +276,7 @@ def _said(recording: AnnotatedRecording) -> str:
 
 def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:
     try:
-        opened = project.store.open_recording(project.id, recording.sha256, project.annotator)
+        opened = project.store.recordings.open(project.id, recording.sha256, project.annotator)
         refusal = queue_section.open_queued(opened.recording)
     except AnnotationsRefused as missing:
         refusal = str(missing)
@@ -352,7 +352,7 @@ def _submit(
     key: tuple[object, ...],
 ) -> Job:
     def work(work: Work) -> ComparedWithExplainers:
-        files = project.store.files(project.id)
+        files = project.store.recordings.files(project.id)
         sound_of = sounds_of(files, data_folder())
         return compare_with_explainers(recordings, sound_of, load_model(name), methods, work)
 

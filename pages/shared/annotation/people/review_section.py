@@ -12,7 +12,7 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, Annotation, Assignment
-from ser_core.annotations.store.store import OpenRecording
+from ser_core.annotations.store.transactions.recordings import OpenRecording
 
 OTHERS_HELP = texts(
     "Select rows to verify the marks. Click a mark in the lane above to play it; a number key then adds a mark of your "
@@ -73,7 +73,7 @@ def _verify(project: OpenProject, opened: OpenRecording, chosen: Sequence[Annota
             help=t("The marks are right. Undo reverts this."),
             disabled=not changed,
             on_click=details_section.do,
-            args=(project.store.edit, project.id, opened.recording.file.sha256, project.annotator),
+            args=(project.store.marks.edit, project.id, opened.recording.file.sha256, project.annotator),
             kwargs={"change": changed},
         )
         if not chosen:
@@ -104,7 +104,7 @@ def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen
 
 def _decide(project: OpenProject, sha256: str, shown: Shown, chosen: Sequence[Annotation]) -> None:
     """Copy marks into the gold layer, except those that a click before has brought there."""
-    new = _not_in(project.store.annotations_of(project.id, sha256, GOLD), chosen)
+    new = _not_in(project.store.marks.of(project.id, sha256, GOLD), chosen)
     there = shown.label if any(mark.tier == RECORDING_TIER for mark in new) else None
     change = [
         replace(mark, key=there.key, revision=there.revision)
@@ -113,7 +113,7 @@ def _decide(project: OpenProject, sha256: str, shown: Shown, chosen: Sequence[An
     ]
     add = [mark for mark in new if there is None or mark.tier != RECORDING_TIER]
     if new:
-        project.store.edit(project.id, sha256, project.annotator, add=add, change=change)
+        project.store.marks.edit(project.id, sha256, project.annotator, add=add, change=change)
 
 
 def _not_in(there: Iterable[Annotation], chosen: Iterable[Annotation]) -> list[Annotation]:
@@ -139,7 +139,7 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
                     icon=":material/close:",
                     type="tertiary",
                     on_click=details_section.do,
-                    args=(project.store.withdraw, project.id, sha256, project.annotator, work.annotator),
+                    args=(project.store.people.withdraw, project.id, sha256, project.annotator, work.annotator),
                 )
     names = sorted({mark.annotator for mark in opened.annotations} - {GOLD, project.annotator})
     if not names:
@@ -154,7 +154,7 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
             width="stretch",
             help=t("Their marks here become open, and they see the reason in the queue and on Mark."),
         ):
-            details_section.do(project.store.send_back, project.id, sha256, project.annotator, name, reason)
+            details_section.do(project.store.people.send_back, project.id, sha256, project.annotator, name, reason)
             st.rerun()
 
 

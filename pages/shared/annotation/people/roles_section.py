@@ -27,7 +27,7 @@ NO_ROLE = texts("none")
 
 def show(project: OpenProject) -> None:
     """Show who does what, and to the owner how to change it."""
-    people = project.store.people(project.id)
+    people = project.store.people.of(project.id)
     owner = next((person.name for person in people if person.role == OWNER), None)
     st.caption(t("Who does what in this project."), help=t(MEANS))
     if words := st.session_state.pop(DONE, None):
@@ -80,7 +80,7 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
 
 
 def _given(project: OpenProject, name: str, role: str | None) -> str:
-    project.store.set_roles(project.id, project.annotator, {name: role})
+    project.store.people.set_roles(project.id, project.annotator, {name: role})
     if role is None:
         return t("{name} is without a role now.", name=name)
     return t("{name} is {role} now.", name=name, role=t(role))
@@ -117,7 +117,7 @@ def _assign(project: OpenProject, people: Sequence[Person]) -> None:
 
 
 def _drawn(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> str:
-    drawn = project.store.assign(project.id, project.annotator, names, plan)
+    drawn = project.store.people.assign(project.id, project.annotator, names, plan)
     several = sum(len(each) > 1 for each in drawn.values())
     if not drawn:
         return t("Every recording is assigned already.")
@@ -132,7 +132,7 @@ def _drawn(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> 
 
 
 def _taken_away(project: OpenProject, name: str) -> str:
-    count = project.store.unassign(project.id, project.annotator, name)
+    count = project.store.people.unassign(project.id, project.annotator, name)
     return plural(count, "{n} recording taken away from {name}.", "{n} recordings taken away from {name}.", name=name)
 
 

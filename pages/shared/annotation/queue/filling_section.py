@@ -84,7 +84,7 @@ def add_long(project: OpenProject, long: session.HeldLong, copy: WorkingCopy) ->
     elsewhere = isinstance(long.source, Path) and not long.source.is_relative_to(data_folder())
     path = str(long.source) if elsewhere else None
     file = RecordingFile(copy.sha256, copy.name, copy.duration_s, copy.sample_rate_hz, path)
-    project.store.add_recordings(project.id, [file], project.annotator)
+    project.store.recordings.add(project.id, [file], project.annotator)
     if isinstance(long.source, bytes):
         save_sound(long.source, data_folder())
 
@@ -139,6 +139,6 @@ def _add_files(
 def _keep(project: OpenProject, files: list[tuple[RecordingFile, bytes]]) -> None:
     """Add recordings, then store their audio; the other order could leave audio that no project ever deletes."""
     if files:
-        project.store.add_recordings(project.id, [file for file, _ in files], project.annotator)
+        project.store.recordings.add(project.id, [file for file, _ in files], project.annotator)
     for _, source in files:
         save_sound(source, data_folder())

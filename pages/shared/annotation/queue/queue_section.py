@@ -29,8 +29,8 @@ from pages.shared.session import Chosen
 from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
+from ser_core.annotations.store.database import PAGE_SIZE
 from ser_core.annotations.store.recordings import QueuedRecording
-from ser_core.annotations.store.store import PAGE_SIZE
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused, AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
@@ -59,7 +59,9 @@ def show(project: OpenProject) -> None:
             st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
         details_section.show_refusals()
     task = task_of(project)
-    counts = project.store.count_by_status(project.id, project.annotator, "assigned" if task == "assigned" else None)
+    counts = project.store.recordings.count_by_status(
+        project.id, project.annotator, "assigned" if task == "assigned" else None
+    )
     total = sum(counts.values())
     if not total and task != "assigned":
         st.info(t("This project is empty. Add recordings to mark."), icon=":material/playlist_add:")
@@ -118,7 +120,7 @@ def open_queued(queued: QueuedRecording) -> str | None:
 def open_recording(project: OpenProject, sha256: str) -> str | None:
     """Open a recording of a project in the view Mark, or return why that is not possible."""
     try:
-        refusal = open_queued(project.store.open_recording(project.id, sha256, project.annotator).recording)
+        refusal = open_queued(project.store.recordings.open(project.id, sha256, project.annotator).recording)
     except AnnotationsRefused as refused:
         return str(refused)
     if refusal is None:
@@ -152,7 +154,7 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
         classify = chosen and analysing.classification_ahead(chosen.any_voice or chosen.classifier)
 
         def read(work: Work) -> session.Held | None:
-            queued = project.store.open_recording(project.id, sha256, project.annotator).recording
+            queued = project.store.recordings.open(project.id, sha256, project.annotator).recording
             if queued.file.is_long:
                 return None  # it takes room on disk, and is opened piece by piece
             held = _read(queued)
@@ -234,7 +236,7 @@ def _show_all() -> None:
 
 def _list(project: OpenProject, tier: Tier | None) -> None:
     queue, number = queue_of(project), session.choice("queue_page")
-    found = project.store.recordings(project.id, queue, number)
+    found = project.store.recordings.page(project.id, queue, number)
     pages = max(1, math.ceil(found.total / PAGE_SIZE))
     if number >= pages:
         session.choose("queue_page", pages - 1)
@@ -283,7 +285,7 @@ def _rating_column(name: str, project: OpenProject, shown: Sequence[QueuedRecord
     title, means = map(t, RATINGS[name])
     of = next((one.disagreement_tier for one in shown if one.annotators_disagreement is not None), None)
     if name == "annotators_disagreement" and of is not None:
-        names = {tier.key: tier.name for tier in project.store.tiers(project.id)}
+        names = {tier.key: tier.name for tier in project.store.tiers.of(project.id)}
         title = t("{rating} in {tier}", rating=title, tier=printable(names.get(of, of)))
     return Column(title, means, "share")
 

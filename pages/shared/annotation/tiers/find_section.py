@@ -31,12 +31,12 @@ CUTTING = texts("Mark {number} of {total}")
 
 def show(project: OpenProject) -> None:
     """Show the form and, once it was sent, the hits."""
-    tiers = project.store.tiers(project.id)
+    tiers = project.store.tiers.of(project.id)
     query = _form(project, tiers)
     if query is None:
         st.caption(t("For example: *angry* marks of at least 0.5 s over the word *nein*."))
         return
-    hits = project.store.find(project.id, query)
+    hits = project.store.marks.find(project.id, query)
     if not hits:
         st.info(t("No mark is like this."), icon=":material/search_off:")
         return

@@ -57,7 +57,7 @@ def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
         if st.form_submit_button(t("Add tier"), type="primary", icon=":material/add:"):
             new = {"kind": kind, "content": content, "labels": labels, "parent": parent}
             refused = len(details_section.refusals())
-            details_section.do(lambda: project.store.add_tier(project.id, Tier(name.strip() or " ", name, **new)))
+            details_section.do(lambda: project.store.tiers.add(project.id, Tier(name.strip() or " ", name, **new)))
             if len(details_section.refusals()) == refused:
                 st.session_state[TURN] = turn + 1
             st.rerun()
@@ -88,7 +88,7 @@ def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Ti
             changed = replace(mapped, **values, colour=colour, shown=shown)
 
             def save() -> None:
-                project.store.change_tier(project.id, changed, seen=tier)
+                project.store.tiers.change(project.id, changed, seen=tier)
                 _name_participant(project, sha256, tier, participant)
 
             _do(save)
@@ -108,7 +108,7 @@ def _participant_field(tier: Tier) -> str:
 
 def _name_participant(project: OpenProject, sha256: str, tier: Tier, participant: str) -> None:
     if participant.strip() != tier.participant:
-        project.store.set_participant(project.id, sha256, tier.key, participant, seen=tier.participant)
+        project.store.tiers.set_participant(project.id, sha256, tier.key, participant, seen=tier.participant)
 
 
 def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -196,12 +196,12 @@ def _forget_label_of_another_tier(project: OpenProject) -> None:
 
 def label_tiers(project: OpenProject) -> dict[str, Tier]:
     """Return the tiers whose labels can count instead of the marks of emotions, by key."""
-    return {tier.key: tier for tier in project.store.tiers(project.id) if can_be_mapped(tier)}
+    return {tier.key: tier for tier in project.store.tiers.of(project.id) if can_be_mapped(tier)}
 
 
 def _first_choice(project: OpenProject, tiers: Mapping[str, Tier]) -> str:
     """Return the tier of emotions or, where nobody has marked any, the first tier of labels."""
-    if not tiers or project.store.recordings(project.id, Queue(marked=True), size=1).total:
+    if not tiers or project.store.recordings.page(project.id, Queue(marked=True), size=1).total:
         return REGION_TIER
     return next(iter(tiers))
 
@@ -224,14 +224,14 @@ def _move(project: OpenProject, keys: list[str], tier: Tier) -> None:
             if st.button(words, icon=f":material/{icon}:", disabled=not 0 <= to < len(keys)):
                 order = [key for key in keys if key != tier.key]
                 order.insert(to, tier.key)
-                _do(lambda order=order: project.store.order_tiers(project.id, order))
+                _do(lambda order=order: project.store.tiers.order(project.id, order))
 
 
 def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
     """Say what goes with a tier before it is deleted; only then its marks are counted, in all recordings."""
     if not st.toggle(t("Delete this tier"), key=f"delete {project.id} {tier.key}"):
         return
-    counts = project.store.count_marks_in_tier(project.id, tier.key)
+    counts = project.store.tiers.count_marks(project.id, tier.key)
     marks = ", ".join(
         plural(count, "{n} mark of {name}", "{n} marks of {name}", name=in_markdown(name))
         for name, count in counts.items()
@@ -246,15 +246,15 @@ def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
         said.append(t("Their parent will be gone for {tiers}, whose marks stay.", tiers=below))
     st.caption(" ".join([*said, t("For 30 days it can be restored here.")]))
     if st.button(t("Delete it"), type="primary", icon=":material/delete:"):
-        _do(lambda: project.store.delete_tier(project.id, tier.key, project.annotator))
+        _do(lambda: project.store.tiers.delete(project.id, tier.key, project.annotator))
 
 
 def _deleted(project: OpenProject) -> None:
-    for tier in project.store.deleted_tiers(project.id):
+    for tier in project.store.tiers.deleted(project.id):
         if st.button(
             t("Restore {name}", name=in_markdown(tier.name)), icon=":material/undo:", key=f"restore {tier.key}"
         ):
-            _do(lambda tier=tier: project.store.restore_tier(project.id, tier.key, project.annotator))
+            _do(lambda tier=tier: project.store.tiers.restore(project.id, tier.key, project.annotator))
 
 
 def _do(action: Callable[[], Any]) -> None:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, valid_mark
+from ser_core.annotations.store import people
+from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.history import TOP, reversed_changes, step_of, step_row
 from ser_core.annotations.store.marks import (
     Standing,
@@ -19,8 +21,9 @@ from ser_core.annotations.store.marks import (
     storable,
     write_marks,
 )
-from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.recordings import RecordingFile, files_of
 from ser_core.annotations.store.tables import STANDING_LABEL, marks, recordings, steps, valid_text
+from ser_core.annotations.store.transactions.annotators import Annotators
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 #: Databases limit the parameters of a statement.
@@ -59,7 +62,81 @@ class Relabelled:
     at: datetime
 
 
-def labelled(
+class Labels:
+    """Everybody's labels of whole recordings."""
+
+    def __init__(self, database: Database, annotators: Annotators) -> None:
+        self._database = database
+        self._annotators = annotators
+        #: Of the project that was asked for last, and what is to be the same for them to hold.
+        self._labelled: tuple[tuple[Any, ...], tuple[LabelledRecording, ...]] = ((), ())
+
+    def of(self, project: int, tier: str | None = None) -> tuple[LabelledRecording, ...]:
+        """Return all recordings of a project with everybody's labels of them as a whole, in order of addition.
+
+        The labels are read again only after a step in any project: a map asks for them at every click.
+
+        Parameters
+        ----------
+        tier : str, optional
+            Key of a tier of labels, of which recordings then say too how they are called there.
+        """
+        # With its time: SQLite gives the id of a step that was deleted for good to another one.
+        last = select(func.max(steps.c.id)).scalar_subquery()
+        newest = select(steps.c.id, steps.c.at).where(steps.c.id == last)
+        with self._database.reading() as connection:
+            step = connection.execute(newest).one_or_none()
+            of = project, tier, step and tuple(step), files_of(connection, project)
+            known, found = self._labelled
+            if known != of:
+                found = _labelled(connection, project, of[-1], tier)
+                self._labelled = of, found
+        return found
+
+    def change(
+        self,
+        project: int,
+        seen: Mapping[str, int],
+        annotator: str,
+        *,
+        emotion: str | None = None,
+        status: str | None = None,
+    ) -> Relabelled:
+        """Change an annotator's labels of many recordings as a whole, all or none, each as a step of its history.
+
+        Parameters
+        ----------
+        seen : mapping of str to int
+            SHA-256 of the recordings, and the revision of the annotator's label that was shown; 0 without a label.
+        emotion, status : str, optional
+            What the labels become; what is not given stays.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If one of the labels was changed, made or deleted since it was shown.
+        AnnotationsRefused
+            If the label is not valid, or a recording is not there.
+        """
+        annotator, at = people.acting(annotator), datetime.now(UTC)
+        self._annotators.add({annotator})
+        with self._database.writing() as connection:
+            return _label(connection, project, seen, annotator, at, emotion, status)
+
+    def undo(self, project: int, done: Relabelled, annotator: str) -> None:
+        """Undo what `label_recordings` did, in all recordings or in none, each as a step of its history.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If one of them was marked by the annotator since then.
+        """
+        annotator = people.acting(annotator)
+        with self._database.writing() as connection:
+            _undo(connection, project, done, annotator)
+
+
+def _labelled(
     connection: Connection, project: int, files: Sequence[RecordingFile], tier: str | None = None
 ) -> tuple[LabelledRecording, ...]:
     """Return the files of a project with their labels, and those that last longest in a tier, if one is given."""
@@ -87,7 +164,7 @@ def _longest(connection: Connection, project: int, tier: str) -> dict[str, dict[
     return found
 
 
-def label(
+def _label(
     connection: Connection,
     project: int,
     seen: Mapping[str, int],
@@ -96,7 +173,7 @@ def label(
     emotion: str | None,
     status: str | None,
 ) -> Relabelled:
-    """Change an annotator's labels as `Store.label_recordings` says."""
+    """Change an annotator's labels as `Labels.change` says."""
     locked = _lock(connection, project, seen)
     mine = and_(OF_RECORDING, STANDING_LABEL, marks.c.annotator == annotator)
     of_annotator = (steps.c.recording_id == recordings.c.id, steps.c.annotator == annotator)
@@ -122,8 +199,8 @@ def label(
     return Relabelled(tuple(changed), at)
 
 
-def undo(connection: Connection, project: int, done: Relabelled, annotator: str) -> None:
-    """Undo what `label` did, as `Store.undo_labels` says."""
+def _undo(connection: Connection, project: int, done: Relabelled, annotator: str) -> None:
+    """Undo what `label` did, as `Labels.undo` says."""
     locked, at = _lock(connection, project, done.sha256), datetime.now(UTC)
     whose = (steps.c.recording_id.in_(locked), steps.c.annotator == annotator)
     newest = select(func.max(steps.c.id)).where(*whose).group_by(steps.c.recording_id)

@@ -1,0 +1,135 @@
+"""Who has which role in a project, whose work a recording is, and what was sent back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+
+from ser_core.annotations.annotation import Annotation
+from ser_core.annotations.assignment import AssignmentPlan
+from ser_core.annotations.store import history, people, recordings, tiers
+from ser_core.annotations.store.database import Database
+from ser_core.annotations.store.history import Step
+from ser_core.annotations.store.marks import Standing, change_to, marks_of
+from ser_core.annotations.store.people import Person
+from ser_core.annotations.store.transactions.annotators import Annotators
+from ser_core.errors import AnnotationsRefused
+
+
+class People:
+    """The people of projects, and their work."""
+
+    def __init__(self, database: Database, annotators: Annotators) -> None:
+        self._database = database
+        self._annotators = annotators
+
+    def of(self, project: int) -> tuple[Person, ...]:
+        """Return the owner, the members, and everybody else who has recordings to annotate, by name."""
+        with self._database.reading() as connection:
+            return people.of_project(connection, project)
+
+    def may_review(self, project: int, person: str) -> bool:
+        """Whether somebody may judge others' marks and decide what is right."""
+        with self._database.reading() as connection:
+            return bool(connection.execute(select(people.reviews(project, people.named(person)))).scalar_one())
+
+    def set_roles(self, project: int, person: str, roles: Mapping[str, str | None]) -> None:
+        """Give people roles, all or none.
+
+        Parameters
+        ----------
+        person : str
+            Who does it: the project's owner.
+        roles : mapping of str to {"owner", "annotator", "reviewer"} or None
+            By person. None takes the role away. The owner before becomes a reviewer.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If somebody else owns the project, or it would lose its owner.
+        """
+        person = people.acting(person)
+        # A new owner gets theirs last, as only the owner before can give the others.
+        given = sorted(
+            ((people.acting(name), role) for name, role in roles.items()), key=lambda one: one[1] == people.OWNER
+        )
+        with self._database.writing() as connection:
+            for name, role in given:
+                people.set_role(connection, project, person, name, role)
+
+    def assign(
+        self, project: int, person: str, annotators: Iterable[str], plan: AssignmentPlan
+    ) -> dict[str, tuple[str, ...]]:
+        """Draw annotators for the recordings that are assigned to nobody yet, and return them by SHA-256.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If somebody else owns the project, or there are too few annotators.
+        """
+        person, names = people.acting(person), {people.acting(name) for name in annotators}
+        with self._database.writing() as connection:
+            return people.assign(connection, project, person, names, plan)
+
+    def unassign(self, project: int, person: str, annotator: str) -> int:
+        """Take away what an annotator has not finished, and return how many recordings that were; marks stay.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If somebody else owns the project.
+        """
+        with self._database.writing() as connection:
+            return people.unassign(connection, project, people.acting(person), people.named(annotator))
+
+    def send_back(self, project: int, sha256: str, person: str, annotator: str, reason: str) -> Step | None:
+        """Send a recording back to an annotator, whose marks of emotions in it become open.
+
+        Returns
+        -------
+        step : Step or None
+            What happened to the marks; None if all were open.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If the person does not review, no reason is given, or the annotator has no part in the recording.
+        """
+        person, annotator, reason = people.acting(person), people.acting(annotator), people.valid_reason(reason)
+        self._annotators.add({person})
+        with self._database.writing() as connection:
+            recording_id, _, may_review = recordings.lock(connection, project, sha256, person)
+            people.require_reviewer(may_review, person, "send recordings back")
+            at = datetime.now(UTC)
+            theirs = marks_of(connection, recordings.of_file(project, sha256), annotator)
+            if not theirs:
+                raise AnnotationsRefused(f"{annotator} has no marks in this recording; there is nothing to send back.")
+            people.send_back(connection, recording_id, annotator, reason, person, at)
+            return _change_status(connection, recording_id, person, theirs, "open", at)
+
+    def withdraw(self, project: int, sha256: str, person: str, annotator: str) -> None:
+        """Forget that a recording was sent back to an annotator; their marks stay as they are.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If the person does not review.
+        """
+        with self._database.writing() as connection:
+            recording_id, _, may_review = recordings.lock(connection, project, sha256, people.acting(person))
+            people.require_reviewer(may_review, person, "take back what was sent back")
+            people.withdraw(connection, recording_id, people.named(annotator))
+
+
+def _change_status(
+    connection: Connection, recording_id: int, person: str, found: Iterable[Annotation], status: str, at: datetime
+) -> Step | None:
+    """Give marks of emotions another status, as one step; None if all have it."""
+    other = [mark for mark in found if mark.tier in tiers.BUILT_IN and mark.status != status]
+    if not other:
+        return None
+    standing = {mark.key: Standing(mark, False, person) for mark in found}
+    changes = [change_to(standing[mark.key], replace(mark, status=status), at) for mark in other]
+    beneath = history.top_of_stack(recording_id, person)
+    return history.take_step(connection, recording_id, person, standing, changes, at, "edit", beneath_id=beneath)

@@ -1,0 +1,114 @@
+"""The tiers of projects: what they are called, hold and look like, who speaks in them, and their deletion."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ser_core.annotations.annotation import Tier
+from ser_core.annotations.store import people, tiers, trash
+from ser_core.annotations.store.database import Database
+from ser_core.annotations.store.transactions.annotators import Annotators
+from ser_core.annotations.store.transactions.projects import require_project
+
+
+class Tiers:
+    """What the marks of a project are sorted into."""
+
+    def __init__(self, database: Database, annotators: Annotators) -> None:
+        self._database = database
+        self._annotators = annotators
+
+    def of(self, project: int) -> tuple[Tier, ...]:
+        """Return the tiers of a project in order."""
+        with self._database.reading() as connection:
+            return tiers.of_project(connection, project)
+
+    def deleted(self, project: int) -> tuple[Tier, ...]:
+        """Return the tiers of a project that were deleted."""
+        with self._database.reading() as connection:
+            return tiers.deleted(connection, project)
+
+    def add(self, project: int, tier: Tier) -> Tier:
+        """Add a tier below the others, and return it with the key that marks have to name.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If its parent cannot be one, or the project has too many tiers.
+        """
+        with self._database.writing() as connection:
+            require_project(connection, project)
+            return tiers.add(connection, project, tier)
+
+    def change(self, project: int, tier: Tier, seen: Tier | None = None) -> None:
+        """Give a tier, found by its key, another name, labels, parent, colour or visibility.
+
+        Parameters
+        ----------
+        seen : Tier, optional
+            As it was shown.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If somebody has changed it since it was shown.
+        AnnotationsRefused
+            If it is not there, or the parent cannot be one.
+        """
+        with self._database.writing() as connection:
+            tiers.change(connection, project, tier, seen)
+
+    def set_participant(self, project: int, sha256: str, key: str, participant: str, seen: str) -> None:
+        """Say who speaks in the marks of a tier in one recording; "" for nobody.
+
+        Parameters
+        ----------
+        seen : str
+            Who was shown.
+
+        Raises
+        ------
+        AnnotationsOutdated
+            If somebody has named another one since then.
+        AnnotationsRefused
+            If the recording or the tier is not there, or the name cannot be stored.
+        """
+        with self._database.writing() as connection:
+            tiers.set_participant(connection, project, sha256, key, participant, seen)
+
+    def order(self, project: int, keys: Sequence[str]) -> None:
+        """Put the tiers of a project in another order."""
+        with self._database.writing() as connection:
+            tiers.order(connection, project, keys)
+
+    def count_marks(self, project: int, key: str) -> dict[str, int]:
+        """Return how many marks each annotator has in a tier."""
+        with self._database.reading() as connection:
+            return tiers.count_marks(connection, project, key)
+
+    def delete(self, project: int, key: str, person: str) -> None:
+        """Delete a tier with its marks; for 30 days `restore_tier` brings both back.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is that of emotions or not there, or somebody else's marks are in it and the project is theirs.
+        """
+        person = people.named(person)
+        self._annotators.add({person})
+        with self._database.writing() as connection:
+            others = set(tiers.count_marks(connection, project, key)) - {person}
+            trash.require_own(connection, project, person, others)
+            tiers.delete(connection, project, key, person, datetime.now(UTC))
+
+    def restore(self, project: int, key: str, person: str) -> None:
+        """Bring back a deleted tier with the marks that went with it.
+
+        Raises
+        ------
+        AnnotationsRefused
+            If it is not deleted.
+        """
+        person = people.named(person)
+        self._annotators.add({person})
+        with self._database.writing() as connection:
+            tiers.restore(connection, project, key, person, datetime.now(UTC))
