@@ -287,7 +287,7 @@ def test_what_no_key_sends_is_not_stored(store, project, shown, command, value):
 def test_an_intensity_or_a_mark_that_there_is_not_is_refused(store, project, shown):
     with pytest.raises(AnnotationsRefused, match="1 to 5"):
         edited(store, project, shown, command="intensity", value=7)
-    with pytest.raises(AnnotationsRefused, match="not there"):
+    with pytest.raises(AnnotationsRefused, match="no longer there"):
         edited(store, project, shown, command="intensity", value=2, mark="gone")
 
 

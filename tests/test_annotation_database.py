@@ -196,8 +196,8 @@ def test_marks_and_steps_of_the_version_before_channels_and_participants_are_rea
         "INSERT INTO tiers (project_id, key, name, position, kind, content, labels, shown) "
         "VALUES (1, 'emotion', 'emotion', 0, 'intervals', 'emotions', '[]', TRUE)",
         FIRST_ROWS[3],
-        "INSERT INTO steps (id, recording_id, annotator, at, kind, changes) "
-        "VALUES (1, 1, 'Ann', '2024-05-01 12:00:00', 'edit', :was)",
+        "INSERT INTO steps (recording_id, annotator, at, kind, changes) "
+        "VALUES (1, 'Ann', '2024-05-01 12:00:00', 'edit', :was)",
     )
     with engine.begin() as connection:
         for statement in statements:
