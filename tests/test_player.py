@@ -140,6 +140,7 @@ class EndedJob:
 
     def __init__(self, state):
         self.state, self.refusal, self.queue, self.ended = state, "This failed.", self, threading.Event()
+        self.fraction = 0.0
         if state != "running":
             self.ended.set()
 
