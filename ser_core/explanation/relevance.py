@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -195,6 +195,8 @@ class Perturbed:
         self._local = None
         if score_local_changes is not None:
             self._local = lru_cache(STATES_KEPT)(lambda member: score_local_changes(self._values[member]))
+            # Not what the model says of the whole segment, whose rounding may differ.
+            self._whole_locally = cache(lambda member: self._terms(self._values[member][None], (member, 0, 1))[0])
         self._whole = self._terms(self._values)
         self.original = pooled(self._whole.mean(axis=0), pooling)
 
@@ -223,7 +225,7 @@ class Perturbed:
             numbers, members, segments = zip(*waiting.pop(place), strict=True)
             terms = self._terms(np.stack(segments), place)
             for number, member, of_segment in zip(numbers, members, terms, strict=True):
-                changed[number] += of_segment - self._whole[member]
+                changed[number] += of_segment - (self._whole[member] if place is None else self._whole_locally(member))
             done = max(done, numbers[-1] + 1)
             work.report(done / count, f"{done} of {count} changed versions predicted")
 
