@@ -39,7 +39,7 @@ CELLS = 8
 BITS = 1 << np.arange(CELLS)
 ALL = np.arange(1 << CELLS)[:, None] & BITS > 0
 BUDGETS = (32, 64, 96, 128)
-#: The estimators of shapiq for Shapley values that measured best of those it has for any number of masks.
+#: Estimators of Shapley values.
 OF_SHAPIQ = ("KernelSHAP", "kADDSHAP", "SVARM", "UnbiasedKernelSHAP")
 
 Estimator = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]

@@ -20,7 +20,7 @@ RIDGE = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A window of the spectrogram; each mask removes half of its cells, and everything else stays.
+    """A window of the spectrogram; each mask removes some of its cells, and everything else stays.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def lime(
     seed: int,
     work: Work,
 ) -> LimeResult:
-    """Score the recording with half of the cells of one window removed, for many masks of each window.
+    """Score the recording with some of the cells of one window removed, for many masks of each window.
 
     Cells form a grid of time and band. A window is short, so that a mask changes few segments and few cells share the
     effect: for the same number of predicted segments, maps from windows of 0.16 s repeat better than those from windows

@@ -8,7 +8,7 @@ from ser_core.model.networks.whisper import HEADS, VARIANCE_FLOOR, WIDTH, Whispe
 
 #: Of one attention head.
 HEAD_WIDTH = WIDTH // HEADS
-#: Tokens on each side of the changed ones that are computed anew as well.
+#: Tokens on each side of the changed ones that are recomputed too.
 MARGIN = 2
 #: Exponents of attention above this are cut, so that float32 does not overflow.
 LARGEST_EXPONENT = 60.0
@@ -17,7 +17,7 @@ SMALLEST_SUM = 1e-30
 
 
 class LocalChange:
-    """Scores versions of one segment that differ from it in a few frames, six times as fast as anew.
+    """Scores versions of one segment that differ from it in a few frames, much faster than the network does.
 
     The tokens of the changed frames, and `margin` tokens on each side, go through all blocks. All other tokens change
     only because they attend to those: by how much is exact in each block, and what it does to the logits from there
