@@ -1,12 +1,13 @@
-"""Many users at once: browser sessions that repeatedly upload, explain and play, against one app.
+"""Many users at once: visits that upload, explain, listen and change pages, against one app.
 
     python benchmarks/sessions.py [--quick] [--sessions 20] [--seconds 300] [--json FILE]
 
-Prints errors, the median and 95th percentile of page times (click to heading, and to content or the position in the
-queue) and of result times (upload to verdict; Explain to three maps, drafts at first; Listen to the player), the
-highest position in the queue that was shown, the app's memory, and the processor time that the app and the browsers
-used. Every upload is a unique synthetic voice. `--quick` is 3 sessions for 20 s with 15 s of rest afterwards, too short
-to see memory freed.
+The visits speak the protocol of Streamlit's front end (`benchmarks/_streamlit_visit.py`): twenty browsers on the app's
+own machine would measure themselves. Each uploads a recording of three seconds that no other has, waits for the
+verdict, reads it, opens Explain, waits for the first map and looks at the maps, opens Listen and another page, and
+begins again; the times for reading and looking are drawn between 5 and 20 s. Prints the median and 95th percentile of
+what they wait for, errors, the app's memory, and the processor time that the app and the visits used. `--quick` is 3
+visits for 20 s with 15 s of rest afterwards, too short to see memory freed.
 """
 
 import asyncio
@@ -14,171 +15,157 @@ import io
 import itertools
 import os
 import platform
+import random
 import re
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import numpy as np
 import psutil
 import soundfile
-from playwright.async_api import Browser, Error, Page, async_playwright, expect
+from websockets.exceptions import WebSocketException
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
+from benchmarks._streamlit_visit import Visit
 from tests.conftest import voice_like
-from tests.running_app import QUIET, browser_path, running_app
+from tests.running_app import running_app
 
-LONGEST_WAIT_S = 300
-#: How long after the end a session may continue its round.
-GRACE_S = 45
+RECORDING_S = 3.0
+#: Between these, in seconds, a person reads a verdict, looks at maps, listens, reads another page.
+READING_S = {"verdict": (5, 10), "maps": (10, 20), "listening": (10, 20), "page": (5, 10)}
+#: In the first seconds the visits begin, one by one.
+ARRIVAL_S = 15.0
+LONGEST_WAIT_S = 120.0
 #: Streamlit keeps the state of a visit for two minutes after its connection has ended.
 REST_S, QUICK_REST_S = 145, 15
 MIB = 2**20
-CONTENT = ".js-plotly-plot, .player .lanes, [data-testid=stProgress], [data-testid=stFileUploader]"
 MAPS = "Grad-CAM", "LIME", "Occlusion"
+OTHER_PAGES = "Glossary", "Compare", "Evaluate", "Select", "Annotate"
+CONTENT = {"plotly_chart", "bidi_component", "progress", "file_uploader"}
 #: The last line of a traceback.
 ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Refused|Closed\w*)\b.*", re.MULTILINE)
-PLAYED = (
-    "sound => new Promise(done => sound.played.length ? done() : sound.addEventListener('timeupdate', () => done()))"
-)
-POSITION = re.compile(r"waiting, (\d+) jobs? of others ahead")
 
 
 class Measured:
-    """Measurements of all sessions."""
+    """Measurements of all visits."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.positions: Counter[int] = Counter()
         self.errors: Counter[str] = Counter()
-        self.rounds = self.waiting_at_the_end = 0
-        self.browsers_s = 0.0
+        self.rounds = self.bytes_received = 0
+        #: The longest wait that the end of the measurement cut off, and which is in no other figure.
+        self.cut_off_s = 0.0
         self._numbers = itertools.count()
 
-    def voice(self) -> bytes:
-        """Return a sound file that no other session has."""
-        number = next(self._numbers)
-        file = io.BytesIO()
-        soundfile.write(file, voice_like(2.0 + 0.25 * (number % 8), 16_000, seed=number), 16_000, format="WAV")
-        return file.getvalue()
+    def voice(self) -> tuple[str, bytes]:
+        """Return a sound file that no other visit has, and its name."""
+        file, number = io.BytesIO(), next(self._numbers)
+        soundfile.write(file, voice_like(RECORDING_S, 16_000, seed=number), 16_000, format="WAV")
+        return f"voice {number}", file.getvalue()
 
 
-class Session:
-    """A user: a page in a browser context of its own."""
+class User:
+    """Somebody who uses the app, round after round."""
 
-    def __init__(self, page: Page, measured: Measured) -> None:
-        self.page, self.measured = page, measured
-        page.on("pageerror", lambda error: measured.errors.update([f"script: {error}"]))
-
-    async def visit(self, address: str) -> None:
-        began = time.monotonic()
-        await self.page.goto(address)
-        await self.page.get_by_role("button", name="I understand").click()
-        await self.page.get_by_text("Before you begin").wait_for(state="detached")
-        self.measured.seconds["page: first visit"].append(time.monotonic() - began)
+    def __init__(self, visit: Visit, measured: Measured, seed: int) -> None:
+        self.visit, self.measured, self._random = visit, measured, random.Random(seed)
 
     async def rounds(self, until: float) -> None:
-        while True:
+        pages = itertools.cycle(self._random.sample(OTHER_PAGES, len(OTHER_PAGES)))
+        while time.monotonic() < until:
             await self.upload()
-            began = await self.open_page("Explain")
-            await self.wait_for("result: Explain to three maps, drafts at first", began, self.three_maps())
-            began = await self.open_page("Listen")
-            await self.wait_for("result: Listen to the player", began, self.page.locator(".player .lanes").wait_for())
-            await self.play()
-            self.measured.rounds += 1
-            if time.monotonic() >= until:
-                return
-            await self.open_page("Recording", "Hear Why")
+            await self.read("verdict")
+            clicked = await self.turn_to("Explain")
+            await self.seen("Explain to the first map", clicked, lambda: self.maps() > 0)
+            await self.read("maps")
+            if self.maps() == len(MAPS):
+                self.measured.rounds += 1
+            clicked = await self.turn_to("Listen")
+            await self.seen("Listen to the player", clicked, lambda: self.visit.drawn("bidi_component"))
+            await self.read("listening")
+            await self.turn_to(next(pages))
+            await self.read("page")
+            await self.turn_to("Recording", "Hear Why")
+
+    async def read(self, what: str) -> None:
+        await asyncio.sleep(self._random.uniform(*READING_S[what]))
 
     async def upload(self) -> None:
-        # For a moment after a page change, its content is there twice.
-        await expect(self.page.get_by_role("tab")).to_have_count(3, timeout=1_000 * LONGEST_WAIT_S)
-        await self.page.get_by_role("tab", name="Upload").click()
-        sound, name = self.measured.voice(), f"{time.monotonic_ns()}.wav"
+        name, sound = self.measured.voice()
         began = time.monotonic()
-        given = {"name": name, "mimeType": "audio/wav", "buffer": sound}
-        await self.page.locator("input[type=file]").set_input_files(given)
+        await self.visit.upload(name, sound)
 
-        async def verdict() -> None:
-            await self.page.get_by_role("heading", name=name).wait_for()
-            await self.page.locator(".verdict .word").wait_for()
+        def verdict() -> bool:
+            named = any(one.heading.body == name for one in self.visit.drawn("heading"))
+            return named and any('class="verdict"' in one.html.body for one in self.visit.drawn("html"))
 
-        await self.wait_for("result: upload to verdict", began, verdict())
+        await self.seen("upload to verdict", began, verdict)
 
-    async def three_maps(self) -> None:
-        for name in MAPS:
-            await self.page.locator(".js-plotly-plot .annotation-text", has_text=name).first.wait_for()
-
-    async def play(self) -> None:
-        await self.page.get_by_role("button", name="Play (Space)").click()
-        await self.page.locator(".player audio").evaluate(PLAYED)
-
-    async def open_page(self, link: str, title: str = "") -> float:
-        """Click a page's link, wait for its heading and for content or a position in the queue; return when clicked."""
+    async def turn_to(self, link: str, title: str = "") -> float:
+        """Click a page's link, wait for its heading and for content or its end; return when clicked."""
         began = time.monotonic()
-        await self.page.locator(".st-key-pages a").filter(has_text=link).first.click()
-        await self.page.get_by_role("heading", name=title or link, exact=True, level=1).wait_for()
-        await self.page.locator(CONTENT).filter(visible=True).first.wait_for()
-        self.measured.seconds["page: click to heading and content"].append(time.monotonic() - began)
+        await self.visit.turn_to(link)
+
+        def page() -> bool:
+            titled = any(one.heading.body == (title or link) for one in self.visit.drawn("heading"))
+            return titled and (not self.visit.running or self.visit.draws(CONTENT))
+
+        await self.seen("click to page", began, page)
         return began
 
-    async def wait_for(self, what: str, began: float, coming: Awaitable[None]) -> None:
-        """Wait for a result; record the time, and the positions in the queue shown meanwhile."""
-        result = asyncio.ensure_future(coming)
+    def maps(self) -> int:
+        """Return how many maps the page shows, drafts among them."""
+        return max(
+            (sum(f'"{name}' in one.plotly_chart.spec for name in MAPS) for one in self.visit.of("plotly_chart")),
+            default=0,
+        )
+
+    async def seen(self, what: str, began: float, there: Callable[[], object]) -> None:
         try:
-            while not (await asyncio.wait([result], timeout=1))[0]:
-                await self.note_queue()
-            result.result()
-        finally:
-            result.cancel()
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                await self.visit.until(there)
+        except asyncio.CancelledError:  # the time of the measurement is over
+            self.measured.cut_off_s = max(self.measured.cut_off_s, time.monotonic() - began)
+            raise
         self.measured.seconds[what].append(time.monotonic() - began)
 
-    async def note_queue(self) -> None:
-        for words in await self.page.get_by_test_id("stProgress").all_inner_texts():
-            self.measured.positions.update(int(position) for position in POSITION.findall(words))
-        for kind in ("stException", "stAlertContentError"):
-            for words in await self.page.get_by_test_id(kind).all_inner_texts():
-                self.measured.errors.update([words[:200]])
 
-
-async def start_session(browser: Browser, address: str, measured: Measured) -> Session:
-    # Without a graphics card, the processors under test would draw every frame of every animation.
-    context = await browser.new_context(viewport={"width": 900, "height": 600}, reduced_motion="reduce")
-    context.set_default_timeout(1_000 * LONGEST_WAIT_S)
-    session = Session(await context.new_page(), measured)
-    await session.visit(address)
-    return session
-
-
-async def run_session(session: Session, until: float) -> None:
+async def use(address: str, measured: Measured, seed: int, arrival_s: float, until: float) -> None:
+    """Be a user from an arrival on."""
+    await asyncio.sleep(arrival_s)
+    began = time.monotonic()
     try:
-        await session.rounds(until)
-    except (Error, AssertionError) as error:
-        session.measured.errors.update([str(error)[:200]])
+        async with Visit(address) as visit:
+            await visit.until(lambda: visit.of("file_uploader") and not visit.running)
+            measured.seconds["first page"].append(time.monotonic() - began)
+            await visit.press("I understand")
+            await visit.until(lambda: visit.drawn("file_uploader") and not visit.running)
+            user = User(visit, measured, seed)
+            try:
+                async with asyncio.timeout_at(asyncio.get_running_loop().time() + until - time.monotonic()) as over:
+                    await user.rounds(until)
+            except TimeoutError:
+                if not over.expired():
+                    raise
+            finally:
+                measured.errors.update(visit.refusals)
+                measured.bytes_received += visit.bytes_received
+    except (TimeoutError, OSError, httpx.HTTPError, WebSocketException) as error:
+        measured.errors.update([f"{type(error).__name__}: {error}"[:200]])
 
 
-async def drive(address: str, sessions: int, seconds: float, measured: Measured) -> None:
-    async with async_playwright() as playwright:
-        arguments = [*QUIET, "--mute-audio"]
-        browser = await playwright.chromium.launch(executable_path=browser_path(), args=arguments)
-        # One after another: twenty browsers starting at once on the app's machine would slow each other down.
-        people = [await start_session(browser, address, measured) for _ in range(sessions)]
-        until = time.monotonic() + seconds
-        people = [asyncio.create_task(run_session(person, until)) for person in people]
-        _, waiting = await asyncio.wait(people, timeout=seconds + GRACE_S)
-        measured.waiting_at_the_end = len(waiting)
-        for person in waiting:
-            person.cancel()
-        await asyncio.gather(*people, return_exceptions=True)
-        processes = psutil.Process().children(recursive=True)
-        measured.browsers_s = processor_s(one for one in processes if one.name().startswith("chrom"))
-        await browser.close()
+async def drive(address: str, visits: int, seconds: float, measured: Measured, arrival_s: float = 0.0) -> None:
+    until = time.monotonic() + seconds
+    arrivals = np.linspace(0, arrival_s, visits)
+    await asyncio.gather(*(use(address, measured, seed, when, until) for seed, when in enumerate(arrivals)))
 
 
 def processor_s(processes: Iterable[psutil.Process]) -> float:
@@ -187,7 +174,7 @@ def processor_s(processes: Iterable[psutil.Process]) -> float:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            used += times.user + times.system
+            used += times.user + times.system + times.children_user + times.children_system
     return used
 
 
@@ -197,14 +184,14 @@ async def watch_memory(app: psutil.Process, seen: list[float]) -> None:
         await asyncio.sleep(1)
 
 
-async def measure(address: str, app: psutil.Process, sessions: int, seconds: float, rest_s: float) -> dict[str, object]:
+async def measure(address: str, app: psutil.Process, visits: int, seconds: float, rest_s: float) -> dict[str, object]:
     warm = Measured()
-    await drive(address, 1, 1, warm)  # load the model
+    await drive(address, 1, 30, warm)  # load the model, and all code
     before, memory, measured = app.memory_info().rss / MIB, [], Measured()
     watch = asyncio.create_task(watch_memory(app, memory))
-    app_s = processor_s([app, *app.children()])
-    await drive(address, sessions, seconds, measured)
-    app_s = processor_s([app, *app.children()]) - app_s
+    app_s, own_s = processor_s([app, *app.children()]), time.process_time()
+    await drive(address, visits, seconds, measured, ARRIVAL_S)
+    app_s, own_s = processor_s([app, *app.children()]) - app_s, time.process_time() - own_s
     await asyncio.sleep(rest_s)
     await drive(address, 1, 1, warm)  # Streamlit frees ended visits when the next one begins
     after = []
@@ -218,29 +205,26 @@ async def measure(address: str, app: psutil.Process, sessions: int, seconds: flo
             "median s": round(float(np.median(taken)), 2),
             "95th percentile s": round(float(np.percentile(taken, 95)), 2),
         }
-        for what, taken in sorted(measured.seconds.items())
+        for what, taken in measured.seconds.items()
     }
     return {
-        "sessions": sessions,
+        "visits": visits,
         "seconds": seconds,
-        "rounds finished": measured.rounds,
-        "sessions that still waited at the end": measured.waiting_at_the_end,
-        "errors": dict(measured.errors + warm.errors),
         **figures,
-        "highest place in the queue that was shown": max(measured.positions, default=0),
-        "processor seconds": {"app": round(app_s, 1), "browsers": round(measured.browsers_s, 1)},
+        "longest wait cut off by the end s": round(measured.cut_off_s, 2),
+        "saw all maps, drafts among them, before they went on": measured.rounds,
+        "errors": dict(measured.errors + warm.errors),
+        "received MiB": round(measured.bytes_received / MIB),
+        "processor seconds": {"app": round(app_s, 1), "visits": round(own_s, 1)},
         "memory MiB": {"before": round(before), "highest": round(max(memory)), "afterwards": round(min(after))},
     }
 
 
 def main() -> None:
-    parser = benchmark_parser(__doc__, "3 sessions for 20 s")
+    parser = benchmark_parser(__doc__, "3 visits for 20 s")
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=300)
     args = parser.parse_args()
-    if browser_path() is None:
-        print("There is no Chromium on this machine; this benchmark needs one.")
-        return
     load = (3, 20, QUICK_REST_S) if args.quick else (args.sessions, args.seconds, REST_S)
     result: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} processors"}
     result["load of the machine before"] = round(os.getloadavg()[0], 1)

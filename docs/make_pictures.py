@@ -26,9 +26,12 @@ def photograph(page: Page, name: str) -> None:
     page.mouse.move(0, 0)
     page.set_viewport_size({"width": WIDTH, "height": 800})
     page.wait_for_timeout(2_000)
-    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": WIDTH, "height": height})
-    page.wait_for_timeout(1_500)
+    shown = 800
+    # What is drawn only once it is in view may make the page taller.
+    while (height := page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")) > shown:
+        page.set_viewport_size({"width": WIDTH, "height": height})
+        page.wait_for_timeout(1_500)
+        shown = height
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
 

@@ -33,6 +33,10 @@ class AnnotationsOutdated(AnnotationsRefused):
     """A change to a mark that somebody else has changed in the meantime."""
 
 
+class RecordingNotInProject(AnnotationsRefused):
+    """A recording that a project does not contain."""
+
+
 class CorpusRefused(SerError):
     """A folder that does not hold the corpus it is said to hold."""
 

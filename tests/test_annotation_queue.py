@@ -227,7 +227,7 @@ def test_pages_make_up_the_list(store, voices):
 
 
 def test_recording_and_queue_that_are_not_there_are_refused(store, voices):
-    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is no longer in this project"):
+    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is not in this project"):
         store.recordings.open(voices, "f" * 64, "Ann")
     with pytest.raises(AnnotationsRefused, match="order 'beauty' is not known; choose added, name"):
         Queue(order="beauty")

@@ -201,9 +201,9 @@ def test_edit_of_what_is_not_there_is_refused(store, project):
     for wrong in (elsewhere, mark(), replace(elsewhere, key="\0")):
         with pytest.raises(AnnotationsRefused, match=r"not in this recording|not text"):
             store.marks.edit(project, sha(0), "Ann", change=[wrong])
-    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is no longer in this project"):
+    with pytest.raises(AnnotationsRefused, match="ffffffffffff… is not in this project"):
         store.marks.edit(project, "f" * 64, "Ann", add=[mark()])
-    with pytest.raises(AnnotationsRefused, match="no longer in this project"):
+    with pytest.raises(AnnotationsRefused, match="not in this project"):
         store.marks.edit(project + 1, sha(0), "Ann", add=[mark()])
     with pytest.raises(AnnotationsRefused, match="none of them twice"):
         store.marks.edit(project, sha(1), "Ann", change=[elsewhere], delete=[elsewhere])

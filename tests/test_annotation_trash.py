@@ -131,7 +131,7 @@ def test_recording_comes_back_with_marks_history_ratings_and_what_can_be_undone(
     store.trash.delete_recording(sha(0), OWNER)
     assert store.recordings.page(marked).total == 4
     assert [document.sha256 for document in store.transfer.export(marked)] == [sha(n) for n in range(1, 5)]
-    with pytest.raises(AnnotationsRefused, match="no longer in this project"):
+    with pytest.raises(AnnotationsRefused, match="not in this project"):
         store.marks.edit(marked, sha(0), ANN, add=[mark()])
     (deleted,) = store.trash.items()
     assert (deleted.project_name, deleted.recording_name, deleted.recordings) == ("Voices", "take 0.wav", 1)

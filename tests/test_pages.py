@@ -977,7 +977,7 @@ def test_one_corpus_and_another_cell_list_other_recordings(monkeypatch):
     count = recordings_in_cell("happy", "angry").corpora.count("nemo")
     app.selectbox(key="evaluate_corpus").select("nemo").run()
     assert f"**{count} recordings**" in words(app)
-    assert all("· nemo ·" in m.value for m in app.markdown if "· speaker" in m.value)
+    assert all("· nEMO ·" in m.value for m in app.markdown if "· speaker" in m.value)
     assert any("Why?" in one.value and "sidebar" in one.value for one in app.caption)  # another fold's model
     app.selectbox(key="widget_predicted").select("happy").run()
     found = [m.value for m in app.markdown if "· speaker" in m.value]
@@ -1223,7 +1223,7 @@ def test_new_people_and_new_corpora_stand_side_by_side_with_and_without_the_own_
     assert "new corpora, error 35.0 %" in reliability
     assert numbers(reliability["new corpora, error 35.0 %"]["y"]) == [0.5]
     assert set(numbers(abstention["new corpora"]["y"])) == {0.5}
-    assert "Mean over crema\\_d. Not included: korean\\_emotional\\_tts" in words(app)
+    assert "Mean over CREMA\\-D. Not included: Korean Emotional TTS" in words(app)
     assert "The voice's own normal, new corpora: **+25.0 points** of UAR" in words(app)
     assert "human listeners, from the voice alone, reach a UAR of 50.0 %" in words(app)
     assert "No figures for new corpora yet" not in words(app)
@@ -1248,7 +1248,7 @@ def test_the_headline_of_the_four_corpora_leaves_out_the_one_whose_words_betray_
     add("new", {TEST_TABLE: pooled(parts)}, split="own split")
     app = opened("pages/6_Evaluate.py")
     assert metrics(app)[0] == "100.0 %"
-    assert "The mean leaves out korean\\_emotional\\_tts" in words(app)
+    assert "The mean leaves out Korean Emotional TTS" in words(app)
 
 
 def selection_result(threshold, **recalls) -> dict:
@@ -1383,7 +1383,7 @@ def test_bands_are_shown_signed_over_hz_with_the_centre_of_what_speaks_for_each_
         assert hz == pytest.approx([1_000 + 100 * place], abs=1)
     assert figure["layout"]["xaxis"]["ticktext"] == ["250", "500", "1k", "2k", "4k", "7k"]
     assert figure["layout"]["xaxis2"]["title"]["text"] == "Hz"
-    assert "on 40 held-out recordings of emodb" in words(app)
+    assert "on 40 held-out recordings of EMO\\-DB" in words(app)
 
 
 def test_both_branches_are_shown_in_their_own_cells_on_the_axes_of_the_segment(own_models):
@@ -1401,7 +1401,7 @@ def test_both_branches_are_shown_in_their_own_cells_on_the_axes_of_the_segment(o
     assert numbers(z) == [0.25, 0.5, 0, -1, 0, 0]
     said = "**−0.31**, the median of 12 recordings (quartiles −0.50 to 0.10): the branches use opposite parts."
     assert said in words(app)
-    assert "fusion is surest of: sad, score 0.97, from emodb." in words(app)
+    assert "fusion is surest of: sad, score 0.97, from EMO\\-DB." in words(app)
 
 
 def test_worse_sound_is_shown_for_each_model_that_was_measured_as_recorded_first(own_models):
@@ -1597,7 +1597,7 @@ def test_whisper_is_trained_without_epochs_and_on_all_folds_without_a_warning(fo
 def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_command(form_of_training):
     app, returned = form_of_training
     app.selectbox(key="train_split").select("corpus").run()
-    assert app.selectbox(key="train_fold_corpus").options == ["emodb", "nemo", "all 2 in turn"]
+    assert app.selectbox(key="train_fold_corpus").options == ["EMO-DB", "nEMO", "all 2 in turn"]
     app.selectbox(key="train_fold_corpus").select("2").run()
     plan = parsed(returned[-1])
     assert (plan.split, plan.fold) == ("corpus", "2")
@@ -1661,7 +1661,7 @@ def test_train_counts_shows_and_plays_the_recordings_of_a_corpus(small_corpus, m
     minutes = row.pop("minutes")
     assert minutes == pytest.approx(5 * 2 * (1.0 + 1.1 + 1.2 + 1.3) / 60)
     assert row == {
-        "corpus": "emodb",
+        "corpus": "EMO-DB",
         "language": "German",
         "recordings": 40,
         "speakers": 5,
@@ -1725,7 +1725,7 @@ def test_train_refuses_a_folder_without_the_corpus_and_shows_the_others(small_co
     app = corpora_of_train(monkeypatch, emodb=small_corpus, nemo=tmp_path)
     assert not app.exception
     assert ["No audio was found under" in error.value for error in app.error] == [True]
-    assert app.dataframe[0].value["corpus"].tolist() == ["emodb"]
+    assert app.dataframe[0].value["corpus"].tolist() == ["EMO-DB"]
 
 
 @pytest.mark.parametrize("folder", ["", "/nowhere/at/all", "n" * 5_000], ids=["none", "gone", "too long"])
@@ -1733,7 +1733,7 @@ def test_train_asks_for_a_folder_that_is_not_there_above_both_tabs(folder, monke
     app = corpora_of_train(monkeypatch, emodb=folder)
     assert not app.exception
     assert not app.error
-    assert "Enter the folder of emodb" in words(app)
+    assert "Enter the folder of EMO-DB" in words(app)
     assert not app.dataframe
     assert next(button for button in app.button if button.label == "Train").disabled
 

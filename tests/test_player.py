@@ -898,7 +898,7 @@ def test_nothing_moves_when_the_evidence_comes(opened):
     page = opened("awaiting")
     before = page.locator(".region").bounding_box()
     page.get_by_text("The evidence is there").click()
-    expect(page.locator(".overlay option", has_text="LIME")).to_be_attached()
+    expect(page.locator(".overlay option[value=LIME]")).to_be_attached()
     assert page.locator(".region").bounding_box() == before
 
 

@@ -103,7 +103,7 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
     with title:
         st.markdown(
             t(
-                "**Selected mark** · {start_s:.2f} to {end_s:.2f} s",
+                "**Selected mark**  \n{start_s:.2f} to {end_s:.2f} s",
                 start_s=mark.region.start_s,
                 end_s=mark.region.end_s,
             )

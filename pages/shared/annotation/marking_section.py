@@ -14,7 +14,7 @@ from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, queue_section
 from pages.shared.annotation.tiers import tiers_section
 from pages.shared.cached import analysing, long_recordings, transcribing
-from pages.shared.language import recognised, t, texts
+from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Editing, player
 from pages.shared.session import Chosen
@@ -22,7 +22,7 @@ from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrog
 from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 from ser_core.audio.long_recording import WorkingCopy
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import RecordingNotInProject
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
 
@@ -79,9 +79,8 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         return
     try:
         opened = project.store.recordings.open(project.id, recording.sha256, project.annotator, queue_of(project))
-    except AnnotationsRefused as refusal:
+    except RecordingNotInProject:
         _offer_to_add(project, recording)
-        st.caption(in_markdown(recognised(str(refusal))))
         return
     if words := st.session_state.pop(player_edits.GONE, None):
         st.toast(words, icon=":material/account_tree:")

@@ -61,8 +61,15 @@ def show(project: OpenProject) -> None:
     tier = label_tier(project, t("Learn from"), words)
     with st.container():  # else what comes and goes here would move the rest of the page
         details_section.show_refusals()
-    _show_foreseen(project, model, tier)
-    if st.button(t("1 · Make a corpus"), type="primary", icon=":material/library_add:"):
+    foreseen = _show_foreseen(project, model, tier)
+    nothing = foreseen is not None and not foreseen.pieces
+    if st.button(
+        t("1 · Make a corpus"),
+        type="primary",
+        icon=":material/library_add:",
+        disabled=nothing,
+        help=t("There is nothing to teach yet: label recordings, and set them to *done*.") if nothing else None,
+    ):
         st.session_state[f"teaching {project.id}"] = _submit_corpus(project, model, tier)
     job = st.session_state.get(f"teaching {project.id}")
     done = waiting.results({"teach": job}) if job else {}
@@ -95,8 +102,8 @@ def _model_to_teach() -> str | None:
     return model
 
 
-def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
-    """Say what a corpus would hold and leave out, and offer to mend it."""
+def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None:
+    """Say what a corpus would hold and leave out, and offer to mend it; None until that is known."""
     # Besides the marks, what is taught depends on the recordings that are there, who speaks in each, and their sounds.
     files = project.store.recordings.files(project.id)
     steps, sounds = project.store.history.newest_step(), last_change_of_sounds(data_folder())
@@ -108,11 +115,11 @@ def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
         job = cached.jobs().submit(session.owner(), key, words, lambda _: _foreseen(project, model, tier))
     found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
     if found is None:
-        return
+        return None
     _show_taught(found)
     if not found.left_out:
         st.caption(t("Nothing is left out."))
-        return
+        return found
     st.markdown(
         t("**Would be left out**"), help=t("Select rows to set the status of their marks, or to see the recordings.")
     )
@@ -128,6 +135,7 @@ def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> None:
         _mend(project, chosen, tier)
     else:
         st.caption(t("Select rows to mend them."))
+    return found
 
 
 def _show_taught(found: Foreseen) -> None:

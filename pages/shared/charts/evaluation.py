@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from pages.shared.charts import axes
 from pages.shared.language import t
-from pages.shared.language.names import in_chart
+from pages.shared.language.names import corpus_name, in_chart
 from ser_core.analysis.emotions import COLOURS
 
 LINE = "#0072B2"
@@ -151,7 +151,7 @@ def recall_chart(figures: dict[str, dict[str, Any]], emotions: tuple[str, ...]) 
         recalls = [f["recall"][emotion] for f in figures.values()]
         figure.add_trace(
             go.Bar(
-                x=[in_chart(name) for name in figures],
+                x=[in_chart(corpus_name(name)) for name in figures],
                 y=recalls,
                 name=t(emotion),
                 marker_color=COLOURS[emotion],

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared.charts import axes
 from pages.shared.language import recognised, t, texts
-from pages.shared.language.names import in_chart
+from pages.shared.language.names import corpus_name, in_chart
 from ser_core.analysis.emotions import COLOURS
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings
@@ -317,7 +317,7 @@ def _condition(name: str) -> str:
 
 
 def _corpora_in_words(uars: dict[str, float]) -> str:
-    return "<br>".join(f"{in_chart(corpus)} {100 * uar:.1f} %" for corpus, uar in uars.items())
+    return "<br>".join(f"{in_chart(corpus_name(corpus))} {100 * uar:.1f} %" for corpus, uar in uars.items())
 
 
 def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:

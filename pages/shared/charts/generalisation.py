@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from pages.shared.charts import axes, evaluation
 from pages.shared.language import t
-from pages.shared.language.names import in_chart
+from pages.shared.language.names import corpus_name, in_chart
 from ser_core.learning.metrics import APART
 
 #: Colour, symbol and dash of each test; with own normal, symbols are open and lines dotted, for readers without colour.
@@ -88,7 +88,7 @@ def _row_words(row: str) -> str:
 
 
 def _corpus_words(corpus: str) -> str:
-    return in_chart(corpus) + ("<br>" + t("(not in the mean)") if corpus in APART else "")
+    return in_chart(corpus_name(corpus)) + ("<br>" + t("(not in the mean)") if corpus in APART else "")
 
 
 def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -> go.Figure:

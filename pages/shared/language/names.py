@@ -11,6 +11,21 @@ PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 #: Invisible, and prevents a line break.
 WORD_JOINER = "\u2060"
 
+#: Names of corpora, as their authors write them, by the ids that files and commands have.
+CORPORA = {
+    "ased": "ASED",
+    "casia": "CASIA",
+    "crema_d": "CREMA-D",
+    "emodb": "EMO-DB",
+    "korean_emotional_tts": "Korean Emotional TTS",
+    "nemo": "nEMO",
+    "ravdess": "RAVDESS",
+    "savee": "SAVEE",
+    "tess": "TESS",
+    "urdu": "URDU",
+}
+CORPUS_IDS = re.compile(rf"\b({'|'.join(CORPORA)})\b")
+
 #: What Streamlit turns into a link, an icon or an arrow even after escapes: web and mail addresses, names between
 #: colons, and pairs such as ->.
 BECOMES_MORE = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)
@@ -19,6 +34,22 @@ BECOMES_MORE = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=[-<>=~]
 def printable(text: str) -> str:
     """Return a name with bytes that are not UTF-8, which file systems allow, spelt out."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def corpus_name(corpus: str) -> str:
+    """Return the name of a corpus; that of another one than those with a reader stays as it was given."""
+    return CORPORA.get(corpus, printable(corpus))
+
+
+def speaker_name(speaker: str) -> str:
+    """Return a speaker of a corpus, such as `emodb:03`, with the corpus's name."""
+    corpus, colon, name = speaker.partition(":")
+    return f"{corpus_name(corpus)} {printable(name)}" if colon and corpus in CORPORA else printable(speaker)
+
+
+def with_corpus_names(text: str) -> str:
+    """Return a text about corpora, such as a split, with their names instead of their ids."""
+    return CORPUS_IDS.sub(lambda found: CORPORA[found[1]], printable(text))
 
 
 def emotion_in_words(emotion: str) -> str:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.language import number, recognised, t
-from pages.shared.language.names import in_markdown
+from pages.shared.language.names import corpus_name, in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.predictions import tested_by
@@ -51,7 +51,7 @@ def in_words(one: str, other: str, difference: PairedDifference) -> str:
         one=one,
         other=other,
         gain=points(difference.gain),
-        corpora=", ".join(map(in_markdown, difference.corpora)),
+        corpora=", ".join(in_markdown(corpus_name(corpus)) for corpus in difference.corpora),
         low=low,
         high=high,
         recordings=difference.recordings,

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.charts.evaluation import confusion_chart
 from pages.shared.language import plural, recognised, t
-from pages.shared.language.names import in_markdown
+from pages.shared.language.names import corpus_name, in_markdown
 from pages.shared.models import corpus_recordings
 from ser_core.audio.reading import file_bytes
 from ser_core.errors import SerError
@@ -122,7 +122,7 @@ def _show_recording(cell: Predictions, index: int) -> None:
     corpus, sha256 = cell.corpora[index], cell.sha256[index]
     acted, predicted = cell.labels[index], cell.predicted[index]
     speaker = t("speaker {name}", name=cell.speakers[index].removeprefix(f"{corpus}:"))
-    who = [corpus, speaker, recognised(cell.genders[index])]
+    who = [corpus_name(corpus), speaker, recognised(cell.genders[index])]
     scores = {cell.emotions[emotion]: cell.probabilities[index, emotion] for emotion in (predicted, acted)}
     what, play, why = st.columns([3, 4, 1], vertical_alignment="center")
     what.markdown(
@@ -135,7 +135,7 @@ def _show_recording(cell: Predictions, index: int) -> None:
     file = corpus_recordings.file_of(corpus, sha256)
     if file is None:
         if corpus_recordings.folder_of(corpus):
-            play.caption(t("Not among the files of {corpus} on this machine.", corpus=in_markdown(corpus)))
+            play.caption(t("Not among the files of {corpus} on this machine.", corpus=in_markdown(corpus_name(corpus))))
         return
     try:
         play.audio(corpus_recordings.sound(sha256, file))

@@ -9,7 +9,7 @@ from pages.shared import cached
 from pages.shared.cached import sounds
 from pages.shared.charts.corpora import durations_chart, emotions_chart, speakers_chart
 from pages.shared.language import recognised, t, texts
-from pages.shared.language.names import in_markdown, printable
+from pages.shared.language.names import corpus_name, in_markdown, printable
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.overview import CorpusOverview
 from ser_core.errors import SerError
@@ -33,7 +33,7 @@ def show(folders: dict[str, str]) -> None:
     if not overviews:
         return
     show_table(overviews)
-    name = st.selectbox(t("Corpus"), list(overviews), key="corpora_name")
+    name = st.selectbox(t("Corpus"), list(overviews), format_func=corpus_name, key="corpora_name")
     show_charts(overviews[name])
     show_left_out(overviews[name], Path(folders[name]))
     listen(overviews[name], Path(folders[name]))
@@ -44,7 +44,7 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
     st.dataframe(
         [
             {
-                "corpus": name,
+                "corpus": corpus_name(name),
                 "language": printable(", ".join(map(recognised, o.languages))),
                 "recordings": len(o.corpus.recordings),
                 "speakers": len(o.speakers),

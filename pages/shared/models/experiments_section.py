@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.shared.charts import experiments as charts
 from pages.shared.language import number, plural, t, texts
-from pages.shared.language.names import in_markdown
+from pages.shared.language.names import corpus_name, in_markdown
 from pages.shared.models import peers_section
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
@@ -182,7 +182,7 @@ def show_bands() -> None:
 
 def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
     recordings = sum(found["recordings"] for found in result["emotions"].values())
-    corpora = ", ".join(in_markdown(corpus) for corpus in result["corpora"])
+    corpora = ", ".join(in_markdown(corpus_name(corpus)) for corpus in result["corpora"])
     words = t(
         "Grad-CAM of {model} for the acted emotion, on {recordings} held-out recordings of {corpora}. Above zero a "
         "band is evidence for the emotion, below zero against it. Speakers and corpora have equal weight; intervals "
@@ -224,7 +224,7 @@ def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
         model=in_markdown(result["model"]),
         emotion=in_markdown(t(example["emotion"])),
         score=example["score"],
-        corpus=in_markdown(example["corpus"]),
+        corpus=in_markdown(corpus_name(example["corpus"])),
     )
     figures = {t("Log-mel spectrogram"): charts.segment_chart(example["log_mel"])}
     for branch, map_ in example["maps"].items():

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.shared.charts import generalisation as charts
 from pages.shared.language import recognised, t, texts
-from pages.shared.language.names import in_markdown, printable
+from pages.shared.language.names import corpus_name, in_markdown
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import read_result_drawn
 from pages.shared.models.model_figures import with_interval
@@ -113,13 +113,14 @@ def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> 
     for way, one in found.items():
         sets.setdefault(tuple(one["corpora"]), []).append(words[way])
     means = "; ".join(
-        f"{', '.join(map(in_markdown, corpora))}" + (f" ({', '.join(ways)})" if len(sets) > 1 else "")
+        f"{', '.join(in_markdown(corpus_name(corpus)) for corpus in corpora)}"
+        + (f" ({', '.join(ways)})" if len(sets) > 1 else "")
         for corpora, ways in sets.items()
     )
     apart = sorted({corpus for one in found.values() for corpus in one["apart"]})
     words = [t("Mean over {means}.", means=means)]
     if apart:
-        names = ", ".join(map(in_markdown, apart))
+        names = ", ".join(in_markdown(corpus_name(corpus)) for corpus in apart)
         words.append(t("Not included: {names}, whose words give the emotion away.", names=names))
     return " ".join([*words, t("Intervals (95 %) resample speakers within each corpus.")])
 
@@ -127,7 +128,7 @@ def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> 
 def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
     rows = []
     for row in ["mean", *corpora]:
-        cells = {"corpus": t("mean") if row == "mean" else printable(row)}
+        cells = {"corpus": t("mean") if row == "mean" else corpus_name(row)}
         for way, one in found.items():
             figures = one if row == "mean" else one["by_corpus"].get(row)
             cells[words[way]] = with_interval(figures) if figures else ""
@@ -195,7 +196,7 @@ def _listeners_words(
     return t(
         "**{corpus}: human listeners, from the voice alone, reach a UAR of {uar:.1f} %** ({recalls}), choosing among "
         "six emotions. The model: {models}, choosing among its own emotions.",
-        corpus=in_markdown(corpus),
+        corpus=in_markdown(corpus_name(corpus)),
         uar=100 * people["uar"],
         recalls=recalls,
         models=models,

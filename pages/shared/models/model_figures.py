@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared.charts import evaluation
 from pages.shared.language import recognised, t, texts
-from pages.shared.language.names import in_markdown
+from pages.shared.language.names import corpus_name, in_markdown, speaker_name, with_corpus_names
 from pages.shared.models import confusion_cell
 from ser_core.learning.metrics import MEASURED
 from ser_core.learning.predictions import Predictions
@@ -17,7 +17,7 @@ ALL = texts("all corpora")
 
 def split_in_words(split: str) -> str:
     """Return the description of a split, of which each part is a sentence of its own, in this visit's language."""
-    return "; ".join(map(recognised, split.split("; ")))
+    return with_corpus_names("; ".join(map(recognised, split.split("; "))))
 
 
 def show_headline(split: str, figures: dict[str, Any]) -> None:
@@ -49,7 +49,7 @@ def show_headline(split: str, figures: dict[str, Any]) -> None:
         st.caption(
             t(
                 "Lowest accuracy of a speaker: {speaker}, {accuracy:.0f} % of {recordings} recordings.",
-                speaker=in_markdown(worst["speaker"]),
+                speaker=in_markdown(speaker_name(worst["speaker"])),
                 accuracy=100 * worst["accuracy"],
                 recordings=worst["recordings"],
             )
@@ -65,7 +65,7 @@ def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
     found, every = figures["headline"], figures["mean_over_corpora_uar"]
     if not found["apart"]:
         return every, ""
-    apart = ", ".join(map(in_markdown, found["apart"]))
+    apart = ", ".join(in_markdown(corpus_name(corpus)) for corpus in found["apart"])
     if set(MEASURED) <= set(found["corpora"]):
         return found["uar"], t("The mean leaves out {names}, whose words give the emotion away.", names=apart)
     return every, t(
@@ -78,7 +78,8 @@ def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
 def show_table(figures: dict[str, Any]) -> None:
     """List the figures by corpus, by gender where it is known, and pooled."""
     genders = {recognised(gender): found for gender, found in figures["gender"].items()}
-    rows = {**figures["corpora"], **genders, t("pooled"): figures["pooled"]}
+    corpora = {corpus_name(corpus): found for corpus, found in figures["corpora"].items()}
+    rows = {**corpora, **genders, t("pooled"): figures["pooled"]}
     st.dataframe(
         [
             {
@@ -125,7 +126,7 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_other
         corpus = st.selectbox(
             t("Corpus"),
             [ALL, *figures["corpora"]],
-            format_func=lambda name: t(ALL) if name == ALL else name,
+            format_func=lambda name: t(ALL) if name == ALL else corpus_name(name),
             key="evaluate_corpus",
             label_visibility="collapsed",
             persist_state="session",

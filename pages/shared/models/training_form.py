@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared.language import t, texts
-from pages.shared.language.names import in_markdown
+from pages.shared.language.names import corpus_name, in_markdown
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import READERS
 from ser_core.errors import SerError
@@ -58,12 +58,19 @@ def corpus_folders() -> dict[str, str]:
     known = Path(os.environ.get("SER_CORPORA") or "/nowhere")
     here = [name for name in READERS if (known / name).is_dir()]
     chosen = st.multiselect(
-        t("Corpora"), list(READERS), default=here, key="train_corpora", placeholder=t("Choose one or more")
+        t("Corpora"),
+        list(READERS),
+        default=here,
+        format_func=corpus_name,
+        key="train_corpora",
+        placeholder=t("Choose one or more"),
     )
     columns = st.columns(2)
     folders = {
         name: columns[index % 2].text_input(
-            t("Folder of {name}", name=name), str(known / name) if name in here else "", key=f"train_folder_{name}"
+            t("Folder of {name}", name=corpus_name(name)),
+            str(known / name) if name in here else "",
+            key=f"train_folder_{name}",
         )
         for index, name in enumerate(chosen)
     }
@@ -72,7 +79,7 @@ def corpus_folders() -> dict[str, str]:
     if not folders or missing:
         wanted = t("Choose at least one corpus.")
         if missing:
-            wanted = t("Enter the folder of {names}.", names=", ".join(missing))
+            wanted = t("Enter the folder of {names}.", names=", ".join(map(corpus_name, missing)))
         st.info(wanted, icon=":material/folder_open:")
     return folders
 
@@ -122,7 +129,7 @@ def _fold(column: DeltaGenerator, split: str, corpora: list[str]) -> str:
     if split == "random":
         words = {"1": t("a random part")}
     if split == "corpus":
-        words |= dict(zip(folds, corpora, strict=True))
+        words |= dict(zip(folds, map(corpus_name, corpora), strict=True))
     return column.selectbox(
         t("Test fold") if split != "corpus" else t("Test corpus"),
         [*folds, ALL_FOLDS] if len(folds) > 1 else folds or ["1"],

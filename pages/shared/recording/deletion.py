@@ -50,6 +50,12 @@ def button(recording: Recording | session.HeldLong) -> None:
             st.rerun()
 
 
+#: It opens at the end of the sidebar, below what the window shows.
+SHOW_CONFIRMATION = """
+<script>document.querySelector(".st-key-confirm_deletion")?.scrollIntoView({ block: "nearest" })</script>
+"""
+
+
 def _confirm(recording: Recording | session.HeldLong) -> None:
     with st.container(border=True, key="confirm_deletion"):
         st.markdown(t("**Delete {name}?**", name=in_markdown(recording.name)))
@@ -73,6 +79,7 @@ def _confirm(recording: Recording | session.HeldLong) -> None:
             if st.button(t("Cancel"), key="cancel_delete"):
                 del st.session_state[CONFIRMING]
                 st.rerun()
+        st.html(SHOW_CONFIRMATION, unsafe_allow_javascript=True)
         if sure and _delete(recording.sha256, fate):
             st.rerun()
 

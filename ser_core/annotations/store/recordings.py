@@ -37,7 +37,7 @@ from ser_core.annotations.store.tables import (
     valid_name,
     valid_text,
 )
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsRefused, RecordingNotInProject
 from ser_core.settings import LONG_RECORDING, AudioLimits
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
@@ -294,9 +294,9 @@ def of_file(project: int, sha256: str) -> tuple[ColumnElement[bool], ColumnEleme
     return recordings.c.project_id == project, recordings.c.sha256 == valid_text(sha256, "SHA-256")
 
 
-def missing_recording_error(sha256: str) -> AnnotationsRefused:
+def missing_recording_error(sha256: str) -> RecordingNotInProject:
     """Return the refusal for a recording that is not in the project."""
-    return AnnotationsRefused(f"The recording {sha256[:12]}… is no longer in this project; add it again.")
+    return RecordingNotInProject(f"The recording {sha256[:12]}… is not in this project; add it.")
 
 
 def rate(

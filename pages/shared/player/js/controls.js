@@ -58,7 +58,7 @@ export class Bar {
     button.setAttribute("aria-label", playing ? t("Pause (Space)") : t("Play (Space)"));
   }
 
-  // The chosen overlay stays chosen while it exists, and so does "none". Until somebody chooses the spectrogram's
+  // The chosen overlay stays chosen while it exists, and so does "none". Whose map an only one is, the page says. Until somebody chooses the spectrogram's
   // colours, they are grey below a map, whose own colours need it, and magma without one.
   offerOverlays() {
     const { overlays, spectrogram } = this.player.data;
@@ -68,7 +68,7 @@ export class Bar {
     if (before.join("\n") !== names.join("\n")) {
       const none = list.options.length > 1 && list.value === "";
       const chosen = none ? "" : names.includes(list.value) ? list.value : (names[0] ?? "");
-      list.replaceChildren(new Option(t("none"), ""), ...names.map((name) => new Option(name, name)));
+      list.replaceChildren(new Option(t("none"), ""), ...names.map((name) => new Option(names.length > 1 ? name : t("Evidence"), name)));
       list.value = chosen;
     }
     this.find(".overlay").hidden = this.find(".opacity").hidden = !names.length;
