@@ -16,7 +16,7 @@ from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section
 from pages.shared.language.names import in_markdown
 from pages.shared.session import CHOICES, Held
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Tier
 from ser_core.annotations.assignment import AssignmentPlan
@@ -257,8 +257,25 @@ def label_moods(store, said: dict[int, dict[str, str]], **values) -> list[str]:
     tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low", "Wut"), **values))
     for number, labels in said.items():
         for who, label in labels.items():
-            store.marks.edit(project, found[number], who, add=[Annotation(Region(0.2, 0.7), tier.key, note=label)])
+            at = Point(0.2, 0.2) if tier.kind == "points" else Region(0.2, 0.7)
+            store.marks.edit(project, found[number], who, add=[Annotation(at, tier.key, note=label)])
     return found
+
+
+def test_points_of_a_tier_rate_the_queue_and_are_compared_within_20_ms(store):
+    label_moods(store, {0: {"ann": "high", "bea": "high"}, 1: {"ann": "low", "bea": "high"}}, kind="points")
+    app = finished(shown("Agreement", label_tier="mood"))
+    assert not app.exception
+    (row,) = app.dataframe[0].value.to_dict("records")
+    assert [str(value).split()[0] for value in row.values()] == ["ann", "1.00", "0", "0.50"]
+    app = shown("Queue", label_tier="mood")
+    app.radio[0].set_value("annotators_disagreement").run()
+    assert "20 ms apart" in app.radio[0].proto.captions[2]
+    button(app, "Rate all").click().run()
+    app = finished(app)
+    app = shown("Queue", label_tier="mood", queue_order="annotators_disagreement")
+    rated = [(row["Recording"], row["Annotator disagreement in mood"]) for row in queue(app)[:3]]
+    assert rated == [("take 1.wav", 1.0), ("take 0.wav", 0.0), ("take 15.wav", None)]
 
 
 def test_agreement_in_a_tier_is_that_of_its_labels(store):

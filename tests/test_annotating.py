@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pages.shared.annotation.details_section import _change_in_words
 from pages.shared.annotation.marking import Shown, change_mark, correct_f0, in_words, label_whole, make_edit, overlap
 from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
-from ser_core.analysis import Region
-from ser_core.annotations.agreement.agreement import disagreement
+from ser_core.analysis import Point, Region
+from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement, matched
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, uncertainty
 from ser_core.annotations.saved_sounds import FOLDER, delete_sound, save_sound, saved_sound
@@ -256,6 +257,17 @@ def test_keys_set_status_intensity_and_confidence_of_a_mark_or_of_the_whole_reco
     assert shown.label.confidence is None
 
 
+def test_keys_set_the_channel_of_a_mark_and_undo_takes_it_back(store, project, shown):
+    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
+    edited(store, project, shown, command="channel", value=2, mark="new 1")
+    assert in_words(shown.marks["new 1"]) == "sad, channel 2, open"
+    assert _change_in_words(store.history.page(project, sha(0)).items[0].changes[0], "ann").endswith("sad, channel 2")
+    with pytest.raises(AnnotationsRefused, match="1 to 999"):
+        edited(store, project, shown, command="channel", value=-1, mark="new 1")
+    edited(store, project, shown, command="undo")
+    assert shown.marks["new 1"].channel is None
+
+
 def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, shown):
     labels = Tier("mood", "mood", content="labels", labels=("high",))
     tiers = tuple(store.tiers.add(project, tier) for tier in (labels, Tier("words", "words")))
@@ -302,6 +314,25 @@ def test_disagreement_by_hand():
     three = annotated(whole("ann", "sad"), whole("bea", "sad"), whole("cy", "happy"))
     assert disagreement(three) == pytest.approx(2 / 3)
     assert disagreement(annotated(ann, bea, whole("ann", "sad"), whole("bea", "sad"))) == pytest.approx(1 / 3)
+
+
+def test_points_match_up_to_20_ms_apart_and_disagree_in_the_rest():
+    def points(annotator, **labels):
+        return [Annotation(Point(at_s, at_s), annotator=annotator, emotion=label) for label, at_s in labels.items()]
+
+    ann = points("ann", low=1.0, high=2.0)
+    assert disagreement(annotated(*ann, *points("bea", low=1.02, high=1.99))) == 0
+    # Of three points set by either, one has the same label by both: 1.0, 2.0 and 3.0.
+    assert disagreement(annotated(*ann, *points("bea", low=1.0, fall=2.0, rise=3.0))) == pytest.approx(2 / 3)
+    assert disagreement(annotated(*ann, *points("bea", low=1.021, high=2.021))) == 1
+    # One of two close points is another person's single one: the closer.
+    near = [Point(1.0, 1.0), Point(1.015, 1.015)]
+    assert matched(near, [Point(1.02, 1.02)]) == [(1, 0)]
+    agreement = annotator_agreement([annotated(*ann, *points("bea", low=1.01, fall=2.0, rise=3.0))])
+    (found,) = agreement.regions.values()
+    assert [found.detection_f1.value, found.start_error_ms.value, found.same_emotion.value] == pytest.approx(
+        [4 / 5, 5, 1 / 2]
+    )
 
 
 def test_uncertainty_is_nothing_where_one_emotion_is_sure_and_one_where_all_are_alike():

@@ -426,7 +426,7 @@ def test_corrected_f0_is_written_carried_to_another_project_and_told_in_the_hist
     store, project, sounds, tmp_path, capsys
 ):
     line = refusal_of(capsys, "f0", "--out", tmp_path / "f0")
-    assert "no recording whose F0 was corrected; --all writes every F0" in line
+    assert "Nobody has corrected F0" in line
     shas = [queued.file.sha256 for queued in store.recordings.page(project).items]
     for sha256 in shas[:2]:
         store.marks.correct_f0(project, sha256, "Ann", {50: 123.5, 51: 0.0}, {})

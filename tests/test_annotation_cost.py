@@ -89,6 +89,8 @@ def page_actions(store, project):
     yield "restore a tier", lambda: store.tiers.restore(project, "words", "Ann")
     in_tier = Queue("Ann", tier="words", label="nein", order="annotators_disagreement")
     yield "page of a tier", lambda: store.recordings.page(project, in_tier)
+    yield "sessions", lambda: store.recordings.sessions(project)
+    yield "page of a session", lambda: store.recordings.page(project, Queue(session="day 2"))
     yield (
         "rate all in a tier",
         lambda: store.recordings.rate(project, "annotators_disagreement", {sha(0): 0.5}, "words"),

@@ -461,6 +461,11 @@ def test_joined_files_that_are_too_long_together_are_refused(make_voice):
 # --- channels and tracks ---
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_a_recording_knows_how_many_channels_its_file_has(voice, channels):
+    assert read_recording(encoded(np.stack(channels * [voice], axis=1)), "a.wav").channels == channels
+
+
 @pytest.mark.parametrize("make", [encoded, lambda stereo: encoded_with_av(stereo, "webm", "libopus")])
 def test_channels_that_cancel_each_other_out_are_read_as_one_with_a_warning(make_voice, make):
     voice = make_voice(2.0, 48_000)

@@ -335,6 +335,34 @@ def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_on
     ]
 
 
+def test_sessions_and_speakers_of_a_database_are_read_where_it_says_them_and_come_back():
+    marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"),)
+    made = READERS["emu"].write([AnnotatedRecording("a.wav", None, 2.0, 16_000, marks)]).content
+    files = {
+        "my_emuDB/my_DBconfig.json": b'{"levelDefinitions": [], "metadataDefaults": {"Speaker": "everybody"}}',
+        "my_emuDB/0000_ses/a_bndl/a_annot.json": made,
+        "my_emuDB/day 2_ses/day 2.meta_json": b'[{"Participant.ID": "P11", "Recording.Date": "2019-03-06"}]',
+        "my_emuDB/day 2_ses/b_bndl/b_annot.json": made.replace(b"a.wav", b"b.wav"),
+        "my_emuDB/day 2_ses/c_bndl/c_annot.json": made.replace(b"a.wav", b"c.wav"),
+        "my_emuDB/day 2_ses/c_bndl/c.meta_json": b'{"speaker": 12}',
+    }
+    read = read_files(files.items(), ImportOptions())
+    found = [document for file in read for document in file.documents]
+    said = [("", "everybody"), ("day 2", "P11"), ("day 2", "12")]
+    assert [(each.session, each.speaker) for each in found] == said
+    assert [file.dropped for file in read if file.dropped] == [("the field 'Recording.Date' of metadata",)]
+    found = [replace(each, sha256=name * 64) for each, name in zip(found, "abc", strict=True)]
+    written = exported(found, EXPORTED["emu"], name="my")
+    assert {name.split("/")[1] for name in written.files} == {"my_DBconfig.json", "0000_ses", "day_2_ses"}
+    again = [one for file in read_files(written.files.items(), ImportOptions()) for one in file.documents]
+    assert [(one.session.replace("_", " "), one.speaker) for one in again] == said
+    own = exported(found, EXPORTED["json"]).files
+    assert [(one.session, one.speaker) for one in read_files(own.items(), ImportOptions())[0].documents] == said
+    assert "the speaker of 3 recordings" in exported(found, EXPORTED["csv"]).dropped
+    with pytest.raises(AnnotationsRefused, match="are one object"):
+        read_files([("a.meta_json", b"[1, 2]")], ImportOptions())
+
+
 STRING, LIST = {"name": str}, {"order": list}
 #: The fields that EMU-webApp's schemas require of a configuration and of an annotation, with their types.
 SCHEMA = {

@@ -14,6 +14,7 @@ from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped
 from ser_core.annotations.formats import FORMATS, read_annotations
+from ser_core.annotations.store.recordings import Queue
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 
@@ -276,6 +277,25 @@ def test_parents_points_and_labels_come_back_from_elan(store, project):
     ]
     outside = replace(document, annotations=(*document.annotations, word(5, 6, "x", "phones")))
     assert "the parent of 1 tier, whose marks it does not hold" in FORMATS["elan"].write([outside]).dropped
+
+
+def test_an_import_says_who_speaks_and_in_which_session_and_replaces_neither_unless_asked(store, project):
+    first = next(store.transfer.export(project))
+
+    def imported(mode, **about):
+        done = store.transfer.import_recordings(project, [replace(first, **about)], "Ann", mode=mode)
+        return (done.about, done.about_left_out, store.recordings.files(project)[0])
+
+    assert imported("show", speaker="Eva", session="day 2")[:2] == (1, 0)
+    taken, left, now = imported("add", speaker="Eva", session="day 2")
+    assert (taken, left, now.speaker, now.session) == (1, 0, "Eva", "day 2")
+    assert store.recordings.sessions(project) == ["day 2"]
+    assert store.recordings.page(project, Queue(session="day 2")).total == 1
+    taken, left, now = imported("add", speaker="Udo", session="day 2")
+    assert (taken, left, now.speaker) == (0, 1, "Eva")
+    taken, left, now = imported("replace", speaker="Udo")
+    assert (taken, left, now.speaker, now.session) == (1, 0, "Udo", "day 2")
+    assert [one.session for one in store.transfer.export(project)] == ["day 2", "", "", "", ""]
 
 
 def test_each_recording_has_its_own_participants_which_files_name_and_give_back(store, project):

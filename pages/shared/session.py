@@ -73,6 +73,7 @@ CHOICES = {
     "queue_task": None,
     "queue_text": "",
     "queue_order": "added",
+    "queue_session": "any",
     "queue_page": 0,
     "queue_added": 0,
     "queue_among": None,

@@ -46,6 +46,7 @@ LABELS = texts(
         "map": "Map of the recordings",
         "hits": "Sounds of the hits",
         "measure": "Measuring marks",
+        "corrected": "HNR and tilt with the corrected F0",
         "f0": "Measuring F0",
         "look": "Reading annotation files",
         "import": "Import",

@@ -46,6 +46,8 @@ class Recording:
         SHA-256 of the long recording that this is a stretch of.
     start_s : float
         Where this begins there; people are shown times of that recording.
+    channels : int
+        Of the file; the samples are their mean.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Recording:
     warnings: tuple[str, ...] = ()
     part_of: str | None = None
     start_s: float = 0.0
+    channels: int = 1
 
     @property
     def duration_s(self) -> float:

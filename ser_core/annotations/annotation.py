@@ -207,6 +207,10 @@ class AnnotatedRecording:
         Of the project's members, by their names.
     f0 : CorrectedF0
         Corrected by hand.
+    speaker : str
+        Who speaks in it; "" if that is not known.
+    session : str
+        When it was recorded, with others: a name of the recordings' own; "" if there is none.
     """
 
     name: str
@@ -221,6 +225,8 @@ class AnnotatedRecording:
     assignments: tuple[Assignment, ...] = field(default=(), compare=False)
     roles: Mapping[str, str] = field(default_factory=dict, compare=False)
     f0: CorrectedF0 = field(default=CorrectedF0(), compare=False)
+    speaker: str = field(default="", compare=False)
+    session: str = field(default="", compare=False)
 
     @property
     def has_gold(self) -> bool:

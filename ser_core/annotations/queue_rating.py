@@ -87,7 +87,8 @@ def rate_by_marks(store: Store, project: int, tier: Tier | None = None, work: Wo
     Parameters
     ----------
     tier : Tier, optional
-        A tier of labels, which are compared as they are; without one these are the marks of emotions.
+        A tier of labels, of intervals or points, which are compared as they are; without one these are the marks of
+        emotions.
 
     Raises
     ------

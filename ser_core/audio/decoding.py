@@ -62,6 +62,8 @@ class Sound:
 
     Attributes
     ----------
+    channels : int
+        Of the file, or of where it begins, if that changes.
     blocks : iterator of ndarray of shape (n,), float32
         The mean of the channels, in blocks of any length.
     warnings : list of str
@@ -69,6 +71,7 @@ class Sound:
     """
 
     sample_rate_hz: int
+    channels: int
     blocks: Iterator[np.ndarray]
     warnings: list[str]
 
@@ -96,15 +99,15 @@ def decode(file: BinaryIO, name: str, limits: AudioLimits, from_s: float = 0.0) 
     container, start = _container(file)
     with _open_reader(file, container, start, name) as reader:
         if isinstance(reader, soundfile.SoundFile):
-            rate = reader.samplerate
-            _check_format(rate, reader.channels, name, limits)
+            rate, channels = reader.samplerate, reader.channels
+            _check_format(rate, channels, name, limits)
             first = _seek(reader, round(from_s * rate))
             blocks = _soundfile_blocks(reader, file, container, start, first, warnings)
         else:
-            rate, blocks = _av_blocks(reader, name, limits, warnings)
+            rate, channels, blocks = _av_blocks(reader, name, limits, warnings)
             first = 0
         blocks = _within_limits(blocks, rate, name, limits)
-        yield Sound(rate, _skip(blocks, round(from_s * rate) - first), warnings)
+        yield Sound(rate, channels, _skip(blocks, round(from_s * rate) - first), warnings)
 
 
 def _container(file: BinaryIO) -> tuple[str, int]:
@@ -385,8 +388,8 @@ def _av_blocks(
         first = next(frames, None)
     if first is None:
         raise AudioRefused(f"{name}: the file holds no audio. Record or export it again.")
-    rate = first.sample_rate
-    _check_format(rate, first.layout.nb_channels, name, limits)
+    rate, channels = first.sample_rate, first.layout.nb_channels
+    _check_format(rate, channels, name, limits)
 
     def blocks() -> Iterator[np.ndarray]:
         to_float, layout, read, downmix = None, None, 0, _Downmix(warnings)
@@ -408,7 +411,7 @@ def _av_blocks(
         if known and container.duration and read / rate < container.duration / av.time_base * 0.9 - 0.5:
             warnings.append(_TRUNCATED)
 
-    return rate, blocks()
+    return rate, channels, blocks()
 
 
 def _check_format(rate: int, channels: int, name: str, limits: AudioLimits) -> None:

@@ -54,7 +54,7 @@ MAX_MESSAGE_BYTES = 2**22
 #: The content of READ is a position in the file and the number of bytes wanted.
 WANTED = struct.Struct("<QI")
 #: Kinds of messages. BLOCK carries float32 samples, BYTES a piece of the file, READ `WANTED`, all others JSON.
-READY, DECODE, READ, BYTES, RATE, BLOCK, END, REFUSED = b"!", b"D", b"r", b"b", b"R", b"B", b"E", b"X"
+READY, DECODE, READ, BYTES, FORMAT, BLOCK, END, REFUSED = b"!", b"D", b"r", b"b", b"F", b"B", b"E", b"X"
 REFUSALS = {kind.__name__: kind for kind in (AudioRefused, RecordingTooLong)}
 
 log = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ def decode_in_subprocess(file: BinaryIO, name: str, limits: AudioLimits, from_s:
         decoder.owner = owner  # a process that one person's file may have corrupted never decodes another's
         try:
             warnings: list[str] = []
-            rate = decoder.begin(file, name, limits, from_s)
-            yield Sound(rate, decoder.blocks(warnings), warnings)
+            rate, channels = decoder.begin(file, name, limits, from_s)
+            yield Sound(rate, channels, decoder.blocks(warnings), warnings)
         finally:
             if decoder.reusable:
                 _idle.append(decoder)
@@ -101,8 +101,8 @@ class _Decoder:
         self.child = ChildProcess("ser_core.audio.decoding_process")
         self.owner, self.reusable, self._ready = "", False, False
 
-    def begin(self, file: BinaryIO, name: str, limits: AudioLimits, from_s: float) -> int:
-        """Start to decode a file and return its sample rate."""
+    def begin(self, file: BinaryIO, name: str, limits: AudioLimits, from_s: float) -> tuple[int, int]:
+        """Start to decode a file and return its sample rate and number of channels."""
         self._file, self._name, self.reusable = file, name, False
         self._left_s = MIN_WAIT_S + from_s / MIN_WAIT_SPEED
         self._size = size = file.seek(0, os.SEEK_END)
@@ -113,13 +113,15 @@ class _Decoder:
             self._send(DECODE, json.dumps(args).encode())
             if whole is not None:
                 self._send(BYTES, whole)
-        content = self._next(RATE)[1]
+        content = self._next(FORMAT)[1]
         with self._failing_as_refusal():
-            self._rate = content["rate"]
+            self._rate, channels = content["rate"], content["channels"]
             if not isinstance(self._rate, int) or not limits.lowest_rate_hz <= self._rate <= limits.highest_rate_hz:
                 raise ValueError(self._rate)
+            if not isinstance(channels, int) or not 1 <= channels <= limits.max_channels:
+                raise ValueError(channels)
         self._max_samples = min(limits.longest_s * self._rate, limits.max_samples)
-        return self._rate
+        return self._rate, channels
 
     def blocks(self, warnings: list[str]) -> Iterator[np.ndarray]:
         """Yield samples of shape (n,), float32; after the last block, add the warnings."""
@@ -324,7 +326,7 @@ def _serve_one(channel: socket.socket) -> None:
         file = io.BufferedReader(_RemoteFile(channel, args["size"]), MAX_READ_BYTES)
     try:
         with decode(file, args["name"], limits, args["from_s"]) as sound:
-            send(channel, RATE, json.dumps({"rate": sound.sample_rate_hz}).encode())
+            send(channel, FORMAT, json.dumps({"rate": sound.sample_rate_hz, "channels": sound.channels}).encode())
             for block in merge_blocks(sound.blocks, BLOCK_SAMPLES):
                 samples += len(block)
                 send(channel, BLOCK, memoryview(block).cast("B"))

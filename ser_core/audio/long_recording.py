@@ -55,6 +55,7 @@ class LongRecording:
     sha256: str
     samples: int
     sample_rate_hz: int
+    channels: int
     check: SampleCheck
     warnings: tuple[str, ...]
     file: BinaryIO
@@ -122,7 +123,8 @@ def open_long_recording(
                     work.report(fraction, "Checking the recording")
             check.refuse(name, limits)
         warnings = (*sound.warnings, *check.warnings())
-        yield LongRecording(name, sha256, check.count, sound.sample_rate_hz, check, warnings, file, version, limits)
+        about = name, sha256, check.count, sound.sample_rate_hz, sound.channels
+        yield LongRecording(*about, check, warnings, file, version, limits)
 
 
 @contextmanager
@@ -214,6 +216,7 @@ class WorkingCopy:
     sha256: str
     samples: int
     sample_rate_hz: int
+    channels: int
     warnings: tuple[str, ...]
     overview: np.ndarray
     wav: FileBytes
@@ -298,6 +301,7 @@ def working_copy(source: Source, name: str, folder: Path, work: Work = UNWATCHED
             recording.sha256,
             recording.samples,
             recording.sample_rate_hz,
+            recording.channels,
             recording.warnings,
             overview,
             FileBytes(file),

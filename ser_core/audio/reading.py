@@ -57,7 +57,8 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
         samples /= np.float32(check.full_scale)
     samples.setflags(write=False)
     warnings = (*sound.warnings, *check.warnings())
-    return Recording(name, hashlib.sha256(source).hexdigest(), samples, sound.sample_rate_hz, warnings)
+    sha256 = hashlib.sha256(source).hexdigest()
+    return Recording(name, sha256, samples, sound.sample_rate_hz, warnings, channels=sound.channels)
 
 
 def _concatenate(blocks: Iterator[np.ndarray], check: "SampleCheck") -> np.ndarray:

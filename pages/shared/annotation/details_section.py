@@ -21,6 +21,7 @@ from ser_core.annotations.annotation import (
     MOST_INTENSITY,
     RECORDING_TIER,
     REGION_TIER,
+    SECOND_CHANNEL,
     STATUSES,
     Annotation,
     Tier,
@@ -52,11 +53,11 @@ CHANGES = texts(
 STEPS = texts({"undo": "undo: {words}", "redo": "redo: {words}"})
 
 
-def show(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
-    """Show the fields of the selected mark and of the whole recording."""
+def show(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
+    """Show the fields of the selected mark and of the whole recording, which has so many channels."""
     with st.container(key="mark_details", gap="small"):
-        _of_whole(project, opened, shown)
-        _of_chosen(project, opened, shown)
+        _of_whole(project, opened, shown, channels)
+        _of_chosen(project, opened, shown, channels)
 
 
 def do(action: Callable[..., object], *arguments: Any, **values: Any) -> None:
@@ -79,7 +80,7 @@ def show_refusals() -> None:
     refusals().clear()
 
 
-def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
+def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
     id_ = chosen_mark("annotate")
     found = shown.find(id_, project.annotator)
     if found is None:
@@ -99,7 +100,7 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
         return
     mark, tier = found
     change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
-    title = _fields(mark, f"mark {mark.key} {mark.revision}", change, tier)
+    title = _fields(mark, f"mark {mark.key} {mark.revision}", change, tier, channels)
     with title:
         st.markdown(
             t(
@@ -115,23 +116,28 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown) -> Non
             st.caption(in_markdown(tier.name))
 
 
-def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown) -> None:
+def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
     mark = shown.label or Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER)
     sha256 = opened.recording.file.sha256
     change = (label_whole, project.store, project.id, project.annotator, sha256, shown)
     whose = f"whole {sha256} {project.id} {project.annotator} {shown.layer} {mark.revision}"
-    title = _fields(mark, whose, change, EMOTION, labelled={"status": "done"})
+    title = _fields(mark, whose, change, EMOTION, channels, labelled={"status": "done"})
     title.markdown(
         t("**Whole recording**"), help=t("Shift and a number label it too. Labelling it sets its status to *done*.")
     )
 
 
 def _fields(
-    mark: Annotation, key: str, change: tuple[Any, ...], tier: Tier, labelled: dict[str, str] | None = None
+    mark: Annotation,
+    key: str,
+    change: tuple[Any, ...],
+    tier: Tier,
+    channels: int,
+    labelled: dict[str, str] | None = None,
 ) -> DeltaGenerator:
     """Show the fields of a mark, of which each change is saved immediately; return the place for its title.
 
-    In a tier of labels the note is one of these.
+    In a tier of labels the note is one of these. The channel is asked for where there are several.
     """
 
     def field(name: str) -> dict[str, Any]:
@@ -144,8 +150,10 @@ def _fields(
 
         return {"key": f"{key} {name}", "on_change": save}
 
-    widths = [2.3, 2.5, 4.1, 2.7, 2, 2.2]
-    title, emotion, intensity, confidence, status, note = st.columns(widths, gap="small", vertical_alignment="center")
+    numbers = sorted({*range(SECOND_CHANNEL, channels + 1), *([] if mark.channel is None else [mark.channel])})
+    widths = [2.3, 2.5, 4.1, 2.7, 2, 2.2, *([1.6] if numbers else [])]
+    columns = st.columns(widths, gap="small", vertical_alignment="center")
+    title, emotion, intensity, confidence, status, note = columns[:6]
     if tier.content == "emotions":
         _label_field(emotion, t("Emotion"), list(LABELS), mark.emotion, field("emotion"))
         note.text_input(t("Note"), mark.note, max_chars=2_000, **field("note"))
@@ -169,6 +177,15 @@ def _fields(
         placeholder=t("not given"),
         **field("confidence"),
     )
+    if numbers:
+        columns[-1].selectbox(
+            t("Channel"),
+            [None, *numbers],
+            index=[None, *numbers].index(mark.channel),
+            format_func=lambda number: t("1 or all") if number is None else str(number),
+            help=t("Which channel of the recording it is about. The first is not told from all of them."),
+            **field("channel"),
+        )
     return title
 
 
@@ -358,6 +375,8 @@ def _change_in_words(change: Change, annotator: str) -> str:
         words = t("{words}, a mark by {name}", words=words, name=in_markdown(mark.annotator))
     if before and after and before.status != after.status:
         words = t("{words}, now {status}", words=words, status=t(after.status))
+    if before and after and before.channel != after.channel:
+        words = t("{words}, channel {number}", words=words, number=after.channel or t("1 or all"))
     return words
 
 

@@ -21,7 +21,7 @@ from ser_core.settings import F0Settings
 
 SUGGESTION = "suggestion"
 #: Fields that a key of the player sets.
-FIELDS = {"status": str, "intensity": int, "confidence": float}
+FIELDS = {"status": str, "intensity": int, "confidence": float, "channel": int}
 #: Share of a recording. A suggestion that covers more is not a region but a label for the whole recording.
 MOST_SUGGESTED = 0.9
 #: With more tiers than this, those without marks in the recording are not shown.
@@ -193,7 +193,7 @@ def in_words(mark: Annotation | None) -> str:
 
 
 def _is_rated(mark: Annotation) -> bool:
-    return (mark.intensity, mark.confidence, mark.status) != (None, None, "open")
+    return (mark.intensity, mark.confidence, mark.channel, mark.status) != (None, None, None, "open")
 
 
 def overlap(one: Region, other: Region) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -25,6 +26,7 @@ from ser_core.audio.long_recording import WorkingCopy
 from ser_core.errors import RecordingNotInProject
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
+from ser_core.work.jobs import Job
 
 #: Player, marks and their fields in view at once: the page's heading is only read out, and rows stand closer.
 COMPACT = """
@@ -122,10 +124,13 @@ def _marks(
         settings = chosen and chosen.classifier.front_end.spectrogram
         spectrogram = settings and analysing.spectrogram(analysed.sha256, settings, analysed)
         comes = explanation is None and not final and EVIDENCE in session.choice("beside")
-        _player(project, opened, shown, recording, stretch, spectrogram, analysis, explanation, comes)
+        correcting = _player(project, opened, shown, recording, stretch, spectrogram, analysis, explanation, comes)
+    if correcting is not None:
+        with progress:
+            waiting.results({"corrected": correcting})
     if is_long:
         _say_what_is_analysed(stretch)
-    details_section.show(project, opened, shown)
+    details_section.show(project, opened, shown, recording.channels)
     if stretch is not None or not is_long:
         details_section.offer_words(project, opened, analysed)
     if decides or OTHERS in session.choice("beside"):
@@ -268,12 +273,18 @@ def _player(
     analysis: Analysis | None,
     explanation: Explanation | None,
     evidence_comes: bool,
-) -> None:
+) -> Job | None:
+    """Show the player; return the job that measures what goes with a corrected F0, if its lanes need that."""
     others = _others(opened, shown.layer or project.annotator)
     others = others if shown.layer or OTHERS in session.choice("beside") else {}
     ahead = queue_section.ahead(opened.next)
     from_s = 0.0 if stretch is None else stretch.start_s
-    evidence = {}
+    evidence, correcting = {}, []
+
+    def correct(*arguments: Any) -> Job:
+        correcting.append(analysing.correction_job(*arguments))
+        return correcting[-1]
+
     if explanation is not None:
         evidence = {
             "overlays": {t(METHOD_NAMES[explanation.method]): explanation},
@@ -301,11 +312,12 @@ def _player(
             f0=shown.f0,
         ),
         measure=analysing.measures_job,
-        correct=analysing.correction_job,
+        correct=correct,
         awaited=("profile", "scores") if evidence_comes else (),
         ahead=ahead and (ahead, spectrogram and analysing.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
         **evidence,
     )
+    return correcting[-1] if correcting else None
 
 
 def _snaps(

@@ -180,7 +180,7 @@ def task_of(project: OpenProject) -> str:
 
 def choose_recordings(project: OpenProject, sha256: Iterable[str], words: str) -> None:
     """Limit the queue to recordings, whatever its filters said, and open it; `words` say which they are."""
-    for name in ("status", "label", "task"):
+    for name in ("status", "label", "task", "session"):
         session.choose(f"queue_{name}", ANY)
     session.choose("queue_text", "")
     session.choose("queue_page", 0)
@@ -208,4 +208,5 @@ def queue_of(project: OpenProject) -> Queue:
         text=session.choice("queue_text"),
         order=session.choice("queue_order"),
         tier=tier if is_of_project and tier != REGION_TIER else None,
+        session=None if session.choice("queue_session") == ANY else session.choice("queue_session"),
     )

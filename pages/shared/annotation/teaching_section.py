@@ -58,7 +58,7 @@ def show(project: OpenProject) -> None:
         "Labels of a tier teach the emotion that they stand for: *Tiers*, on Mark, says which. They count as done once "
         "their annotator has set the recording to done."
     )
-    tier = label_tier(project, t("Learn from"), words)
+    tier = label_tier(project, t("Learn from"), words, kinds=("intervals",))
     with st.container():  # else what comes and goes here would move the rest of the page
         details_section.show_refusals()
     foreseen = _show_foreseen(project, model, tier)

@@ -54,6 +54,7 @@ def of_recording(recording: Recording | WorkingCopy, key: str) -> dict[str, Any]
             "url": url,
             "duration": recording.duration_s,
             "rate": rate,
+            "channels": recording.channels,
             "long": is_long,
             "origin": 0.0 if is_long else recording.start_s,
         },

@@ -105,12 +105,12 @@ class Edit:
     tier : str or None
         Key of the tier of these marks; None for the regions themselves.
     command : str or None
-        Instead of a change: undo, redo, previous, next, queue, label, status, intensity, confidence, or analyse and f0,
-        whose only mark is the stretch that is analysed or whose F0 is corrected.
+        Instead of a change: undo, redo, previous, next, queue, label, status, intensity, confidence, channel, or
+        analyse and f0, whose only mark is the stretch that is analysed or whose F0 is corrected.
     value : str, float or None
-        The label or status of the whole recording, the intensity or confidence, or what is done to F0.
+        The label or status of the whole recording, the intensity, confidence or channel, or what is done to F0.
     mark : str or None
-        For intensity and confidence: the id of the mark, or None for the whole recording.
+        For intensity, confidence and channel: the id of the mark, or None for the whole recording.
     hz : tuple of float
         For F0 that is drawn: that of each frame of the stretch.
     """

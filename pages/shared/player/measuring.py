@@ -63,7 +63,7 @@ def of_measures(
         return {"state": "failed", "ceiling": wanted, **offered, "refusal": job.refusal and recognised(job.refusal)}
     tracks, more = job.result, False
     if corrected_hz:
-        job = _again(lambda: correct(recording, wanted, tracks, corrected_hz))
+        job = correct(recording, wanted, tracks, corrected_hz)
         is_there = job.ended.wait(PATIENCE_S) and job.state == "done"
         tracks = job.result if is_there else with_corrected_f0(tracks, corrected_hz)
         more = not job.ended.is_set()

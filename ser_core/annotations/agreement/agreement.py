@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.agreement.bootstrap import Measured, measured, measured_ratio
 from ser_core.annotations.agreement.coefficients import (
@@ -33,6 +33,8 @@ from ser_core.annotations.annotation import (
 FRAME_S = 0.01
 #: Intersection over union in time from which two regions match.
 LEAST_OVERLAP = 0.5
+#: Two points match up to this far apart, as boundaries of phones that two people set are compared.
+POINT_TOLERANCE_S = 0.02
 
 #: Labels of a moment that an annotator of the recording did not mark, and of a mark without an emotion.
 NO_MARK, NO_EMOTION = "no mark", "no emotion"
@@ -95,7 +97,7 @@ class RegionAgreement:
     Attributes
     ----------
     detection_f1 : Measured
-        F1 of regions, which match from an intersection over union of 0.5 in time.
+        F1 of regions, which match from an intersection over union of 0.5 in time, or of points, up to 20 ms apart.
     time_f1 : Measured
         F1 of marked frames of 10 ms.
     start_error_ms, end_error_ms : Measured
@@ -153,7 +155,9 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
     """Return how far the annotators of one recording disagree: 0 if they all agree, 1 if nobody agrees with anybody.
 
     It is the mean over pairs of annotators of whether their labels of the whole recording differ, and of the share of
-    the time marked by either in which they did not give the same emotion. Unlike kappa it needs no second recording.
+    the time marked by either in which they did not give the same emotion. Of points it is the share of those set by
+    either, matching ones counted once, that do not match with the same emotion. Unlike kappa it needs no second
+    recording.
 
     Returns
     -------
@@ -164,16 +168,25 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
     annotators = sorted({mark.annotator for mark in recording.annotations})
     labels = {m.annotator: m.emotion for m in recording.annotations if m.tier == RECORDING_TIER and m.emotion}
     middles_s = frame_middles_s(recording.duration_s)
-    times = {name: _emotions(marks, middles_s) for name in annotators if (marks := marks_in_time(recording, name))}
+    marks = {name: found for name in annotators if (found := marks_in_time(recording, name))}
     found = []
     for one, other in combinations(annotators, 2):
         if one in labels and other in labels:
             found.append(float(labels[one] != labels[other]))
-        if one in times and other in times:
-            by_either = (times[one] != NO_MARK) | (times[other] != NO_MARK)
-            if by_either.any():
-                found.append(float((times[one] != times[other])[by_either].mean()))
+        if one in marks and other in marks:
+            found += _differing(marks[one], marks[other], middles_s)
     return float(np.mean(found)) if found else None
+
+
+def _differing(one: list[Annotation], other: list[Annotation], middles_s: np.ndarray) -> list[float]:
+    """Return the share of the time, or of the points, marked by either that the other labels otherwise, if any is."""
+    if isinstance(one[0].region, Point):
+        pairs = matched([mark.region for mark in one], [mark.region for mark in other])
+        same = sum(one[i].emotion == other[j].emotion for i, j in pairs)
+        return [1 - same / (len(one) + len(other) - len(pairs))]
+    emotions, others = (_emotions(each, middles_s) for each in (one, other))
+    by_either = (emotions != NO_MARK) | (others != NO_MARK)
+    return [float((emotions != others)[by_either].mean())] if by_either.any() else []
 
 
 def _emotions(marks: list[Annotation], middles_s: np.ndarray) -> np.ndarray:
@@ -401,18 +414,27 @@ def _region_tally(
 
 
 def matched(one: Sequence[Region], other: Sequence[Region]) -> list[tuple[int, int]]:
-    """Return the indices of matching regions: each region in at most one pair, and as many pairs as possible.
+    """Return the indices of matching regions or points: each in at most one pair, and as many pairs as possible.
 
-    Among equally many pairs, those that overlap most are taken.
+    Among equally many pairs, those that overlap most, or are closest, are taken.
     """
     if not one or not other:
         return []
-    overlap = overlap_in_time(one, other)
-    same = overlap >= LEAST_OVERLAP - 1e-9
+    if isinstance(one[0], Point):
+        closeness = 1 - distance_s(one, other) / POINT_TOLERANCE_S
+        same = closeness >= -1e-9
+    else:
+        closeness = overlap_in_time(one, other)
+        same = closeness >= LEAST_OVERLAP - 1e-9
     # All overlaps together weigh less than one more pair.
-    worth = same * (1 + overlap / (1 + min(overlap.shape)))
+    worth = same * (1 + closeness / (1 + min(closeness.shape)))
     rows, columns = linear_sum_assignment(worth, maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if same[i, j]]
+
+
+def distance_s(one: Sequence[Point], other: Sequence[Point]) -> np.ndarray:
+    """Return how far apart every pair of points is in seconds, shape (one, other), float64."""
+    return np.abs(np.subtract.outer([point.start_s for point in one], [point.start_s for point in other]))
 
 
 def overlap_in_time(one: Sequence[Region], other: Sequence[Region]) -> np.ndarray:

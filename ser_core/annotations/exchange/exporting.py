@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
+from ser_core.annotations.exchange.emu_database import database_of
 from ser_core.annotations.formats import FORMATS, OTHERS
-from ser_core.annotations.formats.content import json_bytes
-from ser_core.annotations.formats.emu_write import MORE, bundle_of, levels_of
 from ser_core.annotations.formats.format import Format, Written, counted, summed, tiers_without
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import with_names
@@ -22,7 +20,6 @@ EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in
     key: file_format for key, file_format in OTHERS.items() if file_format.write is not None
 }
 STEM_OF_MANY = "annotations"
-EMU_CONFIGURATION, EMU_SESSION = "_DBconfig.json", "0000_ses"
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,16 @@ def exported(
     lost: tuple[str, ...] = ()
     if corrected and file_format is not FORMATS["own"]:
         lost = (f"F0 that was corrected by hand, in {counted(corrected, 'recording')}",)
+    if file_format not in (FORMATS["own"], OTHERS["emu"]):
+        speakers, sessions = (sum(bool(getattr(one, what)) for one in valid) for what in ("speaker", "session"))
+        lost += (f"the speaker of {counted(speakers, 'recording')}",) if speakers else ()
+        lost += (f"the session of {counted(sessions, 'recording')}",) if sessions else ()
     if not file_format.holds_tiers and valid:
         lost += _lost_of_tiers(valid, file_format)
         valid = [with_names(recording) for recording in valid]
     if file_format is OTHERS["emu"]:
-        files, sounds, dropped = emu_database(valid, name, **(choices or {}))
+        bundles = stems_of(valid, has_spaces=False)
+        files, sounds, dropped = database_of(valid, bundles, name, **(choices or {}))
         return Exported(files, (*dropped, *lost), 0, tuple(unfit), sounds)
     written = _written(valid, file_format, choices or {})
     # A file without labels could not be told from any other empty file.
@@ -152,68 +154,6 @@ def stems_of(recordings: Sequence[AnnotatedRecording], has_spaces: bool = True) 
         stem = next(stem for stem in stems if stem.casefold() not in taken)
         taken[stem.casefold()] = stem
     return list(taken.values())
-
-
-def emu_database(
-    recordings: Sequence[AnnotatedRecording], name: str, plain: bool = False
-) -> tuple[dict[str, bytes], dict[str, str], list[str]]:
-    """Return an emuDB: a configuration, and a bundle for each recording with its annotation and its sound.
-
-    Returns
-    -------
-    files : dict of bytes
-        By path.
-    sounds : dict of str
-        Paths of WAV files, with the SHA-256 of their recordings.
-    dropped : list of str
-        What EMU cannot hold, in words with counts.
-
-    References
-    ----------
-    Winkelmann, "The EMU-SDMS Manual", chapter "The emuDB format".
-    """
-    database = bundle_of(name)
-    root = f"{database}_emuDB"
-    levels = levels_of(recordings)
-    files = {f"{root}/{database}{EMU_CONFIGURATION}": json_bytes(_emu_configuration(database, levels, plain))}
-    sounds, written = {}, []
-    for bundle, recording in zip(stems_of(recordings, has_spaces=False), recordings, strict=True):
-        folder = f"{root}/{EMU_SESSION}/{bundle}_bndl"
-        written.append(OTHERS["emu"].write([replace(recording, name=f"{bundle}.wav")], plain=plain, levels=levels))
-        files[f"{folder}/{bundle}_annot.json"] = written[-1].content
-        if recording.sha256 is not None:
-            sounds[f"{folder}/{bundle}.wav"] = recording.sha256
-    return files, sounds, summed(written)
-
-
-def _emu_configuration(database: str, levels: Mapping[str, str], plain: bool) -> dict[str, Any]:
-    attributes = {level: [level] if plain else [level, level + MORE] for level in levels}
-    perspective = {
-        "name": "default",
-        "signalCanvases": {"order": ["OSCI", "SPEC"], "assign": [], "contourLims": []},
-        "levelCanvases": {"order": list(levels)},
-        "twoDimCanvases": {"order": []},
-    }
-    return {
-        "name": database,
-        # The same marks give the same database.
-        "UUID": str(uuid5(NAMESPACE_URL, f"hear-why/{database}/{sorted(levels)}")),
-        "mediafileExtension": "wav",
-        "ssffTrackDefinitions": [],
-        "levelDefinitions": [
-            {
-                "name": level,
-                "type": kind,
-                "attributeDefinitions": [{"name": attribute, "type": "STRING"} for attribute in attributes[level]],
-            }
-            for level, kind in levels.items()
-        ],
-        "linkDefinitions": [],
-        "EMUwebAppConfig": {
-            "perspectives": [perspective],
-            "activeButtons": {"saveBundle": True, "showHierarchy": True},
-        },
-    }
 
 
 def known_stems(name: str, sha256: str) -> set[str]:

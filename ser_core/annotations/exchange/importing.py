@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from ser_core.analysis import Point
 from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, AnnotatedRecording, Annotation
-from ser_core.annotations.exchange.exporting import EMU_CONFIGURATION, known_stems
+from ser_core.annotations.exchange.emu_database import CONFIGURATION as EMU_CONFIGURATION
+from ser_core.annotations.exchange.emu_database import Metadata, is_metadata
+from ser_core.annotations.exchange.exporting import known_stems
 from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import known_encoding
@@ -93,14 +95,15 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
     AnnotationsRefused
         If one of them is refused.
     """
-    found = []
+    found, metadata = [], Metadata()
     how = ReadOptions(options.offset_s, options.encoding, from_start=not options.offset_s)
     for name, content in unpacked(files):
         if posixpath.basename(name) == CONFIGURATION and b"<View" in content[:200]:
             found.append(ImportedFile(name, "Label Studio configuration", ()))
             continue
-        if name.endswith(EMU_CONFIGURATION) and b"levelDefinitions" in content:
-            found.append(ImportedFile(name, "EMU-SDMS configuration", ()))
+        if is_metadata(name, content):
+            what = "configuration" if name.endswith(EMU_CONFIGURATION) else "metadata"
+            found.append(ImportedFile(name, f"EMU-SDMS {what}", (), metadata.add(name, content)))
             continue
         read = read_annotations(content, posixpath.basename(name) or name, how)
         key = recognised(content, options.encoding)
@@ -116,7 +119,13 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
                 read.start_s if how.from_start else 0.0,
             )
         )
-    return found
+    # Only now: a file may come after those that it says something of.
+    return [
+        replace(file, documents=metadata.of(file.name, file.documents))
+        if file.format_name == READERS["emu"].name
+        else file
+        for file in found
+    ]
 
 
 def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:

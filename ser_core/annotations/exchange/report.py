@@ -14,7 +14,7 @@ MOST_TIERS = 12
 UNSURE = "it was changed here too, and nobody knows if that was before the export or after it"
 COUNTS = (
     *("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored"),
-    *("f0_frames", "f0_left_out", "participants", "participants_left_out"),
+    *("f0_frames", "f0_left_out", "participants", "participants_left_out", "about", "about_left_out"),
 )
 
 
@@ -120,21 +120,18 @@ def _mark(mark: Annotation | None) -> str:
     return f"{mark.annotator}, {mark.tier} {mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {said}"
 
 
-def f0_line(imported: Imported) -> str:
-    """Return what an import did to F0, or "" if the files do not correct it."""
-    if not (imported.f0_frames or imported.f0_left_out):
-        return ""
-    return (
-        f"F0 as corrected in the files: {counted(imported.f0_frames, 'frame')}; "
-        f"corrected otherwise here, and left so: {imported.f0_left_out}."
-    )
+def taken_lines(imported: Imported) -> list[str]:
+    """Return what an import did to F0, participants, speakers and sessions, as far as the files say something of them.
 
-
-def participants_line(imported: Imported) -> str:
-    """Return what an import did to the participants of tiers, or "" if the files have none that are not here."""
-    if not (imported.participants or imported.participants_left_out):
-        return ""
-    return (
-        f"Participants as in the files: {counted(imported.participants, 'tier')}; "
-        f"with another one here, who stays: {imported.participants_left_out}."
+    What is otherwise here stays; it is counted.
+    """
+    kinds = (
+        ("Participants", imported.participants, "tier", imported.participants_left_out),
+        ("Speakers and sessions", imported.about, "recording", imported.about_left_out),
+        ("Corrected F0", imported.f0_frames, "frame", imported.f0_left_out),
     )
+    return [
+        f"{what} as in the files: {counted(taken, noun)}; otherwise here, and left so: {left}."
+        for what, taken, noun, left in kinds
+        if taken or left
+    ]

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,19 +86,32 @@ class WrittenF0:
 
 
 def write_f0(
-    recordings: Sequence[AnnotatedRecording],
+    recordings: Iterable[AnnotatedRecording],
+    every: bool,
     sound_of: Callable[..., Recording | None],
     write: Callable[[str, bytes], object],
     work: Work,
 ) -> WrittenF0:
     """Write the files of each recording's F0, by a function of name and content.
 
+    Parameters
+    ----------
+    every : bool
+        Also of recordings in which nobody has corrected F0.
+
     Raises
     ------
     AnnotationsRefused
-        If the sound of none is at hand.
+        If there are none, or the sound of none is at hand.
     Cancelled
     """
+    recordings = [recording for recording in recordings if every or recording.f0.frames]
+    if not recordings and every:
+        raise AnnotationsRefused("The project has no recordings. Add some first.")
+    if not recordings:
+        raise AnnotationsRefused(
+            "Nobody has corrected F0 in this project. Correct it on Mark, or take all recordings (--all)."
+        )
     silent = corrected = 0
     for track in f0_tracks(recordings, sound_of, work):
         if track is None:

@@ -288,7 +288,7 @@ def recording_fields(recording: AnnotatedRecording) -> dict[str, Any]:
         "duration_s": recording.duration_s,
         "sample_rate_hz": recording.sample_rate_hz,
         "provenance": dict(recording.provenance),
-    }
+    } | {field: value for field in ("speaker", "session") if (value := getattr(recording, field))}
 
 
 def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -> AnnotatedRecording:
@@ -297,8 +297,8 @@ def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -
     Parameters
     ----------
     fields : mapping
-        `name`; optionally `sha256`, `duration_s`, `sample_rate_hz` and `provenance`. An unknown length becomes the end
-        of the last mark.
+        `name`; optionally `sha256`, `duration_s`, `sample_rate_hz`, `provenance`, `speaker` and `session`. An unknown
+        length becomes the end of the last mark.
 
     Raises
     ------
@@ -317,7 +317,9 @@ def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -
         raise AnnotationsRefused(f"A sample rate of {shown(rate)} Hz is not possible.")
     name = text(given.get("name"), "name of the recording")
     provenance = _provenance(given.get("provenance", {}))
-    return AnnotatedRecording(name, sha256, last_end_s if duration_s is None else duration_s, rate, marks, provenance)
+    about = {field: text(given[field], field) for field in ("speaker", "session") if field in given}
+    duration_s = last_end_s if duration_s is None else duration_s
+    return AnnotatedRecording(name, sha256, duration_s, rate, marks, provenance, **about)
 
 
 def known_duration_s(fields: Mapping[str, Any]) -> float | None:

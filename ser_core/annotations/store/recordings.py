@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -76,6 +76,8 @@ class RecordingFile:
         Where it was last seen.
     speaker : str or None
         Who speaks, a name that is unique in the project; None if not known.
+    session : str or None
+        The session in which it was recorded, with others; None if there is none.
     """
 
     sha256: str
@@ -84,6 +86,7 @@ class RecordingFile:
     sample_rate_hz: int | None = None
     path: str | None = None
     speaker: str | None = None
+    session: str | None = None
 
     @property
     def is_long(self) -> bool:
@@ -166,6 +169,8 @@ class Queue:
     order : {"added", "name", "uncertainty", "explainers_disagreement", "annotators_disagreement"}
     tier : str or None
         Key of a tier of labels whose marks are counted and found; None: the marks of emotions.
+    session : str or None
+        Only recordings of this session.
     """
 
     annotator: str | None = None
@@ -177,6 +182,7 @@ class Queue:
     among: frozenset[str] | None = None
     task: str | None = None
     tier: str | None = None
+    session: str | None = None
 
     def __post_init__(self) -> None:
         if self.status not in (None, *STATUSES):
@@ -189,7 +195,7 @@ class Queue:
             raise AnnotationsRefused(
                 f"{len(self.among)} recordings are too many to choose at once; choose up to {MOST_AMONG}."
             )
-        for wanted in (self.annotator, self.label, self.text, self.tier, *(self.among or ())):
+        for wanted in (self.annotator, self.label, self.text, self.tier, self.session, *(self.among or ())):
             valid_text(wanted or "", "text that is looked for")
 
 
@@ -245,6 +251,7 @@ def recording_row(project: int, file: RecordingFile, at: datetime) -> dict[str, 
         "added_at": at,
         "added_by": None,
         "speaker": valid_name(file.speaker, "name of the speaker") if file.speaker else None,
+        "session": valid_name(file.session, "name of the session") if file.session else None,
         **dict.fromkeys((*RATINGS, "disagreement_tier")),
     }
 
@@ -334,7 +341,7 @@ def all_speakers(connection: Connection) -> list[Speaker]:
 
 def files_of(connection: Connection, project: int) -> tuple[RecordingFile, ...]:
     """Return all recordings of a project, in order of addition."""
-    columns = (recordings.c[name] for name in ("sha256", "name", "duration_s", "sample_rate_hz", "path", "speaker"))
+    columns = (recordings.c[field.name] for field in fields(RecordingFile))
     rows = connection.execute(select(*columns).where(recordings.c.project_id == project).order_by(recordings.c.id))
     return tuple(RecordingFile(*row) for row in rows)
 
@@ -344,6 +351,12 @@ def of_speaker(connection: Connection, project: int, speaker: str) -> list[Recor
     wanted = (recordings.c.project_id == project, recordings.c.speaker == valid_text(speaker, "name of the speaker"))
     rows = connection.execute(select(recordings).where(*wanted).order_by(recordings.c.name, recordings.c.id))
     return [file_of(row) for row in rows]
+
+
+def sessions_of(connection: Connection, project: int) -> list[str]:
+    """Return the sessions that recordings of a project are of, ordered by name."""
+    wanted = recordings.c.project_id == project, recordings.c.session.is_not(None)
+    return sorted(connection.scalars(select(recordings.c.session).where(*wanted).distinct()))
 
 
 def page_of_queue(connection: Connection, project: int, queue: Queue, page: int, size: int) -> tuple[list[Any], int]:
@@ -397,7 +410,7 @@ def queued(row: Row) -> QueuedRecording:
 
 def file_of(row: Row) -> RecordingFile:
     """Return the file of a row of `recordings`."""
-    return RecordingFile(row.sha256, row.name, row.duration_s, row.sample_rate_hz, row.path, row.speaker)
+    return RecordingFile(*(row._mapping[field.name] for field in fields(RecordingFile)))
 
 
 def _listed(annotator: str | None, tier: str | None = None) -> Select:
@@ -455,6 +468,8 @@ def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
         wanted.append(_is_task(queue.task, queue.annotator))
     if queue.among is not None:
         wanted.append(recordings.c.sha256.in_(queue.among))
+    if queue.session is not None:
+        wanted.append(recordings.c.session == queue.session)
     if queue.text:
         wanted.append(recordings.c.folded_name.contains(folded(queue.text), autoescape=True))
     return wanted

@@ -6,11 +6,10 @@ history.
 """
 
 from ser_core.annotations.store.database import Database
-from ser_core.annotations.store.transactions.annotators import Annotators
 from ser_core.annotations.store.transactions.history import History
 from ser_core.annotations.store.transactions.labels import Labels
 from ser_core.annotations.store.transactions.marks import Marks
-from ser_core.annotations.store.transactions.people import People
+from ser_core.annotations.store.transactions.people import Annotators, People
 from ser_core.annotations.store.transactions.projects import Projects
 from ser_core.annotations.store.transactions.recordings import Recordings
 from ser_core.annotations.store.transactions.tiers import Tiers

@@ -159,6 +159,7 @@ recordings = Table(
     Column("added_at", UtcTime, nullable=False),
     Column("added_by", Text),
     Column("speaker", Text),
+    Column("session", Text),
     # Who speaks in the marks of which tier, by its key.
     Column("participants", Json, nullable=False, server_default="{}"),
     Column("uncertainty", Rating, nullable=False),
@@ -173,6 +174,7 @@ recordings = Table(
     Index("recordings_by_explainers_disagreement", "project_id", "explainers_disagreement", "id"),
     Index("recordings_by_annotators_disagreement", "project_id", "annotators_disagreement", "id"),
     Index("recordings_by_speaker", "project_id", "speaker"),
+    Index("recordings_by_session", "project_id", "session"),
 )
 
 # Who has which role; the owner is that of `projects`. `people.py` explains what follows from both tables.

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier, valid_mark
 from ser_core.annotations.exchange.merging import Difference, compared, signed
@@ -30,7 +30,7 @@ from ser_core.annotations.store.marks import (
     write_marks,
 )
 from ser_core.annotations.store.recordings import RecordingFile, recording_row
-from ser_core.annotations.store.tables import marks, recordings, steps
+from ser_core.annotations.store.tables import marks, recordings, steps, valid_name
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from ser_core.work.progress import Work
 
@@ -72,6 +72,10 @@ class Imported:
         Tiers, once in each recording, whose participant became as it is in the files.
     participants_left_out : int
         Those that have another participant here, who stays.
+    about : int
+        Recordings whose speaker or session became as it is in the files.
+    about_left_out : int
+        Those that have another one here, which stays.
     differences : tuple of FoundDifference
         All that differs between the files and the project.
     new_tiers : tuple of Tier
@@ -90,6 +94,8 @@ class Imported:
     f0_left_out: int = 0
     participants: int = 0
     participants_left_out: int = 0
+    about: int = 0
+    about_left_out: int = 0
     differences: tuple[FoundDifference, ...] = field(default=(), compare=False)
     new_tiers: tuple[Tier, ...] = field(default=(), compare=False)
 
@@ -144,6 +150,7 @@ def import_documents(
             work.report(done / total if total else 1.0, f"{done} of {total} marks")
         of_f0 = _f0_changes(connection, wanted, mode, counts)
         _take_participants(connection, wanted, mode, counts)
+        _take_speakers_and_sessions(connection, wanted, mode, counts)
         if mode != "show":
             add_steps(connection, changes, annotator, at, of_f0)
     imported = Imported(len(documents), differences=tuple(differences), new_tiers=of_files.new, **counts)
@@ -214,6 +221,27 @@ def _take_participants(
             tiers.write_participants(connection, of, there | taken)
 
 
+def _take_speakers_and_sessions(
+    connection: Connection, wanted: Mapping[int, AnnotatedRecording], mode: str, counts: Counter[str]
+) -> None:
+    """Say who speaks, and in which session, as documents do; what is said here stays, unless the mode is "replace"."""
+    given = {
+        of: {"speaker": valid_name(one.speaker, "name of the speaker") if one.speaker else None}
+        | {"session": valid_name(one.session, "name of the session") if one.session else None}
+        for of, one in wanted.items()
+        if one.speaker or one.session
+    }
+    columns = recordings.c.id, recordings.c.speaker, recordings.c.session
+    for row in connection.execute(select(*columns).where(recordings.c.id.in_(given))).all():
+        there = {"speaker": row.speaker, "session": row.session}
+        differ = {name: value for name, value in given[row.id].items() if value and there[name] != value}
+        taken = {name: value for name, value in differ.items() if mode == "replace" or there[name] is None}
+        counts["about"] += bool(taken)
+        counts["about_left_out"] += len(taken) < len(differ)
+        if taken and mode != "show":
+            connection.execute(update(recordings).where(recordings.c.id == row.id).values(taken))
+
+
 def _by_recording(documents: Iterable[AnnotatedRecording]) -> list[AnnotatedRecording]:
     """Return documents with those of the same recording joined: what is missing in one may be in another."""
     groups: dict[tuple[str | None, str], list[AnnotatedRecording]] = {}
@@ -236,6 +264,8 @@ def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
         left_out=tuple(mark for document in documents for mark in document.left_out),
         tiers=tuple(tier for document in documents for tier in document.tiers),
         assignments=tuple(one for document in documents for one in document.assignments),
+        speaker=next((document.speaker for document in documents if document.speaker), ""),
+        session=next((document.session for document in documents if document.session), ""),
         f0=CorrectedF0({frame: each for document in documents for frame, each in document.f0.frames.items()}),
     )
 
@@ -342,6 +372,8 @@ def documents_after(
             assignments=assigned[row.id],
             roles=roles,
             f0=_by(corrected.get(row.id, CorrectedF0()), annotator),
+            speaker=row.speaker or "",
+            session=row.session or "",
         )
         for row in found
     ]

@@ -177,16 +177,14 @@ def _measure(args: argparse.Namespace) -> int:
 
 def _f0(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
-        recordings = [found for found in store.transfer.export(project) if args.all or found.f0.frames]
+        recordings = list(store.transfer.export(project))
         files = store.recordings.files(project)
-    if not recordings:
-        what = "has no recordings" if args.all else "has no recording whose F0 was corrected; --all writes every F0"
-        raise AnnotationsRefused(f"The project {what}. Nothing was written.")
     with atomic_new_folder(args.out) as folder:
-        sound_of = sounds_of(files, data_folder())
-        f0 = write_f0(
-            recordings, sound_of, lambda name, content: _write_new(folder / name, content), printed_progress()
-        )
+
+        def write(name: str, content: bytes) -> None:
+            _write_new(folder / name, content)
+
+        f0 = write_f0(recordings, args.all, sounds_of(files, data_folder()), write, printed_progress())
     written, corrected = counted(f0.recordings, "recording"), counted(f0.corrected, "corrected frame")
     print(f"F0 of {written} in {args.out}, with {corrected}.")
     if f0.silent:

@@ -23,7 +23,7 @@ from ser_core.annotations.exchange.labels import (
     rules_of_pairs,
     unknown_labels,
 )
-from ser_core.annotations.exchange.report import difference_lines, f0_line, file_line, import_report, participants_line
+from ser_core.annotations.exchange.report import difference_lines, file_line, import_report, taken_lines
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.store.recordings import RecordingFile
@@ -166,9 +166,8 @@ def _print_counts(imported: Imported, mode: str) -> None:
         print(f"{recordings}: {marks} added, {imported.known} already known, {imported.left_out} left out.")
     if imported.new_tiers:
         print(printable(f"New tiers: {', '.join(shown(tier.name) for tier in imported.new_tiers)}."))
-    for words in (participants_line(imported), f0_line(imported)):
-        if words:
-            print(words)
+    for words in taken_lines(imported):
+        print(words)
     if mode == "replace":
         print(f"Also: {others}.")
     elif mode == "add" and imported.left_out > kinds["changed here"] + kinds["deleted here"] * (not imported.restored):

@@ -297,11 +297,9 @@ def _offer_measured(words: str, name: str, content: bytes, media_type: str, sile
 
 def _f0_files(project: OpenProject, every: bool, work: Work) -> tuple[bytes, WrittenF0]:
     """Return a ZIP with the F0 of recordings, and what is in it."""
-    recordings = [recording for recording in project.store.transfer.export(project.id) if every or recording.f0.frames]
-    if not recordings:
-        raise AnnotationsRefused("Nobody has corrected F0 in this project. Correct it on Mark, or take all recordings.")
     files = project.store.recordings.files(project.id)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        written = write_f0(recordings, sounds_of(files, data_folder()), archive.writestr, work)
+        recordings = project.store.transfer.export(project.id)
+        written = write_f0(recordings, every, sounds_of(files, data_folder()), archive.writestr, work)
     return packed.getvalue(), written

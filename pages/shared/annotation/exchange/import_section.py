@@ -1,6 +1,5 @@
-"""Import marks from files: options, what the files bring and what differs from the project, and then the import."""
+"""Import marks from files: options, what the files bring, and then the import."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -8,7 +7,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.exchange import losses
+from pages.shared.annotation.exchange import differences_section, losses
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
@@ -16,7 +15,7 @@ from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, mapped, unknown_labels
-from ser_core.annotations.exchange.report import MOST_TIERS, difference_rows, marks_of
+from ser_core.annotations.exchange.report import MOST_TIERS, marks_of
 from ser_core.annotations.formats import READERS
 from ser_core.annotations.formats.format import FileTier
 from ser_core.annotations.formats.gate import shown
@@ -28,20 +27,7 @@ FOUND = texts("found by content")
 ENCODINGS = (FOUND, "utf-8", "utf-16", "cp1252", "latin-1", "mac_roman", "shift_jis", "gb18030", "euc_kr")
 AS_SAID = texts("as the files say")
 NOTE, LEFT_OUT = texts(("a note", "left out"))
-#: Kinds of differences, and what becomes of marks.
-COUNTS = texts(
-    {
-        "new": "{n} new",
-        "changed": "{n} changed",
-        "moved": "{n} moved",
-        "deleted": "{n} deleted",
-        "changed here": "{n} changed here",
-        "deleted here": "{n} deleted here",
-        "restored": "{n} restored",
-    }
-)
 NOT_IMPORTED, READ_OTHERWISE = texts(("Not imported from {name}: {words}.", "Read otherwise in {name}: {words}."))
-MODES = texts({"add": "Leave them as they are here", "replace": "Replace them by those of the files"})
 MOST_ROWS = 300
 MOST_LINES = 20
 
@@ -129,7 +115,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
             return
     for sentence in unknown_labels(preview.labels):
         st.caption(in_markdown(recognised(sentence)))
-    mode, restore = _differences(preview.imported)
+    mode, restore = differences_section.show(preview.imported)
     if st.button(t("Import"), type="primary", icon=":material/input:"):
         turn = session.choice("import_turn")
         session.forget_uploads(file.file_id for file in given)
@@ -271,119 +257,6 @@ def _becomes(use: LabelUse) -> str:
     return LEFT_OUT if use.kind == "left out" else NOTE if use.emotion is None else printable(use.emotion)
 
 
-def _differences(imported: Imported) -> tuple[str, bool]:
-    """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
-    counts = Counter(each.difference.kind for each in imported.differences)
-    _sum_up(imported, counts)
-    if not imported.differences and not imported.participants_left_out:
-        return "add", False
-    others = len(imported.differences) - counts["new"]
-    if imported.differences:
-        with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
-            _list_differences(imported)
-    _say_what_stays(imported, counts)
-    restore = counts["deleted here"] > 0 and st.checkbox(
-        plural(
-            counts["deleted here"],
-            "Take back {n} mark deleted here since the export",
-            "Take back {n} marks deleted here since the export",
-        ),
-        key=f"import_restore_{session.choice('import_turn')}",
-    )
-    stay = counts["conflict"] + counts["changed here"] + counts["deleted here"]
-    if others == stay and not imported.participants_left_out:
-        return "add", restore
-    mode = st.radio(
-        t("What differs"),
-        list(MODES),
-        format_func=lambda mode: t(MODES[mode]),
-        horizontal=True,
-        key=f"import_mode_{session.choice('import_turn')}",
-        help=t("Replacing is one step in each recording, which you can undo."),
-    )
-    return mode, restore
-
-
-def _sum_up(imported: Imported, counts: Counter[str]) -> None:
-    """Say how many marks differ in which way, which tiers are new, and how much of F0 differs."""
-    kinds = ("new", "changed", "moved", "deleted", "changed here", "deleted here")
-    words = [t(COUNTS[kind], n=counts[kind]) for kind in kinds if counts[kind]]
-    words += [plural(counts["conflict"], "{n} conflict", "{n} conflicts")] if counts["conflict"] else []
-    words += [t("{n} already here", n=imported.known)] if imported.known else []
-    st.markdown(t("Marks: {words}.", words=", ".join(words) or t("none")))
-    if imported.new_tiers:
-        names = ", ".join(in_markdown(tier.name) for tier in imported.new_tiers)
-        st.markdown(
-            plural(
-                len(imported.new_tiers),
-                "New tier of the project: {names}.",
-                "New tiers of the project: {names}.",
-                names=names,
-            )
-        )
-    if imported.participants:
-        st.markdown(
-            plural(
-                imported.participants,
-                "Participants that the files name: of {n} tier.",
-                "Participants that the files name: of {n} tiers.",
-            )
-        )
-    if imported.participants_left_out:
-        st.markdown(
-            plural(
-                imported.participants_left_out,
-                "Another participant than here: in {n} tier.",
-                "Another participant than here: in {n} tiers.",
-            )
-        )
-    if imported.f0_frames:
-        st.markdown(
-            plural(
-                imported.f0_frames,
-                "F0 corrected in the files otherwise than here: {n} frame.",
-                "F0 corrected in the files otherwise than here: {n} frames.",
-            )
-        )
-
-
-def _list_differences(imported: Imported) -> None:
-    rows = difference_rows(imported.differences)
-    st.dataframe(
-        [
-            {
-                t("Recording"): printable(row["Recording"]),
-                t("Change"): t(row["Change"]),
-                t("Here"): printable(recognised(row["Here"])),
-                t("In the files"): printable(recognised(row["In the files"])),
-            }
-            for row in rows[:MOST_ROWS]
-        ],
-        hide_index=True,
-        width="stretch",
-        column_config=dict.fromkeys((t("Here"), t("In the files")), st.column_config.TextColumn(width="large"))
-        | {t("Change"): st.column_config.TextColumn(width=120)},
-    )
-    if len(rows) > MOST_ROWS:
-        st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
-
-
-def _say_what_stays(imported: Imported, counts: Counter[str]) -> None:
-    """Say which marks stay as they are here, and of which it cannot be known who changed them last."""
-    if counts["conflict"]:
-        st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
-    if counts["changed here"]:
-        st.caption(t("Marks that were changed here since the export, and not in the files, stay as they are here."))
-    if unsure := sum(each.difference.unsure for each in imported.differences):
-        st.caption(
-            plural(
-                unsure,
-                "{n} mark was changed here too; nobody knows if that was before the export or after it.",
-                "{n} marks were changed here too; nobody knows if that was before the export or after it.",
-            )
-        )
-
-
 def _imported(
     project: OpenProject, preview: Preview, mode: str, restore: bool, work: Work
 ) -> tuple[Imported, list[ImportedFile]]:
@@ -396,44 +269,7 @@ def _imported(
 def _result(project: OpenProject) -> None:
     job = st.session_state.get(f"importing {project.id}")
     done = waiting.results({"import": job}) if job else {}
-    if "import" not in done:
-        return
-    imported, read = done["import"]
-    kinds = ("changed", "moved", "deleted", "restored")
-    more = [t(COUNTS[kind], n=getattr(imported, kind)) for kind in kinds if getattr(imported, kind)]
-    st.success(
-        t(
-            "{recordings}: {counts}.",
-            recordings=plural(imported.recordings, "{n} recording", "{n} recordings"),
-            counts=", ".join(
-                [
-                    plural(imported.added, "{n} mark added", "{n} marks added"),
-                    *more,
-                    t("{n} already in the project", n=imported.known),
-                    t("{n} left out", n=imported.left_out),
-                ]
-            ),
-        ),
-        icon=":material/check:",
-    )
-    if imported.participants or imported.participants_left_out:
-        st.caption(
-            plural(
-                imported.participants,
-                "The participant of {n} tier is now as in the files; {left} with another one here stay.",
-                "The participants of {n} tiers are now as in the files; {left} with another one here stay.",
-                left=imported.participants_left_out,
-            )
-        )
-    if imported.f0_frames or imported.f0_left_out:
-        st.caption(
-            plural(
-                imported.f0_frames,
-                "F0 of {n} frame is now as it was corrected in the files; {left} stay as they were corrected here.",
-                "F0 of {n} frames is now as it was corrected in the files; {left} stay as they were corrected here.",
-                left=imported.f0_left_out,
-            )
-        )
-    if imported.left_out:
-        st.caption(t("Left out: marks that differ from those here, or were changed or deleted here."))
-    _losses(read)
+    if "import" in done:
+        imported, read = done["import"]
+        differences_section.show_imported(imported)
+        _losses(read)

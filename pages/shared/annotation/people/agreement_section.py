@@ -27,6 +27,7 @@ from pages.shared.charts.annotators import (
 from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.agreement.agreement import (
+    POINT_TOLERANCE_S,
     AnnotatorAgreement,
     LabelAgreement,
     annotator_agreement,
@@ -91,13 +92,17 @@ def show(project: OpenProject) -> None:
     if any(recording.has_gold for recording in recordings):
         st.caption(t("The gold layer is not compared: it holds decisions, not a person's marks."))
     if len(agreement.annotators) > 1:
-        _people(project, recordings, agreement)
+        if tier is not None and tier.kind == "points":
+            _points(agreement)
+        else:
+            _people(project, recordings, agreement)
         if tier is None:
             _differing(project, differing)
     else:
         st.info(t("Agreement needs two annotators who marked the same recordings."), icon=":material/group:")
-    st.divider()
-    _explainers(project, recordings, tier, turn)
+    if tier is None or tier.kind == "intervals":
+        st.divider()
+        _explainers(project, recordings, tier, turn)
 
 
 def _compared(project: OpenProject, tier: Tier | None) -> Found:
@@ -142,6 +147,30 @@ def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreemen
                 ),
             },
         )
+
+
+def _points(agreement: AnnotatorAgreement) -> None:
+    """Show how far people agree on points; there are no moments that they label."""
+    columns = {
+        t("F1 of points"): t("Two points match up to {ms:.0f} ms apart.", ms=1000 * POINT_TOLERANCE_S),
+        t("Distance"): t("Mean distance between matching points."),
+        t("Same label"): t("Share of matching points that have the same label."),
+    }
+    st.dataframe(
+        [
+            {t("Annotators"): _both(pair)}
+            | dict(
+                zip(
+                    columns,
+                    (_in_words(one.detection_f1), _in_words(one.start_error_ms, "ms"), _in_words(one.same_emotion)),
+                    strict=True,
+                )
+            )
+            for pair, one in agreement.regions.items()
+        ],
+        hide_index=True,
+        column_config={name: st.column_config.Column(help=words) for name, words in columns.items()},
+    )
 
 
 def _labels(

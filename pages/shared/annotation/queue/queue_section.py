@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation import details_section
@@ -208,6 +209,7 @@ def _filters(project: OpenProject, task: str) -> Tier | None:
         tier = label_tier(project, t("Tier"), words, width="stretch")
     with label:
         _label_filter(tier)
+    _session_filter(project, text)
     order.selectbox(
         t("Order by"),
         list(ORDERS),
@@ -215,6 +217,20 @@ def _filters(project: OpenProject, task: str) -> Tier | None:
         **session.widget("queue_order", session.choice("queue_order")),
     )
     return tier
+
+
+def _session_filter(project: OpenProject, place: DeltaGenerator) -> None:
+    """Ask for a session where recordings are of some."""
+    sessions = project.store.recordings.sessions(project.id)
+    if session.choice("queue_session") not in (ANY, *sessions):
+        session.choose("queue_session", ANY)
+    if sessions:
+        place.selectbox(
+            t("Session"),
+            [ANY, *sessions],
+            format_func=lambda one: t(one) if one == ANY else printable(one),
+            **session.widget("queue_session", session.choice("queue_session")),
+        )
 
 
 def _label_filter(tier: Tier | None) -> None:
@@ -310,6 +326,8 @@ def _columns(tier: Tier | None) -> list[Column]:
 def _work_columns() -> tuple[tuple[Column, Callable[[QueuedRecording], str]], ...]:
     """Return columns that are shown where a recording of the page has something in them."""
     return (
+        (Column(t("Speaker")), lambda queued: _short(queued.file.speaker or "")),
+        (Column(t("Session")), lambda queued: _short(queued.file.session or "")),
         (
             Column(t("Sent back"), t("Why a reviewer wants it to be looked at again.")),
             lambda queued: _short(queued.sent_back),

@@ -7,6 +7,7 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.analysis import Recording
+from ser_core.annotations.agreement.agreement import POINT_TOLERANCE_S
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
 from ser_core.annotations.saved_sounds import saved_sound
@@ -47,6 +48,8 @@ def show(project: OpenProject, tier: Tier | None) -> None:
     captions = {name: t(needed) for name, (_, needed) in RATINGS.items()}
     if tier is not None:
         words = t("Computed from the labels in {tier}, without a model.", tier=in_markdown(tier.name))
+        if tier.kind == "points":
+            words += " " + t("Points match up to {ms:.0f} ms apart.", ms=1000 * POINT_TOLERANCE_S)
         captions["annotators_disagreement"] = words
     rating = st.radio(
         t("Measure"),

@@ -494,7 +494,7 @@ class Player {
     this.turn("next");
   }
 
-  // Intensity and confidence take two keys: which, and a digit; the first key twice removes the value.
+  // Intensity, confidence and channel take two keys: which, and a digit; the first key twice removes the value.
   askFor(field) {
     this.asked = field;
     this.say(VALUES[field].question);
@@ -507,7 +507,7 @@ class Player {
     this.asked = null;
     if (!field) return false;
     const { letter, of, words, none } = VALUES[field];
-    const value = key.toLowerCase() === letter ? null : of(key);
+    const value = key.toLowerCase() === letter ? null : of(key, this.data);
     if (value === undefined) return false;
     const { keyed } = this;
     const region = keyed.list[keyed.chosenIndex()];

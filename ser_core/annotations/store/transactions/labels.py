@@ -23,7 +23,7 @@ from ser_core.annotations.store.marks import (
 )
 from ser_core.annotations.store.recordings import RecordingFile, files_of
 from ser_core.annotations.store.tables import STANDING_LABEL, marks, recordings, steps, valid_text
-from ser_core.annotations.store.transactions.annotators import Annotators
+from ser_core.annotations.store.transactions.people import Annotators
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 #: Databases limit the parameters of a statement.
@@ -39,7 +39,8 @@ class LabelledRecording:
     Attributes
     ----------
     in_tier : mapping of str to str, or None
-        The label that lasts longest in a tier, by annotator; None: no tier was asked for.
+        The label that lasts longest in a tier or, of points, is there most often, by annotator; None: no tier was
+        asked for.
     """
 
     file: RecordingFile
@@ -48,7 +49,7 @@ class LabelledRecording:
 
     @property
     def said(self) -> Mapping[str, str]:
-        """What each annotator calls it: the label that lasts longest in the tier, else the emotion of their label."""
+        """What each annotator calls it: their main label in the tier, else the emotion of their label."""
         if self.in_tier is not None:
             return self.in_tier
         return {who: mark.emotion for who, mark in self.labels.items() if mark.emotion is not None}
@@ -152,14 +153,21 @@ def _labelled(
 
 
 def _longest(connection: Connection, project: int, tier: str) -> dict[str, dict[str, str]]:
-    """Return each annotator's label that lasts longest in a tier, by recording; of equals the first by name."""
+    """Return each annotator's label that lasts longest in a tier, by recording.
+
+    Of equals, such as those of points, it is the most frequent one, and of these the first by name.
+    """
     columns = recordings.c.sha256, marks.c.annotator, marks.c.note
     lasts = func.sum(marks.c.end_s - marks.c.start_s).label("lasts")
     wanted = recordings.c.project_id == project, marks.c.tier == tier, ~marks.c.deleted, marks.c.note != ""
-    there = select(*columns, lasts).select_from(recordings.join(marks, OF_RECORDING)).where(*wanted)
+    there = (
+        select(*columns, lasts, func.count().label("times"))
+        .select_from(recordings.join(marks, OF_RECORDING))
+        .where(*wanted)
+    )
     found: dict[str, dict[str, str]] = {}
     rows = connection.execute(there.where(marks.c.annotator != GOLD).group_by(*columns)).all()
-    for row in sorted(rows, key=lambda row: (-row.lasts, row.note)):
+    for row in sorted(rows, key=lambda row: (-row.lasts, -row.times, row.note)):
         found.setdefault(row.sha256, {}).setdefault(row.annotator, row.note)
     return found
 

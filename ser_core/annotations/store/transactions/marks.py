@@ -28,7 +28,7 @@ from ser_core.annotations.store.marks import (
     write_marks,
 )
 from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.transactions.annotators import Annotators
+from ser_core.annotations.store.transactions.people import Annotators
 from ser_core.errors import AnnotationsRefused
 
 

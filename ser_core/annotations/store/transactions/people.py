@@ -1,4 +1,4 @@
-"""Who has which role in a project, whose work a recording is, and what was sent back."""
+"""Who has marked or changed anything, has which role in a project and which work, and what was sent back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -8,13 +8,29 @@ from sqlalchemy import Connection, select
 
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.assignment import AssignmentPlan
-from ser_core.annotations.store import history, people, recordings, tiers
+from ser_core.annotations.store import history, people, recordings, tables, tiers
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.history import Step
-from ser_core.annotations.store.marks import Standing, change_to, marks_of
+from ser_core.annotations.store.marks import Standing, change_to, insert_into, marks_of
 from ser_core.annotations.store.people import Person
-from ser_core.annotations.store.transactions.annotators import Annotators
 from ser_core.errors import AnnotationsRefused
+
+
+class Annotators:
+    """Adds people who are new in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: set[str] = set()
+
+    def add(self, names: set[str]) -> None:
+        """Add new annotators in a transaction of their own: in a long import, others of the same name would wait."""
+        new = sorted(names - self._known)
+        if new:
+            with self._database.writing() as connection:
+                statement = insert_into(connection, tables.annotators).on_conflict_do_nothing()
+                connection.execute(statement, [{"name": name} for name in new])
+            self._known.update(new)
 
 
 class People:

@@ -95,6 +95,11 @@ class Recordings:
         with self._database.reading() as connection:
             return recordings.of_speaker(connection, project, speaker)
 
+    def sessions(self, project: int) -> list[str]:
+        """Return the sessions that recordings of a project are of, ordered by name."""
+        with self._database.reading() as connection:
+            return recordings.sessions_of(connection, project)
+
     def count_by_status(self, project: int, annotator: str | None = None, task: str | None = None) -> dict[str, int]:
         """Return how many recordings are open, done and verified, for one annotator or by the most advanced label.
 

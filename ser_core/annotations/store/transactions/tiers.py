@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store import people, tiers, trash
 from ser_core.annotations.store.database import Database
-from ser_core.annotations.store.transactions.annotators import Annotators
+from ser_core.annotations.store.transactions.people import Annotators
 from ser_core.annotations.store.transactions.projects import require_project
 
 

@@ -8,7 +8,7 @@ from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.store import people, transfer
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.marks import storable
-from ser_core.annotations.store.transactions.annotators import Annotators
+from ser_core.annotations.store.transactions.people import Annotators
 from ser_core.annotations.store.transactions.projects import require_project
 from ser_core.annotations.store.transfer import Imported
 from ser_core.work.progress import UNWATCHED, Work

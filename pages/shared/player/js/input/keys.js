@@ -50,6 +50,8 @@ const F0_KEYS = [
   ["G", ["g", "G"], t("type F0 at both ends of the selection"), (player) => player.f0.type()],
   ["B", ["b", "B"], t("take F0 of the selection as it was measured"), (player) => player.f0.apply("reset")],
 ];
+// Only where there are several channels, and not while the letter corrects F0.
+const CHANNEL_KEY = ["B", ["b", "B"], t("then 1 to 8: which channel it is about; 1 is the first or all"), (player) => player.askFor("channel")];
 export const VALUES = {
   intensity: {
     letter: "i",
@@ -64,6 +66,13 @@ export const VALUES = {
     of: (key) => (/^[0-9]$/.test(key) ? (Number(key) || 10) / 10 : undefined),
     words: (value) => t("Confidence {value} %", { value: Math.round(100 * value) }),
     none: t("No confidence"),
+  },
+  channel: {
+    letter: "b",
+    question: t("Channel: its number; 1, or B, for the first or all"),
+    of: (key, { recording }) => (/^[1-8]$/.test(key) && Number(key) <= recording.channels ? (key === "1" ? null : Number(key)) : undefined),
+    words: (value) => t("Channel {value}", { value }),
+    none: t("Channel 1 or all"),
   },
 };
 const soundKeys = ({ length }) => {
@@ -86,7 +95,8 @@ export function keysOf(player) {
   const { data, regions } = player;
   const ofLong = regions.editable && data.recording?.long ? LONG_KEYS : [];
   const ofF0 = player.f0.offered ? F0_KEYS.slice(0, player.f0.on ? F0_KEYS.length : 1) : [];
-  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofF0, ...ofLong, ...soundKeys(data.sounds)];
+  const ofChannels = regions.editable && data.recording?.channels > 1 && !player.f0.on ? [CHANNEL_KEY] : [];
+  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofChannels, ...ofF0, ...ofLong, ...soundKeys(data.sounds)];
 }
 
 // Which keys a focused control needs itself: text and lists all, buttons and links two.
@@ -114,7 +124,7 @@ export function pressKey(player, event) {
   if (!asked && !found) return;
   event.preventDefault();
   event.stopPropagation();
-  if (asked || player.holds(event, [...EDITING_KEYS, ...F0_KEYS].includes(found))) return;
+  if (asked || player.holds(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
   if (!found[1].includes("Comma")) player.keyed.settle();
   const action = event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(key) ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);

@@ -1,0 +1,200 @@
+"""What differs between files of marks and the project, before an import and after it."""
+
+from collections import Counter
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.language import plural, recognised, t, texts
+from pages.shared.language.names import in_markdown, printable
+from ser_core.annotations.exchange.report import difference_rows
+from ser_core.annotations.store.transfer import Imported
+
+#: Kinds of differences, and what becomes of marks.
+COUNTS = texts(
+    {
+        "new": "{n} new",
+        "changed": "{n} changed",
+        "moved": "{n} moved",
+        "deleted": "{n} deleted",
+        "changed here": "{n} changed here",
+        "deleted here": "{n} deleted here",
+        "restored": "{n} restored",
+    }
+)
+MODES = texts({"add": "Leave them as they are here", "replace": "Replace them by those of the files"})
+#: Of participants, speakers and sessions, and corrected F0: what files name, what they name otherwise, what was taken.
+NAMED = texts(
+    {
+        "participants": (
+            "Participants that the files name: of {n} tier.",
+            "Participants that the files name: of {n} tiers.",
+        ),
+        "about": (
+            "Speaker or session that the files name: of {n} recording.",
+            "Speakers or sessions that the files name: of {n} recordings.",
+        ),
+        "f0": (
+            "F0 corrected in the files otherwise than here: {n} frame.",
+            "F0 corrected in the files otherwise than here: {n} frames.",
+        ),
+    }
+)
+OTHERWISE = texts(
+    {
+        "participants": (
+            "Another participant than here: in {n} tier.",
+            "Another participant than here: in {n} tiers.",
+        ),
+        "about": (
+            "Another speaker or session than here: of {n} recording.",
+            "Another speaker or session than here: of {n} recordings.",
+        ),
+    }
+)
+TAKEN = texts(
+    {
+        "participants": (
+            "The participant of {n} tier is now as in the files; {left} with another one here stay.",
+            "The participants of {n} tiers are now as in the files; {left} with another one here stay.",
+        ),
+        "about": (
+            "The speaker or session of {n} recording is now as in the files; {left} with another one here stay.",
+            "The speakers or sessions of {n} recordings are now as in the files; {left} with another one here stay.",
+        ),
+        "f0": (
+            "F0 of {n} frame is now as it was corrected in the files; {left} stay as they were corrected here.",
+            "F0 of {n} frames is now as it was corrected in the files; {left} stay as they were corrected here.",
+        ),
+    }
+)
+MOST_ROWS = 300
+
+
+def show(imported: Imported) -> tuple[str, bool]:
+    """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
+    counts = Counter(each.difference.kind for each in imported.differences)
+    _sum_up(imported, counts)
+    may_be_replaced = imported.participants_left_out + imported.about_left_out
+    if not imported.differences and not may_be_replaced:
+        return "add", False
+    others = len(imported.differences) - counts["new"]
+    if imported.differences:
+        with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
+            _list_differences(imported)
+    _say_what_stays(imported, counts)
+    restore = counts["deleted here"] > 0 and st.checkbox(
+        plural(
+            counts["deleted here"],
+            "Take back {n} mark deleted here since the export",
+            "Take back {n} marks deleted here since the export",
+        ),
+        key=f"import_restore_{session.choice('import_turn')}",
+    )
+    stay = counts["conflict"] + counts["changed here"] + counts["deleted here"]
+    if others == stay and not may_be_replaced:
+        return "add", restore
+    mode = st.radio(
+        t("What differs"),
+        list(MODES),
+        format_func=lambda mode: t(MODES[mode]),
+        horizontal=True,
+        key=f"import_mode_{session.choice('import_turn')}",
+        help=t("Replacing is one step in each recording, which you can undo."),
+    )
+    return mode, restore
+
+
+def _sum_up(imported: Imported, counts: Counter[str]) -> None:
+    """Say how many marks differ in which way, which tiers are new, and how much of F0 differs."""
+    kinds = ("new", "changed", "moved", "deleted", "changed here", "deleted here")
+    words = [t(COUNTS[kind], n=counts[kind]) for kind in kinds if counts[kind]]
+    words += [plural(counts["conflict"], "{n} conflict", "{n} conflicts")] if counts["conflict"] else []
+    words += [t("{n} already here", n=imported.known)] if imported.known else []
+    st.markdown(t("Marks: {words}.", words=", ".join(words) or t("none")))
+    if imported.new_tiers:
+        names = ", ".join(in_markdown(tier.name) for tier in imported.new_tiers)
+        st.markdown(
+            plural(
+                len(imported.new_tiers),
+                "New tier of the project: {names}.",
+                "New tiers of the project: {names}.",
+                names=names,
+            )
+        )
+    for count, one, many in (
+        (imported.participants, *NAMED["participants"]),
+        (imported.participants_left_out, *OTHERWISE["participants"]),
+        (imported.about, *NAMED["about"]),
+        (imported.about_left_out, *OTHERWISE["about"]),
+        (imported.f0_frames, *NAMED["f0"]),
+    ):
+        if count:
+            st.markdown(plural(count, one, many))
+
+
+def _list_differences(imported: Imported) -> None:
+    rows = difference_rows(imported.differences)
+    st.dataframe(
+        [
+            {
+                t("Recording"): printable(row["Recording"]),
+                t("Change"): t(row["Change"]),
+                t("Here"): printable(recognised(row["Here"])),
+                t("In the files"): printable(recognised(row["In the files"])),
+            }
+            for row in rows[:MOST_ROWS]
+        ],
+        hide_index=True,
+        width="stretch",
+        column_config=dict.fromkeys((t("Here"), t("In the files")), st.column_config.TextColumn(width="large"))
+        | {t("Change"): st.column_config.TextColumn(width=120)},
+    )
+    if len(rows) > MOST_ROWS:
+        st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
+
+
+def _say_what_stays(imported: Imported, counts: Counter[str]) -> None:
+    """Say which marks stay as they are here, and of which it cannot be known who changed them last."""
+    if counts["conflict"]:
+        st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
+    if counts["changed here"]:
+        st.caption(t("Marks that were changed here since the export, and not in the files, stay as they are here."))
+    if unsure := sum(each.difference.unsure for each in imported.differences):
+        st.caption(
+            plural(
+                unsure,
+                "{n} mark was changed here too; nobody knows if that was before the export or after it.",
+                "{n} marks were changed here too; nobody knows if that was before the export or after it.",
+            )
+        )
+
+
+def show_imported(imported: Imported) -> None:
+    """Say what an import did."""
+    kinds = ("changed", "moved", "deleted", "restored")
+    more = [t(COUNTS[kind], n=getattr(imported, kind)) for kind in kinds if getattr(imported, kind)]
+    st.success(
+        t(
+            "{recordings}: {counts}.",
+            recordings=plural(imported.recordings, "{n} recording", "{n} recordings"),
+            counts=", ".join(
+                [
+                    plural(imported.added, "{n} mark added", "{n} marks added"),
+                    *more,
+                    t("{n} already in the project", n=imported.known),
+                    t("{n} left out", n=imported.left_out),
+                ]
+            ),
+        ),
+        icon=":material/check:",
+    )
+    for what, taken, left in (
+        ("participants", imported.participants, imported.participants_left_out),
+        ("about", imported.about, imported.about_left_out),
+        ("f0", imported.f0_frames, imported.f0_left_out),
+    ):
+        if taken or left:
+            st.caption(plural(taken, *TAKEN[what], left=left))
+    if imported.left_out:
+        st.caption(t("Left out: marks that differ from those here, or were changed or deleted here."))

@@ -1,0 +1,13 @@
+"""Recordings say in which session they were recorded."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+
+
+def upgrade() -> None:
+    """Add the column and its index; nothing is known yet."""
+    op.add_column("recordings", sa.Column("session", sa.Text))
+    op.create_index("recordings_by_session", "recordings", ["project_id", "session"])
