@@ -21,7 +21,6 @@ from ser_core.annotations.annotation import (
     MOST_INTENSITY,
     RECORDING_TIER,
     REGION_TIER,
-    SECOND_CHANNEL,
     STATUSES,
     Annotation,
     Tier,
@@ -143,15 +142,15 @@ def _fields(
     def field(name: str) -> dict[str, Any]:
         def save() -> None:
             value = st.session_state[f"{key} {name}"]
-            value = value or "" if name == "note" else value
+            value = value or "" if name == "note" else None if name == "channel" and value == 1 else value
             # A browser that has not seen the last run yet reports fields that are gone, and they count as changed.
             if value != getattr(mark, name):
                 do(*change, **{name: value}, **(labelled or {} if name == "emotion" and mark.status == "open" else {}))
 
         return {"key": f"{key} {name}", "on_change": save}
 
-    numbers = sorted({*range(SECOND_CHANNEL, channels + 1), *([] if mark.channel is None else [mark.channel])})
-    widths = [2.3, 2.5, 4.1, 2.7, 2, 2.2, *([1.6] if numbers else [])]
+    numbers = sorted({*range(1, channels + 1), mark.channel or 1})
+    widths = [2.3, 2.5, 4.1, 2.7, 2, 2.2] if len(numbers) == 1 else [2.2, 2.3, 4, 2.4, 1.9, 1.8, 1.7]
     columns = st.columns(widths, gap="small", vertical_alignment="center")
     title, emotion, intensity, confidence, status, note = columns[:6]
     if tier.content == "emotions":
@@ -177,12 +176,12 @@ def _fields(
         placeholder=t("not given"),
         **field("confidence"),
     )
-    if numbers:
+    if len(numbers) > 1:
         columns[-1].selectbox(
             t("Channel"),
-            [None, *numbers],
-            index=[None, *numbers].index(mark.channel),
-            format_func=lambda number: t("1 or all") if number is None else str(number),
+            numbers,
+            index=numbers.index(mark.channel or 1),
+            format_func=lambda number: t("1 or all") if number == 1 else str(number),
             help=t("Which channel of the recording it is about. The first is not told from all of them."),
             **field("channel"),
         )
