@@ -61,6 +61,7 @@ def documents(first: int, count: int) -> Iterator[AnnotatedRecording]:
             16_000,
             tuple(marks),
             tiers=(EMOTION, WORDS, PHONES),
+            session=f"day {number % 20}",
         )
 
 
@@ -92,6 +93,9 @@ def page_actions(
     yield "page with an emotion and a text in the name", lambda: store.recordings.page(project, sad)
     nein = Queue(tier=WORDS.key, label="nein", order="name")
     yield "page with a label of a tier", lambda: store.recordings.page(project, nein)
+    yield "sessions to choose from", lambda: store.recordings.sessions(project)
+    day = Queue(session="day 7", order="name")
+    yield "page of a session", lambda: store.recordings.page(project, day)
     yield "progress", lambda: store.recordings.count_by_status(project, "Ann")
     word = Annotation(Region(0.5, 1.0), WORDS.key, note="na")
     yield "add a word", lambda: store.marks.edit(project, chosen, "Ann", add=[word])
