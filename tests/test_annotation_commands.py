@@ -143,6 +143,7 @@ def test_recordings_are_added_with_their_content_length_rate_and_place(store, so
             "sample_rate_hz": RATE,
             "path": str(path),
             "speaker": None,
+            "session": None,
         }
         for path in sounds
     ]

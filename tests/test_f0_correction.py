@@ -271,7 +271,7 @@ def test_praat_opens_the_pitch_tier_with_the_same_values(tmp_path):
     recording = AnnotatedRecording("v.wav", "a" * 64, 1.0, 16_000, (), f0=corrected({25: 75.25, 26: 80.5, 30: 0.0}))
     (track,) = f0_tracks([recording], lambda _: voice())
     found = write_f0(
-        [recording], lambda _: voice(), lambda name, content: (tmp_path / name).write_bytes(content), Work()
+        [recording], False, lambda _: voice(), lambda name, content: (tmp_path / name).write_bytes(content), Work()
     )
     assert (found.recordings, found.silent, found.corrected) == (1, 0, 3)
     tier = parselmouth.read(str(tmp_path / "v.PitchTier"))
