@@ -5,9 +5,11 @@
 Needs SER_CORPORA; `pip install shapiq` adds its estimators. Recordings are of speakers outside the training data. In
 every window of LIME (8 cells) all 256 masks are predicted. Then each estimator gets some of these evidences, and its
 map is compared (rank correlation over all cells of a recording, mean over recordings) with what it would give with all
-of them: the weights of LIME, or the Shapley values. `fractions` are ours; `complements` are random rows of Hadamard
+of them: the weights of LIME, or the Shapley values. `ours` are the weights from masks that are a fraction of all, with
+the rest interpolated; `fractions` is LIME's regression on the same masks; `complements` are random rows of Hadamard
 matrices with their complements, as ours where there are too many cells; `independent` masks are as those of the
-packages `lime` and captum, each cell present with a probability of one half.
+packages `lime` and captum, each cell present with a probability of one half. `errors` are the mean squared errors of
+ours over those that it foretells.
 """
 
 import sys
@@ -26,7 +28,7 @@ from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import unseen
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.splits import draw_evenly
-from ser_core.explanation.lime import _balanced_masks, _masks, _windows, surrogate
+from ser_core.explanation.lime import _balanced_masks, _interpolate, _masks, _windows, surrogate
 from ser_core.explanation.relevance import Perturbed, fill_values
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
@@ -76,6 +78,16 @@ def lime_with(draw: Callable[[int, np.random.Generator], np.ndarray]) -> Estimat
     return weights
 
 
+def interpolated(evidence: np.ndarray, budget: int, rng: np.random.Generator) -> np.ndarray:
+    return ours(evidence, budget, rng)[0]
+
+
+def ours(evidence: np.ndarray, budget: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (cells,) and standard errors of a window."""
+    present = np.concatenate([ALL[-1:], _masks(CELLS, budget, rng)])
+    return _interpolate(present, evidence[present @ BITS], AnalysisSettings().lime.kernel_width)
+
+
 def shapley(evidence: np.ndarray) -> np.ndarray:
     """Return the Shapley values (cells,), by their definition."""
     values = np.zeros(CELLS)
@@ -105,6 +117,7 @@ def of_shapiq(name: str) -> Estimator:
 
 def estimators() -> dict[str, Estimator]:
     found = {
+        "ours": interpolated,
         "fractions": lime_with(lambda masks, rng: _masks(CELLS, masks, rng)),
         "complements": lime_with(lambda masks, rng: _balanced_masks(CELLS, masks, rng)),
         "independent": lime_with(lambda masks, rng: rng.random((masks, CELLS)) < 0.5),
@@ -129,12 +142,16 @@ def main() -> None:
     classifier, rng = load_model(args.model), np.random.default_rng(args.seed)
     items = draw_evenly(items, 1 if args.quick else args.recordings, args.seed)
     of_recordings = [evidences(item.path, classifier) for item in items]
-    everything = lime_with(lambda masks, rng: ALL)
+    weights = [[ours(one, len(ALL), rng)[0] for one in windows] for windows in of_recordings]
     limits = {
-        "lime": [np.concatenate([everything(one, len(ALL), rng) for one in windows]) for windows in of_recordings],
+        "lime": [np.concatenate(of_windows) for of_windows in weights],
         "shapiq": [np.concatenate([shapley(one) for one in windows]) for windows in of_recordings],
     }
     result = {"model": args.model, "recordings": len(items), "masks": list(BUDGETS)}
+    result["errors"] = [
+        round(float(np.mean([error_ratio(*one, masks, rng) for one in zip(of_recordings, weights, strict=True)])), 2)
+        for masks in BUDGETS
+    ]
     for name, estimate in estimators().items():
         limit = limits["shapiq" if name.startswith("shapiq") else "lime"]
         both = list(zip(of_recordings, limit, strict=True))
@@ -142,6 +159,12 @@ def main() -> None:
             round(float(np.mean([agreement(estimate, masks, *one, rng) for one in both])), 3) for masks in BUDGETS
         ]
     report(result, args.json)
+
+
+def error_ratio(windows: np.ndarray, limit: list[np.ndarray], masks: int, rng: np.random.Generator) -> float:
+    """Return the mean squared error of our weights from a few masks, over that foretold."""
+    weights, errors = zip(*(ours(one, masks, rng) for one in windows), strict=True)
+    return float(np.square(np.array(weights) - limit).mean() / np.square(errors).mean())
 
 
 def agreement(

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from itertools import combinations
+from operator import xor
 
 import numpy as np
 from scipy.linalg import hadamard
@@ -13,9 +15,17 @@ from ser_core.settings import LimeSettings
 from ser_core.work.progress import Work
 
 #: After so many masks of each window LIME looks whether its map is stable.
-MASKS_OF_A_ROUND = 64
+MASKS_OF_A_ROUND = 32
+#: In windows of so many cells, or fewer, the weights are those of all masks; what was not tried is estimated.
+FEW_CELLS = 8
+#: Correlation of the evidence under two masks that differ in one cell; in two cells it is the square, and so on. Then
+#: single cells have 46 % of the variance among eight, pairs 32 % and triples 13 %. With `whisper` they had 43 to 65 %,
+#: 20 to 41 % and 7 to 12 % in five recordings; `benchmarks/masks.py` compares the errors that follow with those found.
+SIMILARITY = 2 / 3
 #: How much the regression shrinks the weights, as in the package `lime`.
 RIDGE = 1.0
+#: The weights (cells,) of a window, and their standard errors; None if these are not known.
+_Estimate = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,47 +62,33 @@ class LimeResult:
         """Return the relevance (frames, bands), in log-odds: the weight of each point's cell."""
         relevance = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
-            relevance[window.frames] = self._weights(window, target)[window.cell_of]
+            relevance[window.frames] = self._estimate(window, target)[0][window.cell_of]
         relevance[~target.covered] = 0
         return relevance
 
     def stability(self, target: ExplanationTarget) -> float | None:
         """Return the expected correlation of the weights with those of another seed, from their standard errors.
 
-        It is the share of their variance that is not error. None if the errors are not known, or all cells have the
-        same weight.
+        None if the errors are not known, or all cells have the same weight.
         """
-        weights, errors = [], []
-        for window in self.windows:
-            of_window = _errors(window, target)
-            if of_window is None:
-                return None
-            weights.append(self._weights(window, target))
-            errors.append(of_window)
-        variance = float(np.var(np.concatenate(weights)))
-        if variance == 0:
-            return None
-        return max(0.0, 1 - float(np.square(np.concatenate(errors)).mean()) / variance)
+        return _stability([self._estimate(window, target) for window in self.windows])
 
     def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
-        """Return how far each point's relevance (frames, bands), float32, would differ with other masks.
+        """Return how far each point's relevance (frames, bands), float32, is from that of all masks, or many.
 
         None if there are too few masks.
         """
         errors = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
-            of_window = _errors(window, target)
+            of_window = self._estimate(window, target)[1]
             if of_window is None:
                 return None
             errors[window.frames] = of_window.astype(np.float32)[window.cell_of]
         errors[~target.covered] = 0
         return errors
 
-    def _weights(self, window: Window, target: ExplanationTarget) -> np.ndarray:
-        # The first row is the recording itself, as lime's surrogate expects.
-        rows = np.concatenate([np.ones((1, window.present.shape[1])), window.present.astype(float)])
-        evidences = target.evidence(np.concatenate([self.original[None], window.remaining]))
-        return surrogate(rows, evidences, self.kernel_width)
+    def _estimate(self, window: Window, target: ExplanationTarget) -> _Estimate:
+        return _estimate(window, self.original, target, self.kernel_width)
 
 
 def lime(
@@ -106,8 +102,8 @@ def lime(
 
     Cells form a grid of time and band. A window is short, so that a mask changes few segments and few cells share the
     effect: for the same number of predicted segments, maps from windows of 0.16 s repeat better than those from windows
-    of 0.48 s. Masks come in rounds over all windows, until the map is as stable as the settings require, or all masks
-    are used.
+    of 0.48 s. After a first round of masks the windows whose weights are least certain get more, until the map is as
+    stable as the settings require, or all masks are used.
 
     References
     ----------
@@ -120,17 +116,18 @@ def lime(
     grids = list(_windows(target, settings))
     masks = settings.masks // 2 * 2
     rounds = np.diff([*range(0, masks, MASKS_OF_A_ROUND), masks])
-    windows: list[Window] = []
+    windows: list[Window | None] = [None] * len(grids)
+    estimates: list[_Estimate] = [(np.zeros(1), None)] * len(grids)
     for done, masks in enumerate(rounds):
         of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}")
-        windows = [
-            _window(*grid, int(masks), before, perturbed, target, rng, of_round.part(number, len(grids)))
-            for number, (grid, before) in enumerate(zip(grids, windows or [None] * len(grids), strict=True))
-        ]
-        result = LimeResult(windows, perturbed.original, settings.kernel_width)
-        if (result.stability(target) or 0.0) >= settings.stable_at:
-            break
-    return result
+        least_certain_first = sorted(range(len(grids)), key=lambda number: -_uncertainty(estimates[number]))
+        for place, number in enumerate(least_certain_first):
+            if done and (_stability(estimates) or 0.0) >= settings.stable_at:
+                break
+            part = of_round.part(place, len(grids))
+            windows[number] = _window(*grids[number], int(masks), windows[number], perturbed, target, rng, part)
+            estimates[number] = _estimate(windows[number], perturbed.original, target, settings.kernel_width)
+    return LimeResult(windows, perturbed.original, settings.kernel_width)
 
 
 def _window(
@@ -169,26 +166,86 @@ def _window(
     return Window(frames, cell_of, present, remaining[of_mask])
 
 
+def _estimate(window: Window, original: np.ndarray, target: ExplanationTarget, kernel_width: float) -> _Estimate:
+    # The first row is the recording itself, as lime's surrogate expects.
+    present = np.concatenate([np.ones((1, window.present.shape[1]), bool), window.present])
+    evidences = target.evidence(np.concatenate([original[None], window.remaining]))
+    if present.shape[1] <= FEW_CELLS:
+        return _interpolate(present, evidences, kernel_width)
+    return surrogate(present.astype(float), evidences, kernel_width), _errors(present[1:], evidences[1:])
+
+
+def _stability(estimates: list[_Estimate]) -> float | None:
+    """Return the share of the variance of the weights of all windows that is not error, at least 0.
+
+    None if the errors are not known, or all cells have the same weight.
+    """
+    weights, errors = zip(*estimates, strict=True)
+    variance = float(np.var(np.concatenate(weights)))
+    if variance == 0 or any(of_window is None for of_window in errors):
+        return None
+    return max(0.0, 1 - float(np.square(np.concatenate(errors)).mean()) / variance)
+
+
+def _uncertainty(estimate: _Estimate) -> float:
+    errors = estimate[1]
+    return np.inf if errors is None else float(np.square(errors).mean())
+
+
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
     """Return the weight of each cell in a ridge regression in which masks that remove less count more.
 
     Parameters
     ----------
     present : ndarray of shape (masks, cells), float
-        1 where a cell is present; the first row is all ones.
-    evidences : ndarray of shape (masks,)
+        1 where a cell is present; one row is all ones.
+    evidences : ndarray of shape (masks,) or (masks, n)
 
     Returns
     -------
-    ndarray of shape (cells,)
+    ndarray of shape (cells,) or (cells, n)
     """
     left_in = present.mean(axis=1)
     distances = 1 - np.sqrt(left_in)  # cosine distance between a mask and the row of ones
     trust = np.sqrt(np.exp(-(distances**2) / kernel_width**2))
     cells = present - np.average(present, axis=0, weights=trust)
     weighted = cells * trust[:, None]
-    gained = weighted.T @ (evidences - np.average(evidences, weights=trust))
+    gained = weighted.T @ (evidences - np.average(evidences, axis=0, weights=trust))
     return np.linalg.solve(weighted.T @ cells + RIDGE * np.eye(present.shape[1]), gained)
+
+
+def _interpolate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (cells,) that all masks would give, estimated from some, and their standard errors.
+
+    The evidence under all masks is taken as a Gaussian process of unknown mean and scale, in which masks are the more
+    alike the fewer cells they differ in (universal kriging).
+
+    References
+    ----------
+    Rasmussen and Williams 2006, "Gaussian Processes for Machine Learning", sections 2.2 and 2.7.
+    """
+    tried, first = np.unique(present, axis=0, return_index=True)
+    inverse = np.linalg.inv(_similarity(tried, tried))
+    total = inverse.sum()
+    differences = evidences[first] - inverse.sum(axis=0) @ evidences[first] / total
+    scale = differences @ inverse @ differences / max(len(tried) - 1, 1)
+    masks, of_all = _of_all_masks(present.shape[1], kernel_width)
+    to_tried = of_all @ _similarity(masks, tried)
+    gains = to_tried @ inverse
+    unknown = (of_all @ _similarity(masks, masks) * of_all).sum(axis=1) - (gains * to_tried).sum(axis=1)
+    of_mean = np.square(gains.sum(axis=1)) / total
+    return gains @ differences, np.sqrt(scale * np.maximum(unknown + of_mean, 0))
+
+
+@cache
+def _of_all_masks(cells: int, kernel_width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return all masks (2**cells, cells), bool, and how the weights depend on each one's evidence (cells, 2**cells)."""
+    masks = np.arange(1 << cells)[:, None] >> np.arange(cells) & 1
+    return masks > 0, surrogate(masks.astype(float), np.eye(len(masks)), kernel_width)
+
+
+def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return SIMILARITY ** (a[:, None] != b).sum(axis=2)
 
 
 def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tuple[slice, np.ndarray]]:
@@ -204,20 +261,19 @@ def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tupl
         yield frames, (rows[inside, None] - of_window[0]) * columns + np.arange(bands) // settings.cell_bands
 
 
-def _errors(window: Window, target: ExplanationTarget) -> np.ndarray | None:
+def _errors(present: np.ndarray, evidences: np.ndarray) -> np.ndarray | None:
     """Return the standard errors (cells,) of a window's weights, in a regression without kernel and ridge.
 
     Effects of pairs of cells are no error, as the masks balance them; what they and the weights leave unexplained is.
     None if they explain everything.
     """
-    masks, cells = window.present.shape
-    signs = np.where(window.present, 0.5, -0.5)
+    masks, cells = present.shape
+    signs = np.where(present, 0.5, -0.5)
     first, second = np.triu_indices(cells, 1)
     columns = np.column_stack([signs, np.ones(masks), signs[:, first] * signs[:, second]])
     inverse, rank = np.linalg.pinv(columns), np.linalg.matrix_rank(columns)
     if masks <= rank:
         return None
-    evidences = target.evidence(window.remaining)
     variance = np.square(evidences - columns @ (inverse @ evidences)).sum() / (masks - rank)
     return np.sqrt(variance * np.square(inverse[:cells]).sum(axis=1))
 
@@ -225,42 +281,46 @@ def _errors(window: Window, target: ExplanationTarget) -> np.ndarray | None:
 def _masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
     """Return masks (masks, cells) in which the weight of a cell is free of the effects of pairs of cells.
 
-    If possible, of triples too: then the masks are a regular fraction of all masks in which no product of up to four
-    cells is the same everywhere (resolution V; 64 masks for eight cells). Otherwise they are rows of Hadamard matrices,
-    each followed by its complement. Which cell has which column, and which half of the masks has it present, is drawn.
+    If possible they are the regular fraction of all masks in which the shortest products of cells that are the same
+    everywhere are fewest (minimum aberration). Otherwise they are rows of Hadamard matrices, each followed by its
+    complement. Which cell has which column, and which half of the masks has it present, is drawn.
 
     References
     ----------
-    Box and Hunter 1961, doi:10.1080/00401706.1961.10489951, for fractions. Plackett and Burman 1946,
+    Fries and Hunter 1980, doi:10.1080/00401706.1980.10486210, for fractions. Plackett and Burman 1946,
     doi:10.1093/biomet/33.4.305, for rows of Hadamard matrices.
     """
-    columns = _clear_columns(cells, masks)
-    if columns is not None:
-        rows = hadamard(masks)[np.ix_(rng.permutation(masks), rng.permutation(columns))]
-        return rows * rng.choice([-1, 1], size=cells) > 0
-    return _balanced_masks(cells, masks, rng)
+    columns = _fraction(cells, masks) if cells <= FEW_CELLS else None
+    if columns is None:
+        return _balanced_masks(cells, masks, rng)
+    rows = hadamard(masks)[np.ix_(rng.permutation(masks), rng.permutation(columns))]
+    return rows * rng.choice([-1, 1], size=cells) > 0
 
 
 @cache
-def _clear_columns(cells: int, order: int) -> list[int] | None:
-    """Return columns of a Hadamard matrix of which no product of up to four, or more if possible, is constant.
+def _fraction(cells: int, order: int) -> list[int] | None:
+    """Return the columns of a Hadamard matrix that are a fraction of minimum aberration.
 
-    The product of the columns i and j is the column i XOR j, and column 0 is constant.
+    The product of the columns i and j is the column i XOR j, and column 0 is constant. None if the product of fewer
+    than four columns is constant in every fraction.
     """
-    if order & (order - 1):
+    if order < 2 or order & (order - 1):
         return None
-    for most in range(cells, 3, -1):
-        chosen: list[int] = []
-        products = [{0}]  # of so many chosen columns
-        for column in range(1, order):
-            if any(column in of_number for of_number in products[:most]):
-                continue
-            chosen.append(column)
-            longer = [{column ^ product for product in of_number} for of_number in products]
-            products = [a | b for a, b in zip([*products, set()], [set(), *longer], strict=True)]
-            if len(chosen) == cells:
-                return chosen
-    return None
+    independent = [1 << bit for bit in range(order.bit_length() - 1)]
+    if cells <= len(independent):
+        return independent[:cells]
+    others = [column for column in range(1, order) if column not in independent]
+
+    def words(chosen: tuple[int, ...]) -> list[int]:
+        """Return how many constant products there are of each number of columns."""
+        counts = [0] * (cells + 1)
+        for size in range(1, len(chosen) + 1):
+            for some in combinations(chosen, size):
+                counts[size + reduce(xor, some).bit_count()] += 1
+        return counts
+
+    best = min(combinations(others, cells - len(independent)), key=words, default=())
+    return None if not best or any(words(best)[:4]) else [*independent, *best]
 
 
 def _balanced_masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:

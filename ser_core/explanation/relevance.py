@@ -1,9 +1,11 @@
 """The target of every explainer, perturbed predictions, and how maps of segments become one of the recording."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from ser_core.analysis import Explanation, Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
 from ser_core.model.classifier import ScoreLocalChanges
+from ser_core.model.networks.local_change import side_by_side
 from ser_core.model.scores import PROBABILITY_FLOOR, evidence, pooled, pooling_terms, softmax
 from ser_core.work.progress import Work
 
@@ -18,8 +21,22 @@ Predict = Callable[[np.ndarray], np.ndarray]
 #: A member, and the first frame and the end of its frames that change.
 _Place = tuple[int, int, int]
 
+
+class _Group(NamedTuple):
+    """Changed segments that are scored together, where they differ, and of which masks and members they are."""
+
+    place: _Place | None
+    masks: tuple[int, ...]
+    members: tuple[int, ...]
+    segments: np.ndarray
+
+
 #: Segments per call of the network; few, so that progress shows soon and a stop takes effect soon.
 PASSES_AT_ONCE = 32
+#: Local changes per call: several calls go on side by side.
+LOCAL_CHANGES_AT_ONCE = 16
+#: So many of these calls wait for a free thread.
+MOST_CALLS_WAITING = 4
 #: Frames of changed segments that wait for a call; 100 MB.
 MOST_WAITING_FRAMES = 400_000
 #: A change of more frames is scored with the whole segment: those of a cell or a box, of a draft too.
@@ -215,34 +232,52 @@ class Perturbed:
         ndarray of shape (count, classes), float64
         """
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
-        at_once = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
-        waiting: dict[_Place | None, list[tuple[int, int, np.ndarray]]] = {}
-        rows_before, done = range(0), 0
-
-        def compute(place: _Place | None) -> None:
-            nonlocal done
-            work.check()
-            numbers, members, segments = zip(*waiting.pop(place), strict=True)
-            terms = self._terms(np.stack(segments), place)
-            for number, member, of_segment in zip(numbers, members, terms, strict=True):
-                changed[number] += of_segment - (self._whole[member] if place is None else self._whole_locally(member))
-            done = max(done, numbers[-1] + 1)
+        done = 0
+        for group, terms in self._scored(self._groups(masks), work):
+            before = self._whole.__getitem__ if group.place is None else self._whole_locally
+            for mask, member, of_segment in zip(group.masks, group.members, terms, strict=True):
+                changed[mask] += of_segment - before(member)
+            done = max(done, group.masks[-1] + 1)
             work.report(done / count, f"{done} of {count} changed versions predicted")
+        return pooled(changed / len(self._whole), self._pooling)
+
+    def _groups(self, masks: Iterable[np.ndarray]) -> Iterator[_Group]:
+        """Yield what the masks change: what changes at one place together, and all else together."""
+        most = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
+        waiting: dict[_Place | None, list[tuple[int, int, np.ndarray]]] = {}
+        rows_before = range(0)
+
+        def group(place: _Place | None) -> _Group:
+            numbers, members, segments = zip(*waiting.pop(place), strict=True)
+            return _Group(place, numbers, members, np.stack(segments))
 
         for number, mask in enumerate(masks):
             rows = _rows(mask)
             if rows != rows_before:
-                for place in [place for place in waiting if place is not None]:
-                    compute(place)
+                yield from [group(place) for place in list(waiting) if place is not None]
                 rows_before = rows
             for member, segment in self._touched(mask, rows):
                 place = self._place(member, rows)
                 waiting.setdefault(place, []).append((number, member, segment))
-                if len(waiting[place]) == at_once:
-                    compute(place)
-        for place in list(waiting):
-            compute(place)
-        return pooled(changed / len(self._whole), self._pooling)
+                if len(waiting[place]) == (most if place is None else LOCAL_CHANGES_AT_ONCE):
+                    yield group(place)
+        yield from [group(place) for place in list(waiting)]
+
+    def _scored(self, groups: Iterable[_Group], work: Work) -> Iterator[tuple[_Group, np.ndarray]]:
+        """Yield each group with what pooling adds up of its segments; local changes are scored side by side."""
+        scoring: deque[tuple[_Group, Future[np.ndarray]]] = deque()
+        for group in groups:
+            work.check()
+            if group.place is None:
+                yield group, self._terms(group.segments)
+                continue
+            scoring.append((group, side_by_side().submit(self._terms, group.segments, group.place)))
+            if len(scoring) > MOST_CALLS_WAITING:
+                first, terms = scoring.popleft()
+                yield first, terms.result()
+        for group, terms in scoring:
+            work.check()
+            yield group, terms.result()
 
     def blend(self, share: np.ndarray) -> np.ndarray:
         """Return the probabilities (classes,) when each point is replaced by its share (frames, bands), 0 to 1."""

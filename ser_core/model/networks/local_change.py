@@ -1,5 +1,10 @@
 """Logits of a segment of which a few frames have changed, from what Whisper made of it before the change."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -111,8 +116,9 @@ class _Kept:
         self.keys = block.key(self.normed)
         self.values = block.value(self.normed)
         products = _heads(self.queries) @ _heads(self.keys).transpose(1, 2) / HEAD_WIDTH**0.5
-        self.highest = products.amax(dim=2, keepdim=True)
-        self.attention = (products - self.highest).exp()
+        highest = products.amax(dim=2, keepdim=True)
+        self.highest = highest.transpose(1, 2)
+        self.attention = (products - highest).exp()
         attended = self.attention @ _heads(self.values) / self.attention.sum(dim=2, keepdim=True)
         self.attended = attended.transpose(0, 1).flatten(1) + addition
         self.between = tokens + block.out(self.attended)
@@ -121,10 +127,12 @@ class _Kept:
         self.after = self.between + block.mlp[2](F.gelu(self.hidden))
 
     def finish(self, gradients: Tensor) -> None:
-        """Let go of the graph; keep the logits' gradients (classes, tokens, width), by head and with tokens last."""
+        """Let go of the graph; keep the logits' gradients (classes, tokens, width), by head and token."""
         for name, value in vars(self).items():
             setattr(self, name, value.detach())
-        self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 0, 3, 1).contiguous()
+        self.on_logits = (gradients * self.attended).sum(dim=2)
+        self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 1, 0, 3).flatten(2)
+        self.staying = cache(self._staying)
 
     def changed(
         self, change: Tensor, first: int, end: int, norms: tuple[nn.Module, nn.Module], block: nn.Module
@@ -149,35 +157,37 @@ class _Kept:
     def _elsewhere(self, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change of the logits (n, classes) because all other tokens attend to the changed ones.
 
-        Keys and values have the shape (heads, n x changed, head width).
+        Keys and values have the shape (heads, n x changed, head width). With gradients g, shares of attention s and
+        values v, the logits are the sum of g s v. The product of g and s comes first, as the logits are few.
         """
-        values_before = _heads(self.values)
-        before, after = slice(0, here.start), slice(here.stop, None)
-        staying = sum(self.attention[:, :, part] @ values_before[:, part] for part in (before, after))
-        on_staying = (self.gradients * staying.transpose(1, 2)[:, None]).sum(dim=2)
-        left = sum(self.attention[:, :, part].sum(dim=2) for part in (before, after))
+        on_staying, left, before = self.staying(here.start, here.stop)
+        products = keys @ _heads(self.queries / HEAD_WIDTH**0.5).transpose(1, 2) - self.highest
+        exponentials = products.clamp_max_(LARGEST_EXPONENT).exp_().unflatten(1, (n, -1))
+        scale = 1 / (left[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
+        scale[:, :, here] = 0
+        shares = exponentials.mul_(scale[:, :, None]).flatten(1, 2)
+        on_values = (shares @ self.gradients).unflatten(2, (-1, HEAD_WIDTH))
+        on_changed = (on_values * values[:, :, None]).sum(dim=3).sum(dim=0).unflatten(0, (n, -1)).sum(dim=1)
+        return on_changed + (scale @ on_staying).sum(dim=0) - before
 
-        products = _heads(self.queries) / HEAD_WIDTH**0.5 @ keys.transpose(1, 2) - self.highest
-        new = products.clamp_max_(LARGEST_EXPONENT).exp_().unflatten(2, (n, -1))
-        old = self.attention[:, :, None, here]
-        on_logits = [
-            self._on_logits(exponentials, of_changed, on_staying, left, here)
-            for exponentials, of_changed in ((new, values), (old, values_before[:, here]))
-        ]
-        return on_logits[0] - on_logits[1]
+    def _staying(self, first: int, end: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what all other tokens attend to besides those from `first` to `end`.
 
-    def _on_logits(self, exponentials: Tensor, values: Tensor, on_staying: Tensor, left: Tensor, here: slice) -> Tensor:
-        """Return what the attention of all other tokens adds to the logits (n, classes).
-
-        Its exponentials have the shape (heads, tokens, n, changed). With gradients g, shares of attention s and values
-        v it is the sum of g s v. The product of g and s comes first, as the logits are few.
+        Returns
+        -------
+        on_staying : Tensor of shape (heads, tokens, classes)
+            The logits' gradients times the values of all other tokens, weighted by the exponentials of attention.
+        left : Tensor of shape (heads, tokens)
+            The sums of these exponentials.
+        before : Tensor of shape (classes,)
+            What the logits owe to all that these tokens attend to, before any change.
         """
-        scale = 1 / (left[..., None] + exponentials.sum(dim=3)).clamp_min(SMALLEST_SUM)
-        scale[:, here] = 0
-        shares = (exponentials * scale[..., None]).flatten(2)
-        projected = (self.gradients.flatten(1, 2) @ shares).unflatten(1, self.gradients.shape[1:3])
-        on_changed = (projected * values.transpose(1, 2)[:, None]).sum(dim=(0, 2))
-        return (on_changed.unflatten(1, exponentials.shape[2:]).sum(dim=2) + (on_staying @ scale).sum(dim=0)).T
+        others = self.attention.clone()
+        others[:, :, first:end] = 0
+        staying = others @ _heads(self.values)
+        on_staying = (self.gradients.unflatten(2, (-1, HEAD_WIDTH)) * staying[:, :, None]).sum(dim=3)
+        before = self.on_logits.sum(dim=1) - self.on_logits[:, first:end].sum(dim=1)
+        return on_staying, others.sum(dim=2), before
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return what the changed tokens attend to, (n, tokens, width)."""
@@ -197,3 +207,28 @@ class _Kept:
 def _heads(x: Tensor) -> Tensor:
     """Return (heads, rows, head width) of (rows, width)."""
     return x.unflatten(1, (HEADS, HEAD_WIDTH)).transpose(0, 1)
+
+
+@cache
+def side_by_side() -> ThreadPoolExecutor:
+    """Return as many threads as torch would use for one computation; each of them computes by itself.
+
+    The matrices of a local change are small. Two changes at once, by a thread each, take less time than one after the
+    other by both threads, which wait for each other after every operation.
+    """
+    count = torch.get_num_threads()
+    all_started = Barrier(count + 1)
+
+    def alone() -> None:
+        torch.set_num_threads(1)
+        all_started.wait()
+
+    threads = ThreadPoolExecutor(count, "local-change", initializer=alone)
+    for _ in range(count):
+        threads.submit(int)
+    all_started.wait()
+    torch.set_num_threads(count)  # what was set above also holds for threads that are yet to start
+    return threads
+
+
+os.register_at_fork(after_in_child=side_by_side.cache_clear)
