@@ -325,6 +325,19 @@ def test_figures_of_another_recipe_are_refused_before_any_training(measured, tra
     assert len(training.calls) == trained
 
 
+def test_settings_of_a_head_that_came_later_do_not_make_an_older_model_another(measured, training, tmp_path):
+    plan = replace(CORPORA_PLAN, network="whisper", epochs=None)
+    settings = asdict(plan.settings_of("whisper"))
+    old = {name: value for name, value in settings.items() if name != "loyalty"}
+    card = json.loads((measured / CARD).read_text()) | recipe(CORPORA_PLAN)
+    card |= {"architecture": "whisper", "pooling": plan.pooling, "front_end": asdict(plan.front_end)}
+    (measured / CARD).write_text(json.dumps(card | {"training": {"whisper": old}}))
+    assert measure_recipe(plan, (1, 2, 3), measured, tmp_path / "runs")
+    (measured / CARD).write_text(json.dumps(card | {"training": {"whisper": old | {"shrinkage": 9.0}}}))
+    with pytest.raises(SettingsRefused, match="training"):
+        measure_recipe(plan, (1, 2, 3), measured, tmp_path / "runs")
+
+
 def test_a_manifest_counts_as_many_corpora_as_its_column_has(tmp_path):
     rows = ["path,emotion,speaker,corpus", *(f"{name}.wav,sad,{name},{name}" for name in "abc")]
     for name in "abc":

@@ -175,7 +175,8 @@ def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) ->
 
 def _recipe(settings: dict[str, Any], branch: str) -> dict[str, Any]:
     """Return the settings of a branch that must match: its epochs, or all settings of a head in closed form."""
-    return settings if branch in FROZEN else {"epochs": settings["epochs"]}
+    # An older card lacks settings that came later and do as before by default.
+    return asdict(FROZEN[branch]) | settings if branch in FROZEN else {"epochs": settings["epochs"]}
 
 
 def _models_of_folds(
