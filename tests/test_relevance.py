@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -378,3 +381,29 @@ def test_an_unknown_explainer_is_refused():
             AnalysisSettings(),
             UNWATCHED,
         )
+
+
+def test_the_states_of_local_changes_go_with_what_they_were_kept_for():
+    """No cycle of references keeps them: a state takes 12 MB, and the garbage collector counts objects, not bytes."""
+    classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(240))
+    states = []
+
+    def score_local_changes(segment):
+        def score(changed, first, end):
+            return classifier.score(changed)
+
+        states.append(weakref.ref(score))
+        return score
+
+    fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(0))
+    perturbed = Perturbed(classifier.score, 1.0, target, fill, "probabilities", score_local_changes)
+    mask = np.zeros(target.log_mel.shape, bool)
+    mask[100:110] = True
+    gc.disable()
+    try:
+        perturbed.without(iter([mask]), 1, UNWATCHED)
+        assert states[0]() is not None
+        del perturbed
+        assert all(state() is None for state in states)
+    finally:
+        gc.enable()

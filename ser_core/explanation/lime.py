@@ -229,19 +229,29 @@ def _interpolate(present: np.ndarray, evidences: np.ndarray, kernel_width: float
     total = inverse.sum()
     differences = evidences[first] - inverse.sum(axis=0) @ evidences[first] / total
     scale = differences @ inverse @ differences / max(len(tried) - 1, 1)
-    masks, of_all = _of_all_masks(present.shape[1], kernel_width)
+    masks, of_all, before_any = _of_all_masks(present.shape[1], kernel_width)
     to_tried = of_all @ _similarity(masks, tried)
     gains = to_tried @ inverse
-    unknown = (of_all @ _similarity(masks, masks) * of_all).sum(axis=1) - (gains * to_tried).sum(axis=1)
+    unknown = before_any - (gains * to_tried).sum(axis=1)
     of_mean = np.square(gains.sum(axis=1)) / total
     return gains @ differences, np.sqrt(scale * np.maximum(unknown + of_mean, 0))
 
 
 @cache
-def _of_all_masks(cells: int, kernel_width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return all masks (2**cells, cells), bool, and how the weights depend on each one's evidence (cells, 2**cells)."""
+def _of_all_masks(cells: int, kernel_width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the weights of all masks are computed from.
+
+    Returns
+    -------
+    masks : ndarray of shape (2**cells, cells), bool
+    of_all : ndarray of shape (cells, 2**cells)
+        How the weights depend on the evidence under each mask.
+    before_any : ndarray of shape (cells,)
+        The variance of the weights before any mask is tried, for evidence of variance 1.
+    """
     masks = np.arange(1 << cells)[:, None] >> np.arange(cells) & 1
-    return masks > 0, surrogate(masks.astype(float), np.eye(len(masks)), kernel_width)
+    of_all = surrogate(masks.astype(float), np.eye(len(masks)), kernel_width)
+    return masks > 0, of_all, (of_all @ _similarity(masks, masks) * of_all).sum(axis=1)
 
 
 def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -210,10 +210,11 @@ class Perturbed:
         self._values = target.segments.values[target.members]
         self._fill = fill
         self._local = None
+        self._unchanged_locally: dict[int, np.ndarray] = {}
         if score_local_changes is not None:
-            self._local = lru_cache(STATES_KEPT)(lambda member: score_local_changes(self._values[member]))
-            # Not what the model says of the whole segment, whose rounding may differ.
-            self._whole_locally = cache(lambda member: self._terms(self._values[member][None], (member, 0, 1))[0])
+            # Without a reference to this object, which would keep the states until the garbage collector comes.
+            values = self._values
+            self._local = lru_cache(STATES_KEPT)(lambda member: score_local_changes(values[member]))
         self._whole = self._terms(self._values)
         self.original = pooled(self._whole.mean(axis=0), pooling)
 
@@ -291,6 +292,12 @@ class Perturbed:
     def _terms(self, segments: np.ndarray, place: _Place | None = None) -> np.ndarray:
         logits = self._predict(segments) if place is None else self._local(place[0])(segments, *place[1:])
         return pooling_terms(softmax(logits, self._temperature), self._pooling)
+
+    def _whole_locally(self, member: int) -> np.ndarray:
+        """Return the terms of an unchanged member, by the arithmetic of local changes, whose rounding may differ."""
+        if member not in self._unchanged_locally:
+            self._unchanged_locally[member] = self._terms(self._values[member][None], (member, 0, 1))[0]
+        return self._unchanged_locally[member]
 
     def _touched(self, mask: np.ndarray, rows: range) -> Iterator[tuple[int, np.ndarray]]:
         if not rows:

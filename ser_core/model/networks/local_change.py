@@ -132,7 +132,7 @@ class _Kept:
             setattr(self, name, value.detach())
         self.on_logits = (gradients * self.attended).sum(dim=2)
         self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 1, 0, 3).flatten(2)
-        self.staying = cache(self._staying)
+        self._of_place: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
 
     def changed(
         self, change: Tensor, first: int, end: int, norms: tuple[nn.Module, nn.Module], block: nn.Module
@@ -160,7 +160,10 @@ class _Kept:
         Keys and values have the shape (heads, n x changed, head width). With gradients g, shares of attention s and
         values v, the logits are the sum of g s v. The product of g and s comes first, as the logits are few.
         """
-        on_staying, left, before = self.staying(here.start, here.stop)
+        place = here.start, here.stop
+        if place not in self._of_place:
+            self._of_place[place] = self._staying(*place)
+        on_staying, left, before = self._of_place[place]
         products = keys @ _heads(self.queries / HEAD_WIDTH**0.5).transpose(1, 2) - self.highest
         exponentials = products.clamp_max_(LARGEST_EXPONENT).exp_().unflatten(1, (n, -1))
         scale = 1 / (left[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
