@@ -8,7 +8,7 @@ import torch
 
 from ser_core.explanation.occlusion import occlusion
 from ser_core.explanation.relevance import MOST_LOCAL_FRAMES, Perturbed, fill_values
-from ser_core.model.networks.local_change import LocalChange
+from ser_core.model.networks.local_change import LocalChange, side_by_side
 from ser_core.model.networks.whisper import Whisper
 from ser_core.settings import OcclusionSettings
 from ser_core.work.progress import UNWATCHED, Work
@@ -128,6 +128,20 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
     assert (10, 22, 2) in local.places
     assert {(40, 52, 1), (0, 4, 1)} <= set(local.places)
     assert max(end - first for first, end, _ in local.places) <= MOST_LOCAL_FRAMES
+
+
+def test_each_of_the_threads_side_by_side_computes_alone():
+    def threads_of(number):
+        return int(torch.ones(1000).sum()) // 1000 * torch.get_num_threads()  # only a computation sets up a thread
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with side_by_side.__wrapped__() as threads:
+            assert list(threads.map(threads_of, range(8))) == [1] * 8
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_occlusion_of_whisper_by_changes_is_nearly_that_by_whole_segments(network):

@@ -319,7 +319,7 @@ def _fraction(cells: int, order: int) -> list[int] | None:
     independent = [1 << bit for bit in range(order.bit_length() - 1)]
     if cells <= len(independent):
         return independent[:cells]
-    others = [column for column in range(1, order) if column not in independent]
+    others = [column for column in range(1, order) if column.bit_count() > 2]  # with fewer they are such a product
 
     def words(chosen: tuple[int, ...]) -> list[int]:
         """Return how many constant products there are of each number of columns."""

@@ -7,6 +7,8 @@ from threading import Barrier
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 from ser_core.model.networks.whisper import HEADS, VARIANCE_FLOOR, WIDTH, Whisper
@@ -56,8 +58,8 @@ class LocalChange:
         tokens = tokens + network.positional_embedding[: len(tokens)].detach()
         added = [torch.zeros_like(tokens, requires_grad=True) for _ in network.blocks]
         self._blocks = []
-        for block, addition in zip(network.blocks, added, strict=True):
-            kept = _Kept(block, tokens, addition)
+        for block, fast, addition in zip(network.blocks, self._weights.blocks, added, strict=True):
+            kept = _Kept(block, fast, tokens, addition)
             self._blocks.append(kept)
             tokens = kept.after
         deviation = (tokens.var(dim=0, unbiased=False) + VARIANCE_FLOOR).sqrt()
@@ -109,22 +111,23 @@ class LocalChange:
 class _Kept:
     """What one block made of the unchanged tokens, and how the logits depend on what it attends to."""
 
-    def __init__(self, block: nn.Module, tokens: Tensor, addition: Tensor) -> None:
+    def __init__(self, block: nn.Module, fast: nn.Module, tokens: Tensor, addition: Tensor) -> None:
+        linear = _FastGradient.apply
         self.before = tokens
         self.normed = block.attn_ln(tokens)
-        self.queries = block.query(self.normed)
-        self.keys = block.key(self.normed)
-        self.values = block.value(self.normed)
+        self.queries = linear(self.normed, block.query, fast.query)
+        self.keys = linear(self.normed, block.key, fast.key)
+        self.values = linear(self.normed, block.value, fast.value)
         products = _heads(self.queries) @ _heads(self.keys).transpose(1, 2) / HEAD_WIDTH**0.5
         highest = products.amax(dim=2, keepdim=True)
         self.highest = highest.transpose(1, 2)
         self.attention = (products - highest).exp()
         attended = self.attention @ _heads(self.values) / self.attention.sum(dim=2, keepdim=True)
         self.attended = attended.transpose(0, 1).flatten(1) + addition
-        self.between = tokens + block.out(self.attended)
+        self.between = tokens + linear(self.attended, block.out, fast.out)
         self.mlp_normed = block.mlp_ln(self.between)
-        self.hidden = block.mlp[0](self.mlp_normed)
-        self.after = self.between + block.mlp[2](F.gelu(self.hidden))
+        self.hidden = linear(self.mlp_normed, block.mlp[0], fast.mlp[0])
+        self.after = self.between + linear(F.gelu(self.hidden), block.mlp[2], fast.mlp[2])
 
     def finish(self, gradients: Tensor) -> None:
         """Let go of the graph; keep the logits' gradients (classes, tokens, width), by head and token."""
@@ -142,17 +145,17 @@ class _Kept:
         dtype = block.query.weight.dtype
         normed = (norms[0](self.before[here] + change) - self.normed[here]).to(dtype)
         queries, keys, values = (
-            before[here] + F.linear(normed, layer.weight).float()
+            F.linear(normed, layer.weight).float().add_(before[here])
             for before, layer in ((self.queries, block.query), (self.keys, block.key), (self.values, block.value))
         )
-        queries, keys, values = (_heads(x.flatten(0, 1)) for x in (queries / HEAD_WIDTH**0.5, keys, values))
+        queries, keys, values = (_heads(x.flatten(0, 1)) for x in (queries.div_(HEAD_WIDTH**0.5), keys, values))
         elsewhere = self._elsewhere(keys, values, here, len(change))
         attended = self._attended(queries, keys, values, here, len(change))
-        change = change + F.linear((attended - self.attended[here]).to(dtype), block.out.weight).float()
+        change = F.linear((attended - self.attended[here]).to(dtype), block.out.weight).float().add_(change)
         normed = (norms[1](self.between[here] + change) - self.mlp_normed[here]).to(dtype)
-        hidden = self.hidden[here]
-        moved = F.gelu(hidden + F.linear(normed, block.mlp[0].weight).float()) - F.gelu(hidden)
-        return change + F.linear(moved.to(dtype), block.mlp[2].weight).float(), elsewhere
+        hidden = F.linear(normed, block.mlp[0].weight).float().add_(self.hidden[here])
+        moved = F.gelu(hidden).sub_(F.gelu(self.hidden[here])).to(dtype)
+        return F.linear(moved, block.mlp[2].weight).float().add_(change), elsewhere
 
     def _elsewhere(self, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change of the logits (n, classes) because all other tokens attend to the changed ones.
@@ -207,6 +210,22 @@ class _Kept:
         return attended.permute(1, 2, 0, 3).flatten(2)
 
 
+class _FastGradient(Function):
+    """A linear layer whose gradient is computed with the weights, and in the precision, of another."""
+
+    @staticmethod
+    def forward(x: Tensor, layer: nn.Linear, fast: nn.Linear) -> Tensor:
+        return layer(x)
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, nn.Linear, nn.Linear], output: Tensor) -> None:
+        ctx.weight = inputs[2].weight
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return (gradient.to(ctx.weight.dtype) @ ctx.weight).float(), None, None
+
+
 def _heads(x: Tensor) -> Tensor:
     """Return (heads, rows, head width) of (rows, width)."""
     return x.unflatten(1, (HEADS, HEAD_WIDTH)).transpose(0, 1)
@@ -223,6 +242,7 @@ def side_by_side() -> ThreadPoolExecutor:
     all_started = Barrier(count + 1)
 
     def alone() -> None:
+        torch.get_num_threads()  # until this is asked for, a thread's first computation would undo the next line
         torch.set_num_threads(1)
         all_started.wait()
 
