@@ -276,6 +276,9 @@ def test_points_of_a_tier_rate_the_queue_and_are_compared_within_20_ms(store):
     app = shown("Queue", label_tier="mood", queue_order="annotators_disagreement")
     rated = [(row["Recording"], row["Annotator disagreement in mood"]) for row in queue(app)[:3]]
     assert rated == [("take 1.wav", 1.0), ("take 0.wav", 0.0), ("take 15.wav", None)]
+    app = shown("Teach", label_tier="mood", model="fusion")
+    assert "A point has no length" in app.info[-1].value
+    assert next(one for one in app.selectbox if one.label == "Learn from").value == "mood"
 
 
 def test_agreement_in_a_tier_is_that_of_its_labels(store):

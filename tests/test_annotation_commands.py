@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.annotations.agreement import human_agreement as people_and_explainers
 from ser_core.annotations.agreement.agreement import annotator_agreement
-from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Tier
 from ser_core.annotations.formats import FORMATS, read_annotations
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.marks import content_of
@@ -652,6 +652,28 @@ def test_agreement_of_people_is_what_the_library_measures_in_table_and_json(stor
     assert rows[0][:3] + rows[0][4:5] == ["take", "0.wav", "-", "0.50"]
     assert float(rows[0][3]) == pytest.approx(own.frames.alpha.value, abs=0.005)
     assert rows[1] == ["take", "1.wav", "differ", "-", "-", "-"]
+
+
+@pytest.mark.parametrize(("kind", "ben_s"), [("intervals", (0.25, 0.8)), ("points", (0.51, 0.51))])
+def test_agreement_in_a_tier_compares_its_labels_instead_of_emotions(
+    kind, ben_s, store, project, sounds, tmp_path, capsys
+):
+    tier = store.tiers.add(project, Tier("mood", "mood", kind, content="labels", labels=("high", "low")))
+    ann_s = (0.25, 0.75) if kind == "intervals" else (0.5, 0.5)
+    for name, (start_s, end_s), label in (("Ann", ann_s, "high"), ("Ben", ben_s, "low")):
+        said = replace(mark(), annotator=name, emotion=None, note=label, tier=tier.key)
+        said = replace(said, region=Region(start_s, end_s) if end_s > start_s else Point(start_s, end_s))
+        store.marks.edit(project, sha256_of(sounds[0]), name, add=[said])
+    assert run("agreement", "--tier", "mood", "--json", tmp_path / "a.json") == 0
+    (found,) = json.loads((tmp_path / "a.json").read_text())["project"]["regions"]
+    assert (found["detection_f1"]["value"], found["same_emotion"]["value"]) == (1.0, 0.0)
+    out = capsys.readouterr().out
+    assert "  same label            0.00, 1 recording, Ann, Ben\n" in out
+    assert ("10, 1 recording, Ann, Ben" in out) == (kind == "points")
+    assert "There is no tier of labels 'mod'; the project has mood." in refusal_of(capsys, "agreement", "--tier", "mod")
+    if kind == "points":
+        compared = ("agreement", "--tier", "mood", "--explainers", "lime")
+        assert "There is no tier of labels of intervals 'mood'" in refusal_of(capsys, *compared)
 
 
 def test_one_annotator_agrees_with_nobody_and_none_is_refused(store, sounds, tmp_path, capsys):

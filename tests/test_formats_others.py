@@ -60,6 +60,20 @@ def test_web_subtitles_may_name_speakers_and_cues_and_hold_notes():
     assert read.dropped == ("1 cue without a text",)
 
 
+def test_cues_without_readable_times_are_left_out_and_said_as_players_do_unless_there_are_no_others():
+    read, marks = found(SRT.replace("00:01:00,000 -->", "00:01:00 -->"))
+    assert [mark[2] for mark in marks] == [0.5]
+    assert read.dropped == ("1 cue without readable times",)
+    with pytest.raises(AnnotationsRefused, match="line 3: 'words' is not a cue"):
+        found("WEBVTT\n\nwords\n")
+
+
+def test_times_in_the_text_of_a_web_subtitle_begin_another_cue():
+    read, marks = found("WEBVTT\n\n00:01.000 --> 00:02.000\n00:03.000 --> 00:04.000\nso\n")
+    assert marks == [("here", "subtitles", 3.0, 4.0, "so")]
+    assert read.dropped == ("1 cue without a text",)
+
+
 def test_turns_of_several_recordings_are_read_with_their_speakers():
     read, marks = found(RTTM)
     assert marks == [
@@ -459,7 +473,6 @@ def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, exp
 @pytest.mark.parametrize(
     ("key", "old", "new", "why"),
     [
-        ("srt", "00:01:00,000 -->", "00:01:00 -->", "line 6: '2' is not a cue"),
         ("srt", "00:01:02,000 X", "00:00:02,000 X", "line 6: A region from 60 to 2 s"),
         ("rttm", "0.75 <NA>", "x <NA>", "line 3: The duration 'x' is not a number"),
         ("rttm", "0.75 <NA>", "-1 <NA>", "line 3: The turn lasts -1 s"),

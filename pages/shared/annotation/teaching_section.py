@@ -58,7 +58,11 @@ def show(project: OpenProject) -> None:
         "Labels of a tier teach the emotion that they stand for: *Tiers*, on Mark, says which. They count as done once "
         "their annotator has set the recording to done."
     )
-    tier = label_tier(project, t("Learn from"), words, kinds=("intervals",))
+    tier = label_tier(project, t("Learn from"), words)
+    if tier is not None and tier.kind == "points":
+        words = t("A point has no length, so there is no sound to learn from. Choose a tier of intervals.")
+        st.info(words, icon=":material/school:")
+        return
     with st.container():  # else what comes and goes here would move the rest of the page
         details_section.show_refusals()
     foreseen = _show_foreseen(project, model, tier)

@@ -4,7 +4,7 @@ A person chooses a label for each emotion. Where nobody has chosen, labels stand
 whatever case and in several languages.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ser_core.analysis.emotions import COLOURS, known_emotion
@@ -65,6 +65,19 @@ def with_choice(tier: Tier, chosen: dict[str, str | None]) -> Tier:
         if label != _by_name(tier, emotion):
             mapping[emotion] = label or ""
     return replace(tier, mapping=tuple(mapping.items()))
+
+
+def only_named_emotions(recordings: Sequence[AnnotatedRecording], tier: Tier) -> list[AnnotatedRecording]:
+    """Return recordings of `as_emotions` with the emotion of each label; "" for a label of none or of several."""
+
+    def emotion_of(mark: Annotation) -> str | None:
+        emotions = emotions_of(tier, mark.emotion) if mark.emotion else ()
+        return emotions[0] if len(emotions) == 1 else mark.emotion and ""
+
+    return [
+        replace(each, annotations=tuple(replace(mark, emotion=emotion_of(mark)) for mark in each.annotations))
+        for each in recordings
+    ]
 
 
 def as_emotions(recording: AnnotatedRecording, tier: Tier, name: Callable[[str], str | None]) -> AnnotatedRecording:

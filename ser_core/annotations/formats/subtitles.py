@@ -101,19 +101,22 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     Raises
     ------
     AnnotationsRefused
-        If a block has no times, or a cue is not a valid mark, with the line.
+        If no block has readable times, or a cue is not a valid mark, with the line.
     """
     source = text_of(content, name, "\r\n", encoding=options.encoding)
     is_vtt = source.startswith(WEB)
     marks = Collected(options)
     lost: Counter[str] = Counter()
-    for line, block in _blocks(source):
+    first = ""
+    for line, block in _blocks(source, is_vtt):
         if is_vtt and (line == 1 or block[0].split(" ")[0] in NOT_CUES):
             continue
         place = f"{name}, line {line}"
         timing = next((index for index, words in enumerate(block[:2]) if TIMING.fullmatch(words)), None)
-        if timing is None:
-            raise AnnotationsRefused(f"{place}: {shown(block[0])} is not a cue, which begins with 'time --> time'.")
+        if timing is None:  # players and browsers show the cues around it
+            lost["{} without readable times"] += 1
+            first = first or f"{place}: {shown(block[0])}"
+            continue
         start_s, end_s = _times(block[timing])
         text = "\n".join(block[timing + 1 :])
         for who in VOICE.findall(text):
@@ -125,19 +128,21 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             continue
         fields = mark_fields(html.unescape(text) if is_vtt else text, TIER)
         marks.add({"tier": TIER} | fields | {"start_s": start_s, "end_s": end_s}, place)
+    if first and not marks.annotations:
+        raise AnnotationsRefused(f"{first} is not a cue, which begins with 'time --> time'.")
     with at(name):
         recording = recording_of({"name": name}, marks.annotations)
     return ReadIn((recording,), in_words(lost, "cue") + in_words(marks.left_out), in_words(marks.altered))
 
 
-def _blocks(source: str) -> list[tuple[int, list[str]]]:
-    """Return blocks of lines between empty ones, each with its first line's number."""
+def _blocks(source: str, is_vtt: bool) -> list[tuple[int, list[str]]]:
+    """Return blocks of lines between empty ones, each with its first line's number; in WebVTT times end a cue too."""
     blocks: list[tuple[int, list[str]]] = []
     is_open = False
     for line, words in enumerate(LINE_END.split(source), start=1):
         if not words.strip():
             is_open = False
-        elif is_open:
+        elif is_open and not (is_vtt and TIMING.fullmatch(words) and any(map(TIMING.fullmatch, blocks[-1][1]))):
             blocks[-1][1].append(words)
         else:
             blocks.append((line, [words]))

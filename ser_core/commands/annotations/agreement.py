@@ -9,6 +9,7 @@ from statistics import mean
 from typing import Any
 
 from ser_core.annotations.agreement.agreement import (
+    POINT_TOLERANCE_S,
     AnnotatorAgreement,
     LabelAgreement,
     RegionAgreement,
@@ -21,11 +22,12 @@ from ser_core.annotations.agreement.human_agreement import (
     compare_with_explainers,
     people_against_maps,
 )
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
+from ser_core.annotations.agreement.label_mapping import as_emotions, only_named_emotions
+from ser_core.annotations.annotation import KINDS, RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.commands.annotations.project import add_command, opened_project, printable
+from ser_core.commands.annotations.project import add_command, opened_project, printable, tier_of_labels
 from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, write_json
 from ser_core.errors import AnnotationsRefused
 from ser_core.model.checkpoint import load_model
@@ -36,6 +38,9 @@ def add(commands: Commands) -> None:
     """Add the command."""
     agreement = add_command(
         commands, "agreement", "print how far annotators agree, and explainers with them", _agreement
+    )
+    agreement.add_argument(
+        "--tier", metavar="NAME", help="a tier of labels to compare instead of the marks of emotions"
     )
     agreement.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     agreement.add_argument(
@@ -50,14 +55,25 @@ def add(commands: Commands) -> None:
 
 def _agreement(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
-        recordings = [recording for recording in store.transfer.export(project) if recording.annotations]
+        kinds = ("intervals",) if args.explainers else KINDS
+        tier = None if args.tier is None else tier_of_labels(store, project, args.tier, kinds)
+        found = store.transfer.export(project)
+        if tier is not None:
+            found = (as_emotions(recording, tier, lambda label: label or None) for recording in found)
+        recordings = [recording for recording in found if recording.annotations]
         files = store.recordings.files(project)
     if not recordings:
-        raise AnnotationsRefused("The project has no marks to compare. Make or import some first.")
+        where = "" if tier is None else f" in the tier '{printable(tier.name)}'"
+        raise AnnotationsRefused(f"The project has no marks to compare{where}. Make or import some first.")
     of_all = annotator_agreement(recordings)
     of_each = [annotator_agreement([recording]) for recording in recordings]
-    _print_people(of_all, len(recordings))
-    _print_each(recordings, of_each)
+    names = printable(", ".join(of_all.annotators))
+    print(f"{counted(len(recordings), 'recording')} with marks, by {names}; 95 % intervals resample recordings.")
+    if tier is not None and tier.kind == "points":
+        _print_points(of_all)
+    else:
+        _print_people(of_all, "emotion" if tier is None else "label")
+        _print_each(recordings, of_each)
     result: dict[str, Any] = {
         "project": _people(of_all),
         "recordings": [
@@ -66,7 +82,8 @@ def _agreement(args: argparse.Namespace) -> int:
         ],
     }
     if args.explainers:
-        result["explainers"] = _explainers(recordings, files, args.explainers, model_or_default(args.model))
+        emotions = recordings if tier is None else only_named_emotions(recordings, tier)
+        result["explainers"] = _explainers(emotions, files, args.explainers, model_or_default(args.model))
     if args.json:
         write_json(result, args.json)
     return 0
@@ -75,9 +92,7 @@ def _agreement(args: argparse.Namespace) -> int:
 # --- annotators with one another ---
 
 
-def _print_people(agreement: AnnotatorAgreement, recordings: int) -> None:
-    names = printable(", ".join(agreement.annotators))
-    print(f"{counted(recordings, 'recording')} with marks, by {names}; 95 % intervals resample recordings.")
+def _print_people(agreement: AnnotatorAgreement, said: str) -> None:
     for title, labels in (("Whole recordings", agreement.recordings), ("Moments of 10 ms", agreement.frames)):
         print(f"\n{title}")
         for pair, kappa in labels.cohen.items():
@@ -91,7 +106,16 @@ def _print_people(agreement: AnnotatorAgreement, recordings: int) -> None:
         _print_figure("F1 of marked time", found.time_f1, pair)
         _print_figure("starts apart, ms", found.start_error_ms, pair, digits=0)
         _print_figure("ends apart, ms", found.end_error_ms, pair, digits=0)
-        _print_figure("same emotion", found.same_emotion, pair)
+        _print_figure(f"same {said}", found.same_emotion, pair)
+
+
+def _print_points(agreement: AnnotatorAgreement) -> None:
+    """Print how far people agree on points; there are no moments that they label."""
+    print(f"\nPoints, which match up to {1000 * POINT_TOLERANCE_S:.0f} ms apart")
+    for pair, found in agreement.regions.items():
+        _print_figure("F1 of points", found.detection_f1, pair)
+        _print_figure("apart, ms", found.start_error_ms, pair, digits=0)
+        _print_figure("same label", found.same_emotion, pair)
 
 
 def _print_figure(name: str, figure: Measured, pair: Sequence[str] = (), digits: int = 2) -> None:

@@ -2,10 +2,11 @@
 
 import argparse
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from ser_core.annotations.annotation import KINDS, Tier
 from ser_core.annotations.saved_sounds import audio_file
 from ser_core.annotations.store.database import EVERY, default_url
 from ser_core.annotations.store.recordings import RecordingFile
@@ -71,6 +72,16 @@ def _chosen(projects: dict[str, int], name: str | None) -> int:
     named = ", ".join(printable(project) for project in list(projects)[:MOST_NAMED])
     more = f" and {len(projects) - MOST_NAMED} more" if len(projects) > MOST_NAMED else ""
     raise AnnotationsRefused(f"{found}; choose one with --project: {named}{more}.")
+
+
+def tier_of_labels(store: Store, project: int, name: str, kinds: Collection[str] = KINDS) -> Tier:
+    """Return the tier of labels of a name and of some kinds, or refuse with the names of those that there are."""
+    tiers = store.tiers.of(project)
+    there = {tier.name: tier for tier in tiers if tier.content == "labels" and tier.kind in kinds}
+    if name not in there:
+        known, kind = printable(", ".join(there)) or "none", "" if kinds == KINDS else f" of {' or '.join(kinds)}"
+        raise AnnotationsRefused(f"There is no tier of labels{kind} '{printable(name)}'; the project has {known}.")
+    return there[name]
 
 
 def recording_file(path: Path, speaker: str | None = None) -> RecordingFile:

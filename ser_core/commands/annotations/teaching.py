@@ -2,12 +2,9 @@
 
 import argparse
 import shlex
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ser_core.annotations.agreement.label_mapping import can_be_mapped
-from ser_core.annotations.annotation import Tier
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
@@ -20,7 +17,7 @@ from ser_core.annotations.teaching.taught_model import (
     require_teachable,
     training_arguments,
 )
-from ser_core.commands.annotations.project import add_command, opened_project, printable
+from ser_core.commands.annotations.project import add_command, opened_project, printable, tier_of_labels
 from ser_core.commands.arguments import Commands, print_figures, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
@@ -54,7 +51,7 @@ def _teach(args: argparse.Namespace) -> int:
     require_teachable(model)
     trained_on = training_list(find_model(model))
     with opened_project(args) as (store, project):
-        tier = None if args.tier is None else _tier(store.tiers.of(project), args.tier)
+        tier = None if args.tier is None else tier_of_labels(store, project, args.tier, ("intervals",))
         recordings = list(store.transfer.export(project))
         files = store.recordings.files(project)
     if args.audio is not None:
@@ -76,14 +73,6 @@ def _teach(args: argparse.Namespace) -> int:
     for command in _next_commands(model, args.out, teaching):
         print(f"    {shlex.join(command)}")
     return 0
-
-
-def _tier(tiers: Iterable[Tier], name: str) -> Tier:
-    there = {tier.name: tier for tier in tiers if can_be_mapped(tier)}
-    if name not in there:
-        known = printable(", ".join(there)) or "none"
-        raise AnnotationsRefused(f"There is no tier of labels '{printable(name)}'; the project has {known}.")
-    return there[name]
 
 
 def _print_teaching(teaching: Teaching) -> None:

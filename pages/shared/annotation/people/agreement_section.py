@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -41,8 +40,8 @@ from ser_core.annotations.agreement.human_agreement import (
     compare_with_explainers,
     people_against_maps,
 )
-from ser_core.annotations.agreement.label_mapping import as_emotions, emotions_of
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
+from ser_core.annotations.agreement.label_mapping import as_emotions, only_named_emotions
+from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Tier
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.errors import AnnotationsRefused
@@ -353,24 +352,11 @@ def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], tier
         st.caption(t("Per recording, Grad-CAM takes a moment; LIME and occlusion take seconds."))
         if not st.button(t("Compare"), type="primary", disabled=not methods or name is None, icon=":material/compare:"):
             return
-        _submit(project, recordings if tier is None else _mapped(recordings, tier), methods, name, key)
+        _submit(project, recordings if tier is None else only_named_emotions(recordings, tier), methods, name, key)
         st.rerun()
     done = waiting.results({"explainers": job})
     if "explainers" in done:
         _show_compared(done["explainers"], {recording.sha256: recording.name for recording in recordings})
-
-
-def _mapped(recordings: list[AnnotatedRecording], tier: Tier) -> list[AnnotatedRecording]:
-    """Return recordings with emotions for labels; "", which no model knows, for labels of none or several."""
-
-    def emotion_of(mark: Annotation) -> str | None:
-        emotions = emotions_of(tier, mark.emotion) if mark.emotion else ()
-        return emotions[0] if len(emotions) == 1 else mark.emotion and ""
-
-    return [
-        replace(each, annotations=tuple(replace(mark, emotion=emotion_of(mark)) for mark in each.annotations))
-        for each in recordings
-    ]
 
 
 def _submit(

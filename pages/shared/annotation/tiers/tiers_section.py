@@ -1,6 +1,6 @@
 """The tiers of a project: add, rename, order, hide, colour, delete and restore them, and choose their labels."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -168,13 +168,12 @@ def label_tier(
     words: str,
     usual: str = MARKS_OF_EMOTIONS,
     width: int | str = 260,
-    kinds: Collection[str] = KINDS,
 ) -> Tier | None:
     """Ask which labels count, in one choice for all views; None for the usual ones: the marks of emotions.
 
-    Nothing is asked where there is no tier of labels of these kinds.
+    Nothing is asked where there is no tier of labels.
     """
-    tiers = label_tiers(project, kinds)
+    tiers = label_tiers(project)
     if session.choice("label_tier") not in (REGION_TIER, *tiers):
         session.choose("label_tier", _first_choice(project, tiers))
     _forget_label_of_another_tier(project)
@@ -199,10 +198,10 @@ def _forget_label_of_another_tier(project: OpenProject) -> None:
         session.choose("queue_label", ANY)
 
 
-def label_tiers(project: OpenProject, kinds: Collection[str] = KINDS) -> dict[str, Tier]:
+def label_tiers(project: OpenProject) -> dict[str, Tier]:
     """Return the tiers whose labels can count instead of the marks of emotions, by key."""
     tiers = project.store.tiers.of(project.id)
-    return {tier.key: tier for tier in tiers if tier.content == "labels" and tier.kind in kinds}
+    return {tier.key: tier for tier in tiers if tier.content == "labels"}
 
 
 def _first_choice(project: OpenProject, tiers: Mapping[str, Tier]) -> str:
