@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Playwright, expect
 
+from pages.shared.server.server_guard import VISIT_COOKIE
 from ser_core.model.checkpoint import model_names
 
 #: Of what a page is to show soon; a busy machine is no failure.
@@ -104,7 +105,8 @@ def serve_modules(page: Page, modules: Path = ROOT / "pages/shared/player/js") -
 
 
 def visit(page: Page, address: str, there: Locator | None = None) -> None:
-    """Open the first page, or another that has one of something, and accept the notice."""
+    """Begin a visit, with the first page or another that has one of something, and accept the notice."""
+    page.context.clear_cookies(name=VISIT_COOKIE)
     page.goto(address)
     page.get_by_role("button", name="I understand").click()
     page.get_by_text("Before you begin").wait_for(state="detached")

@@ -143,8 +143,8 @@ def mark(browser, recording):
     browser.at_rest()
     assert not browser.errors
     browser.open(browser.run("() => location.href"))
-    name(browser, "Ann")
-    browser.wait("recording => all('tbody tr', recording)[0]?.cells[3].innerText.trim() === '1'", recording)
+    browser.wait("() => document.querySelector('input[aria-label=Annotator]')?.value === 'Ann'")
+    browser.wait("name => all('h2', name).length && all('.region', '').length", recording)
     assert not [said for said in browser.errors if "404" in said]
 
 

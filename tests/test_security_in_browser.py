@@ -148,6 +148,21 @@ def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
         assert media.isdisjoint(people[other][1])
 
 
+def test_a_reloaded_page_and_another_tab_go_on_with_their_visit(two_visits):
+    address, people = two_visits
+    page, _, _ = people["Ann"]
+    turn_to(page, "Listen")
+    page.reload()
+    other = page.context.new_page()
+    other.goto(address)
+    for tab in (page, other):
+        tab.locator(".player .lanes").wait_for()
+        expect(tab.get_by_role("combobox", name="Recording")).to_have_value(re.compile("secret of Ann"))
+        expect(tab.get_by_text("Before you begin")).to_have_count(0)
+    assert "secret of Ben" not in page.content() + other.content()
+    other.close()
+
+
 def test_addresses_of_sounds_cannot_be_computed_from_what_is_in_them(two_visits):
     address, people = two_visits
     page, fetched, source = people["Ann"]

@@ -4,14 +4,17 @@ import gc
 import threading
 import uuid
 import weakref
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cached
+from pages.shared import cached, session
 from pages.shared.server import visits
 
 PATIENCE_S = 120
+HELD = SimpleNamespace(recording=SimpleNamespace(part_of=None))
+CONNECT = visits._connected.__wrapped__
 
 
 class Waits:
@@ -35,8 +38,8 @@ def connected(monkeypatch):
     running = cached.jobs().submit(owner, "running", "Running", lambda work: end.wait(PATIENCE_S))
 
     def connect():
-        visits._connections[owner] = object()
-        return owner, visits._connections[owner]
+        visits._tabs[owner] = visits._Tab(owner, ("", None), {})
+        return visits._tabs[owner]
 
     yield connect, done, running
     end.set()
@@ -45,16 +48,17 @@ def connected(monkeypatch):
 
 def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(connected):
     connect, done, running = connected
-    owner, connection = connect()
+    tab = connect()
+    owner = tab.owner
     cached.ahead().add_finished(owner, ("ahead", "a recording"), "Reading ahead", "its sound")
-    visits._broken(owner, connection)
+    visits._broken(tab)
     assert Waits.newest.seconds >= 120
     assert cached.jobs().find(owner, "done") is done
     Waits.newest.action()
     assert [cached.jobs().find(owner, key) for key in ("done", "running")] == [None, None]
     assert cached.ahead().find(owner, ("ahead", "a recording")) is None
     assert running._cancelled.is_set()
-    assert owner not in visits._connections
+    assert owner not in visits._tabs
 
 
 def forget_what_was_read_ahead() -> None:
@@ -83,8 +87,8 @@ def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_o
     jobs = [cached.jobs().submit(owner, (kind, 1), kind, until_the_end) for kind in ("explain", "judge", "export")]
     running, waiting, export = jobs
     assert began.wait(PATIENCE_S)
-    visits._connections[owner] = connection = object()
-    visits._broken(owner, connection)
+    visits._tabs[owner] = tab = visits._Tab(owner, ("", None), {})
+    visits._broken(tab)
     assert Waits.before.seconds < 60
     Waits.before.action()
     end.set()
@@ -101,26 +105,118 @@ def test_what_refers_to_itself_goes_with_its_visit_at_once(connected):
             self.itself = self
 
     connect, _, _ = connected
-    owner, connection = connect()
+    tab = connect()
+    owner = tab.owner
     ring = Ring()
     gone = weakref.ref(ring)
     cached.jobs().submit(owner, "ring", "Ring", lambda *_, ring=ring: ring)
     del ring
     gc.collect()
     assert gone() is not None
-    visits._broken(owner, connection)
+    visits._broken(tab)
     Waits.newest.action()
     assert gone() is None
 
 
 def test_visit_that_comes_back_in_time_keeps_its_results_until_it_goes_again(connected):
     connect, done, _ = connected
-    owner, first = connect()
-    visits._broken(owner, first)
+    first = connect()
+    owner = first.owner
+    visits._broken(first)
     forget_first = Waits.newest.action
-    _, second = connect()
+    second = connect()
     forget_first()
     assert cached.jobs().find(owner, "done") is done
-    visits._broken(owner, second)
+    visits._broken(second)
     Waits.newest.action()
     assert cached.jobs().find(owner, "done") is None
+
+
+def a_page() -> None:
+    import streamlit as st
+
+    from pages.shared.server import visits
+
+    visits.begin()
+    st.session_state.setdefault("notice_read", False)
+
+
+def opened(monkeypatch, browser: tuple[str, str | None]) -> AppTest:
+    monkeypatch.setattr(visits, "_browser", lambda: browser)
+    # All tests are one connection to Streamlit, which would remember the first tab.
+    monkeypatch.setattr(visits, "_connected", CONNECT)
+    app = AppTest.from_function(a_page, default_timeout=60).run()
+    assert not app.exception
+    return app
+
+
+@pytest.fixture
+def visited(monkeypatch):
+    """Have a visit with a recording, a choice, one result and a view in its address; return its tab and its browser."""
+    monkeypatch.setattr(threading, "Timer", Waits)
+    browser = uuid.uuid4().hex, "ann"
+    app = opened(monkeypatch, browser)
+    app.session_state["notice_read"] = True
+    app.session_state["held"] = {"a": HELD}
+    app.session_state["choices"] = session.CHOICES | {"annotator": "Ann", "emotion": "sad"}
+    owner = app.session_state["owner"]
+    cached.jobs().add_finished(owner, ("explain", "a"), "Explaining", "a map")
+    yield visits._tabs[owner], browser
+    for tab in [tab for tab in visits._tabs.values() if tab.browser == browser]:
+        visits._broken(tab)
+        Waits.newest.action()
+
+
+def test_a_reloaded_page_goes_on_with_its_visit_and_its_work_but_takes_the_view_from_its_address(monkeypatch, visited):
+    tab, browser = visited
+    visits._broken(tab)
+    stop = Waits.before.action
+    again = opened(monkeypatch, browser)
+    assert again.session_state["owner"] == tab.owner
+    assert again.session_state["notice_read"]
+    assert again.session_state["held"] == {"a": HELD}
+    choices = again.session_state["choices"]
+    assert (choices["annotator"], choices["emotion"]) == ("Ann", session.CHOICES["emotion"])
+    running = cached.jobs().submit(tab.owner, ("explain", "b"), "Explaining", lambda work: work.stop())
+    stop()
+    Waits.newest.action()
+    assert running.ended.wait(PATIENCE_S)
+    assert (running.state, running.result) == ("done", False)
+    assert cached.jobs().find(tab.owner, ("explain", "a")).result == "a map"
+
+
+def test_another_tab_begins_with_what_the_visit_has_and_goes_its_own_way(monkeypatch, visited):
+    tab, browser = visited
+    other = opened(monkeypatch, browser)
+    owner = other.session_state["owner"]
+    assert owner != tab.owner
+    other.session_state["held"].pop("a")
+    assert tab.state["held"] == {"a": HELD}
+    cached.jobs().forget(tab.owner)
+    assert cached.jobs().find(owner, ("explain", "a")).result == "a map"
+
+
+def test_what_is_deleted_in_one_tab_does_not_come_back_from_another(monkeypatch, visited):
+    tab, browser = visited
+    monkeypatch.setattr(visits, "_browser", lambda: browser)
+    monkeypatch.setattr(session, "owner", lambda: "another tab")
+    visits.forget_recording("a")
+    visits._broken(tab)
+    monkeypatch.undo()
+    monkeypatch.setattr(threading, "Timer", Waits)
+    assert opened(monkeypatch, browser).session_state["held"] == {}
+    assert cached.jobs().find(tab.owner, ("explain", "a")) is None
+
+
+@pytest.mark.parametrize("change", [{0: "another browser"}, {1: "ben"}, {1: None}], ids=str)
+def test_nobody_else_goes_on_with_a_visit(monkeypatch, visited, change):
+    tab, browser = visited
+    visits._broken(tab)
+    other = opened(monkeypatch, tuple(change.get(n, who) for n, who in enumerate(browser)))
+    assert other.session_state["owner"] != tab.owner
+    assert "held" not in other.session_state
+
+
+def test_without_a_cookie_every_page_begins_a_visit(monkeypatch):
+    first = opened(monkeypatch, ("", None))
+    assert opened(monkeypatch, ("", None)).session_state["owner"] != first.session_state["owner"]

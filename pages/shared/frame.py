@@ -121,8 +121,8 @@ def begin(title: str, icon: str, lead: str) -> None:
     menu = {"About": law(), "Get help": None, "Report a bug": None}
     st.set_page_config(page_title=f"{title} · Hear Why", page_icon=icon, layout="wide", menu_items=menu)
     st.html(STYLE)
+    visits.begin()
     session.begin_run()
-    visits.mark_active()
     st.title(title)
     st.caption(lead)
     pages = st.sidebar.container(key="pages", gap=None)

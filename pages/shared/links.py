@@ -16,15 +16,6 @@ from ser_core.explanation import METHOD_NAMES
 from ser_core.model.checkpoint import find_model, model_names, read_card
 from ser_core.output.saved_analyses import data_folder, is_saved, list_saved_analyses
 
-#: Choices by their names in the address.
-NAMES = {
-    "model": "model",
-    "emotion": "emotion",
-    "contrast": "against",
-    "stretch": "stretch",
-    "explainer": "focus_by",
-    "project": "project",
-}
 RECORDING = "recording"
 #: Of a stretch, until the recording is known; the sidebar drops what is outside it.
 LONGEST_S = 600
@@ -133,7 +124,7 @@ def _emotions() -> list[str]:
 def _view() -> dict[str, str]:
     """Return what differs from the defaults, as the address has it."""
     wished = {}
-    for name, choice in NAMES.items():
+    for name, choice in session.IN_ADDRESS.items():
         value = session.choice(choice)
         if value != session.CHOICES[choice]:
             wished[name] = "{:.2f}:{:.2f}".format(*value) if name == "stretch" else str(value)
@@ -145,7 +136,7 @@ def _view() -> dict[str, str]:
 def write() -> dict[str, str]:
     """Put what differs from the defaults into the address, and return it."""
     wished = _view()
-    for name in (*NAMES, RECORDING):
+    for name in (*session.IN_ADDRESS, RECORDING):
         if name in wished and st.query_params.get(name) != wished[name]:
             st.query_params[name] = wished[name]
         elif name not in wished and name in st.query_params:

@@ -96,6 +96,15 @@ CHOICES = {
     "saved_text": "",
     "saved_page": ("", 0),
 }
+#: Choices that the address says, by their names there; what it does not name has its default.
+IN_ADDRESS = {
+    "model": "model",
+    "emotion": "emotion",
+    "contrast": "against",
+    "stretch": "stretch",
+    "explainer": "focus_by",
+    "project": "project",
+}
 TARGET = ("emotion", "against", "stretch")
 TIMELINE = (
     *("timeline_smoothing", "timeline_quiet", "timeline_stretch", "timeline_voice"),
@@ -248,8 +257,9 @@ def hold_long(source: bytes | Path, name: str, sha256: str) -> None:
 
 
 def held_long() -> HeldLong | None:
-    """Return the long recording of this visit."""
-    return st.session_state.get("long")
+    """Return the long recording of this visit; one that was deleted in another tab is closed."""
+    long = st.session_state.get("long")
+    return None if long is None or long.closed.is_set() else long
 
 
 def current_long() -> HeldLong | None:

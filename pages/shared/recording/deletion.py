@@ -9,7 +9,7 @@ from pages.shared import cached, session
 from pages.shared.cached import analysing
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.server import login
+from pages.shared.server import login, visits
 from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.saved_features import delete_features
 from ser_core.annotations.saved_sounds import delete_sound, finish_deletions
@@ -151,6 +151,7 @@ def _delete(sha256: str, fate: str) -> bool:
         )
         return False
     st.session_state.pop(CONFIRMING, None)
+    visits.forget_recording(sha256)
     analysing.forget_recording(sha256)
     session.forget_recording(sha256)
     return True

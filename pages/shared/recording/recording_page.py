@@ -144,8 +144,8 @@ def show_result(chosen: session.Chosen, classification: Job, any_voice: Analysis
                 best=best,
             )
         )
-    for warning in analysis.warnings[len(chosen.recording.warnings) :]:
-        st.warning(recognised(warning), icon=":material/warning:")
+    for remark in analysis.warnings[len(chosen.recording.warnings) :]:  # on how it was classified: no cause for alarm
+        st.caption(recognised(remark))
     explain, listen = st.columns(2)
     explain.page_link(
         "pages/1_Explain.py", label=t("Why? See the evidence"), icon=":material/visibility:", width="stretch"

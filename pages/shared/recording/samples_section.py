@@ -22,7 +22,12 @@ def show() -> bool:
         for number, one in enumerate(samples, start=1):
             if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
                 pressed = _take(one, number)
-    st.caption(t("Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811."))
+    st.caption(
+        t(
+            "Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811. A calm "
+            "reading, so mostly neutral: record a sentence of your own, happy or angry, and hear the difference."
+        )
+    )
     return pressed
 
 

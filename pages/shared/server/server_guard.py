@@ -60,6 +60,9 @@ DOWNLOAD_S = 60.0
 #: How many visits whose connection broke may reconnect.
 MAX_DISCONNECTED = 128
 
+#: By which a reloaded page and another tab of the same browser go on with its visit, until the browser is closed.
+VISIT_COOKIE = "hear_why_visit"
+
 HEADERS = {
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "frame-ancestors 'none'",
@@ -100,7 +103,10 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if headers.get("content-type", "").startswith("text/html"):
+                    name_visit(HTTPConnection(scope), headers)
             await send(message)
 
         try:
@@ -142,6 +148,14 @@ class Guard:
 
         with runtime.get_instance().uploaded_file_mgr.reserve(session_id, int(length)):
             await self._app(scope, receive_in_time, send)
+
+
+def name_visit(request: HTTPConnection, headers: MutableHeaders) -> None:
+    """Give a browser that has no visit a secret name for one, which scripts cannot read."""
+    if VISIT_COOKIE not in request.cookies:
+        encrypted = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+        rules = "Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if encrypted else "")
+        headers.append("Set-Cookie", f"{VISIT_COOKIE}={secrets.token_urlsafe(24)}; {rules}")
 
 
 def sound_on_disk(path: str) -> FileBytes | None:

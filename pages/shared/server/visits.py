@@ -1,21 +1,100 @@
-"""End of a visit: cancel its jobs and forget its results, to free their memory."""
+"""From the beginning of a visit to its end: a reloaded page goes on with it, and what nobody returns to is freed."""
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state import SessionState
 
 from pages.shared import cached, session
 from pages.shared.cached import analysing, long_recordings
-from pages.shared.server import memory
-
-#: A page that is reloaded is another visit, which its own work of before would hold up; a short break costs little.
-STOPS_AFTER_S = 3
+from pages.shared.server import login, memory
+from pages.shared.server.server_guard import LEFT_AFTER_S, VISIT_COOKIE
 
 #: For two minutes, a visit whose connection broke may reconnect and get its state back from Streamlit.
 COMES_BACK_S = 130
 
-_connections: dict[str, object] = {}
+#: What a reloaded page and another tab take from the visit. Its widgets are empty, so uploads are not taken in again.
+TAKEN = (
+    *("notice_read", "tour", "choices", "held", "long", "current", "of_queue", "stretch", "made"),
+    *("words", "words_asked", "word_model_asked"),
+)
+
+
+@dataclass(eq=False)
+class _Tab:
+    """A tab of a browser, whose visit has an owner of its own.
+
+    Attributes
+    ----------
+    browser : tuple of str
+        The secret in the browser's cookie, and who is logged in there.
+    """
+
+    owner: str
+    browser: tuple[str, str | None]
+    state: SessionState
+    connected: bool = True
+
+
+_tabs: dict[str, _Tab] = {}
+
+
+def begin() -> None:
+    """Go on with the visit that this browser has here, if the page was reloaded or is another tab; else begin one.
+
+    A reloaded page is the same visit, with its running jobs. Another tab gets what the visit has by now, and then goes
+    its own way.
+    """
+    if "owner" not in st.session_state and (before := _tab_before()) is not None:
+        _take_over(before)
+    mark_active()
+
+
+def _tab_before() -> _Tab | None:
+    """Return the browser's tab that was left last, or else the newest one that is open."""
+    return min(reversed(_tabs_here()), key=lambda tab: tab.connected, default=None)
+
+
+def _tabs_here() -> list[_Tab]:
+    browser = _browser()
+    return [tab for tab in list(_tabs.values()) if browser[0] and tab.browser == browser]
+
+
+def _browser() -> tuple[str, str | None]:
+    return st.context.cookies.get(VISIT_COOKIE, ""), login.person()
+
+
+def _take_over(before: _Tab) -> None:
+    for name in (name for name in TAKEN if name in before.state):
+        value = before.state[name]
+        st.session_state[name] = dict(value) if isinstance(value, dict) else value
+    session.reset(tuple(session.IN_ADDRESS.values()))()
+    if not before.connected:
+        st.session_state["owner"] = before.owner
+        return
+    if (long := session.held_long()) is not None:  # it is closed in one tab alone
+        st.session_state["long"] = replace(long, words=dict(long.words), closed=threading.Event())
+    for queue in (cached.jobs(), cached.ahead()):
+        queue.share(before.owner, session.owner())
+
+
+def forget_recording(sha256: str) -> None:
+    """Let the browser's other tabs forget a recording and its stretches too, with their results."""
+    for tab in (tab for tab in _tabs_here() if tab.owner != session.owner()):
+        forgotten = {sha256}
+        if "held" in tab.state:
+            forgotten |= {key for key, one in list(tab.state["held"].items()) if one.recording.part_of == sha256}
+        for gone in forgotten:
+            for name in ("held", "words", "words_asked"):
+                if name in tab.state:
+                    tab.state[name].pop(gone, None)
+            for queue in (cached.jobs(), cached.ahead()):
+                queue.forget(tab.owner, about=gone)
+        if "long" in tab.state and tab.state["long"].sha256 == sha256:
+            tab.state["long"].closed.set()
 
 
 def mark_active() -> None:
@@ -24,31 +103,33 @@ def mark_active() -> None:
 
 
 # Streamlit has no hook for the end of a visit, but it releases the resources of a connection.
-@st.cache_resource(scope="session", show_spinner=False, on_release=lambda connection: _broken(*connection))
-def _connected(owner: str) -> tuple[str, object]:
-    _connections[owner] = object()
-    return owner, _connections[owner]
+@st.cache_resource(scope="session", show_spinner=False, on_release=lambda tab: _broken(tab))
+def _connected(owner: str) -> _Tab:
+    _tabs.pop(owner, None)  # as the newest
+    _tabs[owner] = _Tab(owner, _browser(), get_script_run_ctx().session_state._state)
+    return _tabs[owner]
 
 
-def _broken(owner: str, connection: object) -> None:
+def _broken(tab: _Tab) -> None:
     queues = cached.jobs(), long_recordings.transcriptions(), cached.ahead()
+    tab.connected = False
 
     def stop_work() -> None:
         for queue in queues:
-            queue.withdraw(owner, analysing.RECORDING_JOBS, running=True)
+            queue.withdraw(tab.owner, analysing.RECORDING_JOBS, running=True)
 
     def forget() -> None:
-        del _connections[owner]
+        del _tabs[tab.owner]
         for queue in queues:
-            queue.forget(owner)
+            queue.forget(tab.owner)
         memory.give_back()
 
     def unless_back(do: Callable[[], None]) -> None:
-        if _connections.get(owner) is connection:
+        if _tabs.get(tab.owner) is tab:
             do()
 
     # Jobs about a recording are quick to redo and others are waiting; imports and exports may run on for longer.
-    for wait_s, do in ((STOPS_AFTER_S, stop_work), (COMES_BACK_S, forget)):
+    for wait_s, do in ((LEFT_AFTER_S, stop_work), (COMES_BACK_S, forget)):
         timer = threading.Timer(wait_s, unless_back, (do,))
         timer.daemon = True
         timer.start()
