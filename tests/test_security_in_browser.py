@@ -121,7 +121,7 @@ def two_visits(app, browser, make_voice):
     (address, folder), people = app, {}
     for number, name in enumerate(("Ann", "Ben")):
         soundfile.write(folder / f"secret of {name}.wav", make_voice(1.2, 16_000, seed=number), 16_000)
-        page = browser.new_page()
+        page = browser.new_context().new_page()
         page.set_default_timeout(LONGEST_WAIT_MS)
         fetched = []
         page.on("request", lambda request, fetched=fetched: fetched.append(request.url))
