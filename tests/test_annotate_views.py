@@ -1,6 +1,7 @@
 """The views of the page Annotate that need no player: agreement, teaching, files, the queue; without a browser."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -54,9 +55,10 @@ def data(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-@pytest.fixture
-def store(data, voices):
-    """A project with the voices; what ann and bea call each, ann's mark in the first two, and the sounds."""
+@pytest.fixture(scope="module")
+def filled(voices, tmp_path_factory):
+    """A folder of data: the voices in a project, what ann and bea call each, ann's mark in the first two."""
+    data = tmp_path_factory.mktemp("filled")
     with closing(open_store(default_url(data))) as opened:
         project = opened.projects.create("Voices")
         for number, source in enumerate(voices):
@@ -70,6 +72,14 @@ def store(data, voices):
             if number < 2:
                 mark = Annotation(Region(0.2, 0.9), emotion=EMOTIONS[number], note="here")
                 opened.marks.edit(project, recording.sha256, "ann", add=[mark])
+    return data
+
+
+@pytest.fixture
+def store(data, filled):
+    """The store in a copy of that folder."""
+    shutil.copytree(filled, data)
+    with closing(open_store(default_url(data))) as opened:
         yield opened
 
 

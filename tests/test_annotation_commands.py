@@ -35,6 +35,7 @@ from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import save_model
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
+from tests.databases import make_tables
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, everything_kept, fresh, noise_recording
 
 RATE, SECONDS = 16_000, 1.2345
@@ -84,6 +85,8 @@ def data(tmp_path, monkeypatch):
 @pytest.fixture
 def store(data):
     """The store that the commands open too."""
+    data.mkdir()
+    make_tables(default_url(data))
     with closing(open_store(default_url(data))) as opened:
         yield opened
 
