@@ -1,14 +1,16 @@
 """What a machine does at the wrong moment: processes are killed, the disk is full or read-only."""
 
-import multiprocessing
 import os
 import resource
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["tests.test_annotation_faults", "tests.test_faults"])
+from ser_core.batch import local_engine
+
+#: One server forks all processes of the tests that a worker runs; what it has imported none of them imports again.
+forks = local_engine.FORKS
+forks.set_forkserver_preload(["ser_core.batch.dask_engine", "tests.test_annotation_faults", "tests.test_faults"])
 
 
 def killed(work, *arguments, after, wait_s=0.0) -> list:

@@ -11,8 +11,10 @@ import time
 from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
+import dask
 import pandas as pd
 import psutil
 import pyarrow.parquet as pq
@@ -36,6 +38,7 @@ from ser_core.model.networks.yamnet import YAMNet
 from ser_core.pipeline import analyse_recording, find_focus, know_voice
 from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd, LimeSettings
 from ser_core.work.progress import UNWATCHED, Work
+from tests.broken_machine import forks
 from tests.conftest import voice_like
 from tests.running_app import ROOT
 from tests.test_voice import EXPECTED
@@ -219,39 +222,48 @@ def test_dask_gives_the_table_of_local_processes(place, model, undisturbed, tmp_
     assert_as_undisturbed(tmp_path / "out", undisturbed)
 
 
-def wait_until(true, process=None):
+def wait_until(true, alive=lambda: True):
     for _ in range(PATIENCE_S * 20):
         if true():
             return
-        assert process is None or process.poll() is None, "the process has ended early"
+        assert alive(), "the process has ended early"
         time.sleep(0.05)
     raise TimeoutError("it did not happen")
 
 
-@contextmanager
-def cluster(folder, workers):
-    """Start a scheduler and workers, each a process; yield the address, the scheduler and the workers."""
-    about, log = folder / "scheduler.json", (folder / "cluster.log").open("wb")
-    started = []
+def run_dask(kind, log, allowed_failures, *arguments):
+    """Run a scheduler or worker of Dask as its command does, in this process."""
+    dask.config.set({"distributed.scheduler.allowed-failures": allowed_failures})
+    for descriptor in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), descriptor)
+    os.chdir(ROOT)
+    import_module(f"distributed.cli.dask_{kind}").main(["--no-dashboard", *arguments])
 
-    def start(module, *arguments):
-        command = [sys.executable, "-m", f"distributed.cli.{module}", "--no-dashboard", *arguments]
+
+@contextmanager
+def cluster(folder, workers, allowed_failures=3):
+    """Start a scheduler and workers, each a process; yield the address, the scheduler and the workers."""
+    about, started = folder / "scheduler.json", []
+
+    def start(kind, *arguments):
         # A lost worker is known to be lost within seconds on any machine: its connection ends.
-        started.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+        started.append(
+            forks.Process(target=run_dask, args=(kind, str(folder / "cluster.log"), allowed_failures, *arguments))
+        )
+        started[-1].start()
 
     try:
-        start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(about))
-        wait_until(about.exists, started[0])
-        wait_until(lambda: about.read_text().strip().endswith("}"), started[0])
+        start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(about))
+        wait_until(about.exists, started[0].is_alive)
+        wait_until(lambda: about.read_text().strip().endswith("}"), started[0].is_alive)
         address = json.loads(about.read_text())["address"]
         for _ in range(workers):
-            start("dask_worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+            start("worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         yield address, started[0], started[1:]
     finally:
         for process in started:
             process.kill()
-            process.wait()
-        log.close()
+            process.join()
 
 
 def test_a_cluster_that_loses_a_worker_mid_run_goes_on_and_one_that_has_lost_all_is_a_refusal(
@@ -261,8 +273,9 @@ def test_a_cluster_that_loses_a_worker_mid_run_goes_on_and_one_that_has_lost_all
     with cluster(tmp_path, workers=2) as (address, _, workers):
         on_cluster = {"engine": "dask", "scheduler": address}
         counts = batch(place, model, out, **on_cluster, work=Work(Once(workers[0].kill)))
-        assert workers[0].wait(PATIENCE_S) == -signal.SIGKILL
-        assert workers[1].poll() is None
+        workers[0].join(PATIENCE_S)
+        assert workers[0].exitcode == -signal.SIGKILL
+        assert workers[1].is_alive()
         for patience in ("NO_WORKERS_TIMEOUT_S", "POLL_S", "FIRST_WORKER_TIMEOUT_S"):
             monkeypatch.setattr(dask_engine, patience, 0.5)
         with pytest.raises(BatchRefused, match="lost all its workers"):
@@ -285,13 +298,23 @@ def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(
     assert_as_undisturbed(tmp_path / "out", undisturbed)
 
 
+def workers_of_engine():
+    """Return the processes of the engine `local`: whom the fork server has forked."""
+    return [
+        worker
+        for child in psutil.Process().children()
+        if "forkserver" in " ".join(child.cmdline())
+        for worker in child.children()
+    ]
+
+
 def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place, model):
     worker = WorkerSettings(str(model), chunks.model_identity(load_model(model)), AnalysisSettings(explain=()))
     path = place / "00.flac"
     chunk = chunks.Chunk(((read_recording(path).sha256, str(path)),))
     with local_engine(1) as run_chunks:
         (first,) = run_chunks(deque([chunk]), worker)
-        killed = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        killed = workers_of_engine()
         for child in killed:
             child.kill()
         psutil.wait_procs(killed, PATIENCE_S)
@@ -304,7 +327,7 @@ def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place,
 
 def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model, undisturbed, tmp_path):
     def kill_one():
-        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        workers = workers_of_engine()
         assert len(workers) == 2
         workers[0].kill()
 
@@ -336,7 +359,7 @@ def command(place, model, out, *more):
         signal.signal(signal.SIGINT, heard)
     family = []
     try:
-        wait_until(lambda: list((out / "results").glob("*.parquet")), process)
+        wait_until(lambda: list((out / "results").glob("*.parquet")), lambda: process.poll() is None)
         family = psutil.Process(process.pid).children(recursive=True)
         assert family
         yield process

@@ -41,10 +41,8 @@ PATIENCE_S = 120
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """The address of a scheduler, its process, and those of its workers."""
-    with pytest.MonkeyPatch.context() as told:
-        told.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
-        with cluster(tmp_path_factory.mktemp("cluster"), workers=2) as processes:
-            yield processes
+    with cluster(tmp_path_factory.mktemp("cluster"), workers=2, allowed_failures=1) as processes:
+        yield processes
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +202,9 @@ def test_step_is_retried_then_refused_where_workers_die_of_it_and_computed_here_
     assert there.threads() == 2
     with pytest.raises(ClusterRefused, match="died"):
         there.compute(die, (os.getpid(),), Work())
-    assert all(worker.wait(PATIENCE_S) == 1 for worker in workers)
+    for worker in workers:
+        worker.join(PATIENCE_S)
+    assert [worker.exitcode for worker in workers] == [1, 1]
     assert there.threads() == 0
 
     said = []
