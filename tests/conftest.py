@@ -1,5 +1,6 @@
 """What several tests share: a synthetic voice, where the corpora are, which tests are quick."""
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -16,9 +17,12 @@ from hypothesis import settings
 from ser_core.analysis import Recording
 
 # The same examples in every run, and no clock: a busy machine is not a failure.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
+
+#: What tests share holds no tests; to look for examples in its docstrings would run it.
+collect_ignore = [path.name for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_")]
 
 
 #: About how long a test takes that bears a mark, in seconds of a processor.
@@ -46,6 +50,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             cost[item.path] += max((SECONDS.get(mark.name, 0) for mark in item.iter_markers()), default=0) or 0.05
         items.sort(key=lambda item: (-cost[item.path], item.path))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector pass over what was imported for the tests, which none of them lets go."""
+    gc.freeze()
 
 
 @cache

@@ -1,6 +1,7 @@
 """The peers of the paper's system: their input, their explainers, and ONNX against scikit-learn."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,7 @@ def dataset(front_end, count=24):
     return entries
 
 
+@cache
 def network_classifier(name):
     kind = NETWORK_BASELINES[name]
     return classifier_of(fresh(kind), front_end=kind.front_end)
@@ -85,8 +87,8 @@ def estimators():
     return made
 
 
-def estimator_classifier(name, estimators):
-    data = estimators[name][0]
+@cache
+def estimator_classifier(name, data):
     return OnnxClassifier(
         data,
         name=name,
@@ -97,9 +99,11 @@ def estimator_classifier(name, estimators):
 
 
 @pytest.fixture
-def classifier(request, estimators):
+def classifier(request):
     name = request.param
-    return network_classifier(name) if name in NETWORK_BASELINES else estimator_classifier(name, estimators)
+    if name in NETWORK_BASELINES:
+        return network_classifier(name)
+    return estimator_classifier(name, request.getfixturevalue("estimators")[name][0])
 
 
 every = pytest.mark.parametrize("classifier", [*NETWORK_BASELINES, *ESTIMATOR_BASELINES], indirect=True)
@@ -236,7 +240,7 @@ def test_lime_repeats_with_its_seed_and_marks_no_frame_outside_the_stretch(class
 @pytest.mark.parametrize("name", ESTIMATOR_BASELINES)
 def test_onnx_says_what_scikit_learn_says(name, estimators):
     data, entries, features, own = estimators[name]
-    classifier = estimator_classifier(name, estimators)
+    classifier = estimator_classifier(name, data)
     found = np.concatenate([classifier.score(entry.segments.astype(np.float32)) for entry in entries])
     inputs = features_of(features, entries)
     if hasattr(own, "decision_function"):

@@ -95,7 +95,7 @@ def _memory_mib(field: str) -> float:
     return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(field)) / 1024
 
 
-def read_or_refused(read: Callable[[], object]) -> object | None:
+def read_or_refused(read: Callable[[], object], kind: type = SerError, reason: str = "") -> object | None:
     """Return what was read, or None where it was refused as it should be; whatever else is raised fails the test."""
     try:
         return read()
@@ -104,6 +104,9 @@ def read_or_refused(read: Callable[[], object]) -> object | None:
         assert text.endswith((".", ". Fetch it again.")), text
         assert "\n" not in text, text
         assert 20 < len(text) < 600, text
+        if not isinstance(refusal, kind):
+            raise
+        assert reason in text, text
         return None
 
 
@@ -121,7 +124,7 @@ def is_valid(recording: Recording) -> bool:
 # --- audio ---
 
 
-@pytest.mark.parametrize("seed", seeds(4, long=24))
+@pytest.mark.parametrize("seed", seeds(2, long=24))
 @pytest.mark.parametrize("kind", AUDIO)
 def test_a_broken_audio_file_is_read_or_refused(kind, seed):
     data = mutated(AUDIO[kind], seed, list(AUDIO.values()))
@@ -129,34 +132,31 @@ def test_a_broken_audio_file_is_read_or_refused(kind, seed):
     assert recording is None or is_valid(recording)
 
 
+#: Why some of them are refused.
+REASONS = {
+    "nothing": "the file is empty",
+    "zeros": "not readable audio",
+    "no frames": "lasts 0.000 s",
+    "not a number": "are not numbers",
+    "one infinity": "1 of 16001 samples are not numbers",
+    "rate 1": "the sample rate is 1 Hz",
+    "9 channels": "9 channels",
+    "playlist": "not readable audio",
+    "bomb of half an hour": "longer than 10 minutes",
+    "bomb of ten minutes at 192 kHz": "longer than 5 minutes, the limit at 192000 Hz",
+}
+
+
 @pytest.mark.parametrize("name", NAMED)
-def test_a_classic_is_read_and_analysed_or_refused(name):
-    recording = read_or_refused(lambda: read_recording(audio_named(name), name))
+def test_a_classic_is_read_and_analysed_or_refused_for_what_it_is(name):
+    kind, reason = (AudioRefused, REASONS[name]) if name in REASONS else (SerError, "")
+    recording = read_or_refused(lambda: read_recording(audio_named(name), name), kind, reason)
+    assert recording is None or name not in REASONS
     if recording is not None:
         assert is_valid(recording)
         if recording.duration_s < 20:
             scores = classify_recording(recording, LinearClassifier(np.ones((4, 96, 64))), AnalysisSettings()).scores
             assert np.isfinite(scores.recording).all()
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("nothing", "the file is empty"),
-        ("zeros", "not readable audio"),
-        ("no frames", "lasts 0.000 s"),
-        ("not a number", "are not numbers"),
-        ("one infinity", "1 of 16001 samples are not numbers"),
-        ("rate 1", "the sample rate is 1 Hz"),
-        ("9 channels", "9 channels"),
-        ("playlist", "not readable audio"),
-        ("bomb of half an hour", "longer than 10 minutes"),
-        ("bomb of ten minutes at 192 kHz", "longer than 5 minutes, the limit at 192000 Hz"),
-    ],
-)
-def test_a_classic_is_refused_for_what_it_is(name, said):
-    with pytest.raises(AudioRefused, match=said):
-        read_recording(audio_named(name), "file")
 
 
 @pytest.mark.parametrize("name", ["\0", "a/../../b.wav", "<b>x</b>", "\udcff", "CON", "x" * 5000, "‮gnp.wav", "$(id)"])
@@ -174,7 +174,7 @@ def test_a_path_to_nowhere_good_is_refused(path):
 # --- text ---
 
 
-@pytest.mark.parametrize("seed", seeds(4, long=24))
+@pytest.mark.parametrize("seed", seeds(2, long=24))
 @pytest.mark.parametrize("key", MARKS)
 def test_a_broken_file_of_marks_is_read_or_refused(key, seed):
     data = mutated(MARKS[key], seed, list(MARKS.values()))
@@ -360,7 +360,7 @@ NOTHING = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
 @pytest.mark.parametrize(
     "weights",
     [
-        header_of({f"tensor{number}": NOTHING for number in range(200_000)}),
+        lambda: header_of({f"tensor{number}": NOTHING for number in range(200_000)}),
         (2**63).to_bytes(8, "little") + b"{}",
         (10).to_bytes(8, "little"),
         header_of({}),
@@ -370,13 +370,13 @@ NOTHING = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
         header_of({"__metadata__": {"format": "pt"}}),
         header_of([]),
         b"\x08" + bytes(7) + b"\xff" * 8,
-        (LARGEST_HEADER_BYTES - 8).to_bytes(8, "little") + b"[" * (LARGEST_HEADER_BYTES - 8),
+        lambda: (LARGEST_HEADER_BYTES - 8).to_bytes(8, "little") + b"[" * (LARGEST_HEADER_BYTES - 8),
     ],
     ids=range(11),
 )
 def test_weights_with_a_hostile_header_are_neither_listed_nor_loaded(weights, model, tmp_path):
     folder = shutil.copytree(model, tmp_path / "small")
-    (folder / WEIGHTS).write_bytes(weights)
+    (folder / WEIGHTS).write_bytes(weights() if callable(weights) else weights)
     assert read_or_refused(lambda: load_model(folder)) is None
     assert model_names(tmp_path) == []
 

@@ -1,5 +1,8 @@
 """Networks, classifiers, recordings and targets that are small enough to know by hand."""
 
+from copy import deepcopy
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import nn
@@ -88,6 +91,11 @@ def lively(network, seed=0):
 
 def fresh(kind, classes=4, seed=0):
     """Return a lively network of a kind, the same for the same seed."""
+    return deepcopy(_made(kind, classes, seed))
+
+
+@lru_cache(maxsize=12)
+def _made(kind, classes, seed):
     torch.manual_seed(seed)
     return lively(kind(classes), seed)
 
