@@ -377,7 +377,7 @@ def longer(place, tmp_path_factory):
     folder = tmp_path_factory.mktemp("longer")
     shutil.copytree(place, folder, dirs_exist_ok=True)
     for number in range(MORE):
-        soundfile.write(folder / f"more{number}.flac", voice_like(2.0, 16_000, seed=100 + number), 16_000)
+        soundfile.write(folder / f"more{number}.flac", voice_like(1.2, 16_000, seed=100 + number), 16_000)
     return folder
 
 

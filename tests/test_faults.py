@@ -50,6 +50,7 @@ from ser_core.work.atomic_folder import (
 from ser_core.work.progress import UNWATCHED
 from ser_core.work.training_process import broken_off, forget_broken_off, train_in_process
 from tests.broken_machine import files_of_at_most, forks, killed, read_only
+from tests.conftest import seeds
 from tests.databases import file, mark
 from tests.test_checkpoint import SEEN, card_of
 from tests.test_training import SETTINGS, fresh_network, labelled, learnt, same_weights, train
@@ -57,7 +58,7 @@ from tests.tiny_networks import TinyNetwork, classifier_of, fresh, noise_recordi
 
 pytestmark = pytest.mark.process
 
-KILLS = 12
+KILLS = 6
 QUESTION = AnalysisSettings(explain=("occlusion",), occlusion=OcclusionSettings(stride_frames=16, stride_bands=8))
 STEPS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
 
@@ -382,8 +383,9 @@ def keep_for_ever(data, made, first, reports) -> None:
         reports.send(number)
 
 
-def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp_path):
-    rng, made, done, said = np.random.default_rng(0), analysis(), 0, 0
+@pytest.mark.parametrize("seed", seeds(1, long=4))
+def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp_path, seed):
+    rng, made, done, said = np.random.default_rng(seed), analysis(), 0, 0
     for _ in range(KILLS):
         reported = killed(keep_for_ever, tmp_path, made, done + 1, after=1, wait_s=rng.uniform(0, 0.2))
         (saved,) = list_saved_analyses(tmp_path)
@@ -409,8 +411,9 @@ def export_for_ever(url, folder, first, reports) -> None:
         reports.send(number)
 
 
-def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path):
-    url, rng, done = f"sqlite:///{tmp_path}/a.sqlite", np.random.default_rng(0), 0
+@pytest.mark.parametrize("seed", seeds(1, long=4))
+def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path, seed):
+    url, rng, done = f"sqlite:///{tmp_path}/a.sqlite", np.random.default_rng(seed), 0
     with closing(open_store(url)) as store:
         project = store.projects.create("Voices")
         store.recordings.add(project, [file(number) for number in range(60)])
@@ -436,7 +439,7 @@ def contents(folder) -> dict[str, str]:
 
 DATASET = [labelled(number, number % 2) for number in range(12)]
 HELD_OUT = [labelled(100 + number, number % 2) for number in range(6)]
-LONG = replace(SETTINGS, epochs=40)
+LONG = replace(SETTINGS, epochs=30)
 
 
 def train_for_long(state, reports) -> None:
@@ -456,10 +459,11 @@ def epochs_in(state) -> int:
         return len(json.loads(opened.metadata()["history"]))
 
 
-def test_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_very_same_weights(tmp_path):
-    state, rng, epochs = tmp_path / "runs" / "state.safetensors", np.random.default_rng(0), 0
+@pytest.mark.parametrize("seed", seeds(1, long=4))
+def test_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_very_same_weights(tmp_path, seed):
+    state, rng, epochs = tmp_path / "runs" / "state.safetensors", np.random.default_rng(seed), 0
     for _ in range(KILLS):
-        reported = killed(train_for_long, state, after=int(rng.integers(1, 9)), wait_s=rng.uniform(0, 0.02))
+        reported = killed(train_for_long, state, after=int(rng.integers(1, 5)), wait_s=rng.uniform(0, 0.02))
         assert epochs <= reported[-1] <= epochs_in(state)
         epochs = epochs_in(state)
     assert 0 < epochs < LONG.epochs
@@ -478,8 +482,9 @@ def save_models_for_ever(models, first, reports) -> None:
         reports.send(number)
 
 
-def test_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path):
-    rng, done = np.random.default_rng(0), 0
+@pytest.mark.parametrize("seed", seeds(1, long=4))
+def test_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path, seed):
+    rng, done = np.random.default_rng(seed), 0
     for _ in range(KILLS):
         reported = killed(save_models_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.1))
         assert model_names(tmp_path) == ["mine"]
@@ -493,8 +498,9 @@ def keep_sounds_for_ever(data, first, reports) -> None:
         reports.send(number)
 
 
-def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path):
-    rng, done = np.random.default_rng(0), 0
+@pytest.mark.parametrize("seed", seeds(1, long=4))
+def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path, seed):
+    rng, done = np.random.default_rng(seed), 0
     for _ in range(KILLS):
         reported = killed(keep_sounds_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.02))
         clear_unfinished(tmp_path)

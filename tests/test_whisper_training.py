@@ -24,15 +24,27 @@ from ser_core.learning.heads import fit_bands
 from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights, starting_branch
 from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import find_model, load_model, load_network, training_list
+from ser_core.model.networks import whisper
 from ser_core.model.networks.whisper import Whisper, whisper_log_mel
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED
+from tests import tiny_networks
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording, published_encoder
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
+def one_block():
+    """Whisper with one of its three blocks: what is trained and saved is the same, in less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whisper, "BLOCKS", 1)
+        tiny_networks._made.cache_clear()
+        yield
+    tiny_networks._made.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def encoder(one_block, tmp_path_factory):
     """A file of made-up weights as Whisper's are published."""
     file = tmp_path_factory.mktemp("weights") / "made-up.safetensors"
     save_file(published_encoder(fresh(Whisper, seed=2)), file)
