@@ -394,7 +394,10 @@ def run(arguments, **settings):
 @pytest.mark.process
 @pytest.mark.parametrize(
     "settings",
-    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    [
+        pytest.param({"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.long),
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
     ids=["PYTHONIOENCODING=ascii", "LC_ALL=C"],
 )
 def test_where_the_terminal_takes_only_ascii_names_are_escaped_and_the_work_is_done(settings, model, tmp_path):

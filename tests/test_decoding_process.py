@@ -26,6 +26,8 @@ from tests.test_audio import encoded
 pytestmark = pytest.mark.process
 
 AUDIO, NAMED = audio_files(), named_audio()
+#: It takes seconds and differs from another bomb in its rate only; test_hostile_input has it decoded there.
+LARGEST = "bomb of ten minutes at 192 kHz"
 
 
 @pytest.fixture
@@ -227,7 +229,7 @@ def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, 
 
 
 @pytest.mark.usefixtures("_kept_process")
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", [name for name in NAMED if name != LARGEST])
 def test_a_classic_is_refused_there_for_what_it_is_refused_here(name):
     """A lazy import of a library would fail there, where nothing can be opened, and look like a crash."""
 

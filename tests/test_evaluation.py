@@ -27,12 +27,15 @@ pytestmark = pytest.mark.skipif("yamnet" not in model_names(), reason="no models
 
 
 def test_evaluate_writes_every_figure_and_those_of_every_condition(small_corpus, tmp_path, capsys):
-    arguments = ["evaluate", "--model", "yamnet", "--corpus", f"emodb={small_corpus}", "--robustness"]
+    (tmp_path / "first_takes").mkdir()
+    for file in small_corpus.glob("*a.wav"):
+        (tmp_path / "first_takes" / file.name).symlink_to(file)
+    arguments = ["evaluate", "--model", "yamnet", "--corpus", f"emodb={tmp_path / 'first_takes'}", "--robustness"]
     assert main([*arguments, "--json", str(tmp_path / "figures.json")]) == 0
     result = json.loads((tmp_path / "figures.json").read_text())
     assert {"accuracy", "uar", "macro_f1", "recall", "confusion", "interval"} <= set(result["pooled"])
     assert result["corpora"]["emodb"] == result["pooled"]
-    assert (result["pooled"]["recordings"], result["pooled"]["speakers"], result["excluded"]) == (40, 5, 0)
+    assert (result["pooled"]["recordings"], result["pooled"]["speakers"], result["excluded"]) == (20, 5, 0)
     trained_on = sum(speaker.startswith("emodb:") for speaker in training_list(find_model("yamnet")).values())
     assert result["training"]["emodb"] == {
         "trained_on": trained_on,

@@ -15,6 +15,7 @@ from ser_core.errors import SettingsRefused
 from ser_core.experiments import read_result, relevance_by_band, results_page, selection_cost, write_result
 from ser_core.experiments.listeners import listeners, restrict
 from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.plan import PRESETS, TrainingSettings
 from ser_core.learning.predictions import Predictions, write_predictions
 from ser_core.model.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, model_names, save_model
 from ser_core.model.networks.yamnet import YAMNet
@@ -100,6 +101,8 @@ def test_every_rule_leaves_as_many_segments_as_the_printed_one_and_the_quietest_
 @needs_yamnet
 def test_the_experiment_of_selection_ends_with_figures_for_every_rule(make_voice, tmp_path, monkeypatch):
     monkeypatch.delenv("SER_YAMNET_WEIGHTS", raising=False)
+    one_epoch = TrainingSettings(epochs=1, segments_per_recording=None)
+    monkeypatch.setitem(PRESETS["every_segment"], "yamnet", one_epoch)
     corpora = {"emodb": str(tmp_path)}
     for number, speaker in enumerate(("21", "22", "23", "24", "25")):
         for place, letter in enumerate("WFNT"):

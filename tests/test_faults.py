@@ -439,7 +439,7 @@ def contents(folder) -> dict[str, str]:
 
 DATASET = [labelled(number, number % 2) for number in range(12)]
 HELD_OUT = [labelled(100 + number, number % 2) for number in range(6)]
-LONG = replace(SETTINGS, epochs=30)
+LONG = replace(SETTINGS, epochs=20)
 
 
 def train_for_long(state, reports) -> None:
@@ -462,7 +462,7 @@ def epochs_in(state) -> int:
 @pytest.mark.parametrize("seed", seeds(1, long=4))
 def test_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_very_same_weights(tmp_path, seed):
     state, rng, epochs = tmp_path / "runs" / "state.safetensors", np.random.default_rng(seed), 0
-    for _ in range(KILLS):
+    for _ in range(KILLS // 2):
         reported = killed(train_for_long, state, after=int(rng.integers(1, 5)), wait_s=rng.uniform(0, 0.02))
         assert epochs <= reported[-1] <= epochs_in(state)
         epochs = epochs_in(state)

@@ -34,28 +34,27 @@ def with_mine(tmp_path_factory):
     return place
 
 
-def command(place: Path, *words: str) -> subprocess.CompletedProcess:
+def run(place: Path, *commands: list[str]) -> subprocess.CompletedProcess:
+    """Run commands of the copy, one after another in one process, up to the first that fails."""
     environment = os.environ | {"SER_RUNS": str(place / "runs"), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "ser_core", *words], cwd=place, env=environment, capture_output=True, text=True
-    )
+    script = f"import sys; from ser_core.commands import main; sys.exit(any(main(each) for each in {commands!r}))"
+    return subprocess.run([sys.executable, "-c", script], cwd=place, env=environment, capture_output=True, text=True)
 
 
 def test_one_file_makes_a_network_that_is_trained_listed_and_explained(with_mine, small_corpus, make_voice):
-    trained = command(
-        with_mine, "train", "--network", "mine", "--corpus", f"emodb={small_corpus}", "--epochs", "2",
-        "--out", "models/mine",
-    )  # fmt: skip
-    assert trained.returncode == 0, trained.stderr
-    assert "mean over corpora" in trained.stdout
+    soundfile.write(with_mine / "speech.wav", make_voice(1.5, 16_000), 16_000)
+    corpus = ["--corpus", f"emodb={small_corpus}"]
+    ended = run(
+        with_mine,
+        ["train", "--network", "mine", *corpus, "--epochs", "2", "--out", "models/mine"],
+        ["analyse", "speech.wav", "--out", "out", "--masks", "16"],
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "mean over corpora" in ended.stdout
     card = json.loads((with_mine / "models" / "mine" / "card.json").read_text())
     assert card["architecture"] == "mine"
     assert card["front_end"]["selection"]["rule"] == "none"
     assert (card["training"]["mine"]["epochs"], set(card["training"]["mine"]["augmentation"].values())) == (2, {0})
-
-    soundfile.write(with_mine / "speech.wav", make_voice(1.5, 16_000), 16_000)
-    run = command(with_mine, "analyse", "speech.wav", "--out", "out", "--masks", "16")
-    assert run.returncode == 0, run.stderr
     analysis = json.loads((with_mine / "out" / "speech" / "analysis.json").read_text())
     assert analysis["model"]["name"] == "mine"
     assert list(analysis["explanations"]) == ["grad_cam", "lime", "occlusion"]

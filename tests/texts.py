@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 from pages.shared.language.components import TEXT_IN_HTML
@@ -71,6 +72,7 @@ def choices(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
+@cache
 def of_pages() -> set[str]:
     """Return the texts that pages translate."""
     found: set[str] = set()
@@ -106,6 +108,7 @@ def of_report() -> set[str]:
     return {text for text in found if re.search(r"[A-Za-z]", re.sub(r"\{[^{}]+\}", "", text))}
 
 
+@cache
 def refusals() -> set[str]:
     """Return the texts of all refusals but those of commands."""
     shown = (path for path in (*PAGES, *LIBRARY) if "commands" not in path.parts)
@@ -114,6 +117,7 @@ def refusals() -> set[str]:
     return {text for text in texts if text and re.search(r"[A-Za-z]", re.sub(r"\{[^{}]+\}", "", text))}
 
 
+@cache
 def of_library() -> set[str]:
     """Return every text in `ser_core`, of which pages show some."""
     trees = (ast.parse(path.read_text()) for path in LIBRARY)
