@@ -24,6 +24,7 @@ from ser_core.model.checkpoint import (
     TEST_TABLE,
     WEIGHTS,
     _shapes,
+    default_model,
     find_model,
     load_model,
     load_network,
@@ -186,6 +187,7 @@ def test_a_model_whose_writing_broke_off_is_neither_listed_nor_loaded_and_the_ol
             load_model(name, models)
     save_model(models / "another", network, card_of(), SEEN, "")
     assert model_names(models) == ["another", "small"]
+    assert default_model(models) == "another"
 
 
 def test_the_default_is_named_first_and_a_folder_that_is_not_there_names_nothing(models, tmp_path):
@@ -195,7 +197,9 @@ def test_the_default_is_named_first_and_a_folder_that_is_not_there_names_nothing
     for peer in ("alexnet", "mfcc_svm"):
         shutil.copytree(models / "small", models / peer)
     assert model_names(models) == [DEFAULT_MODEL, "a", "small", "alexnet", "mfcc_svm"]
+    assert default_model(models) == DEFAULT_MODEL
     assert model_names(tmp_path / "nowhere") == []
+    assert default_model(tmp_path / "nowhere") is None
 
 
 def test_a_model_that_is_not_there_is_refused_with_those_that_are(saved):

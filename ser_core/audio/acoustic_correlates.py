@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.signal import ShortTimeFFT, find_peaks, oaconvolve
-from scipy.signal.windows import hann
+import scipy
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.prosody import MIN_VOICED_FRAMES, RATE_HZ, Prosody, prosody_of, semitones, times_within
@@ -107,7 +106,9 @@ def acoustic_tracks(recording: Recording) -> AcousticTracks:
     """Return what the correlates are computed from."""
     prosody = prosody_of(recording)
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
-    stft = ShortTimeFFT(hann(round(SPECTRUM_WINDOW_S * RATE_HZ), sym=False), round(HOP_S * RATE_HZ), RATE_HZ)
+    stft = scipy.signal.ShortTimeFFT(
+        scipy.signal.windows.hann(round(SPECTRUM_WINDOW_S * RATE_HZ), sym=False), round(HOP_S * RATE_HZ), RATE_HZ
+    )
     power = np.abs(stft.stft(np.pad(samples, (0, max(0, stft.m_num - len(samples)))))) ** 2
     times_s = stft.delta_t * np.arange(stft.p_min, stft.p_min + power.shape[1])
     inside = (times_s >= 0) & (times_s < recording.duration_s)
@@ -209,12 +210,16 @@ def _syllable_nuclei(samples: np.ndarray, times_s: np.ndarray, voiced: np.ndarra
     ----------
     de Jong and Wempe 2009, Behavior Research Methods 41: syllable nuclei without transcription.
     """
-    window = hann(round(INTENSITY_WINDOW_S * RATE_HZ), sym=False)
-    smooth = np.sqrt(np.maximum(oaconvolve(samples.astype(np.float64) ** 2, window / window.sum(), "same"), 1e-12))
+    window = scipy.signal.windows.hann(round(INTENSITY_WINDOW_S * RATE_HZ), sym=False)
+    smooth = np.sqrt(
+        np.maximum(scipy.signal.oaconvolve(samples.astype(np.float64) ** 2, window / window.sum(), "same"), 1e-12)
+    )
     level_db = 20 * np.log10(smooth[np.minimum((times_s * RATE_HZ).astype(int), len(samples) - 1)])
     if not voiced.any():
         return np.empty(0)
-    peaks, _ = find_peaks(level_db, height=np.percentile(level_db, 99) - BELOW_LOUDEST_DB, prominence=DIP_DB)
+    peaks, _ = scipy.signal.find_peaks(
+        level_db, height=np.percentile(level_db, 99) - BELOW_LOUDEST_DB, prominence=DIP_DB
+    )
     return times_s[peaks[voiced[peaks]]]
 
 

@@ -3,7 +3,9 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from ser_core.analysis import Analysis, Recording
 from ser_core.annotations.words import read_words
@@ -28,7 +30,6 @@ from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
-from ser_core.output.report import report_html
 from ser_core.output.word_table import SpokenWords
 from ser_core.pipeline import analyse_recording, explain_words, find_voice_counterfactuals, know_recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
@@ -127,6 +128,8 @@ def _analyse(args: argparse.Namespace) -> int:
     if args.voice is not None and not args.voice.is_dir():
         raise SettingsRefused(f"{args.voice} is not a folder. Give one with recordings of the same speaker.")
     words_of = _words_of(args)
+    # Matplotlib is imported while the model is loaded and the recording decoded.
+    Thread(target=import_module, args=("ser_core.output.overview_picture",)).start()
     classifier, refused = load_model(model_or_default(args.model)), 0
     if args.voice is not None:
         classifier, refused = _with_voice(classifier, args.voice, args.mixed_voice)
@@ -157,8 +160,7 @@ def _analyse(args: argparse.Namespace) -> int:
 
     def save(made: Made, folder: Path) -> str:
         analysis, words, how = made
-        report = {"report.html": report_html(analysis, words).encode()} if args.report else None
-        save_analysis(analysis, folder, report, words, how)
+        save_analysis(analysis, folder, _report(analysis, words) if args.report else None, words, how)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         said = f", words: {'; '.join(words.evidence.phrases) or 'none'}" if words else ""
@@ -166,6 +168,12 @@ def _analyse(args: argparse.Namespace) -> int:
         return f"{analysis.verdict} (best score {best:.2f}), {focus}{said}"
 
     return max(process_each(args.files, args.out, analysis_of, save), 2 if refused else 0)
+
+
+def _report(analysis: Analysis, words: SpokenWords | None) -> dict[str, bytes]:
+    from ser_core.output.report import report_html  # jinja2 and matplotlib, which nothing else here needs
+
+    return {"report.html": report_html(analysis, words).encode()}
 
 
 def _words_of(args: argparse.Namespace) -> Callable[[Recording], Transcript | None]:

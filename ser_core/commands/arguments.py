@@ -11,7 +11,7 @@ from typing import Any
 
 from ser_core.analysis import display_name
 from ser_core.errors import SerError, SettingsRefused, WordModelRefused
-from ser_core.model.checkpoint import model_names, models_left_out
+from ser_core.model.checkpoint import default_model, models_left_out
 from ser_core.output.saved_analyses import data_folder
 from ser_core.words.transcription import (
     DOWNLOAD_MB,
@@ -32,10 +32,11 @@ def model_or_default(name: str | None) -> str:
     """Return the given model, else the first shipped one."""
     if name is not None:
         return name
-    if not model_names():
+    default = default_model()
+    if default is None:
         reasons = "".join(f" {reason}" for reason in models_left_out().values())
         raise SettingsRefused(f"There is no model. Train one, or give the folder of one with --model.{reasons}")
-    return model_names()[0]
+    return default
 
 
 def add_word_model(command: argparse.ArgumentParser) -> None:

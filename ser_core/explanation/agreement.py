@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from ser_core.analysis import Explanation
 from ser_core.explanation import ONE_PASS, OVER_TIME
@@ -74,7 +74,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Return Spearman's rank correlation, NaN if either is constant."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+    return float(np.corrcoef(scipy.stats.rankdata(one), scipy.stats.rankdata(other))[0, 1])
 
 
 def top_overlap(one: np.ndarray, other: np.ndarray, share: float = TOP_SHARE) -> float:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import ShortTimeFFT
-from scipy.signal.windows import hann
+import scipy
 
 from ser_core.analysis import Recording
 from ser_core.front_end.segments import NOISE_FLOOR_PERCENTILE
@@ -85,7 +84,9 @@ def sound_without(
         At the recording's own rate; as long as the recording.
     """
     rate = recording.sample_rate_hz
-    stft = ShortTimeFFT(hann(round(WINDOW_S * rate), sym=False), round(HOP_S * rate), rate)
+    stft = scipy.signal.ShortTimeFFT(
+        scipy.signal.windows.hann(round(WINDOW_S * rate), sym=False), round(HOP_S * rate), rate
+    )
     usual = _noise_floor(recording.samples, stft)[:, None]
     changed = np.empty(len(recording.samples), np.float32)
     reach = (stft.m_num // stft.hop + 1) * stft.hop
@@ -103,15 +104,15 @@ def sound_without(
     return changed
 
 
-def _padded(samples: np.ndarray, stft: ShortTimeFFT) -> np.ndarray:
+def _padded(samples: np.ndarray, stft: "scipy.signal.ShortTimeFFT") -> np.ndarray:
     """Return samples with silence after them: needed by the last samples, and by recordings shorter than the window."""
     return np.concatenate([samples, np.zeros(stft.m_num, np.float32)])
 
 
-def _noise_floor(samples: np.ndarray, stft: ShortTimeFFT) -> np.ndarray:
+def _noise_floor(samples: np.ndarray, stft: "scipy.signal.ShortTimeFFT") -> np.ndarray:
     """Return the magnitude (frequencies,) that each frequency exceeds in 95 % of the frames."""
     hop = stft.hop * (len(samples) // (stft.hop * FLOOR_FRAMES) + 1)
-    frames = ShortTimeFFT(stft.win, hop, stft.fs)
+    frames = scipy.signal.ShortTimeFFT(stft.win, hop, stft.fs)
     padded = _padded(samples, stft)
     inside = frames.t(len(padded)) <= len(samples) / stft.fs
     return np.percentile(np.abs(frames.stft(padded)[:, inside]), NOISE_FLOOR_PERCENTILE, axis=1)

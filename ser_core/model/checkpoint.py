@@ -330,6 +330,14 @@ def model_names(models: Path = MODELS) -> list[str]:
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name in PEERS, name))
 
 
+def default_model(models: Path = MODELS) -> str | None:
+    """Return the first of `model_names`, or None; looks at the other models only if the default cannot be loaded."""
+    default = models / DEFAULT_MODEL
+    if default.is_dir() and _why_not(default, tuple(_stamp(file) for file in _parts(default))) is None:
+        return DEFAULT_MODEL
+    return next(iter(model_names(models)), None)
+
+
 def name_of_model(sha256: str, models: Path = MODELS) -> str | None:
     """Return the name of the shipped model whose weights, or ONNX file, have this SHA-256, or None."""
     for name in model_names(models):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
-from scipy.stats import spearmanr
+import scipy
 
 from ser_core.analysis import Explanation, Region
 from ser_core.explanation.relevance import PASSES_AT_ONCE, ExplanationTarget, Predict, fill_values
@@ -391,4 +391,4 @@ def rank_agreement(value: np.ndarray, sums: np.ndarray) -> float | None:
     known = np.isfinite(value)
     if np.count_nonzero(known) < 3 or np.ptp(value[known]) == 0 or np.ptp(sums[known]) == 0:
         return None
-    return float(spearmanr(value[known], sums[known]).statistic)
+    return float(scipy.stats.spearmanr(value[known], sums[known]).statistic)

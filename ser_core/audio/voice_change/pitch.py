@@ -6,9 +6,8 @@ higher or lower. The pitch range is changed by overlapping periods of the record
 """
 
 import numpy as np
+import scipy
 from python_stretch.Signalsmith import Stretch
-from scipy.signal import ShortTimeFFT, firwin, oaconvolve
-from scipy.signal.windows import hann
 
 from ser_core.audio.voice_change.marks import PitchMarks
 from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks, log_envelope
@@ -38,14 +37,16 @@ def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: flo
     moved = _with_moved_envelope(samples, rate, ratio, 1 / float(np.nanmedian(marks.pitch_hz)))
     shifted = _stretched(moved, rate, PITCH_BLOCK_S, semitones=semitones)
     highest = min(HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE * rate / 2)
-    taps = firwin(2 * round(CROSSOVER_TAPS_S / 2 * rate) + 1, highest, fs=rate)
-    low = oaconvolve(np.pad(shifted - samples, len(taps) // 2, "reflect"), taps, "valid")
+    taps = scipy.signal.firwin(2 * round(CROSSOVER_TAPS_S / 2 * rate) + 1, highest, fs=rate)
+    low = scipy.signal.oaconvolve(np.pad(shifted - samples, len(taps) // 2, "reflect"), taps, "valid")
     return as_strong(samples + low, samples)
 
 
 def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s: float) -> np.ndarray:
     """Return samples in which the level at each frequency is that of the envelope at `ratio` times the frequency."""
-    stft = ShortTimeFFT(hann(round(ENVELOPE_WINDOW_S * rate), sym=False), round(ENVELOPE_WINDOW_S / 4 * rate), rate)
+    stft = scipy.signal.ShortTimeFFT(
+        scipy.signal.windows.hann(round(ENVELOPE_WINDOW_S * rate), sym=False), round(ENVELOPE_WINDOW_S / 4 * rate), rate
+    )
     floor = np.abs(samples).max() * stft.m_num / 2 * 10 ** (-ENVELOPE_FLOOR_DB / 20) + 1e-12
 
     def moved(first: int, end: int) -> np.ndarray:

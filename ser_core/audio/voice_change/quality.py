@@ -9,9 +9,8 @@ is synthesised; the waveform is only made weaker between the pulses that remain.
 """
 
 import numpy as np
+import scipy
 from scipy.ndimage import map_coordinates, spline_filter1d, uniform_filter
-from scipy.signal import ShortTimeFFT
-from scipy.signal.windows import hann
 
 from ser_core.audio.voice_change.marks import PitchMarks
 from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks
@@ -51,7 +50,9 @@ def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: flo
     if not marks.runs:
         return samples.copy()
     factor = 10 ** (noise_db / 10)
-    stft = ShortTimeFFT(hann(round(NOISE_WINDOW_S * rate), sym=False), round(NOISE_WINDOW_S / 4 * rate), rate)
+    stft = scipy.signal.ShortTimeFFT(
+        scipy.signal.windows.hann(round(NOISE_WINDOW_S * rate), sym=False), round(NOISE_WINDOW_S / 4 * rate), rate
+    )
     rest = samples - repeating_part(samples, marks)
     made = np.random.default_rng(SEED).normal(size=len(samples)) if factor > 1 else None
     size = max(1, round(SMOOTHED_PITCHES * float(np.nanmedian(marks.pitch_hz)) / stft.delta_f)), SMOOTHED_FRAMES
@@ -94,7 +95,9 @@ def repeating_part(samples: np.ndarray, marks: PitchMarks) -> np.ndarray:
     return repeating
 
 
-def _below_second_harmonic(stft: ShortTimeFFT, first: int, spectra: np.ndarray, marks: PitchMarks) -> np.ndarray:
+def _below_second_harmonic(
+    stft: "scipy.signal.ShortTimeFFT", first: int, spectra: np.ndarray, marks: PitchMarks
+) -> np.ndarray:
     """Return 1 up to the pitch, falling to 0 an octave above, and 0 where nothing is voiced; (frequencies, frames)."""
     at = first + (stft.p_min + np.arange(spectra.shape[1])) * stft.hop
     pitch_hz = marks.pitch_hz[np.searchsorted(marks.samples, at, "right").clip(1, len(marks.samples) - 1) - 1]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.signal import ShortTimeFFT
+import scipy
 
 #: Tilt turns about the middle of this range, and is level beyond it.
 TILT_LOW_HZ, TILT_HIGH_HZ = 62.5, 8_000.0
@@ -37,7 +37,9 @@ def as_strong(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
     return (changed * np.sqrt(before / power) if power > 0 else changed).astype(np.float32)
 
 
-def filtered_in_blocks(stft: ShortTimeFFT, count: int, spectra: Callable[[int, int], np.ndarray]) -> np.ndarray:
+def filtered_in_blocks(
+    stft: "scipy.signal.ShortTimeFFT", count: int, spectra: Callable[[int, int], np.ndarray]
+) -> np.ndarray:
     """Return the sound (n,), float32, of spectra that are made a few seconds at a time.
 
     Parameters
