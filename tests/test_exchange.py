@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from ser_core.annotations.exchange import importing
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped, rules_of_pairs, unknown_labels
+from ser_core.annotations.formats import READERS
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 
@@ -267,6 +269,25 @@ def test_equal_names_in_folders_of_a_zip_are_not_taken_for_one_recording():
         as_of_recordings(files, [VOICE])
     (first,) = as_of_recordings(files[:1], [VOICE])
     assert first.documents[0].sha256 == VOICE.sha256
+
+
+def test_bundles_of_one_name_in_two_sessions_are_told_apart_where_the_project_knows_the_sessions():
+    marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"),)
+    made = READERS["emu"].write([AnnotatedRecording("voice.wav", None, 2.0, 16_000, marks)]).content
+    files = read_files(
+        [(f"my_emuDB/{day}_ses/voice_bndl/voice_annot.json", made) for day in ("1", "day_2")], ImportOptions()
+    )
+    first, second = replace(VOICE, session="1"), replace(VOICE, sha256="b" * 64, session="day 2")
+
+    def found(*known):
+        return [file.documents[0].sha256 for file in as_of_recordings(files, known)]
+
+    assert found(first, second) == found(second, first) == [VOICE.sha256, "b" * 64]
+    assert found(first, replace(second, session=None)) == [VOICE.sha256, "b" * 64]
+    with pytest.raises(AnnotationsRefused, match=r"has 2 recordings called 'voice\.wav'"):
+        found(replace(first, session=None), replace(second, session=None))
+    with pytest.raises(AnnotationsRefused, match="have the same name"):
+        found(first)
 
 
 def test_a_zip_whose_unpacking_may_take_any_memory_is_refused():

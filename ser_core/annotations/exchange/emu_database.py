@@ -137,14 +137,23 @@ class Metadata:
 
     def of(self, path: str, recordings: Iterable[AnnotatedRecording]) -> tuple[AnnotatedRecording, ...]:
         """Return the recordings of an annotation at a path with their session, and who speaks."""
-        folder = folders = posixpath.dirname(path)
+        folder = posixpath.dirname(path)
         speaker = self._speakers.get(folder, "")
         while not speaker and folder:
             folder = posixpath.dirname(folder)
             speaker = self._speakers.get(folder, "")
-        sessions = [part.removesuffix(SESSION) for part in folders.split("/") if part.endswith(SESSION)]
-        session = sessions[-1] if sessions and sessions[-1] != ONLY_SESSION else ""
-        return tuple(replace(each, speaker=speaker, session=session) for each in recordings)
+        return tuple(replace(each, speaker=speaker, session=session_of(path)) for each in recordings)
+
+
+def session_of(path: str) -> str:
+    """Return the session in whose folder a file of a database is, "" if it is in none or the database has no others.
+
+    >>> session_of("my_emuDB/May_ses/take_bndl/take.wav"), session_of("my_emuDB/0000_ses/take_bndl/take.wav")
+    ('May', '')
+    """
+    folders = posixpath.dirname(path).split("/")
+    sessions = [folder.removesuffix(SESSION) for folder in folders if folder.endswith(SESSION)]
+    return sessions[-1] if sessions and sessions[-1] != ONLY_SESSION else ""
 
 
 def is_metadata(path: str, content: bytes) -> bool:

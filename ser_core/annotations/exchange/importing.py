@@ -16,6 +16,7 @@ from ser_core.annotations.exchange.exporting import known_stems
 from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import known_encoding
+from ser_core.annotations.formats.emu_write import bundle_of
 from ser_core.annotations.formats.format import FileTier, counted
 from ser_core.annotations.formats.gate import at, fields_of, shown
 from ser_core.annotations.formats.label_studio import CONFIGURATION, SOUND_NAME
@@ -215,7 +216,8 @@ def as_of_recordings(
         for document in read.documents:
             file = only or by_sha256.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
             if file is None and document.sha256 is None:
-                file = _named(document, list(by_stem[folder_name(document.name)].values()), read.name)
+                named = list(by_stem[folder_name(document.name)].values())
+                file = _named(document, _of_session(named, document.session), read.name)
                 first = found_by_name.setdefault((file.sha256, posixpath.basename(read.name)), read.name)
                 if first != read.name:
                     raise AnnotationsRefused(
@@ -230,6 +232,15 @@ def as_of_recordings(
         about = {"documents": tuple(documents), "changed": tuple(changed), "dropped": tuple(dropped)}
         found.append(replace(read, start_s=start_s, **about))
     return found
+
+
+def _of_session(named: Sequence[RecordingFile], session: str) -> Sequence[RecordingFile]:
+    """Return those of some recordings that are of a session or, failing that, of no known one; else all of them."""
+    if not session:
+        return named
+    # As written in a database of EMU, in which names of sessions have no spaces.
+    there = [file for file in named if file.session and bundle_of(file.session) == bundle_of(session)]
+    return there or [file for file in named if not file.session] or named
 
 
 def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], place: str) -> RecordingFile:

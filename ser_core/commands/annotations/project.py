@@ -4,9 +4,11 @@ import argparse
 import getpass
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ser_core.annotations.annotation import KINDS, Tier
+from ser_core.annotations.exchange.emu_database import session_of
 from ser_core.annotations.saved_sounds import audio_file
 from ser_core.annotations.store.database import EVERY, default_url
 from ser_core.annotations.store.recordings import RecordingFile
@@ -87,12 +89,15 @@ def tier_of_labels(store: Store, project: int, name: str, kinds: Collection[str]
 def recording_file(path: Path, speaker: str | None = None) -> RecordingFile:
     """Check an audio file of up to two hours and return what a project stores about it.
 
+    In a database of EMU-SDMS its folders say in which session it was recorded.
+
     Raises
     ------
     AudioRefused
     """
     found_at = str(path.resolve())
-    return audio_file(path, path.name, found_at if found_at.isprintable() else None, speaker)
+    file = audio_file(path, path.name, found_at if found_at.isprintable() else None, speaker)
+    return replace(file, session=session_of(found_at) or None) if file.path else file
 
 
 def login_name() -> str:
