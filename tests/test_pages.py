@@ -1863,7 +1863,9 @@ class Whisper:
             SimpleNamespace(start=at, end=at + 0.2, word=word, probability=0.9)
             for at, word in ((0.1, " *na*"), (self.last_s - 0.4, " pewno."))
         ]
-        segment = SimpleNamespace(words=words, start=0.1, end=self.last_s, avg_logprob=-0.1, compression_ratio=1.0)
+        segment = SimpleNamespace(
+            words=words, start=0.1, end=self.last_s, avg_logprob=-0.1, compression_ratio=1.0, no_speech_prob=0.0
+        )
         return [segment], SimpleNamespace(language=language or "pl", language_probability=0.97)
 
 

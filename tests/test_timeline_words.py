@@ -40,7 +40,9 @@ class Listener:
             SimpleNamespace(start=start / RATE, end=end / RATE, word=" word", probability=0.9)
             for start, end in edges.reshape(-1, 2)
         ]
-        segments = [SimpleNamespace(words=words, start=0, end=28, avg_logprob=-0.1, compression_ratio=1.0)]
+        segments = [
+            SimpleNamespace(words=words, start=0, end=28, avg_logprob=-0.1, compression_ratio=1.0, no_speech_prob=0.0)
+        ]
         return segments, SimpleNamespace(language=language or "en", language_probability=0.9)
 
 

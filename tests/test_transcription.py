@@ -47,7 +47,7 @@ def spoken(start, end, word, probability=0.9):
 class Whisper:
     """Says the same segments for every block, and remembers what it was given."""
 
-    def __init__(self, *segments, language="en", sure=repeat(0.75)):  # noqa: B008 - repeats for ever
+    def __init__(self, *segments, language="en", sure=repeat(0.95)):  # noqa: B008 - repeats for ever
         self.segments, self.language, self.sure, self.given = segments, language, iter(sure), []
 
     def transcribe(self, audio, **options):
@@ -55,9 +55,10 @@ class Whisper:
         return iter(self.segments), SimpleNamespace(language=self.language, language_probability=next(self.sure))
 
 
-def segment(*words, log_probability=-0.2, compression=1.1):
+def segment(*words, log_probability=-0.2, compression=1.1, no_speech=0.05):
     ends = {"start": words[0].start, "end": words[-1].end}
-    return SimpleNamespace(words=words, avg_logprob=log_probability, compression_ratio=compression, **ends)
+    sure = {"avg_logprob": log_probability, "compression_ratio": compression, "no_speech_prob": no_speech}
+    return SimpleNamespace(words=words, **ends, **sure)
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_words_of_a_later_block_have_the_time_of_the_recording(speech):
     assert [word.label for word in transcript.words] == ["so", "much."] * 2
     starts = [word.start_s for word in transcript.words]
     assert starts[::2] == pytest.approx([1.0, 61.0], abs=0.05)
-    assert (transcript.language, transcript.language_confidence) == ("en", 0.75)
+    assert (transcript.language, transcript.language_confidence) == ("en", 0.95)
     assert [options["language"] for _, options in model.given] == [None, "en"]
     assert transcript.confidence == (0.9,) * 4
 
@@ -198,7 +199,7 @@ def test_words_outside_speech_and_text_that_the_model_does_not_trust_are_left_ou
 
 def test_where_no_language_is_recognised_text_must_be_surer_unless_a_person_chose_one(speech):
     speech((1.0, 2.0), (61.0, 62.0))
-    recording, unsure = bursts((1, 2), (61, 62), seconds=70.0), segment(spoken(0.3, 0.8, " ha"), log_probability=-0.8)
+    recording, unsure = bursts((1, 2), (61, 62), seconds=70.0), segment(spoken(0.3, 0.8, " ha"), log_probability=-0.7)
     model = Whisper(unsure, sure=[0.5, 0.9])
     transcript = transcribe(recording, model)
     assert [round(word.start_s) for word in transcript.words] == [61]
@@ -206,7 +207,8 @@ def test_where_no_language_is_recognised_text_must_be_surer_unless_a_person_chos
     assert transcript.unclear_s == pytest.approx(0.5)
     assert [options["language"] for _, options in model.given] == [None, None]
     repeated = segment(spoken(0.3, 0.8, " ha ha"), compression=5.0)
-    for text, words in ((unsure, 0), (repeated, 0), (segment(spoken(0.3, 0.8, " ha")), 2)):
+    laughed = segment(spoken(0.3, 0.8, " ha"), no_speech=0.5)
+    for text, words in ((unsure, 0), (repeated, 0), (laughed, 0), (segment(spoken(0.3, 0.8, " ha")), 2)):
         assert len(transcribe(recording, Whisper(text, sure=repeat(0.5))).words) == words
         assert len(transcribe(recording, Whisper(text, sure=repeat(0.5)), "en").words) == 2
 

@@ -25,13 +25,15 @@ LONGEST_BLOCK_S = 28.0
 #: A block that must be cut within speech is cut at its quietest moment in these last seconds.
 CUT_WITHIN_S = 8.0
 MARGIN_S = 0.3
-#: Text whose tokens have a lower mean log probability is not trusted, as in Whisper.
-LEAST_LOG_PROBABILITY = -1.0
+#: Text whose tokens have a lower mean log probability is not trusted. Whisper's own limit of -1 lets speech through
+#: that is played backwards; forwards, the same speech is above -0.75.
+LEAST_LOG_PROBABILITY = -0.8
 #: Text that shrinks by more than this factor repeats itself, as people do and as Whisper does where it is lost; then
 #: it also says more than people can.
 MOST_REPETITION, MOST_LETTERS_PER_S = 2.4, 25.0
-#: A less probable language may be none, as in laughter, or unknown to the model; its text must be surer, not repeat.
-SURE_LANGUAGE, LEAST_LOG_PROBABILITY_UNSURE = 0.7, -0.6
+#: A less probable language may be none, as in laughter, or unknown to the model; its text must be surer and not repeat,
+#: and it must be improbable that nobody speaks.
+SURE_LANGUAGE, LEAST_LOG_PROBABILITY_UNSURE, MOST_NO_SPEECH_UNSURE = 0.9, -0.6, 0.3
 #: Less speech than this holds no word.
 LEAST_SPEECH_S = 0.1
 
@@ -259,7 +261,8 @@ def _is_unclear(segment: Any, *, recognised: bool) -> bool:
     letters = sum(letter.isalpha() for word in segment.words or () for letter in word.word)
     too_fast = letters > MOST_LETTERS_PER_S * (segment.end - segment.start)
     repeats = segment.compression_ratio > MOST_REPETITION
-    return segment.avg_logprob < least or (repeats and (too_fast or not recognised))
+    nobody = segment.no_speech_prob > MOST_NO_SPEECH_UNSURE
+    return segment.avg_logprob < least or (repeats and too_fast) or (not recognised and (repeats or nobody))
 
 
 def _words(spoken: Sequence[Any], start_s: float, end_s: float, earliest_s: float) -> Iterator[tuple[Region, float]]:

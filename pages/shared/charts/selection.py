@@ -19,7 +19,7 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
         shared_xaxes=True,
         vertical_spacing=0.1,
         row_heights=[0.35, 0.65],
-        subplot_titles=(t("Waveform"), t("Similarity of each segment to the others (dashed line: threshold)")),
+        subplot_titles=(t("Waveform"), t("Similarity of each segment to the others")),
     )
     figure.add_trace(waveform_trace(analysis.recording), 1, 1)
     starts, ends = segment_times_s(analysis)
@@ -35,7 +35,8 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
         middle = (starts[index] + ends[index]) / 2
         # In a row of their own: beside its bar, a number would lie under that of a neighbour.
         figure.add_annotation(x=middle, y=1.09, text=str(index + 1), showarrow=False, font_size=11, row=2, col=1)
-    figure.add_hline(threshold, line_dash="dash", line_color=axes.REFERENCE, row=2, col=1)
+    dashed = {"line_dash": "dash", "line_color": axes.REFERENCE}
+    figure.add_hline(threshold, name=t("threshold"), showlegend=True, **dashed, row=2, col=1)
     low = min(-0.05, float(scores.min()) - 0.1, threshold - 0.05)
     figure.update_yaxes(title=t("Amplitude"), range=[-1, 1], tickvals=[-1, 0, 1], row=1, col=1)
     figure.update_yaxes(title=t("GDS score"), range=[low, 1.15], gridcolor=axes.GREY, row=2, col=1)

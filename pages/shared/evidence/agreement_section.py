@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.evidence.compared_models import listed
-from pages.shared.language import t, texts
+from pages.shared.language import number, t, texts
 from ser_core.analysis import Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import AGREE_IN_PART, AGREE_WELL, HARDLY_AGREE, agreement
@@ -38,7 +38,7 @@ def show(maps: dict[str, Explanation]) -> None:
         correlation, overlap = compared.rank_correlation[i, j], compared.top_overlap[i, j]
         column.metric(
             listed([t(METHOD_NAMES[compared.methods[index]]) for index in (i, j)]),
-            "-" if np.isnan(correlation) else f"{correlation:.2f}",
+            "–" if np.isnan(correlation) else number(correlation, "z.2f"),
         )
         column.caption(in_words(correlation, overlap))
 

@@ -77,7 +77,8 @@ export class LaneCanvas {
     pen.stroke(line);
   }
 
-  // The title above a lane; a word with a colour gets a dot, and words that do not fit are left out.
+  // The title above a lane; a word with a colour gets a dot. In a narrow lane words stand closer; what does not fit is
+  // left out.
   title({ words, unit, scale }, { top }) {
     const { pen, theme, gutter } = this;
     pen.textBaseline = "alphabetic";
@@ -85,11 +86,18 @@ export class LaneCanvas {
     pen.font = `11px ${theme.font}`;
     if (unit) pen.fillText(unit, gutter - 6, top - 7);
     pen.textAlign = "left";
+    const font = (strong) => `${strong ? "600 " : ""}12px ${theme.font}`;
+    const widths = words.map(({ text, colour, strong }) => {
+      pen.font = font(strong);
+      return pen.measureText(text).width + (colour ? 12 : 0);
+    });
+    const spaced = widths.reduce((sum, width) => sum + width + 12, 5);
+    const gap = spaced - 12 > this.axis.width ? 5 : 12;
     let x = gutter + 5;
-    for (const { text, colour, strong } of words) {
-      pen.font = `${strong ? "600 " : ""}12px ${theme.font}`;
-      const width = pen.measureText(text).width + (colour ? 12 : 0);
+    for (const [index, { text, colour, strong }] of words.entries()) {
+      const width = widths[index];
       if (x + width > gutter + this.axis.width) return;
+      pen.font = font(strong);
       if (colour) {
         pen.fillStyle = colour;
         pen.beginPath();
@@ -98,7 +106,7 @@ export class LaneCanvas {
       }
       pen.fillStyle = theme.text;
       pen.fillText(text, x + (colour ? 12 : 0), top - 7);
-      x += width + 12;
+      x += width + gap;
     }
     if (scale) this.scaleBar(scale, gutter + this.axis.width, top - 7, x);
   }
