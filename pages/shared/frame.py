@@ -128,14 +128,16 @@ def begin(title: str, icon: str, lead: str) -> None:
     pages = st.sidebar.container(key="pages", gap=None)
     login.require()
     say_what_was_closed()
-    links.begin_visit()
+    # In one element: if it came and went, the browser would draw all below it again, and forget which tab is open.
+    with st.container():
+        links.begin_visit()
+        if not st.session_state.get("notice_read"):
+            _notice()
+        else:
+            tour.show(title)
     view = links.write()
     with pages:
         _links(view)
-    if not st.session_state.get("notice_read"):
-        _notice()
-    else:
-        tour.show(title)
 
 
 def say_what_was_closed() -> None:
