@@ -23,6 +23,7 @@ from ser_core.learning.dataset import load_dataset
 from ser_core.learning.heads import fit_bands
 from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights, starting_branch
 from ser_core.learning.predictions import read_predictions
+from ser_core.model import checkpoint
 from ser_core.model.checkpoint import find_model, load_model, load_network, training_list
 from ser_core.model.networks import whisper
 from ser_core.model.networks.whisper import Whisper, whisper_log_mel
@@ -36,11 +37,16 @@ from tests.tiny_networks import EMOTIONS, fresh, noise_recording, published_enco
 @pytest.fixture(scope="module")
 def one_block():
     """Whisper with one of its three blocks: what is trained and saved is the same, in less time."""
+
+    def forget_sizes() -> None:
+        tiny_networks._made.cache_clear()
+        checkpoint._shapes.cache_clear()
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(whisper, "BLOCKS", 1)
-        tiny_networks._made.cache_clear()
+        forget_sizes()
         yield
-    tiny_networks._made.cache_clear()
+    forget_sizes()
 
 
 @pytest.fixture(scope="module")
