@@ -12,12 +12,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from ser_core.analysis import Recording
 
 # The same examples in every run, and no clock: a busy machine is not a failure.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25
+)
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
 

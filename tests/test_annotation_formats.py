@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_core.analysis import Region
@@ -318,7 +318,6 @@ INSERTED = st.sampled_from(
 
 
 @pytest.mark.parametrize("key", FORMATS)
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_file_damaged_anywhere_is_read_or_refused_in_words(key, data):
     content = FORMATS[key].write([example()]).content

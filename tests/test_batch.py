@@ -49,7 +49,7 @@ pytestmark = pytest.mark.process
 #: With a fixed share: threads and bfloat16 change scores a little, and with them the focus that decides.
 SETTINGS = AnalysisSettings(explain=("grad_cam",), focus_by="grad_cam", focus=FocusSettings(share=0.35))
 RECORDINGS = 12
-MORE = 24
+MORE = 12
 PATIENCE_S = 120
 
 
