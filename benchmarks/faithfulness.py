@@ -109,7 +109,7 @@ def figures_of(
 
 def _perturbed(classifier: Classifier, target: ExplanationTarget, fill: str) -> Perturbed:
     values = fill_values(target.log_mel, fill, np.random.default_rng(0))
-    return Perturbed(classifier.score, classifier.temperature, target, values, classifier.pooling)
+    return Perturbed.by(classifier, target, values)
 
 
 def with_differences(figures: Figures) -> Figures:

@@ -1,7 +1,8 @@
 """Analyse a recording: spectrogram, segments, scores, verdict, explanations, focus.
 
-The first half is this way, from top to bottom; the second answers further questions about an analysis, and computes a
-voice's own normal. The app, the command line and the reports only show what these functions return.
+Read `analyse_recording` first: it calls the steps, which follow in order down to the focus. The functions after
+`with_target` test and extend a finished analysis, and compute a voice's own normal. The app, the command line and the
+reports only show what these functions return.
 """
 
 from collections.abc import Mapping, Sequence
@@ -184,7 +185,7 @@ def find_focus(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Analysis:
-    """Return the analysis with the profile of a method and the focus that decides; the method runs where it has not."""
+    """Return the analysis with a method's profile and focus; the method runs now unless it has already."""
     explanation = analysis.explanations.get(method)
     if explanation is None:
         run = explainer_run(analysis, method, classifier, settings, work.part(0, 2))
@@ -199,21 +200,21 @@ def with_deciding_focus(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Analysis:
-    """Return the analysis with the focus at the least share of the speech that decides, unless the settings say which.
+    """Return the analysis with the smallest focus that decides the verdict, or the one that the settings fix.
 
-    See `ser_core.explanation.focus.deciding`: the model is run again on each focus alone and on all but it.
+    The model is run again on each candidate alone and on everything else (see `ser_core.explanation.focus.deciding`).
     """
     if not settings.focus.is_open:
         return with_focus(analysis, explanation, settings)
-    tried = [
+    candidates = [
         with_focus(analysis, explanation, replace(settings, focus=at_share(settings.focus, share))) for share in SHARES
     ]
     times_s = analysis.spectrogram.frame_times_s
-    inside = [focus_frames(one.focus, times_s) for one in tried]
+    inside = [focus_frames(one.focus, times_s) for one in candidates]
     usable = usable_of(analysis, explanation)
     sizes = [np.count_nonzero(frames) / max(np.count_nonzero(usable), 1) for frames in inside]
     target = target_of(analysis, settings)
-    return tried[work.compute(_deciding, inside, sizes, classifier, target, settings.seed)]
+    return candidates[work.compute(_deciding, inside, sizes, classifier, target, settings.seed)]
 
 
 def _deciding(
@@ -225,12 +226,12 @@ def _deciding(
     work: Work,
 ) -> int:
     fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling)
+    perturbed = Perturbed.by(classifier, target, fill)
     return deciding(inside, sizes, perturbed, target, work)
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with the profile and focus of an explanation; where the share is open, with the usual one."""
+    """Return the analysis with an explanation's profile and focus; if the settings fix no share, at the usual one."""
     frames, applied = analysis.spectrogram.settings, settings.focus
     if applied.is_open:
         applied = at_share(applied, USUAL_SHARE)
@@ -262,7 +263,7 @@ def _stretch(
     spectrogram: Spectrogram,
     settings: AnalysisSettings,
 ) -> Region:
-    """Return the stretch to explain: the one in the settings, else the whole, or the best part of a long recording."""
+    """Return the stretch to explain: that of the settings, else the whole recording, or the best part of a long one."""
     if settings.stretch_s is not None:
         return _given_stretch(*settings.stretch_s, recording, settings)
     if recording.duration_s <= settings.longest_stretch_s:
@@ -270,7 +271,7 @@ def _stretch(
     frames = spectrogram.settings
     starts_s = frame_edge_s(segments.start_frames, frames)
     ends_s = starts_s + segments.segment_frames * frames.frame_hop_s
-    # Every candidate has the full length: a stretch of one or two segments would win by chance.
+    # All candidates are equally long: one of only one or two segments could win by chance.
     latest_s = recording.duration_s - settings.default_stretch_s
     best, best_score = 0.0, -1.0
     for start_s in np.unique(np.minimum(starts_s, latest_s)):
@@ -304,7 +305,7 @@ def _warnings(spectrogram: Spectrogram, segments: Segments) -> tuple[str, ...]:
 
 
 def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with another emotion to explain: the same scores, and no explanations yet.
+    """Return the analysis with another emotion to explain: the same scores, and no explanations.
 
     Raises
     ------
@@ -323,7 +324,7 @@ def judge_maps(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Judgement:
-    """Return which of some explanations of one target to believe; LIME's fill stands for what is taken away."""
+    """Test how faithful explanations of one target are; LIME's fill replaces what is removed."""
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
     target = target_of(analysis, settings)
     return work.compute(judge, maps, classifier, target, settings.lime.fill, settings.seed)
@@ -337,7 +338,7 @@ def explain_words(
     maps: Sequence[Explanation] = (),
     work: Work = UNWATCHED,
 ) -> WordEvidence:
-    """Return how much each word speaks for the analysis's emotion; maps of the same target are compared."""
+    """Return how much each word speaks for the analysis's emotion, compared with maps of the same target."""
     target, times_s = target_of(analysis, settings), analysis.spectrogram.frame_times_s
     return work.compute(evidence_of_words, words, classifier, target, times_s, maps, settings.seed)
 
@@ -348,12 +349,12 @@ def score_focus_audio(
     classifier: Classifier,
     work: Work = UNWATCHED,
 ) -> FocusScores:
-    """Make sound of what a mask (frames, bands), bool, marks, and of everything else, and score both."""
+    """Turn what a mask (frames, bands), bool, marks into sound, and everything else too, and score both."""
     recording, spectrogram = analysis.recording, analysis.spectrogram
     sounds = []
-    for done, (taken_out, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):
+    for done, (removed, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):
         work.report(done / 2, f"Classifying {words}")
-        samples = sound_without(recording, taken_out, spectrogram.frame_times_s, spectrogram.settings)
+        samples = sound_without(recording, removed, spectrogram.frame_times_s, spectrogram.settings)
         changed = spectrogram_of(replace(recording, samples=samples), spectrogram.settings)
         segments = segments_of(changed, classifier.front_end)
         scores = score(segments, classifier, work.silently())
@@ -369,14 +370,14 @@ def find_voice_counterfactuals(
     *,
     unnatural: bool = True,
 ) -> VoiceCounterfactuals:
-    """Change the voice in the analysed stretch, in some regions of it or everywhere, and score each changed sound.
+    """Change the voice in the analysed stretch, everywhere or in some regions of it, and score each changed sound.
 
-    Unlike perturbations of the spectrogram, a changed sound is segmented and selected from like a new recording.
+    Unlike a perturbed spectrogram, a changed sound is segmented and selected from like a new recording.
 
     Parameters
     ----------
     unnatural : bool
-        Whether to try unnatural changes too, for curves that go on beyond the natural limits.
+        Whether to try unnatural changes too, so that curves extend beyond the natural limits.
 
     Raises
     ------
@@ -406,7 +407,7 @@ def _voice_counterfactuals(
 def score_sounds(
     recording: Recording, sounds: Sequence[np.ndarray], classifier: Classifier, work: Work = UNWATCHED
 ) -> np.ndarray:
-    """Return the scores (sounds, classes), float64, of sounds (n,) at a recording's rate, the passes batched."""
+    """Return the scores (sounds, classes), float64, of sounds (n,) at a recording's rate, predicted in batches."""
     segments = [segments_of_recording(replace(recording, samples=sound), classifier.front_end) for sound in sounds]
     selected = [one.values[one.selected] for one in segments]
     same_length = len({values.shape[1] for values in selected}) == 1
@@ -424,7 +425,7 @@ def correlates_of_focus(analysis: Analysis) -> tuple[Correlates, Correlates]:
 
 
 def _stretch_alone(analysis: Analysis, regions: Sequence[Region]) -> tuple[Recording, list[Region]]:
-    """Return the analysed stretch as a recording, and regions as they lie in it."""
+    """Return the analysed stretch as a recording, and the regions inside it, in its time."""
     recording, stretch = analysis.recording, analysis.stretch
     first, end = (round(second * recording.sample_rate_hz) for second in (stretch.start_s, stretch.end_s))
     if (first, end) != (0, len(recording.samples)):

@@ -1,4 +1,4 @@
-"""All settings that a person or a model card may choose, with units in their names and their defaults."""
+"""All settings that a person or a model card may choose, with their defaults; names contain units."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from math import ceil, inf
@@ -23,7 +23,7 @@ class AudioLimits:
     largest_file_bytes: int = 200 * 2**20
 
 
-#: Limits of recordings that are processed in blocks and never held as a whole: two hours. A WAV file cannot be larger.
+#: Limits of recordings that are processed in blocks: two hours, and the largest size of a WAV file.
 LONG_RECORDING = AudioLimits(longest_s=7_200.0, max_samples=7_200 * 192_000, largest_file_bytes=4 * 2**30)
 
 #: What ten minutes of audio may cost with a model card's settings: bytes of each of the log-mel spectrogram, all
@@ -32,7 +32,7 @@ LONG_RECORDING = AudioLimits(longest_s=7_200.0, max_samples=7_200 * 192_000, lar
 MAX_ARRAY_BYTES = 2**27
 MAX_FFT_SAMPLES_PER_S = 2**20
 MAX_FFT_SAMPLES, MAX_BANDS, MAX_FRAMES_PER_S = 2**14, 256, 500
-#: The segment scores that the threshold is compared with are -1 to 1.
+#: Segment scores are -1 to 1, so that larger thresholds make no difference.
 MAX_THRESHOLD = 100
 #: Maximum length of a recording that is one segment, because memory grows with it: 60 s by default.
 MAX_WHOLE_FRAMES = 6_000
@@ -167,7 +167,7 @@ class F0Settings:
 
     @property
     def corrected_hz(self) -> tuple[float, float]:
-        """What F0 may be where it is corrected by hand: an octave beyond, as in creaky voice and in whistles."""
+        """The range of F0 corrected by hand: an octave wider, for creaky voice and whistles."""
         return self.floor_hz / 2, 2 * self.ceiling_hz
 
 
@@ -251,7 +251,7 @@ class LimeSettings:
 
 @dataclass(frozen=True)
 class OnePassSettings:
-    """A single pass has none."""
+    """None: a single pass has nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -263,12 +263,12 @@ class FocusSettings:
     threshold : float or None
         A share of the profile's highest value above which focus lies, at 0 as published; None: `share` decides.
     share : float or None
-        The part of the speech that is focus, about. None: the least on which alone the model gives the same verdict,
-        and without which it gives another.
+        About how much of the speech is focus. None: as little as is enough for the same verdict on the focus alone, and
+        another without it.
     max_regions : int
-        Regions beyond it, those with the least evidence, are left out where there is no threshold.
+        Without a threshold, only the regions with the most evidence remain.
     snap_s : float
-        How far a bound may move to a dip of energy where there is no threshold.
+        Without a threshold, how far a bound may move to a dip of energy.
     """
 
     smoothing_s: float = 0.20
@@ -282,7 +282,7 @@ class FocusSettings:
 
     @property
     def is_open(self) -> bool:
-        """Whether the model is to say how much of the speech is focus."""
+        """Whether the model decides how much of the speech is focus."""
         return self.threshold is None and self.share is None
 
     def __post_init__(self) -> None:
@@ -327,7 +327,7 @@ class AnalysisSettings:
     focus_by : str or None
         The method that gives the profile and the focus: lime_time, one_pass, or one that draws maps. None: no focus.
     lime_time : LimeSettings
-        Of LIME over time, whose cells hold all bands.
+        For LIME over time, whose cells span all bands.
     """
 
     emotion: str | None = None

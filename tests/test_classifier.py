@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ser_core.errors import SettingsRefused
-from ser_core.model.classifier import KEPT_OPERATIONS, NetworkClassifier
+from ser_core.model.classifier import CACHED_OPERATIONS, NetworkClassifier
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.yamnet import YAMNet
@@ -266,5 +266,5 @@ def test_code_compiled_for_every_input_size_is_not_kept():
     if "create:cache_hit" not in first:
         pytest.skip("torch does not compute with oneDNN on this machine, or was built without its log")
     # Which ones it keeps is its own affair, but it cannot have kept them all.
-    assert first.count("create:cache_miss") > KEPT_OPERATIONS
+    assert first.count("create:cache_miss") > CACHED_OPERATIONS
     assert "create:cache_miss" in second

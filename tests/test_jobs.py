@@ -86,7 +86,7 @@ def test_drafts_go_before_full_work_in_turns_and_the_places_say_so(jobs):
     full = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
     drafts = submit_noting(jobs, order, "cy", "cy 1", "cy 2", lane=Lane.DRAFT)
     drafts += submit_noting(jobs, order, "ann", "ann draft", lane=Lane.DRAFT)
-    assert [jobs.place(job) for job in (*full, *drafts)] == [4, 6, 5, 1, 3, 2]
+    assert [len(jobs.ahead(job)) for job in (*full, *drafts)] == [4, 6, 5, 1, 3, 2]
     gate.may_end.set()
     ended(running, *full, *drafts)
     assert order == ["cy 1", "ann draft", "cy 2", "ann 1", "bea 1", "ann 2"]
@@ -127,7 +127,7 @@ def test_cluster_takes_as_many_jobs_at_once_as_it_has_threads_drafts_first_and_i
     full = submit_noting(jobs, order, "ann", "ann 1", "ann 2", lane=Lane.CLUSTER_FULL)
     full += submit_noting(jobs, order, "bea", "bea 1", lane=Lane.CLUSTER_FULL)
     drafts = submit_noting(jobs, order, "cy", "cy draft", lane=Lane.CLUSTER_DRAFT)
-    assert [jobs.place(job) for job in (*drafts, *full)] == [2, 3, 5, 4]
+    assert [len(jobs.ahead(job)) for job in (*drafts, *full)] == [2, 3, 5, 4]
     ended(*submit_noting(jobs, order, "dan", "here"))
     gates[0].may_end.set()
     ended(running[0], *full, *drafts)
@@ -248,15 +248,15 @@ def test_place_counts_the_jobs_that_end_before_and_keeps_to_the_turns(jobs):
     order = []
     a1, a2, a3 = submit_noting(jobs, order, "ann", "a1", "a2", "a3")
     b1, b2 = submit_noting(jobs, order, "bob", "b1", "b2")
-    places = {jobs.place(job): job.key for job in (a1, a2, a3, b1, b2)}
-    assert jobs.place(running) == 0
+    places = {len(jobs.ahead(job)): job.key for job in (a1, a2, a3, b1, b2)}
+    assert len(jobs.ahead(running)) == 0
     assert jobs.ahead(b1) == [running, a1]
     assert [job.owner for job in jobs.ahead(a2)] == ["someone else", "ann", "bob"]
     assert sorted(places) == [1, 2, 3, 4, 5]
     gate.may_end.set()
     ended(a1, a2, a3, b1, b2)
     assert order == [places[place] for place in range(1, 6)]
-    assert [jobs.place(job) for job in (a1, a2, a3, b1, b2)] == 5 * [0]
+    assert [len(jobs.ahead(job)) for job in (a1, a2, a3, b1, b2)] == 5 * [0]
 
 
 def test_cancelled_while_waiting_never_begins_and_the_others_move_up(jobs):
@@ -266,7 +266,7 @@ def test_cancelled_while_waiting_never_begins_and_the_others_move_up(jobs):
     jobs.cancel(two)
     assert two.state == "cancelled"
     assert two.ended.is_set()
-    assert (jobs.place(two), jobs.place(three)) == (0, 2)
+    assert (len(jobs.ahead(two)), len(jobs.ahead(three))) == (0, 2)
     gate.may_end.set()
     ended(one, three)
     assert order == [1, 3]
@@ -473,10 +473,10 @@ def test_twenty_people_with_all_their_jobs_are_served_in_rounds_and_nobody_is_re
         job for person in people for job in submit_noting(jobs, order, person, *((person, turn) for turn in range(8)))
     ]
     assert {job.state for job in waiting} == {"waiting"}
-    places = sorted(jobs.place(job) for job in waiting)
+    places = sorted(len(jobs.ahead(job)) for job in waiting)
     assert places == list(range(1, 161))
     # Whoever came last has their first job done before anybody's second.
-    assert jobs.place(jobs.find("person 19", ("person 19", 0))) == 20
+    assert len(jobs.ahead(jobs.find("person 19", ("person 19", 0)))) == 20
     gate.may_end.set()
     ended(*waiting)
     assert order == [(person, turn) for turn in range(8) for person in people]
@@ -486,9 +486,9 @@ def test_places_only_fall_while_others_are_served(jobs):
     gate, _ = at_work(jobs)
     seen, last = [], []
     for person in range(19):
-        jobs.submit(f"person {person}", "key", "Noting", lambda *_: seen.append(jobs.place(last[0])))
+        jobs.submit(f"person {person}", "key", "Noting", lambda *_: seen.append(len(jobs.ahead(last[0]))))
     last += submit_noting(jobs, [], "person 19", "mine")
-    assert jobs.place(last[0]) == 20
+    assert len(jobs.ahead(last[0])) == 20
     gate.may_end.set()
     ended(*last)
     assert seen == list(range(19, 0, -1))

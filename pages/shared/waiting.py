@@ -167,7 +167,7 @@ def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles:
             job.queue.hasten(job)
         # A job far back in the queue is polled less often: polling slows down the job that is running.
         unfinished = {name: job for name, job in (drafts or {}).items() if not job.ended.is_set()}
-        every_s = min(0.5 + 0.25 * min(job.queue.place(job) for job in (pending | unfinished).values()), 3.0)
+        every_s = min(0.5 + 0.25 * min(len(job.queue.ahead(job)) for job in (pending | unfinished).values()), 3.0)
         st.fragment(_watch, run_every=every_s)(pending, unfinished, titles, count())
 
 

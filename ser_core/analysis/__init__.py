@@ -1,4 +1,4 @@
-"""The data model: recordings, regions, and the parts of an analysis from spectrogram to focus."""
+"""The data model: recordings, regions, and an analysis with its parts from spectrogram to focus."""
 
 import unicodedata
 from dataclasses import dataclass, field, replace
@@ -45,9 +45,9 @@ class Recording:
     part_of : str or None
         SHA-256 of the long recording that this is a stretch of.
     start_s : float
-        Where this begins there; people are shown times of that recording.
+        Where this stretch begins in it; people are shown times of the long recording.
     channels : int
-        Of the file; the samples are their mean.
+        Number of channels of the file; the samples are their mean.
     """
 
     name: str
@@ -120,7 +120,7 @@ class FocusRegion:
 
 
 def clock(seconds: float) -> str:
-    """Format a time as on a clock, in whole seconds: 2:03, or 1:02:03 after an hour.
+    """Format a time in whole seconds like a clock: 2:03, or 1:02:03 after an hour.
 
     >>> clock(123.9), clock(3723)
     ('2:03', '1:02:03')
@@ -235,7 +235,7 @@ class Explanation:
     stability : float or None
         For random methods, the expected correlation with the map of another seed.
     standard_error : ndarray of shape (frames, bands), float32, or None
-        For random methods, that of `relevance` over seeds, as far as it is known.
+        For random methods, that of `relevance` over seeds; None if unknown.
     """
 
     method: str

@@ -25,7 +25,7 @@ COLOURS = {
     "chagrin": "#B7A800",
 }
 
-#: Lengths in pixels of dashes and gaps in turn, so that the lines of a set's emotions differ without colour too.
+#: Alternating lengths of dashes and gaps in pixels, so that lines differ even without colour.
 LINE_PATTERNS = {
     "angry": (),
     "happy": (8, 4),
@@ -39,8 +39,7 @@ LINE_PATTERNS = {
 }
 
 
-#: Names that people and corpora give the emotions: other English words, common codes, other languages. None that can
-#: mean two of them.
+#: Other names of the emotions: English words, common codes, other languages. None of them is ambiguous.
 NAMES_ELSEWHERE = {
     "angry": "anger ang rage wut wütend ärger verärgert zorn zornig colère fâché ira enojo enojado enfado "
     "enfadado rabbia arrabbiato raiva zangado boos boosheid złość zły гнев злость 화남 분노 화 生气 "

@@ -1,1 +1,1 @@
-"""From a file's bytes to a recording, whatever wrote it, and pieces of it as files again."""
+"""From an audio file to a recording, measures of its voice, changes of it, and regions of it as files."""

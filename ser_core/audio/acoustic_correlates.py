@@ -1,4 +1,4 @@
-"""What phoneticians measure of a voice: pitch and its range, level, syllable rate and spectral tilt, in regions."""
+"""Acoustic correlates of emotion in regions: pitch and its range, level, syllable rate and spectral tilt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -11,26 +11,26 @@ from ser_core.audio.prosody import MIN_VOICED_FRAMES, RATE_HZ, Prosody, prosody_
 from ser_core.audio.reading import resample
 from ser_core.audio.voice_activity import detect_speech, speech_frames
 
-#: Octave bands of the tilt: each holds harmonics of high voices too, and telephones let all of them through.
+#: Octave bands of the tilt: each contains harmonics even of high voices, and all of them pass through telephones.
 TILT_BANDS_HZ = 400.0 * 2.0 ** np.arange(4)
 BAND_FACTOR = 2**0.5
 SPECTRUM_WINDOW_S, HOP_S = 0.032, 0.008
-#: A frame is voiced if the pitch detector, with a frame every 16 ms, finds a pitch this near.
+#: A frame is voiced if a voiced frame of the pitch detector, which has one every 16 ms, is this near.
 VOICED_REACH_S = 0.016
-#: Of de Jong and Wempe: a syllable's nucleus rises this far above the dips beside it, and stays within this of the
+#: After de Jong and Wempe: a syllable's nucleus is this far above the dips beside it, and at most this far below the
 #: loudest.
 DIP_DB, BELOW_LOUDEST_DB = 2.0, 25.0
 #: Longer than a period of the lowest voice, shorter than a syllable.
 INTENSITY_WINDOW_S = 0.064
 #: The pitch range contains this share of the voiced frames.
 RANGE_PERCENTILES = (10, 90)
-#: Fewer seconds of speech have no rate.
+#: With less speech than this, no rate is given.
 LEAST_SPEECH_S = 0.3
 
 
 @dataclass(frozen=True)
 class Correlates:
-    """Acoustic correlates of some part of a recording; None where it holds too little voice.
+    """Acoustic correlates of part of a recording; None if too little of it is voiced.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class Correlates:
     rate_hz : float or None
         Syllables in a second of speech.
     tilt_db : float or None
-        Slope of the levels of the voiced frames together in octave bands around 400 to 3200 Hz, in dB per octave.
-        `acoustics.spectral_tilt` is another measure, see docs/measures.md.
+        Slope of the levels of all voiced frames together in octave bands around 400 to 3200 Hz, in dB per octave. Not
+        the measure of `acoustics.spectral_tilt`, see docs/measures.md.
     """
 
     pitch_hz: float | None
@@ -56,7 +56,7 @@ class Correlates:
 
 @dataclass(frozen=True)
 class Differences:
-    """How one part of a recording differs from another; None where one of them is unknown.
+    """How one part of a recording differs from another; None if a correlate of one is unknown.
 
     Attributes
     ----------
@@ -72,15 +72,15 @@ class Differences:
     tilt_db: float | None
 
 
-#: Smaller differences go unmentioned. Pitch: Rietveld and Gussenhoven 1985, Journal of Phonetics 13, find 1.5 semitones
-#: more prominent. By the others or less, about half of all pairs of recordings differ in which one speaker says one
-#: sentence in two emotions (`benchmarks/voice_changes.py --ranges`).
+#: Smaller differences are not mentioned. Pitch: Rietveld and Gussenhoven 1985, Journal of Phonetics 13, find that 1.5
+#: semitones sound more prominent. The others: about half of all pairs of recordings of one speaker with one sentence in
+#: two emotions differ by less (`benchmarks/voice_changes.py --ranges`).
 NOTABLE = Differences(pitch_st=1.5, pitch_range_st=3.0, level_db=3.0, rate_percent=20.0, tilt_db=1.5)
 
 
 @dataclass(frozen=True, eq=False)
 class AcousticTracks:
-    """What the correlates of any part of a recording are computed from.
+    """The tracks from which the correlates of any part of a recording are computed.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class AcousticTracks:
 
 
 def acoustic_tracks(recording: Recording) -> AcousticTracks:
-    """Return what the correlates are computed from."""
+    """Return the tracks of a recording."""
     prosody = prosody_of(recording)
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
     stft = scipy.signal.ShortTimeFFT(
@@ -132,7 +132,7 @@ def correlates_outside(tracks: AcousticTracks, regions: Sequence[Region]) -> Cor
 
 
 def usual_correlates(recordings: Sequence[Correlates]) -> Correlates:
-    """Return what is usual of a voice: the median of each correlate over recordings in which it is known."""
+    """Return the usual correlates of a voice: the median of each over the recordings in which it is known."""
     known = {
         one.name: [value for correlates in recordings if (value := getattr(correlates, one.name)) is not None]
         for one in fields(Correlates)
@@ -167,13 +167,13 @@ def differences(one: Correlates, other: Correlates) -> Differences:
         pitch_st=known("pitch_hz", semitones),
         pitch_range_st=known("pitch_range_st", lambda mine, theirs: mine - theirs),
         level_db=known("level_dbfs", lambda mine, theirs: mine - theirs),
-        # Speech without a syllable has a rate of 0, of which nothing is a percentage.
+        # Speech without a syllable has a rate of 0, and there is no percentage of 0.
         rate_percent=known("rate_hz", lambda mine, theirs: 100 * (mine / theirs - 1) if theirs else None),
         tilt_db=known("tilt_db", lambda mine, theirs: mine - theirs),
     )
 
 
-#: A difference in words: what it is if it is positive, and if it is negative.
+#: Differences in words: a positive one, and a negative one.
 WORDS = {
     "pitch_st": ("{:.1f} semitones higher", "{:.1f} semitones lower"),
     "pitch_range_st": (

@@ -1,9 +1,9 @@
 """Fundamental frequency, intensity, formants, harmonics-to-noise ratio and spectral tilt over time.
 
 Definitions and settings are Praat's. Every function takes the times at which to measure, and returns NaN where the
-measure does not exist: where its window reaches out of the recording, and in unvoiced frames if it needs a voice. The
-frames are analysed a few hundred at a time, so that ten minutes need little more memory than their samples; in between,
-`work` may be stopped.
+measure does not exist: where its window extends beyond the recording, and in unvoiced frames if it needs a voice.
+Frames are analysed a few hundred at a time, so that ten minutes need little more memory than their samples; in between,
+`work` can be stopped.
 """
 
 from collections.abc import Iterator
@@ -27,8 +27,7 @@ SILENCE_DB = -300.0
 #: Praat's usual lowest F0 for intensities: its window is 6.4 periods long.
 INTENSITY_LOWEST_F0_HZ = 100.0
 
-#: The ceiling of formants, and what may be chosen: Praat's advice is 5500 Hz for women, 5000 for men, up to 8000 for
-#: small children.
+#: The ceiling of formants and its range. Praat advises 5500 Hz for women, 5000 for men, up to 8000 for small children.
 DEFAULT_CEILING_HZ = 5_500.0
 LOWEST_CEILING_HZ, HIGHEST_CEILING_HZ = 3_000.0, 8_000.0
 FORMANTS = 4
@@ -37,12 +36,12 @@ FORMANT_WINDOW_S = 0.025
 FORMANT_MARGIN_HZ = 50.0
 PREEMPHASIS_FROM_HZ = 50.0
 
-#: Windows of the autocorrelation, as long as Praat's at its usual lowest F0 of 75 Hz: three periods, and 4.5.
+#: Windows of the autocorrelation, as long as Praat's: 3 and 4.5 periods of its usual lowest F0 of 75 Hz.
 F0_WINDOW_S = 3 / 75
 HNR_WINDOW_S = 4.5 / 75
-#: The detector's F0 is refined within this factor.
+#: The detector's F0 is refined by at most this factor.
 REFINED_WITHIN = 1.12
-#: Finer lags than this are interpolated by a parabola.
+#: Beyond this resolution, lags are interpolated by a parabola.
 LAGS_PER_S = 64_000
 
 TILT_WINDOW_S = 0.04
@@ -50,13 +49,13 @@ TILT_BAND_HZ = 100.0
 TILT_LOW_HZ, TILT_HIGH_HZ = 100.0, 5_000.0
 
 FRAMES_AT_ONCE = 512
-#: Whole seconds, so that a block begins with a sample at either rate.
+#: Whole seconds, so that a block begins with a whole sample at both rates.
 BLOCK_S, BLOCK_MARGIN_S = 20, 1
 
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
-    """All measures of a recording at the same times, every `hop_s` from half a hop on.
+    """All measures of a recording at the same times: every `hop_s`, the first after half a hop.
 
     Attributes
     ----------
@@ -64,7 +63,7 @@ class Tracks:
     f0_hz, intensity_db, hnr_db, tilt_db_per_octave : ndarray of shape (frames,), float64
     formants_hz : ndarray of shape (frames, 4), float64
     measured_f0_hz : ndarray of shape (frames,), float64, or None
-        Where F0 was corrected by hand: as it was measured. None: `f0_hz` is.
+        F0 before it was corrected by hand; None if it was not.
     """
 
     hop_s: float
@@ -104,7 +103,7 @@ def tracks_of(
     Raises
     ------
     SettingsRefused
-        If the ceiling is not possible.
+        If the ceiling is out of range.
     Cancelled
     """
     work = work or Work()
@@ -120,7 +119,7 @@ def tracks_of(
 def fundamental_frequency(recording: Recording, times_s: np.ndarray, work: Work | None = None) -> np.ndarray:
     """Return F0 in Hz at some times; NaN where there is no voice.
 
-    SwiftF0 says where there is a voice and in which octave, to about 1 %; the autocorrelation says the rest.
+    SwiftF0 tells which frames are voiced, and their F0 to about 1 %; the autocorrelation refines it.
 
     References
     ----------
@@ -156,8 +155,8 @@ def harmonics_to_noise(
 def intensity(recording: Recording, times_s: np.ndarray, work: Work | None = None) -> np.ndarray:
     """Return the intensity in dB re 20 micropascal at some times; silence has -300 dB.
 
-    Mean square under a Kaiser window with sidelobes below -190 dB, 6.4 periods of 100 Hz long (effectively half of
-    that), after the mean was subtracted.
+    It is the mean square, after subtraction of the mean, under a Kaiser window with sidelobes below -190 dB; the window
+    is 6.4 periods of 100 Hz long, effectively half of that.
 
     References
     ----------
@@ -181,18 +180,18 @@ def formants(
 ) -> np.ndarray:
     """Return the four lowest formants in Hz at some times, shape (times, 4).
 
-    Linear prediction with ten coefficients by Burg's method: resampled to twice the ceiling, differences emphasised
-    from 50 Hz on, under a Gaussian-like window of twice 25 ms. The formants are the angles of the poles.
+    They are the angles of the poles of a linear prediction with ten coefficients by Burg's method. The sound is
+    resampled to twice the ceiling and pre-emphasised from 50 Hz; the window is Gaussian-like and twice 25 ms long.
 
     Parameters
     ----------
     ceiling_hz : float
-        Five formants are looked for up to here.
+        Up to here there are five formants.
 
     Raises
     ------
     SettingsRefused
-        If the ceiling is not possible.
+        If the ceiling is out of range.
 
     References
     ----------
@@ -222,9 +221,9 @@ def formants(
 def spectral_tilt(recording: Recording, times_s: np.ndarray, work: Work | None = None) -> np.ndarray:
     """Return the slope of the spectrum in dB per octave at some times; NaN in silence.
 
-    The slope of the least-squares line through the levels of bands of 100 Hz over the logarithm of frequency, from 100
-    to 5000 Hz or half of the sample rate; of 40 ms under a Hann window. Praat calls it the spectral tilt of a long-term
-    average spectrum.
+    It is the slope of the least-squares line through the levels of 100 Hz bands over log frequency, from 100 to 5000 Hz
+    or half the sample rate, in 40 ms under a Hann window. Praat calls it the spectral tilt of a long-term average
+    spectrum.
     """
     rate = recording.sample_rate_hz
     length = round(TILT_WINDOW_S * rate)
@@ -253,7 +252,7 @@ def _decibels(power: np.ndarray) -> np.ndarray:
 def _frames(
     samples: np.ndarray, rate: int, times_s: np.ndarray, length: int, work: Work | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield frames around the times, float64 of shape (frames, length), after their indices; only whole frames."""
+    """Yield indices of the times, and frames around them, float64 of shape (frames, length); only whole frames."""
     starts = np.round(np.asarray(times_s) * rate - length / 2).astype(int)
     whole = np.flatnonzero((starts >= 0) & (starts + length <= len(samples)))
     if not len(whole):
@@ -269,8 +268,8 @@ def _frames(
 def _cut_off_at(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     """Resample with a cut-off exactly at half of the lower rate.
 
-    A resampler for listening leaves a tenth of the spectrum to its filter's slope. Linear prediction fits that slope
-    with a pole: a tenth of the formants would be elsewhere.
+    The filter of a resampler for listening slopes over a tenth of the spectrum. Linear prediction would spend a pole on
+    that slope, and a tenth of the formants would be wrong.
     """
     seconds = -(-len(samples) // from_hz)
     resampled = np.empty(seconds * to_hz)
@@ -297,11 +296,11 @@ def _strongest_lags(
     """Return the lag in seconds near a period at which the autocorrelation is highest, and its height there."""
     length = round(window_s * rate)
     finer = max(1, LAGS_PER_S // rate)  # lags between samples
-    lowest_hz = float(np.nanmin(f0_hz, initial=LOWEST_HZ))  # lower only where it was corrected by hand
+    lowest_hz = float(np.nanmin(f0_hz, initial=LOWEST_HZ))  # corrected by hand, it may be lower
     longest = int(finer * rate * REFINED_WITHIN / lowest_hz) + 2
     size = next_fast_len(length + longest // finer + 2, real=True)
     window = np.hanning(length + 2)[1:-1]
-    of_window = _autocorrelation(window[None], size, finer, longest)[0]
+    window_lags = _autocorrelation(window[None], size, finer, longest)[0]
     lags = np.arange(longest) / (finer * rate)
     lags_s, heights = np.full(len(times_s), np.nan), np.full(len(times_s), np.nan)
     voiced = np.flatnonzero(~np.isnan(f0_hz))
@@ -309,14 +308,14 @@ def _strongest_lags(
         index = voiced[index]
         frames = (frames - frames.mean(axis=1, keepdims=True)) * window
         own = _autocorrelation(frames, size, finer, longest)
-        own /= of_window * np.maximum(own[:, :1], np.finfo(float).tiny) / of_window[0]
+        own /= window_lags * np.maximum(own[:, :1], np.finfo(float).tiny) / window_lags[0]
         period = 1 / f0_hz[index, None]
         near = (lags > period / REFINED_WITHIN) & (lags < period * REFINED_WITHIN)
         near[:, [0, -1]] = False
         best = np.where(near, own, -np.inf).argmax(axis=1)
         rows = np.arange(len(best))
         before, at, after = (own[rows, best + step] for step in (-1, 0, 1))
-        # The vertex of the parabola through the three; where the strongest lag is at an end, there is no peak.
+        # The vertex of the parabola through the three; if the strongest lag is the first or last, there is no peak.
         curve = before - 2 * at + after
         shift = np.where(curve < 0, np.clip((before - after) / (2 * np.where(curve < 0, curve, 1)), -0.5, 0.5), 0)
         lags_s[index] = (best + shift) / (finer * rate)

@@ -1,8 +1,8 @@
-"""Speech without its words, with its prosody or its timbre as it was; and the reverse, words without a pitch.
+"""Speech whose words are masked while its prosody or timbre remains, and words without pitch.
 
 References
 ----------
-Scherer 1971, Journal of Experimental Research in Personality 5: filtered and cut speech, to hear the voice alone.
+Scherer 1971, Journal of Experimental Research in Personality 5: filtered and spliced speech, to hear only the voice.
 van Bezooijen and Boves 1986, Journal of Psycholinguistic Research 15: what low-pass filtering leaves of it.
 """
 
@@ -18,10 +18,10 @@ from ser_core.audio.prosody import RATE_HZ, prosody_of
 from ser_core.audio.reading import resample
 from ser_core.audio.voice_change.spectrum import as_strong, log_envelope
 
-#: The fundamental and few harmonics pass, no second formant.
+#: The fundamental and a few harmonics pass, but not the second formant.
 LOW_PASS_HZ, LOW_PASS_ORDER = 400.0, 8
 WINDOW_S, HOP_S = 0.032, 0.008
-#: Cepstrum below this is the envelope; the period of a voice of 400 Hz is longer.
+#: The envelope is the cepstrum below this; even the period of a voice of 400 Hz is longer.
 ENVELOPE_S = 0.002
 #: Times without a voiced frame this near are unvoiced.
 VOICED_REACH_S = 0.016
@@ -35,14 +35,16 @@ def low_passed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def hummed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a hum with the pitch and the level of speech over time, and its mean spectrum throughout."""
+    """Return a hum with the pitch and level of speech over time, and its mean spectrum."""
     stft = _stft()
     spectrum = np.abs(stft.stft(samples))
     levels = np.sqrt(np.mean(spectrum**2, axis=0))
     loud = levels > levels.max() * 10 ** (-FLOOR_DB / 20)
     mean = np.sqrt(np.mean((spectrum[:, loud] / levels[loud]) ** 2, axis=1))
     source = np.abs(made := stft.stft(_source(samples, rng)))
-    made = made / np.maximum(np.sqrt(np.mean(source**2, axis=0)), 1e-9)  # each frame of the source is equally strong
+    made = made / np.maximum(
+        np.sqrt(np.mean(source**2, axis=0)), 1e-9
+    )  # all frames of the source become equally strong
     return stft.istft(made * mean[:, None] * levels, k1=len(samples))
 
 
@@ -52,7 +54,7 @@ def reversed_in_time(samples: np.ndarray, rng: np.random.Generator) -> np.ndarra
 
 
 def whispered(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return noise with the envelope of every spectrum of speech: the words and their rhythm without a pitch."""
+    """Return noise with the spectral envelope of speech: its words and rhythm without pitch."""
     stft = _stft()
     spectrum, noise = stft.stft(samples), stft.stft(rng.normal(size=len(samples)))
     floor = np.abs(spectrum).max() * 10 ** (-FLOOR_DB / 20) + 1e-12
@@ -60,7 +62,7 @@ def whispered(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return stft.istft(noise * np.exp(envelope), k1=len(samples))
 
 
-#: Ways to mask a part of speech, by name: of samples at 16 kHz.
+#: Ways to mask speech, by name; each takes samples at 16 kHz.
 MASKINGS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "low-pass, 400 Hz": low_passed,
     "hum": hummed,
@@ -70,7 +72,7 @@ MASKINGS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
 
 
 def masked(recording: Recording, masking: str, seed: int) -> Recording:
-    """Return a recording under one of `MASKINGS`, at 16 kHz, as long and as strong as before."""
+    """Return a recording masked in one of the ways of `MASKINGS`, at 16 kHz, with the same length and power."""
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
     changed = MASKINGS[masking](samples.astype(np.float64), np.random.default_rng(seed))
     changed = np.ascontiguousarray(as_strong(changed, samples))

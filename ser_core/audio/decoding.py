@@ -18,7 +18,7 @@ from ser_core.settings import LONG_RECORDING, AudioLimits
 
 READABLE = "WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, M4A (AAC) and WebM"
 
-#: The containers that are read, by FFmpeg's names, and how their files begin. FFmpeg knows 350 more, among them text
+#: The containers that are read, by FFmpeg's names, and how their files begin. FFmpeg knows 350 more, including text
 #: files that refer to other files and hosts.
 CONTAINERS = {
     "wav": rb"(RIFF|RIFX|RF64)....WAVE",
@@ -43,10 +43,10 @@ CODECS = {"aac", "opus", "libopus", "vorbis", "libvorbis", "mp3", "mp3float", "f
     )
 }
 
-# Small, so that a decompression bomb is noticed early and little is lost before the point where a file is damaged.
+# Small, so that a decompression bomb is noticed early, and little is lost before the damage in a file.
 _BLOCK_FRAMES = 4_096
 _LARGEST_OGG_PAGE, _LARGEST_MP3_FRAME = 65_307, 1_441
-#: The farthest that libsndfile reads beyond what it decodes.
+#: How far libsndfile may read beyond what it has decoded.
 _READ_AHEAD = 2**17
 #: Channels cancel each other out if the power of their mean is below this share of their mean power.
 _CANCELLED_POWER = 0.01
@@ -181,7 +181,7 @@ def _seek(reader: soundfile.SoundFile, sample: int) -> int:
 def _soundfile_blocks(
     reader: soundfile.SoundFile, file: BinaryIO, container: str, start: int, first: int, warnings: list[str]
 ) -> Iterator[np.ndarray]:
-    """Yield the audio of a file and of files appended to it, before which libsndfile stops."""
+    """Yield the audio of a file and of any files appended to it, where libsndfile stops."""
     rate, total, downmix = reader.samplerate, first, _Downmix(warnings)
     while True:
         read, checksum = first, None if first else _Checksum.of(file, container, start, reader)
@@ -294,7 +294,7 @@ def _mp3_frame_bytes(head: bytes) -> int:
 
 
 class _Downmix:
-    """The mean of the channels, or a single channel from the block on in which they cancel each other out."""
+    """The mean of the channels; from a block in which they cancel each other out, a single channel."""
 
     def __init__(self, warnings: list[str]) -> None:
         self._warnings, self._channel = warnings, None

@@ -1,4 +1,4 @@
-"""Decode in a sandboxed process, so that a hostile file cannot harm this one through the libraries that read it.
+"""Decode in a sandboxed process, so that a hostile file that exploits a decoder cannot harm this one.
 
 Every recording is decoded there, corpora included. A process that reads a file to its end without damage is reused for
 the next, so that thousands of files cost one start and about a millisecond each. It imports numpy, soundfile and PyAV
@@ -32,17 +32,17 @@ from ser_core.work.jobs import work_owner
 from ser_core.work.log import FIGURES
 from ser_core.work.sandbox import LANDLOCK, SECCOMP, allow_cpu, restrict_this_process
 
-#: Private memory of a process. Audio within the limits takes a third of it; a library led astray takes gigabytes.
+#: Private memory of a process. Audio within the limits takes a third of it; a file that misleads a library, gigabytes.
 MAX_MEMORY_BYTES = 2**28
 #: Processor time for one file: a minimum, and more for long files, which decode at least 20 times as fast as they play.
 MIN_CPU_S, MIN_CPU_SPEED = 30, 20
 MESSAGE_TIMEOUT_S = 30.0
-#: Until a new process is ready; a busy machine takes long to start one, for which no file is to blame.
+#: Time for a new process to be ready; on a busy machine that takes long, which is no file's fault.
 MAX_START_S = 120.0
 #: Waiting time for one file: a minimum, and 1 s more for every 5 s decoded.
 MIN_WAIT_S, MIN_WAIT_SPEED = 30.0, 5
 MAX_IDLE = 2
-#: Decoders that run at once, in all and per owner. Further uploads queue: twenty at once would starve each other.
+#: Decoders that run at once, in total and per owner. Further uploads wait: twenty at once would starve each other.
 MAX_RUNNING, MAX_RUNNING_PER_OWNER = 4, 2
 
 BLOCK_SAMPLES = 2**14
@@ -144,7 +144,7 @@ class _Decoder:
         self.child.send(kind, content, deadline=monotonic() + MESSAGE_TIMEOUT_S)
 
     def _next(self, *kinds: bytes) -> tuple[bytes, Any]:
-        """Return the next message of one of these kinds; until it comes, serve the pieces of the file that it reads."""
+        """Return the next message of one of these kinds; meanwhile send the pieces of the file that are requested."""
         began = monotonic()
         while True:
             with self._failing_as_refusal():
@@ -191,7 +191,7 @@ class _Decoder:
 
 
 class _Slots:
-    """Who may decode now: at most MAX_RUNNING, MAX_RUNNING_PER_OWNER of one owner, first come, first served."""
+    """Who may decode now: at most MAX_RUNNING, at most MAX_RUNNING_PER_OWNER per owner, first come, first served."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -218,7 +218,7 @@ class _Slots:
                 self._changed.notify_all()
 
     def _first(self) -> tuple[str, object] | None:
-        """Return the longest waiting of those that may begin."""
+        """Return the ticket that has waited longest of those that may start."""
         if len(self._running) >= MAX_RUNNING:
             return None
         allowed = (one for one in self._waiting if not one[0] or self._running.count(one[0]) < MAX_RUNNING_PER_OWNER)
@@ -288,7 +288,7 @@ def _parse(kind: bytes, content: bytearray) -> tuple[bytes, Any]:
 
 
 class _RemoteFile(io.RawIOBase):
-    """The file, which the other side holds."""
+    """The file, read from the parent process."""
 
     def __init__(self, channel: socket.socket, size: int) -> None:
         self._channel, self._size, self._position = channel, size, 0

@@ -1,4 +1,4 @@
-"""Recordings that are too long to hold in memory: checked, read in blocks, and decoded on disk as a working copy."""
+"""Recordings too long to hold in memory: checked, read in blocks, and decoded to a working copy on disk."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 Source = str | Path | BinaryIO
 
-#: Samples of which one column of the overview holds the lowest and the highest.
+#: Each column of the overview holds the lowest and highest of this many samples.
 OVERVIEW_STEP = 256
 LONGEST_STRETCH_S = AudioLimits().longest_s
 BLOCK_S = 60.0
@@ -99,7 +99,7 @@ def open_long_recording(
     source : path or binary file
         A complete audio file; a binary file must be seekable and is left open.
     take : callable, optional
-        Called with every block of samples while they are checked: of shape (n,), float32, not scaled.
+        Called with every block of samples as it is checked: shape (n,), float32, not scaled.
 
     Raises
     ------
@@ -139,13 +139,13 @@ def open_source(source: Source, name: str, limits: AudioLimits) -> Iterator[Bina
 
 
 def source_name(source: Source) -> str:
-    """Return the name of a source that was given none."""
+    """Return the name of a source that has no given one."""
     return display_name(Path(source).name) if isinstance(source, str | Path) else "The recording"
 
 
 @contextmanager
 def _refuse_changes(file: BinaryIO, name: str, version: tuple[int, ...]) -> Iterator[None]:
-    """Refuse a file that changes while it is read; if its content is refused, that is then the reason."""
+    """Refuse a file that changes while it is read, also if the change made its content unreadable."""
     try:
         yield
     except AudioRefused:
@@ -182,7 +182,7 @@ def _sha256(file: BinaryIO, work: Work = UNWATCHED) -> str:
 
 
 class FileBytes:
-    """The bytes of a file, which stays open for as long as this lives: only slices that are asked for are read."""
+    """The bytes of a file, which stays open as long as this object exists; only the slices taken are read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._descriptor, self._size = os.dup(file.fileno()), os.fstat(file.fileno()).st_size
@@ -198,7 +198,7 @@ class FileBytes:
 
 @dataclass(frozen=True, eq=False)
 class WorkingCopy:
-    """A long recording as it is played, cut and measured.
+    """A decoded long recording, to play, cut and measure.
 
     Attributes
     ----------
@@ -209,7 +209,7 @@ class WorkingCopy:
     overview : ndarray of shape (ceil(samples / 256), 2), int16
         Lowest and highest of every 256 samples.
     wav : FileBytes
-        A WAV file. It has no name, and its space is free again once nobody refers to it.
+        A WAV file without a name; its space is freed with the last reference to it.
     """
 
     name: str
@@ -227,7 +227,7 @@ class WorkingCopy:
 
     @property
     def peak(self) -> float:
-        """Of the samples, in [0, 1]."""
+        """Highest absolute value of the samples, in [0, 1]."""
         return float(np.abs(self.overview.astype(np.int32)).max()) / FULL_SCALE
 
     def pcm(self, start_s: float, end_s: float) -> np.ndarray:
@@ -249,7 +249,7 @@ class WorkingCopy:
                 "once. Choose a shorter one."
             )
         first, end = round(start_s * self.sample_rate_hz), round(end_s * self.sample_rate_hz)
-        # Rounding both ends may add one sample to ten minutes.
+        # Rounding both ends may make ten minutes one sample longer.
         end = min(end, first + int(LONGEST_STRETCH_S * self.sample_rate_hz))
         return np.frombuffer(self.wav[HEADER_BYTES + 2 * first : HEADER_BYTES + 2 * end], "<i2")
 
@@ -268,7 +268,7 @@ def working_copy(source: Source, name: str, folder: Path, work: Work = UNWATCHED
     source : path or binary file
         A complete audio file; a binary file must be seekable and is left open.
     folder : Path
-        Where there is room: 115 MB per hour at 16 kHz, 346 MB at 48 kHz.
+        For the copy: 115 MB per hour at 16 kHz, 346 MB at 48 kHz.
 
     Raises
     ------
@@ -279,11 +279,11 @@ def working_copy(source: Source, name: str, folder: Path, work: Work = UNWATCHED
     name = display_name(name)
     with _refuse_without_room(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # Without a buffer, which would be written at the end, when nobody waits for a refusal.
+        # Without a buffer: it would be written at the end, too late for a refusal.
         file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed below
 
     def take(samples: np.ndarray) -> None:
-        with _refuse_without_room(name, folder):  # what reads would take the error for one of the recording's file
+        with _refuse_without_room(name, folder):  # otherwise the reader would blame the recording's file
             pcm.add(samples)
 
     with file:
@@ -320,37 +320,37 @@ def _refuse_without_room(name: str, folder: Path) -> Iterator[None]:
 
 
 class _Pcm:
-    """Writes samples of 16 bits into a file, after the space for a header, and collects their overview."""
+    """Writes 16-bit samples into a file, after space for a header, and collects their overview."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._columns, self._rest = file, [], np.empty(0, "<i2")
         file.seek(HEADER_BYTES)
 
     def add(self, samples: np.ndarray) -> None:
-        """Write the next samples, of shape (n,), float32; beyond full scale they are clipped."""
-        with np.errstate(invalid="ignore"):  # what is not a number is refused at the end
+        """Write the next samples, shape (n,), float32; they are clipped at full scale."""
+        with np.errstate(invalid="ignore"):  # NaN is refused at the end
             pcm = np.clip(np.rint(samples * np.float32(FULL_SCALE)), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
         self._write(pcm.tobytes())
         pcm = np.concatenate([self._rest, pcm])
         whole = len(pcm) // OVERVIEW_STEP * OVERVIEW_STEP
         self._rest = pcm[whole:]
-        self._see(pcm[:whole])
+        self._add_columns(pcm[:whole])
 
     def finish(self, sample_rate_hz: int) -> np.ndarray:
         """Write the header, and return the overview."""
-        self._see(self._rest)
+        self._add_columns(self._rest)
         size = self._file.tell() - HEADER_BYTES
-        of_format = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate_hz, 2 * sample_rate_hz, 2, 16)
+        format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate_hz, 2 * sample_rate_hz, 2, 16)
         self._file.seek(0)
         self._write(struct.pack("<4sI4s", b"RIFF", size + HEADER_BYTES - 8, b"WAVE"))
-        self._write(of_format + struct.pack("<4sI", b"data", size))
+        self._write(format_chunk + struct.pack("<4sI", b"data", size))
         return np.concatenate(self._columns)
 
     def _write(self, content: bytes) -> None:
-        while content:  # as much as there is room for; then an error
+        while content:  # a full disk takes part of it, then raises an error
             content = content[self._file.write(content) :]
 
-    def _see(self, pcm: np.ndarray) -> None:
+    def _add_columns(self, pcm: np.ndarray) -> None:
         starts = np.arange(0, len(pcm), OVERVIEW_STEP)
         if len(starts):
             extremes = np.minimum.reduceat(pcm, starts), np.maximum.reduceat(pcm, starts)

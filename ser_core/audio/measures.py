@@ -1,4 +1,4 @@
-"""A stretch of a recording in figures: its F0, intensity, formants and voice quality."""
+"""Measures of a stretch of a recording: F0, intensity, formants and voice quality."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy as np
 from ser_core.analysis import Region
 from ser_core.audio.acoustics import FORMANTS, Tracks
 
-#: A slope through fewer voiced frames says nothing.
+#: A slope through fewer voiced frames means nothing.
 MIN_SLOPE_FRAMES = 3
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Measures of a stretch, over the frames whose middle lies in it; None where there is nothing to measure.
+    """Measures of a stretch, over the frames whose middle lies in it; None if there is nothing to measure.
 
     The page docs/measures.md describes each one.
 
@@ -26,9 +26,9 @@ class Measures:
     f0_range_st : float or None
         From the lowest to the highest, in semitones.
     f0_slope_st_per_s : float or None
-        Of the least-squares line through F0 in semitones over time.
+        Slope of the least-squares line through F0 in semitones over time.
     intensity_db : float or None
-        Of the mean power, re 20 micropascal.
+        Level of the mean power, re 20 micropascal.
     f1_hz, f2_hz, f3_hz, f4_hz : float or None
         At the midpoint.
     hnr_db, tilt_db_per_octave : float or None

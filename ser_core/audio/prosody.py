@@ -59,12 +59,12 @@ def prosody_of(recording: Recording) -> Prosody:
 
 
 def voice_in(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
-    """Return level and pitch inside some regions; None if hardly anything in them is voiced."""
+    """Return level and pitch inside some regions; None if too little in them is voiced."""
     return _voice(prosody, times_within(prosody.times_s, regions))
 
 
 def voice_outside(prosody: Prosody, regions: Sequence[Region]) -> Voice | None:
-    """Return level and pitch outside all given regions; None if hardly anything there is voiced."""
+    """Return level and pitch outside all given regions; None if too little there is voiced."""
     return _voice(prosody, ~times_within(prosody.times_s, regions))
 
 

@@ -32,7 +32,7 @@ def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimi
     source : bytes or path
         A complete audio file. Its content determines the format, never its name.
     name : str
-        What to call it; by default the path's own name. It is shortened and cleared of control characters.
+        Its name in the result, made safe by `display_name`; by default that of the path.
     limits : AudioLimits, optional
         Decoding stops as soon as a limit is exceeded.
 
@@ -74,7 +74,7 @@ def _concatenate(blocks: Iterator[np.ndarray], check: "SampleCheck") -> np.ndarr
 
 
 class SampleCheck:
-    """Checks samples that may come in blocks; whether they are silent, too loud or clipped is judged as a whole.
+    """Checks samples that may come in blocks, and judges as a whole whether they are silent, too loud or clipped.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class SampleCheck:
 
     @property
     def full_scale(self) -> float:
-        """Divide the samples by this so that none exceeds full scale."""
+        """The divisor of the samples with which none exceeds full scale."""
         return self._peak if self._peak > 1.001 else 1.0
 
     def add(self, samples: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The explainers, by the names that settings and the command line use. To change one, change its file."""
+"""The explainers, by the names in settings and on the command line. To change one, change its file."""
 
 import time
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
 EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
-#: LIME with cells that hold all bands: it says when, and not at which frequency, and is no map.
+#: LIME with cells that span all bands: it says when the evidence is, not at which frequency, and draws no map.
 OVER_TIME = "lime_time"
-#: A fitted decoder of the network's tokens: when, and not at which frequency.
+#: A fitted decoder of the network's tokens, over time only as well.
 ONE_PASS = "one_pass"
-#: What can give the focus, the default first.
+#: The methods that can give the focus, the default first.
 FOCUS_METHODS = (OVER_TIME, ONE_PASS, *EXPLAINERS)
 _EXPLAINERS = {OVER_TIME: lime, ONE_PASS: one_pass} | EXPLAINERS
 METHOD_NAMES = {
@@ -35,7 +35,7 @@ METHOD_NAMES = {
 
 
 def explainers_of(classifier: Classifier) -> tuple[str, ...]:
-    """Return the explainers that can explain a classifier: Grad-CAM only where there is a map to look at."""
+    """Return the explainers that draw maps of a classifier: Grad-CAM only if it has layers."""
     return tuple(method for method in EXPLAINERS if method != "grad_cam" or classifier.layers)
 
 
@@ -47,7 +47,7 @@ def focus_methods_of(classifier: Classifier) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class ExplainerRun:
-    """One run of an explainer over a stretch of a recording; explanations of every emotion come from it.
+    """One run of an explainer over a stretch of a recording, from which every emotion can be explained.
 
     Attributes
     ----------
@@ -89,17 +89,17 @@ def run_explainer(
     settings: AnalysisSettings,
     work: Work,
 ) -> ExplainerRun:
-    """Run one explainer; the target's emotions play no part yet.
+    """Run one explainer on the target's stretch; its emotions do not matter yet.
 
     Raises
     ------
     SettingsRefused
         If there is no such explainer, or it cannot explain this classifier.
     Cancelled
-        Soon after the person stopped the work.
+        Soon after somebody stopped the work.
     """
     if method not in FOCUS_METHODS:
-        raise SettingsRefused(f"There is no explainer '{method}'; choose of {', '.join(FOCUS_METHODS)}.")
+        raise SettingsRefused(f"There is no explainer '{method}'; choose one of {', '.join(FOCUS_METHODS)}.")
     own = getattr(settings, method)
     began = time.perf_counter()
     result = _EXPLAINERS[method](classifier, target, own, settings.seed, work)

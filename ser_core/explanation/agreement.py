@@ -11,7 +11,7 @@ from ser_core.explanation import ONE_PASS, OVER_TIME
 
 TOP_SHARE = 0.1
 
-#: Lowest rank correlations at which maps are said to agree well, in part or hardly; below, they contradict each other.
+#: Lowest rank correlations at which maps agree well, in part or hardly; below the last they contradict each other.
 AGREE_WELL, AGREE_IN_PART, HARDLY_AGREE = 0.6, 0.3, -0.2
 
 
@@ -52,8 +52,7 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
     """Return explanations of one target and, if several are maps, their consensus last."""
-    only_when = (OVER_TIME, ONE_PASS)
-    maps = {name: explanation for name, explanation in explanations.items() if explanation.method not in only_when}
+    maps = {name: one for name, one in explanations.items() if one.method not in (OVER_TIME, ONE_PASS)}
     if len(maps) < 2:
         return dict(explanations)
     first = next(iter(maps.values()))
@@ -80,7 +79,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 def top_overlap(one: np.ndarray, other: np.ndarray, share: float = TOP_SHARE) -> float:
     """Return the intersection over union of the cells with the highest values, with all ties at the threshold.
 
-    NaN if either is constant: all its cells are highest.
+    NaN if either is constant: then all its cells are the highest.
     """
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")

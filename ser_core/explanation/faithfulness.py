@@ -9,7 +9,7 @@ from ser_core.explanation.relevance import ExplanationTarget, Perturbed
 from ser_core.front_end.segments import noise_floor
 from ser_core.work.progress import Work
 
-#: Shares of the cells that are removed or inserted.
+#: Shares of the cells to remove or insert.
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75)
 CELL_FRAMES, CELL_BANDS = 8, 4
 
@@ -44,9 +44,8 @@ def curves_of(
 ) -> dict[str, Curves]:
     """Return the curves of each map (frames, bands).
 
-    Cells of 8 frames and 4 bands are removed as a whole: single points would leave a pattern of holes, whose effect
-    would be measured too. Only covered frames belong to cells; the model does not use the others, but their relevance
-    of 0 would have a rank.
+    Whole cells of 8 frames and 4 bands are removed: single points would leave a pattern of holes with an effect of its
+    own. Only covered frames belong to cells: the model does not use the others, whose relevance of 0 would have a rank.
 
     Raises
     ------
@@ -55,7 +54,7 @@ def curves_of(
 
     References
     ----------
-    Petsiuk et al. 2018, arXiv:1806.07421, with probabilities of images.
+    Petsiuk et al. 2018, arXiv:1806.07421, who use probabilities of images.
     """
     masks = {method: _masks(map_, target) for method, map_ in maps.items()}
     everything = np.broadcast_to(target.covered[:, None], target.log_mel.shape)
@@ -70,15 +69,15 @@ def curves_of(
     return {
         method: Curves(
             shares,
-            np.array([whole, *of_map[: len(SHARES)], nothing]),
-            np.array([nothing, *of_map[len(SHARES) :], whole]),
+            np.array([whole, *row[: len(SHARES)], nothing]),
+            np.array([nothing, *row[len(SHARES) :], whole]),
         )
-        for method, of_map in zip(maps, rest, strict=True)
+        for method, row in zip(maps, rest, strict=True)
     }
 
 
 def _masks(relevance: np.ndarray, target: ExplanationTarget) -> list[np.ndarray]:
-    """Return the cells to remove for each share: for deletion those marked most, for insertion all others."""
+    """Return the cells to remove at each share: for deletion those marked most, then for insertion all others."""
     rank, means = ranked_cells(relevance, target)
     inside = rank >= 0
     most = [inside & (rank < round(share * len(means))) for share in SHARES]
@@ -129,7 +128,7 @@ def _covered(target: ExplanationTarget) -> np.ndarray:
 def reference_maps(target: ExplanationTarget, seed: int) -> dict[str, np.ndarray]:
     """Return maps that do not depend on the model: `random`, which depends on the seed, and `energy`.
 
-    Energy is the level above the noise floor, so that 0 means nothing, as in every map.
+    Energy is the level above the noise floor, so that 0 means no evidence, as in every map.
     """
     rng = np.random.default_rng(seed)
     cell_of, means = _cells(target.log_mel, target)
@@ -145,7 +144,7 @@ class MaskMetrics:
     """The effect of a map's mask on the score of the explained class, as the literature on audio defines it.
 
     The mask is the map's positive part divided by its maximum; each point is blended with the fill by that share.
-    Everything outside the stretch stays, as it does for the explainers.
+    Everything outside the stretch is unchanged, as for the explainers.
 
     Attributes
     ----------

@@ -12,16 +12,16 @@ from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
 from ser_core.work.progress import Work
 
-#: Shares of the speech that are tried, the smallest first.
+#: Shares of the speech to try, the smallest first.
 SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
-#: The share of a focus that is drawn before the model has been run on any.
+#: The share of a focus that is shown before the model has been run on any.
 USUAL_SHARE = 0.35
-#: Margins, in log-odds, by which a verdict has to stand on the focus alone and to fall without it. Sound that is made
-#: of a focus has other edges than a spectrogram, so that a focus that just passes here may fail there.
+#: Margins, in log-odds, by which the verdict must hold on the focus alone and fall without it. Edges in sound differ
+#: from those in a spectrogram, so a focus that barely passes here may fail as sound.
 STANDS_BY, FALLS_BY = 0.3, 0.4
-#: Margins count up to here: a verdict that stands firmly is no better than one that stands.
+#: Larger margins count no more than this: a verdict that holds firmly is no better than one that holds.
 MOST_MARGIN = 1.0
-#: How much of a margin one more share of the speech is worth.
+#: Margin that is worth taking one more unit share of the speech.
 PRICE_OF_SPEECH = 1.0
 
 
@@ -32,18 +32,18 @@ def relevance_profile(relevance: np.ndarray, covered: np.ndarray, smoothing_fram
     ----------
     relevance : ndarray of shape (frames, bands)
     covered : ndarray of shape (frames,), bool
-        Other frames neither count in the mean nor have a profile.
+        Other frames do not count in the mean, and their profile is 0.
     smoothing_frames : int
-        Length of the centred moving average; an even one is made odd by one more frame, so that it has a middle.
+        Length of the centred moving average; one frame is added to an even one, so that it has a middle.
 
     Returns
     -------
     ndarray of shape (frames,), float64
-        0 where `covered` is False. At the edges the mean is over the frames that there are.
+        0 where `covered` is False. At the edges only existing frames are averaged.
     """
     window = np.ones(smoothing_frames + 1 - smoothing_frames % 2)
     reach = len(window) // 2
-    # "full", cut by the reach: "same" would return the window's length for a recording shorter than it.
+    # "full", trimmed: for a recording shorter than the window, "same" would return the window's length.
     total = np.convolve(np.where(covered, relevance.mean(axis=1), 0.0), window)[reach : reach + len(relevance)]
     count = np.convolve(covered.astype(float), window)[reach : reach + len(relevance)]
     return np.where(covered, total / np.maximum(count, 1), 0.0)
@@ -60,9 +60,9 @@ def focus_regions(
     """Return the regions in which the profile is above its level for long enough, in order of time.
 
     Gaps shorter than `longest_closed_gap_s` are closed, unless a frame in them is not usable; then regions shorter than
-    `shortest_region_s` are dropped. With a threshold that is all, as published. A share of the speech also leaves only
-    the `max_regions` that hold the most evidence, and moves each bound to the quietest frame within `snap_s`, so
-    that a region sounds like a piece of speech.
+    `shortest_region_s` are dropped. With a threshold that is all, as published. Otherwise only the `max_regions` with
+    the most evidence remain, and each bound moves to the quietest frame within `snap_s`, so that a region sounds like
+    a piece of speech.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def focus_regions(
     usable : ndarray of shape (frames,), bool
         Frames where focus may lie (see `usable_frames`).
     log_mel : ndarray of shape (frames, bands)
-        In neper; tells how quiet a frame is.
+        In neper; a frame's mean is its level.
     duration_s : float
         The recording's; no region ends after it.
 
@@ -112,8 +112,7 @@ def focus_level(profile: np.ndarray, usable: np.ndarray, settings: FocusSettings
 def usable_frames(covered: np.ndarray, speech: np.ndarray, fewest: int) -> np.ndarray:
     """Return where focus may lie (frames,): in speech that was explained.
 
-    Where fewer frames than `fewest` are speech, there is no speech or the detector has failed; then all that was
-    explained counts.
+    If fewer frames than `fewest` are speech, there is none or the detector failed; then all explained frames count.
     """
     spoken = covered & speech
     return spoken if np.count_nonzero(spoken) >= fewest else covered
@@ -134,23 +133,23 @@ def deciding(
     target: ExplanationTarget,
     work: Work,
 ) -> int:
-    """Return the index of the first focus that decides: alone it keeps the verdict, and without it the verdict falls.
+    """Return the index of the first focus that decides: alone it preserves the verdict, without it the verdict falls.
 
-    The model is run twice on each, with all else and with the focus itself at the fill. Where none passes, the one with
-    the best margins for its size is taken.
+    The model is run twice on each: with everything else replaced by the fill, and with the focus replaced. If none
+    passes, it is the one with the best margins for its size.
 
     Parameters
     ----------
     candidates : sequence of ndarray of shape (frames,), bool
         From the smallest to the largest.
     sizes : sequence of float
-        The share of the speech that each is.
+        Each candidate's share of the speech.
     """
     masks = [mask for inside in candidates for mask in (~inside, inside)]
     grid = np.ones(target.log_mel.shape[1], bool)
     probabilities = perturbed.without((mask[:, None] & grid for mask in masks), len(masks), work)
     margins = target.margin(probabilities)
-    # The margin that an emotion has which is not the verdict is below zero: then it has to stay at least as good.
+    # An emotion that is not the verdict has a margin below zero, and must only do no worse.
     boundary = min(0.0, float(target.margin(perturbed.original)))
     stands, falls = margins[::2] - boundary, boundary - margins[1::2]
     passing = np.flatnonzero((stands > STANDS_BY) & (falls > FALLS_BY))
@@ -161,12 +160,12 @@ def deciding(
 
 
 def at_share(settings: FocusSettings, share: float) -> FocusSettings:
-    """Return the settings of a focus that is this share of the speech."""
+    """Return the settings with the focus fixed at this share of the speech."""
     return replace(settings, threshold=None, share=share)
 
 
 def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
-    """Say that nothing speaks for the emotion, or that nothing was measured; None where there is evidence for it."""
+    """Say that nothing speaks for the emotion, or that nothing was measured; None if there is evidence for it."""
     if covered.any() and not profile.any():
         return f"No masked part changed the score for {emotion} enough to be measured."
     if not (profile > 0).any():
@@ -175,7 +174,7 @@ def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion:
 
 
 def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
-    """Say in words what a picture of a profile without a change of sign would hide, or None."""
+    """Say what the picture of a profile that never changes sign would hide; None if it does change."""
     if missing := missing_evidence_in_words(profile, covered, emotion):
         return missing
     if (profile[covered] > 0).all():
@@ -196,7 +195,7 @@ def strongest_part(relevance: np.ndarray, settings: SpectrogramSettings) -> Regi
     Returns
     -------
     Region or None
-        The bounds of what is connected with the highest point and at least half as high, after a mean over 0.09 s and
+        The bounds of the area around the highest point that is at least half as high, after smoothing over 0.09 s and
         three bands.
     """
     smooth = ndimage.uniform_filter(np.maximum(relevance, 0), (9, 3), mode="nearest", output=np.float64)
@@ -205,7 +204,7 @@ def strongest_part(relevance: np.ndarray, settings: SpectrogramSettings) -> Regi
     parts, _ = ndimage.label(smooth >= smooth.max() / 2)
     frames, bands = ndimage.find_objects(parts)[parts.flat[smooth.argmax()] - 1]
     edges = band_edges_hz(settings)
-    # A band's filter reaches into its neighbours; half way to their centres is its own.
+    # A band's filter overlaps its neighbours'; its own range ends half way to their centres.
     low, high = edges[bands.start : bands.start + 2].mean(), edges[bands.stop : bands.stop + 2].mean()
     start, end = (float(frame_edge_s(frame, settings)) for frame in (frames.start, frames.stop))
     return Region(start, end, float(low), float(high))
@@ -234,7 +233,7 @@ def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, most: int) -> l
 def _snapped(
     runs: list[tuple[int, int]], usable: np.ndarray, level: np.ndarray, reach: int, shortest: float
 ) -> list[tuple[int, int]]:
-    """Move each bound to the quietest frame in reach, but into no other region, nor out of where focus may lie."""
+    """Move each bound to the quietest frame in reach, but not into another region or out of the usable frames."""
     edges = [edge for run in runs for edge in run]
     for index, edge in enumerate(edges):
         is_end = index % 2 == 1

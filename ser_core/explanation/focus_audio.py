@@ -12,15 +12,15 @@ from ser_core.settings import SpectrogramSettings
 
 WINDOW_S, HOP_S = 0.025, 0.005
 LOUDEST_PEAK = 0.99
-#: The sound is processed in blocks, because a spectrum takes fifty times the memory of its sound.
+#: Sound is processed in blocks, because a spectrum takes fifty times as much memory.
 BLOCK_S = 4.0
-#: Frames for the noise floor, at most; of longer recordings every second frame counts, or every third, and so on.
+#: Maximum number of frames for the noise floor; longer recordings use every second frame, or every third, and so on.
 FLOOR_FRAMES = 3_000
 
 
 @dataclass(frozen=True, eq=False)
 class ChangedSound:
-    """A changed sound and the model's scores of it.
+    """A changed sound and its scores.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class FocusScores:
 
 
 def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.ndarray:
-    """Return the points that a map marks most: positive ones, at most a share of the covered area.
+    """Return the points that a map marks most: positive ones that fill at most a share of the covered area.
 
     Parameters
     ----------
@@ -65,16 +65,16 @@ def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.n
 
 
 def sound_without(
-    recording: Recording, taken_out: np.ndarray, frame_times_s: np.ndarray, settings: SpectrogramSettings
+    recording: Recording, removed: np.ndarray, frame_times_s: np.ndarray, settings: SpectrogramSettings
 ) -> np.ndarray:
     """Return the recording's samples with parts of its spectrogram at the noise floor, phases unchanged.
 
     Parameters
     ----------
-    taken_out : ndarray of shape (frames, bands)
-        0 keeps a point, 1 reduces it to the level that its frequency exceeds in 95 % of the frames (if longer than
-        15 s, of at most 3000 evenly spaced ones), and values between reduce its magnitude in proportion. Values are
-        interpolated between band centres; beyond the first and last band theirs apply.
+    removed : ndarray of shape (frames, bands)
+        At 1 a point is reduced to the level that its frequency exceeds in 95 % of the frames (of at most 3000 evenly
+        spaced ones), at 0 it is unchanged, and values between reduce its magnitude in proportion. They are interpolated
+        between band centres; beyond the first and last centre, those of that band apply.
     frame_times_s : ndarray of shape (frames,)
         Centres of the frames.
 
@@ -98,7 +98,7 @@ def sound_without(
         spectrum = stft.stft(extended)
         frames = from_ // stft.hop + np.arange(stft.p_min, stft.p_max(len(extended)))
         magnitude = np.abs(spectrum)
-        out = _on_grid(taken_out, frame_times_s, settings, frames * stft.delta_t, stft.f)
+        out = _on_grid(removed, frame_times_s, settings, frames * stft.delta_t, stft.f)
         gain = 1 - out * (1 - np.minimum(magnitude, usual) / np.maximum(magnitude, 1e-12))
         changed[start:end] = stft.istft(spectrum * gain, k1=end - from_)[start - from_ :]
     return changed
@@ -130,7 +130,7 @@ def _on_grid(
     lower = np.minimum(bands.astype(int), settings.bands - 2)
     part = bands - lower
     frames = np.clip(np.searchsorted(frame_times_s, times_s), 1, max(len(frame_times_s) - 1, 1))
-    # The nearer of the two frames around each time, so that the edges of masks stay sharp.
+    # The nearer of the two frames around each time, not a mixture: the edges of masks stay sharp.
     earlier = np.minimum(frames, len(frame_times_s)) - 1
     later = np.minimum(frames, len(frame_times_s) - 1)
     nearest = np.where(times_s - frame_times_s[earlier] <= frame_times_s[later] - times_s, earlier, later)
@@ -139,7 +139,7 @@ def _on_grid(
 
 
 def level_matched(samples: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return samples (n,) scaled to the RMS of a reference (m,), or as far as they do not clip."""
+    """Return samples (n,) scaled to the RMS of a reference (m,), or to the largest gain that does not clip."""
     own, wanted = (np.sqrt(np.mean(np.square(x, dtype=np.float64))) for x in (samples, reference))
     peak = float(np.abs(samples).max(initial=0))
     if own == 0 or peak == 0:

@@ -1,4 +1,4 @@
-"""Grad-CAM: where the network's last maps give evidence for an emotion."""
+"""Grad-CAM: where in the network's last feature maps the evidence for an emotion lies."""
 
 from dataclasses import dataclass
 
@@ -54,8 +54,8 @@ def grad_cam(
 ) -> GradCamResult:
     """Compute the Grad-CAM maps of a layer for every class.
 
-    Without the final ReLU a map is linear in the logits, and evidence against an emotion stays visible. `seed` is
-    unused: nothing here is random.
+    There is no final ReLU, so that a map is linear in the logits and evidence against an emotion stays visible. `seed`
+    is unused: nothing here is random.
 
     References
     ----------
@@ -70,9 +70,9 @@ def grad_cam(
         work.check()
         part = values[start : start + SEGMENTS_AT_ONCE]
         cams = classifier.class_activation(part, every_class, settings.layer or classifier.layers[0])
-        maps.append([resize(of_class, part.shape[1:]) for of_class in cams])
+        maps.append([resize(cam, part.shape[1:]) for cam in cams])
         work.report(min(1.0, (start + len(part)) / len(values)), "Grad-CAM")
-    stitched = [stitch(of_class, target) for of_class in np.concatenate(maps, axis=1)]
+    stitched = [stitch(class_maps, target) for class_maps in np.concatenate(maps, axis=1)]
     original = recording_probabilities(classifier.score(values), classifier.temperature, classifier.pooling)
     return GradCamResult(np.stack(stitched), original)
 

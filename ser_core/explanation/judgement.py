@@ -1,4 +1,4 @@
-"""Which map to believe: the faithfulness of each, compared with maps that do not depend on the model."""
+"""Which map to believe: the faithfulness of each, next to maps that do not depend on the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class Judgement:
     random : list of Curves
         The curves of random maps.
     flip : Counterfactual or None
-        What would have to be removed for another emotion, by the map with the largest area; None if removing all that
-        it marks does not change the emotion.
+        What to remove for another emotion, in the order of the map with the largest area; None if nothing that it marks
+        changes the emotion.
     """
 
     curves: dict[str, Curves]
@@ -41,7 +41,7 @@ class Judgement:
     flip: Counterfactual | None
 
     def of(self, method: str) -> str:
-        """Return the word for a map: whether its area exceeds that of every random map, and that of energy."""
+        """Return `HOLDS` if a map's area exceeds that of energy and every random map, `IN_PART` if only the latter."""
         area = self.curves[method].area
         if area <= max(curves.area for curves in self.random):
             return FAILS
@@ -56,7 +56,7 @@ def judge(
     seed: int,
     work: Work,
 ) -> Judgement:
-    """Measure how the evidence changes as what each map (frames, bands) marks is removed or inserted.
+    """Measure how the evidence changes as the cells that each map (frames, bands) marks are removed or inserted.
 
     Raises
     ------
@@ -65,12 +65,12 @@ def judge(
     Cancelled
     """
     values = fill_values(target.log_mel, fill, np.random.default_rng(seed))
-    perturbed = Perturbed(classifier.score, classifier.temperature, target, values, classifier.pooling)
+    perturbed = Perturbed.by(classifier, target, values)
     references = [reference_maps(target, seed + number) for number in range(RANDOM_MAPS)]
-    random_maps = {f"random {number}": of_seed["random"] for number, of_seed in enumerate(references)}
+    random_maps = {f"random {number}": maps_of_seed["random"] for number, maps_of_seed in enumerate(references)}
     measured = {f"map {method}": map_ for method, map_ in maps.items()}
     measured |= random_maps | {"energy": references[0]["energy"]}
-    curves = curves_of(measured, perturbed, target, Work(lambda done, text: work.report(0.8 * done, text), work.stop))
+    curves = curves_of(measured, perturbed, target, work.part(0, 5 / 4))
     best = max(maps, key=lambda method: curves[f"map {method}"].area)
     return Judgement(
         curves={method: curves[f"map {method}"] for method in maps},

@@ -1,4 +1,4 @@
-"""LIME: a linear model of the evidence from which cells of the spectrogram are present."""
+"""LIME: a linear model of the evidence, given which cells of the spectrogram are present."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from ser_core.model.classifier import Classifier
 from ser_core.settings import LimeSettings
 from ser_core.work.progress import Work
 
-#: After so many masks of each window LIME looks whether its map is stable.
-MASKS_OF_A_ROUND = 32
-#: In windows of so many cells, or fewer, the weights are those of all masks; what was not tried is estimated.
+#: Masks per window between checks of whether the map is stable.
+MASKS_PER_ROUND = 32
+#: In windows of at most this many cells, the weights are those of all masks; evidence under untried masks is interpolated.
 FEW_CELLS = 8
 #: Correlation of the evidence under two masks that differ in one cell; in two cells it is the square, and so on. Then
 #: single cells have 46 % of the variance among eight, pairs 32 % and triples 13 %. With `whisper` they had 43 to 65 %,
@@ -39,7 +39,7 @@ class Window:
     cell_of : ndarray of shape (frames of the window, bands), int
         The cell of each point.
     present : ndarray of shape (masks, cells), bool
-        The cells that each mask leaves in.
+        The cells that each mask leaves unchanged.
     remaining : ndarray of shape (masks, classes)
         The recording's probabilities under each mask.
     """
@@ -76,14 +76,14 @@ class LimeResult:
     def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
         """Return how far each point's relevance (frames, bands), float32, is from that of all masks, or many.
 
-        None if there are too few masks.
+        None if there are too few masks to tell.
         """
         errors = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
-            of_window = self._estimate(window, target)[1]
-            if of_window is None:
+            window_errors = self._estimate(window, target)[1]
+            if window_errors is None:
                 return None
-            errors[window.frames] = of_window.astype(np.float32)[window.cell_of]
+            errors[window.frames] = window_errors.astype(np.float32)[window.cell_of]
         errors[~target.covered] = 0
         return errors
 
@@ -111,11 +111,10 @@ def lime(
     """
     rng = np.random.default_rng(seed)
     fill = fill_values(target.log_mel, settings.fill, rng)
-    local = getattr(classifier, "score_local_changes", None)
-    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
+    perturbed = Perturbed.by(classifier, target, fill, locally=True)
     grids = list(_windows(target, settings))
     masks = settings.masks // 2 * 2
-    rounds = np.diff([*range(0, masks, MASKS_OF_A_ROUND), masks])
+    rounds = np.diff([*range(0, masks, MASKS_PER_ROUND), masks])
     windows: list[Window | None] = [None] * len(grids)
     estimates: list[_Estimate] = [(np.zeros(1), None)] * len(grids)
     for done, masks in enumerate(rounds):
@@ -140,9 +139,9 @@ def _window(
     rng: np.random.Generator,
     work: Work,
 ) -> Window:
-    """Return a window with more masks than before; what a mask leaves is predicted only where it is not known yet.
+    """Return a window with more masks than before; masks that it had already are not predicted again.
 
-    A window of eight cells has only 256 different masks, and a draft's window of four only 16.
+    Masks do recur: a window of eight cells has only 256 different ones, and a draft's window of four only 16.
     """
     present = _masks(int(cell_of.max()) + 1, masks, rng)
     earlier = 0 if before is None else len(before.present)
@@ -182,7 +181,7 @@ def _stability(estimates: list[_Estimate]) -> float | None:
     """
     weights, errors = zip(*estimates, strict=True)
     variance = float(np.var(np.concatenate(weights)))
-    if variance == 0 or any(of_window is None for of_window in errors):
+    if variance == 0 or any(window_errors is None for window_errors in errors):
         return None
     return max(0.0, 1 - float(np.square(np.concatenate(errors)).mean()) / variance)
 
@@ -193,7 +192,7 @@ def _uncertainty(estimate: _Estimate) -> float:
 
 
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
-    """Return the weight of each cell in a ridge regression in which masks that remove less count more.
+    """Return the weight of each cell in a ridge regression that weights masks more the less they remove.
 
     Parameters
     ----------
@@ -265,17 +264,17 @@ def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tupl
     rows = np.arange(target.end_frame - target.first_frame) // settings.cell_frames
     count = rows[-1] + 1
     windows = max(1, round(count * settings.cell_frames / settings.window_frames))
-    for of_window in np.array_split(np.arange(count), min(windows, count)):  # at least one cell in each
-        inside = np.flatnonzero(np.isin(rows, of_window))
+    for window_rows in np.array_split(np.arange(count), min(windows, count)):  # at least one cell in each
+        inside = np.flatnonzero(np.isin(rows, window_rows))
         frames = slice(target.first_frame + inside[0], target.first_frame + inside[-1] + 1)
-        yield frames, (rows[inside, None] - of_window[0]) * columns + np.arange(bands) // settings.cell_bands
+        yield frames, (rows[inside, None] - window_rows[0]) * columns + np.arange(bands) // settings.cell_bands
 
 
 def _errors(present: np.ndarray, evidences: np.ndarray) -> np.ndarray | None:
     """Return the standard errors (cells,) of a window's weights, in a regression without kernel and ridge.
 
-    Effects of pairs of cells are no error, as the masks balance them; what they and the weights leave unexplained is.
-    None if they explain everything.
+    Effects of pairs of cells do not count as error, because the masks balance them; what these and the weights leave
+    unexplained does. None if they leave no degree of freedom.
     """
     masks, cells = present.shape
     signs = np.where(present, 0.5, -0.5)
@@ -289,7 +288,7 @@ def _errors(present: np.ndarray, evidences: np.ndarray) -> np.ndarray | None:
 
 
 def _masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
-    """Return masks (masks, cells) in which the weight of a cell is free of the effects of pairs of cells.
+    """Return masks (masks, cells) with which pairs of cells do not disturb the weight of a single cell.
 
     If possible they are the regular fraction of all masks in which the shortest products of cells that are the same
     everywhere are fewest (minimum aberration). Otherwise they are rows of Hadamard matrices, each followed by its

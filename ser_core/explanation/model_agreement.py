@@ -12,9 +12,9 @@ from ser_core.explanation.agreement import Agreement, rank_correlation, top_over
 
 
 def shared_emotion(analyses: Mapping[str, Analysis]) -> str:
-    """Return the emotion that most models score best; of several such, the one with the highest mean score.
+    """Return the emotion that most models score best; if tied, the one with the highest mean score.
 
-    The mean is over the models that know the emotion. `analyses` holds at least one model's.
+    The mean is over the models that know the emotion. `analyses` must not be empty.
     """
     votes = Counter(best_emotion(analysis) for analysis in analyses.values())
     return max(votes, key=lambda emotion: (votes[emotion], _mean_score(emotion, analyses)))
@@ -36,7 +36,7 @@ def map_agreement(explained: Mapping[str, Analysis], method: str) -> Agreement:
     Parameters
     ----------
     explained : mapping of str to Analysis
-        By the model's name; each holds an explanation by `method`, all of the same recording, emotion and stretch.
+        By model name; each with an explanation by `method`, all for the same recording, emotion and stretch.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def _pair(one: Analysis, other: Analysis, method: str) -> tuple[float, float]:
 
 
 def shared_part(overlap: float) -> float:
-    """Return the share of one of two equally large sets that lies in the other, from their intersection over union."""
+    """Return what share two equally large sets have in common, given their intersection over union."""
     return 2 * overlap / (1 + overlap)
 
 
@@ -76,9 +76,9 @@ def on_one_grid(explained: Mapping[str, Analysis]) -> dict[str, Analysis]:
 
 
 def shared_map(explained: Mapping[str, Analysis], method: str) -> Explanation | None:
-    """Return the mean of the positive evidence in the models' maps, each divided by its own strength first.
+    """Return the mean of the positive evidence in the models' maps, each first divided by its root mean square.
 
-    It covers the frames that all maps cover; None if there are none, or fewer than two models on one grid. A map
+    It covers the frames that all maps cover. None if there are none, or fewer than two models share a grid. A map
     without positive evidence counts as zeros.
     """
     maps = {name: analysis.explanations[method] for name, analysis in on_one_grid(explained).items()}

@@ -1,4 +1,4 @@
-"""Occlusion: how much evidence is lost when a box of the spectrogram is covered."""
+"""Occlusion: how much evidence is lost when a box of the spectrogram is replaced."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class OcclusionResult:
     remaining: np.ndarray
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
-        """Return the relevance (frames, bands), in log-odds: the mean loss of evidence over the boxes on a point."""
+        """Return the relevance (frames, bands), in log-odds: the mean loss over the boxes that contain a point."""
         losses = target.evidence(self.original) - target.evidence(self.remaining)
         total, count = np.zeros(target.log_mel.shape), np.zeros(target.log_mel.shape)
         for box, loss in zip(self.boxes, losses, strict=True):
@@ -44,15 +44,14 @@ def occlusion(
     seed: int,
     work: Work,
 ) -> OcclusionResult:
-    """Score the recording with each box covered in turn.
+    """Score the recording with each box replaced in turn.
 
     References
     ----------
     Zeiler and Fergus 2014, arXiv:1311.2901; boxes and averaging as in `captum.attr.Occlusion`.
     """
     fill = fill_values(target.log_mel, settings.fill, np.random.default_rng(seed))
-    local = getattr(classifier, "score_local_changes", None)
-    perturbed = Perturbed(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
+    perturbed = Perturbed.by(classifier, target, fill, locally=True)
     boxes = list(_boxes(target, settings))
 
     def masks() -> Iterator[np.ndarray]:
@@ -74,5 +73,5 @@ def _boxes(target: ExplanationTarget, settings: OcclusionSettings) -> Iterator[t
 
 
 def _starts(length: int, window: int, stride: int) -> range:
-    """Return where boxes start; the last reaches the end and may be cut by it."""
+    """Return where boxes start; the last box reaches the end, and may be cut off there."""
     return range(0, max(-(-(length - window) // stride), 0) * stride + 1, stride)

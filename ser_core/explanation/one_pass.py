@@ -1,4 +1,4 @@
-"""One pass: the evidence over time of every emotion, from the tokens of a single pass, by a fitted decoder."""
+"""One pass: the evidence for every emotion over time, decoded from the tokens of a single pass of the network."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class OnePassResult:
     Attributes
     ----------
     evidence : ndarray of shape (classes, frames), float32
-        In logits of the recording for a frame, against average speech; it adds up to 0 over classes.
+        A frame's share of the recording's logits, compared with average speech; sums to 0 over classes.
     original : ndarray of shape (classes,)
         The recording's probabilities.
     """
@@ -55,8 +55,8 @@ def one_pass(
 ) -> OnePassResult:
     """Run the network once and decode its tokens; `settings` and `seed` are unused.
 
-    LIME and occlusion compare speech with silence, the decoder with other speech of the same person. A frame counts
-    with every member that covers it, as it does in the recording's mean logits.
+    LIME and occlusion compare speech with silence, the decoder compares it with other speech of the same person. A
+    frame counts once for each member that covers it, as in the recording's mean logits.
 
     References
     ----------
@@ -70,10 +70,10 @@ def one_pass(
     for first in range(0, len(values), SEGMENTS_AT_ONCE):
         work.check()
         part = slice(first, first + SEGMENTS_AT_ONCE)
-        of_part, evidence = classifier.decoded(values[part])
-        for start, of_segment in zip(starts[part], evidence, strict=True):
-            total[:, start : start + length] += of_segment
-        logits.append(of_part)
+        part_logits, evidence = classifier.decoded(values[part])
+        for start, segment_evidence in zip(starts[part], evidence, strict=True):
+            total[:, start : start + length] += segment_evidence
+        logits.append(part_logits)
         work.report(min(1.0, (first + SEGMENTS_AT_ONCE) / len(values)), "One pass")
     evidence = total[:, : len(target.log_mel)] / (len(members) * classifier.temperature)
     evidence[:, ~target.covered] = 0

@@ -1,4 +1,4 @@
-"""The target of every explainer, perturbed predictions, and how maps of segments become one of the recording."""
+"""What explainers share: the target, predictions of perturbed recordings, and stitching the maps of segments."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,39 +12,39 @@ import numpy as np
 from ser_core.analysis import Explanation, Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
-from ser_core.model.classifier import ScoreLocalChanges
+from ser_core.model.classifier import Classifier, ScoreLocalChanges
 from ser_core.model.networks.local_change import side_by_side
 from ser_core.model.scores import PROBABILITY_FLOOR, evidence, pooled, pooling_terms, softmax
 from ser_core.work.progress import Work
 
 Predict = Callable[[np.ndarray], np.ndarray]
-#: A member, and the first frame and the end of its frames that change.
-_Place = tuple[int, int, int]
+#: A member, and the first and the end (excluded) of its frames that change.
+_Change = tuple[int, int, int]
 
 
 class _Group(NamedTuple):
-    """Changed segments that are scored together, where they differ, and of which masks and members they are."""
+    """Changed segments that are scored together, with their masks and members."""
 
-    place: _Place | None
+    change: _Change | None
     masks: tuple[int, ...]
     members: tuple[int, ...]
     segments: np.ndarray
 
 
-#: Segments per call of the network; few, so that progress shows soon and a stop takes effect soon.
+#: Segments per call of the network; few, so that progress and a stop show soon.
 PASSES_AT_ONCE = 32
-#: Local changes per call: several calls go on side by side.
+#: Local changes per call; several calls run in parallel.
 LOCAL_CHANGES_AT_ONCE = 16
-#: So many of these calls wait for a free thread.
+#: Calls that may wait for a free thread.
 MOST_CALLS_WAITING = 4
-#: Frames of changed segments that wait for a call; 100 MB.
+#: Maximum number of frames of changed segments that wait for a call; 100 MB.
 MOST_WAITING_FRAMES = 400_000
-#: A change of more frames is scored with the whole segment: those of a cell or a box, of a draft too.
+#: Cells and boxes, a draft's too, have at most this many frames; a longer change is scored with its whole segment.
 MOST_LOCAL_FRAMES = 32
-#: Segments of which the model's state before any change is kept; 12 MB each for Whisper.
-STATES_KEPT = 8
+#: Segments whose state before any change stays in memory; 12 MB each for Whisper.
+MOST_STATES = 8
 FILLS = ("noise_floor", "band_mean", "random")
-#: The colour scale ends at this quantile of a map's absolute relevance: a few extreme points would make the rest pale.
+#: The colour scale ends at this quantile of a map's absolute relevance; a few extreme points would make the rest pale.
 COLOUR_LIMIT_QUANTILE = 0.995
 
 
@@ -58,7 +58,7 @@ class ExplanationTarget:
     emotion, against : int
         Indices of the model's emotions; `against` None: all others together.
     first_frame, end_frame : int
-        The stretch, end excluded.
+        The stretch, its end excluded.
     """
 
     log_mel: np.ndarray
@@ -99,40 +99,40 @@ class ExplanationTarget:
 
 
 class ExplainerResult(Protocol):
-    """The result of an explainer, from which the map of any emotion, against any other, is computed."""
+    """The result of an explainer, from which the map of any emotion against any other follows."""
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the map (frames, bands), float32, of a target in the explained stretch."""
 
     def stability(self, target: ExplanationTarget) -> float | None:
-        """Return how well the map repeats with another seed, -1 to 1; None if nothing is random."""
+        """Return the expected correlation with the map of another seed; None if nothing is random."""
 
     def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
-        """Return how far each point (frames, bands), float32, differs with another seed; None if it is not known."""
+        """Return how far each point (frames, bands), float32, differs with another seed; None if unknown."""
 
 
-def contrasted(of_logits: np.ndarray, original: np.ndarray, target: ExplanationTarget) -> np.ndarray:
+def contrasted(logit_maps: np.ndarray, original: np.ndarray, target: ExplanationTarget) -> np.ndarray:
     """Return a map of a target's evidence from maps of all logits.
 
-    It is the difference of two logits, or a logit minus the mean of all others weighted by their probabilities, which
-    is how log-odds change with the logits. What raises all logits alike is evidence for none.
+    It is the difference of two logits, or a logit minus the mean of all others weighted by their probabilities: that is
+    how log-odds change with the logits. What raises all logits alike is evidence for no emotion.
 
     Parameters
     ----------
-    of_logits : ndarray of shape (classes, ...)
+    logit_maps : ndarray of shape (classes, ...)
     original : ndarray of shape (classes,)
         The recording's probabilities.
     """
     if target.against is not None:
-        return of_logits[target.emotion] - of_logits[target.against]
+        return logit_maps[target.emotion] - logit_maps[target.against]
     others = original.copy()
     others[target.emotion] = 0
     others /= max(others.sum(), 1e-12)
-    return (of_logits[target.emotion] - np.tensordot(others, of_logits, 1)).astype(np.float32)
+    return (logit_maps[target.emotion] - np.tensordot(others, logit_maps, 1)).astype(np.float32)
 
 
 def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
-    """Join maps of the members into one of the recording: the mean, per frame, over the members that cover it.
+    """Stitch maps of the members into one of the recording: in each frame, the mean over the members that cover it.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def stitch(maps: np.ndarray, target: ExplanationTarget) -> np.ndarray:
 
 
 def colour_limit(explanation: Explanation) -> float:
-    """Return the relevance at which the colour scale of a map ends; 0 if the map is 0 wherever it is covered."""
+    """Return the relevance at which the colour scale of a map ends; 0 if no frame is covered, or all are 0."""
     strength = np.abs(explanation.relevance[explanation.covered])
     return float(np.quantile(strength, COLOUR_LIMIT_QUANTILE)) if strength.size else 0.0
 
@@ -186,7 +186,7 @@ class Perturbed:
     pooling : str
         The model's pooling (see `ser_core.model.scores.pool`).
     score_local_changes : callable or None
-        Of the classifier, if changes of a few frames are to be scored by it, faster and nearly as exactly.
+        The classifier's method of that name, to score changes of a few frames faster and nearly as exactly.
 
     Attributes
     ----------
@@ -214,9 +214,17 @@ class Perturbed:
         if score_local_changes is not None:
             # Without a reference to this object, which would keep the states until the garbage collector comes.
             values = self._values
-            self._local = lru_cache(STATES_KEPT)(lambda member: score_local_changes(values[member]))
+            self._local = lru_cache(MOST_STATES)(lambda member: score_local_changes(values[member]))
         self._whole = self._terms(self._values)
         self.original = pooled(self._whole.mean(axis=0), pooling)
+
+    @classmethod
+    def by(
+        cls, classifier: Classifier, target: ExplanationTarget, fill: np.ndarray, *, locally: bool = False
+    ) -> "Perturbed":
+        """Return the predictions of a classifier; `locally`: with its `score_local_changes`, if it has that method."""
+        local = getattr(classifier, "score_local_changes", None) if locally else None
+        return cls(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
 
     def without(self, masks: Iterable[np.ndarray], count: int, work: Work) -> np.ndarray:
         """Return the probabilities when the cells of each mask are filled.
@@ -235,7 +243,7 @@ class Perturbed:
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
         done = 0
         for group, terms in self._scored(self._groups(masks), work):
-            before = self._whole.__getitem__ if group.place is None else self._whole_locally
+            before = self._whole.__getitem__ if group.change is None else self._whole_locally
             for mask, member, of_segment in zip(group.masks, group.members, terms, strict=True):
                 changed[mask] += of_segment - before(member)
             done = max(done, group.masks[-1] + 1)
@@ -243,36 +251,36 @@ class Perturbed:
         return pooled(changed / len(self._whole), self._pooling)
 
     def _groups(self, masks: Iterable[np.ndarray]) -> Iterator[_Group]:
-        """Yield what the masks change: what changes at one place together, and all else together."""
+        """Yield the changed segments: those with the same local change together, and all others together."""
         most = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
-        waiting: dict[_Place | None, list[tuple[int, int, np.ndarray]]] = {}
+        waiting: dict[_Change | None, list[tuple[int, int, np.ndarray]]] = {}
         rows_before = range(0)
 
-        def group(place: _Place | None) -> _Group:
-            numbers, members, segments = zip(*waiting.pop(place), strict=True)
-            return _Group(place, numbers, members, np.stack(segments))
+        def group(change: _Change | None) -> _Group:
+            numbers, members, segments = zip(*waiting.pop(change), strict=True)
+            return _Group(change, numbers, members, np.stack(segments))
 
         for number, mask in enumerate(masks):
             rows = _rows(mask)
             if rows != rows_before:
-                yield from [group(place) for place in list(waiting) if place is not None]
+                yield from [group(change) for change in list(waiting) if change is not None]
                 rows_before = rows
             for member, segment in self._touched(mask, rows):
-                place = self._place(member, rows)
-                waiting.setdefault(place, []).append((number, member, segment))
-                if len(waiting[place]) == (most if place is None else LOCAL_CHANGES_AT_ONCE):
-                    yield group(place)
-        yield from [group(place) for place in list(waiting)]
+                change = self._local_change(member, rows)
+                waiting.setdefault(change, []).append((number, member, segment))
+                if len(waiting[change]) == (most if change is None else LOCAL_CHANGES_AT_ONCE):
+                    yield group(change)
+        yield from [group(change) for change in list(waiting)]
 
     def _scored(self, groups: Iterable[_Group], work: Work) -> Iterator[tuple[_Group, np.ndarray]]:
-        """Yield each group with what pooling adds up of its segments; local changes are scored side by side."""
+        """Yield each group with its segments' pooling terms; local changes are scored in parallel."""
         scoring: deque[tuple[_Group, Future[np.ndarray]]] = deque()
         for group in groups:
             work.check()
-            if group.place is None:
+            if group.change is None:
                 yield group, self._terms(group.segments)
                 continue
-            scoring.append((group, side_by_side().submit(self._terms, group.segments, group.place)))
+            scoring.append((group, side_by_side().submit(self._terms, group.segments, group.change)))
             if len(scoring) > MOST_CALLS_WAITING:
                 first, terms = scoring.popleft()
                 yield first, terms.result()
@@ -281,7 +289,7 @@ class Perturbed:
             yield group, terms.result()
 
     def blend(self, share: np.ndarray) -> np.ndarray:
-        """Return the probabilities (classes,) when each point is replaced by its share (frames, bands), 0 to 1."""
+        """Return the probabilities (classes,) when a share (frames, bands), 0 to 1, of each point is the fill."""
         segments = self._values.copy()
         for segment, start in zip(segments, self._starts, strict=True):
             here = share[start : start + self._length]
@@ -289,8 +297,8 @@ class Perturbed:
             segment[: len(here)] += here * (fill - segment[: len(here)])
         return pooled(self._terms(segments).mean(axis=0), self._pooling)
 
-    def _terms(self, segments: np.ndarray, place: _Place | None = None) -> np.ndarray:
-        logits = self._predict(segments) if place is None else self._local(place[0])(segments, *place[1:])
+    def _terms(self, segments: np.ndarray, change: _Change | None = None) -> np.ndarray:
+        logits = self._predict(segments) if change is None else self._local(change[0])(segments, *change[1:])
         return pooling_terms(softmax(logits, self._temperature), self._pooling)
 
     def _whole_locally(self, member: int) -> np.ndarray:
@@ -311,8 +319,8 @@ class Perturbed:
                 segment[: len(here)][here] = self._fill[start : start + self._length][here]
                 yield int(member), segment
 
-    def _place(self, member: int, rows: range) -> _Place | None:
-        """Return where a member changes, if such a change can be scored by itself."""
+    def _local_change(self, member: int, rows: range) -> _Change | None:
+        """Return which frames of a member change, or None if it must be scored as a whole."""
         if len(rows) > MOST_LOCAL_FRAMES or self._local is None or self._local(member) is None:
             return None
         start = int(self._starts[member])

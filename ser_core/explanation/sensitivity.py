@@ -25,8 +25,8 @@ def max_sensitivity(
 ) -> dict[str, float]:
     """Return the largest change of each map, relative to its own norm, under small changes of the input.
 
-    Each point of the log-mel spectrogram changes independently and uniformly within the radius; data selection is kept.
-    The norm of a map that is zero everywhere counts as 1.
+    Each point of the log-mel spectrogram changes independently and uniformly within the radius; the selection of
+    segments does not change. The norm of a map that is zero everywhere counts as 1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Cut a log-mel spectrogram into the overlapping segments that networks take."""
+"""Cut a log-mel spectrogram into overlapping segments, the input of networks."""
 
 from collections.abc import Iterator
 

@@ -78,7 +78,7 @@ def select_segments(segments: np.ndarray, settings: SelectionSettings) -> tuple[
     Returns
     -------
     selected : ndarray of shape (segments,), bool
-        All True if no score exceeds the threshold or there are none.
+        All True if there are no scores, or none exceeds the threshold.
     scores : ndarray of shape (segments,), float64, or None
     """
     scores = None if settings.rule == "none" else selection_scores(segments, settings.rule)

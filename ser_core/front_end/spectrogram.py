@@ -11,7 +11,7 @@ from ser_core.audio.reading import resample
 from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.settings import SpectrogramSettings
 
-#: Of a magnitude's natural logarithm; pictures say dB, as people who work with speech do.
+#: Spectrograms are in neper, the natural logarithm of magnitude; pictures show dB, as is usual for speech.
 NEPER_IN_DB = 20 * np.log10(np.e)
 
 #: 30 s per block by default: the spectrum of a long recording would take a gigabyte.

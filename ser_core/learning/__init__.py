@@ -1,1 +1,1 @@
-"""Training networks on labelled recordings, and measuring what they learnt."""
+"""Training networks on labelled recordings, and evaluating them."""

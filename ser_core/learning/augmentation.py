@@ -18,10 +18,12 @@ from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings
 
 FRAME_S = 0.010
-
-
-#: Slope at the edges of a phone line: 26 dB a band.
+#: Slope at the edges of a phone line: 26 dB per band.
 STEEPNESS = 3.0
+
+PHONE_BAND_HZ, PHONE_RATE_HZ = (300.0, 3_400.0), 8_000
+OPUS_RATE_HZ, OPUS_BITS_PER_S = 48_000, 12_000
+REVERBERATION_S = 0.6
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class AugmentationSettings:
     shift_frames : int
         A segment starts up to this much earlier or later.
     gain_db : float
-        The level changes by up to this much either way.
+        The level changes by up to this much in either direction.
     tempo, vocal_tract : float
-        The time and the band axis are stretched by up to this share either way; the band axis as a longer or shorter
-        vocal tract would stretch it.
+        The time and the band axis are stretched by up to this share in either direction; the band axis as by a longer
+        or shorter vocal tract.
     time_mask_frames, band_mask : int
-        Longest masks of SpecAugment, two of each.
+        Maximum lengths of SpecAugment's masks, two of each kind.
     reverberation : float
         Share of the segments with reverberation: 0.2 to 1 s long, 0 to 10 dB below the direct sound.
     noise : float
@@ -165,7 +167,7 @@ def _warped(segments: Tensor, settings: AugmentationSettings) -> Tensor:
     count = len(segments)
     scale_time = 1 + _uniform(count, settings.tempo)
     scale_bands = 1 + _uniform(count, settings.vocal_tract)
-    # The affine grid's first axis is the data's last: bands. The lowest band stays in position.
+    # The affine grid's first axis is the data's last: bands. The lowest band does not move.
     matrix = torch.zeros(count, 2, 3)
     matrix[:, 0, 0], matrix[:, 0, 2] = scale_bands, scale_bands - 1
     matrix[:, 1, 1] = scale_time
@@ -175,21 +177,6 @@ def _warped(segments: Tensor, settings: AugmentationSettings) -> Tensor:
 
 def _uniform(count: int, limit: float) -> Tensor:
     return (torch.rand(count) * 2 - 1) * limit
-
-
-PHONE_BAND_HZ = (300.0, 3_400.0)
-
-
-PHONE_RATE_HZ = 8_000
-
-
-OPUS_RATE_HZ = 48_000
-
-
-OPUS_BITS_PER_S = 12_000
-
-
-REVERBERATION_S = 0.6
 
 
 def with_noise(samples: np.ndarray, rate: int, snr_db: float, rng: np.random.Generator) -> np.ndarray:
@@ -206,7 +193,7 @@ def by_phone(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.nda
 
 
 def log_mel_by_phone(log_mel: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
-    """Return about the log-mel spectrogram (frames, bands) of the recording after `by_phone`.
+    """Return approximately the log-mel spectrogram (frames, bands) of the recording after `by_phone`.
 
     Each band is attenuated like a tone at its centre. On speech the mean error is 0.1 neper.
     """
@@ -258,7 +245,7 @@ CONDITIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarra
 
 
 def degraded(recording: Recording, condition: str, seed: int) -> Recording:
-    """Return a recording under one of `CONDITIONS`. The same seed gives the same noise and reverberation."""
+    """Return a recording degraded by one of `CONDITIONS`. The same seed gives the same noise and reverberation."""
     rng = np.random.default_rng(seed)
     samples = CONDITIONS[condition](recording.samples, recording.sample_rate_hz, rng)
     samples = np.ascontiguousarray(samples, dtype=np.float32)

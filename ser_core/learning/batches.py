@@ -61,7 +61,7 @@ def as_batch(segments: Sequence[np.ndarray]) -> Tensor:
 def grouped_by_length(
     drawn: list[tuple[LabelledSpectrogram, int]], batch: int, rng: np.random.Generator
 ) -> list[tuple[LabelledSpectrogram, int]]:
-    """Return the segments in batches of similar length, in random order; otherwise half of a batch would be padding."""
+    """Return the segments ordered into batches of similar length, in random order: less of a batch is padding."""
     ordered = sorted(drawn, key=lambda one: one[0].segment_frames)
     batches = [ordered[done : done + batch] for done in range(0, len(ordered), batch)]
     return [one for index in rng.permutation(len(batches)) for one in batches[index]]

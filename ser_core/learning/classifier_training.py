@@ -125,7 +125,9 @@ def _calibrate(
     logits: list[np.ndarray], validation: Sequence[LabelledSpectrogram], plan: TrainingPlan
 ) -> tuple[float, dict[str, Any]]:
     if any(continues_head(stage, plan) for stage in plan.stages):
-        temperature = read_card(find_model(plan.warm_start))["temperature"]  # few recordings would hardly fit another
+        temperature = read_card(find_model(plan.warm_start))[
+            "temperature"
+        ]  # there are too few recordings to fit another
     else:
         temperature = fit_temperature(logits, np.array([entry.label for entry in validation]), plan.pooling)
     probabilities = np.stack([recording_probabilities(z, temperature, plan.pooling) for z in logits])
@@ -172,8 +174,8 @@ def train_stages(
     Parameters
     ----------
     runs : Path
-        Folder of the branches' states, from which training resumes if `resume`, and of the features of frozen networks,
-        which are always reused.
+        Folder of the branches' states, which are continued if `resume`, and of the features of frozen networks, which
+        are always reused.
 
     Returns
     -------
@@ -226,7 +228,7 @@ def _network_stage(
     resume: bool,
     work: Work,
 ) -> History:
-    """Train a network in place, after a search for its hyperparameters where it has candidates."""
+    """Train a network in place, after a search for its hyperparameters if it has candidates."""
     recordings = material.train + (material.other_emotions if teacher is not None else [])
     state = runs / _state_name(plan, stage, recordings, material.validation, network, teacher)
     if not resume and processes().is_global_zero:
@@ -253,7 +255,7 @@ def _frozen_stage(
     cache: Path,
     work: Work,
 ) -> dict[str, Any]:
-    """Fit the head of a frozen network in place, with its bands where needed, and return the stage's only epoch."""
+    """Fit the head of a frozen network in place, and its bands if needed; return the stage's only epoch."""
     began, figures = time.perf_counter(), {}
     if starts_from_published_weights(stage, plan):
         work.report(0.0, "Fitting the bands")
@@ -288,7 +290,7 @@ def _state_name(
     starting: nn.Module,
     teacher: nn.Module | None,
 ) -> str:
-    """Name a state by a hash of its inputs, so that `fusion` finds branches that are already trained."""
+    """Return a name with a hash of all inputs, by which `fusion` finds branches that are already trained."""
     learnt_from = hashlib.sha256()
     for part in (recordings, validation):
         # In order, because the order decides which recordings are drawn.
@@ -308,7 +310,7 @@ def card_of(
     validated: dict[str, Any],
     history: dict[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """Return the card of a model, without the figures of its test."""
+    """Return the card of a model, without test figures."""
     everything = material.train + material.validation + material.test
     sides = {"train": material.train, "validation": material.validation, "test": material.test}
     return {

@@ -1,4 +1,4 @@
-"""Cross-validation: train on every fold, and pool the predictions, each by the model that did not train on them."""
+"""Cross-validation: train on every fold, and pool the predictions that each model makes for its test set."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ from ser_core.model.checkpoint import (
 )
 from ser_core.work.progress import UNWATCHED, Work
 
-#: File in the folder of a finished fold: the plan that it was trained by.
+#: File in the folder of a finished fold: the plan of its training.
 PLAN = "plan.json"
 
 
@@ -82,8 +82,8 @@ def measure_recipe(
 ) -> dict[str, Any]:
     """Train on each of the folds as an existing model was trained, add the metrics to its folder, and return its card.
 
-    So a model with a split by speaker can also say how its recipe does on corpora that are left out. The rest of the
-    folder stays as it is.
+    For example, this shows how the training of a model with a split by speaker does on corpora that are left out. The
+    rest of the folder does not change.
 
     Raises
     ------
@@ -108,12 +108,12 @@ def add_figures(
     *,
     corpora: bool,
 ) -> dict[str, Any]:
-    """Write the folder of a model again, with the predictions of its folds' models, and return its card.
+    """Write the folder of a model with the predictions of its folds' models added, and return its card.
 
     Parameters
     ----------
     predictions : Predictions
-        Of every recording, by a model that was not trained on its speaker or, if `corpora`, on its corpus.
+        For every recording, by a model that was not trained on its speaker or, if `corpora`, on its corpus.
     by_own_normal : Predictions or None
         The same with each voice judged by its own normal; None for models without this.
     split : str
@@ -140,7 +140,7 @@ def _write_figures(
     with_voices = all((model / TEST_VOICE_TABLE).is_file() for model in models)
     by_own_normal = pooled([read_predictions(model / TEST_VOICE_TABLE) for model in models]) if with_voices else None
     shown, last, corpora = ", ".join(map(str, folds)), plan.last_fold, ", ".join(sorted(set(predictions.corpora)))
-    tested = {  # each in full, so that pages can say it in other languages
+    tested = {  # whole sentences, which pages translate
         "speaker": f"speaker split, folds {shown} of {last}",
         "sentence": f"sentence split, folds {shown} of {last}",
         "random": f"random split, folds {shown} of {last}",
@@ -168,7 +168,7 @@ def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) ->
     other = [key for key, value in wanted.items() if found.get(key) != value]
     if other:
         raise SettingsRefused(
-            f"{name} was trained with other settings ({', '.join(other)}), so that these figures would not be its own. "
+            f"{name} was trained with other settings ({', '.join(other)}), so these figures would not be its own. "
             "Give the network, corpora, emotions, preset and epochs that its card.json names."
         )
 

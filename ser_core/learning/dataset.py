@@ -1,4 +1,4 @@
-"""Labelled recordings as log-mel spectrograms, with the segments that data selection selected."""
+"""Labelled recordings as log-mel spectrograms, with the segments that data selection selects."""
 
 import hashlib
 import io
@@ -34,9 +34,9 @@ class LabelledSpectrogram:
     start_frames : ndarray of shape (segments,), int
         First frames of the selected segments.
     label : int
-        Index of its emotion among the model's; -1 if it is none of them.
+        Index of its emotion in the model; -1 if the model does not have it.
     segment_frames : int
-        Length of each segment; all frames if the model takes recordings as a whole.
+        Length of each segment; all frames for a model of whole recordings.
     """
 
     item: LabelledRecording

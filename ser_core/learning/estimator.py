@@ -55,7 +55,7 @@ def fit_estimator(
     labels = np.concatenate([np.full(len(entry.start_frames), entry.label) for entry in dataset])
     if missing := sorted(set(range(len(emotions))) - set(labels.tolist())):
         raise SettingsRefused(
-            f"No recording of {emotions[missing[0]]} is there to learn from. Give a corpus that has some, "
+            f"There is no recording of {emotions[missing[0]]} to learn from. Give a corpus that has some, "
             "or choose a set of fewer emotions."
         )
     features = features_as_stored(baseline, network)
@@ -104,7 +104,7 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
         warnings.filterwarnings("ignore", "Attribute `prob._`", FutureWarning)
         second = convert_sklearn(estimator, initial_types=inputs, options=options, target_opset=OPSETS)
     second = onnx.compose.add_prefix(second, "estimator_")
-    for used in second.opset_import:  # skl2onnx notes the oldest that suffices; merged models need the same
+    for used in second.opset_import:  # skl2onnx declares the oldest sufficient one; merged models need the same
         used.version = OPSETS[used.domain]
     first.ir_version, scores = second.ir_version, second.graph.output[1].name
     whole = onnx.compose.merge_models(first, second, [("features", "estimator_features")])

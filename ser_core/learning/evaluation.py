@@ -15,9 +15,7 @@ from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.listeners import listeners_of_corpora
 from ser_core.errors import AudioRefused, CorpusRefused
-from ser_core.front_end.segments import split_into_segments
-from ser_core.front_end.selection import select_segments
-from ser_core.front_end.spectrogram import spectrogram_of
+from ser_core.front_end.selection import segments_of_recording
 from ser_core.learning.augmentation import CONDITIONS, degraded
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.predictions import Predictions
@@ -43,7 +41,7 @@ def evaluate_model(
     Returns
     -------
     dict
-        The entries of `ser_core.learning.metrics.all_figures`, and
+        The entries of `ser_core.learning.metrics.all_figures`, and:
 
         - `headline` (see `ser_core.learning.metrics.headline`);
         - `training`, the overlap of each corpus with the training list (see `training_overlap`), and `split`, the same
@@ -76,7 +74,7 @@ def evaluate_model(
 def predict_corpora(
     model: str | Path, corpora: dict[str, str], work: Work, condition: str | None = None
 ) -> tuple[Predictions, dict[str, Any]]:
-    """Return a model's predictions for the recordings that it was not trained on, and what is known of the rest.
+    """Return a model's predictions for the recordings that it was not trained on, and counts of the rest.
 
     Parameters
     ----------
@@ -149,16 +147,16 @@ def training_overlap(
     ----------
     measured : sequence of LabelledRecording
     at_hand : dict of str to LabelledRecording
-        Those recordings of the training list that are at hand, by SHA-256. Only their sentences are known.
+        The recordings of the training list that are at hand, by SHA-256; only their sentences are known.
     trained_on : dict of str to str
         The training list: sha256 to corpus:speaker.
 
     Returns
     -------
     dict
-        For each measured corpus: `trained_on`, its recordings in the list, and `not_at_hand`, those of them that are
-        not at hand; `speakers` that are measured, and `speakers_trained_on` of these; `sentences`, as far as they are
-        known, and `sentences_trained_on` of these.
+        For each measured corpus the counts `trained_on` (its recordings in the list) and `not_at_hand` among these;
+        `speakers` that are measured, and `speakers_trained_on` among these; `sentences`, as far as they are known, and
+        `sentences_trained_on` among these.
     """
     overlap = {}
     for corpus in sorted({item.corpus for item in measured}):
@@ -253,13 +251,13 @@ def logits_of_recordings(
 
 
 def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> list[RecordingLogits]:
-    """Return the logits shifted by each speaker's own normal, which is taken from all recordings of the speaker."""
-    of_speakers = defaultdict(list)
+    """Return the logits shifted by each speaker's own normal, computed from all recordings of the speaker."""
+    by_speaker = defaultdict(list)
     for one in found:
-        of_speakers[one.item.speaker_id].append(logits_of_pieces(one.logits))
+        by_speaker[one.item.speaker_id].append(logits_of_pieces(one.logits))
     shifts = {
         speaker: voice_shift(voice_normal(pieces, classifier.temperature, mixed=True), classifier.voice)
-        for speaker, pieces in of_speakers.items()
+        for speaker, pieces in by_speaker.items()
     }
     return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]
 
@@ -270,7 +268,7 @@ def tabulate(
     found: Sequence[RecordingLogits],
     pooling: str = "probabilities",
 ) -> Predictions:
-    """Return the predictions that follow from the logits of recordings."""
+    """Return the predictions for recordings, given their logits."""
     items = [one.item for one in found]
     return Predictions(
         emotions,
@@ -284,7 +282,5 @@ def tabulate(
 
 
 def _logits(recording: Recording, classifier: Classifier) -> np.ndarray:
-    log_mel = spectrogram_of(recording, classifier.front_end.spectrogram).log_mel
-    segments, _ = split_into_segments(log_mel, classifier.front_end.segments)
-    selected, _ = select_segments(segments, classifier.front_end.selection)
-    return classifier.score(segments[selected])
+    segments = segments_of_recording(recording, classifier.front_end)
+    return classifier.score(segments.values[segments.selected])

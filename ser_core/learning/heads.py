@@ -1,7 +1,4 @@
-"""Fit what is trained around frozen networks: fusion head, linear discriminant head, and the bands of Whisper.
-
-The features of the frozen networks are computed once.
-"""
+"""Fit heads on the features of frozen networks, which are computed once, and the map to Whisper's bands."""
 
 import hashlib
 from collections.abc import Sequence
@@ -29,13 +26,13 @@ from ser_core.work.atomic_folder import atomic_file, read_regular
 from ser_core.work.progress import Work
 
 RECORDINGS_AT_ONCE = 16
-#: Keeps a constant feature from a division by zero.
+#: Added to deviations, so that a constant feature does not divide by zero.
 DEVIATION_FLOOR = 1e-4
-#: The same where a few recordings give the deviations, which may be far too small.
+#: The same for deviations of only a few recordings, which may be far too small.
 CONTINUED_DEVIATION_FLOOR = 1e-2
-#: Steps of L-BFGS; the loss is convex, and more change nothing.
+#: Steps of L-BFGS. The loss is convex; more steps change nothing.
 CONTINUED_STEPS = 200
-#: Enough for a map of 5 200 numbers: about 40 000 frames. More change nothing.
+#: About 40 000 frames, enough for a map of 5 200 numbers; more change nothing.
 BANDS_RECORDINGS = 150
 #: Ridge penalty per frame, because neighbouring bands are nearly the same.
 RIDGE = 1e-5
@@ -67,7 +64,7 @@ def train_fusion_head(
     Returns
     -------
     float
-        Validation UAR, mean over corpora, of the best epoch, whose weights the head ends with.
+        Validation UAR, mean over corpora, of the best epoch; the head ends with its weights.
 
     Raises
     ------
@@ -129,15 +126,15 @@ def fit_discriminant_head(
 ) -> tuple[float, np.ndarray]:
     """Fit `network.head` in place as a linear discriminant of recordings' mean features.
 
-    Recordings count as they are and with their speaker's mean subtracted, so that the head serves unknown and known
-    voices.
+    Each recording counts twice, unchanged and with its speaker's mean subtracted, so that the head suits unknown
+    and known voices.
 
     Parameters
     ----------
     network : nn.Module
         Its last `deviations_count` features, if it has this attribute, are deviations over time.
     spectrogram : SpectrogramSettings
-        Of the recordings.
+        Settings of the recordings' spectrograms.
     cache : Path
         Folder of features, named by a hash of the network's weights and its input.
 
@@ -156,15 +153,15 @@ def fit_discriminant_head(
     """
     if missing := sorted(set(range(len(emotions))) - {entry.label for entry in dataset}):
         raise SettingsRefused(
-            f"No recording of {emotions[missing[0]]} is there to learn from. Give a corpus that has some, "
+            f"There is no recording of {emotions[missing[0]]} to learn from. Give a corpus that has some, "
             "or choose a set of fewer emotions."
         )
     by_phone = [_by_phone(entry, spectrogram) for entry in dataset] if settings.phone_share else []
     everything = [*dataset, *by_phone, *validation]
     features = _cached_features(network, everything, cache, work)
-    means = np.stack([of_recording.mean(axis=0) for of_recording in features[: len(dataset) + len(by_phone)]])
+    means = np.stack([each.mean(axis=0) for each in features[: len(dataset) + len(by_phone)]])
     labels = np.array([entry.label for entry in (*dataset, *by_phone)])
-    # A voice has another mean by phone, so it counts as another speaker.
+    # A voice has a different mean by phone, so it counts as another speaker.
     speakers = np.array([e.item.speaker_id for e in dataset] + [f"{e.item.speaker_id} by phone" for e in by_phone])
     weights, phone = sampling_weights(dataset, settings.balance), settings.phone_share
     weights = np.concatenate([(1 - phone) * weights, phone * weights]) if by_phone else weights
@@ -178,12 +175,8 @@ def fit_discriminant_head(
         shrinkage,
     )
     logits = means[: len(dataset)] @ weight.T + bias
-    expected = np.stack(
-        [
-            np.average(logits[of_class], axis=0, weights=weights[: len(dataset)][of_class])
-            for of_class in (labels[: len(dataset)] == c for c in range(len(emotions)))
-        ]
-    )
+    own = [labels[: len(dataset)] == label for label in range(len(emotions))]
+    expected = np.stack([np.average(logits[rows], axis=0, weights=weights[: len(dataset)][rows]) for rows in own])
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight))
         network.head.bias.copy_(torch.from_numpy(bias))
@@ -211,23 +204,23 @@ def continue_head(
     cache: Path,
     work: Work,
 ) -> tuple[float, np.ndarray]:
-    """Fit `network.head` further in place, close to where it is, on recordings' mean features.
+    """Continue to fit `network.head` in place, near its present weights, on recordings' mean features.
 
-    Not all emotions need recordings. All that have some count alike.
+    Emotions without recordings are allowed; the others have equal weight.
 
     Returns
     -------
     uar : float
         On validation, mean over corpora.
     expected : ndarray of shape (emotions, classes)
-        Mean logits of the recordings of each emotion; NaN for an emotion without.
+        Mean logits of the recordings of each emotion; NaN for an emotion without recordings.
 
     Raises
     ------
     Cancelled
     """
     features = _cached_features(network, [*dataset, *validation], cache, work)
-    means = np.stack([of_recording.mean(axis=0) for of_recording in features[: len(dataset)]])
+    means = np.stack([each.mean(axis=0) for each in features[: len(dataset)]])
     labels = np.array([entry.label for entry in dataset])
     before = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
     weight, bias = continued_discriminant(means, labels, *before, settings.loyalty)
@@ -247,7 +240,8 @@ def continued_discriminant(
     """Return weight (classes, features) and bias (classes,) of a logistic regression that stays near given ones.
 
     The penalty is `loyalty` / 2 times the sum of the squared changes of the weights, for features of mean 0 and
-    standard deviation 1. The more recordings there are, the less it counts. Present classes have the same total weight.
+    standard deviation 1, so it matters less with more recordings. All classes with recordings have the same total
+    weight.
 
     Parameters
     ----------
@@ -261,7 +255,7 @@ def continued_discriminant(
     counts = np.bincount(labels, minlength=len(bias))
     balance = torch.from_numpy((len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1))[labels])
     target = torch.from_numpy(labels)
-    # The change of the bias is that of a constant feature, which is hardly penalised.
+    # The bias changes as the weight of a constant feature, with a small penalty.
     change = torch.zeros(len(bias), x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
     penalty = torch.full((x.shape[1] + 1,), loyalty, dtype=torch.float64)
     penalty[-1] /= x.shape[1]
@@ -372,7 +366,7 @@ def _read_cached(file: Path, segments: int) -> np.ndarray | None:
 def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float:
     """Fit `network.bands`, the linear map from our 64 mel bands to Whisper's 80, in place by ridge regression.
 
-    Labels play no part. The choice of recordings depends only on their content, so that all folds of a dataset share
+    Labels are not used. Which recordings are used depends only on their content, so that all folds of a dataset share
     the same map and the cached features.
 
     Returns
@@ -400,7 +394,7 @@ def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float
 
 
 def _recordings_for_bands(dataset: Sequence[LabelledSpectrogram]) -> list[LabelledSpectrogram]:
-    """Return as many recordings of each corpus, the first by SHA-256: as good as a random draw."""
+    """Return the same number of recordings from each corpus, the first by SHA-256, which is as good as random."""
     corpora = sorted({entry.item.corpus for entry in dataset})
     by_sha256 = sorted(dataset, key=lambda entry: entry.sha256)
     each = -(-BANDS_RECORDINGS // max(1, len(corpora)))
@@ -408,7 +402,7 @@ def _recordings_for_bands(dataset: Sequence[LabelledSpectrogram]) -> list[Labell
 
 
 def _frames_of_both(entry: LabelledSpectrogram) -> tuple[np.ndarray, np.ndarray]:
-    """Return the frames of a recording in our bands and, at the same times, in Whisper's."""
+    """Return the frames of a recording in our bands, and in Whisper's at the same times."""
     recording = read_recording(entry.item.path)
     theirs = whisper_log_mel(resample(recording.samples, recording.sample_rate_hz, RATE_HZ))
     count = max(0, min(len(entry.log_mel), len(theirs) - 2))

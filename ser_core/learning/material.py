@@ -1,4 +1,4 @@
-"""The recordings of a training: read the corpora, split them, keep known speakers and duplicates out of the test."""
+"""The recordings of a training: read the corpora, split them, and exclude known speakers and copies from the test."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def read_material(plan: TrainingPlan, cache: Path, work: Work) -> Material:
     Raises
     ------
     SettingsRefused
-        If there is no such fold, or the starting weights were trained on the whole test.
+        If there is no such fold, or the starting weights were trained on the whole test set.
     """
     items = [item for name, folder in plan.corpora.items() for item in read_corpus(name, folder).recordings]
     wanted = [item for item in items if item.emotion in plan.emotions]
@@ -69,11 +69,11 @@ def read_material(plan: TrainingPlan, cache: Path, work: Work) -> Material:
     speakers, held_out = ({entry.item.speaker_id for entry in side} for side in (train, validation + test))
     other_emotions: list[LabelledSpectrogram] = []
     if plan.teaches:
-        of_train = [item for item in others if item.speaker_id in speakers - held_out]
+        allowed = [item for item in others if item.speaker_id in speakers - held_out]
         if plan.split == "sentence":
-            of_train = [item for item in of_train if _sentence(item) in sentences]
+            allowed = [item for item in allowed if _sentence(item) in sentences]
         with processes().rank_zero_first():
-            other_emotions, refused = load_dataset(of_train, plan.emotions, plan.front_end, cache, work)
+            other_emotions, refused = load_dataset(allowed, plan.emotions, plan.front_end, cache, work)
         other_emotions, copies = _without_copies(other_emotions, {entry.sha256 for entry in dataset})
         left_out += refused + copies
     before = seen_by_starting_weights(plan)
@@ -101,7 +101,7 @@ def _sentence(item: LabelledRecording) -> tuple[str, str]:
 def _without_copies(
     dataset: Sequence[LabelledSpectrogram], known: Set[str]
 ) -> tuple[list[LabelledSpectrogram], list[tuple[str, str]]]:
-    """Return each file's content once, and the copies left out, so that none is on two sides of a split."""
+    """Return the recordings without copies of the same file, and the copies: none may be on two sides of a split."""
     first: dict[str, LabelledSpectrogram] = {}
     copies = []
     for entry in dataset:
@@ -131,7 +131,7 @@ def _unseen(
     by_speaker: bool,
     words: str,
 ) -> tuple[str, list[LabelledSpectrogram]]:
-    """Leave out of the test what the starting weights were trained on: recordings, speakers and given sentences."""
+    """Exclude from the test what the starting weights were trained on: recordings, speakers and given sentences."""
     speakers = set(before.values()) if by_speaker else set()
     left = [
         entry

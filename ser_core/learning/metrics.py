@@ -12,14 +12,14 @@ from ser_core.learning.predictions import Predictions
 RESAMPLES = 2_000
 CALIBRATION_BINS = 10
 ABSTENTION_SCORES = np.arange(0, 1, 0.05)
-#: Recordings that a speaker needs to count as the worst.
+#: Minimum number of recordings of the worst speaker.
 MIN_SPEAKER_RECORDINGS = 8
 SEED = 0
-#: Corpora whose words give the emotion away. They are reported on their own and left out of the mean.
+#: Corpora whose words give the emotion away. They are reported separately and not in the mean.
 APART = frozenset({"korean_emotional_tts"})
 #: The corpora on which models are compared.
 MEASURED = ("ravdess", "emodb", "nemo", "crema_d")
-#: Finer near 1, or the curve of a model that is often confident would end early.
+#: Finer near 1, because the curve of a model that is often confident would end early.
 MIN_SCORES = (*ABSTENTION_SCORES, 0.97, 0.98, 0.99)
 
 
@@ -42,18 +42,18 @@ def figures(
     """
     confusion = np.zeros((len(emotions), len(emotions)), int)
     np.add.at(confusion, (labels, predicted), 1)
-    of_classes = recalls(confusion)
+    class_recalls = recalls(confusion)
     with np.errstate(invalid="ignore"):
         f1 = 2 * np.diag(confusion) / (confusion.sum(axis=0) + confusion.sum(axis=1))
     return {
         "recordings": len(labels),
         "speakers": len(set(speakers)),
         "accuracy": float(np.mean(predicted == labels)),
-        "uar": float(np.nanmean(of_classes)),
+        "uar": float(np.nanmean(class_recalls)),
         "macro_f1": float(np.nanmean(f1)),
         "recall": {
             emotion: None if np.isnan(recall) else float(recall)
-            for emotion, recall in zip(emotions, of_classes, strict=True)
+            for emotion, recall in zip(emotions, class_recalls, strict=True)
         },
         "confusion": confusion.tolist(),
         "interval": speaker_interval(predicted, labels, speakers, len(emotions), seed),
@@ -65,21 +65,21 @@ def speaker_interval(
 ) -> list[float]:
     """Return the 2.5th and 97.5th percentile of the UAR over sets of speakers drawn with replacement."""
     names, speaker_of = np.unique(np.asarray(speakers), return_inverse=True)
-    of_speaker = np.zeros((len(names), classes, classes))
-    np.add.at(of_speaker, (speaker_of, labels, predicted), 1)
+    per_speaker = np.zeros((len(names), classes, classes))
+    np.add.at(per_speaker, (speaker_of, labels, predicted), 1)
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    uars = np.nanmean(recalls(summed_over_drawn(of_speaker, drawn)), axis=-1)
+    uars = np.nanmean(recalls(summed_over_drawn(per_speaker, drawn)), axis=-1)
     return [float(q) for q in np.percentile(uars, [2.5, 97.5])]
 
 
-def summed_over_drawn(of_speaker: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def summed_over_drawn(per_speaker: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Return sums (sets, ...) of values (speakers, ...) over sets of speakers (sets, n), drawn with replacement.
 
     Set by set, because all sets at once would take memory for thousands of sets times thousands of speakers.
     """
-    values = of_speaker.reshape(len(of_speaker), -1)
+    values = per_speaker.reshape(len(per_speaker), -1)
     sums = np.stack([np.bincount(one, minlength=len(values)) @ values for one in drawn])
-    return sums.reshape(len(drawn), *of_speaker.shape[1:])
+    return sums.reshape(len(drawn), *per_speaker.shape[1:])
 
 
 def figures_by_corpus(
@@ -131,12 +131,12 @@ def auroc(predictions: Predictions) -> float | None:
 
     None if an emotion has no recording, or all of them.
     """
-    from sklearn.metrics import roc_auc_score  # takes a second, which whoever needs no area should not wait
+    from sklearn.metrics import roc_auc_score  # the import takes a second
 
-    of_emotions = [predictions.labels == number for number in range(len(predictions.emotions))]
-    if not all(0 < own.sum() < len(own) for own in of_emotions):
+    own_rows = [predictions.labels == number for number in range(len(predictions.emotions))]
+    if not all(0 < own.sum() < len(own) for own in own_rows):
         return None
-    areas = [roc_auc_score(own, predictions.probabilities[:, number]) for number, own in enumerate(of_emotions)]
+    areas = [roc_auc_score(own, predictions.probabilities[:, number]) for number, own in enumerate(own_rows)]
     return float(np.mean(areas))
 
 
@@ -145,8 +145,8 @@ def macro_average_accuracy(predictions: Predictions) -> float:
 
     Higher than accuracy, and above one half by chance: of four emotions, three are negatives for each recording.
     """
-    of_emotions = np.arange(len(predictions.emotions))[:, None]
-    return float(np.mean((predictions.predicted == of_emotions) == (predictions.labels == of_emotions)))
+    each = np.arange(len(predictions.emotions))[:, None]
+    return float(np.mean((predictions.predicted == each) == (predictions.labels == each)))
 
 
 def worst_speaker(predictions: Predictions) -> dict[str, Any] | None:
@@ -218,9 +218,9 @@ class PairedDifference:
     interval : tuple of float
         95 %, over sets of speakers drawn with replacement within each corpus, the same for both models.
     recordings, speakers : int
-        On which both were tested.
+        Those that both were tested on.
     corpora : tuple of str
-        In the mean.
+        Those in the mean.
     """
 
     gain: float
@@ -265,22 +265,22 @@ def uars_over_speakers(tables: Sequence[Predictions]) -> np.ndarray:
     """
     rng = np.random.default_rng(SEED)
     first = tables[0]
-    of_corpora = []
+    by_corpus = []
     for corpus in sorted(set(first.corpora)):
         here = np.array(first.corpora) == corpus
         names, speaker_of = np.unique(np.array(first.speakers)[here], return_inverse=True)
         drawn = rng.integers(len(names), size=(RESAMPLES, len(names)))
         sets = np.vstack([np.arange(len(names)), drawn])
-        of_corpora.append([_uars(table.of(here), speaker_of, sets) for table in tables])
-    return np.mean(of_corpora, axis=0)
+        by_corpus.append([_uars(table.of(here), speaker_of, sets) for table in tables])
+    return np.mean(by_corpus, axis=0)
 
 
 def _uars(predictions: Predictions, speaker_of: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Return the UAR (sets,) over sets of speakers (sets, speakers)."""
     classes = len(predictions.emotions)
-    of_speaker = np.zeros((speaker_of.max() + 1, classes, classes))
-    np.add.at(of_speaker, (speaker_of, predictions.labels, predictions.predicted), 1)
-    return np.nanmean(recalls(summed_over_drawn(of_speaker, drawn)), axis=-1)
+    per_speaker = np.zeros((speaker_of.max() + 1, classes, classes))
+    np.add.at(per_speaker, (speaker_of, predictions.labels, predictions.predicted), 1)
+    return np.nanmean(recalls(summed_over_drawn(per_speaker, drawn)), axis=-1)
 
 
 def headline(predictions: Predictions) -> dict[str, Any]:
@@ -302,18 +302,18 @@ def headline(predictions: Predictions) -> dict[str, Any]:
     p = predictions
     every = sorted(set(p.corpora))
     meant = [name for name in every if name not in APART] or every
-    of_corpora = {name: p.of(np.array(p.corpora) == name) for name in every}
+    tables = {name: p.of(np.array(p.corpora) == name) for name in every}
     resampled = uars_over_speakers([p.of(np.isin(p.corpora, meant))])[0]
     low, high = np.percentile(resampled[1:], [2.5, 97.5])
-    by_corpus = {name: _of_corpus(table) for name, table in of_corpora.items()}
+    by_corpus = {name: _of_corpus(table) for name, table in tables.items()}
     return {
         "corpora": meant,
         "apart": [name for name in every if name not in meant],
         "uar": float(resampled[0]),
         "interval": [float(low), float(high)],
         "expected_calibration_error": float(np.mean([by_corpus[name]["expected_calibration_error"] for name in meant])),
-        "reliability": reliability([of_corpora[name] for name in meant]),
-        "abstention": abstention_over_corpora([of_corpora[name] for name in meant]),
+        "reliability": reliability([tables[name] for name in meant]),
+        "abstention": abstention_over_corpora([tables[name] for name in meant]),
         "by_corpus": by_corpus,
     }
 

@@ -35,11 +35,11 @@ class TrainingSettings:
         Segments drawn at random per epoch, on average. None takes all selected segments, except those that would not
         fill the last batch.
     balance : float
-        0 draws every recording equally often, 1 every corpus and emotion. No effect where all segments are taken.
+        0 draws every recording equally often, 1 every corpus and emotion. No effect if all segments are taken.
     averaging : float
         Decay of the running average of the weights. The averaged weights are validated and saved.
     imitation : float
-        Weight of the distillation loss on the teacher's features, where there is a teacher.
+        Weight of the distillation loss on the teacher's features, if there is a teacher.
     """
 
     epochs: int = 30
@@ -88,7 +88,7 @@ class DiscriminantSettings:
     loyalty: float = 1000.0
 
 
-#: Kim and Kwak 2024, Table 4: Adam, and nothing that the paper does not mention.
+#: Kim and Kwak 2024, Table 4: Adam, without anything that the paper does not mention.
 PAPER = TrainingSettings(
     epochs=20,
     batch=128,
@@ -159,7 +159,7 @@ class TrainingPlan:
     front_end : FrontEnd
         None takes the network's own.
     drop_unrecognised : bool
-        Leave recordings out of the training whose emotion listeners did not recognise, where a corpus has listeners.
+        In corpora with listeners, exclude from training the recordings whose emotion they did not recognise.
 
     Raises
     ------
@@ -255,7 +255,7 @@ PUBLISHED = {"yamnet": YAMNET_WEIGHTS, "whisper": WHISPER_WEIGHTS}
 def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
     """Return a branch with its starting weights.
 
-    A warm start comes first. Otherwise `SER_YAMNET_WEIGHTS` and `SER_VGGISH_WEIGHTS` name files with the weights
+    A warm start has priority. Otherwise `SER_YAMNET_WEIGHTS` and `SER_VGGISH_WEIGHTS` name files with the weights
     published for AudioSet, and `SER_WHISPER_WEIGHTS` one with the first blocks of Whisper base's encoder. Without these
     files YAMNet and Whisper start from the shipped models and VGGish from random weights.
 

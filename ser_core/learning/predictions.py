@@ -19,8 +19,8 @@ from ser_core.model.checkpoint import (
     FOLDS_VOICE_TABLE,
     LARGEST_TEXT_BYTES,
     TEST_TABLE,
-    contents_of,
 )
+from ser_core.work.atomic_folder import read_regular
 
 #: Columns of a table before those of the probabilities.
 KNOWN = ("sha256", "corpus", "speaker", "gender", "emotion")
@@ -31,7 +31,7 @@ WAYS = {
     "corpora": "new corpora",
     "corpora_voice": "new corpora, with own normal",
 }
-#: The same of models whose split is not by speaker.
+#: The same for models whose split is not by speaker.
 OWN_TEST = {"people": "its own test", "people_voice": "its own test, with own normal"}
 
 
@@ -136,10 +136,10 @@ def read_predictions(path: Path) -> Predictions:
     Raises
     ------
     ModelRefused
-        If the file is missing or no such table.
+        If the file is missing or is not such a table.
     """
     try:
-        text = contents_of(path, LARGEST_TEXT_BYTES).decode("utf-8")
+        text = read_regular(path, LARGEST_TEXT_BYTES, follow_link=True).decode("utf-8")
         header, *rows = list(csv.reader(io.StringIO(text, newline="")))
         emotions = tuple(header[len(KNOWN) :])
         sha256, corpora, speakers, genders, named = zip(*(row[: len(KNOWN)] for row in rows), strict=True)
@@ -158,7 +158,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def tested_by(folder: Path) -> Predictions:
-    """Return a model's predictions for the test of all folds, if these were trained, else for its own test."""
+    """Return the predictions for the test sets of all folds, if they were trained, else for the model's own."""
     folds = folder / FOLDS_TABLE
     return read_predictions(folds if folds.is_file() else folder / TEST_TABLE)
 
@@ -166,7 +166,7 @@ def tested_by(folder: Path) -> Predictions:
 def tables_of(folder: Path) -> dict[str, Path]:
     """Return the tables in a model's folder, by what was new to the model.
 
-    `people`: new speakers, or whatever else the model's split keeps apart. `corpora`: new corpora. With `_voice` each
+    `people`: new speakers, or whatever else the model's split separates. `corpora`: new corpora. With `_voice`, each
     voice is judged by its own normal.
     """
     people = folder / FOLDS_TABLE

@@ -1,4 +1,4 @@
-"""Train one network by gradient descent: resumable after a kill, in one process or several, with a teacher or not."""
+"""Train one network by gradient descent: resumable, in one or several processes, with or without a teacher."""
 
 import atexit
 import copy
@@ -38,7 +38,7 @@ SEARCH_EPOCHS_DIVISOR = 5
 
 @cache
 def processes() -> "Fabric":
-    """Return the group of processes that torchrun started, to which this one belongs; without torchrun it is alone.
+    """Return the group of processes that torchrun started; without torchrun, only this one.
 
     `torchrun --nproc-per-node 2 -m ser_core train ...` starts two. With several machines, `runs` and the corpora need
     the same paths on each.
@@ -124,7 +124,7 @@ class Run:
         return self.settings.final_rate_share + (1 - self.settings.final_rate_share) * cosine
 
     def _average(self) -> None:
-        # A short memory at first, or the average would hold on to the starting weights.
+        # A short memory at first; otherwise the starting weights would dominate the average.
         decay = min(self.settings.averaging, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
             averaged, current = self.averaged.state_dict().values(), self.network.state_dict().values()
@@ -170,7 +170,7 @@ class Run:
             saved_identity, history = words["identity"], json.loads(words["history"])
         except (SafetensorError, KeyError, TypeError, ValueError):
             raise SettingsRefused(
-                f"{file.name} is no state of a training, or damaged. Train without --resume to start over."
+                f"{file.name} is not the state of a training, or is damaged. Train without --resume to start over."
             ) from None
         if saved_identity != json.dumps(identity, sort_keys=True):
             raise SettingsRefused(
@@ -222,7 +222,7 @@ def train_network(
     work: Work,
     teacher: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a network in place. It ends with the averaged weights of the epoch with the highest UAR on validation.
+    """Train a network in place. It ends with the averaged weights of the epoch with the highest validation UAR.
 
     The randomness of an epoch depends only on (`seed`, epoch): a run that is killed and resumed ends with the same
     weights as one that is not. With several processes (see `processes`) each takes its share of every batch, and a run
@@ -236,7 +236,7 @@ def train_network(
         Written atomically after every epoch, with the history beside it as JSON. If it exists, training resumes from
         it.
     log_offset : float
-        Of the log-mel spectrograms (see `SpectrogramSettings`).
+        That of the log-mel spectrograms (see `SpectrogramSettings`).
     teacher : nn.Module, optional
         A trained network. `settings.imitation` weights the cosine distance between its features and the network's,
         after a linear layer that is discarded afterwards.
@@ -249,7 +249,7 @@ def train_network(
     Raises
     ------
     Cancelled
-        At the next batch after a stop; finished epochs are saved.
+        At the next batch once it is stopped; finished epochs are saved.
     SettingsRefused
         If the state file is damaged, or was written with other settings, data or another seed.
 
@@ -275,8 +275,8 @@ def train_network(
                 (epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}"
             )
         seconds = round(time.perf_counter() - began, 2)
-        of_recordings = logits_of(run.averaged, validation)
-        probabilities = np.stack([recording_probabilities(logits, 1.0) for logits in of_recordings])
+        outputs = logits_of(run.averaged, validation)
+        probabilities = np.stack([recording_probabilities(logits, 1.0) for logits in outputs])
         uar = mean_uar(probabilities, validation, emotions)
         loss = float(np.mean(losses))
         history.append({"epoch": epoch + 1, "loss": loss, "validation_uar": uar, "seconds": seconds})

@@ -1,1 +1,1 @@
-"""What predicts emotions: networks, peers, ONNX files, their cards, scores, verdict and a voice's own normal."""
+"""Models: networks, peers, ONNX files and their cards; scores, verdict, and a voice's own normal."""

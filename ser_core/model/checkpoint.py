@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import stat
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -27,16 +26,16 @@ from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.scores import POOLINGS
 from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
-from ser_core.work.atomic_folder import atomic_folder, put_in_place, recover_all, require_replaceable
+from ser_core.work.atomic_folder import atomic_folder, put_in_place, read_regular, recover_all, require_replaceable
 
 MODELS = Path(__file__).parents[2] / "models"
 #: The model of analyses, commands and benchmarks unless another is named.
 DEFAULT_MODEL = "whisper"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
-#: The explainer that was fitted to a network, where its card names one.
+#: A decoder that was fitted to the network's tokens, if the card names one.
 DECODER = "decoder.safetensors"
-#: Predictions of the model for its test, of each fold's model for its test, and for every recording of each corpus of a
-#: model trained without that corpus. Each also with every voice judged by its own normal.
+#: Predictions: the model's for its test set, each fold's model's for its test set, and for each corpus those of a model
+#: trained without it. The `_VOICE` tables judge every voice by its own normal.
 TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
 TEST_VOICE_TABLE, FOLDS_VOICE_TABLE = "test_voice.csv", "folds_voice.csv"
 CORPORA_VOICE_TABLE = "corpora_voice.csv"
@@ -85,7 +84,7 @@ def save_model(
 
 
 def write_card(folder: Path, card: dict[str, Any], readme: str) -> None:
-    """Write the card and README of a model into the folder of its draft."""
+    """Write the card and README of a model into the folder of a draft."""
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
@@ -228,38 +227,17 @@ def _bytes_of(file: Path) -> bytes:
     """Return the content of a model's weights, decoder or ONNX file."""
     folder = file.parent.name
     try:
-        data = contents_of(file, LARGEST_BYTES)
-    except ValueError as reason:
-        raise ModelRefused(f"{folder}: its {file.name} has {reason} are read.") from None
+        data = read_regular(file, LARGEST_BYTES, follow_link=True)
     except OSError as reason:
         raise ModelRefused(f"{folder}: its {file.name} cannot be read ({reason.strerror}). Check it.") from None
     _check_shipped(file, data)
     return data
 
 
-def contents_of(file: Path, largest_bytes: int) -> bytes:
-    """Return the content of a regular file; reading a pipe would block, and a device might never end.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read or is not a regular file.
-    ValueError
-        If it is too large; nothing is read then.
-    """
-    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb") as opened:
-        status = os.fstat(opened.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is not a regular file")
-        if status.st_size > largest_bytes:
-            raise ValueError(f"{status.st_size} bytes; at most {largest_bytes}")
-        return opened.read(largest_bytes)
-
-
 def _check_shipped(file: Path, data: bytes) -> None:
-    """Refuse a file of a shipped model whose SHA-256 is not the shipped one, by whatever path it is read.
+    """Refuse a file of a shipped model, reached by any path, whose SHA-256 differs from the one that was shipped.
 
-    The list beside the models names them; models that people trained are not in it.
+    Shipped files are in the list beside the models; models that people trained are not.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     for path in {file.absolute(), file.resolve()}:
@@ -275,7 +253,7 @@ def _check_shipped(file: Path, data: bytes) -> None:
 def _shipped(hashes: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a list, by `NAME/FILE`; empty if there is no list."""
     try:
-        lines = contents_of(hashes, LARGEST_TEXT_BYTES).decode("utf-8").splitlines()
+        lines = read_regular(hashes, LARGEST_TEXT_BYTES, follow_link=True).decode("utf-8").splitlines()
     except (OSError, ValueError):
         return {}
     return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
@@ -319,7 +297,7 @@ def _pooling_of(card: dict[str, Any]) -> str:
 
 def fastest_precision() -> torch.dtype:
     """Return bfloat16 if this processor multiplies bfloat16 matrices, else float32."""
-    # 8-bit linear layers (dynamic quantisation, AVX512-VNNI) were no faster for `whisper`, and its maps were others.
+    # Dynamic quantisation to 8 bits (AVX512-VNNI) was no faster for `whisper`, and changed its maps.
     native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
@@ -351,7 +329,7 @@ def name_of_model(sha256: str, models: Path = MODELS) -> str | None:
 
 @lru_cache(maxsize=256)
 def _sha256(file: Path, stamp: tuple[int, ...]) -> str:
-    return hashlib.sha256(contents_of(file, LARGEST_BYTES)).hexdigest()
+    return hashlib.sha256(read_regular(file, LARGEST_BYTES, follow_link=True)).hexdigest()
 
 
 def models_left_out(models: Path = MODELS) -> dict[str, str]:
@@ -360,7 +338,7 @@ def models_left_out(models: Path = MODELS) -> dict[str, str]:
 
 
 def _found(models: Path) -> dict[str, str | None]:
-    """Return the folders that hold a model's weights, and why each cannot be loaded, judged by card and header."""
+    """Return the folders that hold a model's weights, and why each cannot be loaded, as far as card and header tell."""
     with suppress(OSError):  # nothing is recovered in a read-only folder
         recover_all(models)
     folders = models.iterdir() if models.is_dir() else ()
@@ -387,7 +365,7 @@ def _stamp(file: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
-    """Return why a model cannot be loaded, or None, without reading its weights; a change in `stamps` checks again."""
+    """Return why a model cannot be loaded, or None, without reading its weights; new `stamps` check it again."""
     try:
         if not _NAME.fullmatch(folder.name):
             raise ModelRefused("Its name is not a model's name: letters, digits, dots, hyphens and underscores.")
@@ -409,7 +387,7 @@ def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
     return None
 
 
-#: No leading dot: that is an unfinished model. No separator: that is a path.
+#: No leading dot, as of an unfinished model; no separator, as of a path.
 _NAME = re.compile(r"\w[\w.-]*")
 
 
@@ -434,7 +412,7 @@ def _holds_model(folder: Path) -> bool:
 def read_card(folder: Path) -> dict[str, Any]:
     """Return a model's card."""
     try:
-        data = contents_of(folder / CARD, LARGEST_TEXT_BYTES)
+        data = read_regular(folder / CARD, LARGEST_TEXT_BYTES, follow_link=True)
         card = json.loads(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         raise ModelRefused(f"{folder.name}: its card cannot be read. Fetch the model again.") from None
@@ -453,7 +431,7 @@ def training_list(folder: Path) -> dict[str, str]:
         If there is no such list: without it a model might be measured on its own training recordings.
     """
     try:
-        data = contents_of(folder / TRAINING_LIST, LARGEST_TEXT_BYTES)
+        data = read_regular(folder / TRAINING_LIST, LARGEST_TEXT_BYTES, follow_link=True)
         header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         if header == ["sha256", "speaker"]:
             _check_shipped(folder / TRAINING_LIST, data)

@@ -21,10 +21,10 @@ from ser_core.model.networks.whisper import Whisper
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift
 from ser_core.settings import FrontEnd, VoiceSettings
 
-#: Operations whose code oneDNN caches (1024 by default; read once, at its first operation). Each batch size needs code
-#: of its own, 30 operations for the fusion, and the last batch of a recording can have any size.
-KEPT_OPERATIONS = 128
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT_OPERATIONS))
+#: Operations whose code oneDNN caches (1024 by default); read at its first operation. Each batch size needs its own
+#: code, 30 operations for the fusion, and the last batch of a recording can have any size.
+CACHED_OPERATIONS = 128
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHED_OPERATIONS))
 
 #: Suffix of the name of a model adapted to a voice.
 OF_A_VOICE = ", this voice"
@@ -32,13 +32,16 @@ BATCH = 32
 #: Frames of a batch whose segments are whole recordings: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
 
-#: Versions (n, frames, bands) of a segment, the first frame in which they differ from it, and the end of these frames,
-#: to logits (n, classes).
+#: From versions (n, frames, bands) of a segment, and the first and the end of the frames that differ, to logits
+#: (n, classes).
 ScoreLocalChanges = Callable[[np.ndarray, int, int], np.ndarray]
 
 
 class Classifier(Protocol):
     """The interface of every model, ours or anyone's, for pages and explainers.
+
+    A model may also have `decoder` and `decoded`, for the explainer One pass, and `score_local_changes`, to perturb
+    faster: see `NetworkClassifier`.
 
     Attributes
     ----------
@@ -54,7 +57,7 @@ class Classifier(Protocol):
     voice_share : VoiceShare or None
         Set if the model was adapted to a voice.
     adapted_from : (Classifier, VoiceNormal) or None
-        The model and the normal that a model adapted to a voice comes from.
+        Of a model adapted to a voice: the original, and the voice's normal.
     """
 
     emotions: tuple[str, ...]
@@ -147,7 +150,7 @@ class NetworkClassifier:
     def score_with_features(self, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the logits (n, classes) of segments (n, frames, bands), and the features (n, features), float32.
 
-        Features are what the last layers read. They do not know of a voice's own normal, which shifts logits alone.
+        Features are the input of the last layers. A voice's own normal shifts only logits, not features.
         """
         logits, features = [], []
         with torch.inference_mode():
@@ -160,7 +163,7 @@ class NetworkClassifier:
     def score_local_changes(self, segment: np.ndarray) -> ScoreLocalChanges | None:
         """Return a function that scores versions of a segment (frames, bands) that differ in a few frames.
 
-        It is several times as fast as `score`, and nearly as exact (see `LocalChange`). None if the network cannot.
+        It is several times as fast as `score`, and nearly as exact (see `LocalChange`). None for other networks.
         """
         if not isinstance(self.network, Whisper):
             return None
@@ -172,13 +175,13 @@ class NetworkClassifier:
         return score
 
     def tokens(self, segments: np.ndarray) -> Tensor:
-        """Return the tokens (n, channels, tokens), float32, that a decoder reads, of segments (n, frames, bands)."""
+        """Return the tokens (n, channels, tokens), float32, of segments (n, frames, bands), for a decoder."""
         with torch.inference_mode():
             maps = [self._scoring.maps(batch.to(self._precision))[self._maps[0]] for batch in _batches(segments)]
         return torch.cat(maps)[:, : self.network.token_channels, :, 0].float()
 
     def decoded(self, segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the logits of segments, and what the decoder says of each frame.
+        """Return the logits of segments, and the decoder's evidence for each frame.
 
         Returns
         -------
@@ -270,7 +273,7 @@ class NetworkClassifier:
                 logits = self.network.classify(maps)
             wanted = [maps[name] for name in names]
             gradients = [torch.autograd.grad((logits @ row).sum(), wanted, retain_graph=True) for row in rows]
-        return np.stack([_weighted(wanted, of_row) for of_row in gradients])
+        return np.stack([_weighted(wanted, each) for each in gradients])
 
     def randomised(self, seed: int) -> "NetworkClassifier":
         """Return the same architecture with random weights."""

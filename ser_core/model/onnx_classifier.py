@@ -9,7 +9,7 @@ from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.onnx_process import OnnxProcess
 from ser_core.settings import FrontEnd
 
-#: Most frames of all segments of a batch together.
+#: Maximum number of frames in a batch, over all its segments.
 LONGEST_BATCH_FRAMES = 6_000
 
 
@@ -83,4 +83,4 @@ class OnnxClassifier:
         raise SettingsRefused(f"{self.name} has no layer '{layer}': an ONNX file gives no gradients. Use LIME.")
 
     def randomised(self, seed: int) -> None:
-        """Return None: which of its numbers are weights is not known."""
+        """Return None: it is not known which of its numbers are weights."""

@@ -5,7 +5,7 @@ import numpy as np
 from ser_core.errors import ModelRefused
 
 PROBABILITY_FLOOR = 1e-4
-#: What a model can average over a recording's segments.
+#: What may be averaged over a recording's segments.
 POOLINGS = ("probabilities", "logits")
 #: Smaller probabilities are raised to this, so that their logarithm is finite.
 SMALLEST_PROBABILITY = 1e-300

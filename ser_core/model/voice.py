@@ -1,9 +1,9 @@
 """A voice's own normal: how a model's logits for one person differ from those for everybody.
 
-What sounds angry in one voice is another's usual tone. If several recordings of a person are known, the mean of their
-logits, minus what their emotions explain, is how this voice differs, and is subtracted from every prediction for it.
-The recordings need no labels. Whether they show different emotions or only one is not certain: unless a person says
-that they do, only what the model's own verdicts leave unexplained counts, and the less of it, the more they agree.
+What sounds angry in one voice is another's usual tone. If there are several recordings of a person, the mean of their
+logits, minus what their emotions explain, is how this voice differs; it is subtracted from every prediction for it. The
+recordings need no labels, so they may show different emotions or only one. Unless a person says that they differ, only
+what the model's own verdicts do not explain is subtracted, and less of it the more these verdicts agree.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class VoiceNormal:
     spread : float
         How evenly the model's verdicts on them are spread over the emotions, 0 to 1.
     mixed : bool
-        Whether a person said that they show different emotions.
+        Whether a person says that they show different emotions.
     """
 
     recordings: int
@@ -42,7 +42,7 @@ class VoiceNormal:
 
     @property
     def sha256(self) -> str:
-        """Hash of everything that a prediction depends on."""
+        """Hash of everything that affects predictions."""
         digest = hashlib.sha256(f"{self.recordings} {self.spread} {self.mixed}".encode())
         digest.update(np.ascontiguousarray(self.logits, np.float64).tobytes())
         return digest.hexdigest()
@@ -89,7 +89,7 @@ def trust(normal: VoiceNormal, settings: VoiceSettings) -> float:
 
 
 def voice_share(normal: VoiceNormal, settings: VoiceSettings) -> float:
-    """Return how much of the voice's peculiarity is subtracted, 0 to 1."""
+    """Return how much of the voice's difference is subtracted, 0 to 1."""
     known = len(normal.logits) / (len(normal.logits) + settings.shrinkage_recordings)
     return known * trust(normal, settings)
 
@@ -97,9 +97,8 @@ def voice_share(normal: VoiceNormal, settings: VoiceSettings) -> float:
 def voice_shift(normal: VoiceNormal, settings: VoiceSettings) -> np.ndarray:
     """Return what to subtract from the logits of a voice, shape (classes,), float64.
 
-    If the recordings show different emotions, it is the difference between their mean logits and the mean of the logits
-    expected for all emotions; otherwise their mean difference from the logits expected for the emotions that the model
-    predicts in each.
+    If the recordings show different emotions, it is their mean logits minus the mean logits expected for all emotions;
+    otherwise their mean difference from the logits expected for the emotions that the model predicts in each.
     """
     expected = np.array(settings.expected_logits, np.float64)
     explained = expected.mean(axis=0) if normal.mixed else softmax(normal.logits) @ expected
@@ -112,7 +111,7 @@ def share_in_words(share: float) -> str:
 
 
 def voice_in_words(voice: VoiceShare) -> str:
-    """Say all that is known of how far a voice is judged by its own normal."""
+    """Say how far a voice is judged by its own normal, from how many recordings, and why not further."""
     return " ".join(voice_sentences(voice))
 
 
@@ -124,7 +123,7 @@ def voice_sentences(voice: VoiceShare) -> list[str]:
 
 
 def caution_in_words(trusted: float) -> str:
-    """Say why a normal counts less than it would by the number of its recordings; nothing where it does not."""
+    """Say why a normal counts less than its number of recordings allows; "" if it does not."""
     if trusted == 1:
         return ""
     if trusted == 0:

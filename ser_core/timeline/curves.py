@@ -37,8 +37,8 @@ def strongest_stretches(
 ) -> dict[str, list[tuple[Region, float]]]:
     """Return where each emotion's smoothed probability is highest, with that probability.
 
-    A stretch is what one mean of `smoothed` was taken over. Stretches of one emotion do not overlap. Means over less
-    than half as many segments as the fullest are skipped: a mean of few is high by chance.
+    A stretch is the range of one mean of `smoothed`. Stretches of one emotion do not overlap. Means over fewer than
+    half as many segments as the largest are skipped: a mean of few may be high by chance.
 
     Returns
     -------

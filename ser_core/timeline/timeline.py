@@ -94,9 +94,9 @@ def emotion_timeline(
     source : path or binary file
         A complete audio file; a binary file must be seekable and is left open.
     name : str
-        What to call it; by default the path's own name.
+        Its name in the result; by default that of the path.
     own_voice : bool
-        A single speaker, judged relative to this very recording.
+        Whether to judge the only speaker relative to this recording.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def emotion_timeline(
     if own_voice and classifier.voice is None:
         raise SettingsRefused(f"{classifier.name} cannot judge a voice by its own normal. Choose a model that can.")
 
-    checking = Work(lambda fraction, text: work.report(CHECKING * fraction, text), work.stop)
+    checking = work.part(0, 1 / CHECKING)
 
     def report_frames(done: int) -> None:
         part, total_s = done / frames, recording.duration_s

@@ -1,4 +1,4 @@
-"""The words of a long recording, piece by piece: what is transcribed so far can be searched meanwhile."""
+"""The words of a long recording, transcribed piece by piece; the words so far can be searched in the meantime."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,20 +15,20 @@ from ser_core.work.progress import UNWATCHED, Work
 
 #: A piece is held in memory, and can be searched once it is transcribed.
 PIECE_S = 300.0
-#: A piece ends at the quietest time of its last seconds, where this long is averaged.
+#: A piece ends at the quietest time of its last seconds, by the mean over this long.
 CUT_WITHIN_S, PAUSE_S = 10.0, 0.3
 
 
 @dataclass(frozen=True)
 class TimelineWords:
-    """The words of a long recording from its beginning up to some time.
+    """The words of the first part of a long recording.
 
     Attributes
     ----------
     transcript : Transcript
         In the time of the recording.
     until_s : float
-        How far it is transcribed.
+        Where the transcript ends so far.
     """
 
     transcript: Transcript = field(default_factory=Transcript)
@@ -64,7 +64,7 @@ def words_over_time(
     language : str, optional
         A code such as "en"; without it the model finds the language in the first speech.
     so_far : TimelineWords, optional
-        What was transcribed earlier; the rest is added to it.
+        The result so far, to be continued.
 
     Raises
     ------
@@ -84,8 +84,8 @@ def words_over_time(
             piece = replace(piece, samples=samples[: round(_cut_s(piece) * rate)])
         reported = Work(partial(_report_piece, work, start_s, piece.duration_s, end_s), work.stop)
         known = language or found.transcript.language
-        of_piece = transcribe(piece, model, known, reported) if piece.samples.any() else Transcript()
-        found = TimelineWords(_joined(found.transcript, of_piece, start_s), start_s + piece.duration_s)
+        transcript = transcribe(piece, model, known, reported) if piece.samples.any() else Transcript()
+        found = TimelineWords(_joined(found.transcript, transcript, start_s), start_s + piece.duration_s)
         yield found
 
 

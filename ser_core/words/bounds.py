@@ -1,7 +1,7 @@
-"""Move the bounds of words to where the sound says they are: to pauses, else to dips of energy.
+"""Move the bounds of words to pauses, or else to dips of energy.
 
 Whisper aligns words by attention, in steps of 20 ms: a first word often begins at 0.0 s although speech begins later,
-and pauses go to one of the words beside them.
+and a pause is counted as part of one of its neighbours.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ class BoundSettings:
     Attributes
     ----------
     pause_db : float
-        A frame is silent if it is this much below the loudest frame within `context_s`, or hardly above the noise.
+        A frame is silent if it is this far below the loudest frame within `context_s`.
     noise_db : float
-        A frame is silent if it is less than this above the 5th percentile of all levels, where that is quiet.
+        A frame is also silent if it is less than this above the 5th percentile of all levels, if that is quiet.
     shortest_pause_s : float
         A shorter silence may be the closure of a stop consonant.
     reach_s : float
         A pause at most this far from a bound becomes the gap between the words.
     tail_s : float
-        How far an end may move to the pause before the next word, past others.
+        How far an end may move past other pauses, to the one before the next word.
     dip_s : float
-        Without a pause, how far a bound moves to the lowest energy.
+        How far a bound moves to the lowest energy if there is no pause.
     """
 
     pause_db: float = 35.0
@@ -58,7 +58,7 @@ def snap_words(
     Returns
     -------
     tuple of Region
-        As many, in the same order, none overlapping, each at least one hop of 5 ms long.
+        The same words in the same order; they do not overlap, and each lasts at least one hop of 5 ms.
     """
     settings = settings or BoundSettings()
     if not words:
@@ -86,7 +86,7 @@ def snap_words(
 
 
 def level_of(recording: Recording) -> np.ndarray:
-    """Return the level in dB re full scale of 20 ms around every 5 ms, shape (frames,); frame i is at 5 i ms."""
+    """Return the level, in dB re full scale, of 20 ms windows every 5 ms, shape (frames,); frame i is at 5 i ms."""
     rate, samples = recording.sample_rate_hz, recording.samples
     edges = np.round(np.arange(0, len(samples) / rate + HOP_S, HOP_S) * rate).astype(int)
     edges = np.append(edges[edges < len(samples)], len(samples))
@@ -138,7 +138,7 @@ def _bound(
     if len(near):
         _, start = _nearest(near, after)
         stop = near[near[:, 1] == start][0, 0]
-        # What sounds between two words belongs to the first, whose end Whisper puts too early; but not for long.
+        # Whisper puts the ends of words too early, so sound between two words belongs to the first, within limits.
         if stop - before > tail:
             stop, _ = _nearest(near, before)
         return int(stop), int(start)
@@ -153,7 +153,7 @@ def _bound(
 
 
 def _nearest(pauses: np.ndarray, frame: int) -> tuple[int, int]:
-    """Return the pause that contains a frame or is nearest to it, else the longest of several as near."""
+    """Return the pause that contains a frame or is nearest to it; of several as near, the longest."""
     away = np.maximum(0, np.maximum(pauses[:, 0] - frame, frame - pauses[:, 1]))
     first, end = pauses[np.lexsort((pauses[:, 0] - pauses[:, 1], away))[0]]
     return int(first), int(end)

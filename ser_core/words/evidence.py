@@ -1,7 +1,7 @@
-"""How much each word speaks for an emotion: Shapley values of words that are there or replaced.
+"""How much each word speaks for an emotion: Shapley values over which words are present and which are replaced.
 
-A segment of the spectrogram is predicted once for every set of its own words that is needed; what the recording is with
-any set of its words is then a sum over segments.
+A segment of the spectrogram is predicted once for each set of its own words that is needed. The prediction for the
+recording with any set of words is then a sum over segments.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.scores import pooled, pooling_terms, softmax
 from ser_core.work.progress import UNWATCHED, Work
 
-#: What replaces a word: silence, and the recording's mean in each band. What both agree on is not due to the fill.
+#: What replaces a word: silence, or the recording's mean in each band. Where both agree, the fill does not matter.
 FILLS = ("noise_floor", "band_mean")
-#: Sets of words that are tried with each fill, besides all and none: all there are for up to six words.
+#: Sets of words to try with each fill, besides all and none. For up to six words these are all sets.
 SETS = 64
-#: How often a set is drawn again that was there before.
+#: How often a set is drawn again if it was drawn before.
 DRAWS = 8
-#: More words are explained in groups of neighbours of at most this many.
+#: More words than this are explained in groups of neighbours.
 WORDS_TOGETHER = 10
 #: The focus is the fewest words with this share of all evidence for the emotion.
 FOCUS_SHARE = 0.5
@@ -59,18 +59,18 @@ class WordEvidence:
         In order of time, each labelled with the word.
     value : ndarray of shape (words,)
         Shapley value, the mean over the fills; NaN for a word outside the explained stretch or in no selected segment.
-        The values of up to ten words add up to what the words raise the evidence by, compared with none of them; of
-        more words, those of each group of neighbours do.
+        The values of up to ten words add up to the evidence with all of them minus that with none; with more words,
+        this holds for each group of neighbours.
     low, high : ndarray of shape (words,)
-        From the lowest to the highest of the fills; where sets of words are drawn, with 95 % of the sampling error.
+        The range over the fills; if sets of words were drawn, widened by the 95 % sampling error.
     alone : ndarray of shape (words,)
-        How much evidence is lost without this word alone, the mean over the fills.
+        Evidence lost when only this word is replaced, the mean over the fills.
     with_next : ndarray of shape (words - 1,)
-        How much is lost without a word and the next one, with silence as fill.
+        Evidence lost when a word and the next one are silenced.
     aopc : float
         Mean loss of evidence while words are silenced one by one, those with the highest values first.
     lowest_first_aopc : float
-        The same with those with the lowest values first.
+        The same, those with the lowest values first.
     exact : bool
         Whether all sets of words were tried.
     maps : dict of str to MapOnWords
@@ -104,7 +104,7 @@ class WordEvidence:
 
 
 class WordGame:
-    """A recording's probabilities when only some of its words are there.
+    """A recording's probabilities when only some of its words are present.
 
     Parameters
     ----------
@@ -135,15 +135,15 @@ class WordGame:
         self._word_of = np.where(inside, word_of_frame[frames], -1)
         self._fill = np.broadcast_to(fill, (len(word_of_frame), fill.shape[1]))
         self._frames = frames
-        self._there = [np.unique(row[row >= 0]) for row in self._word_of]
+        self._own_words = [np.unique(row[row >= 0]) for row in self._word_of]
         self._known: list[dict[bytes, np.ndarray]] = [{} for _ in members]
 
     def probabilities(self, sets: np.ndarray, work: Work = UNWATCHED) -> np.ndarray:
         """Return the probabilities (sets, classes) with the words of each set; sets are (sets, words), bool."""
         sets = np.asarray(sets, bool)
         codes, needed = [], []
-        for member, there in enumerate(self._there):
-            own, inverse = np.unique(sets[:, there], axis=0, return_inverse=True)
+        for member, words in enumerate(self._own_words):
+            own, inverse = np.unique(sets[:, words], axis=0, return_inverse=True)
             names = [row.tobytes() for row in own]
             codes.append((names, inverse.reshape(-1)))
             needed += [
@@ -164,7 +164,7 @@ class WordGame:
         members = np.array([member for member, _, _ in needed])
         present = np.ones((len(needed), self._words + 1), bool)  # the last column is for frames without a word
         for row, (member, _, own) in zip(present, needed, strict=True):
-            row[self._there[member]] = own
+            row[self._own_words[member]] = own
         hidden = ~np.take_along_axis(present, self._word_of[members], axis=1)
         segments = np.where(hidden[:, :, None], self._fill[self._frames[members]], self._values[members])
         terms = pooling_terms(softmax(self._predict(segments), self._temperature), self._pooling)
@@ -198,13 +198,13 @@ def evidence_of_words(
     complementary pairs (Covert and Lee 2021, arXiv:2012.01536). Pastor et al. 2024, arXiv:2309.07733, silence words.
     """
     words, rng = tuple(words), np.random.default_rng(seed)
-    of_frame = frames_of_words(words, frame_times_s)
-    measured = np.unique(of_frame[target.covered & (of_frame >= 0)])
+    word_of_frame = frames_of_words(words, frame_times_s)
+    measured = np.unique(word_of_frame[target.covered & (word_of_frame >= 0)])
     count = len(measured)
     number = np.full(len(words) + 1, -1)  # the last is for frames without a word
     number[measured] = np.arange(count)
     fills = [fill_values(target.log_mel, name, rng) for name in FILLS]
-    games = [WordGame(classifier, target, number[of_frame], count, fill) for fill in fills]
+    games = [WordGame(classifier, target, number[word_of_frame], count, fill) for fill in fills]
     values, errors, exact = _values_in_groups(games, count, target, rng, work)
     value, silently = values.mean(axis=0), work.silently()
 
@@ -213,27 +213,27 @@ def evidence_of_words(
         removed = np.argsort(order) < np.arange(1, count + 1)[:, None]
         return float(_lost(removed, games[:1], target, silently).mean()) if count else 0.0
 
-    def of_all(of_measured: np.ndarray) -> np.ndarray:
-        spread = np.full(len(words), np.nan)
-        spread[measured] = of_measured
-        return spread
+    def with_gaps(figures: np.ndarray) -> np.ndarray:
+        every = np.full(len(words), np.nan)
+        every[measured] = figures
+        return every
 
     sums = {each.method: sums_over_words(each.relevance, words, frame_times_s) for each in maps}
     return WordEvidence(
         words,
         classifier.emotions[target.emotion],
         None if target.against is None else classifier.emotions[target.against],
-        value=of_all(value),
-        low=of_all((values - 1.96 * errors).min(axis=0, initial=np.inf)),
-        high=of_all((values + 1.96 * errors).max(axis=0, initial=-np.inf)),
-        alone=of_all(_lost(np.eye(count, dtype=bool), games, target, silently)),
-        with_next=of_all(_lost_with_next(measured, games[:1], target, silently))[:-1],
+        value=with_gaps(value),
+        low=with_gaps((values - 1.96 * errors).min(axis=0, initial=np.inf)),
+        high=with_gaps((values + 1.96 * errors).max(axis=0, initial=-np.inf)),
+        alone=with_gaps(_lost(np.eye(count, dtype=bool), games, target, silently)),
+        with_next=with_gaps(_lost_with_next(measured, games[:1], target, silently))[:-1],
         aopc=aopc(value),
         lowest_first_aopc=aopc(-value),
         exact=exact,
         maps={
-            name: MapOnWords(of_map, aopc(of_map[measured]), rank_agreement(value, of_map[measured]))
-            for name, of_map in sums.items()
+            name: MapOnWords(each, aopc(each[measured]), rank_agreement(value, each[measured]))
+            for name, each in sums.items()
         },
     )
 
@@ -241,13 +241,13 @@ def evidence_of_words(
 def _values_in_groups(
     games: Sequence[WordGame], count: int, target: ExplanationTarget, rng: np.random.Generator, work: Work
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return values and standard errors (games, count) of words in groups of neighbours, and whether they are exact."""
+    """Return values and standard errors (games, count), computed in groups of words, and whether they are exact."""
     groups = np.array_split(np.arange(count), -(-count // WORDS_TOGETHER)) if count else []
     values, errors = np.zeros((len(games), count)), np.zeros((len(games), count))
     exact = len(groups) < 2
     for done, group in enumerate(groups):
         for turn, game in enumerate(games):
-            # Each fill has sets of its own, so that their errors are averaged too.
+            # Each fill draws its own sets, so that their errors average out.
             sets, weights, drawn = word_sets(len(group), rng)
             exact = exact and not drawn
             rows = np.ones((len(sets), count), bool)
@@ -259,7 +259,7 @@ def _values_in_groups(
 
 
 def _lost(removed: np.ndarray, games: Sequence[WordGame], target: ExplanationTarget, work: Work) -> np.ndarray:
-    """Return the evidence lost without some words (sets, words), bool, the mean over games, shape (sets,)."""
+    """Return the mean evidence lost over games, shape (sets,), without some words (sets, words), bool."""
     sets = np.concatenate([np.ones((1, removed.shape[1]), bool), ~removed])
     each = [target.evidence(game.probabilities(sets, work)) for game in games]
     return np.mean([whole[0] - whole[1:] for whole in each], axis=0)
@@ -268,7 +268,7 @@ def _lost(removed: np.ndarray, games: Sequence[WordGame], target: ExplanationTar
 def _lost_with_next(
     measured: np.ndarray, games: Sequence[WordGame], target: ExplanationTarget, work: Work
 ) -> np.ndarray:
-    """Return the evidence lost without each measured word and the next one; NaN where that is not measured too."""
+    """Return the evidence lost without each measured word and the next one; NaN if the next one is not measured."""
     count = len(measured)
     pairs = np.eye(count, dtype=bool) | np.eye(count, k=1, dtype=bool)
     lost = np.append(_lost(pairs[:-1], games, target, work), np.nan) if count else np.empty(0)
@@ -277,27 +277,27 @@ def _lost_with_next(
 
 
 def frames_of_words(words: Sequence[Region], frame_times_s: np.ndarray) -> np.ndarray:
-    """Return the word whose time holds the middle of each frame, shape (frames,), int; -1 where there is none."""
-    of_frame = np.full(len(frame_times_s), -1)
+    """Return the word at the middle of each frame, shape (frames,), int; -1 if there is none."""
+    word_of_frame = np.full(len(frame_times_s), -1)
     for index, word in enumerate(words):
         first, end = np.searchsorted(frame_times_s, [word.start_s, word.end_s])
-        of_frame[first:end] = index
-    return of_frame
+        word_of_frame[first:end] = index
+    return word_of_frame
 
 
 def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple[np.ndarray, np.ndarray, int]:
     """Return sets of words to try, none and all first, and their weights in the regression.
 
-    Within the budget these are all sets; else those of one word and of all but one, and drawn pairs of a set and its
-    complement.
+    If the budget allows, these are all sets. Otherwise they are the sets of one word, of all words but one, and random
+    pairs of a set and its complement.
 
     Returns
     -------
     sets : ndarray of shape (sets, count), bool
     weights : ndarray of shape (sets,), float64
-        0 for none and all, which the regression meets exactly.
+        0 for none and all, which the regression fits exactly.
     drawn : int
-        How many pairs were drawn; they are the last rows, each set before its complement.
+        Number of random pairs; they are the last rows, each set before its complement.
     """
     ends = np.array([np.zeros(count, bool), np.ones(count, bool)])
     if count < 2:
@@ -311,12 +311,12 @@ def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple
         return np.concatenate([ends, inner]), np.concatenate([[0, 0], per_set[size - 1]]), 0
     single = np.eye(count, dtype=bool)
     drawn = max(1, (budget - 2 * count) // 2)
-    # Sizes come in their shares, not by chance, and no set twice while there are others: both make the error smaller.
+    # Sizes are stratified, and no set is drawn twice while there are others: both reduce the error.
     steps = (np.arange(drawn) + rng.random()) / drawn
     ranks = np.searchsorted(np.cumsum(mass[1:-1]) / mass[1:-1].sum(), steps)
-    of_pair = sizes[1:-1][np.minimum(ranks, count - 4)]
+    pair_sizes = sizes[1:-1][np.minimum(ranks, count - 4)]
     pairs: list[np.ndarray] = []
-    for size in of_pair:
+    for size in pair_sizes:
         for _ in range(DRAWS):
             chosen = np.isin(np.arange(count), rng.permutation(count)[:size])
             if not any(np.array_equal(chosen, known) for known in pairs):
@@ -329,7 +329,7 @@ def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple
 def shapley_values(
     sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray, drawn: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return Shapley values from the evidence of sets, and their standard errors from leaving out drawn pairs in turn.
+    """Return Shapley values from the evidence of sets, and their standard errors by the jackknife over drawn pairs.
 
     With all sets the values are exact and the errors 0.
 
@@ -357,7 +357,7 @@ def shapley_values(
 
 
 def _regression(sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weights of a linear model of the evidence that is exact for no word and for all words."""
+    """Return the weights of a linear model of the evidence that is exact for no words and for all words."""
     gain, total = evidences - evidences[0], evidences[1] - evidences[0]
     if sets.shape[1] < 2:
         return np.full(sets.shape[1], total)
@@ -369,7 +369,7 @@ def _regression(sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray) ->
 
 
 def focus_words(value: np.ndarray) -> np.ndarray:
-    """Return which words are the fewest that hold half of all evidence for the emotion, shape (words,), bool."""
+    """Return which words are in focus, shape (words,), bool: the fewest with half of all evidence for the emotion."""
     positive = np.where(value > 0, value, 0.0)  # NaN is not above 0
     order = np.argsort(-positive, kind="stable")
     held = np.cumsum(positive[order])
@@ -381,9 +381,9 @@ def focus_words(value: np.ndarray) -> np.ndarray:
 
 def sums_over_words(relevance: np.ndarray, words: Sequence[Region], frame_times_s: np.ndarray) -> np.ndarray:
     """Return the sum over the frames of each word of a map's (frames, bands) mean over frequency, shape (words,)."""
-    of_frame = frames_of_words(words, frame_times_s)
-    inside = of_frame >= 0
-    return np.bincount(of_frame[inside], relevance[inside].mean(axis=1), minlength=len(words))
+    word_of_frame = frames_of_words(words, frame_times_s)
+    inside = word_of_frame >= 0
+    return np.bincount(word_of_frame[inside], relevance[inside].mean(axis=1), minlength=len(words))
 
 
 def rank_agreement(value: np.ndarray, sums: np.ndarray) -> float | None:

@@ -1,4 +1,4 @@
-"""Compare words as people spell them: find a phrase among them, and count the errors of a transcript."""
+"""Compare words by their spelling: find a phrase, and count the errors of a transcript."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ WORDS_AROUND = 6
 
 
 def spelling(text: str) -> str:
-    """Return a word as it is compared: in lower case, only its letters, digits and apostrophes.
+    """Return a word in the form that is compared: lower case, only letters, digits and apostrophes.
 
     >>> spelling("Don’t!")
     "don't"
@@ -20,7 +20,7 @@ def spelling(text: str) -> str:
 
 
 def find_phrase(words: Sequence[Region], phrase: str) -> list[range]:
-    """Return where a phrase is said, as the indices of its words; its last word may go on.
+    """Return where a phrase is said, as the indices of its words; of its last word, a beginning is enough.
 
     >>> said = [Region(at, at + 1, label=word) for at, word in enumerate(["So", "much,", "so", "muchly"])]
     >>> find_phrase(said, "so MUCH")
@@ -38,7 +38,7 @@ def find_phrase(words: Sequence[Region], phrase: str) -> list[range]:
 
 
 def phrase_around(words: tuple[Region, ...], found: range) -> tuple[str, str, str]:
-    """Return the phrase between what is said before and after it, of each at most `WORDS_AROUND` words."""
+    """Return at most `WORDS_AROUND` words before a phrase, the phrase, and at most as many after it."""
     parts = (
         words[max(0, found.start - WORDS_AROUND) : found.start],
         words[found.start : found.stop],
@@ -49,7 +49,7 @@ def phrase_around(words: tuple[Region, ...], found: range) -> tuple[str, str, st
 
 
 def word_errors(said: Sequence[str], found: Sequence[str]) -> int:
-    """Return the fewest words to change, insert or leave out that turn one text into the other.
+    """Return the smallest number of words to change, insert or delete that turns one text into the other.
 
     >>> word_errors("so much fun".split(), "so such great fun".split())
     2

@@ -1,6 +1,6 @@
-"""Transcribe speech with the times of its words, offline, by Whisper in the format of faster-whisper.
+"""Transcribe speech with word times, offline, by Whisper in the format of faster-whisper.
 
-Voice activity decides where words can be: without speech the model does not run, as it invents words for noise.
+Only stretches in which voice activity is detected are transcribed: the model invents words for noise.
 """
 
 import os
@@ -28,11 +28,11 @@ MARGIN_S = 0.3
 #: Text whose tokens have a lower mean log probability is not trusted. Whisper's own limit of -1 lets speech through
 #: that is played backwards; forwards, the same speech is above -0.75.
 LEAST_LOG_PROBABILITY = -0.8
-#: Text that shrinks by more than this factor repeats itself, as people do and as Whisper does where it is lost; then
-#: it also says more than people can.
+#: Text that compresses by more than this factor repeats itself. People repeat themselves too; when Whisper is lost, its
+#: text is also faster than anybody can speak.
 MOST_REPETITION, MOST_LETTERS_PER_S = 2.4, 25.0
-#: A less probable language may be none, as in laughter, or unknown to the model; its text must be surer and not repeat,
-#: and it must be improbable that nobody speaks.
+#: Below this probability of the language there may be none, as in laughter, or one that the model does not know. Its
+#: text must then be more probable, must not repeat itself, and it must be improbable that nobody speaks.
 SURE_LANGUAGE, LEAST_LOG_PROBABILITY_UNSURE, MOST_NO_SPEECH_UNSURE = 0.9, -0.6, 0.3
 #: Less speech than this holds no word.
 LEAST_SPEECH_S = 0.1
@@ -117,7 +117,7 @@ def load_word_model(folder: Path) -> WordModel:
             "The package faster-whisper is not installed. Install it with pip, or upload the words with their times."
         ) from None
     try:
-        # Two threads, as torch's own on a small machine; a name that is no path would be looked for on the network.
+        # Two threads, as for torch on a small machine. `resolve`: a name that is not a path would be fetched.
         return WhisperModel(
             str(folder.resolve()), device="cpu", compute_type="int8", cpu_threads=2, local_files_only=True
         )
@@ -189,7 +189,7 @@ def transcribe(
     language : str, optional
         A code such as "en"; without it the model finds the language in the first block that has words.
     bounds : BoundSettings or None
-        How bounds are moved to pauses and dips of energy; None: they stay where Whisper has them.
+        How bounds are moved to pauses and dips of energy; None: Whisper's bounds.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def transcribe(
     for done, (start_s, end_s) in enumerate(blocks):
         work.check()
         work.report(done / len(blocks), f"Block {done + 1} of {len(blocks)}")
-        segments, about = _ask(model, recording, start_s, end_s, language)
+        segments, about = _transcribe_block(model, recording, start_s, end_s, language)
         recognised = language is not None or about.language_probability >= SURE_LANGUAGE
         for segment in segments:
             work.check()
@@ -231,10 +231,10 @@ def transcribe(
     )
 
 
-def _ask(
+def _transcribe_block(
     model: WordModel, recording: Recording, start_s: float, end_s: float, language: str | None
 ) -> tuple[Iterable[Any], Any]:
-    """Return the segments of a block, computed as they are taken, and what the model says about its language."""
+    """Return the segments of a block, each computed when it is taken, and the model's information on its language."""
     rate = recording.sample_rate_hz
     samples = resample(recording.samples[round(start_s * rate) : round(end_s * rate)], rate, RATE_HZ)
     try:
@@ -257,7 +257,7 @@ def _ask(
 def _is_unclear(segment: Any, *, recognised: bool) -> bool:
     """Whether a segment's text is probably invented; `recognised` is whether its language was."""
     least = LEAST_LOG_PROBABILITY if recognised else LEAST_LOG_PROBABILITY_UNSURE
-    # Not words: where it is lost in syllables, all of them are one word.
+    # Letters rather than words: repeated syllables come as one word.
     letters = sum(letter.isalpha() for word in segment.words or () for letter in word.word)
     too_fast = letters > MOST_LETTERS_PER_S * (segment.end - segment.start)
     repeats = segment.compression_ratio > MOST_REPETITION
@@ -268,7 +268,7 @@ def _is_unclear(segment: Any, *, recognised: bool) -> bool:
 def _words(spoken: Sequence[Any], start_s: float, end_s: float, earliest_s: float) -> Iterator[tuple[Region, float]]:
     """Yield the words of a segment of a block, in the recording's time, none before `earliest_s`.
 
-    Whisper gives the parts of a hyphenated word as words; here they are one, as sure as its least sure part.
+    Whisper splits hyphenated words. Here they are joined, with the confidence of the least certain part.
     """
     earliest_s = max(start_s, earliest_s)
     whole: tuple[Region, float] | None = None
@@ -313,7 +313,7 @@ def speech_blocks(speech: np.ndarray, recording: Recording) -> list[tuple[float,
         blocks.append([first, end])
     edges = np.array(blocks) * piece_s
     starts, ends = edges[:, 0] - MARGIN_S, edges[:, 1] + MARGIN_S
-    # Margins do not reach into the speech of the block beside them.
+    # A margin does not reach into the speech of the next block.
     starts[1:] = np.maximum(starts[1:], edges[:-1, 1])
     ends[:-1] = np.minimum(ends[:-1], edges[1:, 0])
     return list(zip(np.maximum(starts, 0.0).tolist(), np.minimum(ends, recording.duration_s).tolist(), strict=True))
@@ -322,7 +322,9 @@ def speech_blocks(speech: np.ndarray, recording: Recording) -> list[tuple[float,
 def _quietest(first: int, end: int, recording: Recording) -> int:
     """Return the piece of 32 ms, from `first` to `end`, with the least energy."""
     per_piece = FRAME_SAMPLES / RATE_HZ * recording.sample_rate_hz
-    length = round(per_piece)  # of a piece only: rounded, it would be off by a third of a second after ten minutes
+    length = round(
+        per_piece
+    )  # positions use the exact length: rounded, they would be a third of a second off after ten minutes
     samples = recording.samples[round(first * per_piece) : round(end * per_piece)]
     pieces = samples[: len(samples) // length * length].reshape(-1, length)
     return first + int(np.argmin(np.square(pieces, dtype=np.float64).sum(axis=1)))

@@ -1,1 +1,1 @@
-"""How work is done: jobs, progress, atomic files and folders, child processes, the log."""
+"""Running work: jobs, progress, atomic files and folders, child processes, the log."""

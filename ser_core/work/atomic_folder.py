@@ -1,8 +1,8 @@
-"""Files and folders that are written atomically: whole or not at all, whenever a process ends.
+"""Files and folders that are written atomically: whole or not at all, however the process ends.
 
-While `NAME` is written it is `.NAME.part`, locked by the process that writes it. An older folder is `.NAME.old` for the
-moment between two renames, and what is being deleted is `.NAME.gone`. The kernel frees the locks of a process however
-it ends, so what is hidden and not locked was left behind.
+While `NAME` is written it is called `.NAME.part` and locked by the process that writes it. An older folder is called
+`.NAME.old` between two renames, and a folder that is being deleted `.NAME.gone`. The kernel releases the locks of a
+process however it ends, so a hidden file or folder without a lock was left behind.
 """
 
 import errno
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ser_core.errors import WriteRefused
 
-#: Follow no link, and wait for no FIFO.
+#: Do not follow links, and do not wait for FIFOs.
 AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 LONGEST_NAME_BYTES = 200
 #: Windows takes these for devices, even with a suffix.
@@ -34,15 +34,15 @@ def folder_name(recording_name: str) -> str:
     return f"_{short}" if RESERVED.fullmatch(short) else short
 
 
-def read_regular(file: Path, most_bytes: int) -> bytes:
+def read_regular(file: Path, most_bytes: int, *, follow_link: bool = False) -> bytes:
     """Return the content of a regular file of at most `most_bytes` bytes.
 
     Raises
     ------
     OSError
-        If it is larger, cannot be read or is not a regular file; a link, FIFO or device is never waited for.
+        If it is larger, cannot be read, or is not a regular file, such as a link, FIFO or device.
     """
-    descriptor = os.open(file, AS_IT_IS)
+    descriptor = os.open(file, AS_IT_IS & ~os.O_NOFOLLOW if follow_link else AS_IT_IS)
     with open(descriptor, "rb") as opened:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
@@ -59,7 +59,7 @@ def atomic_write(file: Path, content: bytes | str) -> None:
     Raises
     ------
     OSError
-        If it cannot be written; then nothing is left of it, and an older file stays.
+        If it cannot be written; then nothing is left of it, and an older file is unchanged.
     """
     with atomic_file(file) as half_written:
         half_written.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -86,7 +86,7 @@ def atomic_file(file: Path) -> Iterator[Path]:
 
 
 def require_replaceable(folder: Path, known_by: str) -> None:
-    """Refuse a folder that is not empty and does not hold the file by which folders of this kind are known.
+    """Refuse a folder that is not empty and does not hold the file that identifies folders of this kind.
 
     Raises
     ------
@@ -112,12 +112,13 @@ def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
     Parameters
     ----------
     known_by : str or None
-        A file that every folder of this kind holds: a folder without it is not replaced. None if the caller checks.
+        A file in every folder of this kind: a folder without it is not replaced. None if the caller checks.
 
     Raises
     ------
     WriteRefused
-        If it cannot be written, or something else is there; then nothing is left of it, and an older folder stays.
+        If it cannot be written, or something else is there; then nothing is left of it, and an older folder is
+        unchanged.
     """
     folder = folder.absolute()
     if known_by is not None:
@@ -137,12 +138,12 @@ def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
 
 @contextmanager
 def atomic_new_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to write into, which becomes `folder`, new or empty until then, at the end of the block.
+    """Yield an empty folder to write into, which becomes `folder` at the end of the block.
 
     Raises
     ------
     WriteRefused
-        If `folder` is not empty, or cannot be written; then nothing is left of it.
+        If `folder` exists and is not empty, or cannot be written; then nothing is left of it.
     """
     with atomic_folder(folder, None) as half_written:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -151,7 +152,7 @@ def atomic_new_folder(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(finished: Path, folder: Path) -> None:
-    """Move a finished folder into place; at every moment the older or the newer one is there or can be recovered."""
+    """Move a finished folder into place; at any moment the older or the newer one exists or can be recovered."""
     with _renaming(folder):
         _bring_back(folder)
         if folder.exists():
@@ -163,7 +164,7 @@ def put_in_place(finished: Path, folder: Path) -> None:
 
 
 def recover_all(parent: Path) -> None:
-    """Restore older folders that a process moved aside before it ended; delete those that it had replaced."""
+    """Restore folders that an ended process had moved aside; delete those that it had already replaced."""
     for old in parent.glob(".*.old"):
         folder = parent / old.name.removeprefix(".").removesuffix(".old")
         with _renaming(folder):
@@ -178,7 +179,7 @@ def delete(folder: Path) -> None:
 
 
 def clear_half_written(parent: Path, name: str = "*") -> int:
-    """Delete what ended processes left half written or half deleted in a folder; return how many items.
+    """Delete what ended processes left half written or half deleted in a folder; return the number of items.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def _renaming(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _turn(part: Path, is_file: bool = False) -> Iterator[Path]:
-    """Hold the half-written folder, emptied, or file, as the only one at a time."""
+    """Hold the half-written folder, emptied, or file; others wait."""
     descriptor = _held(part, is_file)
     try:
         if not is_file:
@@ -227,7 +228,7 @@ def _turn(part: Path, is_file: bool = False) -> Iterator[Path]:
 
 def _held(part: Path, is_file: bool) -> int:
     while True:
-        with _locked(part.parent):  # nobody sees it before it is locked
+        with _locked(part.parent):  # so that nobody sees it unlocked
             if not is_file:
                 part.mkdir(exist_ok=True)
             descriptor = os.open(part, AS_IT_IS | (os.O_CREAT if is_file else os.O_DIRECTORY), 0o666)
@@ -248,7 +249,7 @@ def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Ite
     try:
         try:
             fcntl.flock(descriptor, how)
-        except OSError:  # a file system without locks, or it is held by another
+        except OSError:  # a file system without locks, or another process holds it
             if required:
                 raise
         yield descriptor
@@ -257,7 +258,7 @@ def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Ite
 
 
 def _is(path: Path, descriptor: int) -> bool:
-    """Whether a path still leads to the file that was opened."""
+    """Whether a path still names the file that was opened."""
     with suppress(FileNotFoundError):
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     return False
@@ -284,8 +285,8 @@ def _remove(*paths: Path) -> None:
     for path in paths:
         with suppress(FileNotFoundError):
             there = path.lstat()
-            while os.path.samestat(there, path.lstat()):  # what others write by this name from now on stays
-                with suppress(FileNotFoundError):  # another was faster
+            while os.path.samestat(there, path.lstat()):  # a new one that others write by this name is not deleted
+                with suppress(FileNotFoundError):  # another process was faster
                     if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
                     else:

@@ -1,9 +1,9 @@
 """Work that takes longer than a second: one queue for the machine, which outlives the page that submitted it.
 
-A job is a function of a `Work`, to which it reports and by which it is stopped. Owners take turns: the owner who has
-waited longest since their last job began goes first, so that ten jobs of one person do not hold up the single job of
-another. Quick jobs, which take a fraction of a second, have a worker of their own: a verdict waits for nobody's maps.
-Where there is a cluster, jobs that it can compute run beside the others, as many at once as it has threads.
+A job is a function of a `Work`, to which it reports and which stops it. Owners take turns: the owner who has waited
+longest since their last job began goes first, so that ten jobs of one person do not hold up the single job of another.
+Quick jobs, which take a fraction of a second, have their own worker: a verdict never waits for maps. With a cluster,
+the jobs that it can compute run beside the others, as many at once as it has threads.
 """
 
 import logging
@@ -21,7 +21,7 @@ from ser_core.errors import Cancelled, SerError
 from ser_core.work.log import FIGURES, failed
 from ser_core.work.progress import Pace, Work
 
-#: How much the priority of work that is not quick is lowered, so that pages and verdicts stay responsive.
+#: Added to the niceness of all but quick work, so that pages and verdicts stay responsive.
 NICENESS = 5
 
 #: The visit that a thread works for. On the command line it is empty, and may use all slots of the decoder.
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Lane(IntEnum):
-    """How soon a job's turn comes."""
+    """How soon a job runs."""
 
     QUICK = 0
     """A fraction of a second, beside all others."""
@@ -45,15 +45,15 @@ class Lane(IntEnum):
 
 #: The lanes of each worker. Only quick jobs have one of their own: two threads of torch already fill a small machine.
 WORKERS = ((Lane.QUICK,), (Lane.DRAFT, Lane.FULL))
-#: The lanes of the cluster, and those that take their jobs where there is none.
+#: The lanes of the cluster, and those that take their jobs if there is none.
 CLUSTER_LANES = (Lane.CLUSTER_DRAFT, Lane.CLUSTER_FULL)
 WITHOUT_CLUSTER = {Lane.CLUSTER_DRAFT: Lane.DRAFT, Lane.CLUSTER_FULL: Lane.FULL}
-#: How often the cluster is asked how many threads it has, while all that it had are busy.
+#: How often the cluster's number of threads is updated while all known ones are busy.
 ASK_AGAIN_S = 1.0
 
 
 class Cluster(Protocol):
-    """What computes heavy steps of jobs elsewhere."""
+    """Other machines that compute heavy steps of jobs."""
 
     def threads(self) -> int:
         """Return how many steps it computes at once; 0 while it cannot be reached."""
@@ -144,10 +144,10 @@ class Jobs:
     Parameters
     ----------
     most_waiting, max_queued_per_owner : int
-        Further jobs are refused. By default 25 owners can have their full share waiting.
+        Further jobs are refused. By default 25 owners can each have as many waiting as allowed.
     max_results_per_owner : int
-        How many finished jobs of one owner are remembered with their results; the least recently used is forgotten
-        first. A common limit would let owners push out each other's results, which would be computed again.
+        Number of finished jobs of one owner whose results are remembered; the least recently used is forgotten first.
+        With a common limit, owners would displace each other's results.
     cluster : Cluster, optional
         Computes heavy steps of the jobs in `CLUSTER_LANES`.
     """
@@ -226,7 +226,7 @@ class Jobs:
             return [job for job in jobs if all(map(job.is_about, about))]
 
     def add_finished(self, owner: str, key: Hashable, title: str, result: Any) -> None:
-        """Remember a result that was computed earlier, as that of a finished job; a job with this key gives way."""
+        """Remember a result that was computed earlier as that of a finished job; it replaces a job with this key."""
         with self._changed:
             if (known := self.find(owner, key)) is not None:
                 self.drop(known)
@@ -278,12 +278,8 @@ class Jobs:
                 if job.kind in kinds:
                     self.drop(job)
 
-    def place(self, job: Job) -> int:
-        """Return how many jobs go before this one; 0 for a job that runs or has ended."""
-        return len(self.ahead(job))
-
     def ahead(self, job: Job) -> list[Job]:
-        """Return the jobs that its worker does before it, running ones first; none for what runs or has ended."""
+        """Return the jobs that its worker runs before it, running ones first; none for a job that runs or has ended."""
         (lanes,) = (lanes for lanes in (*WORKERS, CLUSTER_LANES) if job.lane in lanes)
         with self._changed:
             order = [
@@ -304,7 +300,7 @@ class Jobs:
                     self.drop(job)
 
     def close(self, patience_s: float = 5.0) -> None:
-        """Stop all work, and wait for what runs: a process that exits while torch's threads run is aborted."""
+        """Stop all work, and wait for running jobs: a process that exits while torch's threads run is aborted."""
         with self._changed:
             for job in list(self._jobs.values()):
                 self.cancel(job)
@@ -327,7 +323,7 @@ class Jobs:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._first_waiting(CLUSTER_LANES))
-            most = max(1, cluster.threads())  # asked over the network, while nobody waits for the lock
+            most = max(1, cluster.threads())  # a request over the network, without the lock
             with self._changed:
                 if not self._changed.wait_for(lambda most=most: self._running_on_cluster() < most, ASK_AGAIN_S):
                     continue

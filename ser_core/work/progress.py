@@ -1,4 +1,4 @@
-"""How long work reports its progress and is stopped, and how much longer it will take."""
+"""How long-running work reports progress and is stopped, and how much longer it will take."""
 
 import time
 from collections import deque
@@ -13,7 +13,7 @@ POINTS, BETWEEN_S = 30, 10.0
 #: Below this fraction the time left would be a guess.
 LEAST_DONE = 0.02
 
-#: Between what is being done and the part of it that is.
+#: Between what is being done and its current part.
 SEPARATOR = " · "
 
 

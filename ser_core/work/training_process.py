@@ -26,7 +26,7 @@ PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
 
 
 def runs_folder() -> Path:
-    """Return the folder in which trainings keep their states: `SER_RUNS`, else `runs` beside the app."""
+    """Return the folder for the states of trainings: `SER_RUNS`, else `runs` beside the app."""
     return Path(os.environ.get("SER_RUNS") or ROOT / "runs")
 
 
@@ -37,8 +37,8 @@ class TrainingFailed(SerError):
 def train_in_process(arguments: Sequence[str], work: Work) -> str:
     """Run `python -m ser_core train` with these arguments and return what it printed.
 
-    The process has a low priority. If it is stopped, its finished epochs are kept. If this process ends, it ends too,
-    and `broken_off` reports it at the next start.
+    The process has a low priority. If it is stopped, its finished epochs remain. If this process ends, it ends too, and
+    `broken_off` reports it at the next start.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def _lock() -> FileLock:
 
 @contextmanager
 def _noted(arguments: Sequence[str]) -> Iterator[None]:
-    """Note what is being trained while it is; only a process that is killed leaves the note."""
+    """Note what is being trained until it ends; only a process that is killed leaves the note behind."""
     lock = _lock()
     try:
         runs_folder().mkdir(parents=True, exist_ok=True)

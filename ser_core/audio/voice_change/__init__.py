@@ -1,6 +1,6 @@
-"""Change one property of a voice and leave the others as they are: pitch, its range, tempo, level, tilt, breath, creak.
+"""Change one property of a voice and preserve the others: pitch, its range, tempo, level, tilt, breath, creak.
 
-All parts work on the recording's own waveform: no voice is built from parameters.
+All changes process the recording's own waveform: no voice is synthesised from parameters.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from ser_core.audio.voice_change.quality import with_breath, with_creak
 from ser_core.audio.voice_change.spectrum import with_tilt
 from ser_core.errors import SettingsRefused
 
-#: Between changed regions and the rest.
+#: Fade between changed regions and the rest.
 FADE_S = 0.020
 MAX_SEMITONES, MAX_RATIO, MAX_DB, MAX_TILT_DB = 24.0, 4.0, 40.0, 12.0
 
 
 @dataclass(frozen=True)
 class VoiceChange:
-    """What is to be different; by default nothing.
+    """A change of a voice; by default none.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class VoiceChange:
         Factor of the speed; 2 takes half the time.
     level_db : float
     tilt_db : float
-        Added to the level for each octave; the level of the whole stays.
+        Added to the level for each octave; the overall level does not change.
     breath_db : float
         Added to the level of the noise in voiced sound, relative to the harmonics.
     creak_db : float
-        By which the periods between the pulses of a creaky voice are weaker, 0 or more.
+        How much weaker the periods between the pulses of a creaky voice are, 0 or more.
     """
 
     pitch_st: float = 0.0
@@ -71,8 +71,8 @@ def change_voice(
 ) -> np.ndarray:
     """Return the samples of a recording whose voice is changed, in some regions or (without any) everywhere.
 
-    Only the parts of the chain run that change something. Without any change all of them run, and return the same
-    samples up to a difference at least 100 dB below the recording.
+    Only the steps run that change something. If none does, all of them run, and return the same samples up to a
+    difference at least 100 dB below the recording.
 
     Parameters
     ----------
@@ -108,10 +108,10 @@ def change_voice(
 def there_and_back(
     recording: Recording, change: VoiceChange, marks: PitchMarks, regions: Sequence[Region] = ()
 ) -> np.ndarray:
-    """Return the samples (n,), float32, after a change and its inverse: what the synthesis itself does to the voice."""
+    """Return the samples (n,), float32, after a change and its inverse: the effect of the synthesis alone."""
     pitch_st, level_db, tilt_db, breath_db = -change.pitch_st, -change.level_db, -change.tilt_db, -change.breath_db
     back = VoiceChange(pitch_st, 1 / change.pitch_range, 1 / change.tempo, level_db, tilt_db, breath_db)
-    # Creak is a gain over time, of which the inverse leaves nothing.
+    # Creak is a gain over time, which its inverse cancels exactly.
     there = replace(recording, samples=change_voice(recording, replace(change, creak_db=0.0), marks))
     returned = change_voice(there, back, pitch_marks(there, prosody_of(there)))
     samples, missing = recording.samples, max(0, len(recording.samples) - len(returned))
@@ -131,14 +131,14 @@ def region_weights(count: int, rate: int, regions: Sequence[Region]) -> np.ndarr
 
 
 def _faded(count: int, fade: int) -> np.ndarray:
-    """Return `count` ones whose beginning and end rise from and fall to 0."""
+    """Return `count` ones that rise from 0 at the beginning and fall to 0 at the end."""
     fade = min(fade, count // 2)
     ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(fade, 1))).astype(np.float32)
     return np.concatenate([ramp, np.ones(count - 2 * fade, np.float32), ramp[::-1]])
 
 
 def _with_tempo_in_regions(samples: np.ndarray, rate: int, tempo: float, regions: Sequence[Region]) -> np.ndarray:
-    """Return samples of which only some regions, in order of time and apart, are faster or slower."""
+    """Return samples that are faster or slower only in some regions, in order of time and not touching."""
     pieces, done, fade = [], 0, round(FADE_S * rate)
     for region in sorted(regions, key=lambda region: region.start_s):
         first, end = max(done, round(region.start_s * rate)), min(round(region.end_s * rate), len(samples))

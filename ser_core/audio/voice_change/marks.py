@@ -1,4 +1,4 @@
-"""The periods of a voice, which changes of its pitch and of its quality follow."""
+"""The periods of a voice, on which changes of its pitch and quality are based."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ import numpy as np
 from ser_core.analysis import Recording
 from ser_core.audio.prosody import Prosody
 
-#: Voiced frames that follow each other within this belong together.
+#: Voiced frames this near to each other belong to one stretch.
 LONGEST_STEP_S = 0.025
-#: A period lies within this share of where the pitch expects it.
+#: How far a period may lie from where the pitch predicts it, as a share of its length.
 PERIOD_TOLERANCE = 0.2
 #: Marks of unvoiced sound are this far apart.
 UNVOICED_STEP_S = 0.005
@@ -36,7 +36,7 @@ class PitchMarks:
 
 
 def pitch_marks(recording: Recording, prosody: Prosody) -> PitchMarks:
-    """Find the periods of a voice from its pitch: each where its waveform is most like that of the one before."""
+    """Find the periods of a voice from its pitch: each where the waveform is most similar to the period before."""
     rate, count = recording.sample_rate_hz, len(recording.samples)
     marks, runs, pitches, step = [0], [], [np.nan], round(UNVOICED_STEP_S * rate)
     for times_s, pitch_hz in _voiced_runs(prosody):
@@ -61,7 +61,7 @@ def _voiced_runs(prosody: Prosody) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _marks_of_run(samples: np.ndarray, rate: int, times_s: np.ndarray, pitch_hz: np.ndarray) -> np.ndarray:
-    """Return a mark for each period of a voiced stretch, from its loudest point on in both directions."""
+    """Return a mark for each period of a voiced stretch, starting from its loudest point in both directions."""
     first, end = round(times_s[0] * rate), min(round(times_s[-1] * rate), len(samples) - 1)
     if end - first < 2:
         return np.empty(0, int)
@@ -80,10 +80,10 @@ def _marks_of_run(samples: np.ndarray, rate: int, times_s: np.ndarray, pitch_hz:
 
 
 def _next_period(samples: np.ndarray, at: float, period: float, direction: int) -> float | None:
-    """Return the point about one period away whose surroundings are most like those of `at`; None near the ends.
+    """Return the point about one period away whose surroundings are most similar to those of `at`; None near the ends.
 
-    It lies between samples, where a parabola through the likenesses is highest: rounded, every period would be wrong by
-    the same part of a sample, and the marks would drift from the waveform.
+    It may lie between samples, at the vertex of a parabola through the correlations: if it were rounded, every period
+    would be wrong by the same fraction of a sample, and the marks would drift.
     """
     half, reach, here = round(period / 2), round(PERIOD_TOLERANCE * period), round(at)
     middle = here + direction * round(period)
@@ -92,12 +92,12 @@ def _next_period(samples: np.ndarray, at: float, period: float, direction: int) 
         return None
     pattern = samples[here - half : here + half + 1].astype(np.float64)
     there = samples[low:high].astype(np.float64)
-    likeness = np.correlate(there, pattern, "valid")
+    correlation = np.correlate(there, pattern, "valid")
     energy = np.cumsum(np.append(0.0, there**2))
-    likeness /= np.sqrt(energy[len(pattern) :] - energy[: -len(pattern)] + 1e-12)
-    best = int(np.argmax(likeness))
-    if 0 < best < len(likeness) - 1:
-        before, peak, after = likeness[best - 1 : best + 2]
+    correlation /= np.sqrt(energy[len(pattern) :] - energy[: -len(pattern)] + 1e-12)
+    best = int(np.argmax(correlation))
+    if 0 < best < len(correlation) - 1:
+        before, peak, after = correlation[best - 1 : best + 2]
         curve = before - 2 * peak + after
         best += (before - after) / (2 * curve) if curve < 0 else 0.0
     return at + middle - reach - here + best

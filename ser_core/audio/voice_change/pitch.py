@@ -1,8 +1,8 @@
 """Change the pitch of a voice, its range, and the tempo of speech.
 
-Pitch and tempo are changed by Signalsmith Stretch, and formants are put back to where they were: the same person speaks
-higher or lower. The pitch range is changed by overlapping periods of the recording's own waveform at new distances
-(TD-PSOLA), because each period moves by another interval.
+Signalsmith Stretch changes pitch and tempo; formants are moved back, so that the same person speaks higher or lower.
+The pitch range is changed by overlapping periods of the recording's own waveform at new distances (TD-PSOLA), because
+each period moves by a different interval.
 """
 
 import numpy as np
@@ -12,15 +12,15 @@ from python_stretch.Signalsmith import Stretch
 from ser_core.audio.voice_change.marks import PitchMarks
 from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks, log_envelope
 
-#: Blocks of Signalsmith Stretch, with a step of a quarter: its preset of 120 ms blurs the onsets of speech, and the
-#: harmonics of low voices need the longer one.
+#: Blocks of Signalsmith Stretch, with steps of a quarter. Its preset of 120 ms blurs the onsets of speech; pitch needs
+#: the longer one for the harmonics of low voices.
 TEMPO_BLOCK_S, PITCH_BLOCK_S = 0.050, 0.080
-#: Above this, or this share of half the rate, the sound stays: in a lower voice there would be nothing left.
+#: Above this, or this share of half the rate, the sound is not changed: a lower voice would have nothing left there.
 HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE = 4_000.0, 0.6
-#: Spectra of which the envelope is taken, its smoothness (cepstrum below this share of a period), and how far it may be
-#: corrected.
+#: Window of the spectra, smoothness of their envelope (cepstrum below this share of a period), and the largest
+#: correction of the envelope.
 ENVELOPE_WINDOW_S, ENVELOPE_SHARE, MOST_CORRECTED_DB = 0.032, 0.6, 15.0
-#: Levels below the loudest by this count as silent in an envelope.
+#: Levels this far below the loudest count as silence in an envelope.
 ENVELOPE_FLOOR_DB = 80.0
 CROSSOVER_TAPS_S = 0.025
 
@@ -28,8 +28,8 @@ CROSSOVER_TAPS_S = 0.025
 def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: float) -> np.ndarray:
     """Return samples with another pitch below 4 kHz, and the same length, formants and power.
 
-    The envelope of each spectrum is first moved the other way, so that the transposition, which moves the formants too,
-    brings it back to where it was. Without a period in the marks nothing changes.
+    The envelope of each spectrum is first moved the other way; the transposition, which moves the formants too, then
+    brings it back. If nothing is voiced, nothing changes.
     """
     if not marks.runs:
         return samples.copy()
@@ -43,7 +43,7 @@ def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: flo
 
 
 def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s: float) -> np.ndarray:
-    """Return samples in which the level at each frequency is that of the envelope at `ratio` times the frequency."""
+    """Return samples whose envelope at each frequency is the former one at `ratio` times that frequency."""
     stft = scipy.signal.ShortTimeFFT(
         scipy.signal.windows.hann(round(ENVELOPE_WINDOW_S * rate), sym=False), round(ENVELOPE_WINDOW_S / 4 * rate), rate
     )
@@ -68,9 +68,9 @@ def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, insi
     Parameters
     ----------
     factor : float
-        Of the distance to the median pitch of the marks inside, in semitones.
+        Factor of the distances to the median pitch of the marks inside, in semitones.
     inside : ndarray of shape (n,), bool
-        Where the median is taken.
+        Where the median is computed.
 
     References
     ----------
@@ -97,7 +97,7 @@ def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, insi
 
 
 def _placed_grains(marks: PitchMarks, ratios: np.ndarray) -> list[tuple[int, int, float]]:
-    """Return mark, new position and gain of each grain; the gain keeps the power where there are more or fewer."""
+    """Return mark, new position and gain of each grain; the gain preserves the power if there are more or fewer."""
     placed = [(index, int(at), 1.0) for index, at in enumerate(marks.samples) if np.isnan(marks.pitch_hz[index])]
     for first, last in marks.runs:
         periods_at = marks.samples[first : last + 1]
@@ -129,7 +129,7 @@ def _stretched(
     stretch.configure(1, block, round(block_s / 4 * rate))
     stretch.setTimeFactor(tempo)
     stretch.setTransposeSemitones(semitones)
-    # It fades its ends, which are mirrored parts to be cut off.
+    # It fades both ends; these are mirrored margins, which are cut off.
     margin = min(2 * block, len(samples) - 1)
     made = stretch.process(np.pad(samples, margin, "reflect")[None].astype(np.float32))[0]
     start, wanted = round(margin / tempo), round(len(samples) / tempo)

@@ -1,11 +1,11 @@
 """Change the quality of a voice: how breathy it is, and how creaky.
 
-Breath is noise beside the harmonics. A comb filter that follows the periods separates what repeats from what does not;
-then there is more or less of the latter, in each band in proportion to what was there, while the envelope of each
-spectrum stays. A breathy glottis also closes less abruptly, so the first harmonic rises over the second.
+Breath is noise between the harmonics. A comb filter that follows the periods separates the repeating part from the
+noise; noise is then added or removed, in each band in proportion to its own, while the envelope of each spectrum does
+not change. A breathy glottis also closes less abruptly, so the first harmonic rises relative to the second.
 
-Creak is rare and irregular pulses of the glottis: most are weakened, the others are what remains. Nothing
-is synthesised; the waveform is only made weaker between the pulses that remain.
+Creak is rare and irregular pulses of the glottis. Nothing is synthesised; the waveform is only made weaker between the
+pulses that remain.
 """
 
 import numpy as np
@@ -15,21 +15,21 @@ from scipy.ndimage import map_coordinates, spline_filter1d, uniform_filter
 from ser_core.audio.voice_change.marks import PitchMarks
 from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks
 
-#: Weights of a period and its neighbours in the mean that is taken as the part that repeats.
+#: Weights of a period and its neighbours in the mean that is the repeating part.
 COMB = np.array([1, 2, 3, 2, 1]) / 9
-#: The share of the power of noise that is not in that mean.
+#: Share of the power of noise that is not in that mean.
 NOISE_IN_REST = float(1 - 2 * COMB[2] + np.sum(COMB**2))
 NOISE_WINDOW_S = 0.040
 #: Noise is smoothed over this many frames, and over this many times the pitch.
 SMOOTHED_FRAMES, SMOOTHED_PITCHES = 3, 2.0
-#: The envelope changes by at most this, in power, where noise is taken away.
+#: Removing noise leaves at least this share of the envelope's power.
 LEAST_REMAINING = 0.1
-#: How much the first harmonic rises over the second for each dB of noise; at the natural limit by as much as half of
-#: the pairs of one sentence in two emotions differ (`benchmarks/voice_quality.py`).
+#: How much the first harmonic rises relative to the second per dB of noise. At the natural limit, half of the pairs of
+#: one sentence in two emotions differ by less (`benchmarks/voice_quality.py`).
 FIRST_HARMONIC_DB = 0.5
-#: Most pulses a second of a creaky voice (Keating, Garellek and Kreiman 2015, ICPhS).
+#: Maximum number of pulses per second of a creaky voice (Keating, Garellek and Kreiman 2015, ICPhS).
 CREAK_HZ = 80.0
-#: The share of remaining pulses that come a period late.
+#: Share of the remaining pulses that come a period late.
 LATE_PULSES = 0.3
 SEED = 0
 
@@ -74,13 +74,13 @@ def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: flo
 
 
 def repeating_part(samples: np.ndarray, marks: PitchMarks) -> np.ndarray:
-    """Return the mean of each period and its neighbours, as long as it is, and the samples where nothing is voiced."""
+    """Return the mean of each period and its neighbours, and the samples themselves where nothing is voiced."""
     repeating = samples.astype(np.float64)
     spline, reach = spline_filter1d(repeating), len(COMB) // 2
     for first, last in marks.runs:
         positions = marks.samples[first : last + 1]
         periods, inside = np.arange(len(positions)), np.arange(positions[0], positions[-1])
-        # Marks are whole samples, too coarse for high harmonics: they are smoothed over their neighbours.
+        # Marks are whole samples, too coarse for high harmonics, so they are smoothed over their neighbours.
         if len(positions) > reach:
             padded = np.pad(positions.astype(np.float64), reach, "reflect", reflect_type="odd")
             positions = np.convolve(padded, COMB, "valid")
@@ -106,12 +106,12 @@ def _below_second_harmonic(
 
 
 def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float) -> np.ndarray:
-    """Return samples in which most periods are weaker, so that pulses are rare and irregular; the power stays.
+    """Return samples in which most periods are weaker, so that pulses are rare and irregular; same power.
 
     Parameters
     ----------
     between_db : float
-        By which they are weaker.
+        How much weaker they are.
 
     References
     ----------

@@ -1,18 +1,18 @@
-"""Filters of a voice without phase: its spectral tilt, the envelope of its spectra, and filtering block by block."""
+"""Zero-phase filters of a voice: its spectral tilt, the envelope of its spectra, and filtering block by block."""
 
 from collections.abc import Callable
 
 import numpy as np
 import scipy
 
-#: Tilt turns about the middle of this range, and is level beyond it.
+#: The tilt pivots on the middle of this range, and is flat beyond it.
 TILT_LOW_HZ, TILT_HIGH_HZ = 62.5, 8_000.0
-#: The sound is filtered in blocks, because a spectrum takes fifty times the memory of its sound.
+#: Sound is filtered in blocks, because a spectrum takes fifty times as much memory.
 FILTER_BLOCK_S = 4.0
 
 
 def with_tilt(samples: np.ndarray, rate: int, tilt_db: float) -> np.ndarray:
-    """Return samples whose level rises by some dB more with each octave; their power stays."""
+    """Return samples whose level rises by `tilt_db` for each octave, with the same power."""
     padding = rate // 10
     padded = np.pad(samples.astype(np.float64), padding)
     hz = np.clip(np.fft.rfftfreq(len(padded), 1 / rate), TILT_LOW_HZ, TILT_HIGH_HZ)
@@ -32,7 +32,7 @@ def log_envelope(log_magnitude: np.ndarray, quefrencies: int) -> np.ndarray:
 
 
 def as_strong(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Return a changed sound with the power that it had before, float32."""
+    """Return a changed sound, float32, scaled to the power of the samples before the change."""
     power, before = np.mean(changed**2), np.mean(np.square(samples, dtype=np.float64))
     return (changed * np.sqrt(before / power) if power > 0 else changed).astype(np.float32)
 
@@ -40,7 +40,7 @@ def as_strong(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
 def filtered_in_blocks(
     stft: "scipy.signal.ShortTimeFFT", count: int, spectra: Callable[[int, int], np.ndarray]
 ) -> np.ndarray:
-    """Return the sound (n,), float32, of spectra that are made a few seconds at a time.
+    """Return the sound (n,), float32, of spectra that are computed a few seconds at a time.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
 
 NUMBERS_AT_ONCE = 8
-#: The part of a counterfactual that its words locate in time and frequency.
+#: Share of a counterfactual that the ranges in its description contain.
 MOSTLY = 0.8
 
 
@@ -43,14 +43,13 @@ def find_counterfactual(
     """Remove the positive cells, of 8 frames and 4 bands, that a map marks most, until the emotion changes.
 
     It changes when the target's emotion no longer scores best or, against another emotion, when that one scores
-    higher. With one cell less it does not. A score may fall and rise again as cells are removed, so a smaller number
-    that the search did not try may exist.
+    higher. With one cell fewer it does not. As a score may fall and rise again, a smaller number that the search did
+    not try may exist.
 
     Returns
     -------
     Counterfactual or None
-        None if the emotion does not score best to begin with, or if nothing that was removed, all positive cells
-        included, changes it.
+        None if the emotion does not score best to begin with, or still does without all positive cells.
 
     Raises
     ------

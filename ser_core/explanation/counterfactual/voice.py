@@ -13,11 +13,11 @@ from ser_core.work.progress import Work
 #: Scores (sounds, classes) of changed sounds (n,) at the recording's rate.
 ScoreSounds = Callable[[Sequence[np.ndarray], Work], np.ndarray]
 
-#: Of the natural limit: the values at which a property is tried.
+#: Amounts at which a property is tried, as shares of its natural limit.
 GRID = np.arange(-6, 7) / 4
-#: A flip is found to this share of the natural limit: three halvings of a step of the grid.
+#: Bisections of a step of the grid: a flip is found to 1/32 of the natural limit.
 HALVINGS = 3
-#: Sounds in memory at the same time.
+#: Sounds held in memory at once.
 SOUNDS_AT_ONCE = 13
 
 
@@ -28,16 +28,16 @@ class VoiceProperty:
     Attributes
     ----------
     field : str
-        Of `VoiceChange`.
+        Its field of `VoiceChange`.
     limit : float
-        The largest natural amount, in the unit, or in octaves (log2) of a factor.
+        The largest natural amount, in the unit; of a factor, its log2.
     is_factor : bool
     less, more : str
         The change in words, for a negative (if there is one) and a positive amount.
     only_more : bool
         Whether there are no negative amounts.
     needs_voice : bool
-        Whether nothing changes where nothing is voiced.
+        Whether only voiced speech changes.
     """
 
     field: str
@@ -65,10 +65,10 @@ class VoiceProperty:
         return (self.less if amount < 0 else self.more).format(size=number)
 
 
-#: The limits: three in four pairs of recordings in which one speaker says one sentence in two emotions differ by less,
-#: in 471 pairs of five acted corpora (`benchmarks/voice_changes.py --ranges`: 7.4 semitones, a factor of 2.28, a factor
-#: of 1.27, 6.4 dB and 2.5 dB per octave; rounded down). Of breath and creak, the amounts that move one of Praat's
-#: measures by as much as three in four of 50 such pairs differ (`benchmarks/voice_quality.py`).
+#: The limits: one speaker saying one sentence in two emotions differs by less in three of four pairs of recordings, of
+#: 471 in five acted corpora (`benchmarks/voice_changes.py --ranges`: 7.4 semitones, a factor of 2.28, a factor of 1.27,
+#: 6.4 dB and 2.5 dB per octave; rounded down). For breath and creak they are the amounts that move one of Praat's
+#: measures as far as three in four of 50 such pairs differ (`benchmarks/voice_quality.py`).
 PROPERTIES = (
     VoiceProperty(
         "pitch_st",
@@ -123,9 +123,9 @@ PROPERTIES = (
         needs_voice=True,
     ),
 )
-#: The median pitch of 98 % of those recordings lies between these.
+#: 98 % of those recordings have a median pitch between these.
 LOWEST_HZ, HIGHEST_HZ = 89.0, 391.0
-#: The share of the natural limit by which the control is changed, and back.
+#: Share of the natural limit by which the control is changed and changed back.
 CONTROL_SHARE = 0.25
 
 
@@ -161,12 +161,12 @@ class VoiceCurve:
         Ascending; 0, the voice synthesised again without a change, is among them.
     scores : ndarray of shape (n, classes), float64
     control : ndarray of shape (classes,), float64
-        Scores after a change by a quarter of the limit and back: what the synthesis does by itself.
+        Scores after a change by a quarter of the limit and back: the effect of the synthesis alone.
     natural : (low, high)
         Amounts beyond are unnatural.
     flips : tuple of VoiceFlip
-        At most one in either direction, each natural; none if the control alone changes the verdict, because the
-        synthesis could have done the same.
+        At most one in each direction, each natural. None if the control alone changes the verdict: then the synthesis
+        could have caused it.
     """
 
     property: VoiceProperty
@@ -179,18 +179,18 @@ class VoiceCurve:
 
 @dataclass(frozen=True, eq=False)
 class VoiceCounterfactuals:
-    """What changes of the voice do to the scores.
+    """How the scores change with the voice.
 
     Attributes
     ----------
     recording : Recording
-        That was changed.
+        The recording whose voice was changed.
     regions : tuple of Region
-        In which alone it was changed; empty: everywhere.
+        Where it was changed; empty: everywhere.
     original : ndarray of shape (classes,), float64
-        Scores of the recording as it is.
+        Scores of the unchanged recording.
     curves : tuple of VoiceCurve
-        Without those that need a voice if nothing is voiced.
+        Only of properties that do not need a voice, if nothing is voiced.
     """
 
     recording: Recording
@@ -221,16 +221,16 @@ def voice_counterfactuals(
 ) -> VoiceCounterfactuals:
     """Change each property of a voice by natural and some unnatural amounts, and find where the verdict flips.
 
-    Between the amounts at which it was tried, a score may rise and fall again unseen.
+    Between the amounts that were tried, a score may rise and fall unseen.
 
     Parameters
     ----------
     regions : sequence of Region
-        Where alone the voice is changed, in order of time and apart; empty: everywhere.
+        Where to change the voice, in order of time and not touching; empty: everywhere.
     score : callable
         The only access to the model.
     unnatural : bool
-        Whether amounts beyond the natural limits are tried too; they count as no flips.
+        Whether amounts beyond the natural limits are tried too; they never count as flips.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def voice_counterfactuals(
 
 
 def _natural(one: VoiceProperty, marks: PitchMarks) -> tuple[float, float]:
-    """Return the lowest and highest natural amount; the pitch stays where people speak."""
+    """Return the lowest and highest natural amount; pitch stays in the range of human speech."""
     low, high = 0.0 if one.only_more else -one.limit, one.limit
     if one.field == "pitch_st":
         median = np.nanmedian(marks.pitch_hz)
@@ -284,7 +284,7 @@ def _natural(one: VoiceProperty, marks: PitchMarks) -> tuple[float, float]:
 
 
 def _brackets(curve: VoiceCurve, verdict: int) -> list[tuple[float, VoiceFlip]]:
-    """Return, for either direction, the last natural amount that keeps the verdict and the next one, which flips it."""
+    """Return, for each direction, the last natural amount that preserves the verdict, and the flip at the next one."""
     best = curve.scores.argmax(axis=1)
     middle = int(np.flatnonzero(curve.amounts == 0)[0])
     if best[middle] != verdict or curve.control.argmax() != verdict:
@@ -306,7 +306,7 @@ def _halved(
     scores: np.ndarray,
     verdict: int,
 ) -> list[tuple[float, VoiceFlip]]:
-    """Return the half of each bracket in which the verdict flips, from the scores (brackets, classes) at its middle."""
+    """Return the half of each bracket that contains the flip, given the scores (brackets, classes) at its middle."""
     return [
         (stays, VoiceFlip(one, amount, int(row.argmax()), row)) if row.argmax() != verdict else (amount, flip)
         for (stays, flip), (one, amount), row in zip(brackets, middles, scores, strict=True)

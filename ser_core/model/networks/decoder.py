@@ -1,4 +1,4 @@
-"""The evidence of each token, by a linear decoder that was fitted to what changes the model's logits."""
+"""The evidence of each token, by a linear decoder fitted to changes of the model's logits."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from torch.nn import functional as F
 class Decoder:
     """A linear map from a network's tokens, each scaled to mean 0 and variance 1 over its channels, to evidence.
 
-    It is fitted so that the sum over a stretch of speech, minus that over other speech of the same person in its
-    place, is how much the logits differ (see `benchmarks/decoder.py`).
+    It is fitted so that its sum over a stretch of speech, minus that over other speech of the same person, predicts how
+    much the logits change when one replaces the other (see `benchmarks/decoder.py`).
 
     Attributes
     ----------
     weight : Tensor of shape (classes, channels), float32
-        In logits for a token. They add up to 0 over classes.
+        In logits for a token; sums to 0 over classes.
     bias : Tensor of shape (classes,), float32
-        Set so that the average token of the training has no evidence.
+        Set so that the average training token has no evidence.
     """
 
     weight: Tensor

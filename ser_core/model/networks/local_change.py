@@ -1,4 +1,4 @@
-"""Logits of a segment of which a few frames have changed, from what Whisper made of it before the change."""
+"""Whisper's logits of a segment after a few frames have changed, computed from its state before the change."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ser_core.model.networks.whisper import HEADS, VARIANCE_FLOOR, WIDTH, Whisper
 
-#: Of one attention head.
+#: Channels of one attention head.
 HEAD_WIDTH = WIDTH // HEADS
 #: Tokens on each side of the changed ones that are recomputed too.
 MARGIN = 2
@@ -27,9 +27,9 @@ class LocalChange:
     """Scores versions of one segment that differ from it in a few frames, much faster than the network does.
 
     The tokens of the changed frames, and `margin` tokens on each side, go through all blocks. All other tokens change
-    only because they attend to those: by how much is exact in each block, and what it does to the logits from there
-    on is taken as linear. Every linear layer is given only what has changed, so that half precision rounds the change
-    and not the tokens.
+    only because they attend to those: by how much is exact in each block, and its effect on the logits from there on
+    is linearised. Linear layers get only the change as input, so that half precision rounds the change and not the
+    tokens.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class LocalChange:
         The same in the precision of the matrix products.
     segment : Tensor of shape (frames, bands), float32
     margin : int
-        With as many as there are tokens nothing is approximated.
+        If it is the number of tokens, nothing is approximated.
     """
 
     def __init__(self, network: Whisper, weights: Whisper, segment: Tensor, margin: int = MARGIN) -> None:
@@ -50,7 +50,7 @@ class LocalChange:
             self._remember(network)
 
     def _remember(self, network: Whisper) -> None:
-        """Run the network on the unchanged segment; keep its tensors and the gradients of the logits."""
+        """Run the network on the unchanged segment, and store its tensors and the gradients of the logits."""
         frames = network.bands(self._segment[None]).transpose(1, 2).detach()
         self._conv1 = network.conv1(frames).detach()
         self._conv2 = network.conv2(F.gelu(self._conv1)).detach()
@@ -59,14 +59,14 @@ class LocalChange:
         added = [torch.zeros_like(tokens, requires_grad=True) for _ in network.blocks]
         self._blocks = []
         for block, fast, addition in zip(network.blocks, self._weights.blocks, added, strict=True):
-            kept = _Kept(block, fast, tokens, addition)
-            self._blocks.append(kept)
-            tokens = kept.after
+            state = _BlockState(block, fast, tokens, addition)
+            self._blocks.append(state)
+            tokens = state.after
         deviation = (tokens.var(dim=0, unbiased=False) + VARIANCE_FLOOR).sqrt()
         logits = network.head(torch.cat([tokens.mean(dim=0), deviation]))
         gradients = [torch.autograd.grad(logit, added, retain_graph=True) for logit in logits]
-        for kept, of_logits in zip(self._blocks, zip(*gradients, strict=True), strict=True):
-            kept.finish(torch.stack(of_logits))
+        for state, block_gradients in zip(self._blocks, zip(*gradients, strict=True), strict=True):
+            state.finish(torch.stack(block_gradients))
         self._tokens = tokens.detach()
 
     def logits(self, changed: Tensor, first_frame: int, end_frame: int) -> Tensor:
@@ -78,8 +78,8 @@ class LocalChange:
         with torch.inference_mode():
             tokens = self._first_tokens(changed, first, end)
             elsewhere = torch.zeros(len(changed), self._head.out_features)
-            for norms, block, kept in zip(self._norms, self._weights.blocks, self._blocks, strict=True):
-                tokens, on_logits = kept.changed(tokens, first, end, norms, block)
+            for norms, block, state in zip(self._norms, self._weights.blocks, self._blocks, strict=True):
+                tokens, on_logits = state.changed(tokens, first, end, norms, block)
                 elsewhere += on_logits
             before = self._tokens[first:end]
             after = before + tokens
@@ -108,8 +108,8 @@ class LocalChange:
         return (F.gelu(before + change) - F.gelu(before)).transpose(1, 2)
 
 
-class _Kept:
-    """What one block made of the unchanged tokens, and how the logits depend on what it attends to."""
+class _BlockState:
+    """The tensors of one block for the unchanged tokens, and how the logits depend on its attention."""
 
     def __init__(self, block: nn.Module, fast: nn.Module, tokens: Tensor, addition: Tensor) -> None:
         linear = _FastGradient.apply
@@ -196,7 +196,7 @@ class _Kept:
         return on_staying, others.sum(dim=2), before
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
-        """Return what the changed tokens attend to, (n, tokens, width)."""
+        """Return the attention output (n, tokens, width) of the changed tokens."""
         other = [
             torch.cat([x[:, : here.start], x[:, here.stop :]], dim=1) for x in map(_heads, (self.keys, self.values))
         ]
@@ -204,9 +204,9 @@ class _Kept:
         own = [x.unflatten(1, (n, each)).flatten(0, 1) for x in (queries, keys, values)]
         to_others = (queries @ other[0].transpose(1, 2)).unflatten(1, (n, each)).flatten(0, 1)
         shares = torch.cat([to_others, own[0] @ own[1].transpose(1, 2)], dim=2).softmax(dim=2)
-        of_others, of_own = shares.split([other[0].shape[1], each], dim=2)
-        attended = of_others.unflatten(0, (HEADS, n)).flatten(1, 2) @ other[1]
-        attended = attended.unflatten(1, (n, each)) + (of_own @ own[2]).unflatten(0, (HEADS, n))
+        other_shares, own_shares = shares.split([other[0].shape[1], each], dim=2)
+        attended = other_shares.unflatten(0, (HEADS, n)).flatten(1, 2) @ other[1]
+        attended = attended.unflatten(1, (n, each)) + (own_shares @ own[2]).unflatten(0, (HEADS, n))
         return attended.permute(1, 2, 0, 3).flatten(2)
 
 

@@ -1,4 +1,4 @@
-"""VGGish with batch norm; its map, the sum of those after pools 2, 3 and 4, preserves time and frequency."""
+"""VGGish with batch norm; its map is the sum of those after pools 2, 3 and 4, over time and frequency."""
 
 import hashlib
 import io
