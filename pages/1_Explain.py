@@ -17,7 +17,7 @@ analysis = classification.result
 saving.verdict(chosen, classification)
 maps_section.heading(chosen, analysis)
 stretch_section.show(analysis)
-# Progress stands below the maps, which stay where they are when it ends.
+# Progress is below the maps, so that they do not move when it ends.
 above, progress = st.container(), st.container()
 with progress:
     explained, drafts = waiting.explanations(chosen, classification)

@@ -37,7 +37,7 @@ method = st.segmented_control(
 if not chosen.classifier.layers:
     st.caption(in_markdown(recognised(without_maps(chosen.classifier))))
 focus_section.rule()
-# Progress, then the result, in a container of fixed height, so that the player below does not move.
+# Progress and then the result, in a container of fixed height, so that the player below does not move.
 status = st.container(key="status", vertical_alignment="bottom")
 with status:
     analysis, explanation, final = waiting.focused_by(method, chosen, classification)

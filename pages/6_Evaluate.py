@@ -16,7 +16,7 @@ from ser_core.learning.predictions import Predictions, read_predictions
 from ser_core.model.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, find_model, model_names, read_card
 
 ALL_FOLDS, NEW_CORPORA, OWN_TEST = texts(("all folds", "new corpora", "this model's own test"))
-#: Of a model whose card does not describe its test on new corpora.
+#: For a model whose card does not describe its test on new corpora.
 NO_SPLIT = texts("each corpus left out of training in turn")
 
 

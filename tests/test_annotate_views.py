@@ -16,7 +16,8 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section
 from pages.shared.language.names import in_markdown
-from pages.shared.session import CHOICES, Held
+from pages.shared.recording.open_recordings import Held
+from pages.shared.session import CHOICES
 from ser_core.analysis import Point, Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Tier

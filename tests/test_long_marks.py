@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from pages.shared import session
 from pages.shared.annotation import player_edits
 from pages.shared.annotation.tiers.find_section import joined
 from pages.shared.cached import long_recordings
 from pages.shared.player import Edit, Mark
+from pages.shared.recording import open_recordings
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.exchange import measuring
@@ -155,7 +155,9 @@ def test_its_sound_is_exported_as_a_wav_file(data, tmp_path, limit_s):
 )
 def test_only_a_stretch_of_the_recording_that_is_open_is_analysed(recording, regions, expected, monkeypatch):
     opened = []
-    monkeypatch.setattr(session, "current_long", lambda: session.HeldLong("interview.wav", b"", "a" * 64))
+    monkeypatch.setattr(
+        open_recordings, "current_long", lambda: open_recordings.HeldLong("interview.wav", b"", "a" * 64)
+    )
     monkeypatch.setattr(long_recordings, "working_copy_job", lambda long: SimpleNamespace(state="done", result=None))
     monkeypatch.setattr(long_recordings, "open_stretch", lambda long, copy, *times, instead: opened.append(times))
     marks = tuple(Mark("new 1", region) for region in regions)

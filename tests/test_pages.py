@@ -28,7 +28,9 @@ from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
 from pages.shared.language.names import WORD_JOINER, in_markdown
 from pages.shared.player import contents
-from pages.shared.session import ABOVE, CHOICES, POINTS, Held
+from pages.shared.recording import open_recordings
+from pages.shared.recording.open_recordings import Held
+from pages.shared.session import ABOVE, CHOICES, POINTS
 from ser_core import pipeline
 from ser_core.analysis import Region
 from ser_core.analysis.emotions import COLOURS, EMOTION_SETS
@@ -280,22 +282,22 @@ def test_of_two_recordings_over_ten_minutes_the_page_says_which_one_it_closed(mo
 def hold_three() -> None:
     import streamlit as st
 
-    from pages.shared import session
+    from pages.shared.recording import open_recordings
     from ser_core.audio.cutting import wav_bytes
     from tests.conftest import voice_like
 
-    session.MOST_HELD_BYTES = 2 * 6 * 16_000 + 1_000  # two recordings of a second, decoded and as files
+    open_recordings.MOST_HELD_BYTES = 2 * 6 * 16_000 + 1_000  # two recordings of a second, decoded and as files
     for seed, name in ((0, "a.wav"), (1, "b.wav"), (0, "a again.wav"), (2, "c.wav")):
-        session.hold(wav_bytes(voice_like(1.0, 16_000, seed=seed), 16_000), name)
-    st.session_state["said"] = session.closed()
+        open_recordings.hold(wav_bytes(voice_like(1.0, 16_000, seed=seed), 16_000), name)
+    st.session_state["said"] = open_recordings.closed()
 
 
 def test_the_recordings_of_a_visit_have_a_limit_and_the_oldest_gives_way():
-    before = session.MOST_HELD_BYTES
+    before = open_recordings.MOST_HELD_BYTES
     try:
         app = AppTest.from_function(hold_three, default_timeout=60).run()
     finally:
-        session.MOST_HELD_BYTES = before
+        open_recordings.MOST_HELD_BYTES = before
     assert not app.exception
     assert [one.recording.name for one in app.session_state["held"].values()] == ["a again.wav", "c.wav"]
     assert app.session_state["said"] == ["b.wav"]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cached, session
+from pages.shared import cached
 from pages.shared.cached import long_recordings
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.language.names import in_markdown
-from pages.shared.recording import timeline_section, timeline_words_section
+from pages.shared.recording import open_recordings, timeline_section, timeline_words_section
 from pages.shared.session import CHOICES
 from ser_core.audio.reading import read_recording
 from ser_core.model.checkpoint import model_names
@@ -77,7 +77,7 @@ def test_a_recording_that_is_too_long_is_shown_over_time_instead_of_refused(long
 
 
 def test_the_bytes_of_a_long_recording_are_shared_by_all_who_read_them():
-    held = session.HeldLong("a.wav", bytes(1_000_000), "0" * 64)
+    held = open_recordings.HeldLong("a.wav", bytes(1_000_000), "0" * 64)
     first, second = held.file(), held.file()
     first.read(10)
     assert second.tell() == 0
@@ -158,13 +158,13 @@ def test_nothing_of_a_long_recording_or_its_stretches_is_left_once_it_is_deleted
     (file,) = working_copies(app)
     first, second = app.session_state["held"]
     del app.session_state["held"][first]  # as when another takes its place
-    app.session_state["words_asked"] = {second: ""}
+    app.session_state["requested_words"] = {second: ""}
     app.session_state["current"] = app.session_state["long"].sha256
     app.run()
     app.button(key="delete_recording").click().run()
     assert not app.exception
     assert not app.session_state["held"]
-    assert not app.session_state["words_asked"]
+    assert not app.session_state["requested_words"]
     assert all_jobs(app) == []
     gc.collect()
     assert file() is None

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pages.shared.session import CHOICES, Held
+from pages.shared.recording.open_recordings import Held
+from pages.shared.session import CHOICES
 from ser_core import pipeline
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.database import default_url

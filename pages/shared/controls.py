@@ -8,7 +8,7 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.recording import deletion, samples_section, saved_section, voice_section
+from pages.shared.recording import deletion, open_recordings, samples_section, saved_section, voice_section
 from pages.shared.session import Chosen
 from ser_core.analysis import Recording, clock
 from ser_core.errors import SerError
@@ -43,8 +43,8 @@ def sidebar() -> Chosen | None:
         _recordings()
         saved_section.show()
         classifier = _model()
-        recording = session.current()
-        if recording is None and (long := session.current_long()) is not None:
+        recording = open_recordings.current()
+        if recording is None and (long := open_recordings.current_long()) is not None:
             deletion.button(long)
         if recording is None or classifier is None:
             return None
@@ -69,12 +69,12 @@ def classified_recording() -> tuple[Chosen, Job]:
 
 
 def _offers_voices(classifier: Classifier) -> bool:
-    """Return whether to show *Voice*: also for a model without it, if a voice was switched on before."""
+    """Return whether to show *Voice*: for models that support it, and if it was switched on before."""
     return classifier.voice is not None or session.choice("voice_on")
 
 
 def _recordings() -> None:
-    held, long, current = session.held(), session.held_long(), session.current()
+    held, long, current = open_recordings.held(), open_recordings.held_long(), open_recordings.current()
     if long is not None:
         st.page_link("app.py", label=t("Timeline: {name}", name=in_markdown(long.name)), icon=":material/timeline:")
     if not held and long is None:
@@ -96,15 +96,15 @@ def _recordings() -> None:
         help=t("The recordings of this visit. They are gone when you close the page, unless you save an analysis."),
     )
     if chosen != shown:
-        session.make_current(chosen)
+        open_recordings.make_current(chosen)
         st.rerun()
 
 
 def _labels() -> dict[str, str]:
-    """Return labels of this visit's recordings by SHA-256; unique, because Streamlit finds an option by its text."""
+    """Return unique labels of this visit's recordings by SHA-256; Streamlit identifies an option by its text."""
     labels = {
         sha256: t("{name} ({seconds:.1f} s)", name=one.recording.name, seconds=one.recording.duration_s)
-        for sha256, one in session.held().items()
+        for sha256, one in open_recordings.held().items()
     }
     alike = {label for label, count in Counter(labels.values()).items() if count > 1}
     return {sha256: f"{label} · {sha256[:6]}" if label in alike else label for sha256, label in labels.items()}

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared import language, links, session
 from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.recording import tour
+from pages.shared.recording import open_recordings, tour
 from pages.shared.server import login, uncaught, visits
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ work or in education is prohibited in the European Union (AI Act, Article 5(1)(f
 on the machines that run this app, and is stored only if you save it or add it to a project.
 """)
 
-#: Names by file, in groups; Streamlit's own list of pages would call the first one "app", and has no groups.
+#: Names by file, in groups. Streamlit's own list would call the first page "app", and has no groups.
 PAGES = texts(
     [
         (
@@ -51,12 +51,12 @@ STYLE = """
   .st-key-pages > .st-key-law { margin-top: -0.6rem; }
   .st-key-samples button { text-align: left; min-height: 2rem; }
   .st-key-tour_begin button, .st-key-law button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
-  /* Of Korean, words stay whole. */
+  /* Korean words are not broken. */
   [data-testid="stMarkdownContainer"] :is(p, li) { word-break: keep-all; overflow-wrap: anywhere; }
-  /* White on the dark theme's light blue could not be read. */
+  /* White would be illegible on the dark theme's light blue. */
   [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *
     { color: light-dark(#fff, #0e1117); }
-  /* A button that shows only its icon has its name for those who do not see it. */
+  /* Buttons that show only an icon have a name for screen readers. */
   [class*="st-key-icon_"] button [data-testid="stMarkdownContainer"]
     { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
   @media (prefers-reduced-motion: reduce) {
@@ -100,7 +100,7 @@ STYLE = """
 """
 
 
-#: On a phone the sidebar covers the page; Streamlit closes it behind its own list of pages, not behind these links.
+#: On a phone the sidebar covers the page. Streamlit closes it after a choice in its own list of pages only.
 CLOSE_SIDEBAR_ON_PHONES = """
 <script>
   if (!window.closesSidebar) {
@@ -141,20 +141,20 @@ def begin(title: str, icon: str, lead: str) -> None:
 
 
 def say_what_was_closed() -> None:
-    """Tell the visitor which recordings gave way to others."""
-    for name in session.closed():
+    """Tell the visitor which recordings were closed to make room."""
+    for name in open_recordings.closed():
         st.toast(
             t(
                 "{name} was closed to make room: one recording over ten minutes is open at a time, and "
                 "{most} MiB of others.",
                 name=in_markdown(name),
-                most=session.MOST_HELD_BYTES // 2**20,
+                most=open_recordings.MOST_HELD_BYTES // 2**20,
             )
         )
 
 
 def _links(view: dict[str, str]) -> None:
-    """Link to all pages, by task; a server may leave some out, as the Dockerfile does."""
+    """Link to all pages, by task; a server may lack some, as with the Dockerfile."""
     for group, files in PAGES:
         st.caption(t(group))
         for file, name in files.items():

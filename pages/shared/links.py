@@ -1,4 +1,4 @@
-"""A link for every view: what differs from the defaults is in the address, and a visit that begins with it opens it."""
+"""A link for every view: choices that differ from the defaults are in the address, and are restored from it."""
 
 import hashlib
 import re
@@ -10,6 +10,7 @@ from pages.shared import session
 from pages.shared.annotation import open_project
 from pages.shared.annotation.queue import queue_section
 from pages.shared.language import t
+from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.explanation import METHOD_NAMES
@@ -17,13 +18,13 @@ from ser_core.model.checkpoint import find_model, model_names, read_card
 from ser_core.output.saved_analyses import data_folder, is_saved, list_saved_analyses
 
 RECORDING = "recording"
-#: Of a stretch, until the recording is known; the sidebar drops what is outside it.
+#: Limit of a stretch until the recording is known; the sidebar drops one that is outside it.
 LONGEST_S = 600
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def begin_visit() -> None:
-    """Open what the address of a visit's first page names, as far as this visitor may see it; say what was ignored."""
+    """Restore the view in the address of a visit's first page, and say what this visitor cannot open."""
     if not st.session_state.get("link_read"):
         st.session_state["link_read"] = True
         ignored = _open()
@@ -38,7 +39,7 @@ def begin_visit() -> None:
 
 
 def _open() -> list[str]:
-    """Choose what the address names; return the names of what is unknown or not this visitor's to see."""
+    """Restore the choices in the address; return the names of those that are unknown or not this visitor's."""
     given = st.query_params.to_dict()
     ignored = []
     # In this order: emotions belong to a model, a recording to a project.
@@ -75,7 +76,7 @@ def _open_contrast(value: str) -> None:
 
 def _open_stretch(value: str) -> None:
     start_s, end_s = (float(part) for part in value.split(":"))
-    recording = session.current()
+    recording = open_recordings.current()
     longest_s = round(recording.duration_s, 2) if recording else LONGEST_S
     if not 0 <= start_s < end_s <= longest_s:
         raise ValueError
@@ -90,7 +91,7 @@ def _open_recording(sha256: str) -> None:
         if saved.folder.name.startswith(sha256[:16]):
             source = saved.source()
             if hashlib.sha256(source).hexdigest() == sha256:
-                session.hold(source, saved.recording_name, saved.part_of, saved.start_s)
+                open_recordings.hold(source, saved.recording_name, saved.part_of, saved.start_s)
                 return
     project = session.choice("project")
     if project is None or queue_section.open_queued(open_project.queued(project, sha256)) is not None:
@@ -122,34 +123,34 @@ def _emotions() -> list[str]:
 
 
 def _view() -> dict[str, str]:
-    """Return what differs from the defaults, as the address has it."""
-    wished = {}
+    """Return the choices that differ from the defaults, as in the address."""
+    wanted = {}
     for name, choice in session.IN_ADDRESS.items():
         value = session.choice(choice)
         if value != session.CHOICES[choice]:
-            wished[name] = "{:.2f}:{:.2f}".format(*value) if name == "stretch" else str(value)
+            wanted[name] = "{:.2f}:{:.2f}".format(*value) if name == "stretch" else str(value)
     if (sha256 := _shared_recording()) is not None:
-        wished[RECORDING] = sha256
-    return wished
+        wanted[RECORDING] = sha256
+    return wanted
 
 
 def write() -> dict[str, str]:
-    """Put what differs from the defaults into the address, and return it."""
-    wished = _view()
+    """Put the choices that differ from the defaults into the address, and return them."""
+    wanted = _view()
     for name in (*session.IN_ADDRESS, RECORDING):
-        if name in wished and st.query_params.get(name) != wished[name]:
-            st.query_params[name] = wished[name]
-        elif name not in wished and name in st.query_params:
+        if name in wanted and st.query_params.get(name) != wanted[name]:
+            st.query_params[name] = wanted[name]
+        elif name not in wanted and name in st.query_params:
             del st.query_params[name]
-    return wished
+    return wanted
 
 
 def _shared_recording() -> str | None:
-    """Return the SHA-256 of the current recording where a link to it opens: saved, or opened from a project."""
-    recording, long = session.current(), session.current_long()
+    """Return the SHA-256 of the current recording if a link can open it: if it is saved, or from a project."""
+    recording, long = open_recordings.current(), open_recordings.current_long()
     if long is not None:
         return None if isinstance(long.source, bytes) else long.sha256
     if recording is None:
         return None
-    of_project = session.choice("project") is not None and st.session_state.get("of_queue") == recording.sha256
-    return recording.sha256 if of_project or is_saved(recording.sha256, data_folder()) else None
+    in_project = session.choice("project") is not None and st.session_state.get("queued") == recording.sha256
+    return recording.sha256 if in_project or is_saved(recording.sha256, data_folder()) else None

@@ -66,7 +66,7 @@ def classify(chosen: Chosen) -> Job:
 
 
 def _has_contrast(chosen: Chosen, classification: Job) -> bool:
-    """Return False, and say why, if the best-scoring emotion, known only now, is also the one to contrast with."""
+    """Return False, and say why, if the best-scoring emotion is also the one to contrast with."""
     emotion = classification.result.emotion
     if chosen.settings.against == emotion:
         st.info(
@@ -82,9 +82,9 @@ def _has_contrast(chosen: Chosen, classification: Job) -> bool:
 
 
 def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysis], set[str]]:
-    """Return the analysis as each explainer explains it, and the names of those that are still drafts.
+    """Return the analysis with each explainer's explanation, and the names of those that are still drafts.
 
-    Drafts are computed first, so that all maps appear soon; the fine maps replace them one by one.
+    Drafts are computed first, so that all maps appear soon. The fine maps replace them one by one.
     """
     if not _has_contrast(chosen, classification):
         st.stop()
@@ -100,8 +100,9 @@ def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysi
 def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analysis, Explanation | None, bool]:
     """Return the analysis with the focus of a method or of the consensus, its explanation, and whether it is final.
 
-    Nothing waits: at first there is no explanation (None), then a draft of it, then the fine one with a focus of the
-    usual size, and last the focus that decides. A method that cannot explain the classifier gives way to the first.
+    This never waits: over several runs there is first no explanation (None), then a draft, then the fine one with a
+    focus of the usual size, and last the focus that decides. If the method cannot explain the classifier, the first one
+    that can is used.
     """
     analysis, settings = classification.result, chosen.settings
     if not _has_contrast(chosen, classification):
@@ -127,7 +128,7 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
 def _drafts_and_fine(
     methods: Sequence[str], chosen: Chosen, classification: Job
 ) -> tuple[dict[str, Job], dict[str, Job]]:
-    """Return the finished job of each method, a draft until the fine one is there, and all fine jobs."""
+    """Return the finished job of each method, which may be a draft, and the fine job of each."""
     analysis, classifier, settings = classification.result, chosen.classifier, chosen.settings
     missing = [method for method in methods if not analysing.is_explained(analysis, method, settings)]
     drafts = {m: analysing.explainer_job(analysis, m, classifier, settings.drafted()) for m in missing}
@@ -157,7 +158,7 @@ def results(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None) -> di
 def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles: Mapping[str, str] = LABELS) -> None:
     """Show the progress of unfinished jobs; the page runs again when one of them or of `drafts` ends.
 
-    What a page waits for goes before what the visitor has left on another one.
+    Jobs that this page waits for go before those of pages that the visitor has left.
     """
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
@@ -184,7 +185,7 @@ def _rerun_when_ended(job: Job) -> None:
 
 def _watch(pending: dict[str, Job], drafts: dict[str, Job], titles: Mapping[str, str], calls: Iterator[int]) -> None:
     visits.mark_active()
-    # Not in the page's own run: a press of a button further down would be lost.
+    # Not in the page's own run: the press of a button further down would be lost.
     if next(calls) and any(job.ended.is_set() for job in (*pending.values(), *drafts.values())):
         st.rerun()
     shown: list[Job] = []
@@ -192,7 +193,7 @@ def _watch(pending: dict[str, Job], drafts: dict[str, Job], titles: Mapping[str,
         job, title = fine, t(titles[name])
         if name in drafts:
             job, title = drafts[name], t("{map} (draft)", map=title)
-        # Bar and button share a row on a narrow screen too.
+        # Bar and button share a row even on a narrow screen.
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"progress_{name}"):
             st.progress(job.fraction, text=f"**{title}** · {_state_in_words(job, shown, drafts.values())}")
             if st.button(t("Stop"), key=f"stop_{name}", icon=":material/stop:", width="content"):
@@ -202,7 +203,7 @@ def _watch(pending: dict[str, Job], drafts: dict[str, Job], titles: Mapping[str,
 
 
 def _state_in_words(job: Job, above: Collection[Job], drafts: Collection[Job]) -> str:
-    """Say what a job does, or what it waits for: other people's jobs are counted, one's own are named.
+    """Say what a job does, or what it waits for: others' jobs are counted, the visitor's own are named.
 
     Parameters
     ----------

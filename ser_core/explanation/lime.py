@@ -16,7 +16,7 @@ from ser_core.work.progress import Work
 
 #: Masks per window between checks of whether the map is stable.
 MASKS_PER_ROUND = 32
-#: In windows of at most this many cells, the weights are those of all masks; evidence under untried masks is interpolated.
+#: In windows of at most this many cells, the weights are those of all masks; untried masks are interpolated.
 FEW_CELLS = 8
 #: Correlation of the evidence under two masks that differ in one cell; in two cells it is the square, and so on. Then
 #: single cells have 46 % of the variance among eight, pairs 32 % and triples 13 %. With `whisper` they had 43 to 65 %,

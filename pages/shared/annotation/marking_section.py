@@ -18,6 +18,7 @@ from pages.shared.cached import analysing, long_recordings, transcribing
 from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Editing, player
+from pages.shared.recording import open_recordings
 from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
@@ -69,7 +70,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         details_section.show_refusals()
         if words := st.session_state.pop(player_edits.END, None):
             st.toast(words)
-    long, recording, stretch = session.current_long(), session.current(), None
+    long, recording, stretch = open_recordings.current_long(), open_recordings.current(), None
     if long is not None:
         with st.container():
             copies = waiting.results({"copy": long_recordings.working_copy_job(long)})
@@ -170,7 +171,7 @@ def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> N
         if isinstance(recording, Recording):
             filling_section.add_current(project)
         else:
-            details_section.do(filling_section.add_long, project, session.current_long(), recording)
+            details_section.do(filling_section.add_long, project, open_recordings.current_long(), recording)
             st.rerun()
 
 

@@ -15,6 +15,7 @@ from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Edit, hand_over
 from pages.shared.player.measuring import measured_f0
+from pages.shared.recording import open_recordings
 from ser_core.errors import AnnotationsRefused, SerError
 
 PLAYER = "annotate"
@@ -78,7 +79,7 @@ def _say_what_went_along(shown: Shown) -> None:
 
 def _correct_f0(project: OpenProject, edit: Edit, shown: Shown) -> None:
     """Correct F0 in the recording that is open, or in the stretch of it that is analysed."""
-    recording = session.current()
+    recording = open_recordings.current()
     is_open = recording is not None and edit.recording in (recording.sha256, recording.part_of)
     measured_hz = measured_f0(analysing.measures_job, recording, PLAYER) if is_open else None
     if measured_hz is None:
@@ -89,7 +90,7 @@ def _correct_f0(project: OpenProject, edit: Edit, shown: Shown) -> None:
 
 def _analyse(edit: Edit) -> None:
     """Cut a stretch out of the long recording that is open, and make it the current recording, which is analysed."""
-    long = session.current_long()
+    long = open_recordings.current_long()
     if long is None or long.sha256 != edit.recording or len(edit.changed) != 1:
         return  # another recording has been opened since, or no player has sent this
     job, region = long_recordings.working_copy_job(long), edit.changed[0].region

@@ -1,4 +1,4 @@
-"""What all visits share: models, the queues of jobs, the annotations, and figures of corpora."""
+"""What all visits share: models, queues of jobs, the annotations, and figures of corpora."""
 
 import atexit
 import logging
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def model(name: str) -> Classifier:
-    """Return a model; it is loaded again once it was retrained under the same name."""
+    """Return a model; it is loaded again after it was retrained under the same name."""
     card = find_model(name) / CARD
     with st.spinner(t("Loading the model")):
         return _model(name, card.stat().st_mtime_ns if card.is_file() else 0)
@@ -48,14 +48,14 @@ def _cluster() -> Cluster | None:
     address = os.environ.get("SER_SCHEDULER")
     if not address:
         return None
-    from ser_core.batch import cluster  # takes a second, and memory
+    from ser_core.batch import cluster  # the import takes a second, and memory
 
     return cluster.Cluster(address)
 
 
 @st.cache_resource
 def ahead() -> Jobs:
-    """Return the queue of recordings that are read before they are opened; decoding is another process's work."""
+    """Return the queue of recordings that are read ahead; they are decoded in another process."""
     return Jobs()
 
 
@@ -67,7 +67,7 @@ def trainings() -> Jobs:
 
 @st.cache_resource(show_spinner=False)
 def broken_off() -> str | None:
-    """Clean up saves that the last shutdown interrupted, once per start; return what to tell the visitor."""
+    """Clean up saves that were interrupted by the last shutdown, once per start; return what to tell the visitor."""
     return clear_unfinished(data_folder())
 
 
@@ -107,7 +107,7 @@ def finished(key: tuple[Hashable, ...]) -> Job | None:
 
 
 def corpus_overview(name: str, folder: str) -> CorpusOverview:
-    """Return figures of a corpus, as of the first time its folder was read."""
+    """Return figures of a corpus, as it was when its folder was first read."""
     with st.spinner(t("Reading the corpus")):
         return _corpus_overview(name, folder)
 

@@ -1,4 +1,4 @@
-"""What is computed from a visit's recordings: jobs, and quick results in caches; all freed when the visit ends."""
+"""Results for a visit's recordings, from jobs, or cached if they are quick; all freed when the visit ends."""
 
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
@@ -14,6 +14,7 @@ from pages.shared import session
 from pages.shared.cached import ahead, finished, jobs, sounds
 from pages.shared.language import language
 from pages.shared.player import contents
+from pages.shared.recording import open_recordings
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.annotations.saved_sounds import sounds_of
@@ -79,7 +80,7 @@ def additional_classification_job(recording: Recording, classifier: Classifier, 
 
 
 def classification_ahead(classifier: Classifier) -> Callable[[Recording], Job]:
-    """Return a function that classifies a recording as it will be when it is opened; a job may call it."""
+    """Return a function that submits the classification that a recording needs when it is opened; a job may call it."""
     queue, owner, settings = jobs(), session.owner(), AnalysisSettings()
 
     def classify(recording: Recording) -> Job:
@@ -98,12 +99,12 @@ def _withdraw_outdated(inputs: Hashable) -> None:
 
 
 def stop_explaining() -> None:
-    """Stop this visit's explainers, because another stretch is to be explained."""
+    """Stop this visit's explainers, because another stretch will be explained."""
     jobs().withdraw(session.owner(), ("explain", "judge"), running=True)
 
 
 def _classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job that classifies a recording; for another emotion or stretch its scores are not computed again."""
+    """Return the job that classifies a recording; another emotion or stretch reuses its scores."""
     key = ("classify", recording.sha256, classifier.sha256, settings)
     known = finished((*key[:-1], AnalysisSettings()))
     if known is not None and jobs().find(session.owner(), key) is None:
@@ -125,8 +126,8 @@ def voice_job(
 ) -> Job:
     """Return the job that computes a voice's own normal from recordings, and their seconds of speech.
 
-    `files` are further recordings, of a project, which the job reads; one whose audio is missing, or that is
-    longer than ten minutes, is left out.
+    `files` are further recordings of a project, which the job reads; those without audio, or longer than ten minutes,
+    are left out.
     """
     held = {recording.sha256 for recording in recordings}
     further = [file for file in files or () if file.sha256 not in held and not file.is_long]
@@ -287,7 +288,7 @@ def focus_correlates(
 
 
 def usual_correlates_job(recordings: list[Recording]) -> Job:
-    """Return the job that measures what is usual of a voice, from recordings of it."""
+    """Return the job that measures the usual correlates of a voice, from recordings of it."""
 
     def measure(work: Work) -> Correlates:
         found = []
@@ -303,14 +304,14 @@ def usual_correlates_job(recordings: list[Recording]) -> Job:
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def spectrogram(sha256: str, settings: SpectrogramSettings, _recording: Recording) -> Spectrogram:
-    """Return a recording's spectrogram, which takes no model; keyed by its SHA-256 and the settings."""
+    """Return a recording's spectrogram; keyed by its SHA-256 and the settings."""
     return spectrogram_of(_recording, settings)
 
 
 def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None = None) -> Job:
     """Return the job that measures a recording over time, for the lanes of the player.
 
-    `made_from` is the SHA-256 of the recording with which the measures are forgotten, if this is another version of it.
+    `made_from` is the SHA-256 of the original if this is a changed version: the measures are forgotten with it.
     """
     return jobs().submit(
         session.owner(),
@@ -322,7 +323,7 @@ def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None 
 
 
 def correction_job(recording: Recording, ceiling_hz: float, tracks: Tracks, corrected_hz: Mapping[int, float]) -> Job:
-    """Return the job that measures what goes with a corrected F0; only frames that no earlier one has are measured."""
+    """Return the job that measures a recording with corrected F0, except frames that an earlier one has measured."""
     owner, about = session.owner(), ("corrected", recording.sha256, ceiling_hz)
     key = (*about, frozenset(corrected_hz.items()))
     job = jobs().find(owner, key)
@@ -343,11 +344,11 @@ def correction_job(recording: Recording, ceiling_hz: float, tracks: Tracks, corr
 
 
 def chart(key: Hashable, draw: Callable[[], go.Figure]) -> go.Figure:
-    """Return a chart, which is drawn once for everything that it depends on."""
+    """Return a chart, drawn once for each key, which must contain everything that it depends on."""
     return _chart((key, language()), draw)
 
 
-# Plotly computes for 0.1 s to build what a page shows in each of its runs.
+# Plotly takes 0.1 s for a chart, which every run of a page would need.
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def _chart(key: Hashable, _draw: Callable[[], go.Figure]) -> go.Figure:
     return _draw()
@@ -360,7 +361,7 @@ def prosody(sha256: str, _recording: Recording) -> Prosody:
 
 
 def rename(recording: Recording) -> None:
-    """Give this visit's results for a renamed recording its new name; what still runs starts again."""
+    """Give this visit's results for a renamed recording its new name; unfinished jobs start again."""
     jobs().withdraw(session.owner(), RECORDING_JOBS, running=True)
     for job in jobs().finished(session.owner(), (recording.sha256,)):
         if isinstance(job.result, Analysis):
@@ -394,5 +395,5 @@ def _stretches_of(sha256: str) -> set[str]:
     """Return the SHA-256 of each stretch of a recording that this visit holds, or held and has classified."""
     results = [job.result for job in jobs().finished(session.owner(), ())]
     recordings = [result.recording for result in results if isinstance(result, Analysis)]
-    recordings += [one.recording for one in session.held().values()]
+    recordings += [one.recording for one in open_recordings.held().values()]
     return {recording.sha256 for recording in recordings if recording.part_of == sha256}

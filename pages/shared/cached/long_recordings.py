@@ -10,6 +10,7 @@ from pages.shared.cached import ahead, jobs
 from pages.shared.cached.transcribing import add_transcription, word_model
 from pages.shared.language import texts
 from pages.shared.player import contents
+from pages.shared.recording import open_recordings
 from ser_core.audio.long_recording import WorkingCopy, working_copy
 from ser_core.errors import AudioRefused
 from ser_core.model.classifier import Classifier
@@ -20,7 +21,7 @@ from ser_core.work.jobs import Job, Jobs
 from ser_core.work.progress import Work
 
 
-def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
+def timeline_job(long: open_recordings.HeldLong, classifier: Classifier, own_voice: bool = False) -> Job:
     """Return the job that classifies a long recording over time; it stops when the recording is closed."""
     return jobs().submit(
         session.owner(),
@@ -36,8 +37,8 @@ def timeline_job(long: session.HeldLong, classifier: Classifier, own_voice: bool
     )
 
 
-def working_copy_job(long: session.HeldLong) -> Job:
-    """Return the job that decodes a long recording on disk; until it is closed its result is kept."""
+def working_copy_job(long: open_recordings.HeldLong) -> Job:
+    """Return the job that decodes a long recording to disk; its result exists until the recording is closed."""
 
     def decode(work: Work) -> WorkingCopy:
         stopping = Work(work.progress, lambda: work.stop() or long.closed.is_set())
@@ -53,10 +54,10 @@ def working_copy_job(long: session.HeldLong) -> Job:
 
 
 def open_stretch(
-    long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False
+    long: open_recordings.HeldLong, copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False
 ) -> None:
-    """Hold a stretch of a long recording, with the words that are known of it; see `session.hold_stretch`."""
-    recording = session.hold_stretch(copy, start_s, end_s, instead)
+    """Hold a stretch of a long recording, with its words if they are known; see `open_recordings.hold_stretch`."""
+    recording = open_recordings.hold_stretch(copy, start_s, end_s, instead)
     words = long.words.get(session.choice("timeline_language"), TimelineWords())
     if words.until_s > min(end_s, copy.duration_s) - 0.01:  # to the end of the stretch
         add_transcription(recording.sha256, words.within(start_s, end_s))
@@ -64,7 +65,7 @@ def open_stretch(
 
 def close_long() -> None:
     """Close the long recording, and free the space of its working copy."""
-    session.close_long()
+    open_recordings.close_long()
     _forget_working_copy()
 
 
@@ -81,8 +82,8 @@ def transcriptions() -> Jobs:
     return queue
 
 
-def timeline_words_job(long: session.HeldLong, timeline: Timeline, folder: Path, language: str) -> Job:
-    """Return the job that transcribes a long recording, from where an earlier one stopped, until it is closed."""
+def timeline_words_job(long: open_recordings.HeldLong, timeline: Timeline, folder: Path, language: str) -> Job:
+    """Return the job that continues to transcribe a long recording, until the recording is closed."""
 
     def run(work: Work) -> None:
         work.report(0.0, texts("Loading the word model"))

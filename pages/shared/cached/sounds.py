@@ -1,4 +1,4 @@
-"""Sounds that a page plays, as WAV files; made once per visit."""
+"""Sounds that a page plays, as WAV files; encoded once per visit."""
 
 import hashlib
 from collections.abc import Hashable
@@ -45,7 +45,7 @@ def focus_sounds(key: Hashable, _scores: FocusScores, _recording: Recording) -> 
 
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def changed_voices(key: Hashable, _found: VoiceCounterfactuals, _names: dict[str, VoiceFlip]) -> ChangedVoices:
-    """Return the recording and the voice after each flip, equally long and loud, as the player offers them."""
+    """Return the recording, and the voice after each flip at the same length and loudness."""
     before = _found.recording
     sounds = {name: _found.sound(flip) for name, flip in _names.items()}
     longest = max(len(sound) for sound in (before.samples, *sounds.values()))
@@ -54,7 +54,7 @@ def changed_voices(key: Hashable, _found: VoiceCounterfactuals, _names: dict[str
     identity = hashlib.sha256(f"{key}".encode()).hexdigest()
     wavs = {}
     for name, sound in sounds.items():
-        # The change of a louder or softer voice is the level itself.
+        # If loudness is what changed, matching the level would undo it.
         matched = sound if _names[name].property.field == "level_db" else level_matched(sound, before.samples)
         wavs[name] = wav_bytes(np.pad(matched, (0, longest - len(matched))), before.sample_rate_hz)
     return ChangedVoices(replace(before, samples=padded, sha256=identity), wavs)

@@ -1,4 +1,4 @@
-"""Jobs about the words of a recording: transcription and evidence per word, and what is known of its words."""
+"""Jobs about the words of a recording: transcription and evidence per word."""
 
 from collections.abc import Hashable
 from functools import lru_cache
@@ -9,6 +9,7 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.cached import finished, jobs
 from pages.shared.language import texts
+from pages.shared.recording import open_recordings
 from ser_core.analysis import Analysis, Recording, Region
 from ser_core.model.classifier import Classifier
 from ser_core.output.saved_analyses import data_folder
@@ -33,9 +34,9 @@ def word_model_folder() -> Path | None:
 
 
 def word_model_job() -> Job:
-    """Return this visit's job that fetches the model that transcribes, unless another visit's has when it begins.
+    """Return the job that fetches the model that transcribes, if it is still missing when the job begins.
 
-    So who stops it stops it for nobody else.
+    Each visit has a job of its own, so that stopping it affects nobody else.
     """
     folder = data_folder() / WORD_MODEL
     return _downloads().submit(
@@ -61,10 +62,10 @@ def finished_transcription(sha256: str, language: str | None) -> Job | None:
 
 
 def known_words(sha256: str) -> tuple[Region, ...]:
-    """Return the words of a recording that were given in this visit, else transcribed; none if neither was."""
-    if given := session.given_words().get(sha256):
+    """Return the words of a recording that were given or transcribed in this visit; empty if there are none."""
+    if given := open_recordings.given_words().get(sha256):
         return given
-    job = finished_transcription(sha256, session.words_asked().get(sha256) or None)
+    job = finished_transcription(sha256, open_recordings.requested_words().get(sha256) or None)
     return job.result.words if job else ()
 
 
@@ -95,7 +96,7 @@ def word_evidence_job(
 ) -> Job:
     """Return the job that measures how much each word speaks for the emotion."""
     about = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
-    times_s = tuple((word.start_s, word.end_s) for word in words)  # a word that is only spelt otherwise changes nothing
+    times_s = tuple((word.start_s, word.end_s) for word in words)  # spelling does not matter
     key = ("words", *about, times_s, settings.seed)
     if jobs().find(session.owner(), key) is None:
         jobs().withdraw(session.owner(), ("words",))

@@ -61,7 +61,7 @@ def choose_method() -> str:
 
 
 def load(names: list[str], chosen: Chosen) -> tuple[dict[str, Classifier], dict[str, str]]:
-    """Return the classifiers by name, the sidebar's adapted as there, and why others could not be loaded."""
+    """Return the classifiers by name, adapted to a voice as in the sidebar, and why others could not be loaded."""
     loaded, refused = {}, {}
     for name in names:
         try:
@@ -75,7 +75,7 @@ def so_far(jobs: dict[str, Job]) -> tuple[dict[str, object], dict[str, str]]:
     """Return the finished results, and a text for each unfinished one."""
     results, words = {}, {}
     for name, job in jobs.items():
-        state = job.state  # read once: it may end meanwhile
+        state = job.state  # read once: the job may end in the meantime
         if state == "done":
             results[name] = job.result
         else:
@@ -106,7 +106,7 @@ def explained(
     method: str,
     settings: AnalysisSettings,
 ) -> tuple[dict[str, Analysis], dict[str, str]]:
-    """Explain the emotion in the same time range with every model; return what is finished, and why others are not."""
+    """Explain the emotion in the same time range with every model; return the finished ones, and texts for the rest."""
     targeted, words = _targeted(analyses, emotion, settings)
     jobs = {}
     for name, analysis in targeted.items():
@@ -148,7 +148,7 @@ def _own_settings(settings: AnalysisSettings, classifier: Classifier) -> Analysi
 
 
 def how_scaled(analysis: Analysis, settings: AnalysisSettings) -> str:
-    """Say how the colours are scaled, and which time range is explained if it is not all."""
+    """Say how the colours are scaled, and which time range is explained if it is not the whole recording."""
     said = t("Each map is divided by its own highest absolute value.")
     start, end = analysis.stretch.start_s, analysis.stretch.end_s
     if end - start >= analysis.recording.duration_s - 0.01:
@@ -169,7 +169,7 @@ def verdicts_in_words(analyses: dict[str, Analysis]) -> str:
     groups: dict[str, list[str]] = {}
     for name, analysis in analyses.items():
         groups.setdefault(analysis.verdict, []).append(name)
-    if NO_SPEECH in groups:  # true of the recording, whatever the model
+    if NO_SPEECH in groups:  # this does not depend on the model
         return t("Hardly any speech was detected, so that no emotion is named.")
     unsure = groups.pop(NOT_SURE, [])
     largest_first = sorted(groups.items(), key=lambda group: -len(group[1]))

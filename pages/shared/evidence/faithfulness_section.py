@@ -133,7 +133,7 @@ def _counterfactual_in_words(judged: Judgement, analysis: Analysis, settings: An
 
 
 def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:
-    """Give the score without a map's strongest fifth and from that fifth alone, each next to a random fifth."""
+    """Give the score without a map's strongest fifth and from that fifth alone, compared with a random fifth."""
     own, index = judged.curves[method], 1 + SHARES.index(SHARE)
     without, by_chance_without = _scores(own.deletion[index], [curves.deletion[index] for curves in judged.random])
     alone, by_chance_alone = _scores(own.insertion[index], [curves.insertion[index] for curves in judged.random])

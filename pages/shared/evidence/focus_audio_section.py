@@ -23,7 +23,7 @@ it rests on the focus.
 """)
 SOUNDS = texts({session.REGIONS: "The focus regions", session.POINTS: "The strongest points of the map"})
 VERSIONS = texts({"the focus alone": "the focus alone", "everything else": "everything else"})
-#: By whether the verdict stays on the focus alone, and without it.
+#: By whether the verdict is the same on the focus alone, and whether it is without the focus.
 IN_WORDS = texts(
     {
         (True, True): "From it alone, the verdict stays **{alone}** ({score:.2f}); without it, it stays the same.",
@@ -79,15 +79,15 @@ def show(analysis: Analysis, job: Job | None) -> None:
         (t("The focus alone"), scores.alone.scores),
         (t("Everything else"), scores.without.scores),
     )
-    for column, (name, of_sound) in zip(st.columns(3, gap="medium"), shown, strict=True):
+    for column, (name, each) in zip(st.columns(3, gap="medium"), shown, strict=True):
         column.markdown(name)
-        column.html(scores_html(analysis.emotions, of_sound))
+        column.html(scores_html(analysis.emotions, each))
 
 
 def in_words(analysis: Analysis, scores: FocusScores) -> str:
     """Say whether the verdict stays the same on the focus alone, and whether it changes without it.
 
-    If neither holds as it should, and the focus is meant to decide, say that nothing does.
+    If the focus is meant to decide and does not, say that no part does.
     """
     whole, alone, without = (
         int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)

@@ -52,7 +52,7 @@ Silence is never focus.
 def rule() -> None:
     """Ask for the rule that finds the focus regions, its size if it has one, and the smoothing of the profile."""
     has_size = session.choice("focus_rule") != session.DECIDING
-    # No empty column: on a narrow screen it would be a gap.
+    # An empty column would be a gap on a narrow screen.
     rules, *size, smoothing = st.columns([4, 3, 3] if has_size else [7, 3], gap="medium")
     rules.segmented_control(
         t("Focus"),
@@ -182,8 +182,8 @@ def _offer_marks(analysis: Analysis, name: str) -> None:
 def focus_marks(analysis: Analysis) -> AnnotatedRecording:
     """Return the focus regions as marks of the explained emotion, made by the model, in times of the whole recording.
 
-    Those of a stretch come without a SHA-256: a project that did not have the recording would take the end of the
-    stretch for its length.
+    Those of a stretch have no SHA-256: a project without the recording would take the end of the stretch for its
+    length.
     """
     recording = analysis.recording
     regions = [moved(one.region, recording.start_s) for one in analysis.focus]

@@ -40,7 +40,7 @@ def heading(chosen: Chosen, analysis: Analysis) -> None:
 
 
 def target_in_words(chosen: Chosen, analysis: Analysis) -> str:
-    """Say of which emotion and recording the evidence is, and versus which emotion."""
+    """Name the emotion, the recording, and the emotion to contrast with."""
     emotion, against, name = t(analysis.emotion), chosen.settings.against, in_markdown(analysis.recording.name)
     if against:
         return t(
@@ -55,7 +55,10 @@ def target_in_words(chosen: Chosen, analysis: Analysis) -> str:
 def show(
     chosen: Chosen, classification: Job, shown: dict[str, Explanation], drafts: set[str], test: Job | None
 ) -> list[str]:
-    """Show the maps and the player, and return what each map says; `test`: the job of their faithfulness, if any."""
+    """Show the maps and the player, and return a description of each map.
+
+    `test` is the job that measures the faithfulness of the maps, or None.
+    """
     analysis = classification.result
     signs, strength = st.columns([2, 3], gap="medium")
     sign = signs.segmented_control(
@@ -69,18 +72,18 @@ def show(
         t("Colour strength (%)"), 0, 100, step=5, **session.widget("opacity", session.choice("opacity"))
     )
     drafted = drafts | ({"consensus"} if drafts else set())
-    flip = test.result.flip if test and test.state == "done" else None
+    counterfactual = test.result.flip if test and test.state == "done" else None
     look = {"opacity": opacity / 100, "only_for": sign == "for", "dark": st.context.theme.type == "dark"}
     drawn = (
         classification.key,
         chosen.settings,
         tuple(shown),
         frozenset(drafted),
-        flip is None,
+        counterfactual is None,
         *look.values(),
         language(),
     )
-    chart = analysing.chart(drawn, lambda: maps_chart(analysis, shown, drafted, flip, **look))
+    chart = analysing.chart(drawn, lambda: maps_chart(analysis, shown, drafted, counterfactual, **look))
     said = [
         f"{t(METHOD_NAMES[method])}: {in_words(explanation, analysis.spectrogram.settings)}."
         for method, explanation in shown.items()
@@ -106,7 +109,7 @@ def in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
 
 
 def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
-    """Say which maps there cannot be, and which lack evidence or contradict the score; `explained` is by explainer."""
+    """Say which maps are impossible, and which lack evidence or contradict the score; `explained` is by explainer."""
     if not chosen.classifier.layers:
         st.info(in_markdown(recognised(without_maps(chosen.classifier))), icon=":material/info:")
     for method, analysis in explained.items():
@@ -118,7 +121,7 @@ def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
 
 
 def contradiction_in_words(analysis: Analysis, explanation: Explanation) -> str | None:
-    """Say that a map speaks against an emotion that the model predicts with more than even odds, or return None."""
+    """Say that a map speaks against an emotion whose score exceeds 0.5; None if it does not."""
     score = float(analysis.scores.recording[analysis.emotions.index(explanation.emotion)])
     if explanation.against or score <= 0.5 or explanation.relevance[explanation.covered].sum() >= 0:
         return None

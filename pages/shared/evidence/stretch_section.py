@@ -1,4 +1,4 @@
-"""Which part of a long recording is explained: a box drawn over its scores chooses another."""
+"""Which part of a recording over 30 s is explained; a box drawn over its scores chooses another."""
 
 import streamlit as st
 
@@ -6,6 +6,7 @@ from pages.shared import session
 from pages.shared.cached import analysing
 from pages.shared.charts.recording import stretch_chart
 from pages.shared.language import t
+from pages.shared.recording import open_recordings
 from ser_core.analysis import Analysis
 from ser_core.settings import AnalysisSettings
 
@@ -40,11 +41,11 @@ def _take_box() -> None:
     boxes = st.session_state[CHART].selection.box
     if boxes:
         analysing.stop_explaining()
-        session.choose("stretch", stretch_of(boxes[-1]["x"], session.current().duration_s))
+        session.choose("stretch", stretch_of(boxes[-1]["x"], open_recordings.current().duration_s))
 
 
 def stretch_of(box_s: list[float], duration_s: float) -> tuple[float, float]:
-    """Return the stretch that a box chooses: inside the recording, and no longer than can be explained.
+    """Return the stretch that a box selects, limited to the recording and to what can be explained at once.
 
     >>> stretch_of([250.0, 190.5], 300.0), stretch_of([-2.0, 0.1], 300.0)
     ((190.5, 220.5), (0.0, 0.5))

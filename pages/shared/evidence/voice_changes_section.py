@@ -39,9 +39,9 @@ emotions differ by less. Circles are the control, a voice that was changed a lit
 """)
 CHANGED = texts({session.WHOLE: "The whole recording", session.FOCUS: "The focus alone"})
 PER_ROW = 4
-#: Versions that the player offers beside the recording.
+#: Maximum number of versions that the player offers beside the recording.
 MOST_SOUNDS = 4
-#: By the names in `Correlates` and in `Differences`: the measure's name, its value and its difference.
+#: Name, format of the value and of the difference, by the fields of `Correlates` and `Differences`.
 MEASURES = texts(
     {
         ("pitch_hz", "pitch_st"): ("Pitch", "{value:z.0f} Hz", "{value:+z.1f} st"),
@@ -99,7 +99,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
 
 
 def _usual(recording: Recording) -> Correlates | None:
-    """Return what is usual of this voice, if this visit has other recordings of it and they are measured."""
+    """Return the usual correlates of this voice, once its other recordings in this visit are measured."""
     others = voice_section.others_of_voice(recording)
     if not others:
         return None

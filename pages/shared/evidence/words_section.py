@@ -1,4 +1,4 @@
-"""The words of a recording on the page Listen: how much each speaks for the emotion, their language, and editing."""
+"""The words of a recording on the page Listen: evidence of each, their language, and editing."""
 
 from dataclasses import dataclass, field, replace
 
@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import session, waiting
+from pages.shared import waiting
 from pages.shared.cached import transcribing
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.contents import signed
-from pages.shared.recording import word_model
+from pages.shared.recording import open_recordings, word_model
 from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
@@ -34,7 +34,7 @@ WORD, START, END = texts(("Word", "Start (s)", "End (s)"))
 
 @dataclass(frozen=True, eq=False)
 class Spoken:
-    """What is known of a recording's words so far.
+    """The words of a recording, as far as they are known.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Spoken:
     transcript : Transcript or None
         None if the words are given, or not transcribed yet.
     jobs : dict of str to Job
-        Those that find the words and their evidence.
+        The jobs that find the words and their evidence.
     """
 
     words: tuple[Region, ...] = ()
@@ -54,7 +54,7 @@ class Spoken:
 
     @property
     def in_words(self) -> str:
-        """The phrases that hold half of the evidence, in a sentence; empty if they are not known."""
+        """A sentence with the phrases that hold half of the evidence; empty if they are not known."""
         if self.evidence is None or not self.evidence.phrases:
             return ""
         phrases = ", ".join(f"*{in_markdown(phrase)}*" for phrase in self.evidence.phrases)
@@ -65,8 +65,8 @@ class Spoken:
         inside = np.array([w.start_s >= stretch.start_s and w.end_s <= stretch.end_s for w in self.words], bool)
         words = tuple(
             replace(word, start_s=word.start_s - stretch.start_s, end_s=word.end_s - stretch.start_s)
-            for word, kept in zip(self.words, inside, strict=True)
-            if kept
+            for word, is_inside in zip(self.words, inside, strict=True)
+            if is_inside
         )
         evidence = self.evidence
         if evidence is not None:
@@ -76,14 +76,14 @@ class Spoken:
 
 
 def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
-    """Return what is known of the words; nothing is computed until the visitor asks for it."""
+    """Return the words as far as they are known; nothing is computed until the visitor requests it."""
     recording, settings = analysis.recording, chosen.settings
-    words, transcript, jobs = session.given_words().get(recording.sha256, ()), None, {}
+    words, transcript, jobs = open_recordings.given_words().get(recording.sha256, ()), None, {}
     given = bool(words)
-    if recording.sha256 not in session.words_asked() or settings.against == analysis.emotion:
+    if recording.sha256 not in open_recordings.requested_words() or settings.against == analysis.emotion:
         return Spoken(transcribing.known_words(recording.sha256), given)
     if not given:
-        language = session.words_asked()[recording.sha256] or None
+        language = open_recordings.requested_words()[recording.sha256] or None
         job = transcribing.finished_transcription(recording.sha256, language)
         if job is None and (folder := word_model.folder()) is not None:
             job = transcribing.transcription_job(recording, folder, language)
@@ -114,15 +114,15 @@ def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) ->
         _table(analysis, spoken, explanation)
 
 
-# --- asking ---
+# --- requesting words ---
 
 
 def _ask(recording: Recording, spoken: Spoken) -> None:
     can_find = bool(spoken.words) or word_model.folder() is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        offered = can_find and recording.sha256 not in session.words_asked()
+        offered = can_find and recording.sha256 not in open_recordings.requested_words()
         if offered and st.button(t("Find the words that decide"), key="find_words", icon=":material/manage_search:"):
-            session.words_asked()[recording.sha256] = ""
+            open_recordings.requested_words()[recording.sha256] = ""
             st.rerun()
         with st.popover(t("Words from a file"), icon=":material/upload_file:", width="content"):
             _ask_for_file(recording)
@@ -143,13 +143,13 @@ def _ask_for_file(recording: Recording) -> None:
     )
     if file is not None and st.session_state.get("words_file") != file.file_id:
         try:
-            session.given_words()[recording.sha256] = read_words(file.getvalue(), file.name)
+            open_recordings.given_words()[recording.sha256] = read_words(file.getvalue(), file.name)
         except WordsRefused as refusal:
             st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
             return
         st.session_state["words_file"] = file.file_id
         st.rerun()
-    given = session.given_words()
+    given = open_recordings.given_words()
     if recording.sha256 in given and st.button(t("Forget the words"), key="forget_words", icon=":material/delete:"):
         del given[recording.sha256]
         st.rerun()
@@ -164,7 +164,7 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
         st.info(t("No speech was found in this recording, so there are no words."), icon=":material/voice_over_off:")
         return
     sha256, found = recording.sha256, transcript.language
-    chosen = session.words_asked()[sha256]
+    chosen = open_recordings.requested_words()[sha256]
     known = word_model.LANGUAGES | ({found: word_model.LANGUAGES.get(found, found)} if found else {})
     by_itself = t("Found by the model")
     if transcript.language_confidence is not None:
@@ -184,7 +184,7 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
         help=t("If the model found the wrong one, choose another; the words are then transcribed again."),
     )
     if picked != chosen:
-        session.words_asked()[sha256] = picked
+        open_recordings.requested_words()[sha256] = picked
         st.rerun()
     if not transcript.words:
         st.info(t("No word could be transcribed with confidence."), icon=":material/voice_over_off:")
@@ -225,7 +225,7 @@ def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> No
 
 
 def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
-    """Show the words with their figures; words and times can be edited, and are then a person's."""
+    """Show the words with their figures; edited words and times replace the transcript."""
     frame = _figures(analysis, spoken, explanation)
     fixed = [column for column in frame.columns if column not in (WORD, START, END)]
     edited = st.data_editor(
@@ -254,7 +254,7 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
         st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return
     if words is not None and words != spoken.words:
-        session.given_words()[analysis.recording.sha256] = words
+        open_recordings.given_words()[analysis.recording.sha256] = words
         st.rerun()
 
 

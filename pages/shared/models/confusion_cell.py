@@ -9,6 +9,7 @@ from pages.shared.charts.evaluation import confusion_chart
 from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import corpus_name, in_markdown
 from pages.shared.models import corpus_recordings
+from pages.shared.recording import open_recordings
 from ser_core.audio.reading import file_bytes
 from ser_core.errors import SerError
 from ser_core.learning.predictions import Predictions, in_cell
@@ -153,7 +154,7 @@ def _show_recording(cell: Predictions, index: int) -> None:
 
 def _explain(file: Path, predicted: str, acted: str | None = None) -> None:
     """Open the page Explain with the evidence for the predicted emotion, in contrast with the acted one."""
-    session.hold(file_bytes(file), file.name)
+    open_recordings.hold(file_bytes(file), file.name)
     session.choose("emotion", predicted)
     session.choose("against", acted or session.ALL_OTHERS)
     st.switch_page("pages/1_Explain.py")

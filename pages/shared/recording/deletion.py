@@ -9,6 +9,7 @@ from pages.shared import cached, session
 from pages.shared.cached import analysing
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
+from pages.shared.recording import open_recordings
 from pages.shared.server import login, visits
 from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.saved_features import delete_features
@@ -26,7 +27,7 @@ CONFIRMING = "deletion to confirm"
 LEAVE, TRASH, FOR_GOOD = texts(("Leave it there", "Move it to the trash for 30 days", "Delete it there permanently"))
 
 
-def button(recording: Recording | session.HeldLong) -> None:
+def button(recording: Recording | open_recordings.HeldLong) -> None:
     """Offer to delete the current recording; ask for confirmation if projects contain it."""
     if st.session_state.get(CONFIRMING) == recording.sha256:
         _confirm(recording)
@@ -56,7 +57,7 @@ SHOW_CONFIRMATION = """
 """
 
 
-def _confirm(recording: Recording | session.HeldLong) -> None:
+def _confirm(recording: Recording | open_recordings.HeldLong) -> None:
     with st.container(border=True, key="confirm_deletion"):
         st.markdown(t("**Delete {name}?**", name=in_markdown(recording.name)))
         st.caption(t("Its scores, maps, audio and saved analyses are deleted at once and cannot be restored."))
@@ -84,7 +85,7 @@ def _confirm(recording: Recording | session.HeldLong) -> None:
             st.rerun()
 
 
-def _in_projects(recording: Recording | session.HeldLong) -> list[Holding]:
+def _in_projects(recording: Recording | open_recordings.HeldLong) -> list[Holding]:
     """Show which projects contain a recording, with whose marks; return those the visitor may delete it from."""
     try:
         holdings = _holdings(recording.sha256)
@@ -153,7 +154,7 @@ def _delete(sha256: str, fate: str) -> bool:
     st.session_state.pop(CONFIRMING, None)
     visits.forget_recording(sha256)
     analysing.forget_recording(sha256)
-    session.forget_recording(sha256)
+    open_recordings.forget_recording(sha256)
     return True
 
 
@@ -164,7 +165,7 @@ def _delete_in_projects(sha256: str, fate: str) -> None:
     except AnnotationsRefused:
         if fate != LEAVE:
             raise
-        return  # the visitor was told that it stays there
+        return  # the visitor knows that it stays there
     with closing(store):
         if fate != LEAVE:
             store.trash.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)

@@ -11,7 +11,7 @@ from pages.shared.charts.scores import scores_html
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
-from pages.shared.recording import samples_section, saving, timeline_section
+from pages.shared.recording import open_recordings, samples_section, saving, timeline_section
 from ser_core.analysis import LONGEST_NAME, Analysis, Recording
 from ser_core.audio.decoding import READABLE
 from ser_core.audio.reading import FULL_SCALE
@@ -42,11 +42,11 @@ def choose_recording() -> None:
         spoken = st.audio_input(
             t("Speak for at least one second, ideally three to fifteen"),
             sample_rate=48_000,
-            key=f"record_{session.upload_turn()}",
+            key=f"record_{open_recordings.upload_turn()}",
         )
         st.html(RECORD_ANY_TYPE, unsafe_allow_javascript=True)
         if spoken is not None:
-            name = t("Recording {n}.wav", n=session.recordings_made() + 1)
+            name = t("Recording {n}.wav", n=open_recordings.recordings_made() + 1)
             take_once(spoken.getvalue(), name, f"record-{spoken.file_id}")
     with upload:
         given = st.file_uploader(
@@ -58,7 +58,7 @@ def choose_recording() -> None:
                 "content, not by name.",
                 formats=READABLE,
             ),
-            key=f"upload_{session.upload_turn()}",
+            key=f"upload_{open_recordings.upload_turn()}",
         )
         for file in given:
             take_once(file.getvalue(), file.name, f"upload-{file.file_id}")
@@ -72,7 +72,7 @@ def take_once(source: bytes, name: str, token: str) -> None:
     if token not in taken:
         taken[token] = take(source, name)
         if token.startswith("record-") and taken[token] is None:
-            st.session_state["made"] = session.recordings_made() + 1
+            st.session_state["made"] = open_recordings.recordings_made() + 1
     elif taken[token]:
         st.error(in_markdown(recognised(taken[token])), icon=":material/block:")
 
@@ -80,9 +80,9 @@ def take_once(source: bytes, name: str, token: str) -> None:
 def take(source: bytes, name: str) -> str | None:
     """Read a recording and show it or its timeline; if it is refused, show and return why."""
     try:
-        session.hold(source, name)
+        open_recordings.hold(source, name)
     except RecordingTooLong:
-        session.hold_long(source, name, hashlib.sha256(source).hexdigest())
+        open_recordings.hold_long(source, name, hashlib.sha256(source).hexdigest())
     except SerError as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return str(refusal)
@@ -103,7 +103,7 @@ def show_name(recording: Recording) -> None:
 
 def _rename(recording: Recording, key: str) -> None:
     if name := st.session_state[key].strip():
-        analysing.rename(session.rename(recording.sha256, name))
+        analysing.rename(open_recordings.rename(recording.sha256, name))
 
 
 def show_level(recording: Recording) -> None:
@@ -163,7 +163,7 @@ def show() -> None:
     choose_recording()
     frame.say_what_was_closed()
     chosen = controls.sidebar()
-    if (long := session.held_long()) is not None:
+    if (long := open_recordings.held_long()) is not None:
         timeline_section.show(long)
     if chosen is not None:
         show_name(chosen.recording)

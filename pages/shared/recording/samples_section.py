@@ -1,10 +1,10 @@
-"""The samples, to be pressed: on the first page, and in the middle of any page that has no recording yet."""
+"""Buttons for the samples, on the first page and on any page while there is no recording."""
 
 import streamlit as st
 
-from pages.shared import session
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
+from pages.shared.recording import open_recordings
 from ser_core.corpora.samples import Sample, available_samples
 from ser_core.errors import SerError
 
@@ -12,7 +12,7 @@ MISSING = texts("The samples are not downloaded. `make samples` downloads them; 
 
 
 def show() -> bool:
-    """Offer the downloaded samples, each by its text; return whether one was pressed and is now the recording."""
+    """Offer the downloaded samples, each by its text; return whether one was chosen."""
     samples = available_samples()
     if not samples:
         st.info(t(MISSING))
@@ -32,7 +32,7 @@ def show() -> bool:
 
 
 def take_first() -> bool:
-    """Take the first sample as the recording; return whether there is one that can be read."""
+    """Open the first sample; return whether there is one that can be read."""
     samples = available_samples()
     if not samples:
         st.info(t(MISSING))
@@ -42,7 +42,7 @@ def take_first() -> bool:
 
 def _take(sample: Sample, number: int) -> bool:
     try:
-        session.hold(sample.path.read_bytes(), f"Austen {number}.wav")
+        open_recordings.hold(sample.path.read_bytes(), f"Austen {number}.wav")
     except SerError as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return False
@@ -50,8 +50,8 @@ def _take(sample: Sample, number: int) -> bool:
 
 
 def instead_of_recording() -> None:
-    """On a page that needs a recording and has none, say so and offer the samples."""
-    if session.current() is not None or session.held_long() is not None:
+    """On a page that needs a recording, say that there is none and offer the samples."""
+    if open_recordings.current() is not None or open_recordings.held_long() is not None:
         return  # the sidebar says what is missing
     with st.container(border=True):
         st.markdown(t("**No recording yet.** Press a sample to see this page at work:"))

@@ -8,6 +8,7 @@ from pages.shared import cached, session
 from pages.shared.cached import saved_results
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
+from pages.shared.recording import open_recordings
 from ser_core.analysis import Recording
 from ser_core.errors import SerError
 from ser_core.model.checkpoint import model_names
@@ -109,7 +110,7 @@ def _delete(saved: SavedAnalysis) -> None:
 
 def _reopen(saved: SavedAnalysis) -> None:
     try:
-        recording = session.hold(saved.source(), saved.recording_name, saved.part_of, saved.start_s)
+        recording = open_recordings.hold(saved.source(), saved.recording_name, saved.part_of, saved.start_s)
     except SerError as refusal:
         st.error(
             t("This analysis cannot be opened: {refusal}", refusal=in_markdown(recognised(str(refusal)))),

@@ -1,12 +1,12 @@
-"""Verdict and *Save*, on every page that shows an analysis: what was computed is kept, and opens again as it was."""
+"""Verdict and *Save*, on every page that shows an analysis; what was computed is saved with it."""
 
 import streamlit as st
 
-from pages.shared import session
 from pages.shared.cached import analysing, saved_results
 from pages.shared.charts.scores import verdict_html
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
+from pages.shared.recording import open_recordings
 from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
 from ser_core.errors import SerError
@@ -37,7 +37,7 @@ def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:
 
 
 def _save(chosen: Chosen, analyses: list[Analysis]) -> None:
-    source = session.held()[chosen.recording.sha256].source
+    source = open_recordings.held()[chosen.recording.sha256].source
     try:
         with st.spinner(t("Saving")):
             for analysis in analyses:

@@ -13,7 +13,7 @@ from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
-from pages.shared.recording import timeline_words_section, voice_section
+from pages.shared.recording import open_recordings, timeline_words_section, voice_section
 from ser_core.analysis import Region, clock
 from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.long_recording import LONGEST_STRETCH_S, WorkingCopy
@@ -29,7 +29,7 @@ PLAYED = "timeline_played"
 FIRST_STRETCH_S = 30
 
 
-def show(long: session.HeldLong) -> None:
+def show(long: open_recordings.HeldLong) -> None:
     """Show the emotions over time as soon as they are computed, and let the visitor open a part."""
     title, close = st.columns([5, 1], vertical_alignment="bottom")
     title.header(in_markdown(long.name))
@@ -74,7 +74,7 @@ def show(long: session.HeldLong) -> None:
     _strongest(long, timeline, seconds, quiet_dbfs, open_part)
 
 
-def _curves(long: session.HeldLong, timeline: Timeline) -> tuple[float, float]:
+def _curves(long: open_recordings.HeldLong, timeline: Timeline) -> tuple[float, float]:
     """Draw the emotions over time, and return the smoothing in seconds and the pause threshold."""
     st.caption(
         t(
@@ -106,7 +106,7 @@ def _curves(long: session.HeldLong, timeline: Timeline) -> tuple[float, float]:
 
 def _smoothing(timeline: Timeline) -> tuple[float, float]:
     smoothing, quiet = st.columns(2)
-    # 10 s up to half an hour, 60 s for two hours: finer curves would run together.
+    # 10 s up to half an hour, 60 s for two hours: finer curves would be illegible.
     chosen = session.choice("timeline_smoothing")
     usual = max(10, 10 * round(timeline.duration_s / 1200))
     seconds = smoothing.slider(
@@ -170,7 +170,7 @@ def _take_box() -> None:
 
 
 def _strongest(
-    long: session.HeldLong,
+    long: open_recordings.HeldLong,
     timeline: Timeline,
     seconds: float,
     quiet_dbfs: float,
@@ -194,7 +194,7 @@ def _strongest(
     )
 
 
-def _open(long: session.HeldLong, copy: WorkingCopy, start_s: float, end_s: float) -> None:
+def _open(long: open_recordings.HeldLong, copy: WorkingCopy, start_s: float, end_s: float) -> None:
     """Cut out a part as a recording of its own and switch to the player."""
     try:
         with st.spinner(t("Cutting out the part")):
@@ -214,5 +214,5 @@ def _as_time(seconds: int) -> time:
     return time(minutes // 60, minutes % 60, second)
 
 
-def _as_seconds(of_day: time) -> int:
-    return 3600 * of_day.hour + 60 * of_day.minute + of_day.second
+def _as_seconds(at: time) -> int:
+    return 3600 * at.hour + 60 * at.minute + at.second

@@ -8,7 +8,7 @@ from pages.shared import session, waiting
 from pages.shared.cached import long_recordings
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.recording import word_model
+from pages.shared.recording import open_recordings, word_model
 from pages.shared.recording.word_model import LANGUAGES
 from ser_core.analysis import clock
 from ser_core.output.timeline_folder import timeline_words_csv
@@ -21,19 +21,19 @@ HELP = texts("""
 Whisper transcribes on this machine, piece by piece, in the background. What is transcribed so far can be searched
 meanwhile, and stays if you stop it. Without speech, nothing is transcribed.
 """)
-#: What is opened around a phrase.
+#: How much is opened before and after the start of a phrase.
 BEFORE_S, AFTER_S = 5.0, 10.0
 MOST_SHOWN = 50
 FOUND_BY_MODEL = ""
 
 
-def found_times_s(long: session.HeldLong) -> list[float]:
-    """Return when the phrase that is searched is said, in seconds, as far as the words are known."""
+def found_times_s(long: open_recordings.HeldLong) -> list[float]:
+    """Return when the searched phrase is said, in seconds, as far as the words are known."""
     words = known_words(long)
     return [words.transcript.words[found.start].start_s for found in _found(words)]
 
 
-def known_words(long: session.HeldLong) -> TimelineWords:
+def known_words(long: open_recordings.HeldLong) -> TimelineWords:
     """Return the words of a long recording that are known so far."""
     return long.words.get(session.choice("timeline_language"), TimelineWords())
 
@@ -42,7 +42,7 @@ def _found(words: TimelineWords) -> list[range]:
     return find_phrase(words.transcript.words, session.choice("timeline_search"))
 
 
-def show(long: session.HeldLong, timeline: Timeline, open_part: Callable[[float, float], None]) -> None:
+def show(long: open_recordings.HeldLong, timeline: Timeline, open_part: Callable[[float, float], None]) -> None:
     """Offer to transcribe, and search the words.
 
     Parameters

@@ -1,23 +1,22 @@
-"""A guided first minute: from a sample to the stretches that decide, in three steps that follow what a visitor does."""
+"""A guided first minute, in three steps: choose a recording, read the verdict, hear what decided."""
 
 import streamlit as st
 
-from pages.shared import session
 from pages.shared.language import t, texts
-from pages.shared.recording import samples_section
+from pages.shared.recording import open_recordings, samples_section
 
 #: Titles of the pages that have a step.
 RECORDING, LISTEN = texts(("Hear Why", "Listen"))
 
 
 def begin() -> None:
-    """Start the tour, on the first page, with the first step that is not done yet."""
+    """Start the tour on the first page, at the first step that is not done yet."""
     st.session_state["tour"] = True
     st.switch_page("app.py")
 
 
 def show(page: str) -> None:
-    """Show the step that comes next, if the tour is on.
+    """Show the next step, if the tour is on.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ def show(page: str) -> None:
     if not st.session_state.get("tour") or page not in (t(RECORDING), t(LISTEN)):
         return
     with st.container(border=True, key="tour"):
-        if session.current() is None:
+        if open_recordings.current() is None:
             _choose_recording()
         elif page == t(RECORDING):
             _read_verdict()

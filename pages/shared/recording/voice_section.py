@@ -6,6 +6,7 @@ from pages.shared import cached, session, waiting
 from pages.shared.cached import analysing
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
+from pages.shared.recording import open_recordings
 from ser_core.analysis import Recording
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile, Speaker
@@ -15,7 +16,7 @@ from ser_core.model.voice import VoiceShare, caution_in_words, share_in_words, t
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 
-#: A voice's own normal hardly changes with more recordings.
+#: More recordings hardly change a voice's own normal.
 MOST_OF_PROJECT = 40
 
 HELP = texts("""
@@ -55,7 +56,7 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
             )
         )
         return None
-    held = session.held()
+    held = open_recordings.held()
     job = analysing.voice_job(
         [held[sha256].recording for sha256 in chosen], classifier, files, mixed=session.choice("voice_mixed")
     )
@@ -64,7 +65,7 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
 
 
 def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
-    """Return the recordings of one person: by default all present ones, but none that is added later."""
+    """Return the recordings of one person: by default all that are open now, but none that are added later."""
     if classifier.voice is None:
         st.caption(
             t("{name} judges every voice alike. Choose another model to use this.", name=in_markdown(classifier.name))
@@ -91,15 +92,15 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
 
 
 def others_of_voice(recording: Recording) -> list[Recording]:
-    """Return the other recordings of this visit that are said to be of the same person; none while this is off."""
-    chosen, held = session.choice("voice") or [], session.held()
+    """Return the other recordings that the visitor listed for the same person; none while this is off."""
+    chosen, held = session.choice("voice") or [], open_recordings.held()
     if not session.choice("voice_on") or recording.sha256 not in chosen:
         return []
     return [held[sha256].recording for sha256 in chosen if sha256 in held and sha256 != recording.sha256]
 
 
 def _of_project() -> list[RecordingFile]:
-    """Ask for a speaker of a project of Annotate, where there are any; return this speaker's recordings."""
+    """Ask for a speaker of an annotation project, if there are any; return this speaker's recordings."""
     if not cached.has_annotations():
         return []
     try:
@@ -146,7 +147,7 @@ def _in_words(job: Job, classifier: Classifier) -> str:
 
 
 def known_in_words(voice: VoiceShare) -> str:
-    """Say all that is known of how far a voice is judged by its own normal."""
+    """Say how far a voice is judged by its own normal, and from how many recordings."""
     known = plural(voice.recordings, "Known from {n} recording.", "Known from {n} recordings.")
     return f"{known} {_share_in_words(voice.share, voice.trust)}"
 

@@ -12,7 +12,7 @@ from pages.shared.language.names import in_markdown
 from ser_core.errors import WordModelRefused
 from ser_core.words.transcription import DOWNLOAD_MB
 
-#: Of the languages of Whisper, those with the most speakers and those of the corpora that are read here.
+#: Whisper's languages with the most speakers, and those of the corpora that are read here.
 LANGUAGES = texts(
     {
         "ar": "Arabic",
@@ -70,19 +70,19 @@ def offer() -> None:
         ),
         icon=":material/segment:",
     )
-    if not st.session_state.get("word_model_asked", False):
+    if not st.session_state.get("word_model_requested", False):
         if st.button(
             t("Fetch Whisper base ({size} MB)", size=DOWNLOAD_MB), key="fetch_word_model", icon=":material/download:"
         ):
-            st.session_state["word_model_asked"] = True
+            st.session_state["word_model_requested"] = True
             st.rerun()
         st.caption(t("From Hugging Face. Your audio stays here."))
         return
     job = transcribing.word_model_job()
     if "word model" in waiting.results({"word model": job}):
-        # The model is there now; should it ever be deleted, it is offered again.
+        # So that it is offered again if it is ever deleted.
         job.queue.drop(job)
-        st.session_state["word_model_asked"] = False
+        st.session_state["word_model_requested"] = False
         st.rerun()
     if job.state == "failed" and st.button(t("Try again"), key="fetch_again", icon=":material/refresh:"):
         job.queue.drop(job)

@@ -11,6 +11,7 @@ from pages.shared.annotation.exchange import differences_section, losses
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
+from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
@@ -118,7 +119,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
     mode, restore = differences_section.show(preview.imported)
     if st.button(t("Import"), type="primary", icon=":material/input:"):
         turn = session.choice("import_turn")
-        session.forget_uploads(file.file_id for file in given)
+        open_recordings.forget_uploads(file.file_id for file in given)
         st.session_state[f"importing {project.id}"] = cached.jobs().submit(
             session.owner(),
             ("import", project.id, turn),

@@ -9,6 +9,7 @@ from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
+from pages.shared.recording import open_recordings
 from ser_core.annotations.saved_sounds import audio_file, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.decoding import READABLE
@@ -46,13 +47,13 @@ def show(project: OpenProject) -> None:
             "tested on other voices than it learnt from."
         ),
     ).strip()
-    current = session.current()
+    current = open_recordings.current()
     label = plural(len(given), "Add {n} recording", "Add {n} recordings") if given else t("Add")
     st.caption(t("Their audio is stored on this machine with the marks until you delete it."))
     add, held = st.columns(2)
     if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
         _submit(project, [(file.getvalue(), file.name) for file in given], speaker)
-        session.forget_uploads(file.file_id for file in given)
+        open_recordings.forget_uploads(file.file_id for file in given)
         session.choose("queue_added", session.choice("queue_added") + 1)
         st.rerun()
     if held.button(
@@ -68,7 +69,7 @@ def show(project: OpenProject) -> None:
 
 def add_current(project: OpenProject, speaker: str = "") -> None:
     """Add the current recording, which is not a long one."""
-    held = session.held()[session.current().sha256]
+    held = open_recordings.held()[open_recordings.current().sha256]
     try:
         file = audio_file(io.BytesIO(held.source), held.recording.name, speaker=speaker or None)
         _keep(project, [(file, held.source)])
@@ -79,7 +80,7 @@ def add_current(project: OpenProject, speaker: str = "") -> None:
     st.rerun()
 
 
-def add_long(project: OpenProject, long: session.HeldLong, copy: WorkingCopy) -> None:
+def add_long(project: OpenProject, long: open_recordings.HeldLong, copy: WorkingCopy) -> None:
     """Add the long recording that is open."""
     elsewhere = isinstance(long.source, Path) and not long.source.is_relative_to(data_folder())
     path = str(long.source) if elsewhere else None

@@ -26,6 +26,7 @@ from pages.shared.annotation.tiers.tiers_section import label_tier, label_tiers
 from pages.shared.cached import analysing
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
+from pages.shared.recording import open_recordings
 from pages.shared.session import Chosen
 from ser_core.analysis import Recording, clock
 from ser_core.annotations.annotation import STATUSES, Tier
@@ -98,21 +99,21 @@ def show(project: OpenProject) -> None:
 
 def open_queued(queued: QueuedRecording) -> str | None:
     """Make a queued recording the current one; return why its audio cannot be opened, if so."""
-    sha256, long = queued.file.sha256, session.held_long()
-    if sha256 in session.held() or (long is not None and long.sha256 == sha256):
-        session.make_current(sha256)
+    sha256, long = queued.file.sha256, open_recordings.held_long()
+    if sha256 in open_recordings.held() or (long is not None and long.sha256 == sha256):
+        open_recordings.make_current(sha256)
         return None
     if queued.file.is_long:
         path = saved_file(queued.file, data_folder())
         if path is None:
             return _missing(queued)
-        session.hold_long(path, queued.file.name, sha256)
+        open_recordings.hold_long(path, queued.file.name, sha256)
         return None
     job = cached.ahead().find(session.owner(), ("ahead", sha256))
     held = job.result if job is not None and job.state == "done" else None
     work_owner.set(session.owner())  # a callback comes before the run that sets it
     try:
-        session.hold_of_queue(held or _read(queued))
+        open_recordings.hold_queued(held or _read(queued))
     except SerError as refusal:
         return str(refusal)
     return None
@@ -129,11 +130,11 @@ def open_recording(project: OpenProject, sha256: str) -> str | None:
     return refusal
 
 
-def _read(queued: QueuedRecording) -> session.Held:
+def _read(queued: QueuedRecording) -> open_recordings.Held:
     source = saved_sound(queued.file, data_folder())
     if source is None:
         raise AudioRefused(_missing(queued))
-    return session.Held(read_recording(source, queued.file.name), source)
+    return open_recordings.Held(read_recording(source, queued.file.name), source)
 
 
 def _missing(queued: QueuedRecording) -> str:
@@ -146,7 +147,7 @@ def _missing(queued: QueuedRecording) -> str:
 
 def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) -> None:
     """Read and classify the recording that comes next in the queue, so that it opens at once; only one is held."""
-    if sha256 is None or sha256 in session.held():
+    if sha256 is None or sha256 in open_recordings.held():
         return
     key = ("ahead", sha256)
     job = cached.ahead().find(session.owner(), key)
@@ -154,7 +155,7 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
         cached.ahead().forget(session.owner(), about="ahead")
         classify = chosen and analysing.classification_ahead(chosen.any_voice or chosen.classifier)
 
-        def read(work: Work) -> session.Held | None:
+        def read(work: Work) -> open_recordings.Held | None:
             queued = project.store.recordings.open(project.id, sha256, project.annotator).recording
             if queued.file.is_long:
                 return None  # it takes room on disk, and is opened piece by piece
@@ -169,8 +170,8 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
 
 def ahead(sha256: str | None) -> Recording | None:
     """Return the recording that comes next, if it was read already."""
-    if sha256 in session.held():
-        return session.held()[sha256].recording
+    if sha256 in open_recordings.held():
+        return open_recordings.held()[sha256].recording
     job = cached.ahead().find(session.owner(), ("ahead", sha256))
     return job.result.recording if job is not None and job.state == "done" and job.result is not None else None
 
@@ -263,7 +264,7 @@ def _list(project: OpenProject, tier: Tier | None) -> None:
     rated = [name for name in RATINGS if any(getattr(queued, name) is not None for queued in found.items)]
     work = [(column, value) for column, value in _work_columns() if any(map(value, found.items))]
     ratings = (_rating_column(name, project, found.items) for name in rated)
-    current = session.current()
+    current = open_recordings.current()
     queue_table(
         [*_columns(tier), *(column for column, _ in work), *ratings],
         [_row(queued, [value for _, value in work], rated) for queued in found.items],
