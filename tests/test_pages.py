@@ -579,7 +579,7 @@ def test_the_scores_of_a_padded_segment_stand_in_the_middle_of_what_is_recorded(
         recording=SimpleNamespace(duration_s=1.5),
         emotions=EMOTION_SETS["core4"],
     )
-    contents.of_scores(analysis, "scores")
+    contents.scores_data(analysis, "scores")
     assert sent[0][0] == pytest.approx(0.75, abs=0.01)
 
 

@@ -156,19 +156,19 @@ def test_measures_are_requested_at_one_of_the_ceilings_only(monkeypatch, said, c
     monkeypatch.setattr(measuring, "PATIENCE_S", 0)
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": said}})
     ceilings = []
-    found = measuring.of_measures(lambda _, hz: ceilings.append(hz) or EndedJob("running"), None, "p")
+    found = measuring.measures_data(lambda _, hz: ceilings.append(hz) or EndedJob("running"), None, "p")
     assert (found["state"], found["ceiling"], ceilings) == ("running", ceiling_hz, [ceiling_hz])
 
 
 def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_begins_again(monkeypatch):
     monkeypatch.setattr(measuring.st, "session_state", {})
-    assert measuring.of_measures(None, None, "p") is None
-    assert measuring.of_measures(pytest.fail, None, "p")["state"] == "idle"
+    assert measuring.measures_data(None, None, "p") is None
+    assert measuring.measures_data(pytest.fail, None, "p")["state"] == "idle"
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": "nonsense"}})
-    assert measuring.of_measures(pytest.fail, None, "p")["state"] == "idle"
+    assert measuring.measures_data(pytest.fail, None, "p")["state"] == "idle"
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": {"ceiling": 5_500}}})
     jobs = iter([EndedJob("cancelled"), EndedJob("failed")])
-    found = measuring.of_measures(lambda *_: next(jobs), None, "p")
+    found = measuring.measures_data(lambda *_: next(jobs), None, "p")
     assert (found["state"], found["refusal"]) == ("failed", "This failed.")
 
 
@@ -182,13 +182,13 @@ def test_a_corrected_f0_is_shown_at_once_and_what_goes_with_it_once_it_is_measur
     done, running, refused = EndedJob("done"), EndedJob("running"), EndedJob("failed")
     done.result = tracks
     for job, more in ((running, True), (refused, False)):
-        found = measuring.of_measures(lambda *_: done, None, "p", 0.0, {1: 50.0}, lambda *_, job=job: job)
+        found = measuring.measures_data(lambda *_: done, None, "p", 0.0, {1: 50.0}, lambda *_, job=job: job)
         assert (found["state"], found["more"]) == ("done", more)
         np.testing.assert_array_equal(shown[-1].f0_hz, [100, 50, 102])
         np.testing.assert_array_equal(shown[-1].hnr_db, [10, np.nan, 12])
     measured = EndedJob("done")
     measured.result = replace(tracks, hnr_db=frames)
-    assert not measuring.of_measures(lambda *_: done, None, "p", 0.0, {1: 50.0}, lambda *_: measured)["more"]
+    assert not measuring.measures_data(lambda *_: done, None, "p", 0.0, {1: 50.0}, lambda *_: measured)["more"]
     assert shown[-1] is measured.result
 
 

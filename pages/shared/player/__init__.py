@@ -17,8 +17,8 @@ import numpy as np
 from pages.shared.language import t
 from pages.shared.language.components import component
 from pages.shared.player import contents
-from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, hand_over, of_editing, of_regions
-from pages.shared.player.measuring import Correct, Measure, of_measures
+from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, editing_data, hand_over, regions_data
+from pages.shared.player.measuring import Correct, Measure, measures_data
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.audio.long_recording import WorkingCopy
@@ -85,10 +85,10 @@ def player(
     ----------
     recording : Recording or WorkingCopy
     key : str
-        Identifies the player, which plays on across reruns of the page.
+        Identifies the player, which continues to play across reruns of the page.
     stretch : Recording, optional
-        The stretch of a long recording that spectrogram, overlays, profile, analysis and measures are of; by default
-        they are of the recording itself.
+        The stretch of a long recording to which spectrogram, overlays, profile, analysis and measures belong; by
+        default they belong to the recording itself.
     spectrogram : Spectrogram, optional
         Required by `overlays`, `profile` and `analysis`, which share its frames.
     overlays : mapping of str to Explanation, optional
@@ -107,7 +107,7 @@ def player(
     words : sequence of Region
         Spoken words with their times; shown in a lane of their own and, to be played, as a transcript.
     word_evidence : WordEvidence, optional
-        Of these words; colours them.
+        The evidence of these words, which colours them.
     other_sounds : mapping of str to bytes, optional
         Modified versions of the recording, by name: WAV files with the same number of samples, made by `wav_bytes`. The
         visitor can switch between them during playback.
@@ -116,36 +116,36 @@ def player(
         click only selects one.
     charts : str, optional
         Key of a container whose Plotly charts over time belong to the player: a click on one plays the region at that
-        time, else from a little before it to a little after.
+        time, or a moment around it if there is none.
     measure : callable, optional
-        Measures the recording for the lanes of F0, intensity, formants and others, once one of them is shown.
+        Measures the recording for the lanes of F0, intensity, formants and others, once one of them is visible.
     correct : callable, optional
-        Measures again what goes with an F0 that was corrected by hand; required if that can be.
+        Measures again with F0 corrected by hand; required if F0 can be corrected.
     ahead : tuple of (Recording, Spectrogram or None), optional
-        What the command "next" of an editable player will open: it is there at once, and its marks follow.
+        What the command "next" of an editable player will open: it appears at once, and its marks follow.
     awaited : sequence of {"profile", "scores"}
-        Lanes whose data will come: their space is kept, so that nothing moves then.
+        Lanes whose data will come; their space is reserved, so that nothing moves then.
     """
-    sound = contents.of_recording(recording, key)
+    sound = contents.recording_data(recording, key)
     of, from_s = (recording, 0.0) if stretch is None else (stretch, stretch.start_s)
     emotion = next(iter(overlays.values())).emotion if overlays else None
     data = {
         **sound,
-        "spectrogram": contents.of_spectrogram(of, spectrogram, key, from_s),
+        "spectrogram": contents.spectrogram_data(of, spectrogram, key, from_s),
         "overlays": [
-            contents.of_overlay(name, map_, spectrogram, key, from_s) for name, map_ in (overlays or {}).items()
+            contents.overlay_data(name, map_, spectrogram, key, from_s) for name, map_ in (overlays or {}).items()
         ],
-        "profile": contents.of_profile(profile, threshold, spectrogram, emotion, key, from_s),
-        "scores": contents.of_scores(analysis, key, from_s),
+        "profile": contents.profile_data(profile, threshold, spectrogram, emotion, key, from_s),
+        "scores": contents.scores_data(analysis, key, from_s),
         "regionsTitle": regions_title or t("Regions"),
-        "regionTable": contents.of_region_table(region_table, recording, key),
-        "words": contents.of_words(words, word_evidence),
-        "measures": of_measures(
+        "regionTable": contents.region_table_data(region_table, recording, key),
+        "words": contents.words_data(words, word_evidence),
+        "measures": measures_data(
             measure, of, key, from_s, editing and editing.f0 and editing.f0.from_time(from_s).hz, correct
         ),
-        "ahead": contents.of_ahead(ahead, f"{key} ahead"),
-        "sounds": contents.of_other_sounds(other_sounds, sound, key),
-        **(of_editing(editing, key) if editing else of_regions(regions)),
+        "ahead": contents.ahead_data(ahead, f"{key} ahead"),
+        "sounds": contents.other_sounds_data(other_sounds, sound, key),
+        **(editing_data(editing, key) if editing else regions_data(regions)),
         "accent": contents.colour_of(emotion),
         "charts": charts,
         "awaited": list(awaited),

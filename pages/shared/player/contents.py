@@ -39,7 +39,7 @@ SCALES = {
 }
 
 
-def of_recording(recording: Recording | WorkingCopy, key: str) -> dict[str, Any]:
+def recording_data(recording: Recording | WorkingCopy, key: str) -> dict[str, Any]:
     """Return the audio and its waveform, whose finest level is the samples themselves."""
     is_long = isinstance(recording, WorkingCopy)
     wav, levels, peak = (_long_sound if is_long else _sound)(recording.sha256, recording)
@@ -62,7 +62,7 @@ def of_recording(recording: Recording | WorkingCopy, key: str) -> dict[str, Any]
     }
 
 
-def of_spectrogram(
+def spectrogram_data(
     recording: Recording, spectrogram: Spectrogram | None, key: str, from_s: float = 0.0
 ) -> dict[str, Any] | None:
     """Return the spectrogram of a recording that begins `from_s` after the player does."""
@@ -83,13 +83,13 @@ def of_spectrogram(
     }
 
 
-def of_ahead(ahead: tuple[Recording, Spectrogram | None] | None, key: str) -> dict[str, Any] | None:
+def ahead_data(ahead: tuple[Recording, Spectrogram | None] | None, key: str) -> dict[str, Any] | None:
     if ahead is None:
         return None
-    return {**of_recording(ahead[0], key), "spectrogram": of_spectrogram(*ahead, key)}
+    return {**recording_data(ahead[0], key), "spectrogram": spectrogram_data(*ahead, key)}
 
 
-def of_overlay(
+def overlay_data(
     name: str, explanation: Explanation, spectrogram: Spectrogram, key: str, from_s: float = 0.0
 ) -> dict[str, Any]:
     """Return the covered part of a map; the rest is hatched."""
@@ -118,7 +118,7 @@ def of_overlay(
     }
 
 
-def of_profile(
+def profile_data(
     profile: np.ndarray | None,
     threshold: float | None,
     spectrogram: Spectrogram | None,
@@ -138,10 +138,10 @@ def of_profile(
     }
 
 
-def of_scores(analysis: Analysis | None, key: str, from_s: float = 0.0) -> dict[str, Any] | None:
+def scores_data(analysis: Analysis | None, key: str, from_s: float = 0.0) -> dict[str, Any] | None:
     """Return a row per segment: its centre, whether it is selected, and its score of each emotion.
 
-    Of a segment with padding, it is the centre of what is in the recording.
+    The centre of a padded segment is that of the part inside the recording.
     """
     if analysis is None:
         return None
@@ -156,7 +156,7 @@ def of_scores(analysis: Analysis | None, key: str, from_s: float = 0.0) -> dict[
     }
 
 
-def of_tracks(
+def tracks_data(
     recording: Recording,
     ceiling_hz: float,
     tracks: Tracks,
@@ -187,7 +187,7 @@ def _range(line: np.ndarray) -> list[float] | None:
     return [float(known.min()), float(known.max())] if len(known) else None
 
 
-def of_region(region: Region) -> dict[str, Any]:
+def region_data(region: Region) -> dict[str, Any]:
     return {
         "start": region.start_s,
         "end": region.end_s,
@@ -197,14 +197,14 @@ def of_region(region: Region) -> dict[str, Any]:
     }
 
 
-def of_labels(labels: Iterable[tuple[str, str | None]]) -> list[list[str | None]]:
-    """Return labels with their colours and, of emotions, with their names in the visit's language."""
+def labels_data(labels: Iterable[tuple[str, str | None]]) -> list[list[str | None]]:
+    """Return labels with their colours, and emotions with their names in the visit's language."""
     return [[label, colour, t(label) if label in COLOURS else label] for label, colour in labels]
 
 
-def of_words(words: Sequence[Region], evidence: WordEvidence | None) -> list[dict[str, Any]]:
+def words_data(words: Sequence[Region], evidence: WordEvidence | None) -> list[dict[str, Any]]:
     """Return words with their times and, if known, their evidence: a figure, a note, and its share of the strongest."""
-    shown = [of_region(word) for word in words]
+    shown = [region_data(word) for word in words]
     if evidence is None:
         return shown
     largest = np.nanmax(np.abs(evidence.value), initial=1e-9)
@@ -230,11 +230,11 @@ def of_words(words: Sequence[Region], evidence: WordEvidence | None) -> list[dic
 
 
 def signed(value: float) -> str:
-    """Return a value in log-odds with its sign, as the visit's language writes it."""
+    """Return a value in log-odds with its sign, formatted for the visit's language."""
     return number(value, "+.2f")
 
 
-def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:
+def region_table_data(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:
     """Return headings and rows of a RegionTable, each row with the address of its audio."""
     if table is None:
         return None
@@ -252,7 +252,7 @@ def of_region_table(table: Any, recording: Recording, key: str) -> dict[str, Any
     }
 
 
-def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any], key: str) -> list[dict[str, str]]:
+def other_sounds_data(sounds: Mapping[str, bytes] | None, recording: dict[str, Any], key: str) -> list[dict[str, str]]:
     """Return names and addresses of the playable versions, the recording first; empty if there is no other."""
     if not sounds:
         return []
@@ -264,7 +264,7 @@ def of_other_sounds(sounds: Mapping[str, bytes] | None, recording: dict[str, Any
 
 
 def forget_all() -> None:
-    """Forget the sounds and pictures that this visit has made; they are quickly made again."""
+    """Forget the sounds and pictures of this visit; they are quick to make again."""
     for cache in (_sound, _long_sound, _spectrogram, _tracks):
         cache.clear()
 

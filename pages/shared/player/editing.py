@@ -20,7 +20,7 @@ import streamlit as st
 from pages.shared.language import plural, t
 from pages.shared.language.names import printable
 from pages.shared.player import contents
-from pages.shared.player.tier_lanes import TierLane, of_tiers
+from pages.shared.player.tier_lanes import TierLane, tiers_data
 from ser_core.analysis import Point, Region
 from ser_core.annotations.f0.corrections import CorrectedF0
 from ser_core.errors import SettingsRefused
@@ -40,7 +40,7 @@ class Mark:
     suggested : bool
         Drawn dashed. Accepting, moving or labelling it is an edit that changes it; dismissing it deletes it.
     state : str or None
-        What else is known of it, in words; shown while it is selected.
+        A description, shown while it is selected.
     """
 
     id: str
@@ -67,13 +67,13 @@ class Editing:
     others : mapping of str to tuple of Region
         Other people's regions, shown below for comparison, by annotator.
     state : str
-        What is known of the whole recording, in words; shown while no region is selected.
+        A description of the whole recording, shown while no region is selected.
     done : bool
         Whether the whole recording is done.
     tiers : tuple of TierLane
         Further tiers, each with a row of its own.
     f0 : CorrectedF0 or None
-        F0 as it was corrected by hand, in frames of the whole recording; None: it cannot be.
+        F0 corrected by hand, in frames of the whole recording; None if it cannot be corrected.
     """
 
     marks: tuple[Mark, ...]
@@ -112,7 +112,7 @@ class Edit:
     mark : str or None
         For intensity, confidence and channel: the id of the mark, or None for the whole recording.
     hz : tuple of float
-        For F0 that is drawn: that of each frame of the stretch.
+        For F0 drawn by hand: the F0 of each frame of the stretch.
     """
 
     recording: str
@@ -150,24 +150,24 @@ def chosen_mark(key: str) -> str | None:
     return ((st.session_state.get(key) or {}).get("editing") or {}).get("chosen")
 
 
-def of_editing(editing: Editing, key: str) -> dict[str, Any]:
+def editing_data(editing: Editing, key: str) -> dict[str, Any]:
     """Return the player's data for editable marks."""
     return {
         "editable": True,
         "whose": editing.whose,
         "regions": [
-            contents.of_region(mark.region) | {"id": mark.id, "suggested": mark.suggested, "state": mark.state}
+            contents.region_data(mark.region) | {"id": mark.id, "suggested": mark.suggested, "state": mark.state}
             for mark in sorted(editing.marks, key=lambda mark: (mark.region.start_s, mark.id))
         ],
-        "labels": contents.of_labels(editing.labels.items()),
+        "labels": contents.labels_data(editing.labels.items()),
         "snaps": sorted(editing.snaps),
         "others": [
-            {"name": name, "regions": [contents.of_region(region) for region in regions]}
+            {"name": name, "regions": [contents.region_data(region) for region in regions]}
             for name, regions in editing.others.items()
         ],
         "state": editing.state,
         "done": editing.done,
-        "tiers": of_tiers(editing.tiers),
+        "tiers": tiers_data(editing.tiers),
         "f0": None if editing.f0 is None else {"words": _f0_in_words(editing.f0), "limits": F0Settings().corrected_hz},
         "answered": _answered(key).number,
     }
@@ -187,10 +187,10 @@ def _f0_in_words(corrected: CorrectedF0) -> str:
     )
 
 
-def of_regions(regions: Any) -> dict[str, Any]:
+def regions_data(regions: Any) -> dict[str, Any]:
     """Return the player's data for read-only regions."""
     shown = [
-        contents.of_region(region) | {"id": str(index), "suggested": False} for index, region in enumerate(regions)
+        contents.region_data(region) | {"id": str(index), "suggested": False} for index, region in enumerate(regions)
     ]
     nothing = {"labels": [], "snaps": [], "others": [], "tiers": [], "state": "", "done": False, "answered": 0}
     return {"editable": False, "regions": shown, **nothing}

@@ -1,4 +1,4 @@
-"""Measures over time for the player's lanes: computed by a job once a lane needs them, and again for each recording."""
+"""Measures over time for the player's lanes, computed by a job once a lane needs them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,20 +17,20 @@ from ser_core.work.jobs import Job
 #: Ceilings of formants to choose from, in Hz, and for whom.
 CEILINGS = texts({5_500.0: "most women", 5_000.0: "most men", 8_000.0: "small children"})
 
-#: Takes a recording and the ceiling of formants in Hz, and returns the job of `tracks_of`.
+#: From a recording and the ceiling of formants in Hz to the job of `tracks_of`.
 Measure = Callable[[Recording, float], Job]
 
-#: Takes a recording, the ceiling, its tracks and the corrected F0 of frames; returns the job of `corrected_tracks`.
+#: From a recording, the ceiling, its tracks and the corrected F0 of frames to the job of `corrected_tracks`.
 Correct = Callable[[Recording, float, Tracks, Mapping[int, float]], Job]
 
-#: What the lanes of a long recording say until a stretch of it is analysed.
+#: Text in the lanes of a long recording until a stretch of it is analysed.
 NEEDS_STRETCH = texts("Analyse what is in view (H) to measure it")
 
-#: Most recordings are measured in less, and then their lanes come with the page.
+#: Most recordings take less to measure, so that their lanes appear with the page.
 PATIENCE_S = 0.3
 
 
-def of_measures(
+def measures_data(
     measure: Measure | None,
     recording: Recording | WorkingCopy,
     key: str,
@@ -38,15 +38,14 @@ def of_measures(
     corrected_hz: Mapping[int, float] | None = None,
     correct: Correct | None = None,
 ) -> dict[str, Any] | None:
-    """Return the player's data of measures, as far as they are there; None if this player has none.
+    """Return the player's data of measures, as far as they are computed; None if this player has none.
 
-    `corrected_hz` is the F0 of frames of this recording that were corrected by hand. It is shown at once, and
-    what goes with it once `correct` has measured that.
+    The recording begins `from_s` after the player does. A long one is never measured as a whole. `corrected_hz` is the
+    F0 of its frames that were corrected by hand; it is shown at once, and the measures that depend on it follow once
+    `correct` has computed them.
 
-    They are of a recording that begins `from_s` after the player does. A long one is never measured as a whole.
-
-    The player says in its state which ceiling its lanes need, and nothing while they need no measures. While the job is
-    running it asks again, which runs the page: a fragment that watched the job would move what is below it.
+    The player's state contains the ceiling of formants, if its lanes need measures. While the job is running the player
+    sends it again, which runs the page: a fragment that watched the job would move what is below it.
     """
     if measure is None:
         return None
@@ -67,7 +66,7 @@ def of_measures(
         is_there = job.ended.wait(PATIENCE_S) and job.state == "done"
         tracks = job.result if is_there else with_corrected_f0(tracks, corrected_hz)
         more = not job.ended.is_set()
-    shown = contents.of_tracks(recording, wanted, tracks, key, from_s)
+    shown = contents.tracks_data(recording, wanted, tracks, key, from_s)
     return {"state": "done", "more": more, "ceiling": wanted, **offered, **shown}
 
 
@@ -81,13 +80,13 @@ def _again(submit: Callable[[], Job]) -> Job:
 
 
 def measured_f0(measure: Measure, recording: Recording, key: str) -> np.ndarray | None:
-    """Return the F0 that the player of this key shows, before it was corrected, in Hz; None if it is not there yet."""
+    """Return the measured F0, before corrections, of the player with this key, in Hz; None if not computed yet."""
     job = measure(recording, _wanted(st.session_state.get(key) or {}) or DEFAULT_CEILING_HZ)
     return job.result.f0_hz if job.state == "done" else None
 
 
 def _wanted(state: Mapping[str, Any]) -> float | None:
-    """Return the ceiling in Hz that the player asked for; a browser can send anything."""
+    """Return the requested ceiling in Hz; a browser can send anything."""
     lanes = state.get("lanes")
     ceiling_hz = lanes.get("ceiling") if isinstance(lanes, Mapping) else None
     if ceiling_hz is None:

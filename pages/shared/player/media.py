@@ -1,4 +1,4 @@
-"""Serve bytes at an address of which a browser may fetch ranges."""
+"""Serve bytes at an address from which a browser can fetch ranges."""
 
 import streamlit as st
 from streamlit import runtime
@@ -18,7 +18,7 @@ def served(content: bytes | FileBytes, media_type: str, identity: str, slot: str
     Parameters
     ----------
     content : bytes or FileBytes
-        What lies on disk stays there, unless it is small.
+        A file on disk is not read into memory, unless it is small.
     media_type : str
         Ranges of audio/wav and application/octet-stream are sent uncompressed.
     identity : str

@@ -25,7 +25,7 @@ class TierLane:
     suggested : frozenset of str
         Ids of the marks that are suggestions, to be accepted or dismissed.
     states : dict of str
-        What else is known of marks, in words, by their ids; shown while one is selected.
+        Descriptions of marks by their ids, shown while one is selected.
     """
 
     key: str
@@ -38,7 +38,7 @@ class TierLane:
     states: dict[str, str] = field(default_factory=dict)
 
 
-def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
+def tiers_data(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
     """Return the player's data for tiers."""
     return [
         {
@@ -46,9 +46,9 @@ def of_tiers(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
             "name": printable(tier.name),
             "kind": tier.kind,
             "colour": tier.colour,
-            "labels": contents.of_labels(tier.labels),
+            "labels": contents.labels_data(tier.labels),
             "marks": [
-                contents.of_region(region)
+                contents.region_data(region)
                 | {"id": id_, "suggested": id_ in tier.suggested, "state": tier.states.get(id_)}
                 for id_, region in sorted(tier.marks.items(), key=lambda item: (item[1].start_s, item[0]))
             ],

@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_core.audio.long_recording import OVERVIEW_STEP
 
-#: How many columns of the finest level one column of each level combines.
+#: Number of columns of the finest level in one column of each level.
 MAP_STEPS = (1, 8, 64)
 SAMPLE_STEPS = (OVERVIEW_STEP, 16_384)
 PROFILE_STEPS = (1, 16, 256)
@@ -40,9 +40,9 @@ class Level:
     type : str
         u1, i2 or f4, as NumPy names them.
     step : int
-        How many columns of the finest level a column combines.
+        Number of columns of the finest level in one column.
     tile : int
-        How many columns the browser should fetch at once.
+        Number of columns that the browser should fetch at once.
     """
 
     content: bytes
@@ -96,7 +96,7 @@ def sample_levels(samples: np.ndarray) -> list[Level]:
 
 
 def overview_levels(shorts: np.ndarray) -> list[Level]:
-    """Return these levels from minimum and maximum of each block of the finest, shape (blocks, 2), in 16 bits."""
+    """Return the levels of `sample_levels` from the finest one, shape (blocks, 2), in 16 bits."""
     coarser = _blocks(shorts, SAMPLE_STEPS[1] // SAMPLE_STEPS[0], _extremes)
     return [_level(values, "i2", step, LINE_TILE) for values, step in zip((shorts, coarser), SAMPLE_STEPS, strict=True)]
 
