@@ -265,11 +265,11 @@ def without_gold(recording: AnnotatedRecording) -> AnnotatedRecording:
 
 
 def settled(recording: AnnotatedRecording) -> AnnotatedRecording:
-    """Return a recording in which the gold layer, where there is one, stands for everybody's marks of emotions."""
+    """Return a recording in which the gold layer, if there is one, replaces everybody's marks of emotions."""
     if not recording.has_gold:
         return recording
-    kept = (mark for mark in recording.annotations if is_gold(mark) or mark.tier not in (REGION_TIER, RECORDING_TIER))
-    return replace(recording, annotations=tuple(kept))
+    marks = (mark for mark in recording.annotations if is_gold(mark) or mark.tier not in (REGION_TIER, RECORDING_TIER))
+    return replace(recording, annotations=tuple(marks))
 
 
 def place_of(start_s: float, end_s: float, low_hz: float | None = None, high_hz: float | None = None) -> Region:
@@ -278,7 +278,7 @@ def place_of(start_s: float, end_s: float, low_hz: float | None = None, high_hz:
 
 
 def tier_of_marks(key: str, marks: Iterable[Annotation]) -> Tier:
-    """Return the tier of marks of which nothing else is known."""
+    """Return a tier for marks whose tier is not described."""
     marks = list(marks)
     has_emotions = key == REGION_TIER or any(mark.emotion is not None for mark in marks)
     is_points = key != REGION_TIER and bool(marks) and all(isinstance(mark.region, Point) for mark in marks)

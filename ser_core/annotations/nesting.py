@@ -1,8 +1,8 @@
-"""Parents and children of tiers: what an edit of a word does to its phones.
+"""Parents and children of tiers: how an edit of a word changes its phones.
 
-A mark belongs to the mark, by the same annotator in the parent tier, that holds its middle. When a parent moves, its
-children move along; when one of its edges moves, the children's edges that lay there follow, and others are cut at it;
-what no parent holds any more goes with it.
+The parent of a mark is the mark by the same annotator in the parent tier that contains its middle. When a parent moves,
+its children move along. When one of its edges moves, children's edges at the same time follow, and others are cut off
+there. A child without a parent is deleted.
 """
 
 from bisect import bisect_left, bisect_right
@@ -43,7 +43,7 @@ def nested(
     add: Sequence[Annotation] = (),
     delete: Sequence[Annotation] = (),
 ) -> Nested:
-    """Return an edit with what it does in the tiers below, kept within the tiers above.
+    """Return an edit limited by the tiers above, with the changes that it causes in the tiers below.
 
     Parameters
     ----------
@@ -60,11 +60,11 @@ def nested(
     new = tuple(_within(mark, parent_of, homes) for mark in add)
     waiting = [before[mark.key] for mark in (*change, *delete) if mark.key in before]
     own = {mark.key for mark in (*change, *delete)}
-    children_of, kept = _Children(before.values(), parent_of), _Homes(lambda: (*after.values(), *new))
+    children_of, parents_now = _Children(before.values(), parent_of), _Homes(lambda: (*after.values(), *new))
     while waiting:
         parent = waiting.pop()
         children = children_of(parent)
-        parents = kept.of(parent.tier, parent) if children else None
+        parents = parents_now.of(parent.tier, parent) if children else None
         for child in children:
             if child.key in own or after.get(child.key) != child:
                 continue
@@ -74,7 +74,7 @@ def nested(
             else:
                 after[child.key] = replace(child, region=region)
             if region != child.region:
-                kept.forget(child.tier)
+                parents_now.forget(child.tier)
                 waiting.append(child)
     deleted = {mark.key for mark in delete}
     gone = tuple(mark for key, mark in before.items() if key not in after and key not in deleted)
@@ -103,7 +103,7 @@ class _Regions:
 
 
 class _Homes:
-    """The regions of each tier that may hold an annotator's marks, sorted when they are first asked for."""
+    """The regions of each tier that may contain an annotator's marks, sorted when they are first needed."""
 
     def __init__(self, marks: Callable[[], Iterable[Annotation]]) -> None:
         self._marks = marks

@@ -136,16 +136,16 @@ class Cluster:
         return result
 
     def _wait(self, future: Future, work: Work) -> None:
-        """Wait until a step has ended; stop it, and this, if somebody asked for it or nobody could compute it."""
-        asked = with_workers = monotonic()
+        """Wait until a step has ended; cancel it if the work is stopped, or there have been no workers for too long."""
+        checked = with_workers = monotonic()
         while not future.done():
             if work.stop():
                 future.cancel()
                 raise Cancelled("Stopped.")
-            if monotonic() - asked > ASK_WORKERS_S:
+            if monotonic() - checked > ASK_WORKERS_S:
                 with_workers = monotonic() if self.threads() else with_workers
-                asked = monotonic()
-            if asked - with_workers > NO_WORKERS_TIMEOUT_S:
+                checked = monotonic()
+            if checked - with_workers > NO_WORKERS_TIMEOUT_S:
                 future.cancel()
                 raise ClusterGone("the cluster has no workers")
             sleep(POLL_S)

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Only the command that is asked for is imported: to import the training takes longer than to classify speech.
+    # Only the given command is imported: importing the training takes longer than classifying speech.
     known = arguments and arguments[0] in COMMANDS
     for name in arguments[:1] if known else COMMANDS:
         import_module(f"{__name__}.{name}").add(commands)

@@ -62,9 +62,9 @@ def _map(args: argparse.Namespace) -> int:
             f"Each speaker's mean was removed, but from {found.as_they_are} recordings, whose speaker is not known or "
             "has fewer than three."
         )
-    kept = found.layout.variance
-    if kept is not None:
-        say(f"The axes keep {100 * kept[0]:.0f} % and {100 * kept[1]:.0f} % of the variance.")
+    variance = found.layout.variance
+    if variance is not None:
+        say(f"The axes keep {100 * variance[0]:.0f} % and {100 * variance[1]:.0f} % of the variance.")
     say(f"{len(found.sha256)} points in {args.out}; {refused + found.left_out} files cannot be read.")
     return 2 if refused + found.left_out else 0
 

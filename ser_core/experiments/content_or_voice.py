@@ -85,7 +85,7 @@ def content_or_voice(model: str, corpora: dict[str, str], word_model: WordModel,
 def _measured(
     drawn: Sequence[tuple[bool, LabelledRecording]], classifier: Classifier, word_model: WordModel, work: Work
 ) -> tuple[dict[str, list[RecordingLogits]], dict[str, list[tuple[int, int]]], list[LabelledRecording]]:
-    """Return, for each condition, logits and errors in words, and the recordings of which words are known.
+    """Return, for each condition, logits and errors in words, and the recordings whose words are known.
 
     Parameters
     ----------

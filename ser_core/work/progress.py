@@ -34,7 +34,7 @@ class Work:
     progress : callable
         Called with the fraction that is done, 0 to 1, and what is being done.
     stop : callable
-        Returns True once somebody has asked for the work to stop.
+        Returns True once the work should stop.
     cluster : callable or None
         Called with a function, its arguments and this work, to compute a heavy step elsewhere; None: it is done here.
     """
@@ -48,7 +48,7 @@ class Work:
         self.progress(fraction, text)
 
     def check(self, stopped: str = "Stopped.") -> None:
-        """Stop here if somebody asked for it; called between pieces of work of less than a second.
+        """Raise `Cancelled` if the work should stop; called between pieces of work of less than a second.
 
         Raises
         ------

@@ -134,7 +134,7 @@ def _fields(
     channels: int,
     labelled: dict[str, str] | None = None,
 ) -> DeltaGenerator:
-    """Show the fields of a mark, of which each change is saved immediately; return the place for its title.
+    """Show the fields of a mark, and save each change immediately; return the container for its title.
 
     In a tier of labels the note is one of these. The channel is asked for where there are several.
     """
@@ -191,7 +191,7 @@ def _fields(
 def _label_field(
     column: DeltaGenerator, title: str, known: list[str], chosen: str | None, tied: dict[str, Any]
 ) -> None:
-    """Offer labels, of which none or any other can be given too."""
+    """Offer the known labels, none, or any other label."""
     names = [None, *known, *([] if chosen in (None, *known) else [chosen])]
     column.selectbox(
         title,

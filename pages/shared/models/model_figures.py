@@ -16,7 +16,7 @@ ALL = texts("all corpora")
 
 
 def split_in_words(split: str) -> str:
-    """Return the description of a split, of which each part is a sentence of its own, in this visit's language."""
+    """Return the description of a split in this visit's language; each part is translated as a sentence."""
     return with_corpus_names("; ".join(map(recognised, split.split("; "))))
 
 

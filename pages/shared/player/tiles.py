@@ -1,4 +1,4 @@
-"""Values over time as files of columns at several zoom levels, of which the browser fetches the visible part."""
+"""Values over time as files of columns at several zoom levels, from which the browser fetches the visible part."""
 
 import hashlib
 from collections.abc import Callable

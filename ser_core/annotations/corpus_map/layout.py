@@ -165,15 +165,16 @@ def axis_meaning(
         for name, values in measures.items()
         if positions.std() > 0 and np.std(values) > 0
     }
-    shares = {name: share for name, of in groups.items() if (share := _between_groups(positions, of)) is not None}
+    shares = {
+        name: share for name, labels in groups.items() if (share := _between_groups(positions, labels)) is not None
+    }
     return AxisMeaning(correlations, shares)
 
 
-def _between_groups(positions: np.ndarray, of: Sequence[str | None]) -> float | None:
-    names = np.array([name is not None for name in of], bool)
-    kept = positions[names]
-    groups, index = np.unique([name for name in of if name is not None], return_inverse=True)
-    if len(groups) < 2 or len(kept) <= len(groups) or kept.std() == 0:
+def _between_groups(positions: np.ndarray, labels: Sequence[str | None]) -> float | None:
+    labelled = positions[np.array([label is not None for label in labels], bool)]
+    groups, index = np.unique([label for label in labels if label is not None], return_inverse=True)
+    if len(groups) < 2 or len(labelled) <= len(groups) or labelled.std() == 0:
         return None
-    means = np.bincount(index, kept) / np.bincount(index)
-    return float(np.var(means[index]) / np.var(kept))
+    means = np.bincount(index, labelled) / np.bincount(index)
+    return float(np.var(means[index]) / np.var(labelled))

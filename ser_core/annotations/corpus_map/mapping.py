@@ -34,7 +34,7 @@ class CorpusMap:
     left_out : int
         Number of recordings whose sound is not at hand or cannot be read.
     as_they_are : int
-        Number of recordings from which no speaker's mean was removed; 0 if that was not asked for.
+        Number of recordings whose speaker's mean could not be removed; 0 if none was to be.
     """
 
     sha256: tuple[str, ...]

@@ -69,7 +69,7 @@ class FeatureFolder:
             atomic_write(self._file(sha256), content.getvalue())
 
     def missing(self, sha256: Iterable[str]) -> list[str]:
-        """Return those recordings of which nothing is saved."""
+        """Return the recordings without saved features."""
         return [one for one in sha256 if not self._file(one).is_file()]
 
     def _file(self, sha256: str) -> Path:
@@ -80,7 +80,7 @@ class FeatureFolder:
 
 
 def sha256_with_features(data: Path) -> set[str]:
-    """Return the SHA-256 of the recordings of which features are saved."""
+    """Return the SHA-256 of the recordings with saved features."""
     names = (NAME.fullmatch(file.name) for folder in _folders(data) for file in folder.iterdir())
     return {name[1] for name in names if name}
 

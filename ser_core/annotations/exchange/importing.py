@@ -318,7 +318,7 @@ def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) 
     -------
     document : AnnotatedRecording
     late, lost : int
-        Number of marks that were cut by more than `END_SLACK_S`, and of those of which nothing is left.
+        Number of marks that were cut by more than `END_SLACK_S`, and of those that were dropped as empty.
     """
     late, marks, lost = 0, [], []
     for mark in document.annotations:

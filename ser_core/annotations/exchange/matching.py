@@ -95,9 +95,9 @@ def same(one: Annotation, other: Annotation) -> bool:
 
 
 def merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
-    """Return a mark as a file has it, with what the file cannot hold as it was.
+    """Return a mark from a file, with fields that the file cannot hold unchanged.
 
-    A mark that kept its key says all that it has to say; another one may be a plain label.
+    A mark with its key is complete; another may be only a label.
     """
     region = before.region if is_rounded(before.region, mark.region) else mark.region
     said = {"key": before.key, "revision": before.revision, "changed_at": before.changed_at}

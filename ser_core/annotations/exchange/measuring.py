@@ -112,7 +112,7 @@ def _measures_in_stretches(
     ceiling_hz: float,
     work: Work,
 ) -> list[Measures | None] | None:
-    """Return the measures of regions of a long recording, of which stretches around them are analysed."""
+    """Return the measures of regions of a long recording, from stretches around them."""
     found: list[Measures | None] = [None] * len(regions)
     groups = _neighbours(regions)
     for done, group in enumerate(groups):

@@ -1,7 +1,7 @@
-"""What differs between the marks of a recording and those of a file that is imported into it.
+"""Differences between the marks of a recording and those of a file that is imported into it.
 
-Marks of a file that kept their keys are compared with the marks of these keys. In a file without keys, marks get those
-of the marks that they were when it was written, as far as the history of the recording says it.
+Marks of a file that have keys are compared with the marks of the same keys. In a file without keys, each mark gets the
+key of the mark that it was when the file was written, as far as the recording's history tells.
 """
 
 from collections import Counter, defaultdict
@@ -99,7 +99,7 @@ def compared(
         Those here, and those of the file; all with an annotator.
     exported : mapping of str to int, optional
         Keys and revisions of all marks that were written to the file, by which the deleted ones are known. Without it
-        these are the marks of the likely state that are missing in a tier of which the file has others.
+        these are the marks of the likely state that are missing in a tier with other marks in the file.
     contents_at : callable
         `contents_at({key: revision})` returns what marks were at revisions, as far as that is known.
     deleted : mapping of str to Annotation, optional
@@ -147,9 +147,9 @@ def compared(
 def _with_keys(
     unique: Sequence[Annotation], left_out: Sequence[Annotation], state: ExportedState, known: Container[str]
 ) -> tuple[list[Annotation], dict[str, int]]:
-    """Return the marks of a file without keys with those that they had in a state, and the keys that were exported.
+    """Return the marks of a file without keys with their keys in a state, and the keys that were exported.
 
-    Exported is what is in a tier of which the file has marks, without what only other marks of the file match.
+    Exported are the marks of tiers that the file has marks in, except those that only other marks of the file match.
     """
     were = {key: mark for key, mark in state.marks.items() if key in known}
     labels = {mark.annotator: key for key, mark in were.items() if mark.tier == RECORDING_TIER}
@@ -286,7 +286,7 @@ def _match_labels(
     labels: dict[str, Annotation],
     is_older: bool,
 ) -> None:
-    """Match labels of the whole recording, of which an annotator has one: those in `labels`, to which new ones come."""
+    """Match labels of the whole recording with those in `labels`, one for each annotator; new ones are added."""
     for index in rest:
         mark = unique[index]
         if mark.tier != RECORDING_TIER:

@@ -279,7 +279,7 @@ def _elected(region: Region | None, marks: Sequence[Annotation]) -> TaughtPiece 
 
 
 def speaker_for(recording_sha256: str) -> str:
-    """Return the speaker's name for a recording of which nobody knows who speaks."""
+    """Return the name of the speaker of a recording whose speaker is unknown."""
     return f"recording-{recording_sha256[:16]}"
 
 

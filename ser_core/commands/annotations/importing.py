@@ -35,7 +35,7 @@ from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
 
-#: Of more files only those are named of which something was left out or read otherwise.
+#: With more files, only those are named that were not read completely or as they are.
 MOST_FILES = 20
 MOST_LINES = 50
 

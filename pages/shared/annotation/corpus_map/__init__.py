@@ -1,4 +1,4 @@
-"""A map of points that is moved, zoomed, heard and chosen from in the browser; it hands indexes of points to Python."""
+"""A map of points to move, zoom, play and choose in the browser, which sends the indices of points to Python."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

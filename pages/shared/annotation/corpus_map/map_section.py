@@ -1,4 +1,4 @@
-"""The view Map: all recordings of a project as points, to be heard, chosen, labelled in one go or worked through."""
+"""The view Map: all recordings of a project as points, to play, choose, label together or work through."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -229,7 +229,7 @@ def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledReco
 def _sound(
     wish: tuple[str, int, int] | None, content: MapContent, shown: Sequence[LabelledRecording]
 ) -> Mapping[str, object] | None:
-    """Return the address of the sound that was asked for, or why there is none."""
+    """Return the address of the requested sound, or why there is none."""
     if wish is None or wish[0] != content.of:
         return None
     _, index, number = wish

@@ -111,7 +111,7 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
     played = hits[:MOST_PLAYED]
     key = ("hits", project.id, tuple((hit.mark.key, hit.mark.revision) for hit in played))
     queue, owner = cached.jobs(), session.owner()
-    if queue.find(owner, key) is None:  # only one such sound is kept
+    if queue.find(owner, key) is None:  # only one such sound is stored
         queue.forget(owner, about="hits")
     job = queue.submit(owner, key, "Cutting the hits", lambda work: joined(played, work))
     done = waiting.results({"hits": job})

@@ -171,7 +171,7 @@ def label_tier(
 ) -> Tier | None:
     """Ask which labels count, in one choice for all views; None for the usual ones: the marks of emotions.
 
-    Nothing is asked where there is no tier of labels.
+    Without a tier of labels there is nothing to choose, and nothing is shown.
     """
     tiers = label_tiers(project)
     if session.choice("label_tier") not in (REGION_TIER, *tiers):

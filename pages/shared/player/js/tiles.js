@@ -1,4 +1,4 @@
-// Values over time from Python: files of columns at several zoom levels, of which only the visible tiles are fetched. A
+// Values over time from Python: files of columns at several zoom levels, and only the visible tiles are fetched. A
 // column contains one value, a minimum and a maximum, or one value per band.
 
 import { LONGEST_RETRY_MS, RETRY_MS, fetchBytes } from "./wav.js";

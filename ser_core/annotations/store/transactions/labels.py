@@ -34,13 +34,13 @@ OF_RECORDING = marks.c.recording_id == recordings.c.id
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """A recording of a project, and each annotator's label of it as a whole, without that of the gold layer.
+    """A recording of a project, and each annotator's label of the whole recording, without the gold layer's.
 
     Attributes
     ----------
     in_tier : mapping of str to str, or None
-        The label that lasts longest in a tier or, of points, is there most often, by annotator; None: no tier was
-        asked for.
+        Each annotator's label in a tier: the one that lasts longest, or of points the most frequent; None without a
+        tier.
     """
 
     file: RecordingFile
@@ -49,7 +49,7 @@ class LabelledRecording:
 
     @property
     def said(self) -> Mapping[str, str]:
-        """What each annotator calls it: their main label in the tier, else the emotion of their label."""
+        """Each annotator's label: the main one in the tier, else the emotion of the whole recording."""
         if self.in_tier is not None:
             return self.in_tier
         return {who: mark.emotion for who, mark in self.labels.items() if mark.emotion is not None}
@@ -57,7 +57,7 @@ class LabelledRecording:
 
 @dataclass(frozen=True)
 class Relabelled:
-    """What was labelled in one go: the recordings whose label was not so already, and when."""
+    """Recordings that were labelled together, without those that had this label already, and when."""
 
     sha256: tuple[str, ...]
     at: datetime
@@ -69,20 +69,20 @@ class Labels:
     def __init__(self, database: Database, annotators: Annotators) -> None:
         self._database = database
         self._annotators = annotators
-        #: Of the project that was asked for last, and what is to be the same for them to hold.
+        #: The labels that were read last, and what must be unchanged for them to be valid.
         self._labelled: tuple[tuple[Any, ...], tuple[LabelledRecording, ...]] = ((), ())
 
     def of(self, project: int, tier: str | None = None) -> tuple[LabelledRecording, ...]:
-        """Return all recordings of a project with everybody's labels of them as a whole, in order of addition.
+        """Return all recordings of a project with everybody's labels of the whole recordings, in order of addition.
 
-        The labels are read again only after a step in any project: a map asks for them at every click.
+        The labels are read again only after a step in any project, because a map needs them at every click.
 
         Parameters
         ----------
         tier : str, optional
-            Key of a tier of labels, of which recordings then say too how they are called there.
+            Key of a tier of labels, for `LabelledRecording.in_tier`.
         """
-        # With its time: SQLite gives the id of a step that was deleted for good to another one.
+        # With its time: SQLite reuses the id of a step that was permanently deleted.
         last = select(func.max(steps.c.id)).scalar_subquery()
         newest = select(steps.c.id, steps.c.at).where(steps.c.id == last)
         with self._database.reading() as connection:

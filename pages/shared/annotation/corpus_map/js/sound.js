@@ -1,4 +1,4 @@
-// Plays one recording after the other; hovering plays only once somebody has asked for sound.
+// Plays one recording after the other; hovering plays only once the visitor has switched the sound on.
 
 import { t } from "../../../language/language.js";
 

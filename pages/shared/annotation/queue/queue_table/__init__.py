@@ -1,4 +1,4 @@
-"""A table of recordings of which a click, a double click or Enter opens one; arrow keys move between rows.
+"""A table of recordings: a click, a double click or Enter opens one, and arrow keys move between rows.
 
 Streamlit's own table opens nothing by Enter, and selects only by a box at the beginning of a row.
 """

@@ -119,12 +119,12 @@ export function pressKey(player, event) {
   if (event.altKey || isOfControl(event)) return;
   if (!oneCharacter.on && event.key.length === 1 && event.key !== " ") return;
   const key = nameOf(event);
-  const asked = player.answer(key);
-  const found = asked ? null : keysOf(player).find(([, names]) => names.includes(key));
-  if (!asked && !found) return;
+  const answered = player.answer(key);
+  const found = answered ? null : keysOf(player).find(([, names]) => names.includes(key));
+  if (!answered && !found) return;
   event.preventDefault();
   event.stopPropagation();
-  if (asked || player.holds(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
+  if (answered || player.holds(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
   if (!found[1].includes("Comma")) player.keyed.settle();
   const action = event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(key) ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);

@@ -1,5 +1,5 @@
 // F0 corrected by hand: the mode in which it is corrected, its bar below the lanes, and how corrected frames are drawn.
-// Python decides what a correction makes of which frames; here the same is shown at once.
+// Python decides what a correction does to each frame; the same is shown here at once.
 
 import { icon } from "../controls.js";
 import { nothingYet } from "../regions.js";

@@ -103,7 +103,7 @@ export class LanesMenu {
       this.patience = SOONEST_MS;
       return;
     }
-    if (this.asked !== this.ceiling) this.tell();
+    if (this.requested !== this.ceiling) this.tell();
     this.timer = setTimeout(() => {
       if (!this.player.root.isConnected) return;
       this.tell();
@@ -114,8 +114,8 @@ export class LanesMenu {
 
   // A busy Python receives only the last of several messages, so this may be said again.
   tell() {
-    if (this.asked !== this.ceiling) this.patience = SOONEST_MS;
-    this.asked = this.ceiling;
+    if (this.requested !== this.ceiling) this.patience = SOONEST_MS;
+    this.requested = this.ceiling;
     this.send("lanes", { ceiling: this.ceiling, at: Date.now() });
   }
 
