@@ -129,7 +129,7 @@ class Player {
     this.setSelection(null);
     this.tiers.chooseNone();
     this.regions.chosen = null;
-    this.awaited = null;
+    this.question = null;
     this.sound.load(recording.url, recording.duration);
     const until = recording.origin + recording.duration;
     this.find(".clock .whole").textContent = ` / ${clock(until, 2)}${until < 60 ? " s" : ""}`;
@@ -291,11 +291,11 @@ class Player {
   escape() {
     if (!this.find(".help").hidden) return this.bar.help();
     if (!this.find(".menu").hidden) return this.menu.toggle();
-    if (this.f0.on && !this.selection && !this.awaited) return this.f0.toggle();
-    if (this.full && !this.selection && !this.awaited) return this.toggleFull();
+    if (this.f0.on && !this.selection && !this.question) return this.f0.toggle();
+    if (this.full && !this.selection && !this.question) return this.toggleFull();
     this.setSelection(null, true);
     this.chooseNone();
-    this.awaited = null;
+    this.question = null;
     this.read("");
   }
 
@@ -496,15 +496,15 @@ class Player {
 
   // Intensity, confidence and channel take two keys: which, and a digit; the first key twice removes the value.
   askFor(field) {
-    this.awaited = field;
+    this.question = field;
     this.say(VALUES[field].question);
     this.read(VALUES[field].question);
   }
 
   // Whether a key was the answer.
   answer(key) {
-    const field = this.awaited;
-    this.awaited = null;
+    const field = this.question;
+    this.question = null;
     if (!field) return false;
     const { letter, of, words, none } = VALUES[field];
     const value = key.toLowerCase() === letter ? null : of(key, this.data);
