@@ -276,7 +276,7 @@ def test_logits_to_expect_are_of_recordings_as_they_are_not_by_phone(fit):
 
 
 def test_an_emotion_without_a_recording_is_refused_by_name(fit):
-    with pytest.raises(SettingsRefused, match="No recording of neutral is there to learn from"):
+    with pytest.raises(SettingsRefused, match="no recording of neutral to learn from"):
         fit(fresh(TinyNetwork), dataset=[entry for entry in recordings() if entry.label != 2])
 
 

@@ -230,5 +230,5 @@ def test_a_missing_emotion_is_refused(small_corpus, tmp_path):
     few = Path(shutil.copytree(small_corpus, tmp_path / "few"))
     for file in few.glob("*W?.wav"):
         file.unlink()
-    with pytest.raises(SettingsRefused, match=f"No recording of {EMOTIONS[0]} is there to learn from"):
+    with pytest.raises(SettingsRefused, match=f"no recording of {EMOTIONS[0]} to learn from"):
         train_classifier(TrainingPlan({"emodb": str(few)}, network="whisper"), tmp_path / "out", tmp_path / "runs")
