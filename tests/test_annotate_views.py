@@ -621,13 +621,13 @@ def deciding(store, project, recording):
     """What Mark shows of the gold layer, without the player; and a row of Agreement as a button."""
     import streamlit as st
 
-    from pages.shared.annotation import details_section
     from pages.shared.annotation.marking import Shown
+    from pages.shared.annotation.open_project import show_refusals
     from pages.shared.annotation.people import agreement_section, review_section
     from ser_core.annotations.annotation import GOLD
 
     st.button("Row", on_click=agreement_section._decide, args=(project, recording))
-    details_section.show_refusals()
+    show_refusals()
     opened = store.recordings.open(project.id, recording.sha256, project.annotator)
     layer = st.session_state.setdefault("layer", Shown(1.5, layer=GOLD))
     layer.take(opened.annotations, project.annotator, opened.tiers)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.shared.annotation.details_section import _change_in_words
+from pages.shared.annotation.history_section import _change_in_words
 from pages.shared.annotation.marking import Shown, change_mark, correct_f0, in_words, label_whole, make_edit, overlap
 from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit

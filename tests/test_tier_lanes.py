@@ -9,7 +9,7 @@ import soundfile
 from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.annotation import details_section
+from pages.shared.annotation import history_section
 from pages.shared.annotation.marking import Shown, make_edit
 from pages.shared.annotation.tiers import find_section
 from pages.shared.annotation.tiers.find_section import joined
@@ -158,13 +158,12 @@ def test_words_are_everybodys_and_opinions_are_ones_own(store, project):
 TIERS_PAGE = """
 import os
 
-from pages.shared.annotation import details_section
-from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.tiers import tiers_section
 from ser_core.annotations.store.store import open_store
 
 store = open_store(os.environ["TIERS_OF_TEST"])
-details_section.show_refusals()
+show_refusals()
 sha256 = store.recordings.page(1).items[0].file.sha256
 tiers_section.show(OpenProject(store, 1, "Voices", "Ann"), sha256, store.recordings.open(1, sha256, "Ann").tiers)
 store.close()
@@ -240,8 +239,8 @@ def test_labels_chosen_for_emotions_are_stored_with_the_tier_and_shown_again(sto
 
 def test_the_history_says_the_words_of_a_mark_that_has_no_emotion():
     one, other = (named("words", 1, 2, note) for note in ("nein", "*doch*"))
-    assert details_section._change_in_words(Change(one, other), "Ann") == r"changed 1.00 to 2.00 s: nein → \*doch\*"
-    assert ": no emotion" in details_section._change_in_words(Change(None, mark(1, 2, note="a remark")), "Ann")
+    assert history_section._change_in_words(Change(one, other), "Ann") == r"changed 1.00 to 2.00 s: nein → \*doch\*"
+    assert ": no emotion" in history_section._change_in_words(Change(None, mark(1, 2, note="a remark")), "Ann")
 
 
 # --- finding ---

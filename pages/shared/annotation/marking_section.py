@@ -8,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import session, waiting
-from pages.shared.annotation import details_section, player_edits
+from pages.shared.annotation import details_section, history_section, player_edits
 from pages.shared.annotation.marking import Shown, in_words
-from pages.shared.annotation.open_project import LABELS, OpenProject, queue_of
+from pages.shared.annotation.open_project import LABELS, OpenProject, attempt, queue_of, show_refusals
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, queue_section
-from pages.shared.annotation.tiers import tiers_section
+from pages.shared.annotation.tiers import tiers_section, words_section
 from pages.shared.cached import analysing, long_recordings, transcribing
 from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
@@ -67,7 +67,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
     # In a container, else what comes and goes here would move the player in the page's tree, and mount it again.
     notices = st.container()
     with notices:
-        details_section.show_refusals()
+        show_refusals()
         if words := st.session_state.pop(player_edits.END, None):
             st.toast(words)
     long, recording, stretch = open_recordings.current_long(), open_recordings.current(), None
@@ -133,10 +133,10 @@ def _marks(
         _say_what_is_analysed(stretch)
     details_section.show(project, opened, shown, recording.channels)
     if stretch is not None or not is_long:
-        details_section.offer_words(project, opened, analysed)
+        words_section.offer(project, opened, analysed)
     if decides or OTHERS in session.choice("beside"):
         review_section.show(project, opened, shown, may_review=may_review)
-    details_section.show_history(project, opened)
+    history_section.show(project, opened)
     queue_section.read_ahead(project, opened.next, chosen)
 
 
@@ -171,7 +171,7 @@ def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> N
         if isinstance(recording, Recording):
             filling_section.add_current(project)
         else:
-            details_section.do(filling_section.add_long, project, open_recordings.current_long(), recording)
+            attempt(filling_section.add_long, project, open_recordings.current_long(), recording)
             st.rerun()
 
 
@@ -211,7 +211,7 @@ def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None,
         )
         for name, can, words, action in actions:
             arguments = (action, project.id, queued.file.sha256, project.annotator)
-            _icon(name, f":material/{name}:", words, can, details_section.do, arguments)
+            _icon(name, f":material/{name}:", words, can, attempt, arguments)
         for name, there, words in turns:
             icon = f":material/skip_{name}:"
             _icon(name, icon, words, there, player_edits.turn, (project, queued.file.sha256, name))

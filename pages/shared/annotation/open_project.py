@@ -1,7 +1,8 @@
-"""The open project: its store, its id and name, and the annotator."""
+"""The open project: its store, its id and name, the annotator, and refused changes to it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -18,7 +19,7 @@ from ser_core.annotations.store.recordings import Queue, QueuedRecording
 from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.tables import valid_name
 from ser_core.annotations.store.transactions.projects import Project
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.output.saved_analyses import data_folder
 
 #: Labels on the keys 1 to 8, with their colours. Any other label can be typed.
@@ -167,6 +168,26 @@ def _create(store: Store, owner: str) -> None:
                 return
             session.choose("project", valid_name(name, "name of the project"))
             st.rerun()
+
+
+def attempt(action: Callable[..., object], *arguments: Any, **values: Any) -> None:
+    """Run an action from a callback; the next run of the page shows its refusal."""
+    try:
+        action(*arguments, **values)
+    except SerError as refusal:
+        refusals().append(str(refusal))
+
+
+def refusals() -> list[str]:
+    """Return the list of refusals that are not shown yet; callers modify it in place."""
+    return st.session_state.setdefault("annotation refusals", [])
+
+
+def show_refusals() -> None:
+    """Show each refusal once."""
+    for refusal in refusals():
+        st.error(in_markdown(recognised(refusal)), icon=":material/sync_problem:")
+    refusals().clear()
 
 
 def task_of(project: OpenProject) -> str:

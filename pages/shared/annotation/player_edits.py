@@ -6,9 +6,8 @@ from functools import partial
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.annotation import details_section
 from pages.shared.annotation.marking import Shown, correct_f0, make_edit
-from pages.shared.annotation.open_project import OpenProject, queue_of
+from pages.shared.annotation.open_project import OpenProject, queue_of, refusals
 from pages.shared.annotation.queue import queue_section
 from pages.shared.cached import analysing, long_recordings
 from pages.shared.language import plural, t, texts
@@ -58,7 +57,7 @@ def make(project: OpenProject, edit: Edit) -> None:
         make_edit(project.store, project.id, project.annotator, edit, shown)
         _say_what_went_along(shown)
     except SerError as refusal:
-        details_section.refusals().append(str(refusal))
+        refusals().append(str(refusal))
 
 
 def _say_what_went_along(shown: Shown) -> None:
@@ -99,7 +98,7 @@ def _analyse(edit: Edit) -> None:
     try:
         long_recordings.open_stretch(long, job.result, region.start_s, region.end_s, instead=True)
     except SerError as refusal:
-        details_section.refusals().append(str(refusal))
+        refusals().append(str(refusal))
 
 
 def turn(project: OpenProject, sha256: str, way: str) -> None:
@@ -114,7 +113,7 @@ def turn(project: OpenProject, sha256: str, way: str) -> None:
     except AnnotationsRefused as unknown:
         refusal = str(unknown)
     if refusal is not None:
-        details_section.refusals().append(refusal)
+        refusals().append(refusal)
 
 
 def whose_marks(project: OpenProject, layer: str) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation import details_section
-from pages.shared.annotation.open_project import OpenProject, choose_recordings
+from pages.shared.annotation.open_project import OpenProject, attempt, choose_recordings, show_refusals
 from pages.shared.annotation.tiers.tiers_section import label_tier
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
@@ -64,7 +63,7 @@ def show(project: OpenProject) -> None:
         st.info(words, icon=":material/school:")
         return
     with st.container():  # else what comes and goes here would move the rest of the page
-        details_section.show_refusals()
+        show_refusals()
     foreseen = _show_foreseen(project, model, tier)
     nothing = foreseen is not None and not foreseen.pieces
     if st.button(
@@ -200,7 +199,7 @@ def _mend(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) ->
             plural(n, "Set it in {n} recording", "Set it in {n} recordings"),
             icon=":material/done_all:",
             help=t("All marks that are taught, in these recordings. Undo on Mark reverts it, one recording at a time."),
-            on_click=details_section.do,
+            on_click=attempt,
             args=(_set_status, project, sha256, status, annotator, tier and tier.key),
         )
         st.button(

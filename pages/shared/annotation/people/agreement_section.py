@@ -8,9 +8,8 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation import details_section
 from pages.shared.annotation.marking_section import DECIDE
-from pages.shared.annotation.open_project import OpenProject, choose_recordings
+from pages.shared.annotation.open_project import OpenProject, choose_recordings, refusals, show_refusals
 from pages.shared.annotation.queue import queue_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.annotation.tiers.tiers_section import label_tier
@@ -60,7 +59,7 @@ UNITS = texts({"recordings": "Recordings", "frames": "Frames"})
 
 def show(project: OpenProject) -> None:
     """Compare all marks in the project."""
-    details_section.show_refusals()
+    show_refusals()
     words = t("Labels of a tier are compared as they are, and as emotions with explainers.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tier = label_tier(project, t("Compare"), words)
@@ -309,7 +308,7 @@ def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:
     except AnnotationsRefused as missing:
         refusal = str(missing)
     if refusal is not None:
-        details_section.refusals().append(refusal)
+        refusals().append(refusal)
         return
     session.choose("beside", sorted({*session.choice("beside"), DECIDE}))
     session.choose("annotate_view", "Mark")

@@ -6,9 +6,8 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.annotation import details_section
 from pages.shared.annotation.marking import Shown
-from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.open_project import OpenProject, attempt
 from pages.shared.language import t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, Annotation, Assignment
@@ -72,7 +71,7 @@ def _verify(project: OpenProject, opened: OpenRecording, chosen: Sequence[Annota
             icon=":material/verified:",
             help=t("The marks are right. Undo reverts this."),
             disabled=not changed,
-            on_click=details_section.do,
+            on_click=attempt,
             args=(project.store.marks.edit, project.id, opened.recording.file.sha256, project.annotator),
             kwargs={"change": changed},
         )
@@ -91,7 +90,7 @@ def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen
             type="primary",
             help=t("As decisions in the gold layer, where they can be corrected. Undo reverts this."),
             disabled=not new or len(labels) > 1,
-            on_click=details_section.do,
+            on_click=attempt,
             args=(_decide, project, opened.recording.file.sha256, shown, chosen),
         )
         if len(labels) > 1:
@@ -138,7 +137,7 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
                     key=f"withdraw {sha256} {work.annotator}",
                     icon=":material/close:",
                     type="tertiary",
-                    on_click=details_section.do,
+                    on_click=attempt,
                     args=(project.store.people.withdraw, project.id, sha256, project.annotator, work.annotator),
                 )
     names = sorted({mark.annotator for mark in opened.annotations} - {GOLD, project.annotator})
@@ -154,7 +153,7 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
             width="stretch",
             help=t("Their marks here become open, and they see the reason in the queue and on Mark."),
         ):
-            details_section.do(project.store.people.send_back, project.id, sha256, project.annotator, name, reason)
+            attempt(project.store.people.send_back, project.id, sha256, project.annotator, name, reason)
             st.rerun()
 
 

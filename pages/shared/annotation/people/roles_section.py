@@ -5,8 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared.annotation import details_section
-from pages.shared.annotation.open_project import OpenProject
+from pages.shared.annotation.open_project import OpenProject, attempt
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.server import login
@@ -142,5 +141,5 @@ def _do(action: Callable[[], Any]) -> None:
     def done() -> None:
         st.session_state[DONE] = action()
 
-    details_section.do(done)
+    attempt(done)
     st.rerun()

@@ -8,7 +8,6 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import (
     ANY,
     LABELS,
@@ -17,6 +16,7 @@ from pages.shared.annotation.open_project import (
     OpenProject,
     chosen_recordings,
     queue_of,
+    show_refusals,
     task_of,
 )
 from pages.shared.annotation.people import roles_section
@@ -59,7 +59,7 @@ def show(project: OpenProject) -> None:
     with st.container():  # else what comes and goes here would move the table in the page's tree, and mount it again
         if refusal := st.session_state.pop(REFUSED, None):
             st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
-        details_section.show_refusals()
+        show_refusals()
     task = task_of(project)
     counts = project.store.recordings.count_by_status(
         project.id, project.annotator, "assigned" if task == "assigned" else None

@@ -7,8 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.annotation import details_section
-from pages.shared.annotation.open_project import ANY, LABELS_OF, OpenProject
+from pages.shared.annotation.open_project import ANY, LABELS_OF, OpenProject, attempt, refusals
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis.emotions import COLOURS
@@ -56,9 +55,9 @@ def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
         parent = _parent_field(tiers, None)
         if st.form_submit_button(t("Add tier"), type="primary", icon=":material/add:"):
             new = {"kind": kind, "content": content, "labels": labels, "parent": parent}
-            refused = len(details_section.refusals())
-            details_section.do(lambda: project.store.tiers.add(project.id, Tier(name.strip() or " ", name, **new)))
-            if len(details_section.refusals()) == refused:
+            refused = len(refusals())
+            attempt(lambda: project.store.tiers.add(project.id, Tier(name.strip() or " ", name, **new)))
+            if len(refusals()) == refused:
                 st.session_state[TURN] = turn + 1
             st.rerun()
 
@@ -263,5 +262,5 @@ def _deleted(project: OpenProject) -> None:
 
 
 def _do(action: Callable[[], Any]) -> None:
-    details_section.do(action)
+    attempt(action)
     st.rerun()

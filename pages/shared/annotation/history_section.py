@@ -1,0 +1,120 @@
+"""The history of a recording's marks, and deleted marks to restore."""
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.annotation.open_project import OpenProject, attempt
+from pages.shared.language import plural, t, texts
+from pages.shared.language.names import emotion_in_words, in_markdown
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
+from ser_core.annotations.f0.corrections import F0Change
+from ser_core.annotations.store.history import Step
+from ser_core.annotations.store.marks import Change
+from ser_core.annotations.store.transactions.recordings import OpenRecording
+from ser_core.annotations.store.trash import KEPT_FOR
+
+#: Characters of a mark's text that are shown.
+LONGEST_SAID = 80
+CHANGES = texts(
+    {
+        "changed": "changed {where}: {said}",
+        "labelled": "labelled {where}: {said}",
+        "added": "added {where}: {said}",
+        "deleted": "deleted {where}: {said}",
+    }
+)
+STEPS = texts({"undo": "undo: {words}", "redo": "redo: {words}"})
+
+
+def show(project: OpenProject, opened: OpenRecording) -> None:
+    """List every change to the marks of a recording, newest first."""
+    with st.expander(t("History"), icon=":material/history:", key="annotation_history", on_change="rerun") as history:
+        if not history.open:
+            return
+        _deleted_marks(project, opened)
+        page = project.store.history.page(project.id, opened.recording.file.sha256)
+        if not page.items:
+            st.caption(t("No changes yet."))
+        for step in page.items:
+            at = session.local_time(step.at)
+            st.markdown(f"{at:%Y-%m-%d %H:%M:%S %Z} · **{in_markdown(step.annotator)}** · {_in_words(step)}")
+        if page.total > len(page.items):
+            st.caption(
+                t(
+                    "The newest {n} of {total} changes. The command line lists all of them.",
+                    n=len(page.items),
+                    total=page.total,
+                )
+            )
+
+
+def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
+    """Offer to restore marks of the last 30 days that this annotator made or deleted."""
+    sha256 = opened.recording.file.sha256
+    for there in project.store.marks.deleted(project.id, sha256):
+        mark = there.annotation
+        if project.annotator not in (mark.annotator, there.changed_by):
+            continue
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                t("Restore"),
+                key=f"restore {mark.key} {mark.revision}",
+                icon=":material/restore_from_trash:",
+                on_click=attempt,
+                args=(project.store.marks.restore, project.id, sha256, project.annotator, mark.key),
+            )
+            goes_at = mark.changed_at + KEPT_FOR
+            words = _change_in_words(Change(mark, None), project.annotator)
+            st.caption(
+                t(
+                    "{changed_by} {words}. Removed permanently on {goes_at:%Y-%m-%d}.",
+                    changed_by=in_markdown(there.changed_by),
+                    words=words,
+                    goes_at=goes_at,
+                )
+            )
+
+
+def _in_words(step: Step) -> str:
+    said = [_change_in_words(change, step.annotator) for change in step.changes[:5]]
+    words = "; ".join([*said, *([_f0_in_words(step.f0)] if step.f0 else [])])
+    if len(step.changes) > 5:
+        words = t("{words}; and {n} more", words=words, n=len(step.changes) - 5)
+    return t(STEPS[step.kind], words=words) if step.kind in STEPS else words
+
+
+def _f0_in_words(change: F0Change) -> str:
+    start_s, end_s = change.bounds_s
+    where, n = t("{start_s:.2f} to {end_s:.2f} s", start_s=start_s, end_s=end_s), len(change.frames)
+    if change.after:
+        return plural(n, "corrected F0 of {n} frame, {where}", "corrected F0 of {n} frames, {where}", where=where)
+    return plural(
+        n, "took F0 of {n} frame as measured, {where}", "took F0 of {n} frames as measured, {where}", where=where
+    )
+
+
+def _change_in_words(change: Change, annotator: str) -> str:
+    before, after = change.before, change.after
+    mark = after or before
+    whole, said = mark.tier == RECORDING_TIER, _said(mark)
+    if before and after and _said(before) != said:
+        said = f"{_said(before)} → {said}"
+    region = mark.region
+    where = t("{start_s:.2f} to {end_s:.2f} s", start_s=region.start_s, end_s=region.end_s)
+    where = t("the whole recording") if whole else where
+    action = "changed" if before and after else ("labelled" if whole else "added") if after else "deleted"
+    words = t(CHANGES[action], where=where, said=said)
+    if mark.annotator != annotator:
+        words = t("{words}, a mark by {name}", words=words, name=in_markdown(mark.annotator))
+    if before and after and before.status != after.status:
+        words = t("{words}, now {status}", words=words, status=t(after.status))
+    if before and after and before.channel != after.channel:
+        words = t("{words}, channel {number}", words=words, number=after.channel or t("1 or all"))
+    return words
+
+
+def _said(mark: Annotation) -> str:
+    """Return the emotion of a mark or, in other tiers, the beginning of its text."""
+    if mark.tier in (REGION_TIER, RECORDING_TIER) or mark.emotion:
+        return in_markdown(emotion_in_words(mark.emotion)) if mark.emotion else t("no emotion")
+    return in_markdown(mark.note[:LONGEST_SAID]) or t("no label")
