@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import controls, frame, session, waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import measuring
 from pages.shared.evidence import (
     focus_audio_section,
     focus_section,
@@ -64,7 +64,7 @@ player(
     words=spoken.words,
     word_evidence=spoken.evidence,
     other_sounds=scores and focus_audio_section.sounds_of(audio.key, scores, analysis.recording),
-    measure=analysing.measures_job,
+    measure=measuring.measures_job,
 )
 if explanation:
     if in_words := focus_in_words(analysis.profile, explanation.covered, t(explanation.emotion)):

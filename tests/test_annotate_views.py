@@ -623,10 +623,10 @@ def deciding(store, project, recording):
 
     from pages.shared.annotation.marking import Shown
     from pages.shared.annotation.open_project import show_refusals
-    from pages.shared.annotation.people import agreement_section, review_section
+    from pages.shared.annotation.people import decide_section, review_section
     from ser_core.annotations.annotation import GOLD
 
-    st.button("Row", on_click=agreement_section._decide, args=(project, recording))
+    st.button("Row", on_click=decide_section._decide, args=(project, recording))
     show_refusals()
     opened = store.recordings.open(project.id, recording.sha256, project.annotator)
     layer = st.session_state.setdefault("layer", Shown(1.5, layer=GOLD))

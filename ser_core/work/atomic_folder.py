@@ -19,7 +19,7 @@ from pathlib import Path
 from ser_core.errors import WriteRefused
 
 #: Do not follow links, and do not wait for FIFOs.
-AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 LONGEST_NAME_BYTES = 200
 #: Windows takes these for devices, even with a suffix.
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

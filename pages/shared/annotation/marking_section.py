@@ -14,7 +14,7 @@ from pages.shared.annotation.open_project import LABELS, OpenProject, attempt, q
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, queue_section
 from pages.shared.annotation.tiers import tiers_section, words_section
-from pages.shared.cached import analysing, long_recordings, transcribing
+from pages.shared.cached import analysing, long_recordings, measuring, transcribing
 from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Editing, player
@@ -123,7 +123,7 @@ def _marks(
         shown.suggestions = {}
     with above:
         settings = chosen and chosen.classifier.front_end.spectrogram
-        spectrogram = settings and analysing.spectrogram(analysed.sha256, settings, analysed)
+        spectrogram = settings and measuring.spectrogram(analysed.sha256, settings, analysed)
         comes = explanation is None and not final and EVIDENCE in session.choice("beside")
         correcting = _player(project, opened, shown, recording, stretch, spectrogram, analysis, explanation, comes)
     if correcting is not None:
@@ -283,7 +283,7 @@ def _player(
     evidence, correcting = {}, []
 
     def correct(*arguments: Any) -> Job:
-        correcting.append(analysing.correction_job(*arguments))
+        correcting.append(measuring.correction_job(*arguments))
         return correcting[-1]
 
     if explanation is not None:
@@ -312,10 +312,10 @@ def _player(
             tiers=shown.tier_lanes(project.annotator, LABELS),
             f0=shown.f0,
         ),
-        measure=analysing.measures_job,
+        measure=measuring.measures_job,
         correct=correct,
         awaited=("profile", "scores") if evidence_comes else (),
-        ahead=ahead and (ahead, spectrogram and analysing.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
+        ahead=ahead and (ahead, spectrogram and measuring.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
         **evidence,
     )
     return correcting[-1] if correcting else None

@@ -9,7 +9,7 @@ from pages.shared import session
 from pages.shared.annotation.marking import Shown, correct_f0, make_edit
 from pages.shared.annotation.open_project import OpenProject, queue_of, refusals
 from pages.shared.annotation.queue import queue_section
-from pages.shared.cached import analysing, long_recordings
+from pages.shared.cached import long_recordings, measuring
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Edit, hand_over
@@ -80,7 +80,7 @@ def _correct_f0(project: OpenProject, edit: Edit, shown: Shown) -> None:
     """Correct F0 in the recording that is open, or in the stretch of it that is analysed."""
     recording = open_recordings.current()
     is_open = recording is not None and edit.recording in (recording.sha256, recording.part_of)
-    measured_hz = measured_f0(analysing.measures_job, recording, PLAYER) if is_open else None
+    measured_hz = measured_f0(measuring.measures_job, recording, PLAYER) if is_open else None
     if measured_hz is None:
         raise AnnotationsRefused("F0 of this recording is not measured at the moment. Show it again, and repeat this.")
     from_s = 0.0 if edit.recording == recording.sha256 else recording.start_s

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.cached import analysing, sounds
+from pages.shared.cached import measuring, sounds
 from pages.shared.language import number, plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import RegionTable
@@ -101,7 +101,7 @@ def in_words(analysis: Analysis) -> str:
 def rows(analysis: Analysis, words: tuple[Region, ...]) -> list[FocusRow]:
     """Return the table's row of each focus region."""
     recording = analysis.recording
-    return focus_rows(analysis, analysing.prosody(recording.sha256, recording), words) if analysis.focus else []
+    return focus_rows(analysis, measuring.prosody(recording.sha256, recording), words) if analysis.focus else []
 
 
 def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:

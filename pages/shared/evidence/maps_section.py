@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.cached import analysing
+from pages.shared.cached import analysing, measuring
 from pages.shared.charts import axes
 from pages.shared.charts.maps import maps_chart
 from pages.shared.language import language, recognised, t, texts
@@ -97,7 +97,7 @@ def show(
         regions=[focus.region for focus in computed.focus],
         regions_title=t("Focus regions"),
         charts="maps",
-        measure=analysing.measures_job,
+        measure=measuring.measures_job,
     )
     return said
 

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import streamlit as st
 
-from pages.shared.cached import analysing
+from pages.shared.cached import measuring
 from pages.shared.charts.compared import CONSENSUS, matrix_chart
 from pages.shared.evidence.compared_models import listed
 from pages.shared.language import t, texts
@@ -122,5 +122,5 @@ def _player(
         regions=regions,
         regions_title=t("Consensus above half of its peak"),
         charts="maps",
-        measure=analysing.measures_job,
+        measure=measuring.measures_job,
     )

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import session, waiting
-from pages.shared.cached import analysing, sounds
+from pages.shared.cached import analysing, measuring, sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.compared_models import listed
 from pages.shared.evidence.words_section import Spoken
@@ -67,7 +67,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
         return
     regions = tuple(focus.region for focus in analysis.focus)
     if regions:
-        measured = analysing.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis)
+        measured = measuring.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis)
         _correlates(*measured, _usual(analysis.recording))
     st.segmented_control(
         t("Change the voice of"),
@@ -103,7 +103,7 @@ def _usual(recording: Recording) -> Correlates | None:
     others = voice_section.others_of_voice(recording)
     if not others:
         return None
-    return waiting.results({"usual voice": analysing.usual_correlates_job(others)}).get("usual voice")
+    return waiting.results({"usual voice": measuring.usual_correlates_job(others)}).get("usual voice")
 
 
 def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | None) -> None:
@@ -196,7 +196,7 @@ def _play_before_and_after(
         words=spoken.words,
         word_evidence=spoken.evidence,
         other_sounds=voices.sounds,
-        measure=partial(analysing.measures_job, made_from=analysis.recording.sha256),
+        measure=partial(measuring.measures_job, made_from=analysis.recording.sha256),
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import analysing, measuring
 from pages.shared.charts.scores import scores_html
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
@@ -182,8 +182,8 @@ def show() -> None:
         player(
             chosen.recording,
             key="recording",
-            spectrogram=analysing.spectrogram(chosen.recording.sha256, front_end, chosen.recording),
+            spectrogram=measuring.spectrogram(chosen.recording.sha256, front_end, chosen.recording),
             analysis=results.get("classify"),
-            measure=analysing.measures_job,
+            measure=measuring.measures_job,
             awaited=() if jobs["classify"].state in ("failed", "cancelled") else ("scores",),
         )

@@ -1,29 +1,24 @@
-"""The view Agreement: how well annotators agree with each other, and explainers with annotators."""
+"""The view Agreement: how well annotators agree, what is left to decide, and how explainers compare with people."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import streamlit as st
 
-from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation.marking_section import DECIDE
-from pages.shared.annotation.open_project import OpenProject, choose_recordings, refusals, show_refusals
-from pages.shared.annotation.queue import queue_section
+from pages.shared import cached, session, waiting
+from pages.shared.annotation.open_project import OpenProject, choose_recordings, show_refusals
+from pages.shared.annotation.people import decide_section, explainers_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.annotation.tiers.tiers_section import label_tier
 from pages.shared.charts.annotators import (
-    TITLES,
     agreement_matrix_chart,
     annotator_confusion_chart,
     interval_in_words,
     label_in_words,
-    map_name,
-    people_against_maps_chart,
 )
 from pages.shared.language import number, plural, recognised, t, texts
-from pages.shared.language.names import emotion_in_words, in_markdown, printable
+from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.agreement.agreement import (
     POINT_TOLERANCE_S,
     AnnotatorAgreement,
@@ -33,25 +28,13 @@ from ser_core.annotations.agreement.agreement import (
     in_cell,
 )
 from ser_core.annotations.agreement.bootstrap import Measured
-from ser_core.annotations.agreement.human_agreement import (
-    COMPARED,
-    ComparedWithExplainers,
-    compare_with_explainers,
-    people_against_maps,
-)
-from ser_core.annotations.agreement.label_mapping import as_emotions, only_named_emotions
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Tier
-from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.annotations.agreement.label_mapping import as_emotions
+from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.store.recordings import Queue
-from ser_core.errors import AnnotationsRefused
-from ser_core.model.checkpoint import load_model
-from ser_core.output.saved_analyses import data_folder
-from ser_core.work.jobs import Job
-from ser_core.work.progress import Work
 
 #: The recordings with their marks, how far their annotators agree, and how far they disagree on each, the most first.
 Found = tuple[list[AnnotatedRecording], AnnotatorAgreement, list[tuple[AnnotatedRecording, float]]]
-#: Most cells and recordings that are listed.
+#: Most cells that are listed.
 MOST_ROWS = 50
 #: What annotators label.
 UNITS = texts({"recordings": "Recordings", "frames": "Frames"})
@@ -95,12 +78,12 @@ def show(project: OpenProject) -> None:
         else:
             _people(project, recordings, agreement)
         if tier is None:
-            _differing(project, differing)
+            decide_section.show(project, differing)
     else:
         st.info(t("Agreement needs two annotators who marked the same recordings."), icon=":material/group:")
     if tier is None or tier.kind == "intervals":
         st.divider()
-        _explainers(project, recordings, tier, turn)
+        explainers_section.show(project, recordings, tier, turn)
 
 
 def _compared(project: OpenProject, tier: Tier | None) -> Found:
@@ -253,67 +236,6 @@ def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened:
         )
 
 
-def _differing(project: OpenProject, differing: list[tuple[AnnotatedRecording, float]]) -> None:
-    """List the recordings on which people disagree; a row opens one in the gold layer, where somebody decides."""
-    st.markdown(
-        t("**Decide**"),
-        help=t(
-            "Recordings on which people disagree. A row opens one: everybody's marks lie below each other, "
-            "and what you take over or draw becomes the gold layer, which exports and teaching then use."
-        ),
-    )
-    if not differing:
-        st.caption(t("Nobody disagrees."))
-        return
-    if not project.store.people.may_review(project.id, project.annotator):
-        st.caption(t("Reviewers and the project's owner decide."))
-        return
-    by_sha256 = {recording.sha256: recording for recording, _ in differing}
-    undecided = [(recording, share) for recording, share in differing if not recording.has_gold]
-    st.caption(
-        plural(
-            len(differing),
-            "{undecided} of {n} recording with differing marks are undecided.",
-            "{undecided} of {n} recordings with differing marks are undecided.",
-            undecided=len(undecided),
-        )
-    )
-    queue_table(
-        [
-            Column(t("Recording")),
-            Column(t("Whole recording")),
-            Column(t("Disagreement"), t("1: nobody agrees."), "share"),
-        ],
-        [
-            Row(recording.sha256, (printable(recording.name), _said(recording), share))
-            for recording, share in undecided[:MOST_ROWS]
-        ],
-        None,
-        f"differing {project.id}",
-        lambda sha256: _decide(project, by_sha256[sha256]),
-    )
-    if len(undecided) > MOST_ROWS:
-        st.caption(t("And {n} more.", n=len(undecided) - MOST_ROWS))
-
-
-def _said(recording: AnnotatedRecording) -> str:
-    labels = [mark for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion]
-    return printable(" · ".join(sorted(f"{mark.annotator}: {emotion_in_words(mark.emotion)}" for mark in labels)))
-
-
-def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:
-    try:
-        opened = project.store.recordings.open(project.id, recording.sha256, project.annotator)
-        refusal = queue_section.open_queued(opened.recording)
-    except AnnotationsRefused as missing:
-        refusal = str(missing)
-    if refusal is not None:
-        refusals().append(refusal)
-        return
-    session.choose("beside", sorted({*session.choice("beside"), DECIDE}))
-    session.choose("annotate_view", "Mark")
-
-
 def _both(pair: tuple[str, str]) -> str:
     return printable(t("{one} and {other}", one=pair[0], other=pair[1]))
 
@@ -330,79 +252,3 @@ def _value(found: Measured) -> str:
 
 def _interval(found: Measured, digits: int = 2) -> str:
     return "" if found.interval is None else f"({interval_in_words(found.interval, digits)})"
-
-
-# --- explainers ---
-
-
-def _explainers(project: OpenProject, recordings: list[AnnotatedRecording], tier: Tier | None, turn: int) -> None:
-    st.markdown(
-        t("**Do the explainers mark what people mark?**"),
-        help=t(
-            "Each recording with region marks is explained for the emotion that most of them name. Each map "
-            "is compared with loudness, which ignores the model, and with chance."
-        ),
-    )
-    methods = st.pills(t("Explainers"), COMPARED, selection_mode="multi", default=["lime_time"], format_func=map_name)
-    name = controls.model_name()
-    key = ("explainers", project.id, tier, turn, tuple(methods), name)
-    job = cached.jobs().find(session.owner(), key)
-    if job is None:
-        st.caption(t("Per recording, Grad-CAM takes a moment; LIME and occlusion take seconds."))
-        if not st.button(t("Compare"), type="primary", disabled=not methods or name is None, icon=":material/compare:"):
-            return
-        _submit(project, recordings if tier is None else only_named_emotions(recordings, tier), methods, name, key)
-        st.rerun()
-    done = waiting.results({"explainers": job})
-    if "explainers" in done:
-        _show_compared(done["explainers"], {recording.sha256: recording.name for recording in recordings})
-
-
-def _submit(
-    project: OpenProject,
-    recordings: list[AnnotatedRecording],
-    methods: Sequence[str],
-    name: str,
-    key: tuple[object, ...],
-) -> Job:
-    def work(work: Work) -> ComparedWithExplainers:
-        files = project.store.recordings.files(project.id)
-        sound_of = sounds_of(files, data_folder())
-        return compare_with_explainers(recordings, sound_of, load_model(name), methods, work)
-
-    return cached.jobs().submit(session.owner(), key, "Comparing explainers with people", work)
-
-
-def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None:
-    for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
-        st.caption(
-            plural(
-                count,
-                "{n} recording not compared: {reason}",
-                "{n} recordings not compared: {reason}",
-                reason=in_markdown(recognised(reason)),
-            )
-        )
-    if found.silent:
-        st.caption(
-            plural(
-                found.silent,
-                "{n} recording left out: the audio is missing, longer than ten minutes or does not suit this model.",
-                "{n} recordings left out: the audio is missing, longer than ten minutes or does not suit this model.",
-            )
-        )
-    compared = {sha256: each for sha256, each in found.by_sha256.items() if each.compared}
-    if not compared:
-        st.info(t("No recording could be compared. Mark regions with an emotion that the model knows."))
-        return
-    st.plotly_chart(people_against_maps_chart(people_against_maps(list(compared.values()))), width="stretch")
-    with st.expander(t("By recording"), icon=":material/table:"):
-        st.dataframe(
-            [
-                {t("Recording"): printable(names[sha256]), t("Map"): map_name(method)}
-                | {t(TITLES[measure]): round(one.value, 3) for measure, one in measures.items()}
-                for sha256, each in compared.items()
-                for method, measures in each.compared.items()
-            ],
-            hide_index=True,
-        )
