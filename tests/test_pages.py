@@ -271,7 +271,7 @@ def take_two_long() -> None:
 
 
 def test_of_two_recordings_over_ten_minutes_the_page_says_which_one_it_closed(monkeypatch):
-    monkeypatch.setattr(session, "hold", lambda *_: (_ for _ in ()).throw(RecordingTooLong("too long")))
+    monkeypatch.setattr(open_recordings, "hold", lambda *_: (_ for _ in ()).throw(RecordingTooLong("too long")))
     app = AppTest.from_function(take_two_long, default_timeout=60).run()
     assert not app.exception
     (said,) = app.toast
