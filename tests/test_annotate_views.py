@@ -679,7 +679,7 @@ def test_teach_says_beforehand_what_is_left_out_and_sets_a_status_in_one_step(st
     store.marks.set_status(project, found[:4], "ann", "open", "ann")
     app = finished(shown("Teach", model="fusion"))
     assert not app.exception
-    (table,) = [one.value for one in app.dataframe if "How to mend it" in one.value]
+    (table,) = [one.value for one in app.dataframe if "How to fix it" in one.value]
     reasons = dict(zip(table["Reason"], table["Recordings"], strict=True))
     assert reasons["A mark that is still open"] == 4
     assert "Would be taught" in words(app)
@@ -693,7 +693,7 @@ def test_teach_of_a_tier_names_the_labels_of_several_emotions_and_follows_who_sp
     app = finished(app)
     assert not app.exception
     assert "**Would be taught:** angry 1, in 1 recording." in words(app)
-    (table,) = [one.value for one in app.dataframe if "How to mend it" in one.value]
+    (table,) = [one.value for one in app.dataframe if "How to fix it" in one.value]
     assert sorted(table["Reason"]) == [
         "The label 'high' stands for several emotions (happy, surprise)",
         "The label 'low' stands for no emotion",

@@ -286,7 +286,8 @@ def test_intensities_that_differ_by_little_agree_more_than_those_that_differ_by_
         assert found.value == pytest.approx(expected)
         assert found.recordings == 4
     half = [recording(whole("ann", "sad", 3), whole("ben", "sad"))]
-    assert annotator_agreement(half).recordings.intensity_alpha.reason == "No two people gave an intensity of the same."
+    reason = annotator_agreement(half).recordings.intensity_alpha.reason
+    assert reason == "No two people rated the intensity of the same item."
 
 
 # --- what cannot be said ---

@@ -650,7 +650,7 @@ def test_agreement_of_people_is_what_the_library_measures_in_table_and_json(stor
     assert out.startswith("2 recordings with marks, by Ann, Ben; 95 % intervals resample recordings.\n")
     assert "  F1 of regions         0.50, 1 recording, Ann, Ben\n" in out
     assert "  starts apart, ms      0, 1 recording, Ann, Ben\n" in out
-    assert "-  (No two people gave an intensity of the same)" in out
+    assert "-  (No two people rated the intensity of the same item)" in out
     rows = [line.split() for line in out.splitlines() if line.startswith("take")]
     assert rows[0][:3] + rows[0][4:5] == ["take", "0.wav", "-", "0.50"]
     assert float(rows[0][3]) == pytest.approx(own.frames.alpha.value, abs=0.005)

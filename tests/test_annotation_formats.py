@@ -228,8 +228,8 @@ def test_a_format_of_many_recordings_takes_none(key):
         (Annotation(Region(0, 1, 500, 400)), "Frequencies of 500 to 400 Hz"),
         (Annotation(Region(0, 1, 400, 400)), "Frequencies of 400 to 400 Hz"),
         (Annotation(Region(0, 1, -2)), "Frequencies of -2 Hz"),
-        (Annotation(Region(0, 1), note="\ud800"), "holds half a character"),
-        (Annotation(Region(0, 1), note="x" * 100_001), "at most 100000 are kept"),
+        (Annotation(Region(0, 1), note="\ud800"), "contains half a character"),
+        (Annotation(Region(0, 1), note="x" * 100_001), "at most 100000 are allowed"),
         (Annotation(Region(0, 1), intensity=2.5), "intensity 2.5 is not a whole number"),
     ],
 )

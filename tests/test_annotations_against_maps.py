@@ -301,8 +301,8 @@ def test_boxes_of_one_of_two_annotators_are_compared_for_that_one():
         (TWO, {"lime": explained(WITHIN, np.zeros(FRAMES, bool))}, "The explanations cover no frame."),
         (marked(), {"lime": explained(WITHIN)}, "Nobody marked where it sounds angry."),
         (TWO, {"lime": explained(WITHIN, emotion="sad")}, "Nobody marked where it sounds sad."),
-        (marked(mark(0, 100)), {"lime": explained(WITHIN)}, "The marks hold all, or nothing, of what was explained."),
-        (TWO, {"lime": explained(WITHIN, np.arange(FRAMES) < 5)}, "The marks hold all, or nothing"),
+        (marked(mark(0, 100)), {"lime": explained(WITHIN)}, "The marks cover all, or nothing, of what was explained."),
+        (TWO, {"lime": explained(WITHIN, np.arange(FRAMES) < 5)}, "The marks cover all, or nothing"),
     ],
 )
 def test_what_cannot_be_compared_says_why(recording, explanations, reason):

@@ -98,7 +98,7 @@ def nested(levels: int) -> dict:
         (one(status="begun"), "mark 1: The status 'begun'"),
         (one(note=5), "mark 1: The note 5 is not a text"),
         (one(note="x" * 100_001), "mark 1: The note has 100001 characters"),
-        (one(note="\ud83d"), "mark 1: The note '.ud83d' holds half a character"),
+        (one(note="\ud83d"), "mark 1: The note '.ud83d' contains half a character"),
         (one(tier=" "), "mark 1: A mark needs a tier"),
         (one(tier=[]), r"mark 1: The tier \[\] is not"),
         (one(changed_at="yesterday"), "mark 1: The time of change 'yesterday' is not a time"),

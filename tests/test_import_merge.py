@@ -169,7 +169,7 @@ def test_without_keys_it_is_said_where_nobody_knows_which_change_came_first(stor
     content = out(store, marked, "textgrid").replace(b'"fear"', b'"disgust"')
     (each,) = back(store, marked, content, "show").differences
     assert (each.difference.kind, each.difference.unsure) == ("changed", True)
-    assert "nobody knows" in difference_lines([each])[0]
+    assert "unknown" in difference_lines([each])[0]
     relabel(store, marked, "happy", "neutral")
     dated = out(store, marked, "textgrid").replace(b'"fear"', b'"disgust"')  # knows a later change
     (each,) = back(store, marked, dated, "show").differences

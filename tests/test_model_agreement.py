@@ -104,7 +104,7 @@ def test_models_that_do_not_know_an_emotion_are_named():
 
 def test_without_speech_no_emotion_is_named():
     models = {name: analysis(ANGRY, speech_s=0.1) for name in "ab"}
-    assert verdicts_in_words(models) == "Hardly any speech was detected, so that no emotion is named."
+    assert verdicts_in_words(models) == "Hardly any speech was detected, so no emotion is named."
 
 
 # --- whether they use the same evidence ---

@@ -390,7 +390,7 @@ def test_teaching_says_beforehand_what_it_leaves_out_why_and_how_to_mend_it():
         NO_SOUND: ((sha(5),), 1),
         TOO_LONG: ((sha(6),), 1),
     }
-    assert all(row.mend for row in found.left_out)
+    assert all(row.remedy for row in found.left_out)
 
 
 # --- cells of the agreement matrix ---

@@ -558,7 +558,7 @@ def test_of_few_speakers_recordings_are_resampled_and_it_is_said():
     assert found.difference == replace(paired_difference(own[1], own[0]), speakers=4)
     assert found.difference.interval != paired_difference(*(model(each, speakers=4) for each in right[::-1])).interval
     assert "by 4 speakers" in found.words
-    assert "over recordings, so that it says nothing of other voices" in found.words
+    assert "over recordings, so it says nothing about other voices" in found.words
     assert "over speakers)" in acceptance_of(*(model(each, speakers=5) for each in right), {}).words
 
 
@@ -595,7 +595,7 @@ def test_the_interval_draws_whole_speakers_where_they_are_named():
     assert found.difference.interval == pytest.approx((0.05, 8 / 20))
     assert found.difference.speakers == 0
     assert "of 20 recordings that name no speaker its UAR" in found.words
-    assert "over recordings, so that it says nothing of other voices" in found.words
+    assert "over recordings, so it says nothing about other voices" in found.words
 
 
 def test_recordings_that_name_no_speaker_count_as_one_each_and_it_is_said():

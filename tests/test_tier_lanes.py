@@ -328,7 +328,7 @@ def test_the_page_finds_marks_over_words(store, project, database_url, monkeypat
     assert (row["Mark"], row["Over"], row["Length (s)"]) == ("angry", "nein", 1.0)
     page.text_input[0].set_value("doch")
     press(page, "Find")
-    assert "No mark is like this" in page.info[0].value
+    assert "No mark matches" in page.info[0].value
     page.text_input[0].set_value("no\0text")
     press(page, "Find")
     assert "characters that are not text" in page.error[0].value

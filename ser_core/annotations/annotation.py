@@ -210,7 +210,7 @@ class AnnotatedRecording:
     speaker : str
         Who speaks in it; "" if that is not known.
     session : str
-        When it was recorded, with others: a name of the recordings' own; "" if there is none.
+        Session in which it was recorded, as the project names it; "" if there is none.
     """
 
     name: str
@@ -335,6 +335,6 @@ def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
 def require_text(value: str, what: str) -> None:
     """Refuse a text that is too long, or that no encoding of Unicode can write."""
     if len(value) > LONGEST_TEXT:
-        raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {LONGEST_TEXT} are kept.")
+        raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {LONGEST_TEXT} are allowed.")
     if HALF_CHARACTER.search(value):
-        raise AnnotationsRefused(f"The {what} {ascii(value)[:60]} holds half a character. Write it again.")
+        raise AnnotationsRefused(f"The {what} {ascii(value)[:60]} contains half a character. Write it again.")

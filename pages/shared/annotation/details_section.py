@@ -138,7 +138,7 @@ def _fields(
             numbers,
             index=numbers.index(mark.channel or 1),
             format_func=lambda number: t("1 or all") if number == 1 else str(number),
-            help=t("Which channel of the recording it is about. The first is not told from all of them."),
+            help=t("The channel that the mark is about. Number 1 also stands for all channels."),
             **field("channel"),
         )
     return title

@@ -89,7 +89,10 @@ def _f0_in_words(change: F0Change) -> str:
     if change.after:
         return plural(n, "corrected F0 of {n} frame, {where}", "corrected F0 of {n} frames, {where}", where=where)
     return plural(
-        n, "took F0 of {n} frame as measured, {where}", "took F0 of {n} frames as measured, {where}", where=where
+        n,
+        "restored the measured F0 of {n} frame, {where}",
+        "restored the measured F0 of {n} frames, {where}",
+        where=where,
     )
 
 

@@ -106,7 +106,7 @@ def _model_to_teach() -> str | None:
 
 
 def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None:
-    """Say what a corpus would hold and leave out, and offer to mend it; None until that is known."""
+    """Say what a corpus would hold and leave out, and offer to fix it; None until that is known."""
     # Besides the marks, what is taught depends on the recordings that are there, who speaks in each, and their sounds.
     files = project.store.recordings.files(project.id)
     steps, sounds = project.store.history.newest_step(), last_change_of_sounds(data_folder())
@@ -135,9 +135,9 @@ def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> Fores
     )
     chosen = [found.left_out[row] for row in table.selection.rows]
     if chosen:
-        _mend(project, chosen, tier)
+        _fix(project, chosen, tier)
     else:
-        st.caption(t("Select rows to mend them."))
+        st.caption(t("Select rows to fix them."))
     return found
 
 
@@ -166,7 +166,7 @@ def _row(left_out: LeftOut) -> dict[str, object]:
         t("Reason"): _as_sentence(printable(recognised(left_out.reason))),
         t("Recordings"): len(left_out.recordings),
         t("Labels"): left_out.labels,
-        t("How to mend it"): recognised(left_out.mend),
+        t("How to fix it"): recognised(left_out.remedy),
     }
 
 
@@ -186,7 +186,7 @@ def _foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
     return foresee(recordings, files, lambda file: saved_file(file, folder) is not None, emotions, model, tier)
 
 
-def _mend(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) -> None:
+def _fix(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) -> None:
     """Offer to set the status of all marks in recordings in one step, and to open these in the queue."""
     sha256 = sorted({one for row in chosen for one in row.recordings})
     n = len(sha256)

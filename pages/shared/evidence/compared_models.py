@@ -170,7 +170,7 @@ def verdicts_in_words(analyses: dict[str, Analysis]) -> str:
     for name, analysis in analyses.items():
         groups.setdefault(analysis.verdict, []).append(name)
     if NO_SPEECH in groups:  # this does not depend on the model
-        return t("Hardly any speech was detected, so that no emotion is named.")
+        return t("Hardly any speech was detected, so no emotion is named.")
     unsure = groups.pop(NOT_SURE, [])
     largest_first = sorted(groups.items(), key=lambda group: -len(group[1]))
     parts = [

@@ -132,7 +132,7 @@ def differences_in_words(found: Differences, there: str) -> str:
         return t("There is too little voice in the focus or {there} to compare them.", there=there)
     said = list(map(recognised, notable_in_words(found)))
     if not said:
-        return t("The voice in the focus is much like that {there}.", there=there)
+        return t("The voice in the focus is similar to that {there}.", there=there)
     return t("The voice in the focus is {differences} than {there}.", differences=listed(said), there=there)
 
 

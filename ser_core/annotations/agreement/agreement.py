@@ -43,9 +43,9 @@ INTENSITIES = np.arange(LEAST_INTENSITY, MOST_INTENSITY + 1)
 
 # Reasons why a figure has no value.
 ALONE = "Agreement needs two annotators."
-ALL_THE_SAME = "Only one label was given, so that chance would agree as well."
-NO_INTENSITIES = "No two people gave an intensity of the same."
-ALL_AS_STRONG = "Only one intensity was given, so that chance would agree as well."
+ALL_THE_SAME = "Only one label was given, so chance would agree as well."
+NO_INTENSITIES = "No two people rated the intensity of the same item."
+ALL_AS_STRONG = "Only one intensity was given, so chance would agree as well."
 NONE_MATCHED = "No two regions overlap enough to match."
 NO_EMOTIONS = "No two regions that match both have an emotion."
 TOO_SHORT = "All marks are shorter than a frame of 10 ms."

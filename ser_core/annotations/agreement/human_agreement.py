@@ -167,7 +167,7 @@ def marks_against_maps(
                 {m: _compared(map_, covered, regions, spectrogram, settings) for m, map_ in maps.items()}
             )
         elif regions:
-            reason = "The marks hold all, or nothing, of what was explained."
+            reason = "The marks cover all, or nothing, of what was explained."
     if not by_annotator:
         return RecordingAgainstMaps({}, reason)
     return RecordingAgainstMaps({method: _mean([each[method] for each in by_annotator]) for method in maps})

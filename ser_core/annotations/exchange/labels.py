@@ -38,7 +38,7 @@ class LabelRules:
     status : str or None
         Of all marks; None: as the file says.
     as_notes : bool
-        Take no text for an emotion.
+        Read every text as a note.
     """
 
     tiers: tuple[str, ...] = ()

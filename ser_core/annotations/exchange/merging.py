@@ -29,7 +29,7 @@ class Difference:
     before, after : Annotation or None
         Here, and after the import. The latter has key and revision of the former.
     unsure : bool
-        Whether it was also changed here, and nobody knows if that was before the export or after it.
+        Whether it was also changed here, and it is unknown whether before the export or after it.
     """
 
     kind: str

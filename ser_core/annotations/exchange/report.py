@@ -11,7 +11,7 @@ from ser_core.annotations.formats.gate import fields_of, shown
 from ser_core.annotations.store.transfer import FoundDifference, Imported
 
 MOST_TIERS = 12
-UNSURE = "it was changed here too, and nobody knows if that was before the export or after it"
+UNSURE = "it was changed here too; it is unknown whether before the export or after it"
 COUNTS = (
     *("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored"),
     *("f0_frames", "f0_left_out", "participants", "participants_left_out", "about", "about_left_out"),

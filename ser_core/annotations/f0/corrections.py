@@ -78,7 +78,7 @@ class F0Change:
         >>> F0Change({}, {50: Correction(0.0, "ann", datetime.min)}).in_words()
         'corrected F0 from 0.50 to 0.51 s, frames: 1'
         """
-        action = "corrected F0" if self.after else "took F0 as measured again"
+        action = "corrected F0" if self.after else "restored the measured F0"
         start_s, end_s = self.bounds_s
         return f"{action} from {start_s:.2f} to {end_s:.2f} s, frames: {len(self.frames)}"
 

@@ -137,4 +137,4 @@ class _Bytes:
         try:
             return found.decode("latin-1" if width == 1 else "utf-16-be")
         except UnicodeDecodeError:
-            self.refuse(f"{what} holds half a character")
+            self.refuse(f"{what} contains half a character")

@@ -270,7 +270,7 @@ def valid_reason(reason: str) -> str:
     if not reason:
         raise AnnotationsRefused("Say why the recording is sent back; its annotator reads it.")
     if len(reason) > LONGEST_REASON:
-        raise AnnotationsRefused(f"The reason has {len(reason)} characters; at most {LONGEST_REASON} are kept.")
+        raise AnnotationsRefused(f"The reason has {len(reason)} characters; at most {LONGEST_REASON} are allowed.")
     return reason
 
 

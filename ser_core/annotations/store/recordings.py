@@ -77,7 +77,7 @@ class RecordingFile:
     speaker : str or None
         Who speaks, a name that is unique in the project; None if not known.
     session : str or None
-        The session in which it was recorded, with others; None if there is none.
+        The session in which it was recorded; None if there is none.
     """
 
     sha256: str

@@ -104,7 +104,7 @@ def valid_name(value: str, what: str) -> str:
         raise AnnotationsRefused(f"The {what} is empty; give one.")
     if len(name) > LONGEST_NAME:
         raise AnnotationsRefused(
-            f"The {what} '{name[:40]}…' has {len(name)} characters; at most {LONGEST_NAME} can be kept."
+            f"The {what} '{name[:40]}…' has {len(name)} characters; at most {LONGEST_NAME} are allowed."
         )
     return name
 

@@ -301,7 +301,7 @@ def hold_out(sounds: Sequence[TaughtSound], trained_on: Mapping[str, str], seed:
     how = "no speaker is on both sides, as far as they are known"
     if not held_out:
         held_out = _drawn([sound.recording_sha256 for sound in sounds], emotions, known, seed)
-        how = "their speakers are also learnt from, so that they say nothing of other voices"
+        how = "their speakers are also learnt from, so they say nothing about other voices"
     if not held_out:
         return (
             set(),
@@ -373,7 +373,7 @@ def _sound(sha256: str, sound_of: SoundOf, *region: Region) -> Recording | Recor
     """Return a recording's sound, or that of a stretch around a region; or why it is missing."""
     # A SHA-256 may come from anybody's file, and here it becomes part of a file name.
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        return "its SHA-256 is not known, by which its sound is found"
+        return "its sound is found by its SHA-256, which is unknown"
     try:
         sound = sound_of(sha256, *region)
     except RecordingTooLong as refusal:

@@ -1,4 +1,4 @@
-"""What a corpus of the labels would hold and leave out, and how to mend that: found beforehand, without sound."""
+"""What a corpus of the labels would contain and leave out, and how to fix that: found beforehand, without sound."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -20,15 +20,15 @@ from ser_core.settings import AudioLimits
 
 SHORTEST_S = AudioLimits().shortest_s
 TOO_SHORT = f"shorter than {SHORTEST_S:g} s"
-TOO_LONG = "a label of the whole of a recording over ten minutes"
+TOO_LONG = "a label of a whole recording of over ten minutes"
 
-MENDS = {
+REMEDIES = {
     OPEN: "Set them to done (D on Mark).",
     NAMELESS: "Give them an emotion, or delete them.",
-    BESIDE_GOLD: "Nothing: what was decided counts alone.",
+    BESIDE_GOLD: "Nothing: only the decision counts.",
     BESIDE_THE_WHOLE: "Nothing; or delete the label of the whole recording to teach its regions.",
-    TIED: "Decide on Agreement; the gold layer then counts alone.",
-    NO_SOUND: "Add the same file again; it is known by its content.",
+    TIED: "Decide on Agreement; then only the gold layer counts.",
+    NO_SOUND: "Add the same file again; it is recognised by its content.",
     TOO_SHORT: f"Lengthen them to {SHORTEST_S:g} s.",
     TOO_LONG: "Mark stretches of it, and delete the label of the whole.",
 }
@@ -46,14 +46,14 @@ class LeftOut:
         SHA-256.
     labels : int
         Marks, or pieces that several people's marks make.
-    mend : str
+    remedy : str
         What to do about it.
     """
 
     reason: str
     recordings: tuple[str, ...]
     labels: int
-    mend: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def foresee(
 
 def mend_of(reason: str) -> str:
     """Return what to do about what is left out for a reason."""
-    return MENDS.get(reason) or (UNCLEAR if reason.startswith("the label '") else UNKNOWN)
+    return REMEDIES.get(reason) or (UNCLEAR if reason.startswith("the label '") else UNKNOWN)
 
 
 def _hindrance(

@@ -116,7 +116,7 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
     named = len({who for recording, who in speaker_of.items() if recording not in nameless})
     resampled = "over speakers"
     if named < FEWEST_SPEAKERS:
-        resampled = "over recordings, so that it says nothing of other voices"
+        resampled = "over recordings, so it says nothing about other voices"
         by_recording = (
             replace(tested, speakers=tuple(recording_of.get(piece, piece) for piece in tested.sha256))
             for tested in (after, before)
@@ -142,7 +142,7 @@ def speakers_in_words(named: int) -> str:
     if named < FEWEST_SPEAKERS:
         return (
             f"Named speakers: {named}. With fewer than {FEWEST_SPEAKERS} held out, intervals resample "
-            "recordings and say nothing of other voices. Say who speaks when you add recordings."
+            "recordings and say nothing about other voices. Say who speaks when you add recordings."
         )
     return (
         f"Named speakers: {named}. Each is either learnt from or held out; with {FEWEST_SPEAKERS} or more held out, "

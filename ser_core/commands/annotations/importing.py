@@ -86,7 +86,7 @@ def _add_labels(import_: argparse.ArgumentParser) -> None:
         help="what a label becomes; without EMOTION its marks are left out; repeatable",
     )
     import_.add_argument("--status", choices=STATUSES, help="of all marks; default: as the files say, else open")
-    import_.add_argument("--as-notes", action="store_true", help="take no text for an emotion")
+    import_.add_argument("--as-notes", action="store_true", help="read every text as a note")
 
 
 def _add_actions(import_: argparse.ArgumentParser) -> None:
@@ -97,7 +97,7 @@ def _add_actions(import_: argparse.ArgumentParser) -> None:
         help="change, move and delete marks here as the files have them, except what was changed here since the export",
     )
     import_.add_argument(
-        "--restore", action="store_true", help="take back marks that were deleted here since they were exported"
+        "--restore", action="store_true", help="restore marks that were deleted here since they were exported"
     )
     import_.add_argument("--dry-run", action="store_true", help="import nothing, but say what would be done")
     import_.add_argument("--json", type=Path, metavar="FILE", help="write what was found and done")

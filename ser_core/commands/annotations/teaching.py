@@ -9,7 +9,7 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.teaching.corpus import CORPUS, HELD_OUT, Teaching, write_teaching
-from ser_core.annotations.teaching.foreseen import MENDS
+from ser_core.annotations.teaching.foreseen import REMEDIES
 from ser_core.annotations.teaching.taught_model import (
     acceptance_of,
     first_teachable,
@@ -81,8 +81,8 @@ def _print_teaching(teaching: Teaching) -> None:
         print(f"{words}: {found or 'nothing'}.")
     print(teaching.words)
     for reason, count in teaching.reasons().items():
-        mend = f" {MENDS[reason]}" if reason in MENDS else ""
-        print(f"Left out: {counted(count, 'label')}, {printable(reason).rstrip('.')}.{mend}")
+        remedy = f" {REMEDIES[reason]}" if reason in REMEDIES else ""
+        print(f"Left out: {counted(count, 'label')}, {printable(reason).rstrip('.')}.{remedy}")
 
 
 def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str, ...]]:

@@ -146,7 +146,9 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
         **session.widget("map_whose", session.choice("map_whose")),
     )
     with labels:
-        words = t("In a tier, a recording has the label that lasts longest there or, of points, is there most often.")
+        words = t(
+            "In a tier, a recording has the label that lasts longest there or, with points, the most frequent one."
+        )
         tier = label_tier(project, t("Labels of"), words, WHOLE_RECORDINGS, "stretch")
     recordings = project.store.labels.of(project.id, tier and tier.key)
     if speakers_of(recording.file for recording in recordings):

@@ -27,28 +27,28 @@ MODES = texts({"add": "Leave them as they are here", "replace": "Replace them by
 NAMED = texts(
     {
         "participants": (
-            "Participants that the files name: of {n} tier.",
-            "Participants that the files name: of {n} tiers.",
+            "Participants in the files: {n} tier.",
+            "Participants in the files: {n} tiers.",
         ),
         "about": (
-            "Speaker or session that the files name: of {n} recording.",
-            "Speakers or sessions that the files name: of {n} recordings.",
+            "Speaker or session in the files: {n} recording.",
+            "Speakers or sessions in the files: {n} recordings.",
         ),
         "f0": (
-            "F0 corrected in the files otherwise than here: {n} frame.",
-            "F0 corrected in the files otherwise than here: {n} frames.",
+            "F0 corrected differently in the files: {n} frame.",
+            "F0 corrected differently in the files: {n} frames.",
         ),
     }
 )
 OTHERWISE = texts(
     {
         "participants": (
-            "Another participant than here: in {n} tier.",
-            "Another participant than here: in {n} tiers.",
+            "Different participant than here: {n} tier.",
+            "Different participant than here: {n} tiers.",
         ),
         "about": (
-            "Another speaker or session than here: of {n} recording.",
-            "Another speaker or session than here: of {n} recordings.",
+            "Different speaker or session than here: {n} recording.",
+            "Different speaker or session than here: {n} recordings.",
         ),
     }
 )
@@ -82,12 +82,12 @@ def show(imported: Imported) -> tuple[str, bool]:
     if imported.differences:
         with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
             _list_differences(imported)
-    _say_what_stays(imported, counts)
+    _note_conflicts(imported, counts)
     restore = counts["deleted here"] > 0 and st.checkbox(
         plural(
             counts["deleted here"],
-            "Take back {n} mark deleted here since the export",
-            "Take back {n} marks deleted here since the export",
+            "Restore {n} mark deleted here since the export",
+            "Restore {n} marks deleted here since the export",
         ),
         key=f"import_restore_{session.choice('import_turn')}",
     )
@@ -154,8 +154,8 @@ def _list_differences(imported: Imported) -> None:
         st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
 
 
-def _say_what_stays(imported: Imported, counts: Counter[str]) -> None:
-    """Say which marks stay as they are here, and of which it cannot be known who changed them last."""
+def _note_conflicts(imported: Imported, counts: Counter[str]) -> None:
+    """Say which marks stay as they are here, and how many may have been changed last on either side."""
     if counts["conflict"]:
         st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
     if counts["changed here"]:
@@ -164,8 +164,8 @@ def _say_what_stays(imported: Imported, counts: Counter[str]) -> None:
         st.caption(
             plural(
                 unsure,
-                "{n} mark was changed here too; nobody knows if that was before the export or after it.",
-                "{n} marks were changed here too; nobody knows if that was before the export or after it.",
+                "{n} mark was changed here too; it is unknown whether before the export or after it.",
+                "{n} marks were changed here too; it is unknown whether before the export or after it.",
             )
         )
 

@@ -83,7 +83,7 @@ def _export(project: OpenProject) -> None:
     can_be_plain = "plain" in choices_of(EXPORTED[kind])
     plain = can_be_plain and st.checkbox(
         t("Plain labels"),
-        help=t("The text of a mark is only its emotion or note, without the brackets that we read again."),
+        help=t("The text of each mark is only its emotion or note, without the brackets that this app reads back."),
     )
     key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
     found = _result_of(
@@ -258,7 +258,7 @@ def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMa
 def _f0(project: OpenProject) -> None:
     st.markdown("**F0**")
     st.caption(t("F0 over time as it was measured and corrected by hand: a PitchTier for Praat, and a CSV."))
-    every = st.checkbox(t("Also of recordings in which nobody has corrected it"))
+    every = st.checkbox(t("Include recordings without corrections"))
     key = ("f0", project.id, every, session.choice("export_turn"))
     found: tuple[bytes, WrittenF0] | None = _result_of(
         key,

@@ -84,10 +84,10 @@ def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
         )
         tiers = left.text_input(
             t("Only these tiers of emotions"),
-            placeholder=t("all, or names with commas between"),
+            placeholder=t("all, or names separated by commas"),
             key=f"import_tiers_{turn}",
         )
-        as_notes = right.checkbox(t("Take no text for an emotion"), key=f"import_notes_{turn}")
+        as_notes = right.checkbox(t("Read every text as a note"), key=f"import_notes_{turn}")
     options = ImportOptions(offset_s, tolerance_s, None if encoding == FOUND else encoding)
     names = tuple(name.strip() for name in tiers.split(",") if name.strip())
     return given, options, LabelRules(names, {}, None if status == AS_SAID else status, as_notes)
@@ -106,7 +106,7 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
     base = _looked_at(job)
     if base is None:
         return
-    st.markdown(t("**What these files bring**"))
+    st.markdown(t("**Changes in these files**"))
     _files(base.files)
     preview = base
     edits = _label_edits(base.labels, key=f"import_labels_{session.choice('import_turn')}_{hash(job.key)}")

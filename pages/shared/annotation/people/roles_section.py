@@ -18,8 +18,8 @@ MEANS = texts("""
 - A *reviewer* also verifies others' marks, sends recordings back, and decides in the gold layer.
 - The *owner* also gives roles, assigns recordings, and may delete everything.
 
-As long as the project has no roles, everybody may do what a reviewer may. Words are
-everybody's.
+As long as the project has no roles, everybody may do what a reviewer may. Everybody
+may change words.
 """)
 NO_ROLE = texts("none")
 
@@ -81,7 +81,7 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
 def _given(project: OpenProject, name: str, role: str | None) -> str:
     project.store.people.set_roles(project.id, project.annotator, {name: role})
     if role is None:
-        return t("{name} is without a role now.", name=name)
+        return t("{name} has no role now.", name=name)
     return t("{name} is {role} now.", name=name, role=t(role))
 
 
@@ -110,7 +110,9 @@ def _assign(project: OpenProject, people: Sequence[Person]) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             who = st.selectbox(t("Unfinished work of"), busy, format_func=printable, width=260)
             if st.button(
-                t("Take it away"), icon=":material/assignment_return:", help=t("Marks stay. Then assign it again.")
+                t("Unassign"),
+                icon=":material/assignment_return:",
+                help=t("Their marks stay, and the recordings can be assigned again."),
             ):
                 _do(lambda: _taken_away(project, who))
 

@@ -38,7 +38,7 @@ def show(project: OpenProject) -> None:
         return
     hits = project.store.marks.find(project.id, query)
     if not hits:
-        st.info(t("No mark is like this."), icon=":material/search_off:")
+        st.info(t("No mark matches."), icon=":material/search_off:")
         return
     st.markdown(
         t("**{n} marks**, the most that are listed", n=MOST_HITS)
@@ -57,7 +57,7 @@ def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
     with st.form("find_marks"):
         what, tier, least = st.columns([2, 2, 1])
         label = what.selectbox(
-            t("Marks that say"),
+            t("Marks labelled"),
             list(LABELS),
             index=None,
             format_func=emotion_in_words,
@@ -65,9 +65,9 @@ def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
             placeholder=t("anything"),
         )
         in_tier = tier.selectbox(t("In the tier"), list(names), format_func=lambda of: printable(names[of]))
-        least_s = least.number_input(t("Of at least (s)"), 0.0, 3_600.0, 0.0, 0.1)
+        least_s = least.number_input(t("At least (s)"), 0.0, 3_600.0, 0.0, 0.1)
         said, over, send = st.columns([2, 2, 1], vertical_alignment="bottom")
-        over_label = said.text_input(t("Over marks that say"), placeholder=t("anything"), max_chars=200)
+        over_label = said.text_input(t("Over marks labelled"), placeholder=t("anything"), max_chars=200)
         over_tier = over.selectbox(t("Of the tier"), list(others), format_func=lambda of: printable(others[of]))
         if send.form_submit_button(t("Find"), type="primary", icon=":material/search:", width="stretch"):
             try:

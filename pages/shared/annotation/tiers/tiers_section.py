@@ -217,7 +217,9 @@ def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:
         list(names),
         list(names).index(parent) if parent in names else 0,
         format_func=lambda key: printable(names[key]),
-        help=t("Its marks hold those of this tier, as a word holds phones: these move, shrink and go with it."),
+        help=t(
+            "Its marks contain those of this tier, as words contain phones: these move, shrink and are deleted with it."
+        ),
     )
 
 
@@ -242,12 +244,12 @@ def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
     )
     below = ", ".join(in_markdown(other.name) for other in tiers if other.parent == tier.key)
     said = [
-        t("With it go {marks}, in all recordings.", marks=marks)
+        t("This also deletes {marks}, in all recordings.", marks=marks)
         if marks
-        else t("With it goes no mark, in all recordings.")
+        else t("No recording has a mark in it.")
     ]
     if below:
-        said.append(t("Their parent will be gone for {tiers}, whose marks stay.", tiers=below))
+        said.append(t("{tiers} will have no parent; their marks stay.", tiers=below))
     st.caption(" ".join([*said, t("For 30 days it can be restored here.")]))
     if st.button(t("Delete it"), type="primary", icon=":material/delete:"):
         _do(lambda: project.store.tiers.delete(project.id, tier.key, project.annotator))

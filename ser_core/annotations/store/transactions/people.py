@@ -89,7 +89,7 @@ class People:
             return people.assign(connection, project, person, names, plan)
 
     def unassign(self, project: int, person: str, annotator: str) -> int:
-        """Take away what an annotator has not finished, and return how many recordings that were; marks stay.
+        """Unassign what an annotator has not finished, and return how many recordings that were; marks stay.
 
         Raises
         ------

@@ -47,7 +47,7 @@ class Transfer:
         shown : Imported, optional
             What a person has seen of it, as "show" returned it.
         restore : bool
-            Take back marks that were deleted here since they were written to a file that knows them by their keys;
+            Restore marks that were deleted here since they were written to a file that knows them by their keys;
             otherwise these are left out.
 
         Raises

@@ -36,7 +36,7 @@ export class Keys {
     const { scene } = map;
     const from = map.current >= 0 && scene.visible[map.current] ? map.current : -1;
     const to = from < 0 ? scene.nearest(scene.width / 2, scene.height / 2, Infinity) : scene.neighbour(from, way);
-    if (to < 0) return map.say(t("Nothing further in this direction."));
+    if (to < 0) return map.say(t("Nothing more in this direction."));
     scene.reveal(to);
     map.goTo(to);
     this.draw();

@@ -88,7 +88,7 @@ export class Bounds {
     const header = await sound.header;
     const [start, end] = await Promise.all([selection.start, selection.end].map((edge) => crossingNear(edge, url, header)));
     if (player.selection !== selection || sound.url !== url) return;
-    if (start === null || end === null || end - start < LEAST_S) return player.say(t("The sound crosses zero nowhere near"));
+    if (start === null || end === null || end - start < LEAST_S) return player.say(t("The sound does not cross zero near here"));
     this.set({ start, end });
     player.keyed.settle();
   }

@@ -48,10 +48,10 @@ const F0_KEYS = [
   ["U", ["u", "U"], t("make the selection unvoiced"), (player) => player.f0.apply("unvoice")],
   ["Y", ["y", "Y"], t("voice it again, as measured"), (player) => player.f0.apply("voice")],
   ["G", ["g", "G"], t("type F0 at both ends of the selection"), (player) => player.f0.type()],
-  ["B", ["b", "B"], t("take F0 of the selection as it was measured"), (player) => player.f0.apply("reset")],
+  ["B", ["b", "B"], t("restore the measured F0 of the selection"), (player) => player.f0.apply("reset")],
 ];
 // Only where there are several channels, and not while the letter corrects F0.
-const CHANNEL_KEY = ["B", ["b", "B"], t("then 1 to 8: which channel it is about; 1 is the first or all"), (player) => player.askFor("channel")];
+const CHANNEL_KEY = ["B", ["b", "B"], t("then 1 to 8: the channel that it is about; 1 is the first or all"), (player) => player.askFor("channel")];
 export const VALUES = {
   intensity: {
     letter: "i",
