@@ -27,7 +27,7 @@ class Nested:
     change, add, delete : tuple of Annotation
         As `Store.marks.edit` takes them.
     gone : tuple of Annotation
-        Those of `delete` that go only because no parent holds them any more.
+        Those of `delete` that are deleted only because no parent contains them any more.
     """
 
     change: tuple[Annotation, ...]
@@ -84,7 +84,7 @@ def nested(
 
 
 class _Regions:
-    """Regions in their order; those that hold the middle of another one are found without looking at all."""
+    """Sorted regions; those that contain the middle of another one are found without checking all."""
 
     def __init__(self, regions: Iterable[Region]) -> None:
         self._sorted = sorted(enumerate(regions), key=lambda numbered: numbered[1].start_s)
@@ -92,7 +92,7 @@ class _Regions:
         self._latest_ends = list(accumulate((region.end_s for _, region in self._sorted), max))
 
     def holding(self, region: Region) -> list[Region]:
-        """Return the regions that hold the middle of this one."""
+        """Return the regions that contain the middle of this one."""
         middle_s, found = _middle_s(region), []
         index = bisect_right(self._starts, middle_s)
         while index and self._latest_ends[index - 1] >= middle_s:
@@ -110,7 +110,7 @@ class _Homes:
         self._known: dict[tuple[str | None, str], _Regions] = {}
 
     def of(self, tier: str | None, mark: Annotation) -> _Regions:
-        """Return the regions in a tier by whom a mark is."""
+        """Return the regions in a tier by the annotator of a mark."""
         key = tier, mark.annotator
         if key not in self._known:
             same = (other.region for other in self._marks() if other.tier == tier and _same_owner(other, mark))
@@ -124,7 +124,7 @@ class _Homes:
 
 
 class _Children:
-    """Finds the marks in the tiers below that a mark holds."""
+    """Finds the marks in the tiers below that a mark contains."""
 
     def __init__(self, marks: Iterable[Annotation], parent_of: dict[str, str | None]) -> None:
         self._below: dict[str | None, list[tuple[float, int, Annotation]]] = defaultdict(list)
@@ -142,7 +142,7 @@ class _Children:
 
 
 def _followed(child: Region, before: Region, after: Annotation | None, parents: _Regions) -> Region | None:
-    """Return where a child is once its parent is elsewhere or gone; None if no parent holds it."""
+    """Return the region of a child after its parent has moved or gone; None if no parent contains it."""
     start_s, end_s = child.start_s, child.end_s
     # After a split another parent may hold it.
     if after is not None and all(parent == after.region for parent in parents.holding(child)):
@@ -157,7 +157,7 @@ def _followed(child: Region, before: Region, after: Annotation | None, parents: 
 
 
 def _cut(region: Region, parents: _Regions) -> Region | None:
-    """Return a region cut to the first parent that holds its middle, or None if none does."""
+    """Return a region cut to the first parent that contains its middle, or None if none does."""
     home = next(iter(parents.holding(region)), None)
     if home is None:
         return None
@@ -165,7 +165,7 @@ def _cut(region: Region, parents: _Regions) -> Region | None:
 
 
 def _within(mark: Annotation, parent_of: dict[str, str | None], homes: _Homes) -> Annotation:
-    """Return a mark cut to its parent; where it has none it stays as it is."""
+    """Return a mark cut to its parent; without a parent it stays as it is."""
     parents = homes.of(parent_of.get(mark.tier), mark)
     return replace(mark, region=_cut(mark.region, parents) or mark.region)
 

@@ -1,4 +1,4 @@
-"""Which recordings deserve a person's time first: where the model is unsure, and where its explainers disagree."""
+"""Ratings that put recordings first: those where the model is unsure, or where its explainers disagree."""
 
 from collections.abc import Callable
 

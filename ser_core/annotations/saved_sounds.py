@@ -91,7 +91,7 @@ def save_sound(source: bytes, data: Path) -> None:
 
 
 def saved_sound(file: RecordingFile, data: Path) -> bytes | None:
-    """Return a recording's audio file, saved here or where it was last seen; None if neither is intact."""
+    """Return a recording's audio file, saved here or at its last known path; None if neither is intact."""
     if not SHA256.fullmatch(file.sha256):
         return None
     saved = _intact(data / FOLDER / file.sha256, file.sha256)
@@ -101,14 +101,14 @@ def saved_sound(file: RecordingFile, data: Path) -> bytes | None:
 
 
 def saved_file(file: RecordingFile, data: Path) -> Path | None:
-    """Return where a recording's audio file lies, saved here or where it was last seen; its content is not checked."""
+    """Return the path of a recording's audio file, saved here or last known; its content is not checked."""
     places = [data / FOLDER / file.sha256] if SHA256.fullmatch(file.sha256) else []
     places += [Path(file.path)] if file.path else []
     return next((path for path in places if path.is_file() and not path.is_symlink()), None)
 
 
 def last_change_of_sounds(data: Path) -> int:
-    """Return when a sound was saved or deleted last, in nanoseconds; 0 if none ever was."""
+    """Return when a sound was last saved or deleted, in nanoseconds; 0 if never."""
     folder = data / FOLDER
     return folder.stat().st_mtime_ns if folder.is_dir() else 0
 
@@ -139,7 +139,7 @@ def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recor
 
 
 def _around(copy: WorkingCopy, region: Region) -> Recording:
-    """Return a stretch that begins with an even second: there frames begin, of measures and of the detector of F0."""
+    """Return a stretch that begins with an even second, where frames of measures and of the F0 detector begin."""
     start_s = 2.0 * max(0, math.floor((region.start_s - MARGIN_S) / 2))
     end_s = min(math.ceil(region.end_s) + MARGIN_S, start_s + LONGEST_STRETCH_S)
     samples = copy.pcm(start_s, end_s).astype(np.float32)
@@ -169,7 +169,7 @@ def working_copies(files: Iterable[RecordingFile], data: Path) -> Callable[[str]
 def wav_files_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], bytes | FileBytes | None]:
     """Return a function from the SHA-256 of one of the recordings to its sound as a WAV file of 16 bits.
 
-    What is one stays as it is; that of a long recording lies on disk. It returns None if the sound is not at hand or
+    Such a file is returned unchanged; that of a long recording is on disk. None if the sound is not at hand or
     cannot be read.
     """
     by_sha256 = {file.sha256: file for file in files}

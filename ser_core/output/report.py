@@ -56,7 +56,7 @@ def report_html(
     Parameters
     ----------
     say : callable
-        Says each text in the page's language; called as `in_english` is.
+        Translates each text into the page's language; has the signature of `in_english`.
     language : str
         The code of that language.
     """
@@ -120,7 +120,7 @@ def _sounds(analysis: Analysis) -> dict[str, Any]:
 
 
 def _words(words: SpokenWords) -> dict[str, Any]:
-    """Return what the section on words shows: each word with its figures, and its colour for or against the emotion."""
+    """Return each word with its figures, and its colour for or against the emotion."""
     evidence = words.evidence
     largest = np.nanmax(np.abs(evidence.value), initial=1e-9)
     shades = [0.0 if np.isnan(value) else 0.5 * value / largest for value in evidence.value]

@@ -140,7 +140,7 @@ def delete(saved: SavedAnalysis, data: Path) -> None:
 def clear_unfinished(data: Path) -> str | None:
     """Delete what a killed app left half written under the data folder, and say so; None if there is nothing.
 
-    What another app is writing at the moment stays.
+    What another app is just writing stays.
     """
     # Imported here as it comes with the database, which most commands never need.
     from ser_core.annotations.saved_sounds import FOLDER as SOUNDS

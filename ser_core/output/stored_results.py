@@ -1,4 +1,4 @@
-"""Results of finished work in one file, so that a saved analysis reopens without being computed again.
+"""Results of finished work in one file, so that reopening a saved analysis computes nothing.
 
 The file is an npz archive: arrays, and a JSON tree that says where each belongs. Only the classes listed here are
 written and read, and nothing in the file is executed. The recording itself is not in it.

@@ -16,7 +16,7 @@ COLUMNS = ("start_s", "end_s", "word", "confidence", "value", "low", "high", "al
 
 @dataclass(frozen=True, eq=False)
 class SpokenWords:
-    """The words of a recording, how they came about, and their evidence, whose words are the transcript's."""
+    """The words of a recording, where they come from, and the evidence of the transcript's words."""
 
     transcript: Transcript
     evidence: WordEvidence

@@ -71,7 +71,7 @@ class LabelAgreement:
     labels : tuple of str
         In the order of `confusion`.
     confusion : dict of ndarray of shape (labels, labels), int
-        For each pair, how many units the first gave the label of the row and the second that of the column.
+    For each pair, the number of units to which the first gave the label of the row and the second that of the column.
     cohen : dict of Measured
         Cohen's kappa of each pair.
     fleiss : Measured
@@ -162,7 +162,7 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
     Returns
     -------
     disagreement : float or None
-        None where no two annotators said anything of the same kind.
+        None if no two annotators made marks of the same kind.
     """
     recording = without_gold(recording)
     annotators = sorted({mark.annotator for mark in recording.annotations})
@@ -179,7 +179,7 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
 
 
 def _differing(one: list[Annotation], other: list[Annotation], middles_s: np.ndarray) -> list[float]:
-    """Return the share of the time, or of the points, marked by either that the other labels otherwise, if any is."""
+    """Return the share of the time, or of the points, that only one marked or both labelled differently."""
     if isinstance(one[0].region, Point):
         pairs = matched([mark.region for mark in one], [mark.region for mark in other])
         same = sum(one[i].emotion == other[j].emotion for i, j in pairs)

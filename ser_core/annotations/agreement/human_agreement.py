@@ -35,7 +35,7 @@ MEASURES = ("focus_iou", "box_iou", "pointing", "roc_area")
 class Compared:
     """One measure of one map, 0 to 1, and its mean over all circular shifts of the map in time.
 
-    A shift by a number of frames moves what leaves at the end to the start. So the chance level of the pointing game is
+    A shift moves frames from the end to the start. So the chance level of the pointing game is
     the marked share of the time, and that of the ROC area is one half.
     """
 

@@ -1,6 +1,6 @@
 """Which label of a tier stands for which emotion: what is suggested there, taught from there and compared.
 
-A person chooses a label for each emotion. Where nobody has chosen, labels stand for the emotion that they name, in
+A person chooses a label for each emotion. Without a choice, a label stands for the emotion that it names, in
 whatever case and in several languages.
 """
 
@@ -53,7 +53,7 @@ def emotions_of(tier: Tier, label: str) -> tuple[str, ...]:
 
 
 def with_choice(tier: Tier, chosen: dict[str, str | None]) -> Tier:
-    """Return a tier with a label, or None, chosen for emotions; what is so anyway is not stored.
+    """Return a tier with a label, or None, chosen for emotions; a choice that follows from the names is not stored.
 
     >>> mood = Tier("mood", "mood", content="labels", labels=("sad", "high"))
     >>> with_choice(mood, {"angry": "high", "sad": "sad", "happy": None, "neutral": None}).mapping

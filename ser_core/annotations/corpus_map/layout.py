@@ -38,7 +38,7 @@ class Layout:
 
 
 def without_speaker_means(features: np.ndarray, speakers: Sequence[str | None]) -> tuple[np.ndarray, int]:
-    """Move each speaker's mean to the mean of all, so that what speakers differ in no longer lays them out.
+    """Move each speaker's mean to the mean of all, so that differences between speakers no longer shape the layout.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A database of EMU-SDMS: its configuration, the folders of its sessions and bundles, and what is known of these.
+"""A database of EMU-SDMS: its configuration, the folders of its sessions and bundles, and their metadata.
 
 Who speaks is said in no annotation but, where anybody says it, in a file `NAME.meta_json` of a session or a bundle, or
 in the configuration: what is said of a bundle counts before what is said of its session, and that before what is said
@@ -106,7 +106,7 @@ def _configuration(database: str, levels: Mapping[str, str], plain: bool) -> dic
 
 
 class Metadata:
-    """What the files of a database say of its sessions and bundles, gathered file by file."""
+    """Metadata of the sessions and bundles of a database, gathered file by file."""
 
     def __init__(self) -> None:
         self._speakers: dict[str, str] = {}
@@ -157,6 +157,6 @@ def session_of(path: str) -> str:
 
 
 def is_metadata(path: str, content: bytes) -> bool:
-    """Whether a file says what is known of a bundle, a session or a database."""
+    """Whether a file contains metadata of a bundle, a session or a database."""
     is_configuration = path.endswith(CONFIGURATION) and b"levelDefinitions" in content
     return is_configuration or path.endswith(METADATA)

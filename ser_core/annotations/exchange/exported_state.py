@@ -1,4 +1,4 @@
-"""From which state of a recording a file was written that does not say it, found in the recording's history.
+"""The state of a recording that a file without keys was written from, found in the recording's history.
 
 A file without keys says what its marks are, and not what they were when it was written. It is taken to be of that state
 with which most of its marks agree. Of several this is the present one or, if the file is older, the first of them, so
@@ -80,7 +80,7 @@ def _after(steps: Sequence[Sequence[Change]]) -> dict[str, Annotation]:
 
 
 def _closing(past: Sequence[Sequence[Change]], standing: Mapping[str, Annotation]) -> list[Change]:
-    """Return what no step says, as when a tier was deleted with its marks."""
+    """Return what no step contains, as when a tier was deleted with its marks."""
     before = _after(past)
     keys = [*standing, *(key for key in before if key not in standing)]
     pairs = ((before.get(key), standing.get(key)) for key in keys)

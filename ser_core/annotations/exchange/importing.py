@@ -130,7 +130,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
 
 
 def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
-    """Yield files, and in place of a ZIP the files in it.
+    """Yield files, and the files in a ZIP instead of it.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], place: 
 def _fitted(
     document: AnnotatedRecording, file: RecordingFile, read: ImportedFile, tolerance_s: float
 ) -> tuple[AnnotatedRecording, float, tuple[str, ...], tuple[str, ...]]:
-    """Return a document as that of a recording, where in the file that begins, and what was changed and dropped."""
+    """Return a document as that of a recording, its start in the file, and what was changed and dropped."""
     changed, dropped, start_s = (), (), read.start_s
     if start_s and abs(document.duration_s - file.duration_s) <= max(tolerance_s, END_SLACK_S):
         changed += (f"its times, which begin at {start_s:g} s, as times from the start of the recording",)

@@ -124,7 +124,7 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
 
 
 def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[ImportedFile]:
-    """Return files whose tiers say whether they hold emotions: by their name, by choice, or as most labels are such."""
+    """Return files whose tiers state whether they hold emotions: by name, by choice, or by most of their labels."""
     labels: dict[str, Counter[bool]] = {}
     for document in (document for file in files if file.format_name != OURS for document in file.documents):
         for mark in document.annotations:
@@ -205,7 +205,7 @@ def _mapped(
 
 
 def _as(mark: Annotation, emotion: str) -> Annotation:
-    """Return a mark with an emotion; a note was its label, and goes."""
+    """Return a mark with an emotion; its note, which was the label, is dropped."""
     return replace(mark, emotion=emotion, note="" if mark.emotion is None else mark.note)
 
 

@@ -1,4 +1,4 @@
-"""Which mark of a recording which mark of a file is, where the file does not say it, and what becomes of it.
+"""Which mark of the project each mark of a file is, if the file does not say, and what becomes of it.
 
 Marks are compared within their annotator and tier: first what is the same, then what is at the same place, then what
 says the same nearby, then what overlaps by half.
@@ -90,7 +90,7 @@ def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | Non
 
 
 def same(one: Annotation, other: Annotation) -> bool:
-    """Whether two marks say the same of the same place."""
+    """Whether two marks say the same about the same stretch."""
     return content_of(one) == content_of(other)
 
 

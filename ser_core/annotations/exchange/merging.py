@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What differs, and how many marks of the file are here already."""
+    """Differences, and how many marks of the file are here already."""
 
     differences: list[Difference]
     known: int = 0
@@ -226,7 +226,7 @@ def _find_deleted_here(
 
 
 def _unique(found: Sequence[Annotation], here: Container[str | None]) -> tuple[list[Annotation], dict[int, int]]:
-    """Return marks without repetitions, and how often which is repeated; two that are here are not one."""
+    """Return marks without repetitions, and how often each is repeated; two that exist here stay two."""
     first: dict[tuple[object, ...], int] = {}
     unique: list[Annotation] = []
     again: dict[int, int] = defaultdict(int)
@@ -241,7 +241,7 @@ def _unique(found: Sequence[Annotation], here: Container[str | None]) -> tuple[l
 
 
 def _pass_over_twins(here: dict[str, Annotation], again: Mapping[int, int], unique: Sequence[Annotation]) -> None:
-    """Take away marks here that are equal to one that a file repeats: it has them too, and they are not deleted."""
+    """Ignore marks here that are equal to one that a file repeats: it has them too, and they are not deleted."""
     left = Counter({tuple(content_of(unique[index]).values()): count for index, count in again.items()})
     for key, mark in list(here.items()) if left else ():
         content = tuple(content_of(mark).values())

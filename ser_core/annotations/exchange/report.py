@@ -1,4 +1,4 @@
-"""What an import found in which file and did with it, in lines for people and as JSON for programs."""
+"""What an import found in each file and did with it, in lines for people and as JSON for programs."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ COUNTS = (
 
 
 def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imported: Imported, mode: str) -> dict:
-    """Return an import as JSON holds it: files, labels, differences and what became of them."""
+    """Return an import as a JSON object: files, labels, differences and what became of them."""
     return {
         "mode": mode,
         "files": [_file(file) for file in files],
@@ -121,9 +121,9 @@ def _mark(mark: Annotation | None) -> str:
 
 
 def taken_lines(imported: Imported) -> list[str]:
-    """Return what an import did to F0, participants, speakers and sessions, as far as the files say something of them.
+    """Return what an import did to F0, participants, speakers and sessions, if the files contain any.
 
-    What is otherwise here stays; it is counted.
+    What is different here stays, and is counted.
     """
     kinds = (
         ("Participants", imported.participants, "tier", imported.participants_left_out),

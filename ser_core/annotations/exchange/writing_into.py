@@ -71,7 +71,7 @@ def write_into_file(
     Parameters
     ----------
     name : str
-        Of the file, by which its recording is found if it does not say it by SHA-256.
+    Of the file; it identifies the recording if the file has no SHA-256.
     known : sequence of RecordingFile
         Those of the project.
     export : callable
@@ -116,7 +116,7 @@ def _names(tiers: Sequence[str]) -> str:
 
 
 def _is_there(mark: Annotation, there: set[tuple]) -> bool:
-    """Whether a file has a mark, of the annotator or of nobody."""
+    """Whether a file has a mark, by this annotator or by nobody."""
     return _said(mark, mark.annotator) in there or _said(mark, "") in there
 
 

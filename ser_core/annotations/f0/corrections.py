@@ -1,4 +1,4 @@
-"""The F0 of a recording as people corrected it: which frames, to what, who and when. Others are as measured."""
+"""Corrections of the F0 of a recording: which frames, to what, by whom and when. Other frames are as measured."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ class CorrectedF0:
 
 @dataclass(frozen=True)
 class F0Change:
-    """What a step did to F0: corrections before and after; a frame that is in one only was measured in the other."""
+    """A step's corrections of F0 before and after; a frame that is in only one of them is as measured in the other."""
 
     before: Mapping[int, Correction]
     after: Mapping[int, Correction]
@@ -68,7 +68,7 @@ class F0Change:
 
     @property
     def bounds_s(self) -> tuple[float, float]:
-        """From where to where in the recording."""
+        """Start and end in the recording."""
         hop_s = F0Settings().hop_s
         return self.frames[0] * hop_s, (self.frames[-1] + 1) * hop_s
 
@@ -84,7 +84,7 @@ class F0Change:
 
 
 def runs(frames: Mapping[int, Correction]) -> Iterator[tuple[int, list[Correction]]]:
-    """Yield stretches of frames that one person corrected at one time, each as its first frame and its corrections."""
+    """Yield runs of frames that one person corrected at the same time, each as its first frame and its corrections."""
     first, run = 0, []
     for frame in sorted(frames):
         each = frames[frame]

@@ -1,4 +1,4 @@
-"""F0 corrected by hand: what can be done to a stretch, and the measures that follow from it.
+"""F0 corrected by hand: operations on a stretch, and the measures that depend on it.
 
 A correction gives a frame another F0 in Hz, or 0 where it makes it unvoiced, as Praat does. Frames without one are as
 they were measured.
@@ -40,7 +40,7 @@ def f0_changes(
     Parameters
     ----------
     operation : {"halve", "double", "unvoice", "voice", "reset", "draw"}
-        "voice" takes back what was made unvoiced, "reset" every correction; "draw" takes `drawn_hz`.
+    "voice" undoes "unvoice", "reset" undoes every correction; "draw" uses `drawn_hz`.
     measured_hz : ndarray of shape (frames,)
         NaN: unvoiced.
     corrected_hz : mapping of int to float
@@ -94,8 +94,8 @@ def f0_changes(
 def with_corrected_f0(tracks: Tracks, corrected_hz: Mapping[int, float], known: Tracks | None = None) -> Tracks:
     """Return tracks with the corrected F0.
 
-    The harmonics-to-noise ratio and the spectral tilt, which go with it, are taken from tracks in which they are known;
-    where F0 is another one there, they are NaN.
+    The harmonics-to-noise ratio and the spectral tilt depend on F0 and are taken from tracks in which they are known;
+    where F0 is different there, they are NaN.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def corrected_tracks(
     known: Tracks | None = None,
     work: Work | None = None,
 ) -> Tracks:
-    """Return tracks with the corrected F0, and with the harmonics-to-noise ratio and spectral tilt that go with it.
+    """Return tracks with the corrected F0, and the harmonics-to-noise ratio and spectral tilt for it.
 
     Arguments as of `with_corrected_f0`; what is known is not measured again.
 

@@ -1,4 +1,4 @@
-"""Corrections of F0: stored with who made them and when, and changed only by those who have seen the newest ones."""
+"""Corrections of F0: stored with author and time, and changed only by those who have seen the newest ones."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -57,7 +57,7 @@ def change_of(
 
 
 def turn(connection: Connection, recording_id: int, change: F0Change, kind: str) -> F0Change:
-    """Undo or redo a change, and return what that does.
+    """Undo or redo a change, and return the resulting change.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def turn(connection: Connection, recording_id: int, change: F0Change, kind: str)
 
 
 def write(connection: Connection, recording_id: int, there: CorrectedF0, change: F0Change) -> None:
-    """Write what a change makes of the corrections of a recording."""
+    """Write the corrections of a recording after a change."""
     frames = {frame: each for frame, each in there.frames.items() if frame not in change.before} | change.after
     if not frames:
         connection.execute(delete(f0_corrections).where(f0_corrections.c.recording_id == recording_id))

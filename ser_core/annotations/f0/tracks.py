@@ -78,7 +78,7 @@ class F0Track:
 
 @dataclass(frozen=True)
 class WrittenF0:
-    """How many recordings F0 was written of, how many have no sound, and how many frames were corrected."""
+    """Number of recordings whose F0 was written, of recordings without sound, and of corrected frames."""
 
     recordings: int
     silent: int
@@ -97,7 +97,7 @@ def write_f0(
     Parameters
     ----------
     every : bool
-        Also of recordings in which nobody has corrected F0.
+        Include recordings without corrections.
 
     Raises
     ------
