@@ -115,12 +115,12 @@ def foresee(
             taught += 1
             decided += recording.has_gold and tier is None
             speakers |= {file.speaker} - {None}
-    rows = [LeftOut(reason, tuple(counts), counts.total(), mend_of(reason)) for reason, counts in reasons.items()]
+    rows = [LeftOut(reason, tuple(counts), counts.total(), remedy_of(reason)) for reason, counts in reasons.items()]
     rows.sort(key=lambda row: (-row.labels, row.reason))
     return Foreseen(dict(sorted(pieces.items())), taught, decided, len(speakers), tuple(rows))
 
 
-def mend_of(reason: str) -> str:
+def remedy_of(reason: str) -> str:
     """Return what to do about what is left out for a reason."""
     return REMEDIES.get(reason) or (UNCLEAR if reason.startswith("the label '") else UNKNOWN)
 
