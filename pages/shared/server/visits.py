@@ -10,6 +10,7 @@ from streamlit.runtime.state import SessionState
 
 from pages.shared import cached, session
 from pages.shared.cached import analysing, long_recordings
+from pages.shared.recording import open_recordings
 from pages.shared.server import login, memory
 from pages.shared.server.server_guard import LEFT_AFTER_S, VISIT_COOKIE
 
@@ -18,8 +19,8 @@ COMES_BACK_S = 130
 
 #: What a reloaded page and another tab take from the visit. Its widgets are empty, so uploads are not taken in again.
 TAKEN = (
-    *("notice_read", "tour", "choices", "held", "long", "current", "of_queue", "stretch", "made"),
-    *("words", "words_asked", "word_model_asked"),
+    *("notice_read", "tour", "choices", "held", "long", "current", "queued", "stretch", "made"),
+    *("words", "requested_words", "word_model_requested"),
 )
 
 
@@ -75,7 +76,7 @@ def _take_over(before: _Tab) -> None:
     if not before.connected:
         st.session_state["owner"] = before.owner
         return
-    if (long := session.held_long()) is not None:  # it is closed in one tab alone
+    if (long := open_recordings.held_long()) is not None:  # it is closed in one tab alone
         st.session_state["long"] = replace(long, words=dict(long.words), closed=threading.Event())
     for queue in (cached.jobs(), cached.ahead()):
         queue.share(before.owner, session.owner())
@@ -88,7 +89,7 @@ def forget_recording(sha256: str) -> None:
         if "held" in tab.state:
             forgotten |= {key for key, one in list(tab.state["held"].items()) if one.recording.part_of == sha256}
         for gone in forgotten:
-            for name in ("held", "words", "words_asked"):
+            for name in ("held", "words", "requested_words"):
                 if name in tab.state:
                     tab.state[name].pop(gone, None)
             for queue in (cached.jobs(), cached.ahead()):
