@@ -12,7 +12,8 @@ from pages.shared.annotation.marking import Shown, change_mark, correct_f0, in_w
 from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
 from ser_core.analysis import Point, Region
-from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement, matched
+from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement
+from ser_core.annotations.agreement.matching import matched
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, uncertainty
 from ser_core.annotations.saved_sounds import FOLDER, delete_sound, save_sound, saved_sound

@@ -11,20 +11,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from pages.shared.charts.annotators import agreement_matrix_chart, annotator_confusion_chart
 from ser_core.analysis import Region
-from ser_core.annotations.agreement.agreement import (
-    ALL_THE_SAME,
-    ALONE,
-    NO_EMOTION,
-    NO_MARK,
-    NONE_MATCHED,
-    annotator_agreement,
-    frame_middles_s,
-    frames_inside,
-    marked_frames,
-    marks_in_time,
-    matched,
-    overlap_in_time,
-)
+from ser_core.annotations.agreement.agreement import NONE_MATCHED, annotator_agreement
 from ser_core.annotations.agreement.bootstrap import SEED, Measured, measured, measured_ratio
 from ser_core.annotations.agreement.coefficients import (
     cohen_kappa,
@@ -34,6 +21,15 @@ from ser_core.annotations.agreement.coefficients import (
     interval_distance,
     krippendorff_alpha,
     nominal_distance,
+)
+from ser_core.annotations.agreement.label_agreement import ALL_THE_SAME, ALONE, NO_EMOTION, NO_MARK
+from ser_core.annotations.agreement.matching import (
+    frame_middles_s,
+    frames_inside,
+    marked_frames,
+    marks_in_time,
+    matched,
+    overlap_in_time,
 )
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.learning.metrics import RESAMPLES

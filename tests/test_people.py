@@ -25,16 +25,9 @@ from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.store.people import Person
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import open_store
-from ser_core.annotations.teaching.corpus import (
-    BESIDE_GOLD,
-    BESIDE_THE_WHOLE,
-    NAMELESS,
-    NO_SOUND,
-    OPEN,
-    TIED,
-    pieces_to_teach,
-)
+from ser_core.annotations.teaching.corpus import NO_SOUND
 from ser_core.annotations.teaching.foreseen import TOO_LONG, TOO_SHORT, foresee
+from ser_core.annotations.teaching.pieces import BESIDE_GOLD, BESIDE_THE_WHOLE, NAMELESS, OPEN, TIED, pieces_to_teach
 from ser_core.errors import AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 

@@ -13,19 +13,15 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.teaching.corpus import (
+from ser_core.annotations.teaching.corpus import NO_SOUND, TaughtSound, hold_out, speaker_for, write_teaching
+from ser_core.annotations.teaching.pieces import (
     BESIDE_THE_WHOLE,
     NAMELESS,
-    NO_SOUND,
     OPEN,
     TIED,
     TaughtPiece,
-    TaughtSound,
-    hold_out,
     pieces_of,
     pieces_to_teach,
-    speaker_for,
-    write_teaching,
 )
 from ser_core.annotations.teaching.taught_model import FEWEST_RECORDINGS, acceptance_of, recording_of_pieces
 from ser_core.corpora import read_corpus

@@ -11,9 +11,9 @@ from pages.shared.charts.evaluation import invisible_markers
 from pages.shared.charts.faithfulness import LINES
 from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_chart
-from ser_core.annotations.agreement.agreement import NO_EMOTION, NO_MARK, LabelAgreement
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.human_agreement import ENERGY, MEASURES, MeasuredBesideChance
+from ser_core.annotations.agreement.label_agreement import NO_EMOTION, NO_MARK, LabelAgreement
 from ser_core.explanation import METHOD_NAMES
 
 #: Orange below chance, clear at chance, blue above.

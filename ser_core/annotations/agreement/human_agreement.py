@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ser_core.analysis import Explanation, Recording, Region, Spectrogram, frame_edge_s
-from ser_core.annotations.agreement.agreement import frames_inside, marked_frames, marks_in_time
 from ser_core.annotations.agreement.bootstrap import Measured, measured_ratio
+from ser_core.annotations.agreement.matching import frames_inside, marked_frames, marks_in_time
 from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, without_gold
 from ser_core.errors import AudioRefused
 from ser_core.explanation import FOCUS_METHODS, explainers_of, focus_methods_of

@@ -12,17 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ser_core.analysis import Recording, Region, moved
-from ser_core.analysis.emotions import COLOURS, SYNONYMS
-from ser_core.annotations.agreement.agreement import matched
-from ser_core.annotations.agreement.label_mapping import as_emotions, emotions_of
-from ser_core.annotations.annotation import (
-    RECORDING_TIER,
-    REGION_TIER,
-    AnnotatedRecording,
-    Annotation,
-    Tier,
-    is_gold,
-)
+from ser_core.annotations.annotation import AnnotatedRecording, Tier
+from ser_core.annotations.teaching.pieces import TaughtPiece, pieces_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused, AudioRefused, RecordingTooLong
@@ -37,37 +28,13 @@ CORPUS = "taught"
 #: Suffix of a corpus that is being deleted.
 DOOMED = ".doomed"
 
-TAUGHT_STATUSES = ("done", "verified")
 HELD_OUT_SHARE = 0.25
 
-# Reasons for leaving a mark out.
-OPEN = "a mark that is still open"
-NAMELESS = "a mark without an emotion"
-BESIDE_GOLD = "a mark of a recording that the gold layer decides"
-BESIDE_THE_WHOLE = "a region of a recording that is taught as a whole"
-TIED = "annotators disagree, and no emotion has the most votes"
 NO_SOUND = "its sound is not at hand"
 
 SoundOf = Callable[..., Recording | None]
 #: Name of the recording, and reason.
 LeftOut = list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class TaughtPiece:
-    """A stretch of a recording and its emotion.
-
-    Attributes
-    ----------
-    region : Region or None
-        None for the whole recording.
-    annotators : int
-        How many voted.
-    """
-
-    region: Region | None
-    emotion: str
-    annotators: int
 
 
 @dataclass(frozen=True)
@@ -186,93 +153,6 @@ def delete_taught(sha256: str, corpora: Path) -> None:
             corpus.replace(corpus.with_name(f".{corpus.name}-{uuid.uuid4().hex[:8]}{DOOMED}"))
     for doomed in list(corpora.glob(f"*{DOOMED}")):
         shutil.rmtree(doomed)
-
-
-# --- what marks teach ---
-
-
-def pieces_of(recording: AnnotatedRecording, tier: Tier | None) -> tuple[list[TaughtPiece], list[str]]:
-    """Return what `pieces_to_teach` finds in the marks of emotions or, given a tier of labels, in its marks.
-
-    Labels that stand for no emotion, or for several, are left out.
-    """
-    if tier is None:
-        return pieces_to_teach(recording.annotations)
-    marks = [mark for mark in recording.annotations if mark.tier == tier.key]
-    stand_for = {mark.note: emotions_of(tier, mark.note) for mark in marks if mark.note}
-    clear = {label: emotions[0] for label, emotions in stand_for.items() if len(emotions) == 1}
-    unclear = [mark for mark in marks if mark.note and mark.note not in clear]
-    others = tuple(mark for mark in recording.annotations if mark not in unclear)
-    found, left_out = pieces_to_teach(as_emotions(replace(recording, annotations=others), tier, clear.get).annotations)
-    return found, left_out + [_unclear(mark.note, stand_for[mark.note]) for mark in unclear]
-
-
-def _unclear(label: str, emotions: Sequence[str]) -> str:
-    """Return why a label is left out."""
-    if emotions:
-        return f"the label '{label}' stands for several emotions ({', '.join(emotions)})"
-    return f"the label '{label}' stands for no emotion"
-
-
-def pieces_to_teach(marks: Sequence[Annotation]) -> tuple[list[TaughtPiece], list[str]]:
-    """Return what the marks of one recording teach, and why the rest is left out.
-
-    A gold layer counts instead of everybody's marks. Only marks that are done or verified and name an emotion
-    count. A label of the whole recording takes precedence over all regions. Regions of several annotators that
-    overlap enough to match are one piece, from the median of their starts to the median of their ends. The emotion
-    with the most votes is taught.
-
-    Returns
-    -------
-    pieces : list of TaughtPiece
-        Their emotions are those of `ser_core.analysis.emotions`.
-    left_out : list of str
-        A reason for each mark or piece that is left out.
-    """
-    ours = [mark for mark in marks if mark.tier in (REGION_TIER, RECORDING_TIER)]
-    gold = [mark for mark in ours if is_gold(mark)]
-    beside = [BESIDE_GOLD] * (len(ours) - len(gold)) if gold else []
-    ours = gold or ours
-    done = [mark for mark in ours if mark.status in TAUGHT_STATUSES]
-    named = [mark for mark in done if mark.emotion]
-    left_out = beside + [OPEN] * (len(ours) - len(done)) + [NAMELESS] * (len(done) - len(named))
-    regions = [mark for mark in named if mark.tier == REGION_TIER]
-    whole = [mark for mark in named if mark.tier == RECORDING_TIER]
-    if whole:
-        left_out += [BESIDE_THE_WHOLE] * len(regions)
-        found = [_elected(None, whole)]
-    else:
-        found = [_elected(_median([mark.region for mark in same]), same) for same in _matching(regions)]
-    pieces = [piece for piece in found if isinstance(piece, TaughtPiece)]
-    return pieces, left_out + [reason for reason in found if isinstance(reason, str)]
-
-
-def _matching(regions: Sequence[Annotation]) -> list[list[Annotation]]:
-    """Return groups of marks that match, each with at most one mark of each annotator."""
-    groups: list[list[Annotation]] = []
-    for annotator in sorted({mark.annotator for mark in regions}):
-        own = [mark for mark in regions if mark.annotator == annotator]
-        pairs = matched([group[0].region for group in groups], [mark.region for mark in own])
-        for group, mark in pairs:
-            groups[group].append(own[mark])
-        known = {mark for _, mark in pairs}
-        groups += [[mark] for index, mark in enumerate(own) if index not in known]
-    return sorted(groups, key=lambda group: group[0].region.start_s)
-
-
-def _median(regions: Sequence[Region]) -> Region:
-    start_s, end_s = np.median([(region.start_s, region.end_s) for region in regions], axis=0)
-    return Region(float(start_s), float(end_s))
-
-
-def _elected(region: Region | None, marks: Sequence[Annotation]) -> TaughtPiece | str:
-    """Return a piece with the emotion that has the most votes, or the reason why it has no emotion."""
-    words = {mark.annotator: mark.emotion.strip().lower() for mark in marks}
-    votes = Counter(SYNONYMS.get(word, word) for word in words.values()).most_common(2)
-    if len(votes) > 1 and votes[0][1] == votes[1][1]:
-        return TIED
-    emotion = votes[0][0]
-    return TaughtPiece(region, emotion, len(words)) if emotion in COLOURS else f"no model knows the emotion '{emotion}'"
 
 
 # --- what is held out ---

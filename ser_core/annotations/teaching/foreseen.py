@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.teaching.corpus import (
+from ser_core.annotations.teaching.corpus import NO_SOUND
+from ser_core.annotations.teaching.pieces import (
     BESIDE_GOLD,
     BESIDE_THE_WHOLE,
     NAMELESS,
-    NO_SOUND,
     OPEN,
     TIED,
     TaughtPiece,

@@ -8,13 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ser_core.annotations.agreement.agreement import (
-    POINT_TOLERANCE_S,
-    AnnotatorAgreement,
-    LabelAgreement,
-    RegionAgreement,
-    annotator_agreement,
-)
+from ser_core.annotations.agreement.agreement import AnnotatorAgreement, RegionAgreement, annotator_agreement
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.human_agreement import (
     COMPARED,
@@ -22,7 +16,9 @@ from ser_core.annotations.agreement.human_agreement import (
     compare_with_explainers,
     people_against_maps,
 )
+from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.annotations.agreement.label_mapping import as_emotions, only_named_emotions
+from ser_core.annotations.agreement.matching import POINT_TOLERANCE_S
 from ser_core.annotations.annotation import KINDS, RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of

@@ -19,16 +19,11 @@ from pages.shared.charts.annotators import (
 )
 from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
-from ser_core.annotations.agreement.agreement import (
-    POINT_TOLERANCE_S,
-    AnnotatorAgreement,
-    LabelAgreement,
-    annotator_agreement,
-    disagreement,
-    in_cell,
-)
+from ser_core.annotations.agreement.agreement import AnnotatorAgreement, annotator_agreement, disagreement, in_cell
 from ser_core.annotations.agreement.bootstrap import Measured
+from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.annotations.agreement.label_mapping import as_emotions
+from ser_core.annotations.agreement.matching import POINT_TOLERANCE_S
 from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.store.recordings import Queue
 

@@ -7,7 +7,7 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.analysis import Recording
-from ser_core.annotations.agreement.agreement import POINT_TOLERANCE_S
+from ser_core.annotations.agreement.matching import POINT_TOLERANCE_S
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
 from ser_core.annotations.saved_sounds import saved_sound

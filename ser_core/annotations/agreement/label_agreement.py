@@ -1,0 +1,200 @@
+"""How far annotators agree in labels, of whole recordings and of each moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ser_core.analysis.emotions import COLOURS
+from ser_core.annotations.agreement.bootstrap import Measured, measured
+from ser_core.annotations.agreement.coefficients import (
+    cohen_kappa,
+    coincidences,
+    fleiss_kappa,
+    fleiss_tally,
+    interval_distance,
+    krippendorff_alpha,
+    nominal_distance,
+)
+from ser_core.annotations.agreement.matching import frame_middles_s, frames_inside, marks_in_time
+from ser_core.annotations.annotation import (
+    LEAST_INTENSITY,
+    MOST_INTENSITY,
+    RECORDING_TIER,
+    AnnotatedRecording,
+    Annotation,
+)
+
+#: Labels of a moment that an annotator of the recording did not mark, and of a mark without an emotion.
+NO_MARK, NO_EMOTION = "no mark", "no emotion"
+MISSING = -1
+INTENSITIES = np.arange(LEAST_INTENSITY, MOST_INTENSITY + 1)
+
+# Reasons why a figure has no value.
+ALONE = "Agreement needs two annotators."
+ALL_THE_SAME = "Only one label was given, so chance would agree as well."
+NO_INTENSITIES = "No two people rated the intensity of the same item."
+ALL_AS_STRONG = "Only one intensity was given, so chance would agree as well."
+#: Said where too few annotators labelled the same.
+NOT_LABELLED = {
+    "both": "No recording was labelled by both.",
+    "two": "No recording was labelled by two people.",
+    "everybody": "No recording was labelled by everybody.",
+}
+NOT_MARKED = {
+    "both": "No recording was marked in time by both.",
+    "two": "No recording was marked in time by two people.",
+    "everybody": "No recording was marked in time by everybody.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelAgreement:
+    """Agreement over units that are labelled: whole recordings, or frames of 10 ms.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        In the order of `confusion`.
+    confusion : dict of ndarray of shape (labels, labels), int
+    For each pair, the number of units to which the first gave the label of the row and the second that of the column.
+    cohen : dict of Measured
+        Cohen's kappa of each pair.
+    fleiss : Measured
+        Fleiss' kappa over units labelled by everybody who labelled any.
+    alpha : Measured
+        Krippendorff's nominal alpha over units labelled by at least two.
+    intensity_alpha : Measured
+        Krippendorff's interval alpha over units to which at least two gave an intensity.
+    """
+
+    labels: tuple[str, ...]
+    confusion: dict[tuple[str, str], np.ndarray]
+    cohen: dict[tuple[str, str], Measured]
+    fleiss: Measured
+    alpha: Measured
+    intensity_alpha: Measured
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What annotators said about the units of one recording, as indices; -1 where they said nothing.
+
+    Attributes
+    ----------
+    labels, intensities : ndarray of shape (annotators, units), int
+    """
+
+    labels: np.ndarray
+    intensities: np.ndarray
+
+
+def recording_label_agreement(recordings: Sequence[AnnotatedRecording], annotators: tuple[str, ...]) -> LabelAgreement:
+    """Compare how annotators label whole recordings."""
+    marks = [[m for m in recording.annotations if m.tier == RECORDING_TIER and m.emotion] for recording in recordings]
+    labels = _labels([mark for each in marks for mark in each])
+    given = []
+    for each in marks:
+        of_recording = _nothing(len(annotators), 1)
+        for mark in each:
+            _give(of_recording, annotators.index(mark.annotator), slice(None), mark, labels)
+        given.append(of_recording)
+    return _label_agreement(given, annotators, labels, NOT_LABELLED)
+
+
+def frame_label_agreement(recordings: Sequence[AnnotatedRecording], annotators: tuple[str, ...]) -> LabelAgreement:
+    """Compare how annotators label each moment of recordings.
+
+    An annotator without a mark in time in a recording did not annotate it. Where marks of one person overlap, the one
+    that begins last counts.
+    """
+    marks = [[marks_in_time(recording, annotator) for annotator in annotators] for recording in recordings]
+    labels = (*_labels([mark for recording in marks for each in recording for mark in each]), NO_MARK)
+    given = []
+    for recording, of_annotators in zip(recordings, marks, strict=True):
+        middles_s = frame_middles_s(recording.duration_s)
+        of_recording = _nothing(len(annotators), len(middles_s))
+        for who, each in enumerate(of_annotators):
+            of_recording.labels[who] = labels.index(NO_MARK) if each else MISSING
+            for mark in each:
+                _give(of_recording, who, frames_inside(mark.region, middles_s), mark, labels)
+        given.append(of_recording)
+    return _label_agreement(given, annotators, labels, NOT_MARKED)
+
+
+def _labels(marks: Sequence[Annotation]) -> tuple[str, ...]:
+    """Return the labels of marks, known emotions first, in their own order."""
+    found = {mark.emotion or NO_EMOTION for mark in marks}
+    return (*(emotion for emotion in COLOURS if emotion in found), *sorted(found - set(COLOURS)))
+
+
+def _nothing(annotators: int, units: int) -> _Given:
+    return _Given(*np.full((2, annotators, units), MISSING))
+
+
+def _give(given: _Given, who: int, units: slice, mark: Annotation, labels: tuple[str, ...]) -> None:
+    given.labels[who, units] = labels.index(mark.emotion or NO_EMOTION)
+    given.intensities[who, units] = MISSING if mark.intensity is None else mark.intensity - LEAST_INTENSITY
+
+
+def _label_agreement(
+    given: Sequence[_Given], annotators: tuple[str, ...], labels: tuple[str, ...], nothing: Mapping[str, str]
+) -> LabelAgreement:
+    confusion = {
+        (annotators[i], annotators[j]): [_confusion(each.labels[i], each.labels[j], len(labels)) for each in given]
+        for i, j in combinations(range(len(annotators)), 2)
+    }
+    by_both = {"nothing": nothing["both"], "undefined": ALL_THE_SAME}
+    counts = [_counts(each.labels, len(labels)) for each in given]
+    everybody = sum(any((each.labels[who] != MISSING).any() for each in given) for who in range(len(annotators)))
+    return LabelAgreement(
+        labels,
+        {pair: np.sum(tables, axis=0) for pair, tables in confusion.items()},
+        {pair: measured(_nonzero(tables), cohen_kappa, **by_both) for pair, tables in confusion.items()},
+        _fleiss(counts, everybody, nothing["everybody"]),
+        _alpha(
+            counts,
+            nominal_distance(len(labels)),
+            nothing=nothing["two"] if everybody > 1 else ALONE,
+            undefined=ALL_THE_SAME,
+        ),
+        _alpha(
+            [_counts(each.intensities, len(INTENSITIES)) for each in given],
+            interval_distance(INTENSITIES),
+            nothing=NO_INTENSITIES if everybody > 1 else ALONE,
+            undefined=ALL_AS_STRONG,
+        ),
+    )
+
+
+def _confusion(one: np.ndarray, other: np.ndarray, labels: int) -> np.ndarray:
+    both = (one != MISSING) & (other != MISSING)
+    return np.bincount(one[both] * labels + other[both], minlength=labels**2).reshape(labels, labels)
+
+
+def _counts(indices: np.ndarray, labels: int) -> np.ndarray:
+    """Return how many annotators gave each label, shape (units, labels)."""
+    return (indices[..., None] == np.arange(labels)).sum(axis=0)
+
+
+def _nonzero(tallies: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the tallies of recordings that contribute something."""
+    return np.array([tally for tally in tallies if tally.any()])
+
+
+def _fleiss(counts: Sequence[np.ndarray], annotators: int, nothing: str) -> Measured:
+    if annotators < 2:
+        return Measured(None, None, 0, ALONE)
+    by_all = [each[each.sum(axis=1) == annotators] for each in counts]
+    return measured(
+        _nonzero([fleiss_tally(each) for each in by_all]),
+        lambda sums: fleiss_kappa(sums, annotators),
+        nothing=nothing,
+        undefined=ALL_THE_SAME,
+    )
+
+
+def _alpha(counts: Sequence[np.ndarray], distance: np.ndarray, **reasons: str) -> Measured:
+    tallies = _nonzero([coincidences(each) for each in counts])
+    return measured(tallies, lambda sums: krippendorff_alpha(sums, distance), **reasons)
