@@ -494,7 +494,7 @@ def test_a_report_that_cannot_be_made_leaves_nothing_half_written(command, monke
     def impossible(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr(analyse, "report_html", impossible)
+    monkeypatch.setattr("ser_core.output.report.report_html", impossible)
     code, files = command("--report")
     assert (code, files) == (2, {})
     assert not (tmp_path / "out").exists()
