@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks._command_line import benchmark_parser, report
 from benchmarks._streamlit_visit import Visit
 from tests.conftest import voice_like
-from tests.running_app import running_app
+from tests.running_app import APPS, running_app
 
 RECORDING_S = 3.0
 #: Between these, in seconds, a person reads a verdict, looks at maps, listens, reads another page.
@@ -230,9 +230,8 @@ def main() -> None:
     result["load of the machine before"] = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "app.log"
-        with running_app(Path(folder) / "data", log) as address:
-            (app,) = [child for child in psutil.Process().children() if "streamlit" in child.cmdline()]
-            result |= asyncio.run(measure(address, app, *load))
+        with running_app(Path(folder) / "data", log, forked=False) as address:
+            result |= asyncio.run(measure(address, APPS[address], *load))
         result["errors in the app's log"] = dict(Counter(ERROR.findall(log.read_text(errors="replace"))))
     report(result, args.json)
 

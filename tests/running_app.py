@@ -1,5 +1,7 @@
 """The app as a process of its own, and Chromium to drive it with; for tests and for the pictures of the README."""
 
+import atexit
+import json
 import os
 import random
 import re
@@ -12,8 +14,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Locator, Page, Playwright, expect
 
@@ -64,22 +68,65 @@ def needs_browser(*, model: bool = True) -> None:
         pytest.skip(missing)
 
 
+#: The process of each running app, by its address.
+APPS: dict[str, psutil.Process] = {}
+
+
 @contextmanager
-def running_app(data: Path, log: Path, script: str = "app.py", *options: str, port: int = 0) -> Iterator[str]:
-    """Start the app, or another script, on a free port and yield its address; `options` are Streamlit's."""
+def running_app(
+    data: Path, log: Path, script: str = "app.py", *options: str, port: int = 0, forked: bool = True
+) -> Iterator[str]:
+    """Start the app, or another script, on a free port and yield its address.
+
+    Parameters
+    ----------
+    options : str
+        Streamlit's.
+    forked : bool
+        Whether it may be forked from a process that has imported all it needs, which is there ten times sooner.
+    """
     port = port or free_port()
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
-    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
-    command += options
+    address = f"http://127.0.0.1:{port}"
+    arguments = ["run", script, "--server.headless", "true", "--server.port", str(port)]
+    arguments += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none", *options]
     environment = os.environ | {"SER_DATA": str(data), "MALLOC_ARENA_MAX": "2"}  # as `make app` does
-    with log.open("wb") as output:
-        app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            wait_until_healthy(port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
+    if forked:
+        APPS[address] = forked_app(arguments, environment, log)
+    else:
+        with log.open("wb") as output:
+            command = [sys.executable, "-m", "streamlit", *arguments]
+            APPS[address] = psutil.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_until_healthy(port)
+        yield address
+    finally:
+        app = APPS.pop(address)
+        with suppress(psutil.NoSuchProcess):
             app.terminate()
             app.wait(20)
+
+
+def forked_app(arguments: list[str], environment: dict[str, str], log: Path) -> psutil.Process:
+    parent = app_parent()
+    parent.stdin.write(json.dumps({"arguments": arguments, "environment": environment, "log": str(log)}) + "\n")
+    parent.stdin.flush()
+    return psutil.Process(int(parent.stdout.readline()))
+
+
+@cache
+def app_parent() -> subprocess.Popen:
+    """Return the process that apps are forked from; it ends when this one does."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = os.environ | {"MALLOC_ARENA_MAX": "2"}
+    command = [sys.executable, "-m", "tests.app_parent"]
+    parent = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **pipes)
+    atexit.register(end, parent)
+    return parent
+
+
+def end(process: subprocess.Popen) -> None:
+    process.kill()
+    process.communicate()
 
 
 def wait_until_healthy(port: int) -> None:

@@ -1,8 +1,6 @@
 """The page Annotate in a real browser: drawn marks reach the database, whoever else works there."""
 
-import os
 import re
-import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.store.database import FILE_NAME
 from ser_core.annotations.store.store import open_store
-from tests.running_app import at_rest, launch, needs_browser, running_app, visit
+from tests.running_app import APPS, at_rest, launch, needs_browser, running_app, visit
 
 LONGEST_WAIT_MS = 60_000
 PROJECT = "Voices <b>&"
@@ -243,14 +241,14 @@ def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has
     page = as_annotator("flo")
     open_first(page)
     without_evidence(page)
-    app = _process_at(address.rpartition(":")[2])
-    os.kill(app, signal.SIGSTOP)
+    app = APPS[address]
+    app.suspend()
     try:
         draw(page, 0.08, 0.2)
         draw(page, 0.32, 0.4)
         page.locator(".st-key-pages a").filter(has_text="Evaluate").click()
     finally:
-        os.kill(app, signal.SIGCONT)
+        app.resume()
     page.get_by_role("heading", name="Evaluate", exact=True, level=1).wait_for()
     at_rest(page)
     page.locator(".st-key-pages a").filter(has_text="Annotate").click()
@@ -454,18 +452,6 @@ def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser,
         draw(page, 0.2, 0.6)
         expect(page.locator(".region")).to_have_count(1)
         expect(page.locator(".saved")).to_have_text("All saved")
-        os.kill(_process_at(address.rpartition(":")[2]), signal.SIGKILL)
+        APPS[address].kill()
         context.close()
     assert marks_in(data)["a one.wav"] == [("eve", None, 0.5, 1.5)]
-
-
-def _process_at(port: str) -> int:
-    """Return the process whose command line names a port."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"streamlit" in words and port.encode() in words:
-            return int(folder.name)
-    raise AssertionError("the app does not run")

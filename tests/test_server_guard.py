@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import numpy as np
-import psutil
 import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
@@ -31,7 +30,7 @@ from websockets.sync.client import connect
 from pages.shared.server import server_guard
 from ser_core.errors import SerError
 from tests.conftest import voice_like
-from tests.running_app import ROOT, free_port, launch, needs_browser, running_app, turn_to, upload
+from tests.running_app import APPS, ROOT, free_port, launch, needs_browser, running_app, turn_to, upload
 
 pytestmark = pytest.mark.process
 
@@ -118,11 +117,6 @@ def status_of(raw) -> int:
     return int(raw.recv(64).split()[1])
 
 
-def server_process(address) -> psutil.Process:
-    port = str(urlsplit(address).port)
-    return next(one for one in psutil.Process().children() if port in one.cmdline())
-
-
 def until(condition):
     """Wait until a condition holds."""
     end = time.monotonic() + PATIENCE_S
@@ -184,7 +178,7 @@ def test_an_upload_says_its_length(app):
 
 
 def test_the_memory_of_a_visit_that_went_is_free_though_nobody_comes_after_it(app):
-    server = server_process(app)
+    server = APPS[app]
     with visit(app):
         pass
     before = server.memory_info().rss
@@ -208,7 +202,7 @@ def test_a_visit_that_comes_back_in_time_is_active_and_one_that_is_late_begins_a
 
 
 def test_turning_to_another_page_frees_the_files_of_the_last(app):
-    server = server_process(app)
+    server = APPS[app]
     with socket_of(app, origin=app) as stream:
         session_id = opened(stream)
         before = server.memory_info().rss
@@ -311,7 +305,7 @@ def test_the_server_looks_up_no_name_and_asks_no_service_whoever_comes(tmp_path,
     assert lookups.read_text() == "('localhost',)\n"
     lookups.write_text("")
     monkeypatch.setenv("STREAMLIT_BROWSER_SERVER_ADDRESS", "hear.example.org")
-    with running_app(tmp_path / "data", tmp_path / "log") as address:
+    with running_app(tmp_path / "data", tmp_path / "log", forked=False) as address:
         for origin in FOREIGN:
             assert answer(address, "/_stcore/health", Origin=origin)[0] == 403
             with pytest.raises(InvalidStatus), socket_of(address, origin=origin):
