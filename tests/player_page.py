@@ -317,7 +317,13 @@ def show_chart() -> None:
     player(recording(6.0, 16_000, 1), key="charts", regions=[Region(4.0, 5.0)], charts="maps")
 
 
+def show_nothing() -> None:
+    """What comes after it begins as a new visit does."""
+    st.session_state.clear()
+
+
 SHOWN = {
+    "nothing": show_nothing,
     "chart": show_chart,
     "whole": show_whole,
     "editable": show_editable,

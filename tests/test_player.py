@@ -255,40 +255,42 @@ def browser(address):
 
 @pytest.fixture(scope="module")
 def tab(browser):
-    """One for all tests that need no other, as a new one compiles Streamlit's own scripts again; and its errors."""
+    """One for all tests, as a new one loads and compiles Streamlit's own scripts again; and its errors."""
     with browser.new_context(viewport=VIEWPORT) as context:
         page, errors = context.new_page(), []
+        page.set_default_timeout(LONGEST_WAIT_MS)
         page.add_init_script(SPY)
         page.on("pageerror", lambda error: errors.append(error))
         yield page, errors
 
 
+#: Streamlit runs the app again for another query, as when somebody goes back.
+TURN = "query => { history.pushState({}, '', query); dispatchEvent(new PopStateEvent('popstate')); }"
+
+
 @pytest.fixture
-def opened(browser, tab, address):
-    """A function that opens a page of players; no script error may come until the test ends."""
-    (shared, errors), contexts = tab, []
+def opened(tab, address):
+    """A function that turns to a page of players; no script error may come until the test ends."""
+    page, errors = tab
     errors.clear()
 
-    def open_page(show, before=None, **other):
-        page = shared
-        if before or other:
-            contexts.append(browser.new_context(viewport=VIEWPORT, **other))
-            page = contexts[-1].new_page()
-            page.add_init_script(SPY)
-            page.on("pageerror", lambda error: errors.append(error))
-        page.set_default_timeout(LONGEST_WAIT_MS)
-        if before:
-            before(page)
-        page.goto(f"{address}/?show={show}")
+    def turn_to(show):
+        if page.url.startswith(address):
+            page.evaluate(TURN, "?show=nothing")
+            expect(page.locator(".timeline")).to_have_count(0)
+            at_rest(page)
+            page.evaluate("window.sounds = []")
+            page.evaluate(TURN, f"?show={show}")
+        else:
+            page.goto(f"{address}/?show={show}")
         page.locator(".timeline[aria-valuenow]").first.wait_for()
         at_rest(page)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    shared.evaluate("location.origin == 'null' || sessionStorage.clear()")
-    shared.set_viewport_size(VIEWPORT)
+    yield turn_to
+    page.unroute_all()
+    page.evaluate("sessionStorage.clear(); localStorage.clear()")
+    page.set_viewport_size(VIEWPORT)
     assert not errors
 
 
@@ -443,7 +445,8 @@ def test_a_seek_lands_within_twenty_milliseconds(opened, playing):
 
 @pytest.mark.browser
 def test_a_selection_has_exactly_the_samples_of_the_recording_apart_from_its_fades(opened):
-    page = opened("whole", before=serve_modules)
+    page = opened("whole")
+    serve_modules(page)
     rendered = page.evaluate(
         """async () => {
           const wav = await import("/modules/wav.js");
@@ -702,6 +705,7 @@ def test_intensity_and_confidence_take_a_key_and_a_digit_and_are_of_the_selected
     page = opened("editable")
     for key in ("i", "4", "i", "i", "p", "0", "i", "Escape", "n"):
         page.keyboard.press(key)
+    expect(page.locator(".saved")).to_have_text("All saved")  # until then keys wait for the next recording
     page.locator(".region").click()
     for key in ("p", "7"):
         page.keyboard.press(key)
@@ -757,7 +761,7 @@ def test_only_one_thing_is_selected_at_a_time(opened):
 
 @pytest.mark.browser
 def test_keys_of_one_character_can_be_switched_off(opened):
-    page = opened("editable", locale="en-GB")
+    page = opened("editable")
     page.keyboard.press("?")
     page.get_by_role("checkbox", name="Keys of one character").click()
     page.locator(".timeline").focus()
@@ -927,13 +931,15 @@ def test_a_stretch_too_falls_silent_when_its_player_is_taken_away(opened):
 
 
 @pytest.mark.browser
-def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened):
+def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened, tab):
     answers = []
 
-    def note(page):
-        page.on("response", lambda answer: answers.append(answer) if "/media/" in answer.url else None)
+    def note(answer):
+        if "/media/" in answer.url:
+            answers.append(answer)
 
-    page = opened("hour", before=note)
+    tab[0].on("response", note)
+    page = opened("hour")
     until_no_more_come(page, answers)
     tiles = [answer for answer in answers if "range" in answer.request.headers and not answer.url.endswith(".wav")]
     sound = [answer for answer in answers if answer.url.endswith(".wav")]
@@ -947,6 +953,7 @@ def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened):
     for _ in range(12):
         page.keyboard.press("+")
     until_no_more_come(page, answers)
+    page.remove_listener("response", note)
     assert len(answers) <= 24
     assert sum(int(answer.headers["content-length"]) for answer in answers if answer.ok) < 8_000_000
 
@@ -1021,9 +1028,10 @@ def test_the_wheel_zooms_about_the_pointer_with_control_pans_with_shift_and_else
 
 @pytest.mark.browser
 def test_two_fingers_zoom_and_one_selects(opened):
-    page = opened("whole", has_touch=True)
+    page = opened("whole")
     box = page.locator(".timeline").bounding_box()
     fingers = page.context.new_cdp_session(page)
+    fingers.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
 
     def touch(kind, *shares):
         points = [
@@ -1044,10 +1052,11 @@ def test_two_fingers_zoom_and_one_selects(opened):
     touch("touchMove", 0.5)
     touch("touchEnd")
     expect(page.locator(".selection")).to_be_visible()
+    fingers.detach()
 
 
 @pytest.mark.browser
-def test_a_tile_that_did_not_come_is_fetched_again(opened):
+def test_a_tile_that_did_not_come_is_fetched_again(opened, tab):
     failed = []
 
     def fail_once(route):
@@ -1057,7 +1066,8 @@ def test_a_tile_that_did_not_come_is_fetched_again(opened):
         else:
             route.continue_()
 
-    page = opened("tone", before=lambda page: page.route("**/media/**", fail_once))
+    tab[0].route("**/media/**", fail_once)
+    page = opened("tone")
     until(page, lambda: len(failed) == 3)
     box = page.locator(".timeline").bounding_box()
     point_until_read(page, box["x"] + 0.5 * box["width"], box["y"] + 200)
@@ -1189,7 +1199,7 @@ def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
 
 
 @pytest.mark.browser
-def test_a_header_that_did_not_come_is_fetched_again(opened):
+def test_a_header_that_did_not_come_is_fetched_again(opened, tab):
     headers = []
 
     def fail_header_once(route):
@@ -1198,7 +1208,8 @@ def test_a_header_that_did_not_come_is_fetched_again(opened):
         headers.append(route.request.url)
         return route.abort() if len(headers) == 1 else route.continue_()
 
-    page = opened("heard", before=lambda page: page.route("**/media/**", fail_header_once))
+    tab[0].route("**/media/**", fail_header_once)
+    page = opened("heard")
     until(page, lambda: len(headers) == 2)
     page.get_by_role("button", name="Play region 2").click()
     page.wait_for_function("sounds.length === 1 && sounds[0].ended")
@@ -1246,7 +1257,8 @@ NOTE_COPIES = "navigator.clipboard.writeText = async (text) => { window.copied =
 
 @pytest.mark.browser
 def test_lanes_are_chosen_by_key_for_the_visit_and_the_measures_of_a_selection_are_copied(opened):
-    page = opened("whole&seconds=3", before=lambda page: page.add_init_script(NOTE_COPIES))
+    page = opened("whole&seconds=3")
+    page.evaluate(NOTE_COPIES)
     shorter = page.locator(".stage").bounding_box()["height"]
     page.locator(".timeline").focus()
     page.keyboard.press("v")
