@@ -96,12 +96,22 @@ def focus_region_that_plays(page):
     return page.locator(".player audio").evaluate("audio => audio.duration"), end - start
 
 
+def said_of_a_point(page, row):
+    """Point at the middle of a row of the maps, and return what is said of it."""
+    box = page.locator(".st-key-maps .nsewdrag").nth(row).bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"], steps=3)
+    words = page.locator(".st-key-maps .hovertext")
+    words.wait_for()
+    return words.text_content()
+
+
 def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
     upload(page, speech_files / "voice.flac")
     expect(page.locator(".scores .value")).to_have_count(4)
     turn_to(page, "Explain")
     for name in ("Grad-CAM", "LIME", "Occlusion"):
         expect(page.locator(".js-plotly-plot .annotation-text", has_text=name).first).to_be_visible()
+    assert re.match(r"[\d.]+ s, \d+ Hz, −?\d+ dB\s*LIME [−\d.]+ ± [\d.]+$", said_of_a_point(page, row=2))
     turn_to(page, "Listen")
     whole, region = focus_region_that_plays(page)
     assert abs(whole - 2.5) < 0.01

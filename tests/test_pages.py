@@ -387,15 +387,38 @@ def test_explain_outlines_what_would_have_to_go_and_says_where_it_lies(explained
 
 def test_what_speaks_against_an_emotion_can_be_left_out_of_all_maps(voice):
     app = with_recording("pages/1_Explain.py", voice[:24_000], **QUICK)
-    assert min(lowest_relevance(app)) < 0
+    assert any(min(numbers(map_["z"])) < 0 for map_ in maps_drawn(app))
+    assert all(map(alpha_below_zero, maps_drawn(app)))
     app.segmented_control(key="widget_sign").set_value("for").run()
-    assert min(lowest_relevance(app)) >= 0
+    assert not any(map(alpha_below_zero, maps_drawn(app)))
 
 
-def lowest_relevance(app):
-    """Return the least value of each map that is drawn over the spectrogram."""
+def maps_drawn(app):
+    """Return the traces of the maps that are drawn over the spectrogram."""
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
-    return [min(numbers(trace["z"])) for trace in figure["data"] if "colorbar" in trace]
+    return [trace for trace in figure["data"] if "colorbar" in trace]
+
+
+def alpha_below_zero(trace):
+    """Return the highest opacity of a map's colours of evidence against, of a scale whose middle is zero."""
+    assert trace["zmin"] == -trace["zmax"]
+    return max(float(colour.rstrip(")").rsplit(",")[-1]) for at, colour in trace["colorscale"] if at < 0.5)
+
+
+def test_a_point_of_a_map_says_its_frequency_level_and_relevance_in_few_bytes(explained):
+    spec = explained.get("plotly_chart")[0].proto.spec
+    figure, maps = json.loads(spec), maps_drawn(explained)
+    spectrogram = figure["data"][0]
+    analysis = next(job.result for job in all_jobs(explained) if job.key[0] == "classify")
+    level_db = 20 / np.log(10) * analysis.spectrogram.log_mel.T
+    assert len(maps) == 4
+    for map_ in maps:
+        assert np.abs(np.reshape(numbers(map_["customdata"]), level_db.shape) - level_db).max() <= 0.5
+        assert map_["customdata"] == spectrogram["z"]
+    aliases = figure["layout"]["yaxis"]["labelalias"]
+    assert [aliases[str(band)] for band in (0, 63)] == ["155 Hz", "7215 Hz"]
+    assert ("text" in maps[1], "text" in maps[0]) == (True, False)  # LIME's standard error
+    assert len(spec) < 50 * level_db.size
 
 
 def test_maps_picture_and_report_can_be_taken_away_and_the_focus_is_sought_only_for_them(explained):
@@ -718,6 +741,22 @@ def page_whose_job_ends_meanwhile() -> None:
     waiting.watch({"teach": SimpleNamespace(state="waiting", ended=ended, **about)})
     if st.button("Press"):
         st.write("pressed")
+
+
+def test_results_that_end_soon_after_each_other_are_shown_together(monkeypatch):
+    def job(state, ended_at=None):
+        ended = threading.Event()
+        if ended_at is not None:
+            ended.set()
+        return SimpleNamespace(state=state, ended=ended, ended_at=ended_at)
+
+    monkeypatch.setattr(waiting, "monotonic", lambda: 100.0)
+    new, old, running, queued = job("done", 99.5), job("failed", 98.9), job("running"), job("waiting")
+    assert not waiting.results_are_due([running, queued], 1.0)
+    assert not waiting.results_are_due([new, running, queued], 1.0)
+    assert waiting.results_are_due([new, running], 0.0)
+    assert waiting.results_are_due([new, old, running], 1.0)
+    assert waiting.results_are_due([new, queued], 1.0)
 
 
 def test_a_press_is_not_lost_where_a_job_ends_while_the_page_runs():

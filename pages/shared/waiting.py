@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
+from time import monotonic
 from typing import Any
 
 import streamlit as st
@@ -55,6 +56,9 @@ LABELS = texts(
         "taught": "Comparing before and after",
     }
 )
+
+#: Results that end within this time of each other are shown together.
+TOGETHER_S = 1.0
 
 
 def classify(chosen: Chosen) -> Job:
@@ -158,7 +162,8 @@ def results(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None) -> di
 def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles: Mapping[str, str] = LABELS) -> None:
     """Show the progress of unfinished jobs; the page runs again when one of them or of `drafts` ends.
 
-    Jobs that this page waits for go before those of pages that the visitor has left.
+    The first result is shown at once, later ones that end within a second of each other together: each run draws the
+    page's charts again. Jobs that this page waits for go before those of pages that the visitor has left.
     """
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
@@ -169,7 +174,9 @@ def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles:
         # A job far back in the queue is polled less often: polling slows down the job that is running.
         unfinished = {name: job for name, job in (drafts or {}).items() if not job.ended.is_set()}
         every_s = min(0.5 + 0.25 * min(len(job.queue.ahead(job)) for job in (pending | unfinished).values()), 3.0)
-        st.fragment(_watch, run_every=every_s)(pending, unfinished, titles, count())
+        nothing_yet = len(pending) == len(jobs) and len(unfinished) == len(drafts or {})
+        together_s = 0.0 if nothing_yet else TOGETHER_S
+        st.fragment(_watch, run_every=every_s)(pending, unfinished, titles, count(), together_s)
 
 
 def rerun_when_ended(job: Job) -> None:
@@ -183,10 +190,16 @@ def _rerun_when_ended(job: Job) -> None:
         st.rerun()
 
 
-def _watch(pending: dict[str, Job], drafts: dict[str, Job], titles: Mapping[str, str], calls: Iterator[int]) -> None:
+def _watch(
+    pending: dict[str, Job],
+    drafts: dict[str, Job],
+    titles: Mapping[str, str],
+    calls: Iterator[int],
+    together_s: float,
+) -> None:
     visits.mark_active()
     # Not in the page's own run: the press of a button further down would be lost.
-    if next(calls) and any(job.ended.is_set() for job in (*pending.values(), *drafts.values())):
+    if next(calls) and results_are_due([*pending.values(), *drafts.values()], together_s):
         st.rerun()
     shown: list[Job] = []
     for name, fine in pending.items():
@@ -200,6 +213,14 @@ def _watch(pending: dict[str, Job], drafts: dict[str, Job], titles: Mapping[str,
                 for one in {fine, job}:
                     one.queue.cancel(one)
         shown.append(job)
+
+
+def results_are_due(jobs: Collection[Job], together_s: float) -> bool:
+    """Return whether jobs have ended and are to be shown: `together_s` later, or before if no other one runs."""
+    ended_at = [job.ended_at for job in jobs if job.ended.is_set()]
+    if not ended_at:
+        return False
+    return monotonic() - min(ended_at) >= together_s or not any(job.state == "running" for job in jobs)
 
 
 def _state_in_words(job: Job, above: Collection[Job], drafts: Collection[Job]) -> str:

@@ -78,6 +78,8 @@ class Job:
         What the function returned, once `state` is "done".
     refusal : str or None
         Why it failed, in a sentence that may be shown.
+    ended_at : float or None
+        When it ended, in seconds of the monotonic clock.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Job:
         self._pace: Pace | None = None
         self._cancelled = threading.Event()
         self.ended = threading.Event()
+        self.ended_at: float | None = None
 
     @property
     def kind(self) -> Hashable | None:
@@ -134,7 +137,7 @@ class Job:
         self._end()
 
     def _end(self) -> None:
-        self._function = None
+        self._function, self.ended_at = None, monotonic()
         self.ended.set()
 
 

@@ -30,7 +30,7 @@ MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
 #: Below maps of evidence. Silence has the colour of the page and speech is grey, never as light or as dark as the
 #: evidence itself, so that where a map is zero it recedes in both themes.
 UNDERLAY = {True: ["rgb(12, 14, 18)", "rgb(140, 142, 146)"], False: ["rgb(255, 255, 255)", "rgb(120, 122, 126)"]}
-HOVER = "%{x:.2f} s, %{customdata:.0f} Hz<br>%{z:.0f} dB<extra></extra>"
+HOVER = "%{x:.2f} s, %{y}<br>%{z:.0f} dB<extra></extra>"
 
 #: Blue against, red for, clear at zero, so that the spectrogram below stays visible.
 FOR_AND_AGAINST = [
@@ -42,6 +42,7 @@ FOR_AND_AGAINST = [
     [0.75, "rgba(227, 74, 51, 0.60)"],
     [1.0, "rgba(153, 0, 13, 0.80)"],
 ]
+ONLY_FOR = [[0.0, "rgba(127, 127, 127, 0.0)"], *FOR_AND_AGAINST[3:]]
 
 
 def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,17 +56,35 @@ def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.nda
     )
 
 
+def even(times_s: np.ndarray) -> dict[str, float]:
+    """Return the first of evenly spaced times and their distance, as Plotly takes them for the columns of a map."""
+    return {"x0": float(times_s[0]), "dx": float(times_s[1] - times_s[0]) if len(times_s) > 1 else 1.0}
+
+
+def level_db(spectrogram: Spectrogram, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    """Return a spectrogram's level for display in whole dB, (bands, columns) int8, and the times of the columns.
+
+    A chart with five maps contains it nine times; sound below full scale lies between -60 and 65 dB.
+    """
+    values, times_s = columns_for_display(spectrogram.log_mel[frames], spectrogram.frame_times_s[frames])
+    return (NEPER_IN_DB * values.T).round().clip(-128, 127).astype(np.int8), times_s
+
+
 def hz_axis(spectrogram: Spectrogram) -> dict[str, object]:
     """Return the settings of an axis over a spectrogram's mel bands, labelled in Hz."""
     return bands_axis(band_centres_hz(spectrogram.settings))
 
 
 def bands_axis(centres: np.ndarray) -> dict[str, object]:
-    """Return the settings of an axis over bands with these centres in Hz; one band is one step."""
+    """Return the settings of an axis over bands with these centres in Hz; one band is one step.
+
+    Its ticks are where frequencies are round; of a point, a hover names the band's own.
+    """
     ticks = [hz for hz in TICKS_HZ if centres[0] <= hz <= centres[-1]]
     return {
         "tickvals": np.interp(ticks, centres, np.arange(len(centres))).tolist(),
         "ticktext": [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks],
+        "labelalias": {str(band): f"{hz:.0f} Hz" for band, hz in enumerate(centres)},
         "title": "Hz",
         "range": [-0.5, len(centres) - 0.5],
         "showgrid": False,
@@ -75,31 +94,23 @@ def bands_axis(centres: np.ndarray) -> dict[str, object]:
 
 def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str], frames: slice = slice(None)) -> go.Heatmap:
     """Return the log-mel spectrogram, or some of its frames, in dB as a heat map without a colour bar."""
-    values, times_s = columns_for_display(spectrogram.log_mel[frames], spectrogram.frame_times_s[frames])
-    return go.Heatmap(
-        x=times_s,
-        y=np.arange(values.shape[1]),
-        z=(NEPER_IN_DB * values.T).round(1),
-        colorscale=colours,
-        showscale=False,
-        customdata=np.broadcast_to(band_centres_hz(spectrogram.settings)[:, None], values.T.shape).round(0),
-        hovertemplate=HOVER,
-    )
+    level, times_s = level_db(spectrogram, frames)
+    return go.Heatmap(z=level, **even(times_s), colorscale=colours, showscale=False, hovertemplate=HOVER)
 
 
 def underlay_trace(spectrogram: Spectrogram, frames: slice = slice(None), *, dark: bool) -> go.Heatmap:
     """Return the log-mel spectrogram, or some of its frames, in grey, to lie under a map of evidence."""
     trace = spectrogram_trace(spectrogram, UNDERLAY[dark], frames)
-    trace.hoverinfo, trace.hovertemplate, trace.customdata = "skip", None, None
+    trace.hoverinfo, trace.hovertemplate = "skip", None
     return trace
 
 
-def for_and_against(limit: float, *, bar: bool) -> dict[str, object]:
+def for_and_against(limit: float, *, bar: bool, only_for: bool = False) -> dict[str, object]:
     """Return the settings of a heat map of relevance from -limit to limit, with or without its colour bar."""
     return {
         "zmin": -limit,
         "zmax": limit,
-        "colorscale": FOR_AND_AGAINST,
+        "colorscale": ONLY_FOR if only_for else FOR_AND_AGAINST,
         "showscale": bar,
         "colorbar": {
             "tickvals": [-limit, 0, limit],
@@ -141,6 +152,7 @@ def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode="zoom",
         hovermode="closest",
+        datarevision=1,  # Streamlit gives Plotly each figure twice; it need not draw the same data again
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return figure

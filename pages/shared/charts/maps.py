@@ -13,7 +13,6 @@ from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual.cells import Counterfactual
 from ser_core.explanation.relevance import colour_limit
-from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import AnalysisSettings
 
 #: Of longer recordings, only a stretch is explained.
@@ -74,9 +73,8 @@ def _outline(analysis: Analysis, counterfactual: Counterfactual, frames: slice) 
         counterfactual.mask[frames].astype(float), analysis.spectrogram.frame_times_s[frames]
     )
     return go.Contour(
-        x=times_s,
-        y=np.arange(mask.shape[1]),
-        z=mask.T,
+        z=(mask.T > 0.5).astype(np.uint8),
+        **axes.even(times_s),
         contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
         line={"color": "#5ef2ff", "width": 2, "smoothing": 0},
         showscale=False,
@@ -90,19 +88,15 @@ def _relevance_trace(
 ) -> go.Heatmap:
     times = analysis.spectrogram.frame_times_s[frames]
     relevance, times_s = axes.columns_for_display(explanation.relevance[frames], times)
-    most = colour_limit(explanation) or 1.0
-    hz = np.broadcast_to(band_centres_hz(analysis.spectrogram.settings)[:, None], relevance.T.shape)
-    level, _ = axes.columns_for_display(analysis.spectrogram.log_mel[frames], times)
-    certainty, words = [], "%{customdata[2]:.2g}"
+    words, errors = "%{z:.2g}", None
     if explanation.standard_error is not None:
         errors, _ = axes.columns_for_display(explanation.standard_error[frames], times)
-        certainty, words = [errors.T], words + " ± %{customdata[3]:.1g}"
+        words += " ± %{text:.1g}"
     return go.Heatmap(
-        x=times_s,
-        y=np.arange(relevance.shape[1]),
-        z=np.clip(relevance.T / most, 0 if only_for else -1, 1).round(3),
-        **axes.for_and_against(1, bar=last),
-        customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T, relevance.T, *certainty]).astype(np.float32),
-        hovertemplate="%{x:.2f} s, %{customdata[0]:.0f} Hz, %{customdata[1]:.0f} dB<br>"
-        + f"{name} {words}<extra></extra>",
+        z=relevance.T.astype(np.float32),
+        **axes.even(times_s),
+        **axes.for_and_against(colour_limit(explanation) or 1.0, bar=last, only_for=only_for),
+        customdata=axes.level_db(analysis.spectrogram, frames)[0],
+        text=None if errors is None else errors.T.astype(np.float32),
+        hovertemplate=f"%{{x:.2f}} s, %{{y}}, %{{customdata:.0f}} dB<br>{name} {words}<extra></extra>",
     )
