@@ -97,6 +97,36 @@ def test_tab_stays_in_a_player_that_fills_the_window_and_otherwise_goes_on(page)
     assert page.evaluate("document.activeElement.id") == "out"
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize(("opened_by", "focused"), [("pointer", "timeline"), ("key", "trigger")])
+def test_a_panel_of_the_page_gives_the_focus_to_the_player_when_closed_if_the_pointer_opened_it(
+    page, opened_by, focused
+):
+    page.evaluate(
+        """async () => {
+          const { Focus } = await import("/modules/input/focus.js");
+          document.body.innerHTML = `<section class="player"><div id="timeline" tabindex="0">player</div></section>
+            <button id="trigger">panel</button>`;
+          const [root, trigger] = [document.querySelector(".player"), document.getElementById("trigger")];
+          new Focus({ root, find: (selector) => document.querySelector(selector), regions: { editable: true },
+            timeline: document.getElementById("timeline") });
+          const panel = document.createElement("div");
+          panel.setAttribute("data-testid", "stPopoverBody");
+          trigger.setAttribute("data-testid", "stPopover");
+          trigger.addEventListener("click", () => trigger.after(panel));
+          document.addEventListener("keydown", ({ key }) => key === "Escape" && panel.remove());
+        }"""
+    )
+    if opened_by == "pointer":
+        page.locator("#trigger").click()
+    else:
+        page.keyboard.press("Tab")
+        page.locator("#trigger").press("Enter")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(400)
+    assert page.evaluate("document.activeElement.id") == focused
+
+
 # --- edges moved by keys ---
 
 

@@ -72,6 +72,7 @@ class Player {
     this.messages.update(data, setStateValue, turned);
     // The next recording may be shown already, while Python still tells of the last one.
     if (this.turning && this.messages.pending.some(({ command }) => TURNS.includes(command))) return;
+    if (this.turning) this.read("");
     this.turning = false;
     const held = this.held.splice(0);
     const before = this.openedFrom ?? this.data?.recording.url;

@@ -6,14 +6,19 @@ const PRESSED = "button, label, summary, select, [role=option], [type=range]";
 // A region gets the focus itself, and what opens something to type in keeps it.
 const KEPT = ".region, .bounds, [aria-haspopup], [data-testid=stPopover], [data-testid=stPopoverBody], [role=dialog]:not(.help)";
 
+const PANEL = "[data-testid=stPopoverBody]";
+const CLOSED_MS = 250;
+
 export class Focus {
   constructor(player) {
     this.player = player;
     this.events = new AbortController();
     const { signal } = this.events;
+    document.addEventListener("pointerdown", () => this.pointed(), { signal, capture: true });
     // In the capture phase, because some of Streamlit's buttons let no click through to the document.
     document.addEventListener("click", (event) => event.detail > 0 && this.clicked(event.composedPath()), { signal, capture: true });
     document.addEventListener("keydown", (event) => event.key === "Tab" && player.full && this.goOn(event), { signal });
+    document.addEventListener("keydown", ({ key }) => this.keyed(key), { signal, capture: true });
     // A list that was opened with the pointer is closed by a change.
     player.root.addEventListener("pointerdown", () => { this.byPointer = true; }, { signal, capture: true });
     player.root.addEventListener("keydown", () => { this.byPointer = false; }, { signal, capture: true });
@@ -28,6 +33,21 @@ export class Focus {
     if (touched[0]?.matches(TYPED)) return; // a list is open now
     // Streamlit's lists take the focus themselves after a choice.
     requestAnimationFrame(() => setTimeout(() => this.take()));
+  }
+
+  pointed() {
+    this.pointing = true;
+    if (document.querySelector(PANEL)) document.addEventListener("click", () => this.onceClosed(), { once: true, capture: true });
+  }
+
+  keyed(key) {
+    if (key === "Tab") this.pointing = false;
+    if (key === "Escape" && this.pointing && document.querySelector(PANEL)) this.onceClosed();
+  }
+
+  // A panel of the page keeps the focus until it is closed with the pointer or, where that opened it, by Escape.
+  onceClosed() {
+    if (this.player.regions.editable) setTimeout(() => document.querySelector(PANEL) || this.takeAtOpening(), CLOSED_MS);
   }
 
   // While the player fills the window, the Tab key stays within it: what lies behind cannot be seen.

@@ -6,6 +6,9 @@ import { Regions } from "../regions.js";
 import { t } from "../../../language/language.js";
 
 const ROW = 22;
+// Width of a point, and of one with room for the beginning of its label.
+const LEAST = 4;
+const LEAST_NAMED = 26;
 // What is played of a point, in seconds to either side.
 const AROUND = 0.15;
 
@@ -124,6 +127,17 @@ class PointsRow extends TierRow {
 
   countRows() {
     return 1;
+  }
+
+  // A label ends where the next point stands.
+  layOut() {
+    super.layOut();
+    const at = this.list.map(({ start }) => this.axis.x(start));
+    this.buttons.forEach(({ classList, style }, index) => {
+      const room = Math.max(LEAST, (at[index + 1] ?? Infinity) - at[index]);
+      classList.toggle("narrow", room < LEAST_NAMED);
+      Object.assign(style, { width: "max-content", maxWidth: room < Infinity ? `${room}px` : "none" });
+    });
   }
 
   move(event) {
