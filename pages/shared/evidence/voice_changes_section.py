@@ -82,17 +82,20 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
         return
     job = analysing.voice_changes_job(analysis, changed, classifier, submit=False)
     if job is None:
-        pressed = st.button(t("Change the voice and ask again"), icon=":material/graphic_eq:")
+        st.button(
+            t("Change the voice and ask again"),
+            icon=":material/graphic_eq:",
+            on_click=analysing.voice_changes_job,  # which no other run of the page can forget
+            args=(analysis, changed, classifier),
+            kwargs={"submit": True},
+        )
         st.caption(
             t(
                 "Some ninety changed versions are classified: for a short recording this takes seconds, for 30 s "
                 "a minute or more."
             )
         )
-        if not pressed:
-            return
-        analysing.voice_changes_job(analysis, changed, classifier, submit=True)
-        st.rerun()
+        return
     found = waiting.results({"voice changes": job}).get("voice changes")
     if found:
         _result(found, analysis, spoken.within(analysis.stretch), job.key)

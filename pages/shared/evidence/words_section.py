@@ -120,10 +120,15 @@ def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) ->
 def _ask(recording: Recording, spoken: Spoken) -> None:
     can_find = bool(spoken.words) or word_model.folder() is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        offered = can_find and recording.sha256 not in open_recordings.requested_words()
-        if offered and st.button(t("Find the words that decide"), key="find_words", icon=":material/manage_search:"):
-            open_recordings.requested_words()[recording.sha256] = ""
-            st.rerun()
+        if can_find and recording.sha256 not in open_recordings.requested_words():
+            # As a callback: the page runs again whenever a map is done, which may be before it comes to this button.
+            st.button(
+                t("Find the words that decide"),
+                key="find_words",
+                icon=":material/manage_search:",
+                on_click=open_recordings.requested_words().setdefault,
+                args=(recording.sha256, ""),
+            )
         with st.popover(t("Words from a file"), icon=":material/upload_file:", width="content"):
             _ask_for_file(recording)
     if not can_find:
