@@ -52,7 +52,8 @@ STYLE = """
   .st-key-samples button { text-align: left; min-height: 2rem; }
   .st-key-tour_begin button, .st-key-law button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* Korean words are not broken. */
-  [data-testid="stMarkdownContainer"] :is(p, li) { word-break: keep-all; overflow-wrap: anywhere; }
+  :is([data-testid="stMarkdownContainer"], [data-testid="stCaptionContainer"]) :is(p, li)
+    { word-break: keep-all; overflow-wrap: anywhere; }
   /* White would be illegible on the dark theme's light blue. */
   [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *
     { color: light-dark(#fff, #0e1117); }
