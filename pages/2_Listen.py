@@ -49,7 +49,7 @@ if explanation and final:
     said = f"**{focus_section.in_words(analysis)}.**"
     if scores:
         said = f"{said} {focus_audio_section.in_words(analysis, scores)}"
-    status.markdown(f"{said} {spoken.in_words}".strip())
+    status.markdown(f"{spoken.in_words} {said}".strip())
 player(
     analysis.recording,
     key="player",

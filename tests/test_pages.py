@@ -1936,7 +1936,7 @@ def test_words_are_transcribed_on_request_and_words_of_a_person_win(voice, monke
     assert [one["label"] for one in shown] == ["*na*", "pewno."]
     assert max(abs(one["share"]) for one in shown) == pytest.approx(1)
     assert all(one["figure"] in one["note"] for one in shown)
-    assert any(one["focus"] for one in shown) == ("Half of the evidence is in: *" in words(app))
+    assert any(one["focus"] for one in shown) == ("**Focus on:** *" in words(app))
     (language,) = [box for box in app.main.selectbox if box.label == "Language"]
     assert "Polish (found, 97 %)" in language.options
     app = finished(language.set_value("de").run())

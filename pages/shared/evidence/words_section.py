@@ -58,7 +58,7 @@ class Spoken:
         if self.evidence is None or not self.evidence.phrases:
             return ""
         phrases = ", ".join(f"*{in_markdown(phrase)}*" for phrase in self.evidence.phrases)
-        return t("Half of the evidence is in: {phrases}.", phrases=phrases)
+        return t("**Focus on:** {phrases} (half of the evidence).", phrases=phrases)
 
     def within(self, stretch: Region) -> "Spoken":
         """Return the words that lie within a stretch, in its time, with their evidence."""
@@ -293,6 +293,8 @@ def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None
         if explanation is not None:
             times_s = analysis.spectrogram.frame_times_s
             columns[MAP] = sums_over_words(explanation.relevance, words, times_s)
+    for name in columns.keys() - {WORD, START, END}:
+        columns[name] = np.round(columns[name], 2) + 0.0  # no minus before a zero
     if spoken.transcript is not None:
         columns[CONFIDENCE] = spoken.transcript.confidence
     return pd.DataFrame(columns)

@@ -231,7 +231,7 @@ def words_data(words: Sequence[Region], evidence: WordEvidence | None) -> list[d
 
 def signed(value: float) -> str:
     """Return a value in log-odds with its sign, formatted for the visit's language."""
-    return number(value, "+.2f")
+    return number(value, "+z.2f")
 
 
 def region_table_data(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:
