@@ -328,13 +328,16 @@ def until(page, condition):
     pytest.fail("this did not come true")
 
 
-def until_no_more_come(page, answers):
-    """Wait until there were answers, and none for a third of a second."""
-    until(page, lambda: answers)
+def until_no_more_come(page, asked):
+    """Wait until what scripts asked for has come, and what is drawn with it asks for no more."""
+    until(page, lambda: asked)
     count = 0
-    while count < len(answers):
-        count = len(answers)
-        page.wait_for_timeout(330)
+    while count < len(asked):
+        count = len(asked)
+        for request in asked:
+            if request.resource_type == "fetch":
+                request.response().finished()
+        page.evaluate("drawn()")
 
 
 def seen_width(page):
@@ -507,7 +510,7 @@ def test_the_keys_do_what_the_list_of_keys_says(opened):
     page = opened("whole")
     line = page.locator(".timeline")
     page.keyboard.press("Space")
-    page.wait_for_timeout(100)
+    page.evaluate("drawn()")
     assert page.evaluate("media()[0].paused")
     line.focus()
     page.keyboard.press("End")
@@ -558,7 +561,7 @@ def test_a_selection_at_half_speed_ends_within_thirty_milliseconds(opened):
             })"""
         )
         late.append((end - 12 * 0.30) / 0.5)
-        page.wait_for_timeout(100)
+        expect(page.get_by_role("button", name="Play (Space)")).to_be_visible()
     assert page.evaluate("sounds.length") == 0
     assert page.evaluate("media()[0].preservesPitch")
     # Another program may take the machine in one of three runs.
@@ -607,7 +610,8 @@ def test_regions_that_were_edited_while_python_was_busy_are_all_kept(opened):
         page.mouse.move(box["x"] + (0.4 + 0.15 * place) * box["width"], y)
         page.mouse.up()
     expect(page.get_by_test_id("stMarkdown")).to_have_count(5)
-    page.wait_for_timeout(500)
+    expect(page.locator(".saved")).to_have_text("All saved")
+    at_rest(page)
     expect(page.locator(".region")).to_have_count(5)
 
 
@@ -932,29 +936,30 @@ def test_a_stretch_too_falls_silent_when_its_player_is_taken_away(opened):
 
 @pytest.mark.browser
 def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened, tab):
-    answers = []
+    asked = []
 
-    def note(answer):
-        if "/media/" in answer.url:
-            answers.append(answer)
+    def note(request):
+        if "/media/" in request.url:
+            asked.append(request)
 
-    tab[0].on("response", note)
+    tab[0].on("request", note)
     page = opened("hour")
-    until_no_more_come(page, answers)
-    tiles = [answer for answer in answers if "range" in answer.request.headers and not answer.url.endswith(".wav")]
-    sound = [answer for answer in answers if answer.url.endswith(".wav")]
+    until_no_more_come(page, asked)
+    tiles = [one.response() for one in asked if "range" in one.headers and not one.url.endswith(".wav")]
+    sound = [one for one in asked if one.url.endswith(".wav")]
     assert 2 <= len(tiles) <= 6
     assert len(sound) <= 6
     assert all(answer.status == 206 for answer in tiles)
     assert sum(int(answer.headers["content-length"]) for answer in tiles) < 1_000_000
-    del answers[:]
+    del asked[:]
     line = page.locator(".timeline")
     line.focus()
     for _ in range(12):
         page.keyboard.press("+")
-    until_no_more_come(page, answers)
-    page.remove_listener("response", note)
-    assert len(answers) <= 24
+    until_no_more_come(page, asked)
+    page.remove_listener("request", note)
+    assert len(asked) <= 24
+    answers = [one.response() for one in asked]
     assert sum(int(answer.headers["content-length"]) for answer in answers if answer.ok) < 8_000_000
 
 
@@ -1022,7 +1027,7 @@ def test_the_wheel_zooms_about_the_pointer_with_control_pans_with_shift_and_else
     until(page, lambda: seen.bounding_box()["x"] > closer["x"] + 20)
     before = seen.bounding_box()
     page.mouse.wheel(0, 100)
-    page.wait_for_timeout(200)
+    page.evaluate("drawn()")
     assert seen.bounding_box()["width"] == before["width"]
 
 
