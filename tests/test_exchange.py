@@ -284,6 +284,8 @@ def test_bundles_of_one_name_in_two_sessions_are_told_apart_where_the_project_kn
 
     assert found(first, second) == found(second, first) == [VOICE.sha256, "b" * 64]
     assert found(first, replace(second, session=None)) == [VOICE.sha256, "b" * 64]
+    documents = [file.documents[0] for file in as_of_recordings(files, [first, second])]
+    assert [(one.session, one.speaker) for one in documents] == [("1", "Zoe"), ("day_2", "")]
     with pytest.raises(AnnotationsRefused, match=r"has 2 recordings called 'voice\.wav'"):
         found(replace(first, session=None), replace(second, session=None))
     with pytest.raises(AnnotationsRefused, match="have the same name"):

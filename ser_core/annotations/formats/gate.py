@@ -407,12 +407,6 @@ def belonging_to(
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity | whole, duration_s))
     audio = {"name": name, "sha256": sha256, "duration_s": duration_s, "sample_rate_hz": sample_rate_hz}
-    return replace(
-        recording_of(audio | {"provenance": recording.provenance}, marks),
-        exported_keys=recording.exported_keys,
-        left_out=recording.left_out,
-        tiers=recording.tiers,
-        assignments=recording.assignments,
-        roles=recording.roles,
-        f0=recording.f0,
-    )
+    found = recording_of(audio | {"provenance": recording.provenance}, marks)
+    # From the marks' own document, so that what else it says stays, such as who speaks.
+    return replace(recording, **{field: getattr(found, field) for field in (*audio, "provenance", "annotations")})
