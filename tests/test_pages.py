@@ -751,12 +751,14 @@ def test_results_that_end_soon_after_each_other_are_shown_together(monkeypatch):
         return SimpleNamespace(state=state, ended=ended, ended_at=ended_at)
 
     monkeypatch.setattr(waiting, "monotonic", lambda: 100.0)
-    new, old, running, queued = job("done", 99.5), job("failed", 98.9), job("running"), job("waiting")
+    new, old, running, queued = job("done", 99.5), job("done", 98.9), job("running"), job("waiting")
     assert not waiting.results_are_due([running, queued], 1.0)
+    assert not waiting.results_are_due([queued], 1.0)
     assert not waiting.results_are_due([new, running, queued], 1.0)
     assert waiting.results_are_due([new, running], 0.0)
     assert waiting.results_are_due([new, old, running], 1.0)
     assert waiting.results_are_due([new, queued], 1.0)
+    assert waiting.results_are_due([job("cancelled", 99.9), running], 1.0)
 
 
 def test_a_press_is_not_lost_where_a_job_ends_while_the_page_runs():

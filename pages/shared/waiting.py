@@ -216,11 +216,14 @@ def _watch(
 
 
 def results_are_due(jobs: Collection[Job], together_s: float) -> bool:
-    """Return whether jobs have ended and are to be shown: `together_s` later, or before if no other one runs."""
-    ended_at = [job.ended_at for job in jobs if job.ended.is_set()]
-    if not ended_at:
-        return False
-    return monotonic() - min(ended_at) >= together_s or not any(job.state == "running" for job in jobs)
+    """Return whether jobs have ended and are to be shown: at once, or up to `together_s` later while another one runs.
+
+    What was stopped or has failed is said at once.
+    """
+    ended = [job for job in jobs if job.ended.is_set()]
+    if all(job.state == "done" for job in ended) and any(job.state == "running" for job in jobs):
+        return any(monotonic() - job.ended_at >= together_s for job in ended)
+    return bool(ended)
 
 
 def _state_in_words(job: Job, above: Collection[Job], drafts: Collection[Job]) -> str:

@@ -64,7 +64,7 @@ def even(times_s: np.ndarray) -> dict[str, float]:
 def level_db(spectrogram: Spectrogram, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
     """Return a spectrogram's level for display in whole dB, (bands, columns) int8, and the times of the columns.
 
-    A chart with five maps contains it nine times; sound below full scale lies between -60 and 65 dB.
+    A chart of four maps contains it nine times; sound below full scale lies between -60 and 65 dB.
     """
     values, times_s = columns_for_display(spectrogram.log_mel[frames], spectrogram.frame_times_s[frames])
     return (NEPER_IN_DB * values.T).round().clip(-128, 127).astype(np.int8), times_s
