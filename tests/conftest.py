@@ -18,7 +18,7 @@ from ser_core.analysis import Recording
 
 # The same examples in every run, and no clock: a busy machine is not a failure.
 settings.register_profile(
-    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
 )
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")

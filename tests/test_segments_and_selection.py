@@ -127,6 +127,8 @@ def test_minmax_gives_the_worst_segment_zero_and_the_best_one_even_where_all_are
     assert (scores.min(), scores.max()) == (0, 1)
     selected, _ = select_segments(alike, SelectionSettings("minmax", 0.1))
     assert not selected.all()
+    selected, _ = select_segments(alike, SelectionSettings("minmax", 0.0))  # a score must exceed the threshold
+    assert np.flatnonzero(~selected).tolist() == [scores.argmin()]
 
 
 @pytest.mark.parametrize("seed", range(5))
