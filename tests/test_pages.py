@@ -140,13 +140,11 @@ def finished(app: AppTest) -> AppTest:
     """Run the page again, as its watching fragment does in a browser, until no job is left."""
     for _ in range(60):
         jobs = all_jobs(app)
-        if jobs and all(job.ended.is_set() for job in jobs):
-            app.run()
-            if len(all_jobs(app)) == len(jobs):
-                return app
         for job in jobs:
             assert job.ended.wait(LONGEST_WAIT_S)
         app.run()
+        if jobs and all_jobs(app) == jobs:
+            return app
     raise AssertionError("the page never finished its work")
 
 
