@@ -274,9 +274,9 @@ def test_equal_names_in_folders_of_a_zip_are_not_taken_for_one_recording():
 def test_bundles_of_one_name_in_two_sessions_are_told_apart_where_the_project_knows_the_sessions():
     marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"),)
     made = READERS["emu"].write([AnnotatedRecording("voice.wav", None, 2.0, 16_000, marks)]).content
-    files = read_files(
-        [(f"my_emuDB/{day}_ses/voice_bndl/voice_annot.json", made) for day in ("1", "day_2")], ImportOptions()
-    )
+    given = [(f"my_emuDB/{day}_ses/voice_bndl/voice_annot.json", made) for day in ("1", "day_2")]
+    about = ("my_emuDB/1_ses/voice_bndl/voice.meta_json", b'[{"Speaker": "Zoe"}]')
+    files = read_files([*given, about], ImportOptions())[:2]
     first, second = replace(VOICE, session="1"), replace(VOICE, sha256="b" * 64, session="day 2")
 
     def found(*known):
