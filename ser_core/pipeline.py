@@ -456,4 +456,4 @@ def know_voice(
     for done, recording in enumerate(recordings):
         work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
         known.append(know_recording(recording, classifier, work))
-    return voice_normal(known, classifier.temperature, mixed=mixed)
+    return voice_normal(known, mixed=mixed)

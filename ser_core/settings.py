@@ -177,26 +177,24 @@ class VoiceSettings:
 
     Attributes
     ----------
-    expected_logits : tuple of tuple of float
-        Mean logits (emotions, classes) of the training recordings of each emotion.
     shrinkage_recordings : float
         The normal of n recordings is weighted by n / (n + shrinkage_recordings).
+    softening : float
+        Logits are divided by it where the emotions are counted (see `ser_core.model.voice.balancing_shift`).
     one_emotion_spread, mixed_spread : float
-        Spread is the entropy of the emotions predicted in these recordings, relative to its maximum. The normal counts
-        fully from `mixed_spread` on, less below it, and not at all below `one_emotion_spread`.
+        Spread is how clearly these recordings fall into different emotions, 0 to 1. The normal counts fully from
+        `mixed_spread` on, less below it, and not at all below `one_emotion_spread`.
     """
 
-    expected_logits: tuple[tuple[float, ...], ...]
-    shrinkage_recordings: float = 3.0
+    shrinkage_recordings: float = 5.0
+    softening: float = 4.0
     one_emotion_spread: float = 0.6
-    mixed_spread: float = 0.9
+    mixed_spread: float = 0.75
 
     def __post_init__(self) -> None:
-        rows = self.expected_logits
-        square = bool(rows) and all(len(row) == len(rows) and all(-inf < logit < inf for logit in row) for row in rows)
-        if not (square and 0 <= self.shrinkage_recordings < inf):
+        if not (0 <= self.shrinkage_recordings < inf and 0.1 <= self.softening < inf):
             raise SettingsRefused(
-                "A voice's normal needs a logit of each class for each emotion, and a shrinkage of at least 0."
+                "A voice's normal needs a shrinkage of at least 0 recordings and a softening of at least 0.1."
             )
         if not -10 < self.one_emotion_spread < self.mixed_spread <= 1:
             raise SettingsRefused(

@@ -41,7 +41,6 @@ from ser_core.work.progress import UNWATCHED, Work
 from tests.broken_machine import forks
 from tests.conftest import voice_like
 from tests.running_app import ROOT
-from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, fresh
 
 pytestmark = pytest.mark.process
@@ -664,7 +663,7 @@ def voiced(tmp_path_factory):
     card = {"architecture": "whisper", "emotions": list(EMOTIONS), "temperature": 1.0}
     card |= {
         "front_end": asdict(Whisper.front_end),
-        "voice": {"expected_logits": EXPECTED, "one_emotion_spread": -2.0, "mixed_spread": -1.0},
+        "voice": {"one_emotion_spread": -2.0, "mixed_spread": -1.0},
     }
     save_model(folder, fresh(Whisper), card, [("0" * 64, "corpus:1")], "# voiced\n")
     return folder

@@ -135,7 +135,7 @@ def logits_said(speaker, emotion, *logits):
 def test_voice_that_sounds_angrier_in_all_it_says_is_told_right_by_its_own_normal():
     """Of one voice every logit of anger is 4 higher; the other voice is as all are."""
     emotions = ("angry", "sad")
-    settings = VoiceSettings(((2.0, 0.0), (0.0, 2.0)), shrinkage_recordings=0.0)
+    settings = VoiceSettings(shrinkage_recordings=0.0)
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions)
     classifier.voice = settings
     found = [

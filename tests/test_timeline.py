@@ -40,7 +40,6 @@ from ser_core.timeline.curves import smoothed, strongest_stretches
 from ser_core.timeline.timeline import Timeline, emotion_timeline, read_stretch
 from ser_core.work.progress import Work
 from tests.test_audio import encoded, encoded_with_av
-from tests.test_voice import EXPECTED
 from tests.tiny_networks import EMOTIONS, LinearClassifier, TinyNetwork, classifier_of, fresh, noise_recording
 
 RATE = 16_000
@@ -629,7 +628,7 @@ def test_a_model_that_is_not_there_is_refused_in_one_line(tmp_path, capsys):
 
 
 def voiced():
-    settings = VoiceSettings(EXPECTED, shrinkage_recordings=1.0, one_emotion_spread=-2.0, mixed_spread=-1.0)
+    settings = VoiceSettings(shrinkage_recordings=1.0, one_emotion_spread=-2.0, mixed_spread=-1.0)
     front_end = FrontEnd(selection=SelectionSettings("none"))
     about = {"name": "voiced", "sha256": "2" * 64, "emotions": EMOTIONS, "front_end": front_end}
     return NetworkClassifier(fresh(TinyNetwork), voice=settings, **about)
@@ -640,7 +639,7 @@ def test_own_voice_gives_the_scores_of_the_classifier_adapted_to_the_whole_recor
     file, classifier = tmp_path / "a.wav", voiced()
     soundfile.write(file, noise_recording(9.0).samples, RATE)
     recording = read_recording(file)
-    adapted = classifier.with_voice(voice_normal([know_recording(recording, classifier)], 1.0))
+    adapted = classifier.with_voice(voice_normal([know_recording(recording, classifier)]))
     timeline = emotion_timeline(file, classifier, block_s=block_s, own_voice=True)
     expected = classify_recording(recording, adapted, AnalysisSettings()).scores.segments
     np.testing.assert_allclose(timeline.probabilities, expected, atol=1e-4)

@@ -14,6 +14,7 @@ from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.scores import softmax
 from ser_core.model.voice import (
     PIECE_SEGMENTS,
+    balancing_shift,
     caution_in_words,
     emotion_spread,
     logits_of_pieces,
@@ -29,8 +30,7 @@ from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
 from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording, random_log_mel
 
-EXPECTED = ((3.0, 0.0, 0.0, 0.0), (0.0, 3.0, 0.0, 0.0), (0.0, 0.0, 3.0, 0.0), (0.0, 0.0, 0.0, 3.0))
-SETTINGS = VoiceSettings(EXPECTED)
+SETTINGS = VoiceSettings()
 #: Fully known from the first recording on.
 WHOLLY = replace(SETTINGS, shrinkage_recordings=0.0)
 seeds = st.integers(0, 2**32 - 1)
@@ -53,7 +53,7 @@ def some_recordings(rng, count=None):
 
 
 def shown(*emotions, scale=3.0):
-    """Return recordings of one piece, each of which shows an emotion as clearly as is to be expected."""
+    """Return recordings of one piece, each of which shows an emotion."""
     return [scale * np.eye(4)[[EMOTIONS.index(emotion)]] for emotion in emotions]
 
 
@@ -68,7 +68,7 @@ def test_long_recording_counts_by_its_pieces_of_like_length():
 def test_order_of_the_recordings_changes_nothing_not_even_the_hash(seed, random):
     of_voice = some_recordings(np.random.default_rng(seed))
     shuffled = random.sample(of_voice, len(of_voice))
-    one, other = voice_normal(of_voice, 1.5), voice_normal(shuffled, 1.5)
+    one, other = voice_normal(of_voice), voice_normal(shuffled)
     assert one.sha256 == other.sha256
     np.testing.assert_array_equal(voice_shift(one, SETTINGS), voice_shift(other, SETTINGS))
 
@@ -76,68 +76,74 @@ def test_order_of_the_recordings_changes_nothing_not_even_the_hash(seed, random)
 def test_share_grows_with_the_recordings_as_n_by_n_and_k():
     settings = replace(SETTINGS, shrinkage_recordings=5.0)
     of_one = shown("angry") * 20
-    shares = [voice_share(voice_normal(of_one[:n], 1.0, mixed=True), settings) for n in (0, 1, 5, 20)]
+    shares = [voice_share(voice_normal(of_one[:n], mixed=True), settings) for n in (0, 1, 5, 20)]
     assert shares == pytest.approx([0.0, 1 / 6, 1 / 2, 20 / 25])
 
 
 def test_recordings_of_one_emotion_are_not_trusted_unless_a_person_says_they_differ():
-    settings = replace(SETTINGS, one_emotion_spread=0.25, mixed_spread=0.75)
-    certain = 50.0
-    of_one, of_two, of_all = (
-        voice_normal(shown(*emotions, scale=certain), 1.0) for emotions in (("angry",) * 4, ("angry", "sad"), EMOTIONS)
-    )
-    assert [of_one.spread, of_two.spread, of_all.spread] == pytest.approx([0, 0.5, 1], abs=1e-6)  # log 2 by log 4
-    assert [trust(one, settings) for one in (of_one, of_two, of_all)] == pytest.approx([0, 0.5, 1], abs=1e-6)
-    assert trust(replace(of_one, mixed=True), settings) == 1
-    np.testing.assert_array_equal(voice_shift(of_one, settings), 0)
-    assert "not used" in caution_in_words(trust(of_one, settings))
-    assert "50 %" in caution_in_words(trust(of_two, settings))
-    assert caution_in_words(trust(of_all, settings)) == ""
+    of_one, of_all = (voice_normal(shown(*emotions, scale=9.0)) for emotions in (("angry",) * 4, EMOTIONS * 2))
+    assert [trust(one, SETTINGS) for one in (of_one, of_all)] == [0, 1]
+    assert trust(replace(of_one, mixed=True), SETTINGS) == 1
+    np.testing.assert_array_equal(voice_shift(of_one, SETTINGS), 0)
+    # Balanced at a softening of 4, a recording's own emotion is 2 ** 4 times as likely as each of the two absent ones:
+    # 16 of 18. So which of two it is, half of what there is to know of four, is known to 8 / 9.
+    between = replace(SETTINGS, one_emotion_spread=0.25, mixed_spread=0.75)
+    of_two = trust(voice_normal(shown("angry", "sad", scale=500.0)), between)
+    assert of_two == pytest.approx((4 / 9 - 0.25) / 0.5)
+    assert "not used" in caution_in_words(trust(of_one, SETTINGS))
+    assert "39 %" in caution_in_words(of_two)
+    assert caution_in_words(trust(of_all, SETTINGS)) == ""
 
 
-def test_spread_is_of_the_mean_and_not_the_mean_of_spreads():
+def test_spread_is_what_a_recording_tells_of_its_emotion():
     assert emotion_spread(np.eye(4)) == pytest.approx(1)
-    assert emotion_spread(np.tile([1.0, 0, 0, 0], (3, 1))) == 0
+    assert emotion_spread(np.tile([1.0, 0, 0, 0], (3, 1))) == pytest.approx(0)
+    assert emotion_spread(np.full((3, 4), 0.25)) == pytest.approx(0)  # of all emotions, but none is told apart
+    assert emotion_spread(np.array([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])) == pytest.approx(0.5)
 
 
 def test_voice_that_lies_elsewhere_in_all_emotions_is_brought_back_by_hand():
-    offset = np.array([2.0, 0.0, -1.0, 0.0])
+    offset = np.array([2.0, 0.0, -1.0, -1.0])
     recordings = [one + offset for one in shown(*EMOTIONS)]
-    shift = voice_shift(voice_normal(recordings, 1.0, mixed=True), WHOLLY)
-    np.testing.assert_allclose(shift, offset, atol=1e-12)
+    shift = voice_shift(voice_normal(recordings, mixed=True), WHOLLY)
+    np.testing.assert_allclose(shift, offset, atol=1e-9)
+    assert balancing_shift(np.concatenate(recordings), 1.0) == pytest.approx(offset)
 
 
-def test_what_the_emotions_explain_is_no_peculiarity_of_the_voice():
-    # So certain that softmax gives the emotion itself.
-    settings = VoiceSettings(tuple(map(tuple, 50.0 * np.eye(4))), 0.0, -2.0, -1.0)
-    offset = np.array([2.0, 0.0, -1.0, 0.0])
-    angry_alone = [one + offset for one in shown(*["angry"] * 3, scale=50.0)]
-    np.testing.assert_allclose(voice_shift(voice_normal(angry_alone, 1.0), settings), offset, atol=1e-9)
-    blamed = voice_shift(voice_normal(angry_alone, 1.0, mixed=True), settings)
-    assert blamed[0] - blamed[1] == pytest.approx(52)  # anger itself would pass for the voice
+def test_shift_of_one_recording_makes_all_emotions_equally_likely():
+    logits = np.array([[3.0, -1.0, 0.5, 2.0]])
+    np.testing.assert_allclose(balancing_shift(logits, 4.0), logits[0] - logits.mean(), atol=1e-8)
 
 
-@given(seeds, st.booleans())
-def test_shift_is_that_of_a_slow_twin_recording_by_recording(seed, mixed):
+@pytest.mark.parametrize("softening", [0.5, 4.0])
+def test_shift_is_that_of_a_slow_twin_which_scales_classes_until_they_are_alike(softening):
+    """Sinkhorn's way: each class is divided by how often it came out, again and again."""
+    logits = np.random.default_rng(0).normal(0, 5, size=(30, 4)) + np.array([4, 0, 0, -3])
+    twin = np.zeros(4)
+    for _ in range(3000):
+        twin += softening * np.log(4 * softmax(logits - twin, softening).mean(axis=0))
+    np.testing.assert_allclose(balancing_shift(logits, softening), twin - twin.mean(), atol=1e-6)
+
+
+@given(seeds, st.floats(0.0, 300.0), st.sampled_from([0.1, 1.0, 4.0]))
+def test_emotions_come_out_equally_often_however_far_off_a_voice_is(seed, far, softening):
     rng = np.random.default_rng(seed)
-    recordings, expected = some_recordings(rng), rng.normal(size=(4, 4))
-    settings = VoiceSettings(tuple(map(tuple, expected)), 2.0, 0.1, 0.9)
-    normal = voice_normal(recordings, 1.0, mixed=mixed)
-    total, count = np.zeros(4), 0
-    for recording in recordings:
-        for logits in recording:
-            p = np.full(4, 0.25) if mixed else np.exp(logits) / np.exp(logits).sum()
-            total += logits - sum(p[emotion] * expected[emotion] for emotion in range(4))
-            count += 1
-    share = count / (count + 2.0) * trust(normal, settings)
-    np.testing.assert_allclose(voice_shift(normal, settings), share * total / count, atol=1e-9)
+    logits = rng.normal(0, 3, size=(rng.integers(1, 9), 4)) + far * rng.normal(size=4)
+    p = softmax(logits - balancing_shift(logits, softening), softening)
+    np.testing.assert_allclose(p.mean(axis=0), 0.25, atol=1e-6)
+
+
+def test_with_much_softening_only_the_mean_matters():
+    logits = np.random.default_rng(1).normal(0, 5, size=(30, 4))
+    mean = logits.mean(axis=0)
+    np.testing.assert_allclose(balancing_shift(logits, 1e5), mean - mean.mean(), atol=1e-3)
 
 
 @pytest.mark.parametrize("mixed", [True, False])
 def test_adapted_classifier_scores_shifted_and_grad_cam_is_the_same(mixed):
-    classifier, segments = with_voices(replace(WHOLLY, one_emotion_spread=0.0)), segments_of_voice(7, seed=9)
+    classifier, segments = with_voices(replace(WHOLLY, one_emotion_spread=-1.0)), segments_of_voice(7, seed=9)
     normal = voice_normal(
-        (logits_of_pieces(classifier.score(segments_of_voice(5, seed=i))) for i in range(3)), 1.0, mixed=mixed
+        (logits_of_pieces(classifier.score(segments_of_voice(5, seed=i))) for i in range(3)), mixed=mixed
     )
     adapted = classifier.with_voice(normal)
     shift = voice_shift(normal, classifier.voice)
@@ -156,21 +162,24 @@ def test_constant_added_to_all_logits_of_a_wholly_known_voice_changes_no_judgeme
 
     def judged(moved):
         of_voice = [one + moved for one in recordings]
-        return np.concatenate(of_voice) - voice_shift(voice_normal(of_voice, 1.0, mixed=True), WHOLLY)
+        return np.concatenate(of_voice) - voice_shift(voice_normal(of_voice, mixed=True), WHOLLY)
 
-    np.testing.assert_allclose(judged(constant), judged(0.0), atol=1e-12)
+    def free(logits):  # a constant added to all logits of a recording means nothing
+        return logits - logits.mean(axis=1, keepdims=True)
+
+    np.testing.assert_allclose(free(judged(constant)), free(judged(0.0)), atol=1e-6)
 
 
 def test_unknown_voice_is_judged_by_the_very_same_classifier():
     classifier = with_voices()
-    assert classifier.with_voice(voice_normal([], 1.0)) is classifier
+    assert classifier.with_voice(voice_normal([])) is classifier
 
 
 def test_adapted_classifier_has_a_name_and_a_hash_of_its_own_and_leaves_the_first_as_it_was():
     classifier, segments = with_voices(), segments_of_voice(3)
     before = classifier.score(segments)
     pieces = [logits_of_pieces(classifier.score(segments_of_voice(3, seed=i))) for i in (1, 2)]
-    normals = [voice_normal([one], 1.0, mixed=True) for one in pieces]
+    normals = [voice_normal([one], mixed=True) for one in pieces]
     one, other = (classifier.with_voice(normal) for normal in normals)
     guarded = classifier.with_voice(replace(normals[0], mixed=False))
     assert len({classifier.sha256, one.sha256, other.sha256, guarded.sha256}) == 4
@@ -186,7 +195,7 @@ def test_adapted_classifier_has_a_name_and_a_hash_of_its_own_and_leaves_the_firs
 def test_model_without_settings_for_voices_refuses_one():
     classifier = classifier_of(fresh(TinyNetwork))
     with pytest.raises(SettingsRefused, match="small cannot judge a voice by its own normal"):
-        classifier.with_voice(voice_normal(shown("angry"), 1.0))
+        classifier.with_voice(voice_normal(shown("angry")))
 
 
 @pytest.mark.parametrize(
@@ -196,9 +205,8 @@ def test_model_without_settings_for_voices_refuses_one():
         {"one_emotion_spread": 0.9},
         {"mixed_spread": 1.5},
         {"shrinkage_recordings": math.nan},
-        {"expected_logits": ()},
-        {"expected_logits": ((1.0, 2.0),)},
-        {"expected_logits": ((1.0, math.inf), (0.0, 1.0))},
+        {"softening": 0.0},
+        {"softening": math.inf},
     ],
 )
 def test_impossible_settings_are_refused(settings):

@@ -102,7 +102,7 @@ def _adapt_to_speaker(classifier: Classifier, recordings: tuple[tuple[str, str],
         with suppress(OSError, SerError):  # reported when it is analysed
             known.append(know_recording(read_recording(path, _name(path)), classifier, work))
         work.check()
-    return classifier.with_voice(voice_normal(known, classifier.temperature))
+    return classifier.with_voice(voice_normal(known))
 
 
 def model_identity(classifier: Classifier) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Clas
             f"{folder} holds no readable recording ({len(files)} audio files were refused). Give a folder of "
             "recordings of the same speaker, or leave --voice out."
         )
-    adapted = classifier.with_voice(voice_normal(known, classifier.temperature, mixed=mixed))
+    adapted = classifier.with_voice(voice_normal(known, mixed=mixed))
     refused = len(files) - len(known)
     left_out = f" {refused} of {len(files)} files were refused." if refused else ""
     say(f"Voice: {voice_in_words(adapted.voice_share)}{left_out}")

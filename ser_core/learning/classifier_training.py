@@ -51,6 +51,7 @@ from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES
 from ser_core.model.scores import recording_probabilities
+from ser_core.settings import VoiceSettings
 from ser_core.work.progress import UNWATCHED, Work
 
 LICENCE = "CC BY-NC-SA 4.0"
@@ -264,12 +265,9 @@ def _frozen_stage(
     given = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage))
     with processes().rank_zero_first():
         if continues_head(stage, plan):
-            uar, expected = continue_head(*given, cache, work)
-            before = read_card(find_model(plan.warm_start))["voice"]["expected_logits"]
-            expected = np.where(np.isnan(expected), before, expected)
+            uar = continue_head(*given, cache, work)
         else:
-            uar, expected = fit_discriminant_head(*given, plan.front_end.spectrogram, cache, work)
-    figures["expected_logits"] = expected.round(4).tolist()
+            uar = fit_discriminant_head(*given, plan.front_end.spectrogram, cache, work)
     return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
 
 
@@ -343,14 +341,9 @@ def card_of(
         },
         "validation_figures": validated,
         "history": history,
-        **_voice(history),
+        # The settings were chosen for heads like these.
+        **({"voice": asdict(VoiceSettings())} if plan.network in FROZEN else {}),
     }
-
-
-def _voice(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the card's entry for judging a voice by its own normal, for models that can."""
-    last = [stage[-1] for stage in history.values()][-1] if history else {}
-    return {"voice": {"expected_logits": last["expected_logits"]}} if "expected_logits" in last else {}
 
 
 def _searched(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -256,7 +256,7 @@ def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> l
     for one in found:
         by_speaker[one.item.speaker_id].append(logits_of_pieces(one.logits))
     shifts = {
-        speaker: voice_shift(voice_normal(pieces, classifier.temperature, mixed=True), classifier.voice)
+        speaker: voice_shift(voice_normal(pieces, mixed=True), classifier.voice)
         for speaker, pieces in by_speaker.items()
     }
     return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]

@@ -123,7 +123,7 @@ def fit_discriminant_head(
     spectrogram: SpectrogramSettings,
     cache: Path,
     work: Work,
-) -> tuple[float, np.ndarray]:
+) -> float:
     """Fit `network.head` in place as a linear discriminant of recordings' mean features.
 
     Each recording counts twice, unchanged and with its speaker's mean subtracted, so that the head suits unknown
@@ -140,10 +140,8 @@ def fit_discriminant_head(
 
     Returns
     -------
-    uar : float
-        On validation, mean over corpora.
-    expected : ndarray of shape (emotions, classes)
-        Mean logits of the recordings of each emotion.
+    float
+        UAR on validation, mean over corpora.
 
     Raises
     ------
@@ -174,14 +172,10 @@ def fit_discriminant_head(
         np.concatenate([(1 - share) * weights, share * weights]),
         shrinkage,
     )
-    logits = means[: len(dataset)] @ weight.T + bias
-    own = [labels[: len(dataset)] == label for label in range(len(emotions))]
-    expected = np.stack([np.average(logits[rows], axis=0, weights=weights[: len(dataset)][rows]) for rows in own])
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight))
         network.head.bias.copy_(torch.from_numpy(bias))
-    held_out = features[len(everything) - len(validation) :]
-    return _validated_linear(weight, bias, held_out, validation, emotions), expected
+    return _validated_linear(weight, bias, features[len(everything) - len(validation) :], validation, emotions)
 
 
 def _validated_linear(
@@ -203,17 +197,15 @@ def continue_head(
     settings: DiscriminantSettings,
     cache: Path,
     work: Work,
-) -> tuple[float, np.ndarray]:
+) -> float:
     """Continue to fit `network.head` in place, near its present weights, on recordings' mean features.
 
     Emotions without recordings are allowed; the others have equal weight.
 
     Returns
     -------
-    uar : float
-        On validation, mean over corpora.
-    expected : ndarray of shape (emotions, classes)
-        Mean logits of the recordings of each emotion; NaN for an emotion without recordings.
+    float
+        UAR on validation, mean over corpora.
 
     Raises
     ------
@@ -224,14 +216,10 @@ def continue_head(
     labels = np.array([entry.label for entry in dataset])
     before = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
     weight, bias = continued_discriminant(means, labels, *before, settings.loyalty)
-    logits = means @ weight.T + bias
-    expected = np.full((len(emotions), len(emotions)), np.nan)
-    for label in set(labels.tolist()):
-        expected[label] = logits[labels == label].mean(axis=0)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight))
         network.head.bias.copy_(torch.from_numpy(bias))
-    return _validated_linear(weight, bias, features[len(dataset) :], validation, emotions), expected
+    return _validated_linear(weight, bias, features[len(dataset) :], validation, emotions)
 
 
 def continued_discriminant(

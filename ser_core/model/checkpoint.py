@@ -166,9 +166,9 @@ def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
             "pooling": _pooling_of(card),
         }
         if (folder / WEIGHTS).is_file() and "voice" in card:
-            about["voice"] = settings_from_dict(VoiceSettings, card["voice"])
-            if len(about["voice"].expected_logits) != len(about["emotions"]):
-                raise ValueError("its voice settings are not for its emotions")
+            # Earlier versions needed the logits to be expected of each emotion.
+            kept = {name: value for name, value in card["voice"].items() if name != "expected_logits"}
+            about["voice"] = settings_from_dict(VoiceSettings, kept)
         return about
     except _WRONG_CARD as reason:
         raise ModelRefused(

@@ -1,9 +1,9 @@
 """A voice's own normal: how a model's logits for one person differ from those for everybody.
 
-What sounds angry in one voice is another's usual tone. If there are several recordings of a person, the mean of their
-logits, minus what their emotions explain, is how this voice differs; it is subtracted from every prediction for it. The
-recordings need no labels, so they may show different emotions or only one. Unless a person says that they differ, only
-what the model's own verdicts do not explain is subtracted, and less of it the more these verdicts agree.
+What sounds angry in one voice is another's usual tone. If several recordings of a person are known, the logits are
+shifted so that over these recordings all emotions come out about equally often. The recordings need no labels. If they
+all show one emotion, this would mistake the emotion for the voice: unless a person says that they show different ones,
+the shift counts only as far as they fall into different emotions once it has been made.
 """
 
 import hashlib
@@ -18,6 +18,12 @@ from ser_core.settings import VoiceSettings
 
 #: In a longer recording, each piece of this many segments counts as a recording.
 PIECE_SEGMENTS = 4
+#: Steps of Newton's method, which mostly needs five, and the change of the logits at which it ends.
+BALANCE_STEPS, BALANCE_TOLERANCE = 100, 1e-9
+#: Longest step, in units of the softening: further away the softmax is too flat for its curvature to say how far to go.
+LONGEST_STEP = 2.0
+#: Keeps its equations solvable where every verdict is certain.
+BALANCE_RIDGE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,21 +35,18 @@ class VoiceNormal:
     recordings : int
     logits : ndarray of shape (pieces, classes), float64
         Means of the model's logits, a row for each recording or piece of a long one.
-    spread : float
-        How evenly the model's verdicts on them are spread over the emotions, 0 to 1.
     mixed : bool
         Whether a person says that they show different emotions.
     """
 
     recordings: int
     logits: np.ndarray
-    spread: float
     mixed: bool = False
 
     @property
     def sha256(self) -> str:
         """Hash of everything that affects predictions."""
-        digest = hashlib.sha256(f"{self.recordings} {self.spread} {self.mixed}".encode())
+        digest = hashlib.sha256(f"{self.recordings} {self.mixed}".encode())
         digest.update(np.ascontiguousarray(self.logits, np.float64).tobytes())
         return digest.hexdigest()
 
@@ -54,55 +57,84 @@ def logits_of_pieces(logits: np.ndarray) -> np.ndarray:
     return np.stack([piece.mean(axis=0) for piece in np.array_split(np.asarray(logits, np.float64), pieces)])
 
 
-def voice_normal(recordings: Iterable[np.ndarray], temperature: float, *, mixed: bool = False) -> VoiceNormal:
+def voice_normal(recordings: Iterable[np.ndarray], *, mixed: bool = False) -> VoiceNormal:
     """Return the normal of a voice from recordings of one person, in any order.
 
     Parameters
     ----------
     recordings : iterable of ndarray of shape (pieces, classes)
         As `logits_of_pieces` returns them.
-    temperature : float
-        The model's.
     """
     recordings = list(recordings)
     if not recordings:
-        return VoiceNormal(0, np.empty((0, 0)), 0.0, mixed)
+        return VoiceNormal(0, np.empty((0, 0)), mixed)
     pieces = np.concatenate(recordings)
     # Sorted, so that sums and hash do not depend on the order.
-    pieces = pieces[np.lexsort(pieces.T)]
-    return VoiceNormal(len(recordings), pieces, emotion_spread(softmax(pieces, temperature)), mixed)
+    return VoiceNormal(len(recordings), pieces[np.lexsort(pieces.T)], mixed)
+
+
+def balancing_shift(logits: np.ndarray, softening: float) -> np.ndarray:
+    """Return what to subtract from logits so that all classes have the same mean probability.
+
+    Probabilities are those of logits divided by `softening`: at 1 they count verdicts, and the larger it is, the more
+    every recording counts by how far it is from a verdict; in the limit only the mean logits matter.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, classes), float64
+
+    Returns
+    -------
+    ndarray of shape (classes,), float64
+        Its sum is 0.
+    """
+    count, classes = logits.shape
+    shift = logits.mean(axis=0)
+    for _ in range(BALANCE_STEPS):
+        p = softmax(logits - shift, softening)
+        mean = p.mean(axis=0)
+        # The shift is the minimum of a convex function, of which these are the gradient and the second derivatives.
+        curvature = (np.diag(mean) - p.T @ p / count) / softening + BALANCE_RIDGE * np.eye(classes)
+        step = np.linalg.solve(curvature, mean - 1 / classes)
+        shift = shift + step * min(1.0, LONGEST_STEP * softening / max(np.abs(step).max(), BALANCE_RIDGE))
+        if np.abs(step).max() < BALANCE_TOLERANCE:
+            break
+    return shift - shift.mean()
 
 
 def emotion_spread(probabilities: np.ndarray) -> float:
-    """Return the entropy of the mean of probabilities (pieces, classes), as a fraction of the maximum."""
-    mean = probabilities.mean(axis=0)
-    present = mean[mean > 0]
-    return float(-(present * np.log(present)).sum() / np.log(len(mean)))
+    """Return how clearly recordings (recordings, classes) fall into different emotions, 0 to 1.
+
+    It is the mutual information of recording and emotion, as a fraction of its maximum: 0 if all recordings have the
+    same probabilities, 1 if each is certain and all emotions occur equally often.
+    """
+    return (_entropy(probabilities.mean(axis=0)) - _entropy(probabilities).mean()) / np.log(probabilities.shape[1])
+
+
+def _entropy(probabilities: np.ndarray) -> np.ndarray:
+    return -(probabilities * np.log(np.maximum(probabilities, np.finfo(float).tiny))).sum(axis=-1)
 
 
 def trust(normal: VoiceNormal, settings: VoiceSettings) -> float:
     """Return how far a normal can be trusted: 0 if the recordings seem to show one emotion, 1 if different ones."""
     if normal.mixed:
         return 1.0
+    spread = emotion_spread(softmax(normal.logits - balancing_shift(normal.logits, settings.softening)))
     span = settings.mixed_spread - settings.one_emotion_spread
-    return float(np.clip((normal.spread - settings.one_emotion_spread) / span, 0, 1))
+    return float(np.clip((spread - settings.one_emotion_spread) / span, 0, 1))
 
 
 def voice_share(normal: VoiceNormal, settings: VoiceSettings) -> float:
     """Return how much of the voice's difference is subtracted, 0 to 1."""
+    if normal.recordings == 0:
+        return 0.0
     known = len(normal.logits) / (len(normal.logits) + settings.shrinkage_recordings)
     return known * trust(normal, settings)
 
 
 def voice_shift(normal: VoiceNormal, settings: VoiceSettings) -> np.ndarray:
-    """Return what to subtract from the logits of a voice, shape (classes,), float64.
-
-    If the recordings show different emotions, it is their mean logits minus the mean logits expected for all emotions;
-    otherwise their mean difference from the logits expected for the emotions that the model predicts in each.
-    """
-    expected = np.array(settings.expected_logits, np.float64)
-    explained = expected.mean(axis=0) if normal.mixed else softmax(normal.logits) @ expected
-    return voice_share(normal, settings) * (normal.logits - explained).mean(axis=0)
+    """Return what to subtract from the logits of a voice, shape (classes,), float64: its share of `balancing_shift`."""
+    return voice_share(normal, settings) * balancing_shift(normal.logits, settings.softening)
 
 
 def share_in_words(share: float) -> str:

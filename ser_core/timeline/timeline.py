@@ -123,7 +123,7 @@ def emotion_timeline(
         log_mels = _log_mels(recording, block_s, front_end.spectrogram, powers)
         start_frames, logits = _score_segments(log_mels, classifier, report_frames, work)
     if own_voice:
-        adapted = classifier.with_voice(voice_normal([logits_of_pieces(logits)], classifier.temperature))
+        adapted = classifier.with_voice(voice_normal([logits_of_pieces(logits)]))
         logits, classifier = logits - adapted.shift, adapted
     return Timeline(
         name=recording.name,
