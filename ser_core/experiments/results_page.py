@@ -124,8 +124,9 @@ def _generalisation(models: Path) -> str:
         "UAR with its 95 % interval (speakers resampled within each corpus). *New people*: each speaker was predicted "
         "by a model trained on other speakers of the same corpora. *New corpora*: each corpus was predicted by a "
         "model trained without it. The mean is over the corpora of the row without "
-        f"{', '.join(sorted(APART))}, whose words reveal the emotion. A voice's own normal is the model's mean "
-        "output over all recordings of the speaker here. Rows with fewer speakers cover the first fold only.",
+        f"{', '.join(sorted(APART))}, whose words reveal the emotion. With a voice's own normal, the "
+        "scores are shifted so that over all recordings of the speaker here all emotions come out about equally often. "
+        "Rows with fewer speakers cover the first fold only.",
         _table(header, rows),
         *_voice_gains(tables),
         _listeners(models, found, tables, cards),

@@ -116,7 +116,7 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def trust(normal: VoiceNormal, settings: VoiceSettings) -> float:
-    """Return how far a normal can be trusted: 0 if the recordings seem to show one emotion, 1 if different ones."""
+    """Return how far a normal can be trusted: 0 if the recordings seem to show too few emotions, 1 if enough."""
     if normal.mixed:
         return 1.0
     spread = emotion_spread(softmax(normal.logits - balancing_shift(normal.logits, settings.softening)))
@@ -159,5 +159,5 @@ def caution_in_words(trusted: float) -> str:
     if trusted == 1:
         return ""
     if trusted == 0:
-        return "These recordings seem to show one emotion only, so the normal is not used."
-    return f"These recordings may show mostly one emotion, so the normal is used with caution ({100 * trusted:.0f} %)."
+        return "These recordings seem to show too few emotions, so the normal is not used."
+    return f"These recordings may show too few emotions, so the normal is used with caution ({100 * trusted:.0f} %)."

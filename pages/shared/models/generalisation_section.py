@@ -28,7 +28,8 @@ MEASURES = texts({"uar": "UAR", "accuracy": "accuracy"})
 HELP = texts(
     "New people: held out from training, while other people of their corpus were in it. New corpora: the whole corpus "
     "was held out from training, so microphone, language and acting are new too. A voice's own normal: how the model "
-    "usually judges this voice; its scores are taken relative to that."
+    "usually judges this voice; its scores are shifted so that over its recordings all emotions come out equally "
+    "often."
 )
 
 

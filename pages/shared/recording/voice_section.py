@@ -20,10 +20,11 @@ from ser_core.work.jobs import Job
 MOST_OF_PROJECT = 40
 
 HELP = texts("""
-One person's angry voice is another's usual tone. With several recordings of a person, the model's scores are shifted
-so that over these recordings all emotions come out about equally often, the voice's *own normal*: the more recordings,
-the more. The recordings need no labels. If they all show one emotion, the model would mistake that emotion for the
-voice, so the own normal is used with caution unless you tick *They show different emotions*.
+One person's angry voice is another's usual tone. Several recordings of a person show how the model usually judges this
+voice, its *own normal*. Its scores are then shifted so that over these recordings all emotions come out about equally
+often; the more recordings there are, the further they are shifted. No labels are needed. If all recordings show one
+emotion, the model would mistake that emotion for the voice, so the own normal is used with caution unless you tick
+*They show different emotions*.
 
 This applies to all pages. Nothing about the voice is stored: it is forgotten when you leave or switch this off.
 """)
