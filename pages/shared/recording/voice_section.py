@@ -21,7 +21,7 @@ MOST_OF_PROJECT = 40
 
 HELP = texts("""
 One person's angry voice is another's usual tone. Several recordings of a person show how the model usually judges this
-voice, its *own normal*. Its scores are then shifted so that over these recordings all emotions come out about equally
+voice, its *own normal*. The scores are then shifted so that over these recordings all emotions come out about equally
 often; the more recordings there are, the further they are shifted. No labels are needed. If all recordings show one
 emotion, the model would mistake that emotion for the voice, so the own normal is used with caution unless you tick
 *They show different emotions*.
