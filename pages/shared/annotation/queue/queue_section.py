@@ -178,12 +178,13 @@ def ahead(sha256: str | None) -> Recording | None:
 
 def _filters(project: OpenProject, task: str) -> Tier | None:
     """Ask what is listed in which order; return the tier of labels that counts, if it is not that of emotions."""
-    if label_tiers(project):
-        text, place, label, whose = st.columns(4, vertical_alignment="bottom")
+    tiers, sessions = label_tiers(project), project.store.recordings.sessions(project.id)
+    if tiers or sessions:
+        text, *more, label, whose = st.columns(3 + bool(tiers) + bool(sessions), vertical_alignment="bottom")
         work, status, order = st.columns([1, 1, 2], vertical_alignment="bottom")
     else:
         text, work, status, whose, label, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
-        place = label
+        more = [text]
     work.selectbox(
         t("Work"),
         list(TASKS),
@@ -205,12 +206,12 @@ def _filters(project: OpenProject, task: str) -> Tier | None:
         help=t("Whose status and marks the filters refer to."),
         **session.widget("queue_whose", session.choice("queue_whose")),
     )
-    with place:
+    with more[-1]:
         words = t("Whose marks are counted, found, and compared by *Rate the queue*.")
         tier = label_tier(project, t("Tier"), words, width="stretch")
     with label:
         _label_filter(tier)
-    _session_filter(project, text)
+    _session_filter(sessions, more[0])
     order.selectbox(
         t("Order by"),
         list(ORDERS),
@@ -220,9 +221,8 @@ def _filters(project: OpenProject, task: str) -> Tier | None:
     return tier
 
 
-def _session_filter(project: OpenProject, place: DeltaGenerator) -> None:
+def _session_filter(sessions: Sequence[str], place: DeltaGenerator) -> None:
     """Ask for a session where recordings are of some."""
-    sessions = project.store.recordings.sessions(project.id)
     if session.choice("queue_session") not in (ANY, *sessions):
         session.choose("queue_session", ANY)
     if sessions:
