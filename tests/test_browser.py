@@ -111,7 +111,7 @@ def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
     turn_to(page, "Explain")
     for name in ("Grad-CAM", "LIME", "Occlusion"):
         expect(page.locator(".js-plotly-plot .annotation-text", has_text=name).first).to_be_visible()
-    assert re.match(r"[\d.]+ s, \d+ Hz, −?\d+ dB\s*LIME [−\d.]+ ± [\d.]+$", said_of_a_point(page, row=2))
+    assert re.match(r"[\d.]+ s, \d+ Hz, [-−]?\d+ dB\s*LIME [-−\d.]+ ± [\d.]+$", said_of_a_point(page, row=2))
     turn_to(page, "Listen")
     whole, region = focus_region_that_plays(page)
     assert abs(whole - 2.5) < 0.01
