@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.annotation import open_project
-from pages.shared.annotation.queue import queue_section
+from pages.shared.annotation.queue import opening
 from pages.shared.language import t
 from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
@@ -94,7 +94,7 @@ def _open_recording(sha256: str) -> None:
                 open_recordings.hold(source, saved.recording_name, saved.part_of, saved.start_s)
                 return
     project = session.choice("project")
-    if project is None or queue_section.open_queued(open_project.queued(project, sha256)) is not None:
+    if project is None or opening.open_queued(open_project.queued(project, sha256)) is not None:
         raise ValueError
 
 

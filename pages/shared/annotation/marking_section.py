@@ -12,7 +12,7 @@ from pages.shared.annotation import details_section, history_section, player_edi
 from pages.shared.annotation.marking import Shown, in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject, attempt, queue_of, show_refusals
 from pages.shared.annotation.people import review_section
-from pages.shared.annotation.queue import filling_section, queue_section
+from pages.shared.annotation.queue import filling_section, opening
 from pages.shared.annotation.tiers import tiers_section, words_section
 from pages.shared.cached import analysing, long_recordings, measuring, transcribing
 from pages.shared.language import t, texts
@@ -137,7 +137,7 @@ def _marks(
     if decides or OTHERS in session.choice("beside"):
         review_section.show(project, opened, shown, may_review=may_review)
     history_section.show(project, opened)
-    queue_section.read_ahead(project, opened.next, chosen)
+    opening.read_ahead(project, opened.next, chosen)
 
 
 def _say_what_is_analysed(stretch: Recording | None) -> None:
@@ -278,7 +278,7 @@ def _player(
     """Show the player; return the job that measures what goes with a corrected F0, if its lanes need that."""
     others = _others(opened, shown.layer or project.annotator)
     others = others if shown.layer or OTHERS in session.choice("beside") else {}
-    ahead = queue_section.ahead(opened.next)
+    ahead = opening.ahead(opened.next)
     from_s = 0.0 if stretch is None else stretch.start_s
     evidence, correcting = {}, []
 

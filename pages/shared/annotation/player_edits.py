@@ -8,7 +8,7 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.annotation.marking import Shown, correct_f0, make_edit
 from pages.shared.annotation.open_project import OpenProject, queue_of, refusals
-from pages.shared.annotation.queue import queue_section
+from pages.shared.annotation.queue import opening
 from pages.shared.cached import long_recordings, measuring
 from pages.shared.language import plural, t, texts
 from pages.shared.language.names import in_markdown
@@ -109,7 +109,7 @@ def turn(project: OpenProject, sha256: str, way: str) -> None:
         if to is None:
             st.session_state[END] = t(TURNS[way])
             return
-        refusal = queue_section.open_queued(project.store.recordings.open(project.id, to, project.annotator).recording)
+        refusal = opening.open_queued(project.store.recordings.open(project.id, to, project.annotator).recording)
     except AnnotationsRefused as unknown:
         refusal = str(unknown)
     if refusal is not None:

@@ -11,7 +11,7 @@ from pages.shared.annotation.corpus_map import MapContent, map_of_points
 from pages.shared.annotation.corpus_map.choice_section import show_choice
 from pages.shared.annotation.corpus_map.contents import COLOURINGS, content_of
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.annotation.queue import queue_section
+from pages.shared.annotation.queue import opening
 from pages.shared.annotation.tiers.tiers_section import label_tier, label_tiers
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
@@ -206,7 +206,7 @@ def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledReco
         st.session_state[leave] = None
         if indexes:
             file = shown[indexes[0]].file
-            st.session_state[leave] = queue_section.open_recording(project, file.sha256) or ""
+            st.session_state[leave] = opening.open_recording(project, file.sha256) or ""
 
     def choose(indexes: list[int], _: int) -> None:
         st.session_state[chosen] = [shown[index].file.sha256 for index in indexes]

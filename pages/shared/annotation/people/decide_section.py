@@ -5,12 +5,11 @@ import streamlit as st
 from pages.shared import session
 from pages.shared.annotation.marking_section import DECIDE
 from pages.shared.annotation.open_project import OpenProject, refusals
-from pages.shared.annotation.queue import queue_section
+from pages.shared.annotation.queue import opening
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.language import plural, t
 from pages.shared.language.names import emotion_in_words, printable
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
-from ser_core.errors import AnnotationsRefused
 
 #: Most recordings that are listed.
 MOST_ROWS = 50
@@ -65,13 +64,8 @@ def _said(recording: AnnotatedRecording) -> str:
 
 
 def _decide(project: OpenProject, recording: AnnotatedRecording) -> None:
-    try:
-        opened = project.store.recordings.open(project.id, recording.sha256, project.annotator)
-        refusal = queue_section.open_queued(opened.recording)
-    except AnnotationsRefused as missing:
-        refusal = str(missing)
+    refusal = opening.open_recording(project, recording.sha256)
     if refusal is not None:
         refusals().append(refusal)
         return
     session.choose("beside", sorted({*session.choice("beside"), DECIDE}))
-    session.choose("annotate_view", "Mark")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import LABELS, OpenProject
-from pages.shared.annotation.queue import queue_section
+from pages.shared.annotation.queue import opening
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from pages.shared.player import player
@@ -100,7 +100,7 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
     )
     chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
     if chosen_rows and st.button(t("Open its recording"), icon=":material/edit:"):
-        refusal = queue_section.open_recording(project, hits[chosen_rows[0]].file.sha256)
+        refusal = opening.open_recording(project, hits[chosen_rows[0]].file.sha256)
         if refusal is None:
             st.rerun()
         st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
