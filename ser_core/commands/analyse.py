@@ -74,9 +74,9 @@ def _add_explanation(analyse: argparse.ArgumentParser) -> None:
     analyse.add_argument("--emotion", metavar="NAME", help="explain this emotion; default: the one with the best score")
     analyse.add_argument("--against", metavar="NAME", help="contrast it with this one; default: all others together")
     analyse.add_argument("--stretch", type=_stretch, metavar="START:END", help="explain this stretch, in seconds")
-    analyse.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks and the random fill")
+    analyse.add_argument("--seed", type=whole_number, default=0, help="seed of LIME's masks and the random fill")
     analyse.add_argument("--layer", help="Grad-CAM's layer; default: the model's own")
-    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="per window of LIME")
+    analyse.add_argument("--masks", type=int, default=LimeSettings().masks, help="masks per window of LIME")
     analyse.add_argument(
         "--fill", choices=FILLS, default=LimeSettings().fill, help="what replaces hidden parts in LIME and occlusion"
     )
@@ -93,7 +93,7 @@ def _add_focus(analyse: argparse.ArgumentParser) -> None:
         "--focus-share",
         type=float,
         metavar="SHARE",
-        help="focus is the strongest of the speech, about this part of it; default: the least that decides",
+        help="focus is about this share of the speech, where it is strongest; default: as little as decides",
     )
     analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
     analyse.add_argument(
@@ -116,9 +116,7 @@ def _add_words(analyse: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="take the words of the one recording from a TextGrid or a CSV instead of transcribing them",
     )
-    analyse.add_argument(
-        "--language", metavar="CODE", help="of the words, such as en; default: as the model detects it"
-    )
+    analyse.add_argument("--language", metavar="CODE", help="language of the words, such as en; default: detected")
     add_word_model(analyse)
 
 

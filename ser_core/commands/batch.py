@@ -30,9 +30,9 @@ def add(commands: Commands) -> None:
         choices=["speaker"],
         help="judge each speaker of the manifest by their own normal; every recording is read twice",
     )
-    batch.add_argument("--seed", type=whole_number, default=0, help="of LIME's masks")
+    batch.add_argument("--seed", type=whole_number, default=0, help="seed of LIME's masks")
     batch.add_argument("--engine", choices=ENGINES, default="local", help="processes on this machine, or Dask")
-    batch.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster; its workers must see the same paths")
+    batch.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, whose workers must see the same paths")
     batch.add_argument("--workers", type=int, metavar="N", help="processes on this machine; default: one per core")
     batch.add_argument("--out", type=Path, required=True, metavar="DIR")
     batch.set_defaults(run=_batch)

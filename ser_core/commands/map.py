@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--remove-speaker-means",
         action="store_true",
-        help="from the features of speakers with at least three recordings, so that emotions lay them out",
+        help="subtract the mean features of each speaker with at least three recordings, so that emotions shape the map",
     )
     command.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
     command.set_defaults(run=_map)

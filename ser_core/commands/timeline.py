@@ -28,13 +28,9 @@ def add(commands: Commands) -> None:
     )
     timeline.add_argument("files", nargs="+", metavar="FILE")
     timeline.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
-    timeline.add_argument(
-        "--voice", choices=["own"], help="there is one speaker, to be judged by the normal of this recording"
-    )
+    timeline.add_argument("--voice", choices=["own"], help="judge the only speaker by the normal of this recording")
     timeline.add_argument("--words", action="store_true", help="also transcribe the words (words.csv)")
-    timeline.add_argument(
-        "--language", metavar="CODE", help="of the words, such as en; default: as the model detects it"
-    )
+    timeline.add_argument("--language", metavar="CODE", help="language of the words, such as en; default: detected")
     add_word_model(timeline)
     timeline.add_argument("--out", type=Path, default=Path("timelines"), metavar="DIR")
     timeline.set_defaults(run=_timeline)

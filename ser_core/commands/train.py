@@ -33,15 +33,17 @@ def add(commands: Commands) -> None:
     train.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     train.add_argument("--network", choices=TRAINABLE, default=DEFAULT_MODEL)
     train.add_argument("--split", choices=SPLITS, default="speaker", help="how test and training are separated")
-    train.add_argument("--folds", type=int, default=5, help="of the speaker and sentence splits")
+    train.add_argument("--folds", type=int, default=5, help="number of folds of the speaker and sentence splits")
     train.add_argument(
         "--fold", default="1", metavar="N[,N...]|all", help="the test fold, or the test corpus in order of names"
     )
     train.add_argument("--emotions", choices=tuple(EMOTION_SETS), default="core4", help="set of emotions")
     train.add_argument("--preset", choices=tuple(PRESETS), default="default", help="training settings of the branches")
     train.add_argument("--warm-start", metavar="MODEL", help="start from the weights of this model, by name or path")
-    train.add_argument("--epochs", type=int, help="of each branch")
-    train.add_argument("--select", choices=("minmax", "guarded", "none"), help="default: that of the network")
+    train.add_argument("--epochs", type=int, help="epochs of each branch")
+    train.add_argument(
+        "--select", choices=("minmax", "guarded", "none"), help="data selection; default: that of the network"
+    )
     train.add_argument(
         "--drop-unrecognised",
         action="store_true",

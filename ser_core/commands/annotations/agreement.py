@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
         type=some_of(COMPARED),
         default=(),
         metavar=",".join(COMPARED),
-        help="to compare with people",
+        help="explainers to compare with people",
     )
     agreement.add_argument("--model", metavar="NAME|PATH", help="the model to explain; default: the first shipped one")
 

@@ -29,7 +29,7 @@ PIECE_BYTES = 2**20
 def add(commands: Commands) -> None:
     """Add the commands."""
     export = add_command(commands, "export", "write the marks of a project as files of another tool", _export)
-    export.add_argument("--format", choices=tuple(EXPORTED), help="of the files; not with --into")
+    export.add_argument("--format", choices=tuple(EXPORTED), help="format of the files; not with --into")
     export.add_argument("--out", type=Path, metavar="DIR|FILE", help="a new folder or, with --into, a new file")
     export.add_argument(
         "--into", type=Path, metavar="FILE", help="write into this TextGrid or EAF, in which nothing else changes"
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
     )
     export.add_argument("--short", action="store_true", help="write TextGrids in Praat's short form")
     export.add_argument(
-        "--plain", action="store_true", help="as the text of a mark only its emotion or note, for other people's tools"
+        "--plain", action="store_true", help="write only the emotion or note of each mark, for other tools"
     )
     export.add_argument(
         "--url-prefix", default="", metavar="URL", help="where Label Studio finds the recordings: their names follow it"
@@ -54,13 +54,13 @@ def add(commands: Commands) -> None:
         type=float,
         default=DEFAULT_CEILING_HZ,
         metavar="HZ",
-        help=f"of formants: about 5000 for men, 5500 for women (default: {DEFAULT_CEILING_HZ:g})",
+        help=f"ceiling of formants: about 5000 for men, 5500 for women (default: {DEFAULT_CEILING_HZ:g})",
     )
     f0 = add_command(commands, "f0", "write F0 over time, as measured and corrected by hand", _f0)
     f0.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="a new folder, for a PitchTier and a CSV each"
     )
-    f0.add_argument("--all", action="store_true", help="also of recordings in which nobody has corrected F0")
+    f0.add_argument("--all", action="store_true", help="include recordings without corrections")
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -69,7 +69,7 @@ def _add_files(import_: argparse.ArgumentParser) -> None:
         help="marks that end up to this much after their recording are cut there (default: %(default)g)",
     )
     import_.add_argument(
-        "--encoding", metavar="NAME", help="of files of text, such as cp1252 or mac_roman; default: found by content"
+        "--encoding", metavar="NAME", help="encoding of text files, such as cp1252 or mac_roman; default: detected"
     )
 
 
@@ -85,7 +85,7 @@ def _add_labels(import_: argparse.ArgumentParser) -> None:
         metavar="LABEL=EMOTION",
         help="what a label becomes; without EMOTION its marks are left out; repeatable",
     )
-    import_.add_argument("--status", choices=STATUSES, help="of all marks; default: as the files say, else open")
+    import_.add_argument("--status", choices=STATUSES, help="status of all marks; default: as in the files, else open")
     import_.add_argument("--as-notes", action="store_true", help="read every text as a note")
 
 

@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
         type=float,
         default=plan.overlap,
         metavar="SHARE",
-        help="of the recordings, 0 to 1, for several people (default: %(default)g)",
+        help="share of the recordings, 0 to 1, that several people annotate (default: %(default)g)",
     )
     assign.add_argument(
         "--by", type=int, default=plan.people, metavar="N", help="people for each of these (default: %(default)d)"

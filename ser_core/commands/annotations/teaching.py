@@ -36,7 +36,9 @@ def add(commands: Commands) -> None:
     teach.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     teach.add_argument("--audio", type=Path, metavar="DIR", help="where the recordings are; default: where they were")
     teach.add_argument(
-        "--model", metavar="NAME|PATH", help="to start from; default: the first shipped one that can go on learning"
+        "--model",
+        metavar="NAME|PATH",
+        help="model to start from; default: the first shipped one that can learn further",
     )
     teach.add_argument("--tier", metavar="NAME", help="a tier of labels to teach instead of the marks of emotions")
     taught = commands.add_parser("taught", help="say whether a taught model is better than the one before")
