@@ -209,7 +209,9 @@ def _settings(classifier: Classifier) -> None:
             32,
             1_024,
             step=32,
-            help=t("At most. Each hides half of the cells of 0.16 s on average. More make maps stabler and slower."),
+            help=t(
+                "At most. Each hides half of the cells of 0.16 s on average. More make maps more stable and slower."
+            ),
             **session.widget("masks", session.choice("masks")),
         )
         st.number_input(

@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--remove-speaker-means",
         action="store_true",
-        help="subtract the mean features of each speaker with at least three recordings, so that emotions shape the map",
+        help="subtract the mean features of each speaker with three or more recordings, so that emotions shape the map",
     )
     command.add_argument("--out", type=Path, required=True, metavar="FILE.csv")
     command.set_defaults(run=_map)

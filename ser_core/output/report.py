@@ -24,8 +24,8 @@ from ser_core.output.word_table import SpokenWords
 
 METHOD_DESCRIPTIONS = {
     "grad_cam": "looks into the network: where do its last feature maps support the emotion?",
-    "lime": "hides half of the cells of one short window after another on average, in a planned set of ways, "
-    "estimates what all others would give, and fits which cells the evidence depends on.",
+    "lime": "hides cells of one short window at a time, half of them on average, in a planned set of combinations, "
+    "estimates the results of all others, and fits which cells the evidence depends on.",
     "occlusion": "covers one box of the spectrogram after another and measures how much evidence is lost.",
     "consensus": "is the mean of the other maps, each divided by its own strength.",
 }

@@ -24,8 +24,8 @@ Red is evidence **for** the emotion, blue **against** it; parts without colour h
 own strongest point: compare where maps have colour, not how strong it is.
 
 - **Grad-CAM** uses the network's last feature maps: where do they support the emotion?
-- **LIME** masks half of the cells of a short window on average, in a planned set of ways, estimates what all other ways
-  would give, and fits how much each cell contributes.
+- **LIME** masks cells of one short window at a time, half of them on average, in a planned set of combinations,
+  estimates the results of all others, and fits how much each cell contributes.
 - **Occlusion** masks one box after another, and measures how much evidence is lost.
 
 The **consensus** is their mean, each map divided by its own strength. Hatched parts were not given to the model: data
