@@ -15,16 +15,16 @@ from ser_core.errors import AnnotationsRefused
 
 STATUSES = ("open", "done", "verified")
 LEAST_INTENSITY, MOST_INTENSITY = 1, 5
-#: Files do not tell a mark of the first channel from one of all, so only further ones are said.
+#: Files use the number 1 for the first channel and for all channels, so only higher numbers are stored.
 SECOND_CHANNEL, LAST_CHANNEL = 2, 999
 
 #: The tier of marks in time, and the tier whose single mark labels the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
 
-#: The annotator of the gold layer: what was decided after people disagreed. It is left out where people are compared.
+#: The annotator of the gold layer: decisions after people disagreed. Comparisons of people leave it out.
 GOLD = "gold"
 
-#: What a tier consists of, and what its marks say: an emotion or, as a note, one of its labels or any text.
+#: What a tier consists of, and what its marks contain: an emotion or, as a note, one of its labels or any text.
 KINDS, CONTENTS = ("intervals", "points"), ("emotions", "labels", "text")
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
 MOST_LABELS, LONGEST_LABEL = 200, 255

@@ -144,7 +144,7 @@ class _Children:
 def _followed(child: Region, before: Region, after: Annotation | None, parents: _Regions) -> Region | None:
     """Return the region of a child after its parent has moved or gone; None if no parent contains it."""
     start_s, end_s = child.start_s, child.end_s
-    # After a split another parent may hold it.
+    # After a split another parent may contain it.
     if after is not None and all(parent == after.region for parent in parents.holding(child)):
         start_by_s, end_by_s = after.region.start_s - before.start_s, after.region.end_s - before.end_s
         if abs(start_by_s - end_by_s) < SAME_S:

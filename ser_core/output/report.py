@@ -30,7 +30,7 @@ METHOD_DESCRIPTIONS = {
     "consensus": "is the mean of the other maps, each divided by its own strength.",
 }
 
-#: Behind words, so weak that text on them stays readable in both themes.
+#: Background colours of words, so weak that text on them stays readable in both themes.
 FOR, AGAINST = "227, 74, 51", "66, 146, 198"
 
 TEMPLATES = Environment(

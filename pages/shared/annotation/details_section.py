@@ -28,7 +28,7 @@ CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
 
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
-    """Show the fields of the selected mark and of the whole recording, which has so many channels."""
+    """Show the fields of the selected mark and of the whole recording; `channels` is the recording's number of them."""
     with st.container(key="mark_details", gap="small"):
         _of_whole(project, opened, shown, channels)
         _of_chosen(project, opened, shown, channels)
@@ -91,7 +91,7 @@ def _fields(
 ) -> DeltaGenerator:
     """Show the fields of a mark, and save each change immediately; return the container for its title.
 
-    In a tier of labels the note is one of these. The channel is asked for where there are several.
+    In a tier of labels the note is one of these. The channel is a field only if there are several.
     """
 
     def field(name: str) -> dict[str, Any]:

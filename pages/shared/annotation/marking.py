@@ -58,7 +58,7 @@ class Shown:
     layer : str
         `GOLD` if the gold layer is edited; "" for the annotator's own marks.
     f0 : CorrectedF0
-        As anybody corrected it.
+        Corrected by anybody.
     """
 
     duration_s: float
@@ -107,7 +107,7 @@ class Shown:
         return (mark, tier) if tier and id_ in self.in_tier(tier.key, annotator) else None
 
     def new_mark(self, region: Region, tier: Tier) -> Annotation:
-        """Return a newly drawn mark: done at once in the gold layer, else once its annotator says so."""
+        """Return a newly drawn mark: done at once in the gold layer, otherwise open."""
         is_decision = self.layer == GOLD and tier.content == "emotions"
         return Annotation(region, tier.key, **({"annotator": GOLD, "status": "done"} if is_decision else {}))
 
@@ -135,7 +135,7 @@ class Shown:
             marks |= {id_: replace(mark.region, label=mark.note) for id_, mark in suggested.items()}
             with_colours = tuple((label, colours.get(label)) for label in labels[:MOST_KEYS])
             about = tier.key, tier.name, tier.kind, tier.colour
-            # Of thousands of words there is nothing else to say.
+            # Thousands of words have no state worth showing.
             states = {id_: in_words(mark) for id_, mark in here.items() if labels or _is_rated(mark)}
             lanes.append(TierLane(*about, with_colours, marks, frozenset(suggested), states))
         return tuple(lanes)
@@ -174,7 +174,7 @@ class Shown:
 
 
 def in_words(mark: Annotation | None) -> str:
-    """Return what is known of a mark in a few words: emotion, intensity, confidence, and status.
+    """Describe a mark in a few words: emotion, intensity, confidence, and status.
 
     >>> in_words(Annotation(Region(0, 1), emotion="sad", intensity=3, confidence=0.8, status="done"))
     'sad, intensity 3, 80 % sure, done'
@@ -326,7 +326,7 @@ def label_whole(store: Store, project: int, annotator: str, recording: str, show
 
 
 def _content(mark: Mark, before: Annotation, tier: Tier) -> Annotation:
-    """Return what a mark becomes: its label is an emotion or, in tiers of labels and text, a note."""
+    """Return the new content of a mark: its label is an emotion or, in tiers of labels and text, a note."""
     region, label = replace(mark.region, label=None), mark.region.label
     if tier.content == "emotions":
         return replace(before, region=region, emotion=label)

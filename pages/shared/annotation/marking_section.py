@@ -29,7 +29,7 @@ from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.pipeline import level_of_focus
 from ser_core.work.jobs import Job
 
-#: Player, marks and their fields in view at once: the page's heading is only read out, and rows stand closer.
+#: Shows player, marks and their fields at once: only screen readers get the page's heading, and rows are closer.
 COMPACT = """
 <style>
   @media (min-width: 641px) {
@@ -64,7 +64,7 @@ DECIDING = texts(
 def show(project: OpenProject, chosen: Chosen | None) -> None:
     """Show the current recording with its editable marks, and any refusals."""
     st.html(COMPACT)
-    # In a container, else what comes and goes here would move the player in the page's tree, and mount it again.
+    # In a container: otherwise changes here would move the player in the page's tree, and mount it again.
     notices = st.container()
     with notices:
         show_refusals()
@@ -115,7 +115,7 @@ def _marks(
     shown = player_edits.shown_marks(project, recording.sha256, GOLD if decides else "")
     shown.duration_s = recording.duration_s
     shown.take(opened.annotations, project.annotator, opened.tiers, opened.f0)
-    # Suggestions that change while somebody draws would disturb.
+    # Suggestions that change while somebody draws would be distracting.
     if explanation is not None and final:
         regions = [moved(focus.region, analysed.start_s) for focus in analysis.focus]
         shown.suggest(regions, analysis.emotion, _provenance(analysis, explanation))
@@ -150,7 +150,7 @@ def _say_what_is_analysed(stretch: Recording | None) -> None:
             )
         )
     else:
-        until_s = round(stretch.start_s + stretch.duration_s, 3)  # else 10:59 for what ends at 11:00
+        until_s = round(stretch.start_s + stretch.duration_s, 3)  # so that 10:59.9 is shown as 11:00
         st.caption(
             t(
                 "The model's evidence and the measures are of {start} to {end} only. Press H in the player for "
@@ -275,7 +275,7 @@ def _player(
     explanation: Explanation | None,
     evidence_comes: bool,
 ) -> Job | None:
-    """Show the player; return the job that measures what goes with a corrected F0, if its lanes need that."""
+    """Show the player; return the job that measures with the corrected F0, if its lanes need one."""
     others = _others(opened, shown.layer or project.annotator)
     others = others if shown.layer or OTHERS in session.choice("beside") else {}
     ahead = opening.ahead(opened.next)

@@ -83,7 +83,7 @@ def queued(name: str, sha256: str) -> QueuedRecording:
 
 
 def choose_in_bar() -> tuple[OpenProject, DeltaGenerator]:
-    """Return what `choose` returns, in little space once it is known, and a place for controls in the same row."""
+    """Return the result of `choose`, compact once it is known, and a container for controls in the same row."""
     annotator = login.person() or session.choice("annotator")
     try:
         known = annotator and session.choice("project") in projects()
@@ -101,7 +101,7 @@ def choose_in_bar() -> tuple[OpenProject, DeltaGenerator]:
 def choose(alone: bool = True) -> OpenProject:
     """Ask for the annotator and the project; stop the page until both are known.
 
-    Unless this stands `alone`, it offers no new projects and no trash.
+    Unless `alone`, it offers no new projects and no trash.
     """
     try:
         store = cached.annotations(default_url(data_folder()))
@@ -191,7 +191,7 @@ def show_refusals() -> None:
 
 
 def task_of(project: OpenProject) -> str:
-    """Return what the queue is limited to: until somebody chooses, to what is assigned to them, if anything is."""
+    """Return the task that the queue is limited to: by default to assigned recordings, if there are any."""
     usual, whose = st.session_state.setdefault("usual tasks", {}), (project.id, project.annotator)
     if whose not in usual:
         mine = Queue(annotator=project.annotator, task="assigned")

@@ -1,4 +1,4 @@
-"""Store the edits made in the player of the view Mark, and turn to the recordings beside this one."""
+"""Store the edits made in the player of the view Mark, and open the previous or next recording."""
 
 from collections import Counter
 from functools import partial
@@ -18,7 +18,7 @@ from pages.shared.recording import open_recordings
 from ser_core.errors import AnnotationsRefused, SerError
 
 PLAYER = "annotate"
-#: Ways to turn, and what is said where there is no such recording.
+#: Directions, and what is said if there is no such recording.
 TURNS = texts(
     {
         "previous": "There is no previous recording in the filtered queue.",
@@ -61,7 +61,7 @@ def make(project: OpenProject, edit: Edit) -> None:
 
 
 def _say_what_went_along(shown: Shown) -> None:
-    """Let the next run say which marks were deleted with those that the edit deleted."""
+    """Let the next run name the marks that were deleted along with those of the edit."""
     if not shown.gone:
         return
     names = {tier.key: tier.name for tier in shown.tiers}

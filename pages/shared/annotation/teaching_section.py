@@ -62,7 +62,7 @@ def show(project: OpenProject) -> None:
         words = t("A point has no length, so there is no sound to learn from. Choose a tier of intervals.")
         st.info(words, icon=":material/school:")
         return
-    with st.container():  # else what comes and goes here would move the rest of the page
+    with st.container():  # otherwise changes here would move the rest of the page
         show_refusals()
     foreseen = _show_foreseen(project, model, tier)
     nothing = foreseen is not None and not foreseen.pieces
@@ -86,7 +86,7 @@ def show(project: OpenProject) -> None:
 
 
 def _model_to_teach() -> str | None:
-    """Return the visitor's model, or another, saying so, where theirs cannot be taught."""
+    """Return the visitor's model, or another with a note if theirs cannot be taught."""
     model = controls.model_name()
     if model is None:
         return None
@@ -106,7 +106,7 @@ def _model_to_teach() -> str | None:
 
 
 def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None:
-    """Say what a corpus would hold and leave out, and offer to fix it; None until that is known."""
+    """Show what a corpus would contain and leave out, and offer to fix that; None until it is known."""
     # Besides the marks, what is taught depends on the recordings that are there, who speaks in each, and their sounds.
     files = project.store.recordings.files(project.id)
     steps, sounds = project.store.history.newest_step(), last_change_of_sounds(data_folder())

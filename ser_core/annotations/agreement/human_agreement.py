@@ -26,7 +26,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 CONSENSUS = "consensus"
 COMPARED = (*FOCUS_METHODS, CONSENSUS)
-#: A map that knows nothing of the model: where it is louder than the recording's mean.
+#: A map that is independent of the model: where it is louder than the recording's mean.
 ENERGY = "energy"
 MEASURES = ("focus_iou", "box_iou", "pointing", "roc_area")
 

@@ -12,7 +12,7 @@ from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Ann
 FRAME_S = 0.01
 #: Intersection over union in time from which two regions match.
 LEAST_OVERLAP = 0.5
-#: Two points match up to this far apart, as boundaries of phones that two people set are compared.
+#: Two points match up to this far apart; this is how boundaries of phones by two people are compared.
 POINT_TOLERANCE_S = 0.02
 
 

@@ -12,11 +12,11 @@ from ser_core.work.progress import UNWATCHED, Work
 
 #: Neighbours are searched in this many principal components: further ones are mostly noise.
 COMPONENTS = 50
-#: Of t-SNE: about how many neighbours of a point count, and how it is run, 250 iterations at a time.
+#: For t-SNE: about how many neighbours of a point count, and its settings, 250 iterations at a time.
 PERPLEXITY, EXAGGERATION, ROUNDS, ROUND = 30.0, 12.0, 4, 250
-#: Of the first principal component, where t-SNE begins.
+#: Standard deviation of the first principal component, from which t-SNE begins.
 BEGINNING_DEVIATION = 1e-4
-#: Fewer points have no neighbourhoods to speak of.
+#: Fewer points have no meaningful neighbourhoods.
 FEWEST = 8
 #: The mean of fewer recordings says more about them than about their speaker.
 FEWEST_OF_SPEAKER = 3

@@ -16,7 +16,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 COMPONENTS, NEIGHBOURS = "components", "neighbours"
 LAYOUTS = (COMPONENTS, NEIGHBOURS)
-#: Share of the work that the layout is, as far as progress shows it.
+#: Share of the layout in the progress of all the work.
 LAYOUT_PARTS = 10
 
 

@@ -30,7 +30,7 @@ CONFIGURATION, METADATA, SESSION = "_DBconfig.json", ".meta_json", "_ses"
 #: The session of a database that has no others, as in EMU's own demonstration.
 ONLY_SESSION = "0000"
 WRITTEN_SPEAKER = "Speaker.ID"
-#: Names of fields that say who speaks, in lower case and without what is no letter.
+#: Names of fields that say who speaks, in lower case, letters only.
 SPEAKER = {"speaker", "speakerid", "speakername", "participant", "participantid", "subject", "subjectid"}
 
 

@@ -25,7 +25,7 @@ from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
 
 BROKEN_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
-#: Of a ZIP that is given in place of its files.
+#: Limits of a ZIP that is given instead of its files.
 MOST_PACKED, MOST_PACKED_BYTES = 10_000, 200 * 2**20
 PACKED_HOW = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -120,7 +120,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
                 read.start_s if how.from_start else 0.0,
             )
         )
-    # Only now: a file may come after those that it says something of.
+    # Only now: metadata may come after the files that they describe.
     return [
         replace(file, documents=metadata.of(file.name, file.documents))
         if file.format_name == READERS["emu"].name

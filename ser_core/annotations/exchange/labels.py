@@ -19,7 +19,7 @@ from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.notation import Note, holds_emotions
 from ser_core.errors import AnnotationsRefused
 
-#: Our own files say by themselves what is an emotion.
+#: Our own files state what is an emotion.
 OURS = FORMATS["own"].name
 
 MOST_SHOWN = 8
@@ -144,7 +144,7 @@ def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[Imp
         if file.format_name == OURS:
             found.append(file)
             continue
-        # A file that knows our marks says by itself what its tiers hold.
+        # A file in our own format states what its tiers hold.
         documents = [
             each
             if each.exported_keys is not None

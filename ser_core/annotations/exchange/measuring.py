@@ -18,7 +18,7 @@ from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import F0Settings
 from ser_core.work.progress import Work
 
-#: In recordings of more than ten minutes: the longest mark that is measured, and how much is analysed at once.
+#: In recordings of over ten minutes: the longest mark that is measured, and how much is analysed at once.
 LONGEST_MEASURED_S = LONGEST_STRETCH_S - 2 * MARGIN_S - 4
 TOGETHER_S = 60.0
 

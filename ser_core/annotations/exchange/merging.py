@@ -14,7 +14,7 @@ from ser_core.annotations.exchange.matching import merged, paired, same
 from ser_core.annotations.store.marks import Change, content_of
 
 #: What a file can do to a mark. "conflict": it was changed both in the file and, since the export, here.
-#: "changed here" and "deleted here": since the export; the file has it as it was. That a mark was changed here is not
+#: "changed here" and "deleted here": since the export; the file has the older version. "changed here" is not
 #: listed where the file has its key.
 KINDS = ("new", "changed", "moved", "deleted", "changed here", "deleted here", "conflict")
 

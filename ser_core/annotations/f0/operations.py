@@ -17,7 +17,7 @@ from ser_core.work.progress import Work
 
 UNVOICED = 0.0
 
-#: What can be done, and why not where it would change nothing.
+#: Operations, and why each may change nothing.
 OPERATIONS = {
     "halve": "no frame there has an F0",
     "double": "no frame there has an F0",

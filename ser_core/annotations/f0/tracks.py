@@ -18,7 +18,7 @@ from ser_core.work.progress import Work
 
 COLUMNS = ("time_s", "f0_hz", "source")
 MEASURED, CORRECTED = "measured", "corrected"
-#: A long recording is measured in pieces that begin with an even second, as the detector's frames then do too.
+#: A long recording is measured in pieces that begin with an even second, where the detector's frames begin too.
 PIECE_S = 300.0
 
 

@@ -50,18 +50,18 @@ def map_of_points(
     sound: Mapping[str, Any] | None,
     made: Mapping[str, Callable[[list[int], int], None]],
 ) -> None:
-    """Show a map; what a person does there is handed over before the next run.
+    """Show a map; what a person does there is passed on before the next run.
 
     Parameters
     ----------
     colouring : str
         Key of the groups that give points their colour and shape.
     chosen : list of int
-        Indexes of the points that are chosen.
+        Indices of the chosen points.
     sound : mapping, optional
         `index` of a point, `number` of the wish, and the `address` of its sound or a `refusal`.
     made : mapping of str to callable
-        For "heard", "opened" and "chosen": takes indexes of points, and a number that rises with each.
+        For "heard", "opened" and "chosen": takes indices of points, and a number that rises with each.
     """
 
     def hand_over(what: str) -> None:

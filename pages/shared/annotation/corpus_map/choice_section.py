@@ -1,4 +1,4 @@
-"""The recordings of a map as a table, chosen ones first, and what can be done with all of them."""
+"""The recordings of a map as a table, chosen ones first, and the actions on all of them."""
 
 from collections.abc import Sequence
 

@@ -38,7 +38,7 @@ SHAPES = ("circle", "triangle", "square", "diamond", "down", "plus", "cross", "s
 MOST_GROUPS = len(PALETTE) * len(SHAPES)
 OTHERS = texts("others")
 GREY = "#7F7F7F"
-#: Groups that say that nothing is known are rings, after all others.
+#: Groups of unknown values are rings, after all others.
 UNKNOWN = (NO_LABEL, NO_SPEAKER, NO_SPEECH, NOT_SURE, NO_VERDICT, OTHERS)
 STYLES = {emotion: (colour, SHAPES[index % len(SHAPES)]) for index, (emotion, colour) in enumerate(COLOURS.items())} | {
     PEOPLE_DIFFER: ("#D55E00", "cross"),
@@ -70,7 +70,7 @@ def group_in_words(name: str) -> str:
 
 
 def _colouring(key: str, title: str, values: Sequence[str]) -> dict[str, object]:
-    """Return the groups that values make, with their styles and numbers, and the group of each value."""
+    """Return the groups of values, with their styles and numbers, and the group of each value."""
     counts = Counter(values)
     if len(counts) > MOST_GROUPS:
         named = {name for name, _ in counts.most_common(MOST_GROUPS - len(UNKNOWN))}

@@ -23,7 +23,7 @@ COUNTS = texts(
     }
 )
 MODES = texts({"add": "Leave them as they are here", "replace": "Replace them by those of the files"})
-#: Of participants, speakers and sessions, and corrected F0: what files name, what they name otherwise, what was taken.
+#: Participants, speakers and sessions, and corrected F0: those in the files, those that differ, and those taken over.
 NAMED = texts(
     {
         "participants": (
@@ -106,7 +106,7 @@ def show(imported: Imported) -> tuple[str, bool]:
 
 
 def _sum_up(imported: Imported, counts: Counter[str]) -> None:
-    """Say how many marks differ in which way, which tiers are new, and how much of F0 differs."""
+    """Show how many marks differ and how, which tiers are new, and how much of F0 differs."""
     kinds = ("new", "changed", "moved", "deleted", "changed here", "deleted here")
     words = [t(COUNTS[kind], n=counts[kind]) for kind in kinds if counts[kind]]
     words += [plural(counts["conflict"], "{n} conflict", "{n} conflicts")] if counts["conflict"] else []

@@ -1,4 +1,4 @@
-"""Import marks from files: options, what the files bring, and then the import."""
+"""Import marks from files: options, a preview of the changes, and then the import."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

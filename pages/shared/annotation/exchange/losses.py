@@ -1,4 +1,4 @@
-"""What files lose of marks, as `ser_core` says it, in the visit's language."""
+"""What files lose of marks: the sentences of `ser_core`, in the visit's language."""
 
 from pages.shared.language import recognised, texts
 from pages.shared.language.names import in_markdown

@@ -126,7 +126,7 @@ def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreemen
 
 
 def _points(agreement: AnnotatorAgreement) -> None:
-    """Show how far people agree on points; there are no moments that they label."""
+    """Show how far people agree on points; they label no stretches of time."""
     columns = {
         t("F1 of points"): t("Two points match up to {ms:.0f} ms apart.", ms=1000 * POINT_TOLERANCE_S),
         t("Distance"): t("Mean distance between matching points."),
@@ -212,7 +212,7 @@ def _open_cell(
 
 
 def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened: Callable[[int, int], None]) -> None:
-    """List the cells of the matrix; a row, as a click on a cell, opens its recordings in the queue."""
+    """List the cells of the matrix; a row, like a click on a cell, opens its recordings in the queue."""
     labels = [label_in_words(label) for label in agreement.labels]
     counts = agreement.confusion[pair]
     cells = sorted(((row, column) for row, column in np.argwhere(counts).tolist()), key=lambda cell: -counts[*cell])

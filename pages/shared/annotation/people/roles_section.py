@@ -138,7 +138,7 @@ def _taken_away(project: OpenProject, name: str) -> str:
 
 
 def _do(action: Callable[[], Any]) -> None:
-    """Do something; the next run says what, or why it was refused."""
+    """Do something; the next run shows what, or why it was refused."""
 
     def done() -> None:
         st.session_state[DONE] = action()

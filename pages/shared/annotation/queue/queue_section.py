@@ -49,7 +49,7 @@ REFUSED = "queue refusal"
 
 def show(project: OpenProject) -> None:
     """Show the progress, the list of recordings, and how to add more."""
-    with st.container():  # else what comes and goes here would move the table in the page's tree, and mount it again
+    with st.container():  # otherwise changes here would move the table in the page's tree, and mount it again
         if refusal := st.session_state.pop(REFUSED, None):
             st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
         show_refusals()

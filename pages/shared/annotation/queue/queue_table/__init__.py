@@ -24,7 +24,7 @@ _mount = component(
 
 @dataclass(frozen=True)
 class Column:
-    """A column: what it is called, what it means, and whether it holds text, a number, or a share (0 to 1) as a bar."""
+    """A column: its title, its help, and whether it contains text, numbers, or shares (0 to 1) shown as bars."""
 
     title: str
     means: str = ""
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row, which opens by its id; of numbers and shares None is shown as nothing."""
+    """A row, identified by its id; None is an empty number or share."""
 
     id: str
     cells: tuple[str | float | None, ...]
