@@ -282,7 +282,7 @@ def test_the_same_seed_fits_the_same_forest(estimators):
 def test_an_emotion_without_any_recording_is_refused():
     baseline = ESTIMATOR_BASELINES["mfcc_svm"]
     entries = [entry for entry in dataset(baseline.FRONT_END) if entry.label != 2]
-    with pytest.raises(SettingsRefused, match="No recording of neutral"):
+    with pytest.raises(SettingsRefused, match="no recording of neutral"):
         fit_estimator(baseline, None, entries, EMOTIONS, 0)
 
 

@@ -373,7 +373,7 @@ def test_what_is_left_out_is_named_with_its_reason(labelled, sound_of, tmp_path)
     reasons = dict(taught.left_out[:5])
     assert reasons["gone"] == "gone.wav: there is no such file. Check the path."
     assert reasons["elsewhere"] == NO_SOUND
-    assert all("SHA-256 is not known" in reasons[name] for name in ("evil", "nameless 1", "nameless 2"))
+    assert all("SHA-256, which is unknown" in reasons[name] for name in ("evil", "nameless 1", "nameless 2"))
     assert [name for name, _ in taught.left_out[5:]] == ["b"] * 3
     assert taught.reasons()[OPEN] == 1
     assert sum("at least 0.1 s are needed" in reason for _, reason in taught.left_out) == 2
