@@ -33,7 +33,9 @@ def photograph(page: Page, name: str) -> None:
         page.wait_for_timeout(1_500)
         shown = height
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(
+        DOCS / name, optimize=True
+    )
 
 
 def annotate(page: Page) -> None:
