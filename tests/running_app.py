@@ -103,7 +103,8 @@ def running_app(
         app = APPS.pop(address)
         with suppress(psutil.NoSuchProcess):
             app.terminate()
-            app.wait(20)
+            for late in psutil.wait_procs([app], 20)[1]:
+                late.kill()
 
 
 def forked_app(arguments: list[str], environment: dict[str, str], log: Path) -> psutil.Process:

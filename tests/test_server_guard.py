@@ -30,7 +30,7 @@ from websockets.sync.client import connect
 from pages.shared.server import server_guard
 from ser_core.errors import SerError
 from tests.conftest import voice_like
-from tests.running_app import APPS, ROOT, free_port, launch, needs_browser, running_app, turn_to, upload
+from tests.running_app import APPS, ROOT, SOON, free_port, launch, needs_browser, running_app, turn_to, upload
 
 pytestmark = pytest.mark.process
 
@@ -366,7 +366,7 @@ def test_a_file_that_is_made_when_it_is_asked_for_can_be_downloaded(app, tmp_pat
         browser = launch(playwright)
         page = browser.new_page()
         page.set_default_timeout(4000 * PATIENCE_S)
-        page.goto(f"{app}/?model=yamnet")
+        page.goto(f"{app}/?{SOON}")
         upload(page, tmp_path / "speech.wav")
         turn_to(page, "Explain")
         page.get_by_role("button", name="Prepare maps, picture and report").click()
