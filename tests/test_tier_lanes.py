@@ -198,7 +198,7 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     assert [(tier.name, tier.shown) for tier in store.tiers.of(project)] == [("Words", False), ("emotion", True)]
     store.marks.edit(project, sha(0), "Ann", add=[mark(tier="words", note="ja")])
     page.toggle[0].set_value(True).run()
-    assert "go 1 mark of Ann" in page.caption[0].value
+    assert "deletes 1 mark of Ann" in page.caption[0].value
     press(page, "Delete it")
     assert [tier.name for tier in store.tiers.of(project)] == ["emotion"]
     press(page, "Restore Words")
