@@ -181,6 +181,8 @@ class VoiceSettings:
         The normal of n recordings is weighted by n / (n + shrinkage_recordings).
     softening : float
         Logits are divided by it where the emotions are counted (see `ser_core.model.voice.balancing_shift`).
+    known_temperature : float
+        The temperature for a wholly known voice as a fraction of that for unknown voices: it is judged more surely.
     one_emotion_spread, mixed_spread : float
         Spread is how clearly these recordings fall into different emotions, 0 to 1. The normal counts fully from
         `mixed_spread` on, less below it, and not at all below `one_emotion_spread`.
@@ -188,6 +190,7 @@ class VoiceSettings:
 
     shrinkage_recordings: float = 5.0
     softening: float = 4.0
+    known_temperature: float = 0.66
     one_emotion_spread: float = 0.6
     mixed_spread: float = 0.75
 
@@ -196,6 +199,8 @@ class VoiceSettings:
             raise SettingsRefused(
                 "A voice's normal needs a shrinkage of at least 0 recordings and a softening of at least 0.1."
             )
+        if not 0.1 <= self.known_temperature <= 10:
+            raise SettingsRefused("The temperature for a known voice must be 0.1 to 10 times that for unknown ones.")
         if not -10 < self.one_emotion_spread < self.mixed_spread <= 1:
             raise SettingsRefused(
                 f"Spreads of {self.one_emotion_spread:g} and {self.mixed_spread:g} give no range; "

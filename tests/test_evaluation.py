@@ -135,7 +135,7 @@ def logits_said(speaker, emotion, *logits):
 def test_voice_that_sounds_angrier_in_all_it_says_is_told_right_by_its_own_normal():
     """Of one voice every logit of anger is 4 higher; the other voice is as all are."""
     emotions = ("angry", "sad")
-    settings = VoiceSettings(shrinkage_recordings=0.0)
+    settings = VoiceSettings(shrinkage_recordings=0.0, known_temperature=0.5)
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions)
     classifier.voice = settings
     found = [
@@ -149,3 +149,5 @@ def test_voice_that_sounds_angrier_in_all_it_says_is_told_right_by_its_own_norma
     assert list(as_any.predicted) == [0, 0, 0, 1]
     assert list(own.predicted) == [0, 1, 0, 1]
     np.testing.assert_allclose(own.probabilities[:2], own.probabilities[2:])
+    # All is known of these voices, so the scores are those of a temperature of 0.5.
+    np.testing.assert_allclose(own.probabilities[0, 0], 1 / (1 + np.exp(-2 / 0.5)), atol=1e-6)

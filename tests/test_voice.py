@@ -170,6 +170,16 @@ def test_constant_added_to_all_logits_of_a_wholly_known_voice_changes_no_judgeme
     np.testing.assert_allclose(free(judged(constant)), free(judged(0.0)), atol=1e-6)
 
 
+@pytest.mark.parametrize(("recordings", "temperature"), [(1, 1.25 * 0.25**0.25), (9, 1.25 * 0.25**0.75)])
+def test_temperature_falls_with_the_share_of_the_own_normal(recordings, temperature):
+    settings = replace(WHOLLY, shrinkage_recordings=3.0, known_temperature=0.25)
+    classifier = with_voices(settings)
+    classifier.temperature = 1.25
+    known = [logits_of_pieces(classifier.score(segments_of_voice(4, seed=i))) for i in range(recordings)]
+    assert classifier.with_voice(voice_normal(known, mixed=True)).temperature == pytest.approx(temperature)
+    assert classifier.temperature == 1.25
+
+
 def test_unknown_voice_is_judged_by_the_very_same_classifier():
     classifier = with_voices()
     assert classifier.with_voice(voice_normal([])) is classifier
@@ -206,6 +216,7 @@ def test_model_without_settings_for_voices_refuses_one():
         {"mixed_spread": 1.5},
         {"shrinkage_recordings": math.nan},
         {"softening": 0.0},
+        {"known_temperature": 0.0},
         {"softening": math.inf},
     ],
 )

@@ -22,7 +22,7 @@ from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import find_model, load_model, read_card, training_list
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import recording_probabilities
-from ser_core.model.voice import logits_of_pieces, voice_normal, voice_shift
+from ser_core.model.voice import logits_of_pieces, voice_normal, voice_shift, voice_temperature
 from ser_core.work.progress import Work
 
 SEED = 0
@@ -251,15 +251,23 @@ def logits_of_recordings(
 
 
 def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> list[RecordingLogits]:
-    """Return the logits shifted by each speaker's own normal, computed from all recordings of the speaker."""
+    """Return the logits by each speaker's own normal, computed from all recordings of the speaker.
+
+    They are scaled so that the classifier's temperature for unknown voices fits them.
+    """
     by_speaker = defaultdict(list)
     for one in found:
         by_speaker[one.item.speaker_id].append(logits_of_pieces(one.logits))
-    shifts = {
-        speaker: voice_shift(voice_normal(pieces, mixed=True), classifier.voice)
-        for speaker, pieces in by_speaker.items()
+    settings, judged = classifier.voice, []
+    normals = {speaker: voice_normal(pieces, mixed=True) for speaker, pieces in by_speaker.items()}
+    changes = {
+        speaker: (voice_shift(normal, settings), voice_temperature(normal, settings))
+        for speaker, normal in normals.items()
     }
-    return [replace(one, logits=one.logits - shifts[one.item.speaker_id]) for one in found]
+    for one in found:
+        shift, temperature = changes[one.item.speaker_id]
+        judged.append(replace(one, logits=(one.logits - shift) / temperature))
+    return judged
 
 
 def tabulate(

@@ -18,7 +18,7 @@ from ser_core.model.networks.decoder import Decoder
 from ser_core.model.networks.folding import folded
 from ser_core.model.networks.local_change import LocalChange
 from ser_core.model.networks.whisper import Whisper
-from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift
+from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift, voice_temperature
 from ser_core.settings import FrontEnd, VoiceSettings
 
 #: Operations whose code oneDNN caches (1024 by default); read at its first operation. Each batch size needs its own
@@ -203,7 +203,7 @@ class NetworkClassifier:
     def with_voice(self, normal: VoiceNormal) -> "NetworkClassifier":
         """Return this classifier adapted to a voice's own normal, or itself if nothing is known of the voice.
 
-        Only logits are shifted; the network, its speed and Grad-CAM's maps do not change.
+        Only logits are shifted and the temperature changed; the network, its speed and Grad-CAM's maps stay the same.
 
         Raises
         ------
@@ -218,6 +218,7 @@ class NetworkClassifier:
         adapted.name = f"{self.name}{OF_A_VOICE}"
         adapted.sha256 = hashlib.sha256(f"{self.sha256} {normal.sha256}".encode()).hexdigest()
         adapted.shift = voice_shift(normal, self.voice).astype(np.float32)
+        adapted.temperature = self.temperature * voice_temperature(normal, self.voice)
         share = VoiceShare(normal.recordings, voice_share(normal, self.voice), trust(normal, self.voice))
         adapted.voice, adapted.voice_share, adapted.adapted_from = None, share, (self, normal)
         return adapted

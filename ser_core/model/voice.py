@@ -137,6 +137,11 @@ def voice_shift(normal: VoiceNormal, settings: VoiceSettings) -> np.ndarray:
     return voice_share(normal, settings) * balancing_shift(normal.logits, settings.softening)
 
 
+def voice_temperature(normal: VoiceNormal, settings: VoiceSettings) -> float:
+    """Return what the temperature for unknown voices is multiplied by; 1 if nothing of the voice counts."""
+    return settings.known_temperature ** voice_share(normal, settings)
+
+
 def share_in_words(share: float) -> str:
     """Say how far a voice is judged by its own normal."""
     return f"{100 * share:.0f} % of the judgement is by this voice's own normal."
