@@ -143,7 +143,7 @@ def mark(browser, recording):
     browser.at_rest()
     assert not browser.errors
     browser.open(browser.run("() => location.href"))
-    browser.wait("() => document.querySelector('input[aria-label=Annotator]')?.value === 'Ann'")
+    browser.wait("() => all('button', 'Ann · Voices').length")
     browser.wait("name => all('h2', name).length && all('.region', '').length", recording)
     assert not [said for said in browser.errors if "404" in said]
 
