@@ -422,6 +422,28 @@ def test_a_sound_is_served_while_a_broken_connection_may_be_made_again_and_no_lo
         store.get_file(f"{mine}.wav")
 
 
+def test_a_file_that_an_overtaken_run_did_not_name_is_there_if_the_next_run_names_it(media, monkeypatch):
+    store, add, *_ = media
+    due = []
+    monkeypatch.setattr(server_guard, "_later", lambda seconds, do: due.append(do))
+    kept, gone = add("ann", b"kept"), add("ann", b"gone")
+    store.delete_file(kept)
+    store.delete_file(gone)
+    assert store.get_file(f"{gone}.wav").content == b"gone"
+    assert add("ann", b"kept") == kept
+    for delete_if_unnamed in due:
+        delete_if_unnamed()
+    assert store.get_file(f"{kept}.wav").content == b"kept"
+    with pytest.raises(MediaFileStorageError):
+        store.get_file(f"{gone}.wav")
+    store.delete_file(kept)
+    due[0]()  # the time of an earlier run does not count
+    assert store.get_file(f"{kept}.wav").content == b"kept"
+    due[-1]()
+    with pytest.raises(MediaFileStorageError):
+        store.get_file(f"{kept}.wav")
+
+
 def test_a_file_that_is_made_for_a_download_is_there_for_a_minute_under_an_address_of_chance(media, monkeypatch):
     store, *_ = media
     monkeypatch.setattr(server_guard, "get_script_run_ctx", lambda: None)

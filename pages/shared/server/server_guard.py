@@ -9,8 +9,9 @@ import hashlib
 import logging
 import re
 import secrets
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,10 @@ LEFT_AFTER_S = 15.0
 
 #: How long a file made for a download, which no page shows, is served; the browser fetches it at once.
 DOWNLOAD_S = 60.0
+
+#: How long a file is served that a run of a page no longer names. A run that another one overtakes ends before it has
+#: named all files that the page goes on showing.
+UNNAMED_S = 10.0
 
 #: How many visits whose connection broke may reconnect.
 MAX_DISCONNECTED = 128
@@ -263,6 +268,8 @@ class VisitMedia(MemoryMediaFileStorage):
         super().__init__(media_endpoint)
         self._secret = secrets.token_bytes(32)
         self._visits: dict[str, str | None] = {}
+        self._unnamed: dict[str, object] = {}
+        self._lock = threading.Lock()
 
     def load_and_get_id(
         self, path_or_data: str | bytes | FileBytes, mimetype: str, kind: MediaFileKind, filename: str | None = None
@@ -271,14 +278,14 @@ class VisitMedia(MemoryMediaFileStorage):
         context = get_script_run_ctx()
         if context is None:
             file_id = secrets.token_hex(16)
-            runtime.get_instance()._get_async_objs().eventloop.call_soon_threadsafe(
-                lambda: asyncio.get_running_loop().call_later(DOWNLOAD_S, self.delete_file, file_id)
-            )
+            _later(DOWNLOAD_S, self._delete, file_id)
         else:
             identity = f"{context.session_id} {_calculate_file_id(content, mimetype, filename)}"
             file_id = hashlib.blake2b(identity.encode(), key=self._secret, digest_size=16).hexdigest()
-        self._visits[file_id] = context and context.session_id
-        self._files_by_id.setdefault(file_id, MemoryFile(content, mimetype, kind, filename))
+        with self._lock:
+            self._unnamed.pop(file_id, None)
+            self._visits[file_id] = context and context.session_id
+            self._files_by_id.setdefault(file_id, MemoryFile(content, mimetype, kind, filename))
         return file_id
 
     def get_file(self, filename: str) -> MemoryFile:
@@ -292,14 +299,32 @@ class VisitMedia(MemoryMediaFileStorage):
         return f"{self._media_endpoint}/{file_id}{get_extension_for_mimetype(self._files_by_id[file_id].mimetype)}"
 
     def delete_file(self, file_id: str) -> None:
+        """Delete a file that a run did not name, unless another run names it soon."""
+        self._unnamed[file_id] = since = object()
+
+        def delete_if_unnamed() -> None:
+            with self._lock:
+                if self._unnamed.get(file_id) is since:
+                    self._delete(file_id)
+
+        _later(UNNAMED_S, delete_if_unnamed)
+
+    def _delete(self, file_id: str) -> None:
         super().delete_file(file_id)
         self._visits.pop(file_id, None)
+        self._unnamed.pop(file_id, None)
 
     def forget(self, session_id: str) -> None:
-        """Delete all files of a visit."""
+        """Delete all files of a visit at once."""
         for file_id, visit in list(self._visits.items()):
             if visit == session_id:
-                self.delete_file(file_id)
+                self._delete(file_id)
+
+
+def _later(seconds: float, do: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in some seconds, on the thread that serves."""
+    loop = runtime.get_instance()._get_async_objs().eventloop
+    loop.call_soon_threadsafe(loop.call_later, seconds, do, *arguments)
 
 
 def is_active(session_id: str) -> bool:
