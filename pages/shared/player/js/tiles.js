@@ -52,7 +52,7 @@ export class Values {
       this.patience = RETRY_MS;
       this.arrived();
     } catch {
-      // The server loses files for a moment when one rerun overtakes another; retry less and less often.
+      // Connections break, and a server may be restarted; retry less and less often.
       setTimeout(() => this.tiles.delete(key) && this.arrived(), this.patience);
       this.patience = Math.min(2 * this.patience, LONGEST_RETRY_MS);
     }
