@@ -265,6 +265,19 @@ def cluster(folder, workers, allowed_failures=3):
             process.join()
 
 
+def dies_before_it_sends_the_second_result(worker):
+    outcome, results = dask_engine._outcome, []
+
+    def killing(future):
+        if results:
+            worker.kill()
+            worker.join(PATIENCE_S)
+        results.append(future)
+        return outcome(future)
+
+    return killing
+
+
 def test_a_cluster_that_loses_a_worker_mid_run_goes_on_and_one_that_has_lost_all_is_a_refusal(
     place, model, undisturbed, tmp_path, monkeypatch
 ):
@@ -277,8 +290,9 @@ def test_a_cluster_that_loses_a_worker_mid_run_goes_on_and_one_that_has_lost_all
         assert workers[1].is_alive()
         for patience in ("NO_WORKERS_TIMEOUT_S", "POLL_S", "FIRST_WORKER_TIMEOUT_S"):
             monkeypatch.setattr(dask_engine, patience, 0.5)
+        monkeypatch.setattr(dask_engine, "_outcome", dies_before_it_sends_the_second_result(workers[1]))
         with pytest.raises(BatchRefused, match="lost all its workers"):
-            batch(place, model, other, **on_cluster, work=Work(Once(workers[1].kill)))
+            batch(place, model, other, **on_cluster)
         with pytest.raises(BatchRefused, match="has no workers"):
             batch(place, model, third, **on_cluster)
     assert counts.new == RECORDINGS

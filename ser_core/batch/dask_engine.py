@@ -92,7 +92,11 @@ def _run_chunks(client: Client, waiting: deque[Chunk], worker: WorkerSettings) -
             chunk = waiting.popleft()
             running[client.submit(analyse_chunk, chunk, worker, pure=False)] = chunk
         for future in _wait_for_some(running):
-            yield running.pop(future), _outcome(future)
+            try:
+                outcome = _outcome(future)
+            except TimeoutError:  # its worker died before it sent the result; another one, if there is one, computes it
+                continue
+            yield running.pop(future), outcome
 
 
 def _wait_for_some(running: dict[Future, Chunk]) -> list[Future]:
@@ -104,7 +108,7 @@ def _wait_for_some(running: dict[Future, Chunk]) -> list[Future]:
 
 
 def _outcome(future: Future) -> Outcome | None:
-    error = future.exception()
+    error = future.exception(timeout=NO_WORKERS_TIMEOUT_S)
     if isinstance(error, KilledWorker):
         return None
     if isinstance(error, SerError):
@@ -114,4 +118,4 @@ def _outcome(future: Future) -> Outcome | None:
             f"A worker cannot analyse recordings ({type(error).__name__}: {error}). "
             "Install this project with its requirements there, and start the worker in the project's folder."
         )
-    return future.result()
+    return future.result(timeout=NO_WORKERS_TIMEOUT_S)
