@@ -36,6 +36,12 @@ TURNS = """async () => {
     await new Promise((done) => setTimeout(done, 30));
   }
 }"""
+#: For two seconds neither the lane of marks has moved nor has a region come.
+STANDS_STILL = """() => {
+  const seen = JSON.stringify([all(".regions", "")[0].getBoundingClientRect(), all(".region", "").length]);
+  if (window.stood?.seen !== seen) window.stood = { seen, since: Date.now() };
+  return Date.now() - window.stood.since > 2000;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +141,7 @@ def mark(browser, recording):
     browser.click("button", "Add it and mark it")
     browser.wait("() => all('.saved', 'All saved').length")
     browser.at_rest()
+    browser.wait(STANDS_STILL)  # the model's evidence, which comes later, moves the lanes
     browser.drag(".regions", 0.2, 0.4, y=17)
     browser.press("1")
     browser.wait("() => all('.region', 'angry').length && all('.saved', 'All saved').length")
