@@ -26,6 +26,13 @@ const EDITS = {
   deleted: () => t("Region deleted"),
 };
 
+// What is drawn or dragged while a new list arrives: it goes on there, unless the list has changed its region.
+function carriedOver(drag, list) {
+  const region = drag.before[drag.index];
+  const index = region ? list.findIndex((one) => inWords([one]) === inWords([region])) : -1;
+  return index < 0 && drag.part !== "new" ? null : { ...drag, before: list, index };
+}
+
 export class Regions {
   // `hooks`: choose(region), edited(edit, words), preview().
   constructor(element, axis, hooks) {
@@ -47,9 +54,11 @@ export class Regions {
     const moved = this.unsettled;
     clearTimeout(moved?.timer);
     this.unsettled = null;
+    const drag = this.drag && carriedOver(this.drag, list);
     this.cancel();
-    this.list = list;
-    this.layOut();
+    Object.assign(this, { list, drag });
+    if (drag?.moved) this.preview(list, this.draft);
+    else this.layOut();
     // An edge that keys have just moved stays there, whatever came from Python meanwhile.
     const there = moved && list.find(({ id }) => id === moved.region.id);
     if (there) this.moveEdges({ ...there, start: moved.region.start, end: moved.region.end });
