@@ -12,7 +12,7 @@ else:  # imported by the server, before the first visit and without what the pag
     import streamlit as st
     from starlette.middleware import Middleware
 
-    from pages.shared.server import server_guard
+    from pages.shared.server import server_guard, visit_stores
 
-    server_guard.install()
+    visit_stores.install()
     app = st.App(__file__, middleware=[Middleware(server_guard.Guard)], lifespan=server_guard.started)

@@ -27,7 +27,7 @@ from streamlit.web.server.app_discovery import discover_asgi_app
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from pages.shared.server import server_guard
+from pages.shared.server import server_guard, visit_stores
 from ser_core.errors import SerError
 from tests.conftest import voice_like
 from tests.running_app import APPS, ROOT, SOON, free_port, launch, needs_browser, running_app, turn_to, upload
@@ -385,13 +385,13 @@ def media(monkeypatch):
         is_active_session=connected.__contains__,
         _session_storage=SimpleNamespace(away_s=lambda name: away.get(name, float("inf"))),
     )
-    monkeypatch.setattr(server_guard.runtime, "get_instance", lambda: SimpleNamespace(_session_mgr=sessions))
+    monkeypatch.setattr(visit_stores.runtime, "get_instance", lambda: SimpleNamespace(_session_mgr=sessions))
 
     def add(session_id, content):
-        monkeypatch.setattr(server_guard, "get_script_run_ctx", lambda: SimpleNamespace(session_id=session_id))
+        monkeypatch.setattr(visit_stores, "get_script_run_ctx", lambda: SimpleNamespace(session_id=session_id))
         return store.load_and_get_id(content, "audio/wav", MediaFileKind.MEDIA)
 
-    store = server_guard.VisitMedia("/media")
+    store = visit_stores.VisitMedia("/media")
     return store, add, connected, away
 
 
@@ -403,16 +403,16 @@ def test_an_address_stays_through_reruns_and_differs_between_visits_contents_and
     assert mine not in others
     assert len(others) == 3
     assert store.get_url(mine) == f"/media/{mine}.wav"
-    assert server_guard.VisitMedia("/media")._secret != store._secret
+    assert visit_stores.VisitMedia("/media")._secret != store._secret
 
 
 def test_a_sound_is_served_while_a_broken_connection_may_be_made_again_and_no_longer(media):
     store, add, connected, away = media
     mine = add("ann", b"sound")
     connected.remove("ann")
-    away["ann"] = server_guard.LEFT_AFTER_S - 1
+    away["ann"] = visit_stores.LEFT_AFTER_S - 1
     assert store.get_file(f"{mine}.wav").content == b"sound"
-    away["ann"] = server_guard.LEFT_AFTER_S + 1
+    away["ann"] = visit_stores.LEFT_AFTER_S + 1
     with pytest.raises(MediaFileStorageError):
         store.get_file(f"{mine}.wav")
     connected.add("ann")
@@ -425,7 +425,7 @@ def test_a_sound_is_served_while_a_broken_connection_may_be_made_again_and_no_lo
 def test_a_file_that_an_overtaken_run_did_not_name_is_there_if_the_next_run_names_it(media, monkeypatch):
     store, add, *_ = media
     due = []
-    monkeypatch.setattr(server_guard, "_later", lambda seconds, do: due.append(do))
+    monkeypatch.setattr(visit_stores, "_later", lambda seconds, do: due.append(do))
     kept, gone = add("ann", b"kept"), add("ann", b"gone")
     store.delete_file(kept)
     store.delete_file(gone)
@@ -446,13 +446,13 @@ def test_a_file_that_an_overtaken_run_did_not_name_is_there_if_the_next_run_name
 
 def test_a_file_that_is_made_for_a_download_is_there_for_a_minute_under_an_address_of_chance(media, monkeypatch):
     store, *_ = media
-    monkeypatch.setattr(server_guard, "get_script_run_ctx", lambda: None)
-    monkeypatch.setattr(server_guard, "DOWNLOAD_S", 0.01)
+    monkeypatch.setattr(visit_stores, "get_script_run_ctx", lambda: None)
+    monkeypatch.setattr(visit_stores, "DOWNLOAD_S", 0.01)
 
     async def made():
         objects = SimpleNamespace(eventloop=asyncio.get_running_loop())
         monkeypatch.setattr(
-            server_guard.runtime, "get_instance", lambda: SimpleNamespace(_get_async_objs=lambda: objects)
+            visit_stores.runtime, "get_instance", lambda: SimpleNamespace(_get_async_objs=lambda: objects)
         )
         first, second = (store.load_and_get_id(b"zip", "application/zip", MediaFileKind.DOWNLOADABLE) for _ in "ab")
         assert first != second
@@ -466,8 +466,8 @@ def test_a_file_that_is_made_for_a_download_is_there_for_a_minute_under_an_addre
 
 @pytest.mark.parametrize("pause_s", [10.0, 0.02], ids=["silent", "trickling"])
 def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(pause_s, monkeypatch):
-    uploads = server_guard.VisitUploads("/u")
-    monkeypatch.setattr(server_guard.runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=uploads))
+    uploads = visit_stores.VisitUploads("/u")
+    monkeypatch.setattr(visit_stores.runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=uploads))
     monkeypatch.setattr(server_guard, "shows_uploader", lambda session_id: True)
     monkeypatch.setattr(server_guard, "UPLOAD_STALLS_AFTER_S", 0.1)
     monkeypatch.setattr(server_guard, "SLOWEST_UPLOAD_BYTES_PER_S", 1e9)
@@ -480,9 +480,9 @@ def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(
         while True:
             await receive()
 
-    scope = {"type": "http", "headers": [(b"content-length", str(server_guard.MOST_OF_ONE_VISIT_BYTES).encode())]}
+    scope = {"type": "http", "headers": [(b"content-length", str(visit_stores.MOST_OF_ONE_VISIT_BYTES).encode())]}
     for _ in range(2):  # a second one has room again
-        with pytest.raises(server_guard.Refused, match="Try again") as refusal:
+        with pytest.raises(visit_stores.Refused, match="Try again") as refusal:
             asyncio.run(server_guard.Guard(app)._take_upload("a visit", scope, receive, None))
         assert refusal.value.status == 408
 
@@ -496,22 +496,22 @@ def test_streamlit_finds_the_guarded_app_where_its_command_is_told_to_look():
 
 def test_a_streamlit_that_makes_its_stores_otherwise_is_refused():
     own = SimpleNamespace(
-        uploaded_file_mgr=server_guard.VisitUploads("/u"),
-        media_file_mgr=SimpleNamespace(_storage=server_guard.VisitMedia("/m")),
-        _session_mgr=SimpleNamespace(_session_storage=server_guard.VisitSessions(1)),
+        uploaded_file_mgr=visit_stores.VisitUploads("/u"),
+        media_file_mgr=SimpleNamespace(_storage=visit_stores.VisitMedia("/m")),
+        _session_mgr=SimpleNamespace(_session_storage=visit_stores.VisitSessions(1)),
     )
-    server_guard.require_stores(own)
+    visit_stores.require_stores(own)
     for part, foreign in (
         ("uploaded_file_mgr", MemoryUploadedFileManager("/u")),
         ("media_file_mgr", SimpleNamespace(_storage=MemoryMediaFileStorage("/m"))),
         ("_session_mgr", SimpleNamespace(_session_storage={})),
     ):
         with pytest.raises(SerError, match="guard"):
-            server_guard.require_stores(SimpleNamespace(**{**vars(own), part: foreign}))
+            visit_stores.require_stores(SimpleNamespace(**{**vars(own), part: foreign}))
 
 
 def test_the_server_does_not_start_without_the_guard(tmp_path):
-    text = (ROOT / "app.py").read_text().replace("    server_guard.install()\n", "")
+    text = (ROOT / "app.py").read_text().replace("    visit_stores.install()\n", "")
     (tmp_path / "app.py").write_text(text)
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.port", str(free_port()), "--server.address", "127.0.0.1"]

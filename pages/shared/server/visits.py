@@ -12,7 +12,8 @@ from pages.shared import cached, session
 from pages.shared.cached import analysing, long_recordings
 from pages.shared.recording import open_recordings
 from pages.shared.server import login, memory
-from pages.shared.server.server_guard import LEFT_AFTER_S, VISIT_COOKIE
+from pages.shared.server.server_guard import VISIT_COOKIE
+from pages.shared.server.visit_stores import LEFT_AFTER_S
 
 #: For two minutes, a visit whose connection broke may reconnect and get its state back from Streamlit.
 COMES_BACK_S = 130
