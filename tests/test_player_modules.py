@@ -127,31 +127,70 @@ def test_a_panel_of_the_page_gives_the_focus_to_the_player_when_closed_if_the_po
     assert page.evaluate("document.activeElement.id") == focused
 
 
-# --- edges moved by keys ---
+# --- regions that are edited while new ones arrive ---
+
+#: Regions on an axis of 4 s and 400 pixels, what of them was edited, and a region that Python sends.
+REGIONS = """
+const { TimeAxis } = await import("/modules/axes.js");
+const { Regions } = await import("/modules/regions.js");
+const [stage, element] = [document.createElement("div"), document.createElement("div")];
+stage.append(element);
+document.body.replaceChildren(stage);
+element.setPointerCapture = () => {};
+const edited = [], hooks = { choose() {}, preview() {}, edited: ({ changed }) => edited.push(changed[0]) };
+const regions = new Regions(element, Object.assign(new TimeAxis(4), { width: 400 }), hooks);
+const region = (id, start, end) => ({ id, start, end, low: null, high: null, label: id, suggested: false });
+const arrive = (...list) => regions.set(list, { editable: true, labels: [], snaps: [] });
+const bounds = (list) => list.map(({ start, end }) => [start, end]);
+"""
 
 
 @pytest.mark.browser
 def test_an_edge_that_keys_just_moved_stays_moved_when_a_suggestion_arrives(page):
     ends, shown = page.evaluate(
         """async () => {
-          const { TimeAxis } = await import("/modules/axes.js");
-          const { Regions } = await import("/modules/regions.js");
-          const [stage, element] = [document.createElement("div"), document.createElement("div")];
-          document.body.append(stage);
-          stage.append(element);
-          const ends = [], hooks = { choose() {}, preview() {}, edited: ({ changed }) => ends.push(changed[0].end) };
-          const regions = new Regions(element, Object.assign(new TimeAxis(4), { width: 400 }), hooks);
-          const one = { id: "one", start: 0.5, end: 1, low: null, high: null, label: "first", suggested: false };
-          const editing = { editable: true, labels: [], snaps: [] };
-          regions.set([one], editing);
+          const one = region("one", 0.5, 1);
+          arrive(one);
           regions.choose(0);
           regions.moveEdges({ ...one, end: 1.25 });
-          regions.set([one, { ...one, id: "hint", start: 3, end: 3.5, suggested: true }], editing);
+          arrive(one, { ...region("hint", 3, 3.5), suggested: true });
           regions.settle();
-          return [ends, regions.list.map(({ id, end }) => [id, end])];
-        }"""
+          return [bounds(edited), bounds(regions.list)];
+        }""".replace("{", "{" + REGIONS, 1)
     )
-    assert (ends, shown) == ([1.25], [["one", 1.25], ["hint", 3.5]])
+    assert (ends, shown) == ([[0.5, 1.25]], [[0.5, 1.25], [3, 3.5]])
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("grasped", "arriving", "edits", "shown"),
+    [
+        ("nothing", [("other", 0, 0.25), ("one", 1, 2)], [[2.5, 3]], [[0, 0.25], [1, 2], [2.5, 3]]),
+        ("one", [("other", 0, 0.25), ("one", 1, 2)], [[1.5, 2.5]], [[0, 0.25], [1.5, 2.5]]),
+        ("one", [("one", 1, 2.25)], [], [[1, 2.25]]),
+    ],
+    ids=["drawn", "moved", "moved, but changed meanwhile"],
+)
+def test_a_drag_goes_on_when_new_regions_arrive_unless_they_change_the_one_in_hand(
+    page, grasped, arriving, edits, shown
+):
+    found = page.evaluate(
+        """async ([grasped, arriving]) => {
+          arrive(region("one", 1, 2));
+          const target = grasped === "one" ? regions.buttons[0] : element;
+          const from = grasped === "one" ? 150 : 250;
+          const { left } = element.getBoundingClientRect();
+          const at = (x) => ({ button: 0, target, clientX: left + x });
+          regions.begin(at(from));
+          regions.move(at(from + 25));
+          arrive(...arriving.map((one) => region(...one)));
+          regions.move(at(from + 50));
+          regions.end(0);
+          return [bounds(edited), bounds(regions.list)];
+        }""".replace("{", "{" + REGIONS, 1),
+        [grasped, arriving],
+    )
+    assert found == [edits, shown]
 
 
 # --- keys ---
