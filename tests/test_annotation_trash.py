@@ -24,6 +24,7 @@ from ser_core.annotations.saved_sounds import (
 from ser_core.annotations.store.database import FILE_NAME
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.trash import KEPT_FOR, Holding
+from ser_core.annotations.teaching.corpus import TAUGHT
 from ser_core.errors import AnnotationsRefused
 from ser_core.settings import AudioLimits
 from tests.broken_machine import everything_under
@@ -230,6 +231,32 @@ def test_owner_deletes_for_good_at_once_past_the_trash_or_out_of_it(store, proje
     finish_deletions(store, data)
     assert second not in saved_sha256(data)
     assert store.trash.items() == []
+
+
+def test_a_deletion_whose_overwriting_failed_is_not_forgotten(store, project, tmp_path, monkeypatch):
+    (sound, *_) = sounds_of_project(store, project, tmp_path)
+    store.trash.delete_recording(hashlib.sha256(sound).hexdigest(), OWNER, for_good=True)
+    overwrite, overwritten = store.trash.overwrite_deleted, []
+
+    def fail_once() -> None:
+        overwritten.append(overwrite())
+        if len(overwritten) == 1:
+            raise AnnotationsRefused("The disk is full.")
+
+    monkeypatch.setattr(store.trash, "overwrite_deleted", fail_once)
+    with pytest.raises(AnnotationsRefused):
+        finish_deletions(store, tmp_path)
+    for _ in range(2):
+        finish_deletions(store, tmp_path)
+    assert len(overwritten) == 2
+
+
+def test_what_a_killed_program_left_half_written_of_sounds_and_corpora_is_deleted(store, tmp_path):
+    for folder in (FOLDER, TAUGHT):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / f".{sha(0)}.part").write_bytes(b"half a secret")
+    finish_deletions(store, tmp_path)
+    assert b"secret" not in everything_under(tmp_path)
 
 
 def test_sound_that_another_project_or_the_trash_needs_stays(store, project, tmp_path):

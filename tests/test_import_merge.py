@@ -237,6 +237,14 @@ def test_a_label_that_is_mapped_to_nothing_deletes_no_marks(store, marked, key):
     assert (imported.known, kinds(imported)) == (len(MARKS) - 2, [])
 
 
+def test_a_mark_that_is_left_out_of_an_import_stays_though_another_tool_gave_it_another_key():
+    standing = mark(2, 3, emotion="angry", annotator=ANN, key="ours", revision=1)
+    theirs = replace(standing, key="theirs")
+    for left_out, differences in (([theirs], []), ([], ["deleted"])):
+        found = merging.compared([standing], [], {"ours": 1}, lambda _: {}, left_out=left_out)
+        assert [difference.kind for difference in found.differences] == differences
+
+
 @pytest.mark.parametrize("key", ["elan", "label_studio", "json"])
 def test_a_mark_that_was_deleted_here_comes_back_only_if_a_person_wants_it(store, marked, key):
     content = out(store, marked, key)
