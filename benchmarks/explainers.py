@@ -36,9 +36,9 @@ from benchmarks._explainer_times import Counting, syllables
 from ser_core.analysis import Analysis
 from ser_core.explanation import run_explainer
 from ser_core.explanation.agreement import rank_correlation
-from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget, fill_values
+from ser_core.explanation.relevance import PASSES_AT_ONCE, ExplainerResult, ExplanationTarget, fill_values
 from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
-from ser_core.model.classifier import BATCH, NetworkClassifier
+from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.scores import evidence, pool, softmax
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
@@ -71,12 +71,9 @@ def timed(work: Callable[[], object]) -> float:
 
 def forward_rate(classifier: NetworkClassifier, segments: np.ndarray) -> float:
     """Return the segments per second of the network alone, in our format and batches."""
-    repeated = torch.tensor(np.resize(segments, (BATCH, *segments.shape[1:])))[:, None]
-    batch = repeated.to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        classifier._logits(batch)
-        seconds = min(timed(lambda: [classifier._logits(batch) for _ in range(4)]) for _ in range(3))
-    return 4 * BATCH / seconds
+    repeated = np.resize(segments, (4 * PASSES_AT_ONCE, *segments.shape[1:]))
+    classifier.score(repeated)
+    return len(repeated) / min(timed(lambda: classifier.score(repeated)) for _ in range(3))
 
 
 def ours_timed(

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from threading import current_thread
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from ser_core.errors import SettingsRefused
 from ser_core.model.classifier import CACHED_OPERATIONS, NetworkClassifier
 from ser_core.model.networks.late_fusion import LateFusion
+from ser_core.model.networks.local_change import side_by_side
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
@@ -240,6 +242,26 @@ def test_the_fast_format_changes_logits_little_and_maps_not_at_all():
     )
 
 
+def test_threads_side_by_side_score_as_one_does_and_none_of_them_waits_for_the_others(monkeypatch):
+    classifier, names = classifier_of(fresh(TinyNetwork)), []
+    segments = np.stack([random_log_mel(seed=seed) for seed in range(19)])
+    logits, before = classifier._logits, torch.get_num_threads()
+    monkeypatch.setattr(classifier, "_logits", lambda batch: (names.append(current_thread().name), logits(batch))[1])
+    torch.set_num_threads(1)
+    alone = classifier.score(segments)
+    torch.set_num_threads(2)
+    try:
+        with side_by_side.__wrapped__() as threads:
+            monkeypatch.setattr("ser_core.model.classifier.side_by_side", lambda: threads)
+            np.testing.assert_allclose(classifier.score(segments), alone, atol=1e-6)
+            within = list(threads.map(classifier.score, [segments] * 4, timeout=60))
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(within, [alone] * 4, atol=1e-6)
+    assert [name for name in names if name == current_thread().name] == [current_thread().name] * 3
+    assert len(names) == 6 * 3
+
+
 SIZES = """
 import numpy as np, torch
 from ser_core.model.classifier import NetworkClassifier
@@ -248,12 +270,13 @@ from ser_core.settings import FrontEnd
 torch.manual_seed(0)
 emotions = ("angry", "happy", "neutral", "sad")
 yamnet = NetworkClassifier(YAMNet(4), name="", sha256="", emotions=emotions, front_end=FrontEnd())
-segments = np.zeros((20, 96, 64), np.float32)
+segments = np.zeros((8, 96, 64), np.float32)
 for turn in ("first", "second"):
     print(turn, flush=True)
-    for size in range(1, 21):
-        yamnet.score(segments[:size])
-        yamnet.score(segments[:size])
+    for size in range(2, 9):
+        for frames in (96, 80, 64):
+            yamnet.score(segments[:size, :frames])
+            yamnet.score(segments[:size, :frames])
 """
 
 

@@ -16,7 +16,7 @@ from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.networks.decoder import Decoder
 from ser_core.model.networks.folding import folded
-from ser_core.model.networks.local_change import LocalChange
+from ser_core.model.networks.local_change import LocalChange, side_by_side
 from ser_core.model.networks.whisper import Whisper
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift, voice_temperature
 from ser_core.settings import FrontEnd, VoiceSettings
@@ -28,8 +28,9 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHED_OPERATIONS))
 
 #: Suffix of the name of a model adapted to a voice.
 OF_A_VOICE = ", this voice"
-BATCH = 32
-#: Frames of a batch whose segments are whole recordings: 8 of 60 s.
+#: Segments that a thread scores at once: its processor's cache holds what more would leave between layers.
+BATCH = 8
+#: Frames that are scored at once where segments are whole recordings: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
 
 #: From versions (n, frames, bands) of a segment, and the first and the end of the frames that differ, to logits
@@ -138,10 +139,12 @@ class NetworkClassifier:
         -------
         ndarray of shape (n, classes), float32
         """
-        with torch.inference_mode():
-            logits = [self._logits(batch) for batch in _batches(segments)]
+        threads = torch.get_num_threads()  # one in a thread of `side_by_side`, which must not wait for the others
+        batches = _batches(segments, threads)
+        logits = list((side_by_side().map if threads > 1 < len(batches) else map)(self._logits, batches))
         return torch.cat(logits).numpy() - self.shift if logits else np.empty((0, len(self.emotions)), np.float32)
 
+    @torch.inference_mode()
     def _logits(self, batch: Tensor) -> Tensor:
         # The last layers stay in float32: their outputs are near 1, where bfloat16 has steps of 0.008.
         maps = self._scoring.maps(batch.to(self._precision))
@@ -293,8 +296,8 @@ class NetworkClassifier:
         )
 
 
-def _batches(segments: np.ndarray) -> list[Tensor]:
-    size = min(BATCH, max(1, LONGEST_BATCH_FRAMES // segments.shape[1]))
+def _batches(segments: np.ndarray, threads: int = 1) -> list[Tensor]:
+    size = max(1, min(BATCH, -(-len(segments) // threads), LONGEST_BATCH_FRAMES // segments.shape[1] // threads))
     return [
         torch.tensor(np.ascontiguousarray(segments[start : start + size]), dtype=torch.float32)
         .unsqueeze(1)

@@ -235,8 +235,8 @@ def _heads(x: Tensor) -> Tensor:
 def side_by_side() -> ThreadPoolExecutor:
     """Return as many threads as torch would use for one computation; each of them computes by itself.
 
-    The matrices of a local change are small. Two changes at once, by a thread each, take less time than one after the
-    other by both threads, which wait for each other after every operation.
+    The matrices of a local change, and of a few segments, are small. Two at once, by a thread each, take less time than
+    one after the other by both threads, which wait for each other after every operation.
     """
     count = torch.get_num_threads()
     all_started = Barrier(count + 1)
@@ -246,7 +246,7 @@ def side_by_side() -> ThreadPoolExecutor:
         torch.set_num_threads(1)
         all_started.wait()
 
-    threads = ThreadPoolExecutor(count, "local-change", initializer=alone)
+    threads = ThreadPoolExecutor(count, "side-by-side", initializer=alone)
     for _ in range(count):
         threads.submit(int)
     all_started.wait()
