@@ -299,6 +299,14 @@ def test_emu_keeps_every_mark_but_its_time_of_change_between_two_samples(recordi
     assert again.content == written.content
 
 
+def test_a_mark_shorter_than_a_sample_becomes_the_nearest_one_in_emu():
+    spans = {(0.0001, 0.0002): 0, (0.1001, 0.1002): 100, (0.1008, 0.1009): 101}
+    marks = tuple(Annotation(Region(*span)) for span in spans)
+    written = json.loads(READERS["emu"].write([AnnotatedRecording("a.wav", None, 2.0, 1_000, marks)]).content)
+    items = written["levels"][0]["items"]
+    assert [(item["sampleStart"], item["sampleDur"]) for item in items] == [(first, 0) for first in spans.values()]
+
+
 @pytest.mark.parametrize(
     ("mark", "label", "expected"),
     [

@@ -11,7 +11,7 @@ from ser_core.annotations.exchange import matching, merging
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped
-from ser_core.annotations.exchange.report import difference_lines
+from ser_core.annotations.exchange.report import difference_lines, difference_rows
 from ser_core.annotations.formats.label_studio import CONFIGURATION
 from ser_core.annotations.store.marks import content_of
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
@@ -170,6 +170,12 @@ def test_without_keys_it_is_said_where_nobody_knows_which_change_came_first(stor
     (each,) = back(store, marked, content, "show").differences
     assert (each.difference.kind, each.difference.unsure) == ("changed", True)
     assert "unknown" in difference_lines([each])[0]
+    row = difference_rows([each])[0]
+    assert (row["Tier"], row["Here"], row["In the files"]) == (
+        "Ann, emotion",
+        "2.000 to 3.000 s, fear",
+        "2.000 to 3.000 s, disgust",
+    )
     relabel(store, marked, "happy", "neutral")
     dated = out(store, marked, "textgrid").replace(b'"fear"', b'"disgust"')  # knows a later change
     (each,) = back(store, marked, dated, "show").differences

@@ -85,39 +85,54 @@ def file_line(file: ImportedFile) -> str:
 
 def difference_rows(differences: Sequence[FoundDifference]) -> list[dict[str, str]]:
     """Return the differences between files and project as rows of a table, new marks last."""
-    in_order = sorted(differences, key=lambda each: each.difference.kind == "new")
     return [
         {
             "Recording": each.recording,
             "Change": each.difference.kind,
-            "Here": _mark(each.difference.before),
-            "In the files": _mark(each.difference.after),
+            "Tier": " -> ".join(dict.fromkeys(_whose(mark) for mark in (before, after) if mark is not None)),
+            "Here": _said(before),
+            "In the files": _said(after),
         }
-        for each in in_order
+        for each in _in_order(differences)
+        for before, after in [(each.difference.before, each.difference.after)]
     ]
 
 
 def difference_lines(differences: Sequence[FoundDifference]) -> list[str]:
     """Return the differences between files and project as lines, new marks last."""
     lines = []
-    in_order = sorted(differences, key=lambda each: each.difference.kind == "new")
-    for each, row in zip(in_order, difference_rows(differences), strict=True):
-        marks = " -> ".join(words for words in (row["Here"], row["In the files"]) if words)
-        if row["Change"] in ("conflict", "changed here"):
-            marks = f"{row['Here'] or 'another one'} here, {row['In the files'] or 'deleted'} in the file"
+    for each in _in_order(differences):
+        kind, before, after = each.difference.kind, _mark(each.difference.before), _mark(each.difference.after)
+        marks = " -> ".join(words for words in (before, after) if words)
+        if kind in ("conflict", "changed here"):
+            marks = f"{before or 'another one'} here, {after or 'deleted'} in the file"
         unsure = f"; {UNSURE}" if each.difference.unsure else ""
-        lines.append(f"{row['Recording']}: {row['Change']}: {marks}{unsure}")
+        lines.append(f"{each.recording}: {kind}: {marks}{unsure}")
     return lines
+
+
+def _in_order(differences: Sequence[FoundDifference]) -> list[FoundDifference]:
+    return sorted(differences, key=lambda each: each.difference.kind == "new")
 
 
 def _mark(mark: Annotation | None) -> str:
     if mark is None:
         return ""
+    return f"{_whose(mark)}{', ' if mark.tier == RECORDING_TIER else ' '}{_said(mark)}"
+
+
+def _whose(mark: Annotation) -> str:
+    return f"{mark.annotator}, {mark.tier}"
+
+
+def _said(mark: Annotation | None) -> str:
+    if mark is None:
+        return ""
     said = mark.emotion or (shown(mark.note) if mark.note else "no label")
     said = said if mark.intensity is None else f"{said} (intensity {mark.intensity})"
     if mark.tier == RECORDING_TIER:
-        return f"{mark.annotator}, {mark.tier}, {said}"
-    return f"{mark.annotator}, {mark.tier} {mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {said}"
+        return said
+    return f"{mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {said}"
 
 
 def taken_lines(imported: Imported) -> list[str]:

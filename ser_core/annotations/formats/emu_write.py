@@ -99,6 +99,8 @@ def _samples(region: Region, rate_hz: int) -> dict[str, int]:
     first, after = ceil(region.start_s * rate_hz), ceil(region.end_s * rate_hz)
     if region.start_s == region.end_s:
         return {"samplePoint": first}
+    if first == after:  # shorter than a sample, and between two: the nearer one
+        first = round((region.start_s + region.end_s) / 2 * rate_hz)
     return {"sampleStart": first, "sampleDur": max(after - 1 - first, 0)}
 
 

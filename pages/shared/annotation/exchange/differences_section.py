@@ -140,6 +140,7 @@ def _list_differences(imported: Imported) -> None:
             {
                 t("Recording"): printable(row["Recording"]),
                 t("Change"): t(row["Change"]),
+                t("Tier"): printable(row["Tier"]),
                 t("Here"): printable(recognised(row["Here"])),
                 t("In the files"): printable(recognised(row["In the files"])),
             }
@@ -147,8 +148,9 @@ def _list_differences(imported: Imported) -> None:
         ],
         hide_index=True,
         width="stretch",
-        column_config=dict.fromkeys((t("Here"), t("In the files")), st.column_config.TextColumn(width="large"))
-        | {t("Change"): st.column_config.TextColumn(width=120)},
+        # Narrow enough for a window of 1280 pixels: what changes is on the right.
+        column_config={t("Recording"): st.column_config.TextColumn(width=170)}
+        | {t("Change"): st.column_config.TextColumn(width=100), t("Tier"): st.column_config.TextColumn(width=100)},
     )
     if len(rows) > MOST_ROWS:
         st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))

@@ -175,25 +175,17 @@ def _losses(found: Download, format_name: str) -> None:
 
 def _offer(files: str, name: str, content: bytes, media_type: str, again: str = "") -> None:
     """Draw the button for the download and, if it has a label, one that forgets what was prepared."""
-    download, other = st.columns([3, 1]) if again else (st, None)
-    download.download_button(
-        f"{files}: {in_markdown(name)}",
-        content,
-        name,
-        media_type,
-        icon=":material/download:",
-        on_click="ignore",
-        width="stretch",
-    )
-    if other is None:
-        return
-    other.button(
-        again,
-        icon=":material/refresh:",
-        width="stretch",
-        on_click=session.choose,
-        args=("export_turn", session.choice("export_turn") + 1),
-    )
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            f"{files}: {in_markdown(name)}", content, name, media_type, icon=":material/download:", on_click="ignore"
+        )
+        if again:
+            st.button(
+                again,
+                icon=":material/refresh:",
+                on_click=session.choose,
+                args=("export_turn", session.choice("export_turn") + 1),
+            )
 
 
 def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Download:
