@@ -96,18 +96,18 @@ def test_an_edit_to_what_somebody_changed_meanwhile_is_refused_and_overwrites_no
 
 def test_a_suggestion_becomes_a_mark_with_its_provenance_or_is_dismissed_and_stays_away(store, project, shown):
     regions, provenance = [Region(1, 2), Region(4, 5)], {"model": "fusion"}
-    shown.suggest(regions, "happy", provenance)
+    shown.suggest(regions, "happy", provenance, "ann")
     first, second = shown.for_player()
     assert first == Mark(first.id, Region(1, 2, label="happy"), suggested=True)
     edited(store, project, shown, changed=(replace(first, suggested=False),))
     edited(store, project, shown, deleted=(second.id,))
-    shown.suggest(regions, "happy", provenance)
+    shown.suggest(regions, "happy", provenance, "ann")
     assert shown.suggestions == {}
     (taken,) = store.marks.of(project, sha(0))
     assert (taken.emotion, taken.region) == ("happy", Region(1, 2))
     assert next(iter(store.transfer.export(project))).provenance == provenance
     edited(store, project, shown, command="undo")
-    shown.suggest(regions, "happy", provenance)
+    shown.suggest(regions, "happy", provenance, "ann")
     # What was taken is offered again, what was dismissed is not.
     assert [mark.region for mark in shown.suggestions.values()] == [Region(1, 2)]
 
@@ -141,7 +141,7 @@ def test_suggestions_stand_in_a_tier_of_labels_too_with_the_label_of_the_emotion
     moods.append(Tier("none", "none", **labels, mapping=(("happy", ""),)))
     moods.append(Tier("hidden", "hidden", **labels, shown=False))
     shown.tiers = tuple(store.tiers.add(project, tier) for tier in moods)
-    shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"})
+    shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"}, "ann")
     lanes = {lane.key: lane for lane in shown.tier_lanes("ann", {})}
     said = {key: {region.label for region in lane.marks.values()} for key, lane in lanes.items()}
     assert said == {"mood": {"Freude"}, "arousal": {"high"}, "none": set()}
@@ -153,21 +153,21 @@ def test_suggestions_stand_in_a_tier_of_labels_too_with_the_label_of_the_emotion
     assert (taken.tier, taken.note, taken.emotion, taken.region) == ("arousal", "high", None, Region(1, 2))
     assert next(iter(store.transfer.export(project))).provenance == {"model": "fusion"}
     shown.tiers = store.tiers.of(project)
-    shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"})
+    shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"}, "ann")
     assert [mark.tier for mark in shown.suggestions.values()] == ["emotion", "emotion", "mood", "mood"]
 
 
 def test_nothing_is_suggested_where_half_is_marked_already(shown):
     shown.marks["one"] = mark(1, 2)
-    shown.suggest([Region(1.2, 2.3), Region(1.8, 3)], "sad", {})
+    shown.suggest([Region(1.2, 2.3), Region(1.8, 3)], "sad", {}, "ann")
     assert [one.region.start_s for one in shown.suggestions.values()] == [1.8]
     assert overlap(Region(1, 2), Region(2, 3)) == 0
 
 
 def test_nearly_all_of_a_recording_is_not_suggested_as_a_region(shown):
-    shown.suggest([Region(0, 9.1)], "sad", {})
+    shown.suggest([Region(0, 9.1)], "sad", {}, "ann")
     assert shown.suggestions == {}
-    shown.suggest([Region(0, 8.9)], "sad", {})
+    shown.suggest([Region(0, 8.9)], "sad", {}, "ann")
     assert len(shown.suggestions) == 1
 
 
@@ -187,7 +187,7 @@ def test_the_whole_recording_is_labelled_once_and_then_changed_and_so_done(store
 
 
 def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, project, shown):
-    shown.suggest([Region(1, 2)], "sad", {"model": "m"})
+    shown.suggest([Region(1, 2)], "sad", {"model": "m"}, "ann")
     for edit in (
         Edit(sha(0), changed=shown.for_player()),
         Edit(sha(0), changed=(drawn("new 1", 3, 4),)),

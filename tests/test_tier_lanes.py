@@ -15,7 +15,7 @@ from pages.shared.annotation.tiers import find_section
 from pages.shared.annotation.tiers.find_section import joined
 from pages.shared.player import Edit, Mark
 from ser_core.analysis import Point, Region
-from ser_core.annotations.annotation import Annotation, Tier
+from ser_core.annotations.annotation import GOLD, Annotation, Tier
 from ser_core.annotations.nesting import nested
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.finding import MarkQuery
@@ -142,14 +142,24 @@ def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project)
     assert len(shown.everything) == 7
 
 
-def test_words_are_everybodys_and_opinions_are_ones_own(store, project):
-    store.marks.edit(project, sha(0), "Ben", add=[mark(tier="words", note="so"), mark(tier="second", emotion="sad")])
+def test_words_are_everybodys_and_opinions_are_ones_own_unless_others_are_asked_for(store, project):
+    store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("tense",)))
+    for name, emotion in (("Ben", "sad"), ("Ann", "happy")):
+        opinions = [mark(emotion=emotion), mark(tier="mood", note="tense"), mark(tier="second", emotion=emotion)]
+        store.marks.edit(project, sha(0), name, add=[mark(tier="words", note="so"), *opinions])
     opened, shown = store.recordings.open(project, sha(0), "Ann"), Shown(10.0)
     shown.take(opened.annotations, "Ann", opened.tiers)
+    theirs = next(one for one in opened.annotations if (one.tier, one.annotator) == ("mood", "Ben"))
     lanes = {lane.key: len(lane.marks) for lane in shown.tier_lanes("Ann", {})}
-    assert lanes == {"words": 1, "second": 0}
+    assert lanes == {"mood": 1, "words": 2, "second": 1}
+    assert shown.find(theirs.key, "Ann") is None
+    said = {row: [region.label for region in regions] for row, regions in shown.of_others("Ann").items()}
+    assert said == {"Ben": ["sad"], "Ben · mood": ["tense"], "Ben · second": ["sad"]}
+    # Whoever decides sees everybody's emotions below the gold layer, of which labels are no part.
+    shown.layer = GOLD
+    assert list(shown.of_others("Ann")) == ["Ann", "Ann · second", "Ben", "Ben · mood", "Ben · second"]
     shown.tiers += tuple(Tier(f"t{number}", "t") for number in range(10))
-    assert [lane.key for lane in shown.tier_lanes("Ann", {})] == ["words"]
+    assert [lane.key for lane in shown.tier_lanes("Cid", {})] == ["words"]
 
 
 # --- page ---

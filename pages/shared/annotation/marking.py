@@ -89,14 +89,29 @@ class Shown:
         self.marks = {self.ids.get(mark.key, mark.key): mark for mark in own if mark.tier == REGION_TIER}
         self.label = next((mark for mark in own if mark.tier == RECORDING_TIER), None)
 
-    def in_tier(self, key: str, annotator: str) -> dict[str, Annotation]:
-        """Return the marks that a tier shows, by id: this annotator's emotions, and everybody's words and labels."""
-        is_opinion = any(tier.key == key and tier.content == "emotions" for tier in self.tiers)
+    def in_tier(self, tier: Tier, annotator: str) -> dict[str, Annotation]:
+        """Return the marks that a tier shows, by id: this annotator's emotions and labels, and everybody's text."""
+        whose = self._whose(tier, annotator)
         return {
             self.ids.get(mark.key, mark.key): mark
             for mark in self.everything.values()
-            if mark.tier == key and (mark.annotator == (self.layer or annotator) or not is_opinion)
+            if mark.tier == tier.key and whose in (None, mark.annotator)
         }
+
+    def of_others(self, annotator: str) -> dict[str, tuple[Region, ...]]:
+        """Return the emotions and labels of others in the tiers that are shown, by annotator and tier."""
+        found: dict[str, list[Region]] = {}
+        for tier in self.tiers:
+            whose = self._whose(tier, annotator)
+            for mark in self.everything.values() if tier.shown and whose else ():
+                if mark.tier == tier.key and mark.annotator != whose:
+                    row = mark.annotator if tier.key == REGION_TIER else f"{mark.annotator} · {tier.name}"
+                    found.setdefault(row, []).append(replace(mark.region, label=mark.emotion or mark.note or None))
+        return {row: tuple(found[row]) for row in sorted(found)}
+
+    def _whose(self, tier: Tier, annotator: str) -> str | None:
+        """Return whose marks are opinions of one's own in a tier; None: text is nobody's opinion."""
+        return {"text": None, "labels": annotator, "emotions": self.layer or annotator}[tier.content]
 
     def find(self, id_: str | None, annotator: str) -> tuple[Annotation, Tier] | None:
         """Return a mark that is shown, and its tier, by its id in the player; None if it is not there."""
@@ -104,7 +119,7 @@ class Shown:
             return self.marks[id_], EMOTION
         mark = next((mark for mark in self.everything.values() if self.ids.get(mark.key, mark.key) == id_), None)
         tier = mark and next((tier for tier in self.tiers if tier.key == mark.tier), None)
-        return (mark, tier) if tier and id_ in self.in_tier(tier.key, annotator) else None
+        return (mark, tier) if tier and id_ in self.in_tier(tier, annotator) else None
 
     def new_mark(self, region: Region, tier: Tier) -> Annotation:
         """Return a newly drawn mark: done at once in the gold layer, otherwise open."""
@@ -125,7 +140,7 @@ class Shown:
         """Return the tiers that are shown, in the player's form."""
         lanes = []
         for tier in self.tiers:
-            here = self.in_tier(tier.key, annotator)
+            here = self.in_tier(tier, annotator)
             is_too_much = not here and len(self.tiers) > MOST_EMPTY
             if tier.key == REGION_TIER or not tier.shown or is_too_much:
                 continue
@@ -140,7 +155,7 @@ class Shown:
             lanes.append(TierLane(*about, with_colours, marks, frozenset(suggested), states))
         return tuple(lanes)
 
-    def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object]) -> None:
+    def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object], annotator: str) -> None:
         """Suggest regions, except dismissed ones, those half covered by a mark, and those of nearly all of it.
 
         They are suggested among the marks of emotions, and in each tier that is shown and has a label for the emotion.
@@ -152,7 +167,7 @@ class Shown:
         for tier in self.tiers:
             label = label_of(tier, emotion) if tier.shown and can_be_mapped(tier) else None
             if label is not None:
-                self._suggest(regions, tier.key, {"note": label}, self.in_tier(tier.key, ""))
+                self._suggest(regions, tier.key, {"note": label}, self.in_tier(tier, annotator))
 
     def _suggest(
         self, regions: Sequence[Region], tier: str, said: Mapping[str, str], here: Mapping[str, Annotation]
@@ -262,7 +277,7 @@ def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: S
     tier = EMOTION if edit.tier is None else next((tier for tier in shown.tiers if tier.key == edit.tier), None)
     if tier is None:
         raise AnnotationsRefused("The tier of this mark is no longer there. Choose another one.")
-    here = shown.marks if edit.tier is None else shown.in_tier(tier.key, annotator)
+    here = shown.marks if edit.tier is None else shown.in_tier(tier, annotator)
     changed = [mark for mark in edit.changed if mark.id in here]
     new = [mark for mark in edit.changed if mark.id not in here]
     deleted = [here[id_] for id_ in edit.deleted if id_ in here]

@@ -1,7 +1,6 @@
 """The view Mark: the player with editable marks, and the recording's heading, undo and navigation."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,8 +19,8 @@ from pages.shared.language.names import in_markdown
 from pages.shared.player import Editing, player
 from pages.shared.recording import open_recordings
 from pages.shared.session import Chosen
-from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, clock, frame_edge_s, moved
-from ser_core.annotations.annotation import GOLD, REGION_TIER, Annotation
+from ser_core.analysis import Analysis, Explanation, Recording, Spectrogram, clock, frame_edge_s, moved
+from ser_core.annotations.annotation import GOLD
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 from ser_core.audio.long_recording import WorkingCopy
 from ser_core.errors import RecordingNotInProject
@@ -118,7 +117,7 @@ def _marks(
     # Suggestions that change while somebody draws would be distracting.
     if explanation is not None and final:
         regions = [moved(focus.region, analysed.start_s) for focus in analysis.focus]
-        shown.suggest(regions, analysis.emotion, _provenance(analysis, explanation))
+        shown.suggest(regions, analysis.emotion, _provenance(analysis, explanation), project.annotator)
     else:
         shown.suggestions = {}
     with above:
@@ -276,8 +275,7 @@ def _player(
     evidence_comes: bool,
 ) -> Job | None:
     """Show the player; return the job that measures with the corrected F0, if its lanes need one."""
-    others = _others(opened, shown.layer or project.annotator)
-    others = others if shown.layer or OTHERS in session.choice("beside") else {}
+    others = shown.of_others(project.annotator) if shown.layer or OTHERS in session.choice("beside") else {}
     ahead = opening.ahead(opened.next)
     from_s = 0.0 if stretch is None else stretch.start_s
     evidence, correcting = {}, []
@@ -305,7 +303,7 @@ def _player(
             LABELS,
             partial(player_edits.make, project),
             player_edits.whose_marks(project, shown.layer),
-            snaps=_snaps(recording, analysis, shown, from_s) if session.choice("snap") else (),
+            snaps=_snaps(recording, analysis, shown, project.annotator, from_s) if session.choice("snap") else (),
             others=others,
             state=t("Whole recording: {words}", words=in_words(shown.label)),
             done=shown.label is not None and shown.label.status != "open",
@@ -322,11 +320,10 @@ def _player(
 
 
 def _snaps(
-    recording: Recording | WorkingCopy, analysis: Analysis | None, shown: Shown, from_s: float
+    recording: Recording | WorkingCopy, analysis: Analysis | None, shown: Shown, annotator: str, from_s: float
 ) -> tuple[float, ...]:
-    in_view = {tier.key for tier in shown.tiers if tier.shown and tier.key != REGION_TIER}
-    regions = [mark.region for mark in shown.marks.values()]
-    regions += [mark.region for mark in shown.everything.values() if mark.tier in in_view]
+    in_view = (shown.in_tier(tier, annotator) for tier in shown.tiers if tier.shown)
+    regions = [mark.region for marks in in_view for mark in marks.values()]
     bounds = []
     if analysis is not None:
         segments, frames = analysis.segments, analysis.spectrogram.settings
@@ -336,12 +333,3 @@ def _snaps(
         regions += [moved(focus.region, from_s) for focus in analysis.focus]
     edges = [edge for region in regions for edge in (region.start_s, region.end_s)]
     return tuple(float(time) for time in {*bounds, *edges} if 0 <= time <= recording.duration_s)
-
-
-def _others(opened: OpenRecording, layer: str) -> dict[str, tuple[Region, ...]]:
-    """Return the region marks of everybody but a layer, by annotator."""
-    marks: dict[str, list[Annotation]] = {}
-    for mark in opened.annotations:
-        if mark.annotator != layer and mark.tier == REGION_TIER:
-            marks.setdefault(mark.annotator, []).append(mark)
-    return {name: tuple(replace(m.region, label=m.emotion) for m in of) for name, of in marks.items()}
