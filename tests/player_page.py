@@ -165,7 +165,7 @@ def show_editable() -> None:
             {"angry": COLOURS["angry"], "sad": COLOURS["sad"]},
             made,
             snaps=(2.0, 3.0) if "snap" in st.query_params else (),
-            others={"somebody else": (Region(1.0, 2.0, label="happy"),)},
+            others=(("somebody else", (Region(1.0, 2.0, label="happy"),)),),
         ),
     )
     if len(kept) > 1 and st.button("Undo"):

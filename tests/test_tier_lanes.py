@@ -153,11 +153,12 @@ def test_words_are_everybodys_and_opinions_are_ones_own_unless_others_are_asked_
     lanes = {lane.key: len(lane.marks) for lane in shown.tier_lanes("Ann", {})}
     assert lanes == {"mood": 1, "words": 2, "second": 1}
     assert shown.find(theirs.key, "Ann") is None
-    said = {row: [region.label for region in regions] for row, regions in shown.of_others("Ann").items()}
-    assert said == {"Ben": ["sad"], "Ben · mood": ["tense"], "Ben · second": ["sad"]}
+    said = [(row, *(region.label for region in regions)) for row, regions in shown.of_others("Ann")]
+    assert said == [("Ben", "sad"), ("· mood", "tense"), ("· second", "sad")]
     # Whoever decides sees everybody's emotions below the gold layer, of which labels are no part.
     shown.layer = GOLD
-    assert list(shown.of_others("Ann")) == ["Ann", "Ann · second", "Ben", "Ben · mood", "Ben · second"]
+    rows = [row for row, _ in shown.of_others("Ann")]
+    assert rows == ["Ann", "· second", "Ben", "· mood", "· second"]
     shown.tiers += tuple(Tier(f"t{number}", "t") for number in range(10))
     assert [lane.key for lane in shown.tier_lanes("Cid", {})] == ["words"]
 

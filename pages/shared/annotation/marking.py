@@ -98,16 +98,17 @@ class Shown:
             if mark.tier == tier.key and whose in (None, mark.annotator)
         }
 
-    def of_others(self, annotator: str) -> dict[str, tuple[Region, ...]]:
-        """Return the emotions and labels of others in the tiers that are shown, by annotator and tier."""
-        found: dict[str, list[Region]] = {}
+    def of_others(self, annotator: str) -> tuple[tuple[str, tuple[Region, ...]], ...]:
+        """Return the emotions and labels of others in the tiers that are shown: for each of them a row by tier."""
+        found: dict[str, dict[str, list[Region]]] = {}
         for tier in self.tiers:
             whose = self._whose(tier, annotator)
             for mark in self.everything.values() if tier.shown and whose else ():
                 if mark.tier == tier.key and mark.annotator != whose:
-                    row = mark.annotator if tier.key == REGION_TIER else f"{mark.annotator} · {tier.name}"
-                    found.setdefault(row, []).append(replace(mark.region, label=mark.emotion or mark.note or None))
-        return {row: tuple(found[row]) for row in sorted(found)}
+                    rows = found.setdefault(mark.annotator, {mark.annotator: []})
+                    row = mark.annotator if tier.key == REGION_TIER else f"· {tier.name}"
+                    rows.setdefault(row, []).append(replace(mark.region, label=mark.emotion or mark.note or None))
+        return tuple((row, tuple(regions)) for who in sorted(found) for row, regions in found[who].items())
 
     def _whose(self, tier: Tier, annotator: str) -> str | None:
         """Return whose marks are opinions of one's own in a tier; None: text is nobody's opinion."""

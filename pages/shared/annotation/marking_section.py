@@ -275,7 +275,7 @@ def _player(
     evidence_comes: bool,
 ) -> Job | None:
     """Show the player; return the job that measures with the corrected F0, if its lanes need one."""
-    others = shown.of_others(project.annotator) if shown.layer or OTHERS in session.choice("beside") else {}
+    others = shown.of_others(project.annotator) if shown.layer or OTHERS in session.choice("beside") else ()
     ahead = opening.ahead(opened.next)
     from_s = 0.0 if stretch is None else stretch.start_s
     evidence, correcting = {}, []

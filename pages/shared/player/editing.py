@@ -64,8 +64,8 @@ class Editing:
         Labels on the keys 1 to 8, in this order, with their colours.
     snaps : tuple of float
         Times in seconds that dragged edges snap to when near.
-    others : mapping of str to tuple of Region
-        Other people's regions, shown below for comparison, by annotator.
+    others : tuple of (str, tuple of Region)
+        Other people's regions, shown below for comparison: rows with their names.
     state : str
         A description of the whole recording, shown while no region is selected.
     done : bool
@@ -81,7 +81,7 @@ class Editing:
     made: Callable[["Edit"], None]
     whose: str = ""
     snaps: tuple[float, ...] = ()
-    others: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
+    others: tuple[tuple[str, tuple[Region, ...]], ...] = ()
     state: str = ""
     done: bool = False
     tiers: tuple[TierLane, ...] = ()
@@ -162,8 +162,8 @@ def editing_data(editing: Editing, key: str) -> dict[str, Any]:
         "labels": contents.labels_data(editing.labels.items()),
         "snaps": sorted(editing.snaps),
         "others": [
-            {"name": name, "regions": [contents.region_data(region) for region in regions]}
-            for name, regions in editing.others.items()
+            {"name": printable(name), "regions": [contents.region_data(region) for region in regions]}
+            for name, regions in editing.others
         ],
         "state": editing.state,
         "done": editing.done,

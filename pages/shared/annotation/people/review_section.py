@@ -1,6 +1,6 @@
 """Other people's marks in the open recording: verified, sent back with a reason, or taken over into the gold layer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -45,8 +45,9 @@ def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_revie
             t("Nobody has marked this recording yet.") if shown.layer else t("Nobody else has marked this recording.")
         )
         return
+    names = {tier.key: tier.name for tier in opened.tiers if tier.key != REGION_TIER}
     table = st.dataframe(
-        [_row(mark) for mark in others],
+        [_row(mark, names) for mark in others],
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
@@ -166,13 +167,15 @@ def _in_words(work: Assignment) -> str:
     )
 
 
-def _row(mark: Annotation) -> dict[str, object]:
+def _row(mark: Annotation, names: Mapping[str, str]) -> dict[str, object]:
+    """Return the row of a mark; `names` are those of the tiers beside that of emotions, if there are any."""
     return {
         t("Annotator"): printable(mark.annotator),
+        **({t("Tier"): printable(names.get(mark.tier, ""))} if names else {}),
         t("Time"): t("whole recording")
         if mark.tier == RECORDING_TIER
         else t("{start_s:.2f} to {end_s:.2f} s", start_s=mark.region.start_s, end_s=mark.region.end_s),
-        t("Emotion"): emotion_in_words(mark.emotion) if mark.emotion else t("none"),
+        t("Emotion"): emotion_in_words(mark.emotion) if mark.emotion else "" if mark.tier in names else t("none"),
         t("Intensity (1–5)"): "" if mark.intensity is None else str(mark.intensity),
         t("Status"): t(mark.status),
         t("Note"): printable(mark.note),
