@@ -205,6 +205,15 @@ def test_a_grid_that_praat_wrote_keeps_its_form_and_its_times_and_praat_opens_it
     assert into("textgrid", changed.content, ours).into.content == written.content
 
 
+def test_a_grid_66_ms_longer_than_its_sound_can_be_written_into():
+    grid = GRID.replace("xmax = 3\n", "xmax = 3.066\n").replace('xmax = 3     text = ""', 'xmax = 3.066 text = "end"')
+    into = write_into_file(grid.encode(), "take.TextGrid", KNOWN, lambda _: OURS).into
+    assert into.added == ("anna/emotion",)
+    written = into.content.decode()
+    assert written.startswith(grid.replace("size = 2 ", "size = 3 ").rstrip())
+    assert "xmax = 3.066" in written[len(grid) :]
+
+
 def test_heads_of_new_tiers_come_before_all_intervals_of_a_chronological_file():
     empty = (
         '"Praat chronological TextGrid text file"\n0 3 ! Time domain.\n1 ! Number of tiers.\n"TextTier" "bell" 0 3\n'

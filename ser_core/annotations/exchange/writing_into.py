@@ -71,7 +71,7 @@ def write_into_file(
     Parameters
     ----------
     name : str
-    Of the file; it identifies the recording if the file has no SHA-256.
+        Of the file; it identifies the recording if the file has no SHA-256.
     known : sequence of RecordingFile
         Those of the project.
     export : callable
@@ -89,7 +89,7 @@ def write_into_file(
         )
         raise AnnotationsRefused(f"{name} {found}; marks are written into a TextGrid of Praat or an EAF of ELAN.")
     files, _ = mapped(read_files([(name, content)], ImportOptions()), LabelRules())
-    (file,) = as_of_recordings(files, known)
+    (file,) = as_of_recordings(files, known, tolerance_s=ImportOptions().tolerance_s)
     (document,) = file.documents
     if document.sha256 not in {each.sha256 for each in known}:
         raise AnnotationsRefused(

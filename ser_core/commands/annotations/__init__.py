@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.formats.format import counted
+from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change, content_of
 from ser_core.commands.annotations import agreement as annotation_agreement
@@ -108,7 +109,8 @@ def _action(step: Step, change: Change) -> str:
 def _mark(mark: Annotation, whose: str) -> str:
     stretch = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
     owner = "" if mark.annotator == whose else f" of {mark.annotator}"
-    return f"{mark.tier}{stretch}, {mark.emotion or 'no emotion'}, {mark.status}{owner}"
+    said = mark.emotion or (shown(mark.note) if mark.note else "no emotion")
+    return f"{mark.tier}{stretch}, {said}, {mark.status}{owner}"
 
 
 def _value(value: object) -> str:
