@@ -1,6 +1,9 @@
 """A change of a few frames, scored from what Whisper made of the segment before it, against the whole network."""
 
 import copy
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,9 +11,10 @@ import torch
 
 from ser_core.explanation.occlusion import occlusion
 from ser_core.explanation.relevance import MOST_LOCAL_FRAMES, Perturbed, fill_values
+from ser_core.model.classifier import MOST_STATES
 from ser_core.model.networks.local_change import LocalChange, side_by_side
 from ser_core.model.networks.whisper import Whisper
-from ser_core.settings import OcclusionSettings
+from ser_core.settings import FrontEnd, OcclusionSettings, SegmentSettings
 from ser_core.work.progress import UNWATCHED, Work
 from tests.test_relevance import random_masks
 from tests.tiny_networks import TinyNetwork, classifier_of, fresh, random_log_mel, target_of_log_mel
@@ -45,13 +49,22 @@ def versions(segment, first, end, size=1.0):
 
 def anew(network, changed):
     with torch.inference_mode():
-        return network(changed[:, None])
+        return compared(network(changed[:, None]))
+
+
+def by_changes(network, weights, segment, changed, first, end, **margin):
+    return compared(LocalChange(network, weights, segment, **margin).logits(changed, first, end))
+
+
+def compared(logits):
+    """What all logits of a version have in common changes no score, and is left open."""
+    return logits - logits.mean(dim=1, keepdim=True)
 
 
 @pytest.mark.parametrize(("first", "end"), PLACES)
 def test_with_all_tokens_computed_anew_it_is_the_network(network, segment, first, end):
     changed = versions(segment, first, end)
-    found = LocalChange(network, network, segment, margin=TOKENS).logits(changed, first, end)
+    found = by_changes(network, network, segment, changed, first, end, margin=TOKENS)
     expected = anew(network, changed)
     assert (expected[0] - expected[2]).abs().max() > 1e-3
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
@@ -60,31 +73,69 @@ def test_with_all_tokens_computed_anew_it_is_the_network(network, segment, first
 @pytest.mark.parametrize("margin", [0, 2])
 def test_the_tokens_that_are_not_computed_anew_add_an_error_of_second_order(network, segment, margin):
     """Half the change leaves about a quarter of the error, and much less than the change."""
-    local = LocalChange(network, network, segment, margin)
     errors, sizes = [], []
     for size in (0.2, 0.1):
         changed = versions(segment, 40, 44, size)
         expected = anew(network, changed)
-        errors.append(float((local.logits(changed, 40, 44) - expected).abs().max()))
+        found = by_changes(network, network, segment, changed, 40, 44, margin=margin)
+        errors.append(float((found - expected).abs().max()))
         sizes.append(float((expected - expected[2]).abs().max()))
     assert errors[1] < 0.4 * errors[0]
     assert errors[1] < 0.1 * sizes[1]
 
 
 def test_what_has_not_changed_has_the_logits_of_the_segment(network, segment):
-    found = LocalChange(network, network, segment).logits(segment.repeat(2, 1, 1), 10, 20)
+    found = by_changes(network, network, segment, segment.repeat(2, 1, 1), 10, 20)
     torch.testing.assert_close(found, anew(network, segment.repeat(2, 1, 1)), atol=2e-5, rtol=0)
 
 
 def test_half_precision_rounds_the_change_and_not_the_tokens(network, segment):
     changed = versions(segment, 40, 56, 0.02)
     half = copy.deepcopy(network).to(torch.bfloat16)
-    local = LocalChange(network, half, segment).logits(changed, 40, 56)
-    exact = LocalChange(network, network, segment).logits(changed, 40, 56)
+    local = by_changes(network, half, segment, changed, 40, 56)
+    exact = by_changes(network, network, segment, changed, 40, 56)
     size = float((exact - exact[2]).abs().max())
     whole = anew(half, changed.to(torch.bfloat16)).float()
     assert float((local - exact).abs().max()) < 0.02 * size
     assert float((whole - anew(network, changed)).abs().max()) > 0.1 * size
+
+
+def test_places_may_be_asked_for_in_any_order_by_several_threads(network, segment):
+    local = LocalChange(network, network, segment)
+    of_place = {place: versions(segment, *place) for place in PLACES}
+    expected = {place: local.logits(changed, *place) for place, changed in of_place.items()}
+    with ThreadPoolExecutor(3) as threads:
+        order = [*PLACES, *PLACES[::2], *PLACES[::-1]]
+        for place, found in zip(order, threads.map(lambda one: local.logits(of_place[one], *one), order), strict=True):
+            torch.testing.assert_close(found, expected[place], atol=1e-6, rtol=0)
+
+
+def test_explainers_share_the_state_of_a_segment_and_it_goes_with_the_classifier(network, segment, monkeypatch):
+    states = []
+
+    def computed(*arguments):
+        state = LocalChange(*arguments)
+        states.append(weakref.ref(state))
+        return state
+
+    monkeypatch.setattr("ser_core.model.classifier.LocalChange", computed)
+    classifier = classifier_of(network, front_end=FrontEnd(segments=SegmentSettings(FRAMES, FRAMES)))
+    segments = [segment.numpy() + number for number in range(MOST_STATES + 1)]
+    changed = versions(segment, 40, 56).numpy()
+    first, again = (classifier.score_local_changes(segments[0].copy())(changed, 40, 56) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert len(states) == 1
+    other = classifier.score_local_changes(segments[1])(changed + 1, 40, 56)
+    assert np.abs(other - first).max() > 1e-3
+    gc.disable()
+    try:
+        for one in segments[2:]:
+            classifier.score_local_changes(one)
+        assert [state() is None for state in states] == [True] + [False] * MOST_STATES
+        del classifier
+        assert all(state() is None for state in states)
+    finally:
+        gc.enable()
 
 
 class Counting:

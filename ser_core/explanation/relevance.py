@@ -12,7 +12,7 @@ import numpy as np
 from ser_core.analysis import Explanation, Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
-from ser_core.model.classifier import Classifier, ScoreLocalChanges
+from ser_core.model.classifier import MOST_STATES, Classifier, ScoreLocalChanges
 from ser_core.model.networks.local_change import side_by_side
 from ser_core.model.scores import PROBABILITY_FLOOR, evidence, pooled, pooling_terms, softmax
 from ser_core.work.progress import Work
@@ -41,8 +41,6 @@ MOST_CALLS_WAITING = 4
 MOST_WAITING_FRAMES = 400_000
 #: Cells and boxes, a draft's too, have at most this many frames; a longer change is scored with its whole segment.
 MOST_LOCAL_FRAMES = 32
-#: Segments whose state before any change stays in memory; 12 MB each for Whisper.
-MOST_STATES = 8
 FILLS = ("noise_floor", "band_mean", "random")
 #: The colour scale ends at this quantile of a map's absolute relevance; a few extreme points would make the rest pale.
 COLOUR_LIMIT_QUANTILE = 0.995

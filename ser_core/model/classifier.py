@@ -4,6 +4,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +31,8 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHED_OPERATIONS))
 OF_A_VOICE = ", this voice"
 #: Segments that a thread scores at once: its processor's cache holds what more would leave between layers.
 BATCH = 8
+#: Segments whose state before any change stays in memory for the next explainer; 15 MB each for Whisper.
+MOST_STATES = 6
 #: Frames that are scored at once where segments are whole recordings: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
 
@@ -126,6 +129,7 @@ class NetworkClassifier:
         self._maps = tuple(self.network.maps(silence))
         #: Maps before the last ones, if the network has any.
         self._inner = tuple(self.network.inner(silence)) if hasattr(self.network, "inner") else ()
+        self._state_of = lru_cache(MOST_STATES)(partial(_state_of, self.network, self._scoring))
         self.layers = (*(("both",) if len(self._maps) > 1 else ()), *self._maps, *self._inner)
 
     def score(self, segments: np.ndarray) -> np.ndarray:
@@ -170,7 +174,7 @@ class NetworkClassifier:
         """
         if not isinstance(self.network, Whisper):
             return None
-        change = LocalChange(self.network, self._scoring, torch.tensor(segment))
+        change = self._state_of(segment.tobytes())
 
         def score(changed: np.ndarray, first_frame: int, end_frame: int) -> np.ndarray:
             return change.logits(torch.tensor(changed), first_frame, end_frame).numpy() - self.shift
@@ -294,6 +298,11 @@ class NetworkClassifier:
             pooling=self.pooling,
             precision=self._precision,
         )
+
+
+def _state_of(network: Whisper, scoring: Whisper, segment: bytes) -> LocalChange:
+    values = np.frombuffer(segment, np.float32).reshape(-1, network.bands.in_features)
+    return LocalChange(network, scoring, torch.tensor(values))
 
 
 def _batches(segments: np.ndarray, threads: int = 1) -> list[Tensor]:

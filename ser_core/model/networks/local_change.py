@@ -19,6 +19,8 @@ HEAD_WIDTH = WIDTH // HEADS
 MARGIN = 2
 #: Exponents of attention above this are cut, so that float32 does not overflow.
 LARGEST_EXPONENT = 60.0
+#: Places of changes whose part of the state stays in memory; 0.8 MB each.
+MOST_PLACES = 4
 #: Sums of exponentials are raised to this before anything is divided by them.
 SMALLEST_SUM = 1e-30
 
@@ -64,20 +66,24 @@ class LocalChange:
             tokens = state.after
         deviation = (tokens.var(dim=0, unbiased=False) + VARIANCE_FLOOR).sqrt()
         logits = network.head(torch.cat([tokens.mean(dim=0), deviation]))
-        gradients = [torch.autograd.grad(logit, added, retain_graph=True) for logit in logits]
+        # What changes all logits alike changes no score, so the gradients are those of the differences to the first.
+        gradients = [torch.autograd.grad(logit, added, retain_graph=True) for logit in logits[1:] - logits[0]]
         for state, block_gradients in zip(self._blocks, zip(*gradients, strict=True), strict=True):
             state.finish(torch.stack(block_gradients))
         self._tokens = tokens.detach()
 
     def logits(self, changed: Tensor, first_frame: int, end_frame: int) -> Tensor:
-        """Return the logits (n, classes) of versions (n, frames, bands) that differ within the given frames alone."""
+        """Return the logits (n, classes) of versions (n, frames, bands) that differ within the given frames alone.
+
+        They are those of the network, but for a constant that is the same for all classes of a version.
+        """
         count = len(self._tokens)
         # A frame reaches the tokens whose two convolutions, of three frames each, contain it.
         first = max((first_frame - 1) // 2 - self._margin, 0)
         end = min((end_frame + 1) // 2 + 1 + self._margin, count)
         with torch.inference_mode():
             tokens = self._first_tokens(changed, first, end)
-            elsewhere = torch.zeros(len(changed), self._head.out_features)
+            elsewhere = torch.zeros(len(changed), self._head.out_features - 1)
             for norms, block, state in zip(self._norms, self._weights.blocks, self._blocks, strict=True):
                 tokens, on_logits = state.changed(tokens, first, end, norms, block)
                 elsewhere += on_logits
@@ -86,7 +92,7 @@ class LocalChange:
             means = (self._tokens.sum(dim=0) + tokens.sum(dim=1)) / count
             squares = (self._tokens.square().sum(dim=0) + (after.square() - before.square()).sum(dim=1)) / count
             deviations = ((squares - means.square()).clamp_min(0) + VARIANCE_FLOOR).sqrt()
-            return self._head(torch.cat([means, deviations], dim=1)) + elsewhere
+            return self._head(torch.cat([means, deviations], dim=1)) + F.pad(elsewhere, (1, 0))
 
     def _first_tokens(self, changed: Tensor, first: int, end: int) -> Tensor:
         """Return the change (n, tokens, width) of the tokens from `first` to `end` before the first block."""
@@ -115,43 +121,44 @@ class _BlockState:
         linear = _FastGradient.apply
         self.before = tokens
         self.normed = block.attn_ln(tokens)
-        self.queries = linear(self.normed, block.query, fast.query)
-        self.keys = linear(self.normed, block.key, fast.key)
-        self.values = linear(self.normed, block.value, fast.value)
-        products = _heads(self.queries) @ _heads(self.keys).transpose(1, 2) / HEAD_WIDTH**0.5
-        highest = products.amax(dim=2, keepdim=True)
-        self.highest = highest.transpose(1, 2)
-        self.attention = (products - highest).exp()
-        attended = self.attention @ _heads(self.values) / self.attention.sum(dim=2, keepdim=True)
-        self.attended = attended.transpose(0, 1).flatten(1) + addition
-        self.between = tokens + linear(self.attended, block.out, fast.out)
+        queries, keys, self.values = (
+            _heads(linear(self.normed, getattr(block, name), getattr(fast, name))) for name in ("query", "key", "value")
+        )
+        self.products = queries @ keys.transpose(1, 2) / HEAD_WIDTH**0.5
+        self.highest = self.products.amax(dim=2, keepdim=True)
+        exponentials = (self.products - self.highest).exp()
+        self.sums = exponentials.sum(dim=2, keepdim=True)
+        attended = (exponentials @ self.values / self.sums).transpose(0, 1).flatten(1) + addition
+        self.between = tokens + linear(attended, block.out, fast.out)
         self.mlp_normed = block.mlp_ln(self.between)
         self.hidden = linear(self.mlp_normed, block.mlp[0], fast.mlp[0])
         self.after = self.between + linear(F.gelu(self.hidden), block.mlp[2], fast.mlp[2])
+        # Changes are multiplied by these, in the precision of the linear layers.
+        dtype = fast.query.weight.dtype
+        self.fast_queries, self.fast_keys = ((x / HEAD_WIDTH**0.5).to(dtype) for x in (queries, keys))
+        self.fast_values = self.values.to(dtype)
 
     def finish(self, gradients: Tensor) -> None:
         """Let go of the graph; keep the logits' gradients (classes, tokens, width), by head and token."""
         for name, value in vars(self).items():
             setattr(self, name, value.detach())
-        self.on_logits = (gradients * self.attended).sum(dim=2)
         self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 1, 0, 3).flatten(2)
-        self._of_place: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
+        self.fast_gradients = self.gradients.to(self.fast_values.dtype)
+        self._places: dict[tuple[int, int], _Place] = {}
 
     def changed(
         self, change: Tensor, first: int, end: int, norms: tuple[nn.Module, nn.Module], block: nn.Module
     ) -> tuple[Tensor, Tensor]:
         """Return the change (n, tokens, width) after the block, and how the logits (n, classes) change elsewhere."""
-        here = slice(first, end)
+        here, n = slice(first, end), len(change)
         dtype = block.query.weight.dtype
-        normed = (norms[0](self.before[here] + change) - self.normed[here]).to(dtype)
+        normed = (norms[0](self.before[here] + change) - self.normed[here]).to(dtype).flatten(0, 1)
         queries, keys, values = (
-            F.linear(normed, layer.weight).float().add_(before[here])
-            for before, layer in ((self.queries, block.query), (self.keys, block.key), (self.values, block.value))
+            _heads(F.linear(normed, layer.weight)) for layer in (block.query, block.key, block.value)
         )
-        queries, keys, values = (_heads(x.flatten(0, 1)) for x in (queries.div_(HEAD_WIDTH**0.5), keys, values))
-        elsewhere = self._elsewhere(keys, values, here, len(change))
-        attended = self._attended(queries, keys, values, here, len(change))
-        change = F.linear((attended - self.attended[here]).to(dtype), block.out.weight).float().add_(change)
+        elsewhere = self._elsewhere(keys, values, here, n)
+        attended = self._attended(queries, keys, values, here, n)
+        change = F.linear(attended, block.out.weight).float().add_(change)
         normed = (norms[1](self.between[here] + change) - self.mlp_normed[here]).to(dtype)
         hidden = F.linear(normed, block.mlp[0].weight).float().add_(self.hidden[here])
         moved = F.gelu(hidden).sub_(F.gelu(self.hidden[here])).to(dtype)
@@ -160,54 +167,79 @@ class _BlockState:
     def _elsewhere(self, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change of the logits (n, classes) because all other tokens attend to the changed ones.
 
-        Keys and values have the shape (heads, n x changed, head width). With gradients g, shares of attention s and
-        values v, the logits are the sum of g s v. The product of g and s comes first, as the logits are few.
+        The changes of keys and values have the shape (heads, n x changed, head width). With gradients g, shares of
+        attention s and values v, the logits are the sum of g s v. Its change is that of g s, times the new v, plus g s
+        times the change of v. The product of g and s comes first, as the logits are few.
         """
-        place = here.start, here.stop
-        if place not in self._of_place:
-            self._of_place[place] = self._staying(*place)
-        on_staying, left, before = self._of_place[place]
-        products = keys @ _heads(self.queries / HEAD_WIDTH**0.5).transpose(1, 2) - self.highest
-        exponentials = products.clamp_max_(LARGEST_EXPONENT).exp_().unflatten(1, (n, -1))
-        scale = 1 / (left[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
+        place = self._place(here)
+        products = (
+            (keys @ self.fast_queries.transpose(1, 2)).float().unflatten(1, (n, -1)).add_(place.products[:, None])
+        )
+        exponentials = products.clamp_max_(LARGEST_EXPONENT).exp_()
+        scale = 1 / (place.left[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
         scale[:, :, here] = 0
-        shares = exponentials.mul_(scale[:, :, None]).flatten(1, 2)
-        on_values = (shares @ self.gradients).unflatten(2, (-1, HEAD_WIDTH))
-        on_changed = (on_values * values[:, :, None]).sum(dim=3).sum(dim=0).unflatten(0, (n, -1)).sum(dim=1)
-        return on_changed + (scale @ on_staying).sum(dim=0) - before
-
-    def _staying(self, first: int, end: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what all other tokens attend to besides those from `first` to `end`.
-
-        Returns
-        -------
-        on_staying : Tensor of shape (heads, tokens, classes)
-            The logits' gradients times the values of all other tokens, weighted by the exponentials of attention.
-        left : Tensor of shape (heads, tokens)
-            The sums of these exponentials.
-        before : Tensor of shape (classes,)
-            What the logits owe to all that these tokens attend to, before any change.
-        """
-        others = self.attention.clone()
-        others[:, :, first:end] = 0
-        staying = others @ _heads(self.values)
-        on_staying = (self.gradients.unflatten(2, (-1, HEAD_WIDTH)) * staying[:, :, None]).sum(dim=3)
-        before = self.on_logits.sum(dim=1) - self.on_logits[:, first:end].sum(dim=1)
-        return on_staying, others.sum(dim=2), before
+        shares = exponentials.mul_(scale[:, :, None]).sub_(place.shares[:, None]).to(keys.dtype).flatten(1, 2)
+        moved = (shares @ self.fast_gradients).float().unflatten(1, (n, -1)).unflatten(3, (-1, HEAD_WIDTH))
+        values = values.float().unflatten(1, (n, -1))[:, :, :, None]
+        before = self.values[:, None, here, None]
+        on_logits = moved.mul_(values + before).sum(dim=(0, 2, 4))
+        on_logits += (values * place.on_values[:, None]).sum(dim=(0, 2, 4))
+        return on_logits + ((scale - place.scale[:, None]) @ place.on_staying).sum(dim=0)
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
-        """Return the attention output (n, tokens, width) of the changed tokens."""
-        other = [
-            torch.cat([x[:, : here.start], x[:, here.stop :]], dim=1) for x in map(_heads, (self.keys, self.values))
-        ]
-        each = queries.shape[1] // n
-        own = [x.unflatten(1, (n, each)).flatten(0, 1) for x in (queries, keys, values)]
-        to_others = (queries @ other[0].transpose(1, 2)).unflatten(1, (n, each)).flatten(0, 1)
-        shares = torch.cat([to_others, own[0] @ own[1].transpose(1, 2)], dim=2).softmax(dim=2)
-        other_shares, own_shares = shares.split([other[0].shape[1], each], dim=2)
-        attended = other_shares.unflatten(0, (HEADS, n)).flatten(1, 2) @ other[1]
-        attended = attended.unflatten(1, (n, each)) + (own_shares @ own[2]).unflatten(0, (HEADS, n))
+        """Return the change (n, tokens, width) of the attention output of the changed tokens, in their precision."""
+        place = self._place(here)
+        changes = [x.unflatten(1, (n, -1)).flatten(0, 1) for x in (queries, keys, values)]
+        products = (queries @ self.fast_keys.transpose(1, 2)).float().unflatten(1, (n, -1))
+        products += self.products[:, None, here]
+        now = (changes[0].unflatten(0, (HEADS, n)) + self.fast_queries[:, None, here] * HEAD_WIDTH**0.5).flatten(0, 1)
+        own = (now @ changes[1].transpose(1, 2)).float().div_(HEAD_WIDTH**0.5)
+        products[:, :, :, here] += own.unflatten(0, (HEADS, n))
+        shares = products.softmax(dim=3)
+        own = shares[:, :, :, here].to(values.dtype).flatten(0, 1) @ changes[2]
+        shares = shares.sub_(place.own_shares[:, None]).to(values.dtype).flatten(1, 2)
+        attended = (shares @ self.fast_values).unflatten(1, (n, -1)) + own.unflatten(0, (HEADS, n))
         return attended.permute(1, 2, 0, 3).flatten(2)
+
+    def _place(self, here: slice) -> "_Place":
+        place = self._places.get((here.start, here.stop))
+        if place is None:
+            place = _Place(self, here)
+            # Versions that differ in the same frames come one after another.
+            self._places = {**dict(list(self._places.items())[1 - MOST_PLACES :]), (here.start, here.stop): place}
+        return place
+
+
+class _Place:
+    """What the tokens of one place, and all others, attend to before those of the place change.
+
+    Attributes
+    ----------
+    own_shares : Tensor of shape (heads, changed, tokens)
+        Attention of the tokens of the place.
+    products, shares : Tensor of shape (heads, changed, tokens)
+        Exponents of attention to the tokens of the place, and that attention; 0 from the place itself.
+    left, scale : Tensor of shape (heads, tokens)
+        Sums of the exponentials of attention to all other tokens, and one over the sums to all.
+    on_staying : Tensor of shape (heads, tokens, classes)
+        The logits' gradients times the values of all other tokens, weighted by these exponentials.
+    on_values : Tensor of shape (heads, changed, classes, head width)
+        The gradients of the logits with respect to the values of the place.
+    """
+
+    def __init__(self, state: _BlockState, here: slice) -> None:
+        products = state.products - state.highest
+        others = products.exp()
+        self.products = products[:, :, here].transpose(1, 2).contiguous()
+        self.own_shares = others[:, here] / state.sums[:, here]
+        self.shares = (others[:, :, here] / state.sums).transpose(1, 2).contiguous()
+        self.scale = 1 / state.sums[:, :, 0]
+        self.shares[:, :, here] = self.scale[:, here] = 0
+        self.on_values = (self.shares @ state.gradients).unflatten(2, (-1, HEAD_WIDTH))
+        others[:, :, here] = 0
+        self.left = others.sum(dim=2)
+        staying = others @ state.values
+        self.on_staying = (state.gradients.unflatten(2, (-1, HEAD_WIDTH)) * staying[:, :, None]).sum(dim=3)
 
 
 class _FastGradient(Function):
