@@ -1,6 +1,6 @@
 # make app        set everything up and open the app
 # make test       set everything up and run all tests but the long ones
-# make test-fast  only those without a browser, pages, a database or processes of their own
+# make test-fast  only those without a browser, pages, a database, processes of their own or seconds of computing
 # make test-long  only the long ones: more seeds and examples, larger files
 # make bench      run the benchmarks, quickly
 # make fuzz       try the readers of files against hostile bytes, FUZZ_SECONDS each
@@ -30,7 +30,7 @@ test: $(VENV)/.dev samples lint
 	$(PYTEST)
 
 test-fast: $(VENV)/.dev samples
-	$(PYTEST) -m "not (browser or database or page or process or long)"
+	$(PYTEST) -m "not (browser or database or page or process or slow or long)"
 
 test-long: $(VENV)/.dev samples
 	$(PYTEST) -m "long or hypothesis" --hypothesis-profile long

@@ -31,7 +31,21 @@ collect_ignore = [path.name for path in Path(__file__).parent.glob("*.py") if no
 
 
 #: About how long a test takes that bears a mark, in seconds of a processor.
-SECONDS = {"browser": 4.0, "page": 1.5, "process": 1.0, "database": 0.2}
+SECONDS = {"browser": 4.0, "page": 1.5, "process": 1.0, "slow": 0.5, "database": 0.2}
+#: And a file whose tests take much longer than their marks say.
+SECONDS_OF_FILES = {
+    "test_engines.py": 120,
+    "test_browser.py": 120,
+    "test_annotate_page.py": 100,
+    "test_security_in_browser.py": 80,
+    "test_batch.py": 60,
+    "test_proxies.py": 40,
+    "test_whisper_training.py": 15,
+    "test_own_model.py": 12,
+    "test_experiments.py": 10,
+    "test_evaluation.py": 8,
+    "test_secrets.py": 5,
+}
 
 
 def seeds(count: int, *, long: int) -> list:
@@ -54,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         cost = Counter()
         for item in items:
             cost[item.path] += max((SECONDS.get(mark.name, 0) for mark in item.iter_markers()), default=0) or 0.05
-        items.sort(key=lambda item: (-cost[item.path], item.path))
+        items.sort(key=lambda item: (-max(cost[item.path], SECONDS_OF_FILES.get(item.path.name, 0)), item.path))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

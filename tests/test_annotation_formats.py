@@ -29,6 +29,7 @@ def again(key: str, *given_recordings: AnnotatedRecording, name: str = "here"):
 # --- law: export, then import, is identity ---
 
 
+@pytest.mark.slow
 @given(sets_of_recordings())
 def test_our_own_format_keeps_all_there_is(given_recordings):
     read = again("own", *given_recordings)
@@ -395,6 +396,7 @@ def test_reading_leaves_no_file_behind(key, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("key", FORMATS)
 def test_many_marks_are_read(key, count):

@@ -64,6 +64,7 @@ def test_in_blocks_it_is_made_as_in_one(monkeypatch, rate, seconds):
     assert np.abs(in_blocks - recording.samples).max() > 0.01
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_long_recording_is_a_few_times_that_of_its_sound():
     rate, seconds = 16_000, 80
     recording = recording_of(np.random.default_rng(0).normal(0, 0.1, rate * seconds), rate)

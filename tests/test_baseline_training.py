@@ -26,6 +26,8 @@ from ser_core.timeline.timeline import emotion_timeline
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, TinyNetwork, noise_recording, random_log_mel
 
+pytestmark = pytest.mark.slow
+
 COARSE = AnalysisSettings(
     occlusion=OcclusionSettings(64, 32, 64, 32), lime=LimeSettings(64, 32, 64, masks=16), explain=("lime", "occlusion")
 )

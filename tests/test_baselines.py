@@ -33,6 +33,8 @@ from ser_core.settings import GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, classifier_of, fresh, random_log_mel
 
+pytestmark = pytest.mark.slow
+
 WHOLE = [n for n, kind in NETWORK_BASELINES.items() if kind.front_end.segments.segment_frames is None]
 OVER_TIME = ("mfcc_cnn1d", "mfcc_cnn2d")
 FRAMES = 150

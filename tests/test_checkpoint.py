@@ -94,6 +94,7 @@ def test_a_saved_network_comes_back_with_its_weights_in_half_precision(tmp_path,
         assert torch.equal(loaded.state_dict()[name], kept), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", NETWORKS)
 def test_a_loaded_model_answers_as_the_network_that_was_saved(tmp_path, architecture):
     network = fresh(NETWORKS[architecture])
@@ -487,6 +488,7 @@ def test_the_models_identity_is_that_of_its_weights(models, network):
     assert load_model("other", models).sha256 != before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHIPPED, reason="no model is shipped under models/")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_says(name):
@@ -521,6 +523,7 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
     assert len(training_list(folder)) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHIPPED, reason="no model is shipped under models/")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_figure_of_a_shipped_card_comes_out_of_its_table_of_unseen_people(name):

@@ -60,6 +60,7 @@ def one_hot(place):
     return np.eye(len(EMOTIONS))[place]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [TinyNetwork, YAMNet, LateFusion])
 def test_logits_do_not_depend_on_the_size_of_the_batch(kind):
     classifier, segments = classifier_of(fresh(kind)), segments_of(35)  # more than one batch
@@ -86,6 +87,7 @@ def test_dropout_and_batch_statistics_are_off():
     assert torch.equal(network.bn.running_mean, running)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network_name", "layer"), LAYERS)
 def test_class_activation_equals_captums_layer_grad_cam(network_name, layer):
     kind, layer_of = LAYERS[network_name, layer]

@@ -109,6 +109,7 @@ def voiced(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_voice_is_judged_by_the_normal_of_its_folder_and_what_is_refused_there_is_counted(voiced, tmp_path, capsys):
     file = write(tmp_path / "a.wav", seconds=2.5)
     for seed in range(3):
@@ -155,6 +156,7 @@ def test_emotion_contrast_stretch_and_seed_of_the_command_are_those_of_the_expla
         np.testing.assert_array_equal(maps["covered"], (times > 0.5) & (times < 1.5))
 
 
+@pytest.mark.slow
 def test_the_same_command_writes_the_same_numbers_with_every_explainer(model, tmp_path):
     file = write(tmp_path / "a.wav")
     for out in ("one", "two"):

@@ -140,6 +140,7 @@ def test_resume_trains_the_folds_that_are_not_finished_and_lets_them_go_on(valid
     assert [(plan.fold, resume) for plan, resume in training.calls] == [(1, False), (3, False), (2, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

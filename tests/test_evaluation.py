@@ -26,6 +26,7 @@ from tests.tiny_networks import LinearClassifier
 pytestmark = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to measure")
 
 
+@pytest.mark.slow
 def test_evaluate_writes_every_figure_and_those_of_every_condition(small_corpus, tmp_path, capsys):
     (tmp_path / "first_takes").mkdir()
     for file in small_corpus.glob("*a.wav"):

@@ -98,6 +98,7 @@ def test_every_rule_leaves_as_many_segments_as_the_printed_one_and_the_quietest_
     assert np.array_equal(kept["random"], again)
 
 
+@pytest.mark.slow
 @needs_yamnet
 def test_the_experiment_of_selection_ends_with_figures_for_every_rule(make_voice, tmp_path, monkeypatch):
     monkeypatch.delenv("SER_YAMNET_WEIGHTS", raising=False)
@@ -124,6 +125,7 @@ def test_the_experiment_of_selection_ends_with_figures_for_every_rule(make_voice
 # --- the commands and the page of results ---
 
 
+@pytest.mark.slow
 @needs_yamnet
 def test_bands_and_robustness_are_commands_that_write_their_figures_and_the_page(small_corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("ser_core.commands.experiment.write_result", lambda n, r: write_result(n, r, tmp_path))

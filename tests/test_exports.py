@@ -48,6 +48,7 @@ def plain(content: bytes) -> bytes:
     return b"\n".join(found)
 
 
+@pytest.mark.slow
 def test_no_file_that_is_taken_away_holds_the_tags_of_the_recording(tagged, tmp_path):
     source, analysis = tagged
     said = [value.encode() for value in TAGS.values()]

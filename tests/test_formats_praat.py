@@ -73,6 +73,7 @@ def test_praat_reads_what_a_phonetician_wants_to_see(short, encoding, folder):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("short", "encoding"), FORMS)
 @settings(max_examples=40)
 @given(recording=recordings())

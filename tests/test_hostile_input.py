@@ -124,6 +124,7 @@ def is_valid(recording: Recording) -> bool:
 # --- audio ---
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("seed", seeds(2, long=24))
 @pytest.mark.parametrize("kind", AUDIO)
 def test_a_broken_audio_file_is_read_or_refused(kind, seed):
@@ -147,6 +148,7 @@ REASONS = {
 }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", NAMED)
 def test_a_classic_is_read_and_analysed_or_refused_for_what_it_is(name):
     kind, reason = (AudioRefused, REASONS[name]) if name in REASONS else (SerError, "")

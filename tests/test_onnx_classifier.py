@@ -132,6 +132,7 @@ def test_a_model_that_names_another_file_is_refused_though_that_file_is_there(tm
         classifier_of(external(location.format(here)))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -273,6 +274,7 @@ def little_time(monkeypatch):
     monkeypatch.setattr("ser_core.model.onnx_process.RUN_CPU_S", 1.0)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("graph", "said"),
     [(endless, r"more than \d s"), (memory_bomb, "stopped|fails"), (another_axis, r"is float32 \(1, 3, 4\)")],
@@ -387,6 +389,7 @@ def test_onnxruntime_starts_no_thread_that_reports_its_use():
     assert without.stdout.strip() == "1"
 
 
+@pytest.mark.process
 def test_an_endless_graph_is_refused_when_it_is_loaded(tmp_path, little_time):
     models = folder_with(tmp_path, endless(harmless=0))
     with pytest.raises(ModelRefused, match=r"theirs: .*stopped at 2 segments"):

@@ -410,6 +410,7 @@ def test_maps_are_drawn_alike_whatever_their_unit(analysis):
     np.testing.assert_array_equal(one_map(analysis, relevance), one_map(analysis, 1024 * relevance))
 
 
+@pytest.mark.slow
 def test_pictures_that_are_made_at_once_look_as_those_made_one_after_the_other(analysis):
     before = dict(matplotlib.rcParams)
     alone = [report_picture(analysis, {}, theme) for theme in ("light", "dark")]

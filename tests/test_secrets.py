@@ -33,6 +33,7 @@ def secrets_in(path: Path) -> list[str]:
     return [f"{secret.type}, line {secret.line_number}" for secret in found]
 
 
+@pytest.mark.slow
 def test_no_file_of_the_project_holds_a_secret():
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listing.returncode:

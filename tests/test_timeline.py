@@ -288,6 +288,7 @@ def changing_at(part, change):
     return Work(progress)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("part", [0.0, 0.06, 0.5], ids=["checked", "begun", "half done"])
 @pytest.mark.parametrize("kind", ["another", "other samples with the same time", "shorter", "text", "longer"])
 def test_a_file_that_changes_while_it_is_read_is_refused_and_nothing_is_written(
@@ -380,6 +381,7 @@ def test_a_recording_of_more_than_ten_minutes_is_refused_as_one_and_told_of_the_
 # --- stretches ---
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("kind", "subtype", "within"),
     [

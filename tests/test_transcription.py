@@ -293,6 +293,7 @@ def test_a_model_that_another_visit_has_fetched_meanwhile_is_not_fetched_again(m
     assert download_word_model(tmp_path) == tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("SER_WORD_MODEL"), reason="SER_WORD_MODEL is not set")
 @pytest.mark.skipif(not os.environ.get("SER_CORPORA"), reason="SER_CORPORA is not set")
 def test_a_real_model_gives_the_words_of_ravdess_their_times():

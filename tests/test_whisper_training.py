@@ -33,6 +33,8 @@ from ser_core.work.progress import UNWATCHED
 from tests import tiny_networks
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording, published_encoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def one_block():

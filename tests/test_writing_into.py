@@ -265,6 +265,7 @@ def test_a_file_of_no_recording_here_is_refused():
         write_into_file(GRID.encode(), "other.TextGrid", KNOWN, lambda _: OURS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(FORMATS.keys() & FILES.keys()))
 @given(theirs=recordings(), ours=recordings(), plain=st.booleans())
 def test_whatever_is_written_into_whatever_can_be_read_and_is_there(key, theirs, ours, plain):
