@@ -11,9 +11,9 @@ import soundfile
 
 from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.listeners import measure_listeners, restrict_recall
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import read_result, relevance_by_band, results_page, selection_cost, write_result
-from ser_core.experiments.listeners import listeners, restrict
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import PRESETS, TrainingSettings
 from ser_core.learning.predictions import Predictions, write_predictions
@@ -276,13 +276,13 @@ def test_a_model_without_a_table_of_new_corpora_is_named_with_the_command_that_m
 
 def test_listeners_of_corpora_without_votes_are_refused(small_corpus):
     with pytest.raises(SettingsRefused, match="no listeners' votes for emodb"):
-        listeners({"emodb": str(small_corpus)})
+        measure_listeners({"emodb": str(small_corpus)})
 
 
 def test_people_are_compared_in_the_emotions_that_a_model_has_and_in_none_where_it_has_others():
     heard = {"recall": {"angry": 0.6, "sad": 0.2, "fear": 0.9}}
-    assert restrict(heard, ("angry", "happy", "sad")) == {
+    assert restrict_recall(heard, ("angry", "happy", "sad")) == {
         "recall": {"angry": 0.6, "sad": 0.2},
         "uar": pytest.approx(0.4),
     }
-    assert restrict(heard, ("happy", "calm")) is None
+    assert restrict_recall(heard, ("happy", "calm")) is None

@@ -2,7 +2,7 @@
 
 `cluster` computes heavy steps of the app's jobs on the same workers.
 
-`run` finds the `recordings`, identified by the SHA-256 of their bytes, cuts them into chunks, has an `engine`
+`run` finds the `recordings`, identified by the SHA-256 of their bytes, cuts them into chunks, has an engine
 (`local_engine`, `dask_engine`) run `chunk` on them, and writes the `results`, one Parquet file per chunk.
 
 Workers receive paths, a model folder and settings, and return rows; only the process that started the batch writes.

@@ -1,10 +1,17 @@
-"""Analyse a chunk of recordings in a worker process, on whichever machine."""
+"""Analyse a chunk of recordings in a worker process, on whichever machine, and what an engine of workers is.
+
+A context manager in the module of each engine starts workers and yields an `Engine`.
+"""
 
 import json
+import signal
 import socket
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +69,22 @@ class Outcome:
 
     rows: list[dict[str, Any]]
     failures: dict[str, str]
+
+
+ChunkOutcomes = Iterator[tuple[Chunk, Outcome | None]]
+#: Analyses the chunks of a queue, which may grow meanwhile; yields each with its outcome, or None if its worker died.
+Engine = Callable[[deque[Chunk], WorkerSettings], ChunkOutcomes]
+
+
+@contextmanager
+def ignoring_sigint() -> Iterator[None]:
+    """Make processes and threads started here ignore Ctrl-C, which a terminal sends to all processes at once."""
+    resource_tracker.ensure_running()  # unblocks the signal when it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def analyse_chunk(chunk: Chunk, worker: WorkerSettings, work: Work = UNWATCHED) -> Outcome:

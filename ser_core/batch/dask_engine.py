@@ -9,8 +9,15 @@ from contextlib import contextmanager
 
 from distributed import Client, Future, KilledWorker, LocalCluster, wait
 
-from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, analyse_chunk
-from ser_core.batch.engine import ChunkOutcomes, Engine, ignoring_sigint
+from ser_core.batch.chunk import (
+    Chunk,
+    ChunkOutcomes,
+    Engine,
+    Outcome,
+    WorkerSettings,
+    analyse_chunk,
+    ignoring_sigint,
+)
 from ser_core.errors import BatchRefused, SerError
 
 CONNECT_TIMEOUT_S = 5

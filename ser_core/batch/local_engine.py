@@ -11,8 +11,15 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
 
-from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, analyse_chunk
-from ser_core.batch.engine import ChunkOutcomes, Engine, ignoring_sigint
+from ser_core.batch.chunk import (
+    Chunk,
+    ChunkOutcomes,
+    Engine,
+    Outcome,
+    WorkerSettings,
+    analyse_chunk,
+    ignoring_sigint,
+)
 from ser_core.work.progress import Work
 
 # A process forked here would inherit the locks of this one's threads, but not the threads. The fork server computes

@@ -12,8 +12,7 @@ from joblib import cpu_count
 
 import ser_core
 from ser_core.analysis.emotions import emotion_index
-from ser_core.batch.chunk import Chunk, Outcome, WorkerSettings, model_identity
-from ser_core.batch.engine import Engine
+from ser_core.batch.chunk import Chunk, Engine, Outcome, WorkerSettings, model_identity
 from ser_core.batch.local_engine import local_engine
 from ser_core.batch.recordings import BatchFiles, find_recordings
 from ser_core.batch.results import ResultsFolder, columns

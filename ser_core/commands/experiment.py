@@ -12,10 +12,10 @@ from ser_core.commands.arguments import (
     say,
     word_model,
 )
+from ser_core.corpora.listeners import measure_listeners
 from ser_core.experiments import EXPERIMENTS, write_result
 from ser_core.experiments.branch_maps import branch_maps
 from ser_core.experiments.content_or_voice import content_or_voice
-from ser_core.experiments.listeners import listeners
 from ser_core.experiments.relevance_by_band import relevance_by_band
 from ser_core.experiments.results_page import write_results_page
 from ser_core.experiments.robustness import robustness
@@ -58,7 +58,7 @@ def _experiment(args: argparse.Namespace) -> int:
             args.model, corpora, word_model(download=args.download_word_model), printed_progress()
         )
     elif name == "listeners":
-        result = listeners(corpora)
+        result = measure_listeners(corpora)
     elif name == "robustness":
         name = f"robustness-{find_model(args.model).name}"
         result = robustness(args.model, corpora, printed_progress())

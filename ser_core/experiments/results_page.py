@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ser_core.corpora.listeners import restrict_recall
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_file
-from ser_core.experiments.listeners import restrict
 from ser_core.learning.metrics import APART, MEASURED, all_figures, figures_at, headline, paired_difference
 from ser_core.learning.predictions import Predictions, read_predictions, tables_of, tested_by, way_words
 from ser_core.model.checkpoint import DEFAULT_MODEL, MODELS, TEST_TABLE, model_names, read_card
@@ -170,7 +170,7 @@ def _listeners(
     for corpus, recall in result["corpora"].items():
         sets = dict.fromkeys(table.emotions for table in tables.values())
         for emotions in sets:
-            people = restrict(recall, emotions)
+            people = restrict_recall(recall, emotions)
             if not people:
                 continue
             rows = [

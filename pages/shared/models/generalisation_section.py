@@ -15,8 +15,8 @@ from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import read_result_drawn
 from pages.shared.models.model_figures import with_interval
 from ser_core.analysis.emotions import EMOTION_SETS
+from ser_core.corpora.listeners import restrict_recall
 from ser_core.errors import SerError
-from ser_core.experiments.listeners import restrict
 from ser_core.learning.metrics import APART, paired_difference
 from ser_core.learning.plan import FROZEN
 from ser_core.learning.predictions import Predictions, tables_of, way_words
@@ -177,7 +177,9 @@ def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[
 
     def people_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
         found = {
-            corpus: restrict(result["corpora"][corpus], emotions) for corpus in corpora if corpus in result["corpora"]
+            corpus: restrict_recall(result["corpora"][corpus], emotions)
+            for corpus in corpora
+            if corpus in result["corpora"]
         }
         return {corpus: people for corpus, people in found.items() if people}
 
