@@ -120,11 +120,7 @@ def people_against_maps_chart(pooled: Mapping[str, Mapping[str, MeasuredBesideCh
         figure.update_xaxes(title=t(TITLES[measure]), row=1, col=column)
     figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False)
     figure.update_yaxes(range=[len(methods) - 0.5, -0.5], showgrid=False)
-    axes.sized(figure, 130 + 40 * len(methods))
-    return figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
-    )
+    return axes.with_legend(axes.sized(figure, 130 + 40 * len(methods)))
 
 
 def _dots(methods: list[str], found: Sequence[Measured], colours: list[str]) -> go.Scatter:

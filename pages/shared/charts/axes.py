@@ -20,9 +20,12 @@ CONFIG = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 }
+#: For small charts, and charts whose click does something of its own.
+NO_BUTTONS = {"displayModeBar": False}
 GREY = "rgba(127, 127, 127, 0.35)"
 #: Lines to compare with: zero, chance, a threshold.
 REFERENCE = "#7F7F7F"
+GRID = {"showgrid": True, "gridcolor": GREY, "zeroline": False}
 
 #: Streamlit replaces Magma's own darkest colour, #000004, by one of its theme.
 MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
@@ -167,4 +170,12 @@ def sized(figure: go.Figure, height: int) -> go.Figure:
         margin={"l": 60, "r": 12, "t": 28, "b": 44},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
+    )
+
+
+def with_legend(figure: go.Figure) -> go.Figure:
+    """Show a legend above the chart, in which a click hides nothing."""
+    return figure.update_layout(
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
     )

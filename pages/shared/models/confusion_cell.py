@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import session
+from pages.shared.charts import axes
 from pages.shared.charts.evaluation import confusion_chart
 from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import corpus_name, in_markdown
@@ -28,7 +29,7 @@ def show_matrix(confusion: list[list[int]], emotions: tuple[str, ...]) -> None:
     st.plotly_chart(
         confusion_chart(confusion, emotions, chosen, dark=st.context.theme.type == "dark"),
         width="stretch",
-        config={"displayModeBar": False},
+        config=axes.NO_BUTTONS,
         key=CHART,
         on_select=_take_click,
         selection_mode="points",

@@ -7,19 +7,17 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.shared.charts import axes
 from pages.shared.charts import experiments as charts
-from pages.shared.language import number, plural, t, texts
+from pages.shared.language import number, t, texts
 from pages.shared.language.names import corpus_name, in_markdown
-from pages.shared.models import peers_section
-from pages.shared.models.comparison_section import points, side_of_zero
+from pages.shared.models import peers_section, selection_cost_section
 from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
 from pages.shared.models.model_figures import split_in_words
 from ser_core.errors import SerError
-from ser_core.experiments.results_page import PAPER_ACCURACY, PAPER_MINUTES
 from ser_core.model.checkpoint import find_model, read_card
 from ser_core.model.networks import NETWORKS
 
-CONFIG = {"displayModeBar": False}
 #: From this word error rate on, no word counts as understood.
 UNINTELLIGIBLE = 0.9
 #: What a rank correlation of two maps means, by its lowest value.
@@ -44,128 +42,11 @@ texts(
 def show(models: Sequence[str]) -> None:
     """Show every experiment, one below the other."""
     peers_section.show()
-    show_selection()
+    selection_cost_section.show()
     show_bands()
     show_branches()
     show_robustness(models)
     show_content(models)
-
-
-def show_selection() -> None:
-    """Show the effect of data selection on training time and UAR, for one network and for all."""
-    st.header(t("Data selection: training time and UAR"), help=t("Figs. 20, 22 and 23 and Table 5 of the paper."))
-    names = {network: f"selection-{network}" for network in charts.NETWORKS}
-    found = {network: result for network, name in names.items() if (result := read_result_drawn(name, _selected))}
-    missing = {one: command("experiment selection", f"--network {one}") for one in names if one not in found}
-    if found:
-        _show_selection(found)
-    show_missing(missing, len(names))
-
-
-def _show_selection(found: dict[str, dict[str, Any]]) -> None:
-    network = max(found, key=lambda one: len(found[one]["rules"]))
-    if len(found) > 1:
-        network = st.segmented_control(
-            t("Network"),
-            list(found),
-            format_func=lambda one: t(charts.NETWORKS[one]),
-            default=network,
-            required=True,
-            key="evaluate_selection",
-            persist_state="session",
-        )
-    words, method, saving, cost, recalls = _selection(found[network])
-    st.markdown(words)
-    st.caption(method)
-    left, right = st.columns(2, gap="large")
-    left.markdown(t("**Training segments and time**"))
-    left.plotly_chart(saving, config=CONFIG)
-    right.markdown(
-        t("**UAR**, mean over corpora"),
-        help=t("Right: the difference from training on all segments, on the same recordings, with its 95 % interval."),
-    )
-    right.plotly_chart(cost, config=CONFIG)
-    left, right = st.columns(2, gap="large")
-    left.markdown(t("**Recall by emotion**, all corpora"))
-    left.plotly_chart(recalls, config=CONFIG)
-    right.markdown(
-        t("**Accuracy, UAR and F1**"), help=t("UAR: mean over corpora. Accuracy and F1: all corpora together.")
-    )
-    right.plotly_chart(charts.networks_chart(found), config=CONFIG)
-
-
-def _selected(result: dict[str, Any]) -> object:
-    return _selection(result), charts.networks_chart({next(iter(charts.NETWORKS)): result})
-
-
-def _selection(result: dict[str, Any]) -> tuple[str, str, go.Figure, go.Figure, go.Figure]:
-    """Return the result in words, the method in words, and the charts."""
-    rules = result["rules"]
-    before, after = (rules[rule]["figures"]["pooled"]["recall"] for rule in ("none", "minmax"))
-    words = [
-        t(
-            "Training on the segments that Gaussian data selection selects, instead of all, changes the UAR by "
-            "{difference}.",
-            difference=_difference(rules["minmax"]),
-        )
-    ]
-    words += [
-        t(
-            "Compared with dropping as many of *{others}*: {difference}.",
-            others=t(charts.BASELINES[rule]),
-            difference=_difference(found),
-        )
-        for rule, found in result["minmax_minus"].items()
-    ]
-    return (
-        " ".join(words),
-        _method(result),
-        charts.saving_chart(rules),
-        charts.cost_chart(rules),
-        charts.recalls_chart(before, after),
-    )
-
-
-def _method(result: dict[str, Any]) -> str:
-    folds = result["folds"]
-    return " ".join(
-        [
-            t(
-                "The threshold is {threshold:g}, the highest that costs at most half a point on the validation "
-                "speakers.",
-                threshold=result["threshold"],
-            ),
-            plural(
-                len(folds),
-                "Tested on fold {folds} of 5, on all segments; on selected segments, as in the paper, the UAR is "
-                "{uar:.1f} %.",
-                "Tested on folds {folds} of 5, on all segments; on selected segments, as in the paper, the UAR is "
-                "{uar:.1f} %.",
-                folds=", ".join(f"{fold:d}" for fold in folds),
-                uar=100 * result["rules"]["minmax"]["selected_test"]["mean_over_corpora_uar"],
-            ),
-            t(
-                "The paper, on other data: accuracy {before} % before and {after} % after selection, training "
-                "{before_min} and {after_min} min.",
-                before=PAPER_ACCURACY["none"],
-                after=PAPER_ACCURACY["minmax"],
-                before_min=PAPER_MINUTES["none"],
-                after_min=PAPER_MINUTES["minmax"],
-            ),
-        ]
-    )
-
-
-def _difference(found: dict[str, Any]) -> str:
-    low, high = found["interval"]
-    return t(
-        "{gain} points ({low} to {high})"
-        if side_of_zero((low, high))
-        else "{gain} points ({low} to {high}; no significant difference)",
-        gain=points(found["gain"]),
-        low=points(low),
-        high=points(high),
-    )
 
 
 def show_bands() -> None:
@@ -177,7 +58,7 @@ def show_bands() -> None:
         return
     words, figure = _bands(result)
     st.markdown(words)
-    st.plotly_chart(figure, config=CONFIG)
+    st.plotly_chart(figure, config=axes.NO_BUTTONS)
 
 
 def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
@@ -206,7 +87,7 @@ def show_branches() -> None:
     st.markdown(words)
     for column, (title, figure) in zip(st.columns(3), figures.items(), strict=True):
         column.markdown(f"**{title}**")
-        column.plotly_chart(figure, config=CONFIG)
+        column.plotly_chart(figure, config=axes.NO_BUTTONS)
 
 
 def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
@@ -261,7 +142,7 @@ def show_robustness(models: Sequence[str]) -> None:
         if model not in found and _is_ours(model)
     }
     if found:
-        st.plotly_chart(charts.robustness_chart(found), config=CONFIG)
+        st.plotly_chart(charts.robustness_chart(found), config=axes.NO_BUTTONS)
         splits = [f"{in_markdown(model)}: {_split(result)}" for model, result in found.items()]
         st.caption("  \n".join(splits))
     show_missing(missing, len(names))
@@ -281,7 +162,7 @@ def show_content(models: Sequence[str]) -> None:
     if found:
         words = [_content(result)[0] for result in found.values()]
         st.markdown("  \n".join(words))
-        st.plotly_chart(charts.content_chart(found), config=CONFIG)
+        st.plotly_chart(charts.content_chart(found), config=axes.NO_BUTTONS)
         st.caption(
             t(
                 "Means over corpora, with 95 % intervals from resampled speakers. Words are compared with those "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from pages.shared.charts import axes
 from pages.shared.charts import generalisation as charts
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import corpus_name, in_markdown
@@ -23,7 +24,6 @@ from ser_core.learning.predictions import Predictions, tables_of, way_words
 from ser_core.model.networks import NETWORKS
 
 Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]
-CONFIG = {"displayModeBar": False}
 MEASURES = texts({"uar": "UAR", "accuracy": "accuracy"})
 HELP = texts(
     "New people: held out from training, while other people of their corpus were in it. New corpora: the whole corpus "
@@ -74,7 +74,7 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
         charts.uar_chart(
             found, words, corpora, 1 / len(emotions), {corpus: people["uar"] for corpus, people in listeners.items()}
         ),
-        config=CONFIG,
+        config=axes.NO_BUTTONS,
     )
     st.caption(_about_the_mean(found, words))
     _show_rows(found, words, corpora)
@@ -93,7 +93,7 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
                 "weight."
             ),
         )
-        st.plotly_chart(charts.reliability_chart(found, words), config=CONFIG)
+        st.plotly_chart(charts.reliability_chart(found, words), config=axes.NO_BUTTONS)
     with right:
         measure = st.segmented_control(
             t("**Abstention**, mean over corpora"),
@@ -105,7 +105,7 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
             persist_state="session",
             help=t("What the model gains if it answers only above a minimum score, which rises from right to left."),
         )
-        st.plotly_chart(charts.abstention_chart(found, words, measure), config=CONFIG)
+        st.plotly_chart(charts.abstention_chart(found, words, measure), config=axes.NO_BUTTONS)
 
 
 def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> str:

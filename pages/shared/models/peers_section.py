@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared.charts import peers
+from pages.shared.charts import axes, peers
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points
@@ -23,7 +23,7 @@ def show() -> None:
         return
     words, figure, rows = _drawn(result)
     st.markdown(words)
-    st.plotly_chart(figure, config={"displayModeBar": False})
+    st.plotly_chart(figure, config=axes.NO_BUTTONS)
     st.dataframe(rows, hide_index=True, height="content", column_config=_columns(next(iter(result["models"]))))
     for name, reason in result["left_out"].items():
         st.caption(t("Without {name}: {reason}", name=in_markdown(name), reason=in_markdown(recognised(reason))))

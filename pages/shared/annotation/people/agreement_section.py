@@ -11,6 +11,7 @@ from pages.shared.annotation.open_project import OpenProject, choose_recordings,
 from pages.shared.annotation.people import decide_section, explainers_section
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.annotation.tiers.tiers_section import label_tier
+from pages.shared.charts import axes
 from pages.shared.charts.annotators import (
     agreement_matrix_chart,
     annotator_confusion_chart,
@@ -181,7 +182,7 @@ def _labels(
     st.plotly_chart(
         annotator_confusion_chart(agreement, pair, units, dark),
         width="stretch",
-        config={"displayModeBar": False},
+        config=axes.NO_BUTTONS,
         key=f"confusion_{units}",
         on_select=lambda: _take_click(units, len(agreement.labels), partial(opened, pair)),
         selection_mode="points",
