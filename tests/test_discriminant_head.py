@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
-from ser_core.learning import heads
+from ser_core.learning import batches
 from ser_core.learning.augmentation import log_mel_by_phone
 from ser_core.learning.batches import features_of
 from ser_core.learning.dataset import LabelledSpectrogram
@@ -192,7 +192,7 @@ def computed(monkeypatch):
         counts.append(len(dataset))
         return features_of(network, dataset)
 
-    monkeypatch.setattr(heads, "features_of", counting)
+    monkeypatch.setattr(batches, "features_of", counting)
     return counts
 
 

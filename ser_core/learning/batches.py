@@ -1,19 +1,27 @@
-"""Batches of segments for training, and the outputs of a network for a whole dataset."""
+"""Batches of segments for training, and the outputs of a network for a whole dataset, computed once."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.dataset import MAX_CACHED_BYTES, LabelledSpectrogram
 from ser_core.learning.metrics import figures_by_corpus
 from ser_core.learning.plan import TrainingSettings
 from ser_core.model.peers.shared.padding import SILENCE
+from ser_core.work.atomic_folder import atomic_file, read_regular
+from ser_core.work.progress import Work
 
 #: Segments in a forward pass without gradients.
 OUTPUT_BATCH = 64
+#: Recordings whose features are computed before any of them is saved.
+RECORDINGS_AT_ONCE = 16
 
 
 def steps_per_epoch(dataset: Sequence[LabelledSpectrogram], settings: TrainingSettings) -> int:
@@ -87,6 +95,49 @@ def logits_of(network: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> lis
 def features_of(network: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> list[np.ndarray]:
     """Return the features (segments, features), float32, of each recording's selected segments."""
     return _outputs_of(network, lambda x: network.features(network.maps(x)), dataset)
+
+
+def cached_features(
+    network: nn.Module,
+    dataset: Sequence[LabelledSpectrogram],
+    cache: Path,
+    work: Work,
+) -> list[np.ndarray]:
+    """Return the features (segments, features), float32, of each recording, cached in half precision."""
+    cache.mkdir(parents=True, exist_ok=True)
+    body = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        if not name.startswith("head."):
+            body.update(name.encode() + tensor.numpy().tobytes())
+    found = []
+    for start in range(0, len(dataset), RECORDINGS_AT_ONCE):
+        work.check("Training was stopped; the features so far are saved and it can be resumed.")
+        work.report(start / len(dataset), f"Computing features of recording {start} of {len(dataset)}")
+        part = dataset[start : start + RECORDINGS_AT_ONCE]
+        files = [cache / _cache_name(body.hexdigest(), entry) for entry in part]
+        stored = [_read_cached(file, len(entry.start_frames)) for file, entry in zip(files, part, strict=True)]
+        missing = [index for index, features in enumerate(stored) if features is None]
+        if missing:
+            computed = features_of(network, [part[index] for index in missing])
+            for index, features in zip(missing, computed, strict=True):
+                stored[index] = features.astype(np.float16)
+                with atomic_file(files[index]) as half_written, half_written.open("wb") as file:
+                    np.save(file, stored[index])
+        found += [features.astype(np.float32) for features in stored]
+    return found
+
+
+def _cache_name(body: str, entry: LabelledSpectrogram) -> str:
+    what = hashlib.sha256(f"{body} {entry.start_frames.tolist()} {entry.segment_frames}".encode())
+    what.update(entry.log_mel.tobytes())
+    return f"{what.hexdigest()[:32]}.npy"
+
+
+def _read_cached(file: Path, segments: int) -> np.ndarray | None:
+    with suppress(OSError, ValueError, EOFError):  # missing or damaged
+        features = np.load(BytesIO(read_regular(file, MAX_CACHED_BYTES)))
+        return features if len(features) == segments and np.isfinite(features).all() else None
+    return None
 
 
 def mean_uar(probabilities: np.ndarray, dataset: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]) -> float:

@@ -1,10 +1,7 @@
-"""Fit heads on the features of frozen networks, which are computed once, and the map to Whisper's bands."""
+"""Fit heads on the features of frozen networks, and the map to Whisper's bands, which needs no labels."""
 
-import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +12,15 @@ from torch.nn import functional as F
 from ser_core.audio.reading import read_recording, resample
 from ser_core.errors import CorpusRefused, SettingsRefused
 from ser_core.learning.augmentation import log_mel_by_phone
-from ser_core.learning.batches import features_of, mean_uar, sampling_weights
-from ser_core.learning.dataset import MAX_CACHED_BYTES, LabelledSpectrogram
+from ser_core.learning.batches import cached_features, features_of, mean_uar, sampling_weights
+from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import DiscriminantSettings
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.whisper import RATE_HZ, Whisper, whisper_log_mel
 from ser_core.model.scores import recording_probabilities
 from ser_core.settings import SpectrogramSettings
-from ser_core.work.atomic_folder import atomic_file, read_regular
 from ser_core.work.progress import Work
 
-RECORDINGS_AT_ONCE = 16
 #: Added to deviations, so that a constant feature does not divide by zero.
 DEVIATION_FLOOR = 1e-4
 #: The same for deviations of only a few recordings, which may be far too small.
@@ -156,7 +151,7 @@ def fit_discriminant_head(
         )
     by_phone = [_by_phone(entry, spectrogram) for entry in dataset] if settings.phone_share else []
     everything = [*dataset, *by_phone, *validation]
-    features = _cached_features(network, everything, cache, work)
+    features = cached_features(network, everything, cache, work)
     means = np.stack([each.mean(axis=0) for each in features[: len(dataset) + len(by_phone)]])
     labels = np.array([entry.label for entry in (*dataset, *by_phone)])
     # A voice has a different mean by phone, so it counts as another speaker.
@@ -211,7 +206,7 @@ def continue_head(
     ------
     Cancelled
     """
-    features = _cached_features(network, [*dataset, *validation], cache, work)
+    features = cached_features(network, [*dataset, *validation], cache, work)
     means = np.stack([each.mean(axis=0) for each in features[: len(dataset)]])
     labels = np.array([entry.label for entry in dataset])
     before = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
@@ -306,49 +301,6 @@ def discriminant(
     bias = -0.5 * (weight * means).sum(axis=1)
     weight = weight / deviation
     return weight.astype(np.float32), (bias - weight @ centre).astype(np.float32)
-
-
-def _cached_features(
-    network: nn.Module,
-    dataset: Sequence[LabelledSpectrogram],
-    cache: Path,
-    work: Work,
-) -> list[np.ndarray]:
-    """Return the features (segments, features), float32, of each recording, cached in half precision."""
-    cache.mkdir(parents=True, exist_ok=True)
-    body = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        if not name.startswith("head."):
-            body.update(name.encode() + tensor.numpy().tobytes())
-    found = []
-    for start in range(0, len(dataset), RECORDINGS_AT_ONCE):
-        work.check("Training was stopped; the features so far are saved and it can be resumed.")
-        work.report(start / len(dataset), f"Computing features of recording {start} of {len(dataset)}")
-        part = dataset[start : start + RECORDINGS_AT_ONCE]
-        files = [cache / _cache_name(body.hexdigest(), entry) for entry in part]
-        stored = [_read_cached(file, len(entry.start_frames)) for file, entry in zip(files, part, strict=True)]
-        missing = [index for index, features in enumerate(stored) if features is None]
-        if missing:
-            computed = features_of(network, [part[index] for index in missing])
-            for index, features in zip(missing, computed, strict=True):
-                stored[index] = features.astype(np.float16)
-                with atomic_file(files[index]) as half_written, half_written.open("wb") as file:
-                    np.save(file, stored[index])
-        found += [features.astype(np.float32) for features in stored]
-    return found
-
-
-def _cache_name(body: str, entry: LabelledSpectrogram) -> str:
-    what = hashlib.sha256(f"{body} {entry.start_frames.tolist()} {entry.segment_frames}".encode())
-    what.update(entry.log_mel.tobytes())
-    return f"{what.hexdigest()[:32]}.npy"
-
-
-def _read_cached(file: Path, segments: int) -> np.ndarray | None:
-    with suppress(OSError, ValueError, EOFError):  # missing or damaged
-        features = np.load(BytesIO(read_regular(file, MAX_CACHED_BYTES)))
-        return features if len(features) == segments and np.isfinite(features).all() else None
-    return None
 
 
 def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float:
