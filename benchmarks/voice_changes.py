@@ -36,7 +36,8 @@ from ser_core.explanation.counterfactual.voice import PROPERTIES
 from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import evidence
-from ser_core.pipeline import classify_recording, find_voice_counterfactuals
+from ser_core.pipeline import classify_recording
+from ser_core.pipeline.voice import find_voice_counterfactuals
 from ser_core.settings import AnalysisSettings
 
 #: What an emotion gains, and sadness loses, where the voice is higher, wider, faster, louder and brighter.

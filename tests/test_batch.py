@@ -35,7 +35,8 @@ from ser_core.errors import BatchRefused, Cancelled, CorpusRefused, SettingsRefu
 from ser_core.model.checkpoint import load_model, save_model
 from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
-from ser_core.pipeline import analyse_recording, find_focus, know_voice
+from ser_core.pipeline import analyse_recording, find_focus
+from ser_core.pipeline.voice import know_voice
 from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd, LimeSettings
 from ser_core.work.progress import UNWATCHED, Work
 from tests.broken_machine import forks

@@ -21,12 +21,11 @@ from ser_core.pipeline import (
     classify_recording,
     explain_words,
     explainer_run,
-    find_voice_counterfactuals,
     judge_maps,
-    know_voice,
     target_of,
     with_deciding_focus,
 )
+from ser_core.pipeline.voice import find_voice_counterfactuals, know_voice
 from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Jobs, Lane
 from ser_core.work.progress import Work

@@ -26,7 +26,8 @@ from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.model.voice import voice_normal
 from ser_core.output.timeline_folder import timeline_csv, timeline_dict
-from ser_core.pipeline import classify_recording, know_recording
+from ser_core.pipeline import classify_recording
+from ser_core.pipeline.voice import know_recording
 from ser_core.settings import (
     AnalysisSettings,
     AudioLimits,

@@ -25,7 +25,8 @@ from ser_core.model.voice import (
 )
 from ser_core.output.analysis_folder import analysis_dict
 from ser_core.output.report import report_html
-from ser_core.pipeline import classify_recording, know_recording, know_voice
+from ser_core.pipeline import classify_recording
+from ser_core.pipeline.voice import know_recording, know_voice
 from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
 from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording, random_log_mel

@@ -18,7 +18,8 @@ from ser_core.explanation.counterfactual.voice import (
     flip_in_words,
     voice_counterfactuals,
 )
-from ser_core.pipeline import classify_recording, find_voice_counterfactuals, score_sounds
+from ser_core.pipeline import classify_recording
+from ser_core.pipeline.voice import find_voice_counterfactuals, score_sounds
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 from tests.test_voice_change import RATE, noise, voice

@@ -17,7 +17,8 @@ from ser_core.annotations.store.store import open_store
 from ser_core.audio.reading import read_recording
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.voice import voice_share
-from ser_core.pipeline import classify_recording, know_voice
+from ser_core.pipeline import classify_recording
+from ser_core.pipeline.voice import know_voice
 from ser_core.settings import AnalysisSettings, FrontEnd, SelectionSettings, VoiceSettings
 from tests.test_pages import all_jobs, at, finished, wav, words
 from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh

@@ -24,7 +24,8 @@ from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.voice import voice_normal
 from ser_core.output.analysis_folder import voice_dict
-from ser_core.pipeline import analyse_recording, know_recording, with_deciding_focus
+from ser_core.pipeline import analyse_recording, with_deciding_focus
+from ser_core.pipeline.voice import know_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 

@@ -31,7 +31,8 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.word_table import SpokenWords
-from ser_core.pipeline import analyse_recording, explain_words, find_voice_counterfactuals, know_recording
+from ser_core.pipeline import analyse_recording, explain_words
+from ser_core.pipeline.voice import find_voice_counterfactuals, know_recording
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.words.transcription import Transcript, transcribe
 

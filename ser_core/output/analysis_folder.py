@@ -19,7 +19,7 @@ from ser_core.explanation.counterfactual.voice import (
 )
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.output.word_table import SpokenWords, words_csv, words_dict
-from ser_core.pipeline import correlates_of_focus
+from ser_core.pipeline.voice import correlates_of_focus
 from ser_core.work.atomic_folder import atomic_folder
 
 

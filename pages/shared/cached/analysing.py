@@ -28,15 +28,14 @@ from ser_core.output.saved_analyses import data_folder
 from ser_core.pipeline import (
     classify_recording,
     explainer_run,
-    find_voice_counterfactuals,
     judge_maps,
-    know_voice,
     score_focus_audio,
     target_of,
     with_deciding_focus,
     with_focus,
     with_target,
 )
+from ser_core.pipeline.voice import find_voice_counterfactuals, know_voice
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.work.jobs import Job, Lane
 from ser_core.work.progress import Work

@@ -12,7 +12,7 @@ from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, corr
 from ser_core.audio.acoustics import Tracks, tracks_of
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.pipeline import correlates_of_focus
+from ser_core.pipeline.voice import correlates_of_focus
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.jobs import Job, Lane
 from ser_core.work.progress import Work

@@ -1,8 +1,8 @@
 """Analyse a recording: spectrogram, segments, scores, verdict, explanations, focus.
 
 Read `analyse_recording` first: it calls the steps, which follow in order down to the focus. The functions after
-`with_target` test and extend a finished analysis, and compute a voice's own normal. The app, the command line and the
-reports only show what these functions return.
+`with_target` test and extend a finished analysis; `ser_core.pipeline.voice` has those about the voice. The app, the
+command line and the reports only show what these functions return.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,9 @@ from ser_core.analysis import (
     frame_edge_s,
 )
 from ser_core.analysis.emotions import emotion_index
-from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_in, correlates_outside
-from ser_core.audio.prosody import prosody_of
 from ser_core.audio.voice_activity import detect_speech, speech_frames, speech_seconds
-from ser_core.audio.voice_change.marks import pitch_marks
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import ExplainerRun, run_explainer
-from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, voice_counterfactuals
 from ser_core.explanation.focus import (
     SHARES,
     USUAL_SHARE,
@@ -43,12 +39,11 @@ from ser_core.explanation.focus import (
 from ser_core.explanation.focus_audio import ChangedSound, FocusScores, sound_without
 from ser_core.explanation.judgement import Judgement, judge
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
-from ser_core.front_end.selection import segments_of, segments_of_recording
+from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import pool, softmax
 from ser_core.model.verdict import verdict_of
-from ser_core.model.voice import VoiceNormal, logits_of_pieces, voice_normal
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.words.evidence import WordEvidence, evidence_of_words
 from ser_core.work.progress import UNWATCHED, Work
@@ -120,11 +115,11 @@ def classify_recording(
 
 def score(segments: Segments, classifier: Classifier, work: Work) -> Scores:
     """Return the probabilities of every segment, and those of the recording from its selected segments."""
-    each = softmax(_logits(segments.values, classifier, work), classifier.temperature)
+    each = softmax(predict_logits(segments.values, classifier, work), classifier.temperature)
     return Scores(each, pool(each[segments.selected], classifier.pooling))
 
 
-def _logits(values: np.ndarray, classifier: Classifier, work: Work) -> np.ndarray:
+def predict_logits(values: np.ndarray, classifier: Classifier, work: Work) -> np.ndarray:
     """Return the logits (segments, classes) of segments (segments, frames, bands), in batches."""
     logits = []
     for start in range(0, len(values), SEGMENTS_AT_ONCE):
@@ -360,100 +355,3 @@ def score_focus_audio(
         scores = score(segments, classifier, work.silently())
         sounds.append(ChangedSound(samples, scores.recording))
     return FocusScores(*sounds)
-
-
-def find_voice_counterfactuals(
-    analysis: Analysis,
-    classifier: Classifier,
-    regions: Sequence[Region] = (),
-    work: Work = UNWATCHED,
-    *,
-    unnatural: bool = True,
-) -> VoiceCounterfactuals:
-    """Change the voice in the analysed stretch, everywhere or in some regions of it, and score each changed sound.
-
-    Unlike a perturbed spectrogram, a changed sound is segmented and selected from like a new recording.
-
-    Parameters
-    ----------
-    unnatural : bool
-        Whether to try unnatural changes too, so that curves extend beyond the natural limits.
-
-    Raises
-    ------
-    SettingsRefused
-        If there are regions, and none of them lies in the stretch.
-    Cancelled
-    """
-    recording, inside = _stretch_alone(analysis, regions)
-    if regions and not inside:
-        raise SettingsRefused("None of the regions lies in the analysed stretch. Choose regions inside it.")
-    found = work.compute(_voice_counterfactuals, recording, inside, classifier, unnatural)
-    return replace(found, recording=recording)  # a cluster returns a copy
-
-
-def _voice_counterfactuals(
-    recording: Recording, inside: list[Region], classifier: Classifier, unnatural: bool, work: Work
-) -> VoiceCounterfactuals:
-    work.report(0.0, "Finding the periods of the voice")
-    marks = pitch_marks(recording, prosody_of(recording))
-
-    def score_changed(sounds: Sequence[np.ndarray], part: Work) -> np.ndarray:
-        return score_sounds(recording, sounds, classifier, part)
-
-    return voice_counterfactuals(recording, marks, inside, score_changed, work, unnatural=unnatural)
-
-
-def score_sounds(
-    recording: Recording, sounds: Sequence[np.ndarray], classifier: Classifier, work: Work = UNWATCHED
-) -> np.ndarray:
-    """Return the scores (sounds, classes), float64, of sounds (n,) at a recording's rate, predicted in batches."""
-    segments = [segments_of_recording(replace(recording, samples=sound), classifier.front_end) for sound in sounds]
-    selected = [one.values[one.selected] for one in segments]
-    same_length = len({values.shape[1] for values in selected}) == 1
-    batches = [np.concatenate(selected)] if same_length else selected
-    logits = np.concatenate([_logits(values, classifier, work.silently()) for values in batches])
-    each = np.split(logits, np.cumsum([len(values) for values in selected])[:-1])
-    return np.stack([pool(softmax(rows, classifier.temperature), classifier.pooling) for rows in each])
-
-
-def correlates_of_focus(analysis: Analysis) -> tuple[Correlates, Correlates]:
-    """Return the acoustic correlates of the focus, and of the rest of the analysed stretch."""
-    recording, inside = _stretch_alone(analysis, [focus.region for focus in analysis.focus])
-    tracks = acoustic_tracks(recording)
-    return correlates_in(tracks, inside), correlates_outside(tracks, inside)
-
-
-def _stretch_alone(analysis: Analysis, regions: Sequence[Region]) -> tuple[Recording, list[Region]]:
-    """Return the analysed stretch as a recording, and the regions inside it, in its time."""
-    recording, stretch = analysis.recording, analysis.stretch
-    first, end = (round(second * recording.sample_rate_hz) for second in (stretch.start_s, stretch.end_s))
-    if (first, end) != (0, len(recording.samples)):
-        recording = replace(recording, samples=recording.samples[first:end])
-    inside = [
-        Region(max(0.0, region.start_s - stretch.start_s), min(region.end_s, stretch.end_s) - stretch.start_s)
-        for region in regions
-        if region.start_s < stretch.end_s and region.end_s > stretch.start_s
-    ]
-    return recording, inside
-
-
-def know_recording(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
-    """Return the logits (pieces, classes), float64, from which a speaker's normal is computed."""
-    segments = segments_of_recording(recording, classifier.front_end)
-    return logits_of_pieces(_logits(segments.values[segments.selected], classifier, work.silently()))
-
-
-def know_voice(
-    recordings: Sequence[Recording],
-    classifier: Classifier,
-    work: Work = UNWATCHED,
-    *,
-    mixed: bool = False,
-) -> VoiceNormal:
-    """Return the normal of one speaker; `mixed` says that the recordings show different emotions."""
-    known = []
-    for done, recording in enumerate(recordings):
-        work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
-        known.append(know_recording(recording, classifier, work))
-    return voice_normal(known, mixed=mixed)
