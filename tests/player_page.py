@@ -13,7 +13,8 @@ import streamlit as st
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pages.shared import session
-from pages.shared.annotation.marking import Shown, make_edit
+from pages.shared.annotation.player_edits import make_edit
+from pages.shared.annotation.shown_marks import Shown
 from pages.shared.player import Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import (
     Analysis,

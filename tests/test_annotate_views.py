@@ -621,9 +621,9 @@ def deciding(store, project, recording):
     """What Mark shows of the gold layer, without the player; and a row of Agreement as a button."""
     import streamlit as st
 
-    from pages.shared.annotation.marking import Shown
     from pages.shared.annotation.open_project import show_refusals
     from pages.shared.annotation.people import decide_section, review_section
+    from pages.shared.annotation.shown_marks import Shown
     from ser_core.annotations.annotation import GOLD
 
     st.button("Row", on_click=decide_section._decide, args=(project, recording))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pages.shared.annotation.history_section import _change_in_words
-from pages.shared.annotation.marking import Shown, change_mark, correct_f0, in_words, label_whole, make_edit, overlap
+from pages.shared.annotation.player_edits import change_mark, correct_f0, label_whole, make_edit
+from pages.shared.annotation.shown_marks import Shown, in_words, overlap
 from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
 from ser_core.analysis import Point, Region

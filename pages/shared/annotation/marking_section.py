@@ -8,10 +8,10 @@ import streamlit as st
 
 from pages.shared import session, waiting
 from pages.shared.annotation import details_section, history_section, player_edits
-from pages.shared.annotation.marking import Shown, in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject, attempt, queue_of, show_refusals
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, opening
+from pages.shared.annotation.shown_marks import Shown, in_words
 from pages.shared.annotation.tiers import tiers_section, words_section
 from pages.shared.cached import analysing, long_recordings, measuring, transcribing
 from pages.shared.language import t, texts

@@ -1,27 +1,18 @@
-"""Turn the player's edits into steps of the annotation store."""
+"""The marks of a recording as the player shows them, with the model's suggestions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from pages.shared.language import t
 from pages.shared.language.names import emotion_in_words, printable
-from pages.shared.player import Edit, Mark, TierLane
-from ser_core.analysis import Region, moved
+from pages.shared.player import Mark, TierLane
+from ser_core.analysis import Region
 from ser_core.annotations.agreement.label_mapping import can_be_mapped, label_of
 from ser_core.annotations.annotation import EMOTION, GOLD, RECORDING_TIER, REGION_TIER, Annotation, Tier
 from ser_core.annotations.f0.corrections import CorrectedF0
-from ser_core.annotations.f0.operations import OPERATIONS, f0_changes
-from ser_core.annotations.nesting import nested
 from ser_core.annotations.store.history import Step
-from ser_core.annotations.store.store import Store
-from ser_core.errors import AnnotationsRefused
-from ser_core.settings import F0Settings
 
 SUGGESTION = "suggestion"
-#: Fields that a key of the player sets.
-FIELDS = {"status": str, "intensity": int, "confidence": float, "channel": int}
 #: Share of a recording. A suggestion that covers more is not a region but a label for the whole recording.
 MOST_SUGGESTED = 0.9
 #: With more tiers than this, those without marks in the recording are not shown.
@@ -220,130 +211,3 @@ def overlap(one: Region, other: Region) -> float:
     """
     shared = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
     return max(0.0, shared) / (one.duration_s + other.duration_s - max(0.0, shared))
-
-
-def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
-    """Store an edit as one step of the history; return None if there is nothing to store.
-
-    Raises
-    ------
-    AnnotationsRefused
-        As `Store.marks.edit`, `undo` and `redo`; nothing is written then.
-    """
-    step = _made(store, project, annotator, edit, shown)
-    if step is not None:
-        shown.follow(step)
-    return step
-
-
-def _made(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
-    if edit.command == "undo":
-        return store.history.undo(project, edit.recording, annotator)
-    if edit.command == "redo":
-        return store.history.redo(project, edit.recording, annotator)
-    if edit.command == "label":
-        return label_whole(store, project, annotator, edit.recording, shown, emotion=edit.value, status="done")
-    if edit.command in FIELDS:
-        return _set_field(store, project, annotator, edit, shown)
-    return _edit_marks(store, project, annotator, edit, shown)
-
-
-def correct_f0(
-    store: Store, project: int, annotator: str, edit: Edit, shown: Shown, measured_hz: np.ndarray, from_s: float
-) -> None:
-    """Store what is done to the F0 of a stretch, as one step of the history.
-
-    Parameters
-    ----------
-    measured_hz : ndarray of shape (frames,)
-        From `from_s` of the recording on; NaN: unvoiced.
-
-    Raises
-    ------
-    SettingsRefused
-        As `f0_changes`.
-    AnnotationsRefused
-        As `Store.marks.correct_f0`.
-    """
-    if not isinstance(edit.value, str) or edit.value not in OPERATIONS or len(edit.changed) != 1:
-        return  # a browser may say anything
-    region, first = moved(edit.changed[0].region, -from_s), round(from_s / F0Settings().hop_s)
-    changes = f0_changes(edit.value, measured_hz, shown.f0.from_time(from_s).hz, region, edit.hz)
-    wanted = {first + frame: hz for frame, hz in changes.items()}
-    shown.follow(store.marks.correct_f0(project, edit.recording, annotator, wanted, shown.f0.frames))
-
-
-def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
-    """Store changed, new and deleted marks of one tier, with what follows from them in the tiers below."""
-    tier = EMOTION if edit.tier is None else next((tier for tier in shown.tiers if tier.key == edit.tier), None)
-    if tier is None:
-        raise AnnotationsRefused("The tier of this mark is no longer there. Choose another one.")
-    here = shown.marks if edit.tier is None else shown.in_tier(tier, annotator)
-    changed = [mark for mark in edit.changed if mark.id in here]
-    new = [mark for mark in edit.changed if mark.id not in here]
-    deleted = [here[id_] for id_ in edit.deleted if id_ in here]
-    suggested = {mark.id for mark in new} & set(shown.suggestions)
-    shown.dismissed |= set(edit.deleted) & set(shown.suggestions)
-    if not (changed or new or deleted):
-        return None
-    found = nested(
-        shown.everything.values(),
-        shown.tiers,
-        change=[_content(mark, here[mark.id], tier) for mark in changed],
-        add=[_content(mark, shown.new_mark(mark.region, tier), tier) for mark in new],
-        delete=deleted,
-    )
-    provenance = shown.provenance if suggested else None
-    edited = {"change": found.change, "add": found.add, "delete": found.delete, "provenance": provenance}
-    step = store.marks.edit(project, edit.recording, annotator, **edited)
-    shown.gone = found.gone
-    now = (*step.marks[: len(changed)], *step.marks[len(found.change) :])
-    for mark, stored in zip((*changed, *new), now, strict=True):
-        shown.ids[stored.key] = mark.id
-        if edit.tier is None:
-            shown.marks[mark.id] = stored
-    for id_ in edit.deleted if edit.tier is None else ():
-        shown.marks.pop(id_, None)
-    return step
-
-
-def _set_field(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
-    """Store the value of one field of a mark or of the whole recording."""
-    try:
-        value = None if edit.value is None else FIELDS[edit.command](edit.value)
-    except (TypeError, ValueError, OverflowError):
-        return None  # a browser may say anything
-    if edit.mark is None:
-        return label_whole(store, project, annotator, edit.recording, shown, **{edit.command: value})
-    found = shown.find(edit.mark, annotator)
-    if found is None:
-        raise AnnotationsRefused("This mark is no longer there. Select another one.")
-    mark, tier = found
-    step = change_mark(store, project, annotator, edit.recording, mark, **{edit.command: value})
-    if tier.key == REGION_TIER:
-        shown.marks[edit.mark] = step.marks[0]
-    return step
-
-
-def change_mark(store: Store, project: int, annotator: str, recording: str, mark: Annotation, **values: object) -> Step:
-    """Change fields of a mark."""
-    return store.marks.edit(project, recording, annotator, change=[replace(mark, **values)])
-
-
-def label_whole(store: Store, project: int, annotator: str, recording: str, shown: Shown, **values: object) -> Step:
-    """Change or add an annotator's label of the whole recording."""
-    if shown.label is not None:
-        step = change_mark(store, project, annotator, recording, shown.label, **values)
-    else:
-        new = Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER, annotator=shown.layer, **values)
-        step = store.marks.edit(project, recording, annotator, add=[new])
-    shown.label = step.marks[0]
-    return step
-
-
-def _content(mark: Mark, before: Annotation, tier: Tier) -> Annotation:
-    """Return the new content of a mark: its label is an emotion or, in tiers of labels and text, a note."""
-    region, label = replace(mark.region, label=None), mark.region.label
-    if tier.content == "emotions":
-        return replace(before, region=region, emotion=label)
-    return replace(before, region=region, emotion=None, note=label or "")
