@@ -11,6 +11,7 @@ from pages.shared.evidence import (
     voice_changes_section,
     words_section,
 )
+from pages.shared.evidence.spoken_words import spoken_words
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
@@ -41,7 +42,7 @@ focus_section.rule()
 status = st.container(key="status", vertical_alignment="bottom")
 with status:
     analysis, explanation, final = waiting.focused_by(method, chosen, classification)
-spoken = words_section.spoken_words(analysis, chosen)
+spoken = spoken_words(analysis, chosen)
 rows = focus_section.rows(analysis, spoken.words)
 audio = focus_audio_section.audio_job(analysis, explanation, chosen.classifier) if explanation and final else None
 scores = audio.result if audio and audio.state == "done" else None

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.annotation import teaching_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section
+from pages.shared.annotation.teaching import teaching_section
 from pages.shared.language.names import in_markdown
 from pages.shared.recording.open_recordings import Held
 from pages.shared.session import CHOICES

@@ -10,7 +10,7 @@ from pages.shared import session, waiting
 from pages.shared.cached import analysing, measuring, sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.compared_models import listed
-from pages.shared.evidence.words_section import Spoken
+from pages.shared.evidence.spoken_words import Spoken
 from pages.shared.language import language, recognised, t, texts
 from pages.shared.player import player
 from pages.shared.recording import voice_section

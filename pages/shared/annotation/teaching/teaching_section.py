@@ -1,21 +1,21 @@
 """The view Teach: fine-tune a model on the labels, and offer it only if it did not get worse."""
 
 import uuid
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
-from pages.shared.annotation.open_project import OpenProject, attempt, choose_recordings, show_refusals
+from pages.shared.annotation.open_project import OpenProject, show_refusals
+from pages.shared.annotation.teaching import foreseen_section
+from pages.shared.annotation.teaching.foreseen_section import counts_in_words
 from pages.shared.annotation.tiers.tiers_section import label_tier
-from pages.shared.language import plural, recognised, t, texts
-from pages.shared.language.names import in_markdown, printable
-from ser_core.annotations.annotation import STATUSES, Tier
-from ser_core.annotations.saved_sounds import last_change_of_sounds, saved_file, sounds_of
+from pages.shared.language import plural, recognised, t
+from pages.shared.language.names import in_markdown
+from ser_core.annotations.annotation import Tier
+from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.teaching.corpus import CORPUS, TAUGHT, Teaching, write_teaching
-from ser_core.annotations.teaching.foreseen import Foreseen, LeftOut, foresee
 from ser_core.annotations.teaching.taught_model import (
     Acceptance,
     acceptance_of,
@@ -23,20 +23,18 @@ from ser_core.annotations.teaching.taught_model import (
     learns_in_epochs,
     recording_of_pieces,
     require_teachable,
-    speakers_in_words,
     training_arguments,
 )
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import predict_corpora
-from ser_core.model.checkpoint import MODELS, find_model, read_card, training_list
+from ser_core.model.checkpoint import MODELS, find_model, training_list
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
 from ser_core.work.training_process import train_in_process
 
 #: Missing on servers where visitors may not train.
-TRAIN_PAGE = Path(__file__).parents[2] / "5_Train.py"
-MINE, EVERYBODYS = texts(("my marks", "everybody's marks"))
+TRAIN_PAGE = Path(__file__).parents[3] / "5_Train.py"
 EVERYBODY = "everybody"  # as on the page Train: one training at a time on this machine
 
 
@@ -64,7 +62,7 @@ def show(project: OpenProject) -> None:
         return
     with st.container():  # otherwise changes here would move the rest of the page
         show_refusals()
-    foreseen = _show_foreseen(project, model, tier)
+    foreseen = foreseen_section.show(project, model, tier)
     nothing = foreseen is not None and not foreseen.pieces
     if st.button(
         t("1 · Make a corpus"),
@@ -105,123 +103,6 @@ def _model_to_teach() -> str | None:
     return model
 
 
-def _show_foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None:
-    """Show what a corpus would contain and leave out, and offer to fix that; None until it is known."""
-    # Besides the marks, what is taught depends on the recordings that are there, who speaks in each, and their sounds.
-    files = project.store.recordings.files(project.id)
-    steps, sounds = project.store.history.newest_step(), last_change_of_sounds(data_folder())
-    key = ("foreseen", project.id, model, tier, steps, files, sounds)
-    job = cached.jobs().find(session.owner(), key)
-    if job is None:
-        cached.jobs().forget(session.owner(), about="foreseen")
-        words = "What would be taught"
-        job = cached.jobs().submit(session.owner(), key, words, lambda _: _foreseen(project, model, tier))
-    found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
-    if found is None:
-        return None
-    _show_taught(found)
-    if not found.left_out:
-        st.caption(t("Nothing is left out."))
-        return found
-    st.markdown(
-        t("**Would be left out**"), help=t("Select rows to set the status of their marks, or to see the recordings.")
-    )
-    table = st.dataframe(
-        [_row(row) for row in found.left_out],
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        key=f"left out {hash(key)}",
-    )
-    chosen = [found.left_out[row] for row in table.selection.rows]
-    if chosen:
-        _fix(project, chosen, tier)
-    else:
-        st.caption(t("Select rows to fix them."))
-    return found
-
-
-def _show_taught(found: Foreseen) -> None:
-    st.markdown(
-        plural(
-            found.recordings,
-            "**Would be taught:** {counts}, in {n} recording.",
-            "**Would be taught:** {counts}, in {n} recordings.",
-            counts=_counts(found.pieces),
-        )
-    )
-    if found.decided:
-        st.caption(
-            plural(
-                found.decided,
-                "In {n} recording the gold layer counts instead of everybody's marks.",
-                "In {n} recordings the gold layer counts instead of everybody's marks.",
-            )
-        )
-    st.caption(recognised(speakers_in_words(found.speakers)))
-
-
-def _row(left_out: LeftOut) -> dict[str, object]:
-    return {
-        t("Reason"): _as_sentence(printable(recognised(left_out.reason))),
-        t("Recordings"): len(left_out.recordings),
-        t("Labels"): left_out.labels,
-        t("How to fix it"): recognised(left_out.remedy),
-    }
-
-
-def _counts(pieces: Mapping[str, int]) -> str:
-    return ", ".join(f"{in_markdown(t(emotion))} {count}" for emotion, count in pieces.items()) or t("nothing")
-
-
-def _as_sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
-def _foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
-    files = {file.sha256: file for file in project.store.recordings.files(project.id)}
-    emotions = read_card(find_model(model))["emotions"]
-    folder = data_folder()
-    recordings = project.store.transfer.export(project.id)
-    return foresee(recordings, files, lambda file: saved_file(file, folder) is not None, emotions, model, tier)
-
-
-def _fix(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) -> None:
-    """Offer to set the status of all marks in recordings in one step, and to open these in the queue."""
-    sha256 = sorted({one for row in chosen for one in row.recordings})
-    n = len(sha256)
-    may_review = project.store.people.may_review(project.id, project.annotator)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        status = st.selectbox(t("Status"), STATUSES, STATUSES.index("done"), format_func=t, width=130)
-        whose = st.selectbox(t("Of"), [MINE, *([EVERYBODYS] if may_review else [])], format_func=t, width=190)
-        annotator = project.annotator if whose == MINE else None
-        st.button(
-            plural(n, "Set it in {n} recording", "Set it in {n} recordings"),
-            icon=":material/done_all:",
-            help=t("All marks that are taught, in these recordings. Undo on Mark reverts it, one recording at a time."),
-            on_click=attempt,
-            args=(_set_status, project, sha256, status, annotator, tier and tier.key),
-        )
-        st.button(
-            plural(n, "Open {n} recording in the queue", "Open {n} recordings in the queue"),
-            icon=":material/queue_music:",
-            on_click=choose_recordings,
-            args=(
-                project,
-                sha256,
-                plural(n, "{n} recording left out of teaching", "{n} recordings left out of teaching"),
-            ),
-        )
-
-
-def _set_status(
-    project: OpenProject, sha256: Sequence[str], status: str, annotator: str | None, tier: str | None
-) -> None:
-    count = project.store.marks.set_status(project.id, sha256, project.annotator, status, annotator, tier)
-    words = plural(count, "{n} mark set to {status}.", "{n} marks set to {status}.", status=t(status))
-    st.toast(words, icon=":material/done_all:")
-
-
 def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> object:
     out = data_folder() / TAUGHT / f"{folder_name(project.name)}-{uuid.uuid4().hex[:8]}"
 
@@ -237,8 +118,8 @@ def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> objec
 
 
 def _show_corpus(teaching: Teaching) -> None:
-    st.markdown(t("**Training:** {counts}", counts=_counts(teaching.train_count)))
-    st.markdown(t("**Held out:** {counts}", counts=_counts(teaching.held_out_count)))
+    st.markdown(t("**Training:** {counts}", counts=counts_in_words(teaching.train_count)))
+    st.markdown(t("**Held out:** {counts}", counts=counts_in_words(teaching.held_out_count)))
     st.caption(in_markdown(recognised(teaching.words)))
     for reason, count in teaching.reasons().items():
         st.caption(
