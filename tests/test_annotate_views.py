@@ -334,7 +334,7 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
     button(app, "Write marks into it").click().run()
     app = finished(app)
     assert not app.exception
-    assert "New in it" in words(app)
+    assert "Added to it" in words(app)
     assert any(one.label.endswith(in_markdown("take 0.TextGrid")) for one in app.get("download_button"))
 
 
@@ -444,7 +444,7 @@ def test_in_place_of_what_cannot_go_on_learning_another_model_is_taught(store, m
     app = shown("Teach")
     assert not app.exception
     said = " ".join(one.value for one in app.info)
-    assert "cannot go on learning" in said
+    assert "cannot be trained further" in said
     assert f"**{first_teachable()}** instead" in said
     assert [one for one in app.button if "Make a corpus" in one.label]
 

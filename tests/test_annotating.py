@@ -223,7 +223,7 @@ def test_a_saved_sound_is_found_by_its_content_and_else_where_it_was_last_seen(t
 
 def test_a_sound_that_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path):
     (tmp_path / FOLDER).write_text("in the way")
-    with pytest.raises(AnnotationsRefused, match=r"cannot be kept in .* Make room there"):
+    with pytest.raises(AnnotationsRefused, match=r"cannot be saved in .* Free some space there"):
         save_sound(b"sound", tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == [FOLDER]
 

@@ -271,7 +271,7 @@ def test_marks_are_written_into_a_file_that_is_there_and_it_is_replaced_only_if_
     assert run("export", "--into", theirs, "--out", tmp_path / "new.TextGrid") == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].endswith("new.TextGrid: written, with marks of 'take 0.wav'.")
-    assert said[1].startswith("New in it: 'Ann/emotion'")
+    assert said[1].startswith("Added to it: 'Ann/emotion'")
     assert theirs.read_bytes() == before
     assert run("export", "--into", theirs, "--overwrite") == 0
     assert "take 0.TextGrid: replaced" in capsys.readouterr().out
@@ -288,7 +288,7 @@ def test_an_export_needs_a_format_and_a_folder(project, tmp_path, capsys):
 def test_a_database_of_emu_has_the_sounds_that_are_at_hand(project, sounds, tmp_path, capsys):
     sounds[1].unlink()
     assert run("export", "--format", "emu", "--out", tmp_path / "out") == 0
-    assert "Without a sound: 1 recording whose sound is not at hand." in capsys.readouterr().out
+    assert "Without a sound: 1 recording whose sound is missing." in capsys.readouterr().out
     files = sorted(
         path.relative_to(tmp_path / "out" / "Voices_emuDB").as_posix() for path in (tmp_path / "out").rglob("*.*")
     )
@@ -724,7 +724,7 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     value = found["project"]["consensus"]["roc_area"]["value"]["value"]
     assert f"  consensus   roc_area   {value:.2f} (" in out
     assert (
-        "Left out: 1 recording whose sound is not at hand, has changed, is over ten minutes or is not accepted by this "
+        "Left out: 1 recording whose sound is missing, has changed, is over ten minutes or is not accepted by this "
         "model." in out
     )
 
@@ -837,7 +837,7 @@ def test_speakers_are_named_where_they_are_known_and_stay_apart(labelled, store,
 def test_sounds_that_have_gone_are_named_and_found_in_another_folder(labelled, tmp_path, capsys):
     model = small_model(tmp_path)
     moved = shutil.move(labelled[0].parent, tmp_path / "elsewhere")
-    assert "No label can be taught. 16 times: its sound is not at hand" in refusal_of(
+    assert "No label can be taught. 16 times: its sound is missing" in refusal_of(
         capsys, "teach", "--out", tmp_path / "new", "--model", model
     )
     assert not (tmp_path / "new").exists()

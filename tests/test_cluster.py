@@ -214,7 +214,7 @@ def test_step_is_retried_then_refused_where_workers_die_of_it_and_computed_here_
     threads = iter([1])  # then they are gone
     monkeypatch.setattr(there, "threads", lambda: next(threads, 0))
     assert there.compute(die, (os.getpid(),), watched) == "computed at home"
-    gone = "The cluster is gone; computing here"
+    gone = "The cluster cannot be reached; computing here"
     assert said == [gone, "Waiting for a worker of the cluster", gone]
 
     monkeypatch.setattr(there, "threads", lambda: 1)

@@ -179,7 +179,7 @@ def test_nobody_overwrites_what_somebody_else_corrected_meanwhile(store, project
             store.marks.correct_f0(project, sha(0), "Ben", wanted, {})
     seen = f0_of(store, project)
     store.marks.correct_f0(project, sha(0), "Ben", {3: None, 4: 110.0}, seen.frames)
-    with pytest.raises(AnnotationsOutdated, match=r"Somebody took back a correction of F0 at 0\.04 s"):
+    with pytest.raises(AnnotationsOutdated, match=r"Somebody has undone a correction of F0 at 0\.04 s"):
         store.history.undo(project, sha(0), "Ann")
     assert f0_of(store, project).hz == {4: 110.0}
 

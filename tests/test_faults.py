@@ -628,7 +628,7 @@ def test_saved_analysis_on_a_disk_that_turned_read_only_is_still_listed_and_its_
 
 
 def test_sound_for_which_there_is_no_room_is_refused_and_leaves_nothing(tmp_path):
-    with files_of_at_most(1_000), pytest.raises(AnnotationsRefused, match=r"cannot be kept in .* \(File too large\)"):
+    with files_of_at_most(1_000), pytest.raises(AnnotationsRefused, match=r"cannot be saved in .* \(File too large\)"):
         save_sound(b"x" * 5_000, tmp_path)
     assert everything(tmp_path) == {}
 

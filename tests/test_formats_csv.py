@@ -50,7 +50,7 @@ def test_every_mark_is_a_row_with_its_recording():
 def test_a_channel_is_kept_and_one_without_a_number_is_said_to_be_lost():
     found = CSV.read(b"start_s,end_s,channel\n0,1,2\n1,2,1\n2,3,left\n", "a.wav")
     assert [mark.channel for mark in found.recordings[0].annotations] == [2, None, None]
-    assert found.dropped == ("the channel of 1 row, which is no number from 1",)
+    assert found.dropped == ("the channel of 1 row, which is not a number from 1",)
 
 
 def test_the_file_says_to_spreadsheets_that_it_is_utf_8():

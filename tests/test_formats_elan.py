@@ -316,7 +316,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;"
         (damaged('REF2="ts2"', 'REF2="ts9"'), "line 20: there is no time slot 'ts9'"),
         (damaged('ANNOTATION_REF="a1"', 'ANNOTATION_REF="a9"'), "line 32: there is no annotation 'a9' to refer to"),
         (damaged("<ANNOTATION_VALUE/>", ""), "line 27: ALIGNABLE_ANNOTATION does not begin with its ANNOTATION_VALUE"),
-        (damaged("<TIME_ORDER>", "<TIME_ORDER><TIER TIER_ID='x'/>"), "line 12: 'TIER' stands in TIME_ORDER"),
+        (damaged("<TIME_ORDER>", "<TIME_ORDER><TIER TIER_ID='x'/>"), "line 12: 'TIER' is in TIME_ORDER"),
         (damaged("<HEADER", "<a>" * 30 + "</a>" * 30 + "<HEADER"), "line 6: the elements are nested too deeply"),
         (damaged("Angry", "Angry [intensity=9]"), "line 32: An intensity of 9"),
         (damaged("urn:nl", "\x00"), "line 9: this is not XML"),

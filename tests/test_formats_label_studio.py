@@ -134,7 +134,7 @@ def test_a_rating_of_something_else_is_no_intensity_and_the_channel_is_kept():
     ]
     assert found.dropped == (
         "1 rating of the control 'valence'",
-        "1 channel of a mark, which is no number from 0",
+        "1 channel of a mark, which is not a number from 0",
     )
     (task_,) = json.loads(STUDIO.write([recording]).content)
     assert [result["value"].get("channel") for result in task_["annotations"][0]["result"]] == [1, None, 0]

@@ -100,7 +100,9 @@ def test_channels_are_kept_and_written_and_one_without_a_number_is_said_to_be_lo
     again = READERS[key].read(READERS[key].write(read.recordings).content, "here")
     assert again.recordings[0].annotations == read.recordings[0].annotations
     named = content.replace("a 2", odd) if key == "rttm" else content.replace("1\t2\t0", "1\tB\t0")
-    assert READERS[key].read(named.encode(), "here").dropped == (f"the channel of {lost}, which is no number from 1",)
+    assert READERS[key].read(named.encode(), "here").dropped == (
+        f"the channel of {lost}, which is not a number from 1",
+    )
 
 
 def test_turns_are_those_of_tiers_with_a_participant_where_no_tier_says_who_speaks():
@@ -487,12 +489,12 @@ def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, exp
         ("rttm", "SPKR-INFO take_1 1", "SPKR-INFO", "line 2: .* is not a row of RTTM"),
         ("raven", "\t2.0\t", "\t4.0\t", "line 4: A region from 4 to 3 s"),
         ("raven", "\t0.5\t", "\tx\t", "line 2: The start 'x' is not a number"),
-        ("transcriber", "</Turn>", "", "line 24: Turn stands in Turn"),
+        ("transcriber", "</Turn>", "", "line 24: Turn is in Turn"),
         ("transcriber", 'time="2.5"', 'time="x"', "line 21: The time 'x' is not a number"),
         ("transcriber", '"3.25" mode', '"1" mode', "line 23: A region from 2.5 to 1 s"),
         ("transcriber", "</Trans>", "", "line 38: this is not XML"),
-        ("transcriber", '<Section type="report"', "<Part", "line 13: Turn stands in Part"),
-        ("transcriber", "<Sync", '<Turn startTime="0" endTime="1"/><Sync', "line 14: Turn stands in Turn"),
+        ("transcriber", '<Section type="report"', "<Part", "line 13: Turn is in Part"),
+        ("transcriber", "<Sync", '<Turn startTime="0" endTime="1"/><Sync', "line 14: Turn is in Turn"),
         ("transcriber", '"trans-14.dtd"', '"a" [<!ENTITY b "c">]', "line 2: the file defines entities"),
         ("chat", "@End", "@Comment:\tcut off", "ends without @End"),
         ("chat", "500_1250\x15\n%mor", "500_x\x15\n%mor", "line 7: a time is not two numbers"),

@@ -273,7 +273,7 @@ def test_one_person_is_judged_by_the_normal_of_the_long_recording(long_voice):
     app = finished(app)
     assert not app.exception
     own = all_jobs(app)[-1].result
-    assert f"{100 * own.voice.share:.0f} % of the judgement is by this voice's own normal" in words(app)
+    assert f"{100 * own.voice.share:.0f} % by its own normal" in words(app)
     assert np.abs(own.probabilities - anyones).max() > 0.01
 
 

@@ -234,7 +234,7 @@ def test_analysis_says_how_far_the_voice_was_known_and_nothing_where_it_was_not(
     assert analysis.voice == VoiceShare(3, 0.75)
     assert analysis_dict(analysis, [])["voice"] == {"recordings": 3, "share": 0.75}
     assert "voice" not in analysis_dict(classify_recording(recordings[0], classifier, AnalysisSettings()), [])
-    assert "75 % of the judgement is by this voice" in report_html(analysis)
+    assert "judged 75 % by its own normal" in report_html(analysis)
 
 
 def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():

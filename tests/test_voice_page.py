@@ -101,7 +101,7 @@ def test_all_recordings_are_the_voice_as_it_is_switched_on_and_the_page_shows_bo
     assert len(chosen(app).value) == 3
     normal = know_voice([one.recording for one in recordings], models["voiced"])
     said = words(app)
-    assert f"{100 * voice_share(normal, SHRUNK):.0f} % of the judgement is by this voice's own normal" in said
+    assert f"{100 * voice_share(normal, SHRUNK):.0f} % by its own normal" in said
     assert "3 recordings" in said
     both = [
         classify_recording(recordings[-1].recording, model, AnalysisSettings()).scores.recording
@@ -208,7 +208,7 @@ def test_recordings_of_one_emotion_are_used_with_caution_and_the_sidebar_says_so
     assert 0 < share < 3 / 5
     app = opened_with("app.py", recordings, voice_on=True)
     assert "with caution" in words(app)
-    assert f"{100 * share:.0f} % of the judgement" in words(app)
+    assert f"{100 * share:.0f} % by its own normal" in words(app)
 
 
 def test_saved_analysis_of_a_voice_opens_with_the_model_as_it_judges_any(models, recordings, tmp_path, monkeypatch):

@@ -85,8 +85,8 @@ def save_sound(source: bytes, data: Path) -> None:
         atomic_write(saved, source)
     except OSError as error:
         raise AnnotationsRefused(
-            f"The sound cannot be kept in {saved.parent} ({error.strerror}). Make room there, or set SER_DATA to "
-            "another folder."
+            f"The sound cannot be saved in {saved.parent} ({error.strerror}). Free some space there, or set "
+            "SER_DATA to another folder."
         ) from None
 
 
@@ -114,7 +114,7 @@ def last_change_of_sounds(data: Path) -> int:
 
 
 def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recording | None]:
-    """Return a function from the SHA-256 of one of the recordings to its sound, None if that is not at hand.
+    """Return a function from the SHA-256 of one of the recordings to its sound, None if that is missing.
 
     It raises `AudioRefused` as `read_recording` does. With a region as its second argument, of a recording of more than
     ten minutes it returns a stretch around the region, at most ten minutes of it.
@@ -150,7 +150,7 @@ def _around(copy: WorkingCopy, region: Region) -> Recording:
 
 
 def working_copies(files: Iterable[RecordingFile], data: Path) -> Callable[[str], WorkingCopy | None]:
-    """Return a function from the SHA-256 of one of the recordings to its working copy, None if it is not at hand.
+    """Return a function from the SHA-256 of one of the recordings to its working copy, None if it is missing.
 
     Only the last one is held. It raises `AudioRefused` as `working_copy` does.
     """
@@ -169,7 +169,7 @@ def working_copies(files: Iterable[RecordingFile], data: Path) -> Callable[[str]
 def wav_files_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], bytes | FileBytes | None]:
     """Return a function from the SHA-256 of one of the recordings to its sound as a WAV file of 16 bits.
 
-    Such a file is returned unchanged; that of a long recording is on disk. None if the sound is not at hand or
+    Such a file is returned unchanged; that of a long recording is on disk. None if the sound is missing or
     cannot be read.
     """
     by_sha256 = {file.sha256: file for file in files}

@@ -314,8 +314,8 @@ def _refuse_without_room(name: str, folder: Path) -> Iterator[None]:
         yield
     except OSError as reason:
         raise AudioRefused(
-            f"{name}: it cannot be decoded into {folder} ({reason.strerror}). Make room there, or set SER_DATA to "
-            "another folder."
+            f"{name}: it cannot be decoded into {folder} ({reason.strerror}). Free some space there, or set "
+            "SER_DATA to another folder."
         ) from None
 
 

@@ -100,7 +100,7 @@ class Cluster:
                 return self._compute_there(client, function, arguments, work)
             except ClusterGone as reason:
                 log.warning("A job of the cluster is computed here", extra={FIGURES: {"reason": str(reason)}})
-                work.report(0.0, "The cluster is gone; computing here")
+                work.report(0.0, "The cluster cannot be reached; computing here")
         with self._turn_here(work):
             return function(*arguments, Work(work.progress, work.stop))
 

@@ -50,7 +50,8 @@ def dask_engine(scheduler: str | None, workers: int) -> Iterator[Engine]:
                 yield from _run_chunks(client, waiting, worker)
             except (CancelledError, OSError, ValueError):
                 raise BatchRefused(
-                    "The scheduler is gone; finished results are saved. Start it, and run the same command again."
+                    "The scheduler cannot be reached; finished results are saved. Start it, and run the same command "
+                    "again."
                 ) from None
 
         yield run_chunks

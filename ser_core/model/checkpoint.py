@@ -105,7 +105,9 @@ def publish(draft: Path, folder: Path) -> None:
     try:
         put_in_place(draft, folder.absolute())
     except OSError as reason:
-        raise WriteRefused(f"{folder} cannot be written ({reason.strerror}). Make room, then train again.") from None
+        raise WriteRefused(
+            f"{folder} cannot be written ({reason.strerror}). Free some space, then train again."
+        ) from None
 
 
 def load_model(name_or_path: str | Path, models: Path = MODELS) -> Classifier:

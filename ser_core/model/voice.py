@@ -3,7 +3,7 @@
 What sounds angry in one voice is another's usual tone. If several recordings of a person are known, the logits are
 shifted so that over these recordings all emotions come out about equally often. The recordings need no labels. If they
 all show one emotion, this would mistake the emotion for the voice: unless a person says that they show different ones,
-the shift counts only as far as they fall into different emotions once it has been made.
+the shift counts only as far as the recordings, once shifted, fall into different emotions.
 """
 
 import hashlib
@@ -144,7 +144,7 @@ def voice_temperature(normal: VoiceNormal, settings: VoiceSettings) -> float:
 
 def share_in_words(share: float) -> str:
     """Say how far a voice is judged by its own normal."""
-    return f"{100 * share:.0f} % of the judgement is by this voice's own normal."
+    return f"This voice is judged {100 * share:.0f} % by its own normal, and otherwise like any other."
 
 
 def voice_in_words(voice: VoiceShare) -> str:

@@ -132,7 +132,7 @@ def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
     except OSError as reason:
         raise WriteRefused(
             f"{folder} cannot be written ({reason.strerror or reason}). "
-            "Make room on the disk, or choose another folder."
+            "Free some space on the disk, or choose another folder."
         ) from None
 
 

@@ -90,7 +90,8 @@ def _noted(arguments: Sequence[str]) -> Iterator[None]:
     except OSError as reason:
         lock.release()
         raise TrainingFailed(
-            f"{runs_folder()} cannot be written ({reason.strerror}). Make room, or set SER_RUNS to another folder."
+            f"{runs_folder()} cannot be written ({reason.strerror}). Free some space, or set SER_RUNS to another "
+            "folder."
         ) from None
     try:
         yield

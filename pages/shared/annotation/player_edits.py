@@ -80,8 +80,8 @@ def _say_what_went_along(shown: Shown) -> None:
     words = ", ".join(t("{n} in the tier {name}", n=n, name=in_markdown(name)) for name, n in counts.items())
     st.session_state[GONE] = plural(
         len(shown.gone),
-        "{n} mark went along: {words}. Undo brings all back.",
-        "{n} marks went along: {words}. Undo brings all back.",
+        "{n} mark was deleted with it: {words}. Undo restores all of them.",
+        "{n} marks were deleted with it: {words}. Undo restores all of them.",
         words=words,
     )
     shown.gone = ()

@@ -80,8 +80,8 @@ def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
         if by_others:
             st.caption(
                 t(
-                    "Each was predicted by a model from whose training its speaker or corpus was held out. *Why?* "
-                    "explains the model in the sidebar, whose verdict may be another."
+                    "Each was predicted by a model that was trained without its speaker or corpus. *Why?* explains the "
+                    "model in the sidebar, whose verdict may differ."
                 )
             )
         for index in shown:

@@ -76,7 +76,7 @@ class ComparedWithExplainers:
     ----------
     by_sha256 : dict of RecordingAgainstMaps
     silent : int
-        Recordings with marks in time whose sound was not at hand, or not accepted by the model.
+        Recordings with marks in time whose sound was missing, or not accepted by the model.
     """
 
     by_sha256: dict[str, RecordingAgainstMaps]
@@ -95,7 +95,7 @@ def compare_with_explainers(
     Parameters
     ----------
     sound_of : callable
-        From a recording's SHA-256 to its sound; None if the sound is not at hand.
+        From a recording's SHA-256 to its sound; None if the sound is missing.
     methods : sequence of str
         From `COMPARED`; the consensus is that of all explainers.
 

@@ -53,7 +53,7 @@ def features_of_all(
     data: Path,
     work: Work = UNWATCHED,
 ) -> dict[str, RecordingFeatures]:
-    """Return the features of recordings by SHA-256, without those whose sound is not at hand or cannot be read.
+    """Return the features of recordings by SHA-256, without those whose sound is missing or cannot be read.
 
     Parameters
     ----------

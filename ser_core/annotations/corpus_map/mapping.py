@@ -32,7 +32,7 @@ class CorpusMap:
     probabilities : ndarray of shape (n, classes), float32
     verdicts : tuple of str
     left_out : int
-        Number of recordings whose sound is not at hand or cannot be read.
+        Number of recordings whose sound is missing or cannot be read.
     as_they_are : int
         Number of recordings whose speaker's mean could not be removed; 0 if none was to be.
     """

@@ -125,7 +125,9 @@ class Metadata:
             found = found or {}
         found = found[0] if isinstance(found, list) and len(found) == 1 else found or {}
         if not isinstance(found, dict):
-            raise AnnotationsRefused(f"{path}: metadata of EMU are one object, and this is not. Mend or leave it out.")
+            raise AnnotationsRefused(
+                f"{path}: EMU metadata are a single JSON object, and this is not. Correct it, or leave it out."
+            )
         lost: Counter[str] = Counter()
         for field, value in found.items():
             known = isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip()

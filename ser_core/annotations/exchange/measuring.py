@@ -90,7 +90,7 @@ def measured_marks(
 def _measures(
     recording: AnnotatedRecording, sound_of: Callable[..., Recording | None], ceiling_hz: float, work: Work
 ) -> list[Measures | None] | None:
-    """Return the measures of each mark, None for those that are too long; None if the sound is not at hand."""
+    """Return the measures of each mark, None for those that are too long; None if the sound is missing."""
     regions = [mark.region for mark in recording.annotations]
     try:
         sound = sound_of(recording.sha256)

@@ -43,19 +43,19 @@ class WrittenInto:
         """Return what was written and what was not, as sentences."""
         lines = []
         if self.into.added:
-            lines.append(f"New in it: {_names(self.into.added)}.")
+            lines.append(f"Added to it: {_names(self.into.added)}.")
         if self.into.replaced:
             lines.append(f"Replaced: {_names(self.into.replaced)}.")
         if self.unchanged:
-            lines.append(f"As they were, because all their marks are in the file: {_names(self.unchanged)}.")
+            lines.append(f"Unchanged, because all their marks are in the file: {_names(self.unchanged)}.")
         if not lines:
-            lines.append(f"Nothing is new in it: the project has no marks of {shown(self.recording)} to write.")
+            lines.append(f"Nothing was added to it: the project has no marks of {shown(self.recording)} to write.")
         if self.gone:
             marks = counted(self.gone, "mark")
             lines.append(
-                f"No longer in it: {marks} of replaced tiers that the project does not have. Import them first."
+                f"Removed from it: {marks} of replaced tiers that the project does not have. Import them first."
             )
-        lines += [f"Not in it: {words}." for words in self.into.dropped]
+        lines += [f"Not in the file: {words}." for words in self.into.dropped]
         return lines + [f"Not as it is stored: {words.rstrip('.')}." for words in self.unfit]
 
 

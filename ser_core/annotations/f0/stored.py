@@ -100,10 +100,10 @@ def _require_as_expected(there: CorrectedF0, frames: Collection[int], expected: 
         time_s = (frame + 0.5) * F0Settings().hop_s
         if found is None:
             raise AnnotationsOutdated(
-                f"Somebody took back a correction of F0 at {time_s:.2f} s meanwhile. Nothing was overwritten: look at "
-                "it, and repeat your change if it is still wanted."
+                f"Somebody has undone a correction of F0 at {time_s:.2f} s meanwhile. Nothing was overwritten: look at "
+                "it, and repeat your change if you still want it."
             )
         raise AnnotationsOutdated(
             f"{found.by} corrected F0 at {time_s:.2f} s on {found.at:%Y-%m-%d at %H:%M:%S} UTC. Nothing was "
-            "overwritten: look at it, and repeat your change if it is still wanted."
+            "overwritten: look at it, and repeat your change if you still want it."
         )

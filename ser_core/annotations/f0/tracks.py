@@ -102,7 +102,7 @@ def write_f0(
     Raises
     ------
     AnnotationsRefused
-        If there are none, or the sound of none is at hand.
+        If there are none, or the sound of all of them is missing.
     Cancelled
     """
     recordings = [recording for recording in recordings if every or recording.f0.frames]
@@ -121,14 +121,14 @@ def write_f0(
         write(f"{track.name}.PitchTier", track.pitch_tier())
         write(f"{track.name}-f0.csv", track.table())
     if silent == len(recordings):
-        raise AnnotationsRefused("The sound of these recordings is not at hand. Add the audio files again.")
+        raise AnnotationsRefused("The sound of these recordings is missing. Add the audio files again.")
     return WrittenF0(len(recordings) - silent, silent, corrected)
 
 
 def f0_tracks(
     recordings: Sequence[AnnotatedRecording], sound_of: Callable[..., Recording | None], work: Work | None = None
 ) -> Iterator[F0Track | None]:
-    """Yield the F0 of each recording; None if its sound is not at hand or cannot be read.
+    """Yield the F0 of each recording; None if its sound is missing or cannot be read.
 
     Parameters
     ----------

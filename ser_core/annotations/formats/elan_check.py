@@ -129,12 +129,12 @@ class _Check:
             self._open[-1][1].append(element)
         self._open.append((element, []))
         if parent == "TIME_ORDER" and element != "TIME_SLOT":  # pympi takes any element there for one
-            self.refuse(f"{shown(element)} stands in TIME_ORDER, which holds each TIME_SLOT and nothing else")
+            self.refuse(f"{shown(element)} is in TIME_ORDER, which holds each TIME_SLOT and nothing else")
         if element not in ELEMENTS:
             return
         place, needed = ELEMENTS[element]
         if parent != place:
-            self.refuse(f"{element} stands in {parent} and not in {place}")
+            self.refuse(f"{element} is in {parent} and not in {place}")
         for attribute in needed:
             if attribute not in attributes:
                 self.refuse(f"{element} has no {attribute.split()[-1]}")

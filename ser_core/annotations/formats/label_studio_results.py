@@ -74,7 +74,7 @@ def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], l
                 lost["rating", f" of the control {shown(control)}"] += 1
                 continue
             if value.get("channel") is not None and _channel(value) is None:
-                lost["channel", " of a mark, which is no number from 0"] += 1
+                lost["channel", " of a mark, which is not a number from 0"] += 1
             own = result.get("id")
             _add(groups.setdefault(count if own is None else str(own), _Group()), result, kind, value)
     return _marks(list(groups.values()), tiers, lost)

@@ -259,7 +259,7 @@ class _Tokens:
         if found.lastgroup == "open":
             self.refuse(f"a text begins where {what} should be and does not end, or has a quote that is not doubled")
         if found[kind] is None:
-            self.refuse(f"{found[0][:40]!r} stands where {what} should be")
+            self.refuse(f"{found[0][:40]!r} is where {what} should be")
         return found[kind]
 
     def text(self, what: str) -> str:

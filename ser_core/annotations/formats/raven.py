@@ -104,7 +104,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     dropped = in_words(lost, "row") + ((counted(others, "other column"),) if others else ())
     odd_channels = sum(not CHANNEL_NUMBER.fullmatch(row.get(CHANNEL, "")) for _, row in rows)
     if odd_channels and len({row.get(CHANNEL) for _, row in rows}) > 1:
-        dropped += (f"the channel of {counted(odd_channels, 'row')}, which is no number from 1",)
+        dropped += (f"the channel of {counted(odd_channels, 'row')}, which is not a number from 1",)
     left_out, altered = in_all(recordings.values())
     return ReadIn(found, dropped + left_out, altered)
 

@@ -113,7 +113,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         found = tuple(recording_of({"name": of}, marks.annotations) for of, marks in recordings.items())
     dropped = tuple(f"{counted(count, 'row')} of the kind {kind}" for kind, count in lost.items())
     if odd_channels and len(channels) > 1:
-        dropped += (f"the channel of {counted(odd_channels, 'turn')}, which is no number from 1",)
+        dropped += (f"the channel of {counted(odd_channels, 'turn')}, which is not a number from 1",)
     left_out, altered = in_all(recordings.values())
     return ReadIn(found, dropped + left_out, altered)
 

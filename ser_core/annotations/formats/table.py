@@ -168,7 +168,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     left_out, altered = in_all(marks.values())
     columns = tuple(f"the column {shown(column)}" if column else "a column without a name" for column in unknown)
     if odd_channels:
-        columns += (f"the channel of {counted(odd_channels, 'row')}, which is no number from 1",)
+        columns += (f"the channel of {counted(odd_channels, 'row')}, which is not a number from 1",)
     return ReadIn(recordings, (*columns, *left_out), altered)
 
 

@@ -109,7 +109,7 @@ class _Transcription:
         parent = self._open[-1] if self._open else None
         self._open.append(element)
         if element in INSIDE and INSIDE[element] != parent:
-            self._refuse(f"{element} stands in {parent or 'nothing'}")
+            self._refuse(f"{element} is in {parent or 'nothing'}")
         if parent is None and element != "Trans":
             self._refuse(f"{shown(element)} is not the beginning of a transcription, which is Trans")
         fields, what = ABOUT.get(element, ((), ""))

@@ -142,7 +142,7 @@ class Database:
         except sqlite3.Error as error:
             raise AnnotationsRefused(
                 "The marks are deleted, but the annotation file could not be rewritten without them "
-                f"({error}). Make room on the disk, or wait until nobody writes, and delete anything once more."
+                f"({error}). Free some space on the disk, or wait until nobody writes, and delete anything once more."
             ) from error
 
     @contextmanager

@@ -47,7 +47,7 @@ class MarkQuery:
         if not self.least_s >= 0:
             raise AnnotationsRefused(f"A length of {self.least_s:g} s is not possible; give at least 0.")
         for words in (self.label, self.over_label):
-            valid_text(words, "text that is looked for")
+            valid_text(words, "text to look for")
 
 
 @dataclass(frozen=True)

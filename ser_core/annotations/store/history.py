@@ -220,7 +220,7 @@ def current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
     if there.deleted or there.annotation.revision != mark.revision:
         raise AnnotationsOutdated(
             f"{_who_and_when(there)}, after you had opened it. Nothing was overwritten: load the recording again "
-            "and repeat your change if it is still wanted."
+            "and repeat your change if you still want it."
         )
     return there
 

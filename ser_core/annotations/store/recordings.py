@@ -196,7 +196,7 @@ class Queue:
                 f"{len(self.among)} recordings are too many to choose at once; choose up to {MOST_AMONG}."
             )
         for wanted in (self.annotator, self.label, self.text, self.tier, self.session, *(self.among or ())):
-            valid_text(wanted or "", "text that is looked for")
+            valid_text(wanted or "", "text to look for")
 
 
 ANYTHING = Queue()

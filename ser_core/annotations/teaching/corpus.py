@@ -30,7 +30,7 @@ DOOMED = ".doomed"
 
 HELD_OUT_SHARE = 0.25
 
-NO_SOUND = "its sound is not at hand"
+NO_SOUND = "its sound is missing"
 
 SoundOf = Callable[..., Recording | None]
 #: Name of the recording, and reason.
@@ -111,7 +111,7 @@ def write_teaching(
     Parameters
     ----------
     sound_of : callable
-        As `sounds_of` returns it: from a recording's SHA-256 to its sound, None if the sound is not at hand.
+        As `sounds_of` returns it: from a recording's SHA-256 to its sound, None if the sound is missing.
     folder : Path
         New or empty. It is filled once everything is written, or not at all.
     speakers : mapping of str to str, optional

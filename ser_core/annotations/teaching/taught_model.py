@@ -32,8 +32,8 @@ def require_teachable(model: str) -> None:
     """
     if read_card(find_model(model)).get("architecture") not in ARCHITECTURES:
         raise ModelRefused(
-            f"{Path(model).name} cannot go on learning: it is an estimator, which is fitted from scratch each time, or "
-            "an ONNX file from elsewhere. Choose a network, such as whisper or fusion."
+            f"{Path(model).name} cannot be trained further: it is an estimator, which is fitted from scratch each "
+            "time, or an ONNX file from elsewhere. Choose a network, such as whisper or fusion."
         )
 
 
@@ -49,7 +49,7 @@ def first_teachable() -> str:
         with suppress(ModelRefused):
             require_teachable(name)
             return name
-    raise ModelRefused("No model here can go on learning. Train one of whisper, fusion, yamnet or vggish first.")
+    raise ModelRefused("No model here can be trained further. Train one of whisper, fusion, yamnet or vggish first.")
 
 
 def learns_in_epochs(model: str) -> bool:

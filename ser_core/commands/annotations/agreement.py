@@ -180,7 +180,7 @@ def _figures(found: RegionAgreement) -> dict[str, Any]:
 def _explainers(
     recordings: Sequence[AnnotatedRecording], files: Sequence[RecordingFile], methods: Sequence[str], model: str
 ) -> dict[str, Any]:
-    """Explain the recordings whose sound is at hand; print and return how people agree with the maps."""
+    """Explain the recordings whose sound is here; print and return how people agree with the maps."""
     classifier = load_model(model)
     sound_of = sounds_of(files, data_folder())
     compared = compare_with_explainers(recordings, sound_of, classifier, methods, printed_progress())
@@ -193,7 +193,7 @@ def _explainers(
     for reason, count in Counter(each.reason for each in compared.by_sha256.values() if each.reason).items():
         print(f"  Not compared: {counted(count, 'recording')}. {reason}")
     if compared.silent:
-        why = "whose sound is not at hand, has changed, is over ten minutes or is not accepted by this model"
+        why = "whose sound is missing, has changed, is over ten minutes or is not accepted by this model"
         print(f"  Left out: {counted(compared.silent, 'recording')} {why}.")
     return {
         "model": classifier.name,

@@ -92,7 +92,7 @@ def _export(args: argparse.Namespace) -> int:
         missing = _write_sounds(folder, written.sounds, wav_files_of(files, data_folder()))
     print(f"{counted(len(written.files) + len(written.sounds) - missing, 'file')} in {args.out}.")
     if missing:
-        print(f"Without a sound: {counted(missing, 'recording')} whose sound is not at hand.")
+        print(f"Without a sound: {counted(missing, 'recording')} whose sound is missing.")
     for words in written.dropped:
         print(f"Not in a file of {file_format.name}: {words}.")
     for words in written.unfit:
@@ -168,7 +168,7 @@ def _measure(args: argparse.Namespace) -> int:
         raise AnnotationsRefused(f"{args.out} cannot be written ({error.strerror}). Choose another folder.") from None
     print(f"{counted(measured.marks, 'mark')} in {args.out}.")
     if measured.silent:
-        print(f"Without measures: those in {counted(measured.silent, 'recording')} whose sound is not at hand.")
+        print(f"Without measures: those in {counted(measured.silent, 'recording')} whose sound is missing.")
     if measured.too_long:
         minutes = f"{LONGEST_MEASURED_S / 60:g} minutes"
         print(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
@@ -188,7 +188,7 @@ def _f0(args: argparse.Namespace) -> int:
     written, corrected = counted(f0.recordings, "recording"), counted(f0.corrected, "corrected frame")
     print(f"F0 of {written} in {args.out}, with {corrected}.")
     if f0.silent:
-        print(f"Without F0: {counted(f0.silent, 'recording')} whose sound is not at hand.")
+        print(f"Without F0: {counted(f0.silent, 'recording')} whose sound is missing.")
     return 0
 
 

@@ -10,8 +10,8 @@ COUNTED = texts(
         ("{n} background", "{n} backgrounds"),
         ("{n} cancelled annotation", "{n} cancelled annotations"),
         (
-            "{n} channel of a mark, which is no number from 0",
-            "{n} channels of a mark, which is no number from 0",
+            "{n} channel of a mark, which is not a number from 0",
+            "{n} channels of a mark, which is not a number from 0",
         ),
         ("{n} controlled vocabulary", "{n} controlled vocabularies"),
         ("{n} cue", "{n} cues"),

@@ -134,7 +134,7 @@ def _drawn(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> 
 
 def _taken_away(project: OpenProject, name: str) -> str:
     count = project.store.people.unassign(project.id, project.annotator, name)
-    return plural(count, "{n} recording taken away from {name}.", "{n} recordings taken away from {name}.", name=name)
+    return plural(count, "{n} recording unassigned from {name}.", "{n} recordings unassigned from {name}.", name=name)
 
 
 def _do(action: Callable[[], Any]) -> None:

@@ -103,7 +103,7 @@ def _filters(project: OpenProject, task: str) -> Tier | None:
         t("Work"),
         list(TASKS),
         format_func=lambda task: t(TASKS[task]),
-        help=t("*Assigned* and *sent back* are to whoever *Whose marks* says. *Decided*: with a gold layer."),
+        help=t("*Assigned* and *sent back*: to the person under *Whose marks*. *Decided*: with a gold layer."),
         **session.widget("queue_task", task),
     )
     text.text_input(t("Name contains"), **session.widget("queue_text", session.choice("queue_text")))

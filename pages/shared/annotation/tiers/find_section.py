@@ -125,8 +125,8 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         st.caption(
             plural(
                 len(regions),
-                "Below, one after another: {n} mark whose sound is at hand; at most {most}, of {minutes:.0f} minutes.",
-                "Below, one after another: {n} marks whose sound is at hand; at most {most}, of {minutes:.0f} minutes.",
+                "Below, one after another: {n} mark whose sound is here; at most {most}, of {minutes:.0f} minutes.",
+                "Below, one after another: {n} marks whose sound is here; at most {most}, of {minutes:.0f} minutes.",
                 most=MOST_PLAYED,
                 minutes=LONGEST_S / 60,
             )

@@ -64,7 +64,12 @@ def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
 
 def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Tier) -> None:
     if tier.key == REGION_TIER:
-        st.caption(t("The tier of emotions is *My marks*. It stays; in files its place among the others counts."))
+        st.caption(
+            t(
+                "*My marks* is the tier of emotions, which cannot be deleted. Its position among the others matters "
+                "only in files."
+            )
+        )
         with st.form(f"tier {project.id} {sha256} {tier}", border=False):
             participant = _participant_field(tier)
             if st.form_submit_button(t("Save"), icon=":material/check:"):
@@ -156,7 +161,7 @@ def _mapping_field(tier: Tier) -> Tier:
     several = [label for label in tier.labels if len(emotions_of(tier, label)) > 1]
     if several:
         labels = ", ".join(in_markdown(label) for label in several)
-        st.caption(t("Stand for several emotions, and so teach none: {labels}.", labels=labels))
+        st.caption(t("These labels stand for several emotions, so they teach none: {labels}.", labels=labels))
     chosen = ((row[label_column] or NO_LABEL).strip() or None for row in shown)  # a cell may be cleared
     return with_choice(tier, dict(zip(COLOURS, chosen, strict=True)))
 

@@ -256,7 +256,7 @@ def _require_as_seen(rows: Sequence[Row], seen: Mapping[int, int]) -> None:
     if outdated:
         raise AnnotationsOutdated(
             f"Your labels of {len(outdated)} of these recordings were changed after you had opened them. Nothing was "
-            "overwritten: look at them again, and repeat your change if it is still wanted."
+            "overwritten: look at them again, and repeat your change if you still want it."
         )
 
 

@@ -134,7 +134,7 @@ class People:
         """
         with self._database.writing() as connection:
             recording_id, _, may_review = recordings.lock(connection, project, sha256, people.acting(person))
-            people.require_reviewer(may_review, person, "take back what was sent back")
+            people.require_reviewer(may_review, person, "withdraw what was sent back")
             people.withdraw(connection, recording_id, people.named(annotator))
 
 
