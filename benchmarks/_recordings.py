@@ -52,7 +52,7 @@ def _of_side(model: str, side: str) -> list[LabelledRecording]:
     fold, folds = (int(number) for number in re.search(r"fold (\d+) of (\d+)", card["split"]).groups())
     items = [item for name in card["corpora"] for item in read_corpus(name, Path(folder) / name).recordings]
     items = [item for item in items if item.emotion in card["emotions"]]
-    return [items[place] for place in getattr(speaker_splits(items, folds, card["seed"])[fold - 1], side)]
+    return [items[index] for index in getattr(speaker_splits(items, folds, card["seed"])[fold - 1], side)]
 
 
 def mean_with_interval(values: np.ndarray, speakers: list[str], seed: int) -> list[float]:

@@ -45,10 +45,10 @@ def documents(first: int, count: int) -> Iterator[AnnotatedRecording]:
     for number in range(first, first + count):
         marks = []
         for index, name in enumerate(("Ann", "Ben", "Ann")):
-            place, emotion = Region(6 * index, 6 * index + 4.5), EMOTIONS[(number + index) % 4]
+            region, emotion = Region(6 * index, 6 * index + 4.5), EMOTIONS[(number + index) % 4]
             word, phone = ("nein", "ja", "doch")[index], Region(6 * index + 1, 6 * index + 1.5)
             marks += [
-                Annotation(place, emotion=emotion, annotator=name),
+                Annotation(region, emotion=emotion, annotator=name),
                 Annotation(Region(6 * index + 1, 6 * index + 3), WORDS.key, "Ann", note=word),
                 Annotation(phone, PHONES.key, "Ann", note=word[0]),
             ]

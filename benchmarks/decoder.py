@@ -170,7 +170,7 @@ def fit(known: Sequence[Pair]) -> Decoder:
 def measure(known: Sequence[Pair], seed: int) -> dict[str, float]:
     """Return how well decoders do on the pairs of speakers that they were not fitted on."""
     speakers = sorted({pair.speaker for pair in known})
-    fold_of = {name: place % FOLDS for place, name in enumerate(np.random.default_rng(seed).permutation(speakers))}
+    fold_of = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(seed).permutation(speakers))}
     wrong, total, hits, chances = 0.0, 0.0, [], []
     for fold in range(FOLDS):
         weight = fit([pair for pair in known if fold_of[pair.speaker] != fold]).weight.numpy()

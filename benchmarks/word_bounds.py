@@ -142,9 +142,9 @@ def errors(clip: Clip, words: tuple[Region, ...]) -> np.ndarray:
     """Return the error of each known bound, in seconds; NaN where the transcript lacks the word."""
     spoken = ["".join(c for c in word.label.lower() if c.isalnum() or c == "'") for word in words]
     match = difflib.SequenceMatcher(None, clip.words, spoken, autojunk=False)
-    place = {b.a + k: b.b + k for b in match.get_matching_blocks() for k in range(b.size)}
-    starts = [words[place[i]].start_s - at if i in place else np.nan for i, at in clip.starts]
-    ends = [words[place[i]].end_s - at if i in place else np.nan for i, at in clip.ends]
+    index_of = {b.a + k: b.b + k for b in match.get_matching_blocks() for k in range(b.size)}
+    starts = [words[index_of[i]].start_s - at if i in index_of else np.nan for i, at in clip.starts]
+    ends = [words[index_of[i]].end_s - at if i in index_of else np.nan for i, at in clip.ends]
     return np.array([starts, ends])
 
 

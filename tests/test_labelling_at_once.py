@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation, Tier, place_of
+from ser_core.annotations.annotation import RECORDING_TIER, Annotation, Tier, region_or_point
 from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.transactions.labels import MOST_AT_ONCE, LabelledRecording
@@ -156,7 +156,7 @@ def test_a_recording_is_called_what_lasts_longest_in_a_tier(store, project):
 
 def test_a_recording_is_called_as_most_of_its_points_in_a_tier_are(store, project):
     tier = store.tiers.add(project, Tier("tone", "tone", "points", "labels", labels=("H*", "L*"))).key
-    points = [Annotation(place_of(at_s, at_s), tier, note=note) for at_s, note in enumerate(("H*", "L*", "L*"))]
+    points = [Annotation(region_or_point(at_s, at_s), tier, note=note) for at_s, note in enumerate(("H*", "L*", "L*"))]
     store.marks.edit(project, sha(1), "Ann", add=points)
     store.marks.edit(project, sha(1), "Ben", add=points[:2])  # as often: the first by name
     assert store.labels.of(project, tier)[1].said == {"Ann": "L*", "Ben": "H*"}

@@ -272,7 +272,7 @@ def settled(recording: AnnotatedRecording) -> AnnotatedRecording:
     return replace(recording, annotations=tuple(marks))
 
 
-def place_of(start_s: float, end_s: float, low_hz: float | None = None, high_hz: float | None = None) -> Region:
+def region_or_point(start_s: float, end_s: float, low_hz: float | None = None, high_hz: float | None = None) -> Region:
     """Return a region or, if it has no length, a point."""
     return (Point if start_s == end_s else Region)(start_s, end_s, low_hz, high_hz)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import Annotation, Tier, place_of
+from ser_core.annotations.annotation import Annotation, Tier, region_or_point
 
 #: Edges that are closer than this are the same: tools round times.
 SAME_S = 0.0005
@@ -180,4 +180,4 @@ def _middle_s(region: Region) -> float:
 
 
 def _at(region: Region, start_s: float, end_s: float) -> Region:
-    return place_of(start_s, end_s, region.low_hz, region.high_hz)
+    return region_or_point(start_s, end_s, region.low_hz, region.high_hz)

@@ -120,10 +120,10 @@ def lime(
     for done, masks in enumerate(rounds):
         of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}")
         least_certain_first = sorted(range(len(grids)), key=lambda number: -_uncertainty(estimates[number]))
-        for place, number in enumerate(least_certain_first):
+        for rank, number in enumerate(least_certain_first):
             if done and (_stability(estimates) or 0.0) >= settings.stable_at:
                 break
-            part = of_round.part(place, len(grids))
+            part = of_round.part(rank, len(grids))
             windows[number] = _window(*grids[number], int(masks), windows[number], perturbed, target, rng, part)
             estimates[number] = _estimate(windows[number], perturbed.original, target, settings.kernel_width)
     return LimeResult(windows, perturbed.original, settings.kernel_width)

@@ -35,7 +35,9 @@ def uar_chart(
     for number, (way, one) in enumerate(found.items()):
         figures = {MEAN: one} | one["by_corpus"]
         positions = {
-            row: place + STEP * (number - (len(found) - 1) / 2) for place, row in enumerate(rows) if row in figures
+            row: position + STEP * (number - (len(found) - 1) / 2)
+            for position, row in enumerate(rows)
+            if row in figures
         }
         figure.add_trace(_uar_trace(way, words[way], figures, positions))
     if listeners:

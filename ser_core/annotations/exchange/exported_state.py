@@ -49,8 +49,12 @@ def likely_state(
         near[_label(mark), round(mark.region.start_s * 100)].append(mark)
 
     def agrees(mark: Annotation) -> bool:
-        place = round(mark.region.start_s * 100)
-        files = (each for at in (place - 1, place, place + 1) for each in near.get((_label(mark), at), ())[:NEIGHBOURS])
+        centisecond = round(mark.region.start_s * 100)
+        files = (
+            each
+            for at in (centisecond - 1, centisecond, centisecond + 1)
+            for each in near.get((_label(mark), at), ())[:NEIGHBOURS]
+        )
         return any(same(merged(mark, each, False), mark) for each in files)
 
     steps = [*past, _closing(past, standing)]

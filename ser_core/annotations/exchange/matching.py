@@ -1,6 +1,6 @@
 """Which mark of the project each mark of a file is, if the file does not say, and what becomes of it.
 
-Marks are compared within their annotator and tier: first what is the same, then what is at the same place, then what
+Marks are compared within their annotator and tier: first what is the same, then what has the same bounds, then what
 says the same nearby, then what overlaps by half.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ser_core.analysis import Region
-from ser_core.annotations.annotation import Annotation, place_of
+from ser_core.annotations.annotation import Annotation, region_or_point
 from ser_core.annotations.store.marks import content_of
 
 #: ELAN and others keep whole milliseconds, and EMU edges between two samples: half of one at 8 kHz.
@@ -20,7 +20,7 @@ NEIGHBOURS = 8
 LEAST_OVERLAP = 0.5
 
 #: How close a mark of a file is to one here, the closest first.
-IDENTICAL, SAME_LABEL, SAME_PLACE, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
+IDENTICAL, SAME_LABEL, SAME_REGION, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
 
 
 def paired(indices: Iterable[int], found: Sequence[Annotation], here: Mapping[str, Annotation]) -> dict[int, str]:
@@ -50,17 +50,17 @@ def _pairs(
     standing = sorted(standing, key=lambda mark: mark.region.start_s)
     by_content = {tuple(content_of(mark).values()): mark for mark in standing}
     longest_s = max((mark.region.duration_s for mark in standing), default=0.0)
-    place = 0
+    reached = 0
     for index in sorted(indices, key=lambda index: unique[index].region.start_s):
         mark = unique[index]
         same = by_content.get(tuple(content_of(mark).values()))
         if same is not None:
             yield (IDENTICAL, 0.0), index, same.key
             continue
-        while place < len(standing) and standing[place].region.start_s < mark.region.start_s:
-            place += 1
+        while reached < len(standing) and standing[reached].region.start_s < mark.region.start_s:
+            reached += 1
         last_s = mark.region.end_s + longest_s + ROUNDING_S
-        for other in standing[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS]:
+        for other in standing[max(reached - NEIGHBOURS, 0) : reached + NEIGHBOURS]:
             if other.region.start_s > last_s:  # like all that follow, as they begin later
                 break
             if (closeness := _closeness(mark, other)) is not None:
@@ -78,7 +78,7 @@ def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | Non
         mark.emotion is not None and mark.emotion == other.emotion
     )
     if is_rounded(other.region, mark.region):
-        return (SAME_LABEL if same_label else SAME_PLACE), away_s
+        return (SAME_LABEL if same_label else SAME_REGION), away_s
     if same_label and overlap_s > 0:
         return SAME_LABEL_OVERLAPS, away_s
     if overlap_s >= LEAST_OVERLAP * whole_s:
@@ -110,7 +110,7 @@ def merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
         elif mark.emotion is not None and before.emotion is not None:
             said["note"] = before.note
         if (region.low_hz, region.high_hz) == (None, None):
-            region = place_of(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
+            region = region_or_point(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
     return replace(mark, region=region, **said)
 
 

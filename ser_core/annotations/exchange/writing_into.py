@@ -122,6 +122,6 @@ def _is_there(mark: Annotation, there: set[tuple]) -> bool:
 
 def _said(mark: Annotation, annotator: str) -> tuple:
     region = mark.region
-    place = round(region.start_s, 3), round(region.end_s, 3), region.low_hz, region.high_hz
+    bounds = round(region.start_s, 3), round(region.end_s, 3), region.low_hz, region.high_hz
     said = mark.emotion, mark.intensity, mark.note, mark.confidence, mark.status
-    return annotator, mark.tier, mark.channel, *place, *said
+    return annotator, mark.tier, mark.channel, *bounds, *said

@@ -63,8 +63,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     with at(name):
         moved = replace(options, offset_s=options.offset_s + origin_s)
         marks = Collected(moved, known_duration_s(recording))
-    for place, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
-        annotator, tier = tiers.add(tier_id, place, annotator=attributes.get("ANNOTATOR"))
+    for number, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
+        annotator, tier = tiers.add(tier_id, number, annotator=attributes.get("ANNOTATOR"))
         tier = key_of[tier_id] = ours[1].get(tier_id) or _key_beside(ours[0], tier)
         participants.add(tier, attributes.get("PARTICIPANT", ""))
         tiers.set_labels(tier, vocabularies.get(attributes.get("LINGUISTIC_TYPE_REF"), ()))
@@ -242,8 +242,8 @@ def _chains(aligned: Mapping[str, Sequence[Any]], slots: Mapping[str, int | None
 def _parts(keys: Sequence[str], start_s: float, end_s: float) -> dict[str, tuple[float, float]]:
     """Return equal parts of a stretch; the first begins and the last ends exactly where it does."""
     count = len(keys)
-    bounds = [start_s + (end_s - start_s) * place / count for place in range(count)] + [end_s]
-    return {key: (bounds[place], bounds[place + 1]) for place, key in enumerate(keys)}
+    bounds = [start_s + (end_s - start_s) * part / count for part in range(count)] + [end_s]
+    return {key: (bounds[index], bounds[index + 1]) for index, key in enumerate(keys)}
 
 
 def _in_order(referring: Mapping[str, Sequence[Any]]) -> list[str]:

@@ -101,8 +101,8 @@ def _holds(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
     """Whether each of some marks lies within one of others; both in order of time, and without overlaps."""
     starts = [mark.region.start_s for mark in marks]
     for mark in inner:
-        place = bisect_right(starts, mark.region.start_s) - 1
-        if place < 0 or mark.region.end_s > marks[place].region.end_s:
+        index = bisect_right(starts, mark.region.start_s) - 1
+        if index < 0 or mark.region.end_s > marks[index].region.end_s:
             return False
     return True
 

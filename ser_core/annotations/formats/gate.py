@@ -119,13 +119,13 @@ CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
 ASSIGNMENT_TEXTS = ("annotator", "drawn", "reason", "sent_back_by")
 TIER_TEXTS = ("name", "kind", "content", "parent", "colour", "participant")
 IDENTITY = {"key": ("key", text), "revision": ("revision", whole_number)}
-PLACE = {"start_s": "start", "end_s": "end", "low_hz": "lower frequency", "high_hz": "upper frequency"}
+BOUNDS = {"start_s": "start", "end_s": "end", "low_hz": "lower frequency", "high_hz": "upper frequency"}
 
 
 def fields_of(annotation: Annotation) -> dict[str, Any]:
     """Return a mark as a flat dict, without its identity in a store."""
-    place = {field: getattr(annotation.region, field) for field in PLACE}
-    return place | {field: getattr(annotation, field) for field in CONTENT}
+    bounds = {field: getattr(annotation.region, field) for field in BOUNDS}
+    return bounds | {field: getattr(annotation, field) for field in CONTENT}
 
 
 def annotation_of(fields: Mapping[str, Any], duration_s: float | None) -> Annotation:
@@ -152,14 +152,14 @@ def annotation_of(fields: Mapping[str, Any], duration_s: float | None) -> Annota
 
 
 def _region(given: Mapping[str, Any]) -> Region:
-    place = {field: number(given[field], what) for field, what in PLACE.items() if field in given}
-    if not {"start_s", "end_s"} <= set(place):
+    bounds = {field: number(given[field], what) for field, what in BOUNDS.items() if field in given}
+    if not {"start_s", "end_s"} <= set(bounds):
         raise AnnotationsRefused("The mark has no start or no end. Give both in seconds.")
-    is_point = place["start_s"] == place["end_s"] and given.get("tier", REGION_TIER) not in (
+    is_point = bounds["start_s"] == bounds["end_s"] and given.get("tier", REGION_TIER) not in (
         REGION_TIER,
         RECORDING_TIER,
     )
-    return (Point if is_point else Region)(**place)
+    return (Point if is_point else Region)(**bounds)
 
 
 # --- tiers ---

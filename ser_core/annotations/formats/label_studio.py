@@ -97,8 +97,8 @@ def write(recordings: Sequence[AnnotatedRecording], url_prefix: str = "") -> Wri
 def _task(recording: AnnotatedRecording, count: int, url_prefix: str) -> dict[str, Any]:
     by_annotator: dict[str, list[dict[str, Any]]] = {}
     tiers = {tier.key: tier for tier in recording.tiers}
-    for place, mark in enumerate(recording.annotations, start=1):
-        results = _results(mark, f"mark{place}", recording.duration_s, tiers.get(mark.tier))
+    for number, mark in enumerate(recording.annotations, start=1):
+        results = _results(mark, f"mark{number}", recording.duration_s, tiers.get(mark.tier))
         by_annotator.setdefault(mark.annotator, []).extend(results)
     address = f"{url_prefix}{quote(recording.name)}" if url_prefix else recording.name
     ours = recording_fields(recording) | ({"keys": keys_of(recording)} if keys_of(recording) else {})

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from praatio.utilities import textgrid_io
 from praatio.utilities.my_math import numToStr
 
-from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Annotation, place_of
+from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Annotation, region_or_point
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_BYTES, MOST_PARTS, encoding_of, old_encoding_of, text_of
 from ser_core.annotations.formats.format import (
@@ -91,7 +91,7 @@ def as_printed(mark: Annotation, is_point: bool) -> Annotation | None:
     start_s, end_s = float(numToStr(mark.region.start_s)), float(numToStr(mark.region.end_s))
     if start_s == end_s and not is_point:
         return None
-    return replace(mark, region=place_of(start_s, end_s, mark.region.low_hz, mark.region.high_hz))
+    return replace(mark, region=region_or_point(start_s, end_s, mark.region.low_hz, mark.region.high_hz))
 
 
 def tier_of_layer(layer: Layer, is_declared: bool, duration_s: float, plain: bool) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from uuid import uuid4
 from sqlalchemy import Connection, and_, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, is_gold_name, place_of, valid_mark
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, is_gold_name, region_or_point, valid_mark
 from ser_core.annotations.store.tables import marks, recordings, valid_name, valid_text
 from ser_core.errors import AnnotationsRefused
 
 #: What a person says with a mark, and where. Two marks that agree in both are the same.
 CONTENT = ("tier", "annotator", "emotion", "intensity", "note", "confidence", "status", "channel")
-PLACE = ("start_s", "end_s", "low_hz", "high_hz")
+BOUNDS = ("start_s", "end_s", "low_hz", "high_hz")
 
 IN_ORDER_OF_TIME = (marks.c.start_s, marks.c.end_s, marks.c.key)
 
@@ -53,14 +53,14 @@ def insert_into(connection: Connection, table: Any) -> Any:
 def content_of(annotation: Annotation) -> dict[str, Any]:
     """Return what a mark says and where, without identity, revision and time."""
     region = annotation.region
-    return {name: getattr(annotation, name) for name in CONTENT} | {name: getattr(region, name) for name in PLACE}
+    return {name: getattr(annotation, name) for name in CONTENT} | {name: getattr(region, name) for name in BOUNDS}
 
 
 def annotation_of(values: Mapping[str, Any]) -> Annotation:
     """Return the mark of a row or of a step's dict, which have the same names."""
     # Steps of former versions have no channel.
     content = {name: values.get(name) for name in (*CONTENT, "key", "revision", "changed_at")}
-    return Annotation(place_of(*(values[name] for name in PLACE)), **content)
+    return Annotation(region_or_point(*(values[name] for name in BOUNDS)), **content)
 
 
 def storable(annotation: Annotation, annotator: str) -> Annotation:
@@ -78,8 +78,8 @@ def storable(annotation: Annotation, annotator: str) -> Annotation:
     """
     name = annotation.annotator.strip() or annotator
     name = GOLD if is_gold_name(name) else name
-    numbers = [None if value is None else float(value) for value in (getattr(annotation.region, n) for n in PLACE)]
-    mark = valid_mark(replace(annotation, region=place_of(*numbers)), None)
+    numbers = [None if value is None else float(value) for value in (getattr(annotation.region, n) for n in BOUNDS)]
+    mark = valid_mark(replace(annotation, region=region_or_point(*numbers)), None)
     return replace(
         mark,
         tier=valid_name(mark.tier, "name of the tier"),
