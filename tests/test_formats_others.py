@@ -383,7 +383,7 @@ def test_sessions_and_speakers_of_a_database_are_read_where_it_says_them_and_com
     own = exported(found, EXPORTED["json"]).files
     assert [(one.session, one.speaker) for one in read_files(own.items(), ImportOptions())[0].documents] == said
     assert "the speaker of 3 recordings" in exported(found, EXPORTED["csv"]).dropped
-    with pytest.raises(AnnotationsRefused, match="are one object"):
+    with pytest.raises(AnnotationsRefused, match="a single JSON object"):
         read_files([("a.meta_json", b"[1, 2]")], ImportOptions())
 
 
