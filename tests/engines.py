@@ -205,7 +205,7 @@ class WebKit(Engine):
 @contextmanager
 def chromium() -> Iterator[Engine]:
     with sync_playwright() as playwright:
-        browser = launch(playwright, *FAKE_MICROPHONE)
+        browser = launch(playwright, *FAKE_MICROPHONE, windowless=False)  # as people have it
         yield PlaywrightEngine(browser.new_page(viewport=WINDOW))
         browser.close()
 
@@ -280,7 +280,7 @@ ENGINES = {"Chromium": chromium, "Firefox": firefox, "WebKit": webkit}
 def needs_engine(name: str) -> None:
     """Skip what needs an engine where it is missing; fail where engines are required."""
     found = {
-        "Chromium": [browser_path()],
+        "Chromium": [browser_path(windowless=False)],
         "Firefox": [shutil.which("firefox-esr"), shutil.which("pulseaudio")],
         "WebKit": [MINI_BROWSER, shutil.which("WebKitWebDriver"), shutil.which("Xvfb")],
     }[name]
