@@ -904,8 +904,10 @@ def test_players_and_other_sounds_of_a_page_never_sound_together(opened):
 @pytest.mark.browser
 def test_nothing_moves_when_the_evidence_comes(opened):
     page = opened("awaiting")
+    evidence = page.get_by_text("The evidence is there")
+    evidence.scroll_into_view_if_needed()  # else the click would scroll
     before = page.locator(".region").bounding_box()
-    page.get_by_text("The evidence is there").click()
+    evidence.click()
     expect(page.locator(".overlay option[value=LIME]")).to_be_attached()
     assert page.locator(".region").bounding_box() == before
 
