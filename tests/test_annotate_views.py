@@ -312,7 +312,8 @@ def test_agreement_of_nothing_is_said(data):
         app = shown("Agreement")
         assert "This project has no marks yet" in words(app)
         label = Annotation(Region(0, 1.5), tier=RECORDING_TIER, emotion="sad")
-        opened.marks.edit(opened.projects.page().items[0].id, "a" * 64, "ann", add=[label])
+        word = Annotation(Region(0, 0.5), tier="words", note="so")  # nobody is compared on words
+        opened.marks.edit(opened.projects.page().items[0].id, "a" * 64, "ann", add=[label, word])
         assert "1 mark in 1 recording, by 1 annotator" in words(finished(app.run()))
 
 

@@ -68,7 +68,10 @@ def _table(
         on_select="rerun",
         selection_mode="multi-row",
         key=f"map table {hash(tuple(shown[row].file.sha256 for row in rows))} {project.id}",
-        column_config=dict.fromkeys((across, up), st.column_config.NumberColumn(format="%.1f")),
+        column_config={
+            t("Disagreement"): st.column_config.Column(width="medium"),
+            **dict.fromkeys((across, up), st.column_config.NumberColumn(format="%.1f")),
+        },
     )
     return [rows[at] for at in made["selection"]["rows"] if at < len(rows)]
 

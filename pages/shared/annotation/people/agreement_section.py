@@ -1,6 +1,7 @@
 """The view Agreement: how well annotators agree, what is left to decide, and how explainers compare with people."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -25,7 +26,7 @@ from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.annotations.agreement.label_mapping import as_emotions
 from ser_core.annotations.agreement.matching import POINT_TOLERANCE_S
-from ser_core.annotations.annotation import AnnotatedRecording, Tier
+from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Tier
 from ser_core.annotations.store.recordings import Queue
 
 #: The recordings with their marks, how far their annotators agree, and how far they disagree on each, the most first.
@@ -84,12 +85,20 @@ def show(project: OpenProject) -> None:
 
 def _compared(project: OpenProject, tier: Tier | None) -> Found:
     found = project.store.transfer.export(project.id)
-    if tier is not None:
+    if tier is None:
+        found = map(_of_emotions, found)
+    else:
         found = (as_emotions(recording, tier, lambda label: label or None) for recording in found)
     recordings = [recording for recording in found if recording.annotations]
     rated = [(recording, disagreement(recording) or 0.0) for recording in recordings]
     differing = sorted((pair for pair in rated if pair[1]), key=lambda pair: (-pair[1], pair[0].name))
     return recordings, annotator_agreement(recordings), differing
+
+
+def _of_emotions(recording: AnnotatedRecording) -> AnnotatedRecording:
+    """Return a recording without the words and other marks that nobody is compared on."""
+    compared = (mark for mark in recording.annotations if mark.tier in (REGION_TIER, RECORDING_TIER))
+    return replace(recording, annotations=tuple(compared))
 
 
 def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreement: AnnotatorAgreement) -> None:

@@ -45,7 +45,8 @@ def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_revie
             t("Nobody has marked this recording yet.") if shown.layer else t("Nobody else has marked this recording.")
         )
         return
-    names = {tier.key: tier.name for tier in opened.tiers if tier.key != REGION_TIER}
+    there = {mark.tier for mark in others} - {REGION_TIER}
+    names = {tier.key: tier.name for tier in opened.tiers if tier.key in there}
     table = st.dataframe(
         [_row(mark, names) for mark in others],
         hide_index=True,
@@ -168,7 +169,7 @@ def _in_words(work: Assignment) -> str:
 
 
 def _row(mark: Annotation, names: Mapping[str, str]) -> dict[str, object]:
-    """Return the row of a mark; `names` are those of the tiers beside that of emotions, if there are any."""
+    """Return the row of a mark; `names` are those of the tiers beside that of emotions that have marks."""
     return {
         t("Annotator"): printable(mark.annotator),
         **({t("Tier"): printable(names.get(mark.tier, ""))} if names else {}),
