@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.measuring import MEASURES, measured_marks
 from ser_core.annotations.formats import read_annotations
 from ser_core.audio.acoustics import Tracks, fundamental_frequency, intensity
+from ser_core.audio.cutting import region_samples
 from ser_core.audio.measures import measures_of
 from ser_core.errors import AudioRefused, Cancelled, SettingsRefused
+from ser_core.pipeline import classify_recording
+from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
+from tests.tiny_networks import LinearClassifier
 
 NONE = np.nan
 
@@ -99,6 +104,27 @@ def test_each_mark_is_a_row_and_one_without_sound_has_no_measures():
     assert float(second["duration_s"]) == pytest.approx(0.4)
     assert [[row[name] for name in MEASURES] for row in others] == [[""] * len(MEASURES)] * 2
     assert all(row["start_s"] for row in others)
+
+
+def test_words_within_a_mark_and_scores_of_a_model_are_beside_its_measures():
+    words = (Region(0.1, 0.3), "so"), (Region(0.3, 0.5), "=much"), (Region(0.5, 0.9), "late")
+    said = [Annotation(region, "words", who, note=word) for region, word in words for who in ("Ann", "Ben")]
+    sad, noise = Annotation(Region(0.15, 0.6), annotator="Ann", emotion="sad"), Annotation(Region(0.8, 0.85), "noise")
+    recording = replace(marked("a" * 64), annotations=(sad, noise, *said))
+    classifier = LinearClassifier(0.01 * np.random.default_rng(0).normal(size=(4, 96, 64)))
+    content = measured_marks([recording], sound_of, classifier=classifier).content
+    rows = rows_of(content)
+    within = {(row["tier"], row["words_within"]) for row in rows}
+    assert within == {("emotion", "so =much"), ("noise", ""), ("words", "so"), ("words", "'=much"), ("words", "late")}
+    cut = replace(voice(), samples=region_samples(voice(), sad.region, 0.005))
+    expected = classify_recording(cut, classifier, AnalysisSettings()).scores.recording
+    columns = [f"p_{emotion}" for emotion in classifier.emotions]
+    (scored,), (too_short,) = (
+        [[row[name] for name in columns] for row in rows if row["tier"] == tier] for tier in ("emotion", "noise")
+    )
+    assert [float(score) for score in scored] == pytest.approx(expected, abs=1e-5)
+    assert too_short == [""] * 4
+    assert read_annotations(content, "measures.csv").recordings
 
 
 def test_a_table_of_measures_is_read_as_marks_again():

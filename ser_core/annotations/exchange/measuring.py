@@ -2,6 +2,7 @@
 
 import csv
 import io
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 
@@ -11,11 +12,15 @@ from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.annotations.formats import table
 from ser_core.annotations.formats.gate import writable
 from ser_core.annotations.saved_sounds import MARGIN_S
-from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, tracks_of
+from ser_core.annotations.words import WORD_TIERS
+from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, Tracks, tracks_of
+from ser_core.audio.cutting import region_samples
 from ser_core.audio.long_recording import LONGEST_STRETCH_S
 from ser_core.audio.measures import Measures, measures_of
 from ser_core.errors import AudioRefused, RecordingTooLong
-from ser_core.settings import F0Settings
+from ser_core.model.classifier import Classifier
+from ser_core.pipeline import score_sounds
+from ser_core.settings import AudioLimits, F0Settings
 from ser_core.work.progress import Work
 
 #: In recordings of over ten minutes: the longest mark that is measured, and how much is analysed at once.
@@ -23,7 +28,10 @@ LONGEST_MEASURED_S = LONGEST_STRETCH_S - 2 * MARGIN_S - 4
 TOGETHER_S = 60.0
 
 MEASURES = tuple(field.name for field in fields(Measures))
-COLUMNS = (*table.COLUMNS, *MEASURES)
+#: The words that lie within the mark.
+WORDS = "words_within"
+#: What is cut out of a recording is faded, so that its edges are no clicks.
+FADE_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class MeasuredMarks:
     Attributes
     ----------
     content : bytes
-        The columns of our CSV of marks, then those of `Measures`; what could not be measured is empty.
+        The columns of our CSV of marks, those of `Measures`, the words within each mark and, of a model, its score of
+        each emotion; what could not be measured is empty.
     marks : int
     silent : int
         Number of recordings with marks whose sound is missing or cannot be read: their marks have no measures.
@@ -52,6 +61,7 @@ def measured_marks(
     sound_of: Callable[..., Recording | None],
     ceiling_hz: float = DEFAULT_CEILING_HZ,
     work: Work | None = None,
+    classifier: Classifier | None = None,
 ) -> MeasuredMarks:
     """Measure the marks of recordings.
 
@@ -61,6 +71,8 @@ def measured_marks(
         As `sounds_of` returns it.
     ceiling_hz : float
         See `formants`.
+    classifier : Classifier, optional
+        Scores each mark as if it were a recording.
 
     Raises
     ------
@@ -72,25 +84,48 @@ def measured_marks(
     marked = [recording for recording in recordings if recording.annotations]
     text, silent, too_long = io.StringIO(newline=""), 0, 0
     rows = csv.writer(text)
-    rows.writerow(COLUMNS)
+    scores = () if classifier is None else tuple(f"p_{emotion}" for emotion in classifier.emotions)
+    rows.writerow((*table.COLUMNS, *MEASURES, WORDS, *scores))
     for done, recording in enumerate(map(writable, marked)):
         part = work.part(done, len(marked), f"Recording {done + 1} of {len(marked)}")
         part.check("Measuring was stopped.")
-        measures = _measures(recording, sound_of, ceiling_hz, part)
+        measures = _measures(recording, sound_of, ceiling_hz, classifier, part)
         silent += measures is None
+        words = _words(recording)
         for number, mark in enumerate(recording.annotations):
             known = None if measures is None else measures[number]
             too_long += measures is not None and known is None
-            cells = [""] * len(MEASURES) if known is None else map(_cell, astuple(known))
-            rows.writerow([*table.row_of(recording, mark), *cells])
+            measured, scored = known or ([""] * len(MEASURES), [""] * len(scores))
+            rows.writerow([*table.row_of(recording, mark), *measured, _said_within(mark.region, words), *scored])
     marks = sum(len(recording.annotations) for recording in marked)
     return MeasuredMarks(text.getvalue().encode("utf-8-sig"), marks, silent, too_long)
 
 
+def _words(recording: AnnotatedRecording) -> list[tuple[float, str]]:
+    """Return the middle of each word in seconds and the word, in order of time, each once, whoever marked it."""
+    named = (tier for tier in recording.all_tiers if tier.name.strip().lower() in WORD_TIERS)
+    tiers = {tier.key for tier in named if tier.content == "text"}
+    said = {(mark.region, mark.note) for mark in recording.annotations if mark.tier in tiers and mark.note}
+    return sorted(((region.start_s + region.end_s) / 2, note) for region, note in said)
+
+
+def _said_within(region: Region, words: Sequence[tuple[float, str]]) -> str:
+    first, end = (bisect_left(words, (at, "")) for at in (region.start_s, region.end_s))
+    return table.in_cell(" ".join(word for _, word in words[first:end]))
+
+
+#: The cells of a mark: its measures, and its scores.
+Cells = tuple[list[str], list[str]]
+
+
 def _measures(
-    recording: AnnotatedRecording, sound_of: Callable[..., Recording | None], ceiling_hz: float, work: Work
-) -> list[Measures | None] | None:
-    """Return the measures of each mark, None for those that are too long; None if the sound is missing."""
+    recording: AnnotatedRecording,
+    sound_of: Callable[..., Recording | None],
+    ceiling_hz: float,
+    classifier: Classifier | None,
+    work: Work,
+) -> list[Cells | None] | None:
+    """Return the cells of each mark, None for those that are too long; None if the sound is missing."""
     regions = [mark.region for mark in recording.annotations]
     try:
         sound = sound_of(recording.sha256)
@@ -98,9 +133,9 @@ def _measures(
             return None
         tracks = tracks_of(sound, ceiling_hz=ceiling_hz, work=work)
         tracks = corrected_tracks(tracks, sound, recording.f0.hz)
-        return [measures_of(tracks, region) for region in regions]
+        return [_cells(sound, tracks, region, classifier, work) for region in regions]
     except RecordingTooLong:
-        return _measures_in_stretches(recording, regions, sound_of, ceiling_hz, work)
+        return _measures_in_stretches(recording, regions, sound_of, ceiling_hz, classifier, work)
     except AudioRefused:
         return None
 
@@ -110,10 +145,11 @@ def _measures_in_stretches(
     regions: Sequence[Region],
     sound_of: Callable[..., Recording | None],
     ceiling_hz: float,
+    classifier: Classifier | None,
     work: Work,
-) -> list[Measures | None] | None:
-    """Return the measures of regions of a long recording, from stretches around them."""
-    found: list[Measures | None] = [None] * len(regions)
+) -> list[Cells | None] | None:
+    """Return the cells of regions of a long recording, from stretches around them."""
+    found: list[Cells | None] = [None] * len(regions)
     groups = _neighbours(regions)
     for done, group in enumerate(groups):
         part = work.part(done, len(groups))
@@ -129,8 +165,19 @@ def _measures_in_stretches(
         tracks = tracks_of(sound, ceiling_hz=ceiling_hz, work=part)
         tracks = corrected_tracks(tracks, sound, recording.f0.from_time(sound.start_s).hz)
         for index in group:
-            found[index] = measures_of(tracks, moved(regions[index], -sound.start_s))
+            found[index] = _cells(sound, tracks, moved(regions[index], -sound.start_s), classifier, part)
     return found
+
+
+def _cells(sound: Recording, tracks: Tracks, region: Region, classifier: Classifier | None, work: Work) -> Cells:
+    measured = [_cell(value) for value in astuple(measures_of(tracks, region))]
+    if classifier is None:
+        return measured, []
+    work.check("Measuring was stopped.")
+    if region.duration_s < AudioLimits().shortest_s:
+        return measured, [""] * len(classifier.emotions)
+    (scores,) = score_sounds(sound, [region_samples(sound, region, FADE_S)], classifier)
+    return measured, [_cell(score) for score in scores]
 
 
 def _neighbours(regions: Sequence[Region]) -> list[list[int]]:

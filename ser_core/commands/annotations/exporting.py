@@ -20,6 +20,7 @@ from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.errors import AnnotationsRefused
+from ser_core.model.checkpoint import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import atomic_new_folder, atomic_write
 
@@ -56,6 +57,7 @@ def add(commands: Commands) -> None:
         metavar="HZ",
         help=f"ceiling of formants: about 5000 for men, 5500 for women (default: {DEFAULT_CEILING_HZ:g})",
     )
+    measure.add_argument("--model", metavar="NAME|PATH", help="also write this model's score of each emotion")
     f0 = add_command(commands, "f0", "write F0 over time, as measured and corrected by hand", _f0)
     f0.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="a new folder, for a PitchTier and a CSV each"
@@ -161,7 +163,9 @@ def _measure(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
         files = store.recordings.files(project)
-    measured = measured_marks(recordings, sounds_of(files, data_folder()), args.ceiling, printed_progress())
+    classifier = None if args.model is None else load_model(args.model)
+    sounds, work = sounds_of(files, data_folder()), printed_progress()
+    measured = measured_marks(recordings, sounds, args.ceiling, work, classifier)
     try:
         atomic_write(args.out, measured.content)
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import cached, session, waiting
+from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.exchange import import_section, losses
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, recognised, t, texts
@@ -22,6 +22,7 @@ from ser_core.annotations.f0.tracks import WrittenF0, write_f0
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.recordings import Queue
 from ser_core.errors import AnnotationsRefused
+from ser_core.model.checkpoint import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
@@ -218,7 +219,10 @@ def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Downl
 def _measure(project: OpenProject) -> None:
     st.markdown(t("**Measures**"))
     st.caption(
-        t("A CSV with a row for each mark: duration, F0, intensity, formants, harmonics-to-noise ratio and tilt.")
+        t(
+            "A CSV with a row for each mark: duration, F0, intensity, formants, harmonics-to-noise ratio, tilt, and "
+            "the words within it."
+        )
     )
     ceiling_hz = st.selectbox(
         t("Formant ceiling"),
@@ -226,25 +230,32 @@ def _measure(project: OpenProject) -> None:
         format_func=lambda hz: f"{hz:.0f} Hz, {t(CEILINGS[hz])}",
         help=t("Five formants are looked for up to this frequency. A short vocal tract needs a high one."),
     )
-    key = ("measure", project.id, ceiling_hz, session.choice("export_turn"))
+    name = controls.model_name()
+    scored = name is not None and st.checkbox(
+        t("Scores of the model {name}", name=in_markdown(name)),
+        help=t("The model's score of each emotion, as if each mark were a recording. Choose it in the sidebar."),
+    )
+    model = name if scored else None
+    key = ("measure", project.id, ceiling_hz, model, session.choice("export_turn"))
     measured: MeasuredMarks | None = _result_of(
         key,
         "Measuring marks",
         t("Measure marks"),
         ":material/straighten:",
-        lambda work: _measured(project, ceiling_hz, work),
+        lambda work: _measured(project, ceiling_hz, model, work),
     )
     if measured is not None:
         name, marks = f"{folder_name(project.name)}-measures.csv", plural(measured.marks, "{n} mark", "{n} marks")
         _offer_measured(marks, name, measured.content, "text/csv", measured.silent, measured.too_long)
 
 
-def _measured(project: OpenProject, ceiling_hz: float, work: Work) -> MeasuredMarks:
+def _measured(project: OpenProject, ceiling_hz: float, model: str | None, work: Work) -> MeasuredMarks:
     recordings = [recording for recording in project.store.transfer.export(project.id) if recording.annotations]
     if not recordings:
         raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
     files = project.store.recordings.files(project.id)
-    return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work)
+    classifier = None if model is None else load_model(model)
+    return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work, classifier)
 
 
 def _f0(project: OpenProject) -> None:

@@ -72,8 +72,10 @@ class Player {
     this.messages.update(data, setStateValue, turned);
     // The next recording may be shown already, while Python still tells of the last one.
     if (this.turning && this.messages.pending.some(({ command }) => TURNS.includes(command))) return;
-    if (this.turning) this.read("");
+    const analysed = this.analysing && !this.messages.pending.some(({ command }) => command === "analyse");
+    if (this.turning || analysed) this.read("");
     this.turning = false;
+    if (analysed) this.analysing = false;
     const held = this.held.splice(0);
     const before = this.openedFrom ?? this.data?.recording.url;
     this.openedFrom = null;
@@ -483,6 +485,7 @@ class Player {
     }
     this.say(t("Analysing what is in view"));
     this.read(t("Analysing what is in view …"));
+    this.analysing = true;
     this.messages.tellEdit({ command: "analyse", changed: [{ ...nothingYet(), start, end }] });
   }
 
