@@ -19,7 +19,7 @@ from ser_core.audio.long_recording import LONGEST_STRETCH_S
 from ser_core.audio.measures import Measures, measures_of
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.model.classifier import Classifier
-from ser_core.pipeline import score_sounds
+from ser_core.pipeline.voice import score_sounds
 from ser_core.settings import AudioLimits, F0Settings
 from ser_core.work.progress import Work
 
