@@ -89,9 +89,10 @@ def figures_of(
         for name, curves in curves_of(maps, perturbed, target, UNWATCHED).items():
             figures[name][f"area_{fill}"] = curves.area
     perturbed = _perturbed(classifier, target, "noise_floor")
+    errors = infidelity(maps, perturbed, target, BOXES, settings.seed, UNWATCHED)
     for name, map_ in maps.items():
         figures[name] |= {key: float(value) for key, value in asdict(mask_metrics(map_, perturbed, target)).items()}
-        figures[name]["infidelity"] = infidelity(map_, perturbed, target, BOXES, settings.seed, UNWATCHED)
+        figures[name]["infidelity"] = errors[name]
 
     def of_target(changed: ExplanationTarget) -> dict[str, np.ndarray]:
         return maps_of(classifier, changed, settings)

@@ -79,8 +79,12 @@ def masks_measured(map_, perturbed, target):
     return np.array(astuple(mask_metrics(map_, perturbed, target)), float)
 
 
+def infidelity_of(map_, perturbed, target, boxes, seed):
+    return infidelity({"map": map_}, perturbed, target, boxes, seed, UNWATCHED)["map"]
+
+
 def infidelity_measured(map_, perturbed, target):
-    return infidelity(map_, perturbed, target, 40, 0, UNWATCHED)
+    return infidelity_of(map_, perturbed, target, 40, 0)
 
 
 measures = pytest.mark.parametrize("measured", [curves_measured, masks_measured, infidelity_measured])
@@ -518,7 +522,7 @@ def test_infidelity_of_one_segment_equals_captums_with_its_own_scaling_under_the
         map_ = -np.abs(map_)
     perturbed = Perturbed(classifier.score, 1.0, target, fill)
     classifier.calls.clear()
-    ours = infidelity(map_, perturbed, target, 60, 0, UNWATCHED)
+    ours = infidelity_of(map_, perturbed, target, 60, 0)
     versions = np.concatenate(classifier.calls)
     assert versions.shape == (60, 96, 64)
 
@@ -547,8 +551,8 @@ def test_infidelity_of_what_cells_are_worth_is_none_in_any_unit_where_evidence_a
     contributions = of_cells(random_worth())
     perturbed, target = additive(contributions)
     for scale in (1, 1e-6, -20):
-        assert infidelity(scale * contributions, perturbed, target, 50, 0, UNWATCHED) < 1e-10
-    assert infidelity(random_map(target), perturbed, target, 50, 0, UNWATCHED) > 0.01
+        assert infidelity_of(scale * contributions, perturbed, target, 50, 0) < 1e-10
+    assert infidelity_of(random_map(target), perturbed, target, 50, 0) > 0.01
 
 
 def infidelity_slowly(map_, classifier, target, boxes, scale):
@@ -572,7 +576,7 @@ def boxes_drawn(target, boxes, seed):
             return np.full((count, 4), 0.25)
 
     listening = Listening()
-    infidelity(random_map(target), listening, target, boxes, seed, UNWATCHED)
+    infidelity_of(random_map(target), listening, target, boxes, seed)
     return listening.masks
 
 
@@ -584,7 +588,7 @@ def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, e
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.002)
     classifier.weights[1] += 0.004  # wants all of it loud: what differs from the fill foretells a part of the loss
     map_ = np.where(target.covered[:, None], target.log_mel - random_fill(target), 0)
-    found = infidelity(map_, perturbed_of(classifier, target), target, 30, 2, UNWATCHED)
+    found = infidelity_of(map_, perturbed_of(classifier, target), target, 30, 2)
     boxes = boxes_drawn(target, 30, 2)
     # A parabola through three scales has its least value there.
     scales = np.array([-1e-3, 0, 1e-3])
@@ -596,7 +600,7 @@ def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, e
 def test_infidelity_of_a_map_that_is_zero_is_the_mean_square_of_what_is_lost():
     target, classifier = target_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
     nothing = np.zeros((150, 64), np.float32)
-    found = infidelity(nothing, perturbed_of(classifier, target), target, 30, 2, UNWATCHED)
+    found = infidelity_of(nothing, perturbed_of(classifier, target), target, 30, 2)
     expected = infidelity_slowly(nothing, classifier, target, boxes_drawn(target, 30, 2), 1.0)
     assert expected > 0.001
     assert found == pytest.approx(expected, rel=1e-4)
@@ -629,7 +633,7 @@ def test_infidelity_is_the_same_for_the_same_seed_and_another_for_another():
     perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), target), random_map(target)
 
     def measured(seed):
-        return infidelity(map_, perturbed, target, 20, seed, UNWATCHED)
+        return infidelity_of(map_, perturbed, target, 20, seed)
 
     assert measured(1) == measured(1)
     assert abs(measured(1) - measured(2)) > 1e-4

@@ -194,17 +194,17 @@ def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, target: Explanatio
 
 
 def infidelity(
-    relevance: np.ndarray,
+    maps: Mapping[str, np.ndarray],
     perturbed: Perturbed,
     target: ExplanationTarget,
     boxes: int,
     seed: int,
     work: Work,
-) -> float:
-    """Return the mean squared error of a map's predictions of the evidence lost when random boxes are filled.
+) -> dict[str, float]:
+    """Return the mean squared error of each map's predictions of the evidence lost when random boxes are filled.
 
-    Because maps have different units, a map is first scaled by the factor that predicts best; a map and its negative
-    score alike.
+    All maps (frames, bands) predict the same boxes. Because they have different units, each is first scaled by the
+    factor that predicts best; a map and its negative score alike.
 
     Raises
     ------
@@ -218,9 +218,12 @@ def infidelity(
     rng = np.random.default_rng(seed)
     masks = list(_random_boxes(target, boxes, rng))
     lost = target.evidence(perturbed.original) - target.evidence(perturbed.without(masks, boxes, work))
-    predicted = np.array([relevance[mask].sum(dtype=np.float64) for mask in masks])
-    scale = predicted @ lost / (predicted @ predicted) if predicted.any() else 0.0
-    return float(np.mean((scale * predicted - lost) ** 2))
+    errors = {}
+    for name, relevance in maps.items():
+        predicted = np.array([relevance[mask].sum(dtype=np.float64) for mask in masks])
+        scale = predicted @ lost / (predicted @ predicted) if predicted.any() else 0.0
+        errors[name] = float(np.mean((scale * predicted - lost) ** 2))
+    return errors
 
 
 def _random_boxes(target: ExplanationTarget, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
