@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session
+from pages.shared.cached import analysing
 from pages.shared.server import visits
 
 PATIENCE_S = 120
@@ -38,7 +39,7 @@ def connected(monkeypatch):
     running = cached.jobs().submit(owner, "running", "Running", lambda work: end.wait(PATIENCE_S))
 
     def connect():
-        visits._tabs[owner] = visits._Tab(owner, ("", None), {})
+        visits._tabs[owner] = visits._Tab(owner, ("", None), {}, "")
         return visits._tabs[owner]
 
     yield connect, done, running
@@ -87,7 +88,7 @@ def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_o
     jobs = [cached.jobs().submit(owner, (kind, 1), kind, until_the_end) for kind in ("explain", "judge", "export")]
     running, waiting, export = jobs
     assert began.wait(PATIENCE_S)
-    visits._tabs[owner] = tab = visits._Tab(owner, ("", None), {})
+    visits._tabs[owner] = tab = visits._Tab(owner, ("", None), {}, "")
     visits._broken(tab)
     assert Waits.before.seconds < 60
     Waits.before.action()
@@ -206,6 +207,19 @@ def test_what_is_deleted_in_one_tab_does_not_come_back_from_another(monkeypatch,
     monkeypatch.setattr(threading, "Timer", Waits)
     assert opened(monkeypatch, browser).session_state["held"] == {}
     assert cached.jobs().find(tab.owner, ("explain", "a")) is None
+
+
+def test_another_tab_forgets_its_cached_audio_once_a_recording_is_deleted(monkeypatch, visited):
+    other = opened(monkeypatch, visited[1])
+    monkeypatch.setattr(visits, "_connected", visits._tabs.__getitem__)  # as Streamlit remembers a tab
+    cleared = []
+    monkeypatch.setattr(analysing, "clear_caches", lambda: cleared.append(session.owner()))
+    with monkeypatch.context() as here:
+        here.setattr(session, "owner", lambda: "the tab in which it was deleted")
+        visits.forget_recording("a")
+    for _ in range(2):
+        other.run()
+    assert cleared == [other.session_state["owner"]]
 
 
 @pytest.mark.parametrize("change", [{0: "another browser"}, {1: "ben"}, {1: None}], ids=str)

@@ -49,6 +49,7 @@ STYLE = """
   .st-key-pages > :has([data-testid="stCaptionContainer"]):not(:first-child) { margin-top: 0.5rem; }
   .st-key-pages > .st-key-tour_begin { margin-top: -0.3rem; }
   .st-key-pages > .st-key-law { margin-top: -0.6rem; }
+  .st-key-theme { display: none; }
   .st-key-samples button { text-align: left; min-height: 2rem; }
   .st-key-tour_begin button, .st-key-law button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* Korean words are not broken. */
@@ -114,6 +115,22 @@ CLOSE_SIDEBAR_ON_PHONES = """
 </script>
 """
 
+#: Charts have the colours of the theme that the browser had, and Streamlit does not run a page for another one.
+RUN_AGAIN_IN_NEW_THEME = """
+export default ({ parentElement, setTriggerValue }) => {
+  const app = document.querySelector("[data-testid=stApp]");
+  const theme = () => getComputedStyle(app).colorScheme;
+  let before = theme();
+  parentElement.watching?.disconnect();
+  parentElement.watching = new MutationObserver(() => {
+    if (theme() !== before) setTriggerValue("changed", (before = theme()));
+  });
+  parentElement.watching.observe(app, { attributes: true, attributeFilter: ["class"] });
+  return () => parentElement.watching.disconnect();
+};
+"""
+_theme = st.components.v2.component("hear_why_theme", js=RUN_AGAIN_IN_NEW_THEME)
+
 uncaught.take_over()
 
 
@@ -167,6 +184,7 @@ def _links(view: dict[str, str]) -> None:
         _law()
     language.choose()
     st.html(CLOSE_SIDEBAR_ON_PHONES, unsafe_allow_javascript=True)
+    _theme(key="theme", on_changed_change=lambda: None)
 
 
 def _notice() -> None:

@@ -299,6 +299,11 @@ def forget_recording(sha256: str) -> None:
     for gone in (sha256, *_stretches_of(sha256)):
         for queue in (jobs(), ahead()):
             queue.forget(session.owner(), about=gone)
+    clear_caches()
+
+
+def clear_caches() -> None:
+    """Forget all cached audio and pictures of this tab."""
     for cache in (
         _explanation,
         _chart,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.state import SessionState
 
@@ -38,7 +39,10 @@ class _Tab:
     owner: str
     browser: tuple[str, str | None]
     state: SessionState
+    session_id: str
     connected: bool = True
+    #: Whether a recording was deleted in another tab, so that this one's next run forgets its cached audio.
+    is_to_forget: bool = False
 
 
 _tabs: dict[str, _Tab] = {}
@@ -52,7 +56,10 @@ def begin() -> None:
     """
     if "owner" not in st.session_state and (before := _tab_before()) is not None:
         _take_over(before)
-    mark_active()
+    tab = mark_active()
+    if tab.is_to_forget:
+        tab.is_to_forget = False
+        analysing.clear_caches()
 
 
 def _tab_before() -> _Tab | None:
@@ -84,7 +91,7 @@ def _take_over(before: _Tab) -> None:
 
 
 def forget_recording(sha256: str) -> None:
-    """Let the browser's other tabs forget a recording and its stretches too, with their results."""
+    """Let the browser's other tabs forget a recording and its stretches too, with their results and cached audio."""
     for tab in (tab for tab in _tabs_here() if tab.owner != session.owner()):
         forgotten = {sha256}
         if "held" in tab.state:
@@ -97,18 +104,28 @@ def forget_recording(sha256: str) -> None:
                 queue.forget(tab.owner, about=gone)
         if "long" in tab.state and tab.state["long"].sha256 == sha256:
             tab.state["long"].closed.set()
+        tab.is_to_forget = True
+        _run_again(tab)
 
 
-def mark_active() -> None:
-    """Note that this visit is connected; every run of a page calls this."""
-    _connected(session.owner())
+def _run_again(tab: _Tab) -> None:
+    """Run the page of an open tab again, as a change in its browser would."""
+    found = runtime.get_instance()._session_mgr.get_active_session_info(tab.session_id) if runtime.exists() else None
+    if found is not None:
+        found.session.request_rerun(found.session._client_state)
+
+
+def mark_active() -> _Tab:
+    """Note that this visit is connected, and return its tab; every run of a page calls this."""
+    return _connected(session.owner())
 
 
 # Streamlit has no hook for the end of a visit, but it releases the resources of a connection.
 @st.cache_resource(scope="session", show_spinner=False, on_release=lambda tab: _broken(tab))
 def _connected(owner: str) -> _Tab:
     _tabs.pop(owner, None)  # as the newest
-    _tabs[owner] = _Tab(owner, _browser(), get_script_run_ctx().session_state._state)
+    context = get_script_run_ctx()
+    _tabs[owner] = _Tab(owner, _browser(), context.session_state._state, context.session_id)
     return _tabs[owner]
 
 
