@@ -24,7 +24,7 @@ from ser_core.explanation.focus import (
 )
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import FocusSettings, SpectrogramSettings
-from ser_core.work.progress import UNWATCHED
+from ser_core.work.progress import UNWATCHED, Work
 from tests.tiny_networks import target_of_log_mel
 
 FRAMES = SpectrogramSettings()
@@ -290,18 +290,21 @@ class Needs:
 
     def __init__(self, frames, matter, whole=(0.9, 0.1)):
         self.matter, self.original, self.frames = np.asarray(matter), np.array(whole), frames
+        self.tried = []
 
     def without(self, masks, count, work):
-        self.tried = [mask[:, 0] for mask in masks]
-        assert len(self.tried) == count
-        there = np.array([(~mask)[self.matter].mean() for mask in self.tried])
+        masks = [mask[:, 0] for mask in masks]
+        assert len(masks) == count
+        self.tried += masks
+        work.report(1.0, "")
+        there = np.array([(~mask)[self.matter].mean() for mask in masks])
         return np.stack([there, 1 - there], axis=1)
 
 
-def decides(perturbed, ends, target):
+def decides(perturbed, ends, target, work=UNWATCHED):
     candidates = [np.arange(perturbed.frames) < end for end in ends]
     sizes = [end / perturbed.frames for end in ends]
-    return deciding(candidates, sizes, perturbed, target, UNWATCHED)
+    return deciding(candidates, sizes, perturbed, target, work)
 
 
 def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_decides():
@@ -311,6 +314,19 @@ def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_deci
     assert decides(needs, [25, 30, 35, 50], target) == 2
     masks = needs.tried
     np.testing.assert_array_equal(masks[::2], [~mask for mask in masks[1::2]])
+
+
+@pytest.mark.parametrize(
+    ("ends", "decided", "tried"),
+    [([35, 50, 60, 70, 80], 0, 3), ([22, 25, 28, 35, 50, 60, 70], 3, 6), ([22, 24, 26, 28], 3, 4)],
+)
+def test_three_are_tried_at_a_time_and_none_after_one_of_them_decides(ends, decided, tried):
+    target, fractions = target_of_log_mel(np.zeros((100, 2), np.float32)), []
+    needs, work = Needs(100, range(20, 40)), Work(lambda done, text: fractions.append(done))
+    assert decides(needs, ends, target, work) == decided
+    assert len(needs.tried) == 2 * tried
+    assert fractions == sorted(fractions)
+    assert fractions[-1] <= 1
 
 
 def test_where_no_focus_decides_the_best_for_its_size_is_taken():

@@ -31,7 +31,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHED_OPERATIONS))
 OF_A_VOICE = ", this voice"
 #: Segments that a thread scores at once: its processor's cache holds what more would leave between layers.
 BATCH = 8
-#: Segments whose state before any change stays in memory for the next explainer; 15 MB each for Whisper.
+#: Segments whose state before any change stays in memory for the next explainer; 17 MB each for Whisper.
 MOST_STATES = 6
 #: Frames that are scored at once where segments are whole recordings: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
