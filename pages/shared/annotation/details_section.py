@@ -115,7 +115,6 @@ def _fields(
         note.text_input(t("Note"), mark.note, max_chars=2_000, **field("note"))
     else:
         _label_field(emotion, t("Label"), list(tier.labels), mark.note or None, field("note"))
-    status.selectbox(t("Status"), STATUSES, index=STATUSES.index(mark.status), format_func=t, **field("status"))
     intensity.segmented_control(
         t("Intensity (1–5)"),
         INTENSITIES,
@@ -123,16 +122,8 @@ def _fields(
         help=t("1: barely noticeable. 5: very strong."),
         **field("intensity"),
     )
-    steps = sorted({*CONFIDENCES[1:], *([] if mark.confidence is None else [mark.confidence])})
-    options = [None, *steps]
-    confidence.selectbox(
-        t("Confidence"),
-        options,
-        index=options.index(mark.confidence),
-        format_func=lambda part: t("not given") if part is None else f"{100 * part:.0f} %",
-        placeholder=t("not given"),
-        **field("confidence"),
-    )
+    _confidence_field(confidence, mark, field("confidence"))
+    status.selectbox(t("Status"), STATUSES, index=STATUSES.index(mark.status), format_func=t, **field("status"))
     if len(numbers) > 1:
         columns[-1].selectbox(
             t("Channel"),
@@ -143,6 +134,19 @@ def _fields(
             **field("channel"),
         )
     return title
+
+
+def _confidence_field(column: DeltaGenerator, mark: Annotation, tied: dict[str, Any]) -> None:
+    steps = sorted({*CONFIDENCES[1:], *([] if mark.confidence is None else [mark.confidence])})
+    options = [None, *steps]
+    column.selectbox(
+        t("Confidence"),
+        options,
+        index=options.index(mark.confidence),
+        format_func=lambda part: t("not given") if part is None else f"{100 * part:.0f} %",
+        placeholder=t("not given"),
+        **tied,
+    )
 
 
 def _label_field(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.corpus_map import MapContent, map_of_points
@@ -121,6 +122,28 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
     else:
         layout, colour, whose = st.columns([1.3, 2, 1], vertical_alignment="bottom")
         labels = whose
+    _layout_and_colour(layout, colour, whose)
+    with labels:
+        words = t(
+            "In a tier, a recording has the label that lasts longest there or, with points, the most frequent one."
+        )
+        tier = label_tier(project, t("Labels of"), words, WHOLE_RECORDINGS, "stretch")
+    recordings = project.store.labels.of(project.id, tier and tier.key)
+    if speakers_of(recording.file for recording in recordings):
+        st.toggle(
+            t("Remove each speaker's mean"),
+            help=t(
+                "Voices differ more than emotions do, and so decide where recordings lie. Without the mean of their "
+                "speaker, recordings lie by how they differ from that person's others. It needs at least "
+                "{least} recordings by a speaker.",
+                least=FEWEST_OF_SPEAKER,
+            ),
+            **session.widget("map_without_speakers", session.choice("map_without_speakers")),
+        )
+    return recordings, tier
+
+
+def _layout_and_colour(layout: DeltaGenerator, colour: DeltaGenerator, whose: DeltaGenerator) -> None:
     layout.selectbox(
         t("Lay out by"),
         LAYOUTS,
@@ -145,24 +168,6 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
         help=t("Everybody's: the label that most people name."),
         **session.widget("map_whose", session.choice("map_whose")),
     )
-    with labels:
-        words = t(
-            "In a tier, a recording has the label that lasts longest there or, with points, the most frequent one."
-        )
-        tier = label_tier(project, t("Labels of"), words, WHOLE_RECORDINGS, "stretch")
-    recordings = project.store.labels.of(project.id, tier and tier.key)
-    if speakers_of(recording.file for recording in recordings):
-        st.toggle(
-            t("Remove each speaker's mean"),
-            help=t(
-                "Voices differ more than emotions do, and so decide where recordings lie. Without the mean of their "
-                "speaker, recordings lie by how they differ from that person's others. It needs at least "
-                "{least} recordings by a speaker.",
-                least=FEWEST_OF_SPEAKER,
-            ),
-            **session.widget("map_without_speakers", session.choice("map_without_speakers")),
-        )
-    return recordings, tier
 
 
 def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier) -> Job | None:

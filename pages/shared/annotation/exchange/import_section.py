@@ -56,6 +56,10 @@ def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
             formats=", ".join(recognised(each.name) for each in READERS.values()),
         ),
     )
+    return given, *_options(turn)
+
+
+def _options(turn: int) -> tuple[ImportOptions, LabelRules]:
     usual = ImportOptions()
     with st.expander(t("Options"), icon=":material/tune:"):
         left, right = st.columns(2)
@@ -90,7 +94,7 @@ def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
         as_notes = right.checkbox(t("Read every text as a note"), key=f"import_notes_{turn}")
     options = ImportOptions(offset_s, tolerance_s, None if encoding == FOUND else encoding)
     names = tuple(name.strip() for name in tiers.split(",") if name.strip())
-    return given, options, LabelRules(names, {}, None if status == AS_SAID else status, as_notes)
+    return options, LabelRules(names, {}, None if status == AS_SAID else status, as_notes)
 
 
 def show_import(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
