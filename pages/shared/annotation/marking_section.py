@@ -1,18 +1,18 @@
-"""The view Mark: the player with editable marks, and the recording's heading, undo and navigation."""
+"""The view Mark: the player with editable marks, and the model's evidence for them."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from pages.shared import session, waiting
-from pages.shared.annotation import details_section, history_section, player_edits
+from pages.shared.annotation import details_section, heading_section, history_section, player_edits
+from pages.shared.annotation.heading_section import DECIDE, EVIDENCE, OTHERS
 from pages.shared.annotation.open_project import LABELS, OpenProject, attempt, queue_of, show_refusals
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, opening
 from pages.shared.annotation.shown_marks import Shown, in_words
-from pages.shared.annotation.tiers import tiers_section, words_section
+from pages.shared.annotation.tiers import word_tier
 from pages.shared.cached import analysing, long_recordings, measuring, transcribing
 from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
@@ -24,7 +24,7 @@ from ser_core.annotations.annotation import GOLD
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 from ser_core.audio.long_recording import WorkingCopy
 from ser_core.errors import RecordingNotInProject
-from ser_core.explanation import METHOD_NAMES, focus_methods_of
+from ser_core.explanation import METHOD_NAMES
 from ser_core.pipeline import level_of_focus
 from ser_core.work.jobs import Job
 
@@ -53,7 +53,6 @@ COMPACT = """
   [data-testid="stElementContainer"][data-stale="true"]:has([data-testid^="stBidiComponent"]) { opacity: 1; }
 </style>
 """
-EVIDENCE, OTHERS, DECIDE = texts(("Model's evidence", "Others' marks", "Gold"))
 DECIDING = texts(
     "You decide in the **gold layer**. Everybody's marks lie below it: take over what is right, correct it, or draw. "
     "Exports and teaching then use what you decide; agreement does not count it."
@@ -106,7 +105,7 @@ def _marks(
     analysed = recording if stretch is None else stretch
     is_long = isinstance(recording, WorkingCopy)
     decides = may_review and DECIDE in session.choice("beside")
-    _heading(project, opened, chosen, may_review)
+    heading_section.show(project, opened, chosen, may_review)
     # Playing and marking do not wait for a model: progress is below the player, which stays where it is.
     above, progress = st.container(), st.container()
     with progress:
@@ -132,7 +131,7 @@ def _marks(
         _say_what_is_analysed(stretch)
     details_section.show(project, opened, shown, recording.channels)
     if stretch is not None or not is_long:
-        words_section.offer(project, opened, analysed)
+        word_tier.offer(project, opened, analysed)
     if decides or OTHERS in session.choice("beside"):
         review_section.show(project, opened, shown, may_review=may_review)
     history_section.show(project, opened)
@@ -172,70 +171,6 @@ def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> N
         else:
             attempt(filling_section.add_long, project, open_recordings.current_long(), recording)
             st.rerun()
-
-
-def _heading(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may_review: bool) -> None:
-    queued = opened.recording
-    actions = (
-        ("undo", opened.can_undo, t("Undo (Ctrl + Z)"), project.store.history.undo),
-        ("redo", opened.can_redo, t("Redo (Ctrl + Y)"), project.store.history.redo),
-    )
-    turns = (
-        ("previous", opened.previous, t("Previous recording (Page up)")),
-        ("next", opened.next, t("Next recording (Page down)")),
-    )
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mark_heading"):
-        st.header(in_markdown(queued.file.name), width="content")
-        st.pills(
-            t("Beside my marks"),
-            [EVIDENCE, OTHERS, DECIDE] if may_review else [EVIDENCE, OTHERS],
-            format_func=t,
-            selection_mode="multi",
-            label_visibility="collapsed",
-            width="content",
-            help=t(
-                "The model's evidence and other people's marks can influence you. Turn both off to judge by ear. "
-                "Reviewers decide in the gold layer what is right."
-            ),
-            **session.widget("beside", [one for one in session.choice("beside") if may_review or one != DECIDE]),
-        )
-        _explainer(chosen)
-        with st.container(width="content"):
-            tiers_section.show(project, queued.file.sha256, opened.tiers)
-        st.toggle(
-            t("Snap"),
-            width="content",
-            help=t("Dragged edges snap to nearby boundaries of segments, focus regions and other marks."),
-            **session.widget("snap", session.choice("snap")),
-        )
-        for name, can, words, action in actions:
-            arguments = (action, project.id, queued.file.sha256, project.annotator)
-            _icon(name, f":material/{name}:", words, can, attempt, arguments)
-        for name, there, words in turns:
-            icon = f":material/skip_{name}:"
-            _icon(name, icon, words, there, player_edits.turn, (project, queued.file.sha256, name))
-
-
-def _explainer(chosen: Chosen | None) -> None:
-    """Ask for the explainer of the model's evidence, if that is shown."""
-    if chosen is None or EVIDENCE not in session.choice("beside"):
-        return
-    methods = [*focus_methods_of(chosen.classifier), "consensus"]
-    if session.choice("suggest_by") not in methods:
-        session.choose("suggest_by", methods[0])
-    st.selectbox(
-        t("Evidence by"),
-        methods,
-        width=150,
-        format_func=lambda method: t(METHOD_NAMES[method]),
-        label_visibility="collapsed",
-        help=t("The explainer that gives the model's evidence and the suggestions."),
-        **session.widget("suggest_by", session.choice("suggest_by")),
-    )
-
-
-def _icon(name: str, icon: str, words: str, can: object, action: Callable[..., None], arguments: tuple) -> None:
-    st.button(words, key=f"icon_{name}", icon=icon, disabled=not can, help=words, on_click=action, args=arguments)
 
 
 def _evidence(chosen: Chosen | None) -> tuple[Analysis | None, Explanation | None, bool]:
