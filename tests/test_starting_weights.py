@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.learning.classifier_training import train_stages
-from ser_core.learning.material import Material
 from ser_core.learning.plan import TrainingPlan, starting_branch
+from ser_core.learning.training_data import TrainingData
 from ser_core.model.checkpoint import find_model, load_network, model_names, save_model
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.vggish import GROUPS, PUBLISHED_INDICES
@@ -99,7 +99,7 @@ def test_a_warm_start_that_lacks_the_second_branch_is_refused_before_the_first_i
     trained = []
     monkeypatch.setattr("ser_core.learning.classifier_training.train_network", lambda *_: trained.append("it"))
     plan = replace(PLAN, network=network, warm_start=str(models / "yamnet"))
-    nothing = Material([], [], [], [], {}, [], 0, 0, "")
+    nothing = TrainingData([], [], [], [], {}, [], 0, 0, "")
     with pytest.raises(SettingsRefused, match="yamnet has no vggish to start from"):
         train_stages(plan, nothing, tmp_path, True, UNWATCHED)
     assert trained == []

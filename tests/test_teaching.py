@@ -26,10 +26,10 @@ from ser_core.annotations.teaching.pieces import (
 from ser_core.annotations.teaching.taught_model import FEWEST_RECORDINGS, acceptance_of, recording_of_pieces
 from ser_core.corpora import read_corpus
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, SettingsRefused, WriteRefused
-from ser_core.learning.material import read_material
 from ser_core.learning.metrics import paired_difference
 from ser_core.learning.plan import TrainingPlan
 from ser_core.learning.predictions import Predictions
+from ser_core.learning.training_data import read_training_data
 from ser_core.work.progress import UNWATCHED, Work
 
 RATE = 16_000
@@ -312,15 +312,15 @@ def test_a_training_reads_what_was_taught(labelled, sound_of, tmp_path, monkeypa
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "audioset.safetensors")
     taught = write_teaching(labelled, sound_of, tmp_path / "taught")
     plan = TrainingPlan({"taught": str(taught.train)}, network="vggish", folds=4)
-    material = read_material(plan, tmp_path / "log_mels", UNWATCHED)
-    assert len(material.train + material.validation + material.test) == 8
-    assert not material.left_out
-    assert set(material.seen) <= {row["sha256"] for row in rows_of(taught.train)}
+    data = read_training_data(plan, tmp_path / "log_mels", UNWATCHED)
+    assert len(data.train + data.validation + data.test) == 8
+    assert not data.left_out
+    assert set(data.seen) <= {row["sha256"] for row in rows_of(taught.train)}
     # What was learnt from is known again when the same recordings are taught once more.
-    again = write_teaching(labelled, sound_of, tmp_path / "again", trained_on=material.seen, seed=1)
+    again = write_teaching(labelled, sound_of, tmp_path / "again", trained_on=data.seen, seed=1)
     held_out = {row["speaker"] for row in rows_of(again.held_out)}
     assert held_out
-    assert held_out.isdisjoint(speaker.removeprefix("taught:") for speaker in material.seen.values())
+    assert held_out.isdisjoint(speaker.removeprefix("taught:") for speaker in data.seen.values())
 
 
 def test_speakers_are_named_where_they_are_known(labelled, sound_of, tmp_path):

@@ -12,10 +12,10 @@ from ser_core.learning.batches import logits_of
 from ser_core.learning.classifier_training import train_stages
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.evaluation import RecordingLogits, tabulate
-from ser_core.learning.material import Material, read_material
 from ser_core.learning.metrics import all_figures, paired_difference
 from ser_core.learning.plan import TrainingPlan
 from ser_core.learning.predictions import Predictions, pooled
+from ser_core.learning.training_data import TrainingData, read_training_data
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.progress import Work
 
@@ -56,37 +56,37 @@ def selection_cost(
     def part(done: int, title: str) -> Work:
         return work.part(done, steps, title)
 
-    materials = {f: read_material(replace(plan, fold=f), runs / "log_mels", part(0, "reading")) for f in folds}
+    data_of = {f: read_training_data(replace(plan, fold=f), runs / "log_mels", part(0, "reading")) for f in folds}
     trained, validated = {}, []
     for done, fold in enumerate(folds):
-        one = _train(replace(plan, fold=fold), materials[fold], runs, part(done, f"none, fold {fold}"))
+        one = _train(replace(plan, fold=fold), data_of[fold], runs, part(done, f"none, fold {fold}"))
         trained["none", fold] = one
-        validation = materials[fold].validation
+        validation = data_of[fold].validation
         validated.append(_predict_by_threshold(validation, logits_of(one["network"], validation), plan.emotions))
     uars = np.mean([[all_figures(table)["mean_over_corpora_uar"] for table in row] for row in validated], axis=0)
     admissible = [t for t, uar in zip(THRESHOLDS, uars[1:], strict=True) if uar >= uars[0] - ADMISSIBLE_LOSS]
     threshold = max(admissible, default=THRESHOLDS[0])
     for index, rule in enumerate(rules[1:], start=1):
         for done, fold in enumerate(folds):
-            material = replace(
-                materials[fold], train=[_drop_segments(entry, rule, threshold) for entry in materials[fold].train]
+            data = replace(
+                data_of[fold], train=[_drop_segments(entry, rule, threshold) for entry in data_of[fold].train]
             )
             step = part(index * len(folds) + done, f"{rule}, fold {fold}")
-            trained[rule, fold] = _train(replace(plan, fold=fold), material, runs, step)
+            trained[rule, fold] = _train(replace(plan, fold=fold), data, runs, step)
     return {
         "network": network,
         "folds": list(folds),
         "threshold": threshold,
         "validated": dict(zip(("all", *map(str, THRESHOLDS)), np.round(uars, 4).tolist(), strict=True)),
-        **_compare(rules, trained, materials, plan, threshold),
+        **_compare(rules, trained, data_of, plan, threshold),
     }
 
 
-def _train(plan: TrainingPlan, material: Material, runs: Path, work: Work) -> dict[str, Any]:
-    network, history = train_stages(plan, material, runs, True, work)
+def _train(plan: TrainingPlan, data: TrainingData, runs: Path, work: Work) -> dict[str, Any]:
+    network, history = train_stages(plan, data, runs, True, work)
     return {
         "network": network,
-        "segments": sum(len(entry.start_frames) for entry in material.train),
+        "segments": sum(len(entry.start_frames) for entry in data.train),
         "seconds": sum(epoch["seconds"] for stage in history.values() for epoch in stage),
     }
 
@@ -126,18 +126,18 @@ def _drop_segments(entry: LabelledSpectrogram, rule: str, threshold: float) -> L
 def _compare(
     rules: Sequence[str],
     trained: dict[tuple[str, int], dict[str, Any]],
-    materials: dict[int, Material],
+    data_of: dict[int, TrainingData],
     plan: TrainingPlan,
     threshold: float,
 ) -> dict[str, Any]:
     tables, result = {}, {}
     for rule in rules:
-        tests = {fold: logits_of(trained[rule, fold]["network"], m.test) for fold, m in materials.items()}
-        tables[rule] = pooled([_predict(m.test, tests[fold], plan.emotions) for fold, m in materials.items()])
+        tests = {fold: logits_of(trained[rule, fold]["network"], m.test) for fold, m in data_of.items()}
+        tables[rule] = pooled([_predict(m.test, tests[fold], plan.emotions) for fold, m in data_of.items()])
         difference = paired_difference(tables[rule], tables["none"])
         result[rule] = {
-            "segments": sum(trained[rule, fold]["segments"] for fold in materials),
-            "seconds": round(sum(trained[rule, fold]["seconds"] for fold in materials), 1),
+            "segments": sum(trained[rule, fold]["segments"] for fold in data_of),
+            "seconds": round(sum(trained[rule, fold]["seconds"] for fold in data_of), 1),
             "figures": all_figures(tables[rule]),
             "gain": difference.gain,
             "interval": list(difference.interval),
@@ -147,7 +147,7 @@ def _compare(
                 _predict(
                     m.test, [z[_select(e, threshold)] for e, z in zip(m.test, tests[fold], strict=True)], plan.emotions
                 )
-                for fold, m in materials.items()
+                for fold, m in data_of.items()
             ]
             result[rule]["selected_test"] = all_figures(pooled(chosen))
     differences = {}

@@ -23,7 +23,6 @@ from ser_core.learning.heads import (
     fit_discriminant_head,
     train_fusion_head,
 )
-from ser_core.learning.material import Material, read_material
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.plan import (
     FROZEN,
@@ -34,6 +33,7 @@ from ser_core.learning.plan import (
 )
 from ser_core.learning.predictions import read_predictions, write_predictions
 from ser_core.learning.training import best_settings, processes, train_network
+from ser_core.learning.training_data import TrainingData, read_training_data
 from ser_core.model.checkpoint import (
     ARCHITECTURES,
     TEST_TABLE,
@@ -90,16 +90,16 @@ def train_classifier(
     Cancelled
     """
     require_room(out)
-    material = read_material(plan, runs / "log_mels", work)
-    model, history = train_stages(plan, material, runs, resume, work)
+    data = read_training_data(plan, runs / "log_mels", work)
+    model, history = train_stages(plan, data, runs, resume, work)
     if not processes().is_global_zero:
         return {}
-    temperature, validated = _calibrate(_logits(model, plan, material.validation), material.validation, plan)
-    card = card_of(plan, material, temperature, validated, history)
+    temperature, validated = _calibrate(_logits(model, plan, data.validation), data.validation, plan)
+    card = card_of(plan, data, temperature, validated, history)
     draft = draft_of(out)
-    save_model(draft, model, card, list(material.seen.items()), "")
+    save_model(draft, model, card, list(data.seen.items()), "")
     classifier = load_model(draft)
-    tested_items = [entry.item for entry in material.test]
+    tested_items = [entry.item for entry in data.test]
     logits, _ = logits_of_recordings(classifier, tested_items, work.part(0, 1, "Testing"))
     about = classifier.emotions, classifier.temperature
     write_predictions(tabulate(*about, logits, classifier.pooling), draft / TEST_TABLE)
@@ -165,7 +165,7 @@ History = dict[str, list[dict[str, Any]]]
 
 def train_stages(
     plan: TrainingPlan,
-    material: Material,
+    data: TrainingData,
     runs: Path,
     resume: bool,
     work: Work,
@@ -201,21 +201,21 @@ def train_stages(
             stage_work.report(0.0, "Fitting")
             began = time.perf_counter()
             baseline = ESTIMATOR_BASELINES[plan.network]
-            estimator = fit_estimator(baseline, network, material.train, plan.emotions, plan.seed)
+            estimator = fit_estimator(baseline, network, data.train, plan.emotions, plan.seed)
             history[stage] = [{"epoch": 1, "seconds": round(time.perf_counter() - began, 2)}]
             return estimator, history
         if stage == "fusion_head":
             network = _fused(plan, branches)
-            given = (network, material.train, material.validation, plan.emotions)
+            given = (network, data.train, data.validation, plan.emotions)
             uar = train_fusion_head(*given, FusionHeadSettings(), plan.seed, stage_work)
             history[stage] = [{"epoch": 1, "validation_uar": uar}]
             continue
         network = branches[stage] = starting_branch(stage, plan)
         if stage in FROZEN:
-            history[stage] = [_frozen_stage(network, stage, plan, material, runs / "features", stage_work)]
+            history[stage] = [_frozen_stage(network, stage, plan, data, runs / "features", stage_work)]
         else:
             teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
-            history |= _network_stage(network, stage, plan, material, teacher, runs, resume, stage_work)
+            history |= _network_stage(network, stage, plan, data, teacher, runs, resume, stage_work)
     return network, history
 
 
@@ -223,25 +223,25 @@ def _network_stage(
     network: nn.Module,
     stage: str,
     plan: TrainingPlan,
-    material: Material,
+    data: TrainingData,
     teacher: nn.Module | None,
     runs: Path,
     resume: bool,
     work: Work,
 ) -> History:
     """Train a network in place, after a search for its hyperparameters if it has candidates."""
-    recordings = material.train + (material.other_emotions if teacher is not None else [])
-    state = runs / _state_name(plan, stage, recordings, material.validation, network, teacher)
+    recordings = data.train + (data.other_emotions if teacher is not None else [])
+    state = runs / _state_name(plan, stage, recordings, data.validation, network, teacher)
     if not resume and processes().is_global_zero:
         for old in (state, *state.parent.glob(f"{state.stem}-try*.safetensors")):
             old.unlink(missing_ok=True)
     processes().barrier()
     history: History = {}
     settings = plan.settings_of(stage)
-    validation, emotions, seed = material.validation, plan.emotions, plan.seed
+    validation, emotions, seed = data.validation, plan.emotions, plan.seed
     log_offset = plan.front_end.spectrogram.log_offset
     if candidates := getattr(network, "search", ()):
-        given = (network, candidates, material.train, validation, emotions, settings, seed)
+        given = (network, candidates, data.train, validation, emotions, settings, seed)
         settings, history["search"] = best_settings(*given, state, log_offset, work)
     given = (network, recordings, validation, emotions, settings, seed)
     history[stage] = train_network(*given, state, log_offset, work, teacher)
@@ -252,7 +252,7 @@ def _frozen_stage(
     network: nn.Module,
     stage: str,
     plan: TrainingPlan,
-    material: Material,
+    data: TrainingData,
     cache: Path,
     work: Work,
 ) -> dict[str, Any]:
@@ -260,9 +260,9 @@ def _frozen_stage(
     began, figures = time.perf_counter(), {}
     if starts_from_published_weights(stage, plan):
         work.report(0.0, "Fitting the bands")
-        everything = material.train + material.validation + material.test
+        everything = data.train + data.validation + data.test
         figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
-    given = (network, material.train, material.validation, plan.emotions, plan.settings_of(stage))
+    given = (network, data.train, data.validation, plan.emotions, plan.settings_of(stage))
     with processes().rank_zero_first():
         if continues_head(stage, plan):
             uar = continue_head(*given, cache, work)
@@ -303,14 +303,14 @@ def _state_name(
 
 def card_of(
     plan: TrainingPlan,
-    material: Material,
+    data: TrainingData,
     temperature: float,
     validated: dict[str, Any],
     history: dict[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
     """Return the card of a model, without test figures."""
-    everything = material.train + material.validation + material.test
-    sides = {"train": material.train, "validation": material.validation, "test": material.test}
+    everything = data.train + data.validation + data.test
+    sides = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
         "architecture": plan.network,
         "emotions": list(plan.emotions),
@@ -319,16 +319,16 @@ def card_of(
         "pooling": plan.pooling,
         "licence": LICENCE,
         "corpora": sorted({entry.item.corpus for entry in everything}),
-        "split": material.words,
+        "split": data.words,
         "seed": plan.seed,
         "preset": plan.preset,
         "warm_start": plan.warm_start,
         "drop_unrecognised": plan.drop_unrecognised,
         "recordings": {name: len(side) for name, side in sides.items()},
         "left_out": {
-            "other_emotions": material.others_count,
-            "unrecognised": material.unrecognised_count,
-            "refused": [name for name, _ in material.left_out],
+            "other_emotions": data.others_count,
+            "unrecognised": data.unrecognised_count,
+            "refused": [name for name, _ in data.left_out],
         },
         "segments": {
             "before_selection": sum(entry.segments_before_selection for entry in everything),

@@ -15,7 +15,7 @@ from ser_core.work.progress import Work
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class TrainingData:
     """Recordings of a training, by side of the split.
 
     Attributes
@@ -46,7 +46,7 @@ class Material:
     words: str
 
 
-def read_material(plan: TrainingPlan, cache: Path, work: Work) -> Material:
+def read_training_data(plan: TrainingPlan, cache: Path, work: Work) -> TrainingData:
     """Read the corpora of a plan and split them.
 
     Raises
@@ -81,7 +81,7 @@ def read_material(plan: TrainingPlan, cache: Path, work: Work) -> Material:
     if plan.split == "sentence":
         seen_sentences = {_sentence(entry.item) for entry in dataset if entry.sha256 in before}
     words, test = _unseen(test, before, seen_sentences, by_speaker=plan.split != "random", words=split.words)
-    return Material(
+    return TrainingData(
         train,
         validation,
         test,

@@ -8,8 +8,8 @@ import soundfile
 from ser_core.corpora import read_corpus
 from ser_core.errors import SettingsRefused
 from ser_core.learning.classifier_training import _state_name
-from ser_core.learning.material import read_material
 from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights
+from ser_core.learning.training_data import read_training_data
 from ser_core.model.checkpoint import find_model, model_names, save_model, training_list
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import TinyNetwork
@@ -23,7 +23,7 @@ WANTED, OTHER = 4 * len(SPEAKERS), len(OTHERS) * len(SPEAKERS)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Where a manifest and the spectrograms lie."""
-    return tmp_path_factory.mktemp("material")
+    return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,11 @@ def begins_with_audioset(monkeypatch):
 
 @pytest.fixture
 def read(manifest, home):
-    """Read the material of a plan that is as said."""
+    """Read the data of a plan that is as said."""
 
     def reading(**said):
         plan = TrainingPlan(**{"corpora": {"made": str(manifest)}, "network": "vggish", "folds": 3} | said)
-        return read_material(plan, home / "log_mels", UNWATCHED)
+        return read_training_data(plan, home / "log_mels", UNWATCHED)
 
     return reading
 
@@ -79,56 +79,56 @@ def sha256s(entries):
 
 @pytest.mark.parametrize(("split", "fold"), [("speaker", 1), ("speaker", 2), ("speaker", 3), ("corpus", 1)])
 def test_a_teacher_shows_other_emotions_of_the_people_of_the_training_side_alone(read, split, fold):
-    material = read(split=split, fold=fold)
-    assert speakers(material.other_emotions) == speakers(material.train)
-    assert not speakers(material.other_emotions) & speakers(material.validation + material.test)
-    assert {entry.item.emotion for entry in material.other_emotions} == set(OTHERS)
-    assert {entry.label for entry in material.other_emotions} == {-1}
-    assert len(material.other_emotions) == len(OTHERS) * len(speakers(material.train))
-    assert len(material.train + material.validation + material.test) == WANTED
-    assert material.others_count == OTHER
+    data = read(split=split, fold=fold)
+    assert speakers(data.other_emotions) == speakers(data.train)
+    assert not speakers(data.other_emotions) & speakers(data.validation + data.test)
+    assert {entry.item.emotion for entry in data.other_emotions} == set(OTHERS)
+    assert {entry.label for entry in data.other_emotions} == {-1}
+    assert len(data.other_emotions) == len(OTHERS) * len(speakers(data.train))
+    assert len(data.train + data.validation + data.test) == WANTED
+    assert data.others_count == OTHER
 
 
 def test_where_everybody_is_on_every_side_no_other_emotions_are_shown(read):
-    material = read(split="random", seed=1)
-    on_training_side_alone = speakers(material.train) - speakers(material.validation + material.test)
-    assert len(speakers(material.train) - on_training_side_alone) >= 4
-    assert speakers(material.other_emotions) == on_training_side_alone
+    data = read(split="random", seed=1)
+    on_training_side_alone = speakers(data.train) - speakers(data.validation + data.test)
+    assert len(speakers(data.train) - on_training_side_alone) >= 4
+    assert speakers(data.other_emotions) == on_training_side_alone
 
 
 def test_without_a_teacher_no_other_emotions_are_read(read):
-    material = read(network="yamnet")
-    assert material.other_emotions == []
-    assert material.others_count == OTHER
+    data = read(network="yamnet")
+    assert data.other_emotions == []
+    assert data.others_count == OTHER
 
 
 def test_all_recordings_but_those_of_the_test_were_seen_in_training(read):
-    material = read()
-    kept = material.train + material.validation + material.other_emotions
-    assert material.seen == {entry.sha256: entry.item.speaker_id for entry in kept}
-    assert not sha256s(material.test) & set(material.seen)
-    assert "left out" not in material.words
+    data = read()
+    kept = data.train + data.validation + data.other_emotions
+    assert data.seen == {entry.sha256: entry.item.speaker_id for entry in kept}
+    assert not sha256s(data.test) & set(data.seen)
+    assert "left out" not in data.words
 
 
 def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_is_said(read, trained_on):
     fresh = read()
     known, other = sorted(speakers(fresh.test))
     before = {"f" * 64: known, "e" * 64: "elsewhere:zoe"}  # by a recording that is not among these
-    material = read(warm_start=trained_on(before))
+    data = read(warm_start=trained_on(before))
     assert speakers(fresh.test) == {known, other}
-    assert speakers(material.test) == {other}
-    assert sha256s(material.test) == sha256s(entry for entry in fresh.test if entry.item.speaker_id == other)
-    assert material.words == f"{fresh.words}; 4 test recordings left out, which the starting weights know"
-    assert sha256s(material.train) == sha256s(fresh.train)
-    assert material.seen == before | fresh.seen
+    assert speakers(data.test) == {other}
+    assert sha256s(data.test) == sha256s(entry for entry in fresh.test if entry.item.speaker_id == other)
+    assert data.words == f"{fresh.words}; 4 test recordings left out, which the starting weights know"
+    assert sha256s(data.train) == sha256s(fresh.train)
+    assert data.seen == before | fresh.seen
 
 
 def test_a_recording_that_the_starting_weights_know_under_another_name_is_left_out_of_the_test(read, trained_on):
     fresh = read()
     known = fresh.test[1]
-    material = read(warm_start=trained_on({known.sha256: "elsewhere:zoe"}))
-    assert sha256s(material.test) == sha256s(fresh.test) - {known.sha256}
-    assert "; 1 test recordings left out, which" in material.words
+    data = read(warm_start=trained_on({known.sha256: "elsewhere:zoe"}))
+    assert sha256s(data.test) == sha256s(fresh.test) - {known.sha256}
+    assert "; 1 test recordings left out, which" in data.words
 
 
 def test_in_a_random_split_known_recordings_are_left_out_and_known_people_stay(read, trained_on):
@@ -136,8 +136,8 @@ def test_in_a_random_split_known_recordings_are_left_out_and_known_people_stay(r
     known, *unknown = fresh.test
     before = {known.sha256: known.item.speaker_id}
     before |= {f"{number:064x}": entry.item.speaker_id for number, entry in enumerate(unknown)}
-    material = read(split="random", warm_start=trained_on(before))
-    assert sha256s(material.test) == sha256s(unknown)
+    data = read(split="random", warm_start=trained_on(before))
+    assert sha256s(data.test) == sha256s(unknown)
     assert unknown
 
 
@@ -153,9 +153,9 @@ def test_a_file_that_is_no_audio_is_left_out_and_named(read, home, manifest, tmp
     (home / "broken.wav").write_text("this is not sound")
     file = manifest.with_name("longer.csv")
     file.write_text(manifest.read_text() + "\nbroken.wav,sad,ada,s9,left\n")
-    material = read(corpora={"made": str(file)})
-    assert [name for name, _ in material.left_out] == ["broken.wav"]
-    assert len(material.train + material.validation + material.test) == WANTED
+    data = read(corpora={"made": str(file)})
+    assert [name for name, _ in data.left_out] == ["broken.wav"]
+    assert len(data.train + data.validation + data.test) == WANTED
 
 
 # --- sentences kept apart ---
@@ -179,12 +179,12 @@ def sentences(entries):
 
 @pytest.mark.parametrize("fold", [1, 2, 3])
 def test_with_sentences_kept_apart_a_teacher_shows_none_that_validates_or_is_tested(read, mixed, fold):
-    material = read(split="sentence", fold=fold, corpora=mixed)
-    assert not sentences(material.train + material.other_emotions) & sentences(material.validation + material.test)
-    assert not speakers(material.train + material.other_emotions) & speakers(material.validation + material.test)
-    assert sentences(material.train)
-    assert sentences(material.test)
-    assert sentences(material.other_emotions) <= sentences(material.train)
+    data = read(split="sentence", fold=fold, corpora=mixed)
+    assert not sentences(data.train + data.other_emotions) & sentences(data.validation + data.test)
+    assert not speakers(data.train + data.other_emotions) & speakers(data.validation + data.test)
+    assert sentences(data.train)
+    assert sentences(data.test)
+    assert sentences(data.other_emotions) <= sentences(data.train)
 
 
 def test_sentences_that_the_starting_weights_know_are_left_out_of_the_test(read, trained_on, mixed):
@@ -213,14 +213,14 @@ def test_what_listeners_did_not_recognise_is_not_learnt_from_if_so_wanted_and_is
         voted = [replace(item, perceived_as=perceived_as.get(item.emotion)) for item in corpus.recordings]
         return replace(corpus, recordings=tuple(voted))
 
-    monkeypatch.setattr("ser_core.learning.material.read_corpus", with_votes)
-    material = read(drop_unrecognised=dropped)
-    learnt = {entry.item.emotion for entry in material.train}
+    monkeypatch.setattr("ser_core.learning.training_data.read_corpus", with_votes)
+    data = read(drop_unrecognised=dropped)
+    learnt = {entry.item.emotion for entry in data.train}
     assert learnt == {"angry", "happy", "neutral"} | (set() if dropped else {"sad"})
-    assert material.unrecognised_count == (len(speakers(material.train)) if dropped else 0)
-    for side in (material.validation, material.test):
+    assert data.unrecognised_count == (len(speakers(data.train)) if dropped else 0)
+    for side in (data.validation, data.test):
         assert "sad" in {entry.item.emotion for entry in side}
-    assert set(material.seen) == sha256s(material.train + material.validation + material.other_emotions)
+    assert set(data.seen) == sha256s(data.train + data.validation + data.other_emotions)
 
 
 # --- what starting weights were trained on ---
@@ -251,24 +251,24 @@ def test_a_warm_start_was_trained_on_what_its_model_was_trained_on(trained_on):
 def test_of_copies_of_a_sound_one_is_taken(read, manifest, home, split):
     (home / "copy.wav").write_bytes((home / "ada-sad.wav").read_bytes())
     (home / "more.csv").write_text("path,emotion,speaker,text\ncopy.wav,sad,somebody,s9\n")
-    material = read(split=split, corpora={"made": str(manifest), "more": str(home / "more.csv")})
-    everything = material.train + material.validation + material.test
+    data = read(split=split, corpora={"made": str(manifest), "more": str(home / "more.csv")})
+    everything = data.train + data.validation + data.test
     assert len(everything) == len(sha256s(everything)) == WANTED
-    assert material.left_out == [("copy.wav", "the same sound as another recording")]
+    assert data.left_out == [("copy.wav", "the same sound as another recording")]
 
 
 def test_a_state_is_of_the_labels_the_order_and_the_teacher_that_it_learnt_from(read):
-    material, network = read(), TinyNetwork(2)
+    data, network = read(), TinyNetwork(2)
     plan = TrainingPlan({"made": "list.csv"}, network="vggish")
-    first = material.train[0]
-    relabelled = [replace(first, label=1 - first.label), *material.train[1:]]
+    first = data.train[0]
+    relabelled = [replace(first, label=1 - first.label), *data.train[1:]]
 
-    def name(train=material.train, validation=material.validation, teacher=None):
+    def name(train=data.train, validation=data.validation, teacher=None):
         return _state_name(plan, "vggish", train, validation, network, teacher)
 
-    others = [name(relabelled), name(material.train[::-1]), name(validation=[]), name(teacher=TinyNetwork(2))]
+    others = [name(relabelled), name(data.train[::-1]), name(validation=[]), name(teacher=TinyNetwork(2))]
     assert len({name(), *others}) == 5
-    assert name() == name(list(material.train))
+    assert name() == name(list(data.train))
 
 
 def test_a_truncated_spectrogram_is_computed_again(read, home):
