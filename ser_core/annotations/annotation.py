@@ -59,7 +59,7 @@ class Annotation:
         How sure the annotator is, 0 to 1.
     status : {"open", "done", "verified"}
     channel : int or None
-    The channel of the recording that it is about, from 2; None: the first one, or all.
+        The channel of the recording that it is about, from 2; None: the first one, or all.
     changed_at : datetime or None
         When it was last changed, in UTC.
     key : str or None
@@ -111,13 +111,13 @@ class Tier:
     labels : tuple of str
         Of a tier of labels; the first nine are on the keys 1 to 9.
     parent : str or None
-    Key of the tier whose marks contain those of this one, as words contain phones.
+        Key of the tier whose marks contain those of this one, as words contain phones.
     colour : str or None
         As `#rrggbb`; None: that of the theme.
     shown : bool
         Whether it has a lane on the page.
     participant : str
-    Who speaks in its marks in one recording; "" if unknown. A tier of a project has none.
+        Who speaks in its marks in one recording; "" if unknown. A tier of a project has none.
     mapping : tuple of (str, str)
         Of a tier of labels: emotions and the label chosen for each, "" for none. An emotion that is not named here has
         the label of its name, if there is one (`ser_core.annotations.agreement.label_mapping`).
@@ -208,7 +208,7 @@ class AnnotatedRecording:
     f0 : CorrectedF0
         Corrected by hand.
     speaker : str
-    Who speaks in it; "" if unknown.
+        Who speaks in it; "" if unknown.
     session : str
         Session in which it was recorded, as the project names it; "" if there is none.
     """

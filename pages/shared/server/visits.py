@@ -1,4 +1,4 @@
-"""From the beginning of a visit to its end: a reloaded page goes on with it, and what nobody returns to is freed."""
+"""Continue a visit when its page is reloaded or opened in another tab, and free what nobody returns to."""
 
 import threading
 from collections.abc import Callable
@@ -49,7 +49,7 @@ _tabs: dict[str, _Tab] = {}
 
 
 def begin() -> None:
-    """Go on with the visit that this browser has here, if the page was reloaded or is another tab; else begin one.
+    """Continue the visit that this browser has here, if the page was reloaded or is another tab; else begin one.
 
     A reloaded page is the same visit, with its running jobs. Another tab gets what the visit has by now, and then goes
     its own way.

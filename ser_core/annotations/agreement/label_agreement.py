@@ -58,7 +58,8 @@ class LabelAgreement:
     labels : tuple of str
         In the order of `confusion`.
     confusion : dict of ndarray of shape (labels, labels), int
-    For each pair, the number of units to which the first gave the label of the row and the second that of the column.
+        For each pair, the number of units to which the first gave the label of the row and the second that of the
+        column.
     cohen : dict of Measured
         Cohen's kappa of each pair.
     fleiss : Measured
