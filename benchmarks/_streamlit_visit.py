@@ -130,12 +130,12 @@ class Visit:
         """Give the page's upload widget a file."""
         (uploader,) = (one.file_uploader for one in self.of("file_uploader"))
         request = BackMsg()
-        asked = request.file_urls_request
-        asked.request_id, asked.session_id = uuid.uuid4().hex, self._session
-        asked.file_names.append(name)
-        self._uploads[asked.request_id] = asyncio.get_running_loop().create_future()
+        wanted = request.file_urls_request
+        wanted.request_id, wanted.session_id = uuid.uuid4().hex, self._session
+        wanted.file_names.append(name)
+        self._uploads[wanted.request_id] = asyncio.get_running_loop().create_future()
         await self._socket.send(request.SerializeToString())
-        (urls,) = await self._uploads[asked.request_id]
+        (urls,) = await self._uploads[wanted.request_id]
         answer = await self._http.put(
             urls.upload_url, files={name: (name, content)}, headers={"X-Xsrftoken": self._token}
         )

@@ -11,12 +11,14 @@ first stretch of the speech, each as long as the focus, are held against it. No 
 says of it.
 """
 
+import argparse
 import os
 import platform
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +71,7 @@ def verdict_of_sound(analysis: Analysis, samples: np.ndarray, classifier: Classi
     return int(score(segments_of(changed, classifier.front_end), classifier, UNWATCHED).recording.argmax())
 
 
-def asked_again(analysis: Analysis, inside: np.ndarray, classifier: Classifier) -> dict[str, float]:
+def reclassified(analysis: Analysis, inside: np.ndarray, classifier: Classifier) -> dict[str, float]:
     """Return for each kind of sound whether the verdict stands on these frames alone and falls without them."""
     recording, frames = analysis.recording, analysis.spectrogram
     best = int(analysis.scores.recording.argmax())
@@ -78,11 +80,11 @@ def asked_again(analysis: Analysis, inside: np.ndarray, classifier: Classifier) 
     nearest = np.clip(np.searchsorted(frames.frame_times_s, times_s), 0, len(inside) - 1)
     found = {}
     for kind in SOUNDS:
-        for name, kept in (("stands", inside), ("falls", ~inside)):
+        for name, left_in in (("stands", inside), ("falls", ~inside)):
             if kind == "cut":
-                samples = recording.samples[kept[nearest]]
+                samples = recording.samples[left_in[nearest]]
             else:
-                taken_out = (~kept)[:, None] * bands
+                taken_out = (~left_in)[:, None] * bands
                 samples = sound_without(recording, taken_out, frames.frame_times_s, frames.settings)
             verdict = verdict_of_sound(analysis, samples, classifier)
             found[f"{name}_{kind}"] = float((verdict == best) == (name == "stands"))
@@ -93,7 +95,7 @@ def measure(analysis: Analysis, classifier: Classifier, seed: int) -> dict[str, 
     """Return the figures of the focus and of each stretch that it is held against."""
     inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
     figures = {
-        name: asked_again(analysis, frames, classifier) for name, frames in stretches(analysis, inside, seed).items()
+        name: reclassified(analysis, frames, classifier) for name, frames in stretches(analysis, inside, seed).items()
     }
     for stretch in STRETCHES:
         for key in list(figures[stretch]):
@@ -106,12 +108,19 @@ def main() -> None:
     parser.add_argument("--model", default="whisper")
     parser.add_argument("--by", choices=FOCUS_METHODS, default=AnalysisSettings().focus_by)
     parser.add_argument("--threshold", type=float, help="of the profile's highest value; default: what decides")
-    parser.add_argument("--side", choices=["unheard", "validation"], default="unheard")
+    parser.add_argument("--side", choices=["unseen", "validation"], default="unseen")
     parser.add_argument("--recordings", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    classifier, count = load_model(args.model), 4 if args.quick else args.recordings
-    items = unseen(args.model) if args.side == "unheard" else validating(args.model)
+    result = measure_all(args, 4 if args.quick else args.recordings)
+    if result is not None:
+        report(result, args.json)
+
+
+def measure_all(args: argparse.Namespace, count: int) -> dict[str, Any] | None:
+    """Return the figures of a number of recordings, each with its interval; None if there are none."""
+    classifier = load_model(args.model)
+    items = unseen(args.model) if args.side == "unseen" else validating(args.model)
     measured, sizes, speakers, seconds = [], [], [], []
     for done, item in enumerate(draw_evenly(items, count, args.seed)):
         settings = AnalysisSettings(seed=args.seed + done, focus=FocusSettings(threshold=args.threshold))
@@ -125,15 +134,11 @@ def main() -> None:
         speakers.append(f"{item.corpus}:{item.speaker_id}")
         print(f"Recording {done + 1} of {count}", file=sys.stderr)
     if not measured:
-        return
+        return None
     shares, regions = np.array(sizes).T
-    result = {
+    return {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "model": args.model,
-        "by": args.by,
-        "threshold": args.threshold,
-        "side": args.side,
-        "seed": args.seed,
+        **{name: getattr(args, name) for name in ("model", "by", "threshold", "side", "seed")},
         "recordings": len(measured),
         "speakers": len(set(speakers)),
         "share_of_the_speech": {
@@ -142,13 +147,12 @@ def main() -> None:
         },
         "regions": {f"{number:.0f}": int((regions == number).sum()) for number in np.unique(regions)},
         "seconds_for_a_second": round(float(np.median(seconds)), 3),
+        **{name: _with_intervals([each[name] for each in measured], speakers, args.seed) for name in measured[0]},
     }
-    for name in measured[0]:
-        result[name] = {
-            key: mean_with_interval(np.array([figures[name][key] for figures in measured]), speakers, args.seed)
-            for key in measured[0][name]
-        }
-    report(result, args.json)
+
+
+def _with_intervals(figures: list[dict[str, float]], speakers: list[str], seed: int) -> dict[str, Any]:
+    return {key: mean_with_interval(np.array([each[key] for each in figures]), speakers, seed) for key in figures[0]}
 
 
 if __name__ == "__main__":

@@ -28,13 +28,11 @@ from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.words.evidence import (
     FILLS,
-    SETS,
     WordGame,
     evidence_of_words,
     frames_of_words,
-    shapley_values,
-    word_sets,
 )
+from ser_core.words.shapley import SETS, shapley_values, word_sets
 from ser_core.words.transcription import load_word_model, transcribe
 
 WORDS, BUDGETS, SEEDS = 8, (32, 48, SETS, 96), 4

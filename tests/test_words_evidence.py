@@ -8,14 +8,12 @@ import pytest
 from ser_core.analysis import Explanation, Region
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.words.evidence import (
-    SETS,
     WordGame,
     evidence_of_words,
     focus_words,
     frames_of_words,
-    shapley_values,
-    word_sets,
 )
+from ser_core.words.shapley import SETS, shapley_values, word_sets
 from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, LinearClassifier, target_of_log_mel
 

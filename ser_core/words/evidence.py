@@ -15,14 +15,11 @@ from ser_core.analysis import Explanation, Region
 from ser_core.explanation.relevance import PASSES_AT_ONCE, ExplanationTarget, Predict, fill_values
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import pooled, pooling_terms, softmax
+from ser_core.words.shapley import shapley_values, word_sets
 from ser_core.work.progress import UNWATCHED, Work
 
 #: What replaces a word: silence, or the recording's mean in each band. Where both agree, the fill does not matter.
 FILLS = ("noise_floor", "band_mean")
-#: Sets of words to try with each fill, besides all and none. For up to six words these are all sets.
-SETS = 64
-#: How often a set is drawn again if it was drawn before.
-DRAWS = 8
 #: More words than this are explained in groups of neighbours.
 WORDS_TOGETHER = 10
 #: The focus is the fewest words with this share of all evidence for the emotion.
@@ -194,8 +191,7 @@ def evidence_of_words(
 
     References
     ----------
-    Shapley 1953. Lundberg and Lee 2017, arXiv:1705.07874: the regression whose weights are Shapley values; sets come in
-    complementary pairs (Covert and Lee 2021, arXiv:2012.01536). Pastor et al. 2024, arXiv:2309.07733, silence words.
+    Pastor et al. 2024, arXiv:2309.07733, silence words.
     """
     words, rng = tuple(words), np.random.default_rng(seed)
     word_of_frame = frames_of_words(words, frame_times_s)
@@ -283,89 +279,6 @@ def frames_of_words(words: Sequence[Region], frame_times_s: np.ndarray) -> np.nd
         first, end = np.searchsorted(frame_times_s, [word.start_s, word.end_s])
         word_of_frame[first:end] = index
     return word_of_frame
-
-
-def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return sets of words to try, none and all first, and their weights in the regression.
-
-    If the budget allows, these are all sets. Otherwise they are the sets of one word, of all words but one, and random
-    pairs of a set and its complement.
-
-    Returns
-    -------
-    sets : ndarray of shape (sets, count), bool
-    weights : ndarray of shape (sets,), float64
-        0 for none and all, which the regression fits exactly.
-    drawn : int
-        Number of random pairs; they are the last rows, each set before its complement.
-    """
-    ends = np.array([np.zeros(count, bool), np.ones(count, bool)])
-    if count < 2:
-        return ends, np.zeros(2), 0
-    sizes = np.arange(1, count)
-    mass = (count - 1) / (sizes * (count - sizes))  # of all sets of a size together
-    if 2**count - 2 <= budget:
-        inner = (np.arange(1, 2**count - 1)[:, None] >> np.arange(count)) & 1 == 1
-        size = inner.sum(axis=1)
-        per_set = mass / np.bincount(size, minlength=count)[1:count]
-        return np.concatenate([ends, inner]), np.concatenate([[0, 0], per_set[size - 1]]), 0
-    single = np.eye(count, dtype=bool)
-    drawn = max(1, (budget - 2 * count) // 2)
-    # Sizes are stratified, and no set is drawn twice while there are others: both reduce the error.
-    steps = (np.arange(drawn) + rng.random()) / drawn
-    ranks = np.searchsorted(np.cumsum(mass[1:-1]) / mass[1:-1].sum(), steps)
-    pair_sizes = sizes[1:-1][np.minimum(ranks, count - 4)]
-    pairs: list[np.ndarray] = []
-    for size in pair_sizes:
-        for _ in range(DRAWS):
-            chosen = np.isin(np.arange(count), rng.permutation(count)[:size])
-            if not any(np.array_equal(chosen, known) for known in pairs):
-                break
-        pairs += [chosen, ~chosen]
-    weights = [0, 0, *np.repeat(mass[0] / count, 2 * count), *np.repeat(mass[1:-1].sum() / (2 * drawn), 2 * drawn)]
-    return np.concatenate([ends, single, ~single, pairs]), np.array(weights), drawn
-
-
-def shapley_values(
-    sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray, drawn: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return Shapley values from the evidence of sets, and their standard errors by the jackknife over drawn pairs.
-
-    With all sets the values are exact and the errors 0.
-
-    Parameters
-    ----------
-    sets, weights, drawn
-        As `word_sets` returns them.
-    evidences : ndarray of shape (sets,)
-
-    Returns
-    -------
-    values, errors : ndarray of shape (count,)
-    """
-    values = _regression(sets, evidences, weights)
-    if drawn < 2:
-        return values, np.zeros(len(values))
-    without = []
-    for pair in range(drawn):
-        left = weights.copy()
-        first = len(sets) - 2 * (drawn - pair)
-        left[first : first + 2] = 0
-        left[-2 * drawn :] *= drawn / (drawn - 1)
-        without.append(_regression(sets, evidences, left))
-    return values, np.sqrt((drawn - 1) / drawn * np.square(without - np.mean(without, axis=0)).sum(axis=0))
-
-
-def _regression(sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weights of a linear model of the evidence that is exact for no words and for all words."""
-    gain, total = evidences - evidences[0], evidences[1] - evidences[0]
-    if sets.shape[1] < 2:
-        return np.full(sets.shape[1], total)
-    # The last word's value is the total minus the others'.
-    rows = sets[:, :-1].astype(float) - sets[:, -1:]
-    root = np.sqrt(weights)
-    first, *_ = np.linalg.lstsq(rows * root[:, None], (gain - total * sets[:, -1]) * root, rcond=None)
-    return np.append(first, total - first.sum())
 
 
 def focus_words(value: np.ndarray) -> np.ndarray:
