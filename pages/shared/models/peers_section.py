@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared.charts import axes, peers
+from pages.shared.charts import axes, experiments
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points
@@ -41,7 +41,7 @@ def _drawn(result: dict[str, Any]) -> tuple[str, go.Figure, list[dict[str, Any]]
         split=in_markdown(split_in_words(result["split"])),
     )
     first = next(iter(result["models"]))
-    return words, peers.uar_chart(models), [_row(name, model, first) for name, model in models.items()]
+    return words, experiments.peers_chart(models), [_row(name, model, first) for name, model in models.items()]
 
 
 def _row(name: str, model: dict[str, Any], first: str) -> dict[str, Any]:
