@@ -143,6 +143,13 @@ def test_the_models_are_found_without_the_compiler_of_torch():
     assert done.stdout.endswith(" False\n"), done.stderr
 
 
+def test_charts_are_drawn_only_once_pandas_is_there():
+    """While another visit imports it, Plotly would find half of it, and the page say that results are damaged."""
+    code = "import sys, pages.shared.charts.axes; print('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.stdout.endswith("True\n"), done.stderr
+
+
 def test_the_page_on_architecture_lists_the_layers_in_their_order():
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
     listed = [set(re.findall(r"\w+", row)) for row in rows]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas  # noqa: F401 - Plotly takes a pandas that another thread has half imported for the whole one
 import plotly.colors
 import plotly.graph_objects as go
 
