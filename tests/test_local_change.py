@@ -12,7 +12,9 @@ import torch
 from ser_core.explanation.occlusion import occlusion
 from ser_core.explanation.relevance import MOST_LOCAL_FRAMES, Perturbed, fill_values
 from ser_core.model.classifier import MOST_STATES
+from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.local_change import LocalChange, side_by_side
+from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.whisper import Whisper
 from ser_core.settings import FrontEnd, OcclusionSettings, SegmentSettings
 from ser_core.work.progress import UNWATCHED, Work
@@ -108,6 +110,17 @@ def test_places_may_be_asked_for_in_any_order_by_several_threads(network, segmen
         order = [*PLACES, *PLACES[::2], *PLACES[::-1]]
         for place, found in zip(order, threads.map(lambda one: local.logits(of_place[one], *one), order), strict=True):
             torch.testing.assert_close(found, expected[place], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [VGGish, LateFusion])
+def test_local_maps_give_the_logits_of_the_network(kind, segment):
+    classifier = classifier_of(fresh(kind))
+    score = classifier.score_local_changes(segment.numpy())
+    for first, end in (*PLACES, (31, 47), (0, 96)):
+        changed = versions(segment, first, end).numpy()
+        expected = classifier.score(changed)
+        assert np.abs(expected[0] - expected[2]).max() > 1e-3
+        np.testing.assert_allclose(score(changed, first, end), expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_explainers_share_the_state_of_a_segment_and_it_goes_with_the_classifier(network, segment, monkeypatch):

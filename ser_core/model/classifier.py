@@ -17,8 +17,11 @@ from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.networks.decoder import Decoder
 from ser_core.model.networks.folding import folded
+from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.local_change import LocalChange, side_by_side
-from ser_core.model.networks.whisper import Whisper
+from ser_core.model.networks.local_maps import LocalMaps
+from ser_core.model.networks.vggish import VGGish
+from ser_core.model.networks.whisper import BANDS, Whisper
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift, voice_temperature
 from ser_core.settings import FrontEnd, VoiceSettings
 
@@ -170,9 +173,10 @@ class NetworkClassifier:
     def score_local_changes(self, segment: np.ndarray) -> ScoreLocalChanges | None:
         """Return a function that scores versions of a segment (frames, bands) that differ in a few frames.
 
-        It is several times as fast as `score`, and nearly as exact (see `LocalChange`). None for other networks.
+        It is faster than `score`, and for `Whisper` only nearly as exact (see `LocalChange` and `LocalMaps`). None for
+        networks without such a way.
         """
-        if not isinstance(self.network, Whisper):
+        if not isinstance(self.network, Whisper | VGGish | LateFusion):
             return None
         change = self._state_of(segment.tobytes())
 
@@ -300,9 +304,9 @@ class NetworkClassifier:
         )
 
 
-def _state_of(network: Whisper, scoring: Whisper, segment: bytes) -> LocalChange:
-    values = np.frombuffer(segment, np.float32).reshape(-1, network.bands.in_features)
-    return LocalChange(network, scoring, torch.tensor(values))
+def _state_of(network: nn.Module, scoring: nn.Module, segment: bytes) -> LocalChange | LocalMaps:
+    values = torch.tensor(np.frombuffer(segment, np.float32).reshape(-1, BANDS))
+    return (LocalChange if isinstance(network, Whisper) else LocalMaps)(network, scoring, values)
 
 
 def _batches(segments: np.ndarray, threads: int = 1) -> list[Tensor]:
