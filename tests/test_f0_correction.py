@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import queue
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,9 @@ import parselmouth
 import pytest
 from parselmouth.praat import call
 from sqlalchemy import func, select
+from streamlit.testing.v1 import AppTest
 
+from pages.shared.cached import jobs, measuring
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
@@ -302,3 +306,37 @@ def test_tracks_of_equal_names_differ_and_one_without_sound_is_none():
     first, second, third = f0_tracks(recordings, sound_of)
     assert first.name != second.name
     assert third is None
+
+
+# --- its progress on a page ---
+
+
+def page_of_a_correction() -> None:
+    from pages.shared import waiting
+    from pages.shared.cached import measuring
+    from tests.test_measures import voice
+
+    waiting.results({"corrected": measuring.correction_job(voice(), 5_500.0, None, {20: 75.0})})
+
+
+def test_what_goes_with_a_corrected_f0_can_be_stopped_on_the_page_and_started_again(monkeypatch):
+    begun = queue.Queue()
+
+    def measure(*given):
+        begun.put(given)
+        while True:
+            given[-1].check()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(measuring, "corrected_tracks", measure)
+    app = AppTest.from_function(page_of_a_correction, default_timeout=60).run()
+    owner = app.session_state["owner"]
+    for _ in range(2):
+        assert begun.get(timeout=60)[2] == {20: 75.0}
+        job = jobs().find(owner, ("corrected", voice().sha256, 5_500.0, frozenset({(20, 75.0)})))
+        app.button(key="stop_corrected").click().run()
+        assert job.ended.wait(60)
+        app.run()
+        assert [info.value for info in app.info] == ["HNR and tilt with the corrected F0 was stopped."]
+        app.button(key="again_corrected").click().run()
+    jobs().forget(owner)
