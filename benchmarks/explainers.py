@@ -7,8 +7,7 @@
 folder by `git worktree add FOLDER COMMIT`. `--recording` explains speech instead of bursts of noise.
 
 Theirs are used in two ways: as documented, and with 64 perturbations per call. They treat the recording as one picture,
-so that each perturbation costs all of its segments, and run the network as trained, in float32. `reach` is an
-explainer's rate of forward passes relative to that of the network alone in our format.
+so that each perturbation costs all of its segments, and run the network as trained, in float32.
 """
 
 import json
@@ -32,11 +31,11 @@ from lime.lime_image import LimeImageExplainer
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
-from benchmarks._explainer_times import Counting, syllables
+from benchmarks._explainer_times import syllables
 from ser_core.analysis import Analysis
 from ser_core.explanation import run_explainer
 from ser_core.explanation.agreement import rank_correlation
-from ser_core.explanation.relevance import PASSES_AT_ONCE, ExplainerResult, ExplanationTarget, fill_values
+from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget, fill_values
 from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.scores import evidence, pool, softmax
@@ -69,22 +68,13 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def forward_rate(classifier: NetworkClassifier, segments: np.ndarray) -> float:
-    """Return the segments per second of the network alone, in our format and batches."""
-    repeated = np.resize(segments, (4 * PASSES_AT_ONCE, *segments.shape[1:]))
-    classifier.score(repeated)
-    return len(repeated) / min(timed(lambda: classifier.score(repeated)) for _ in range(3))
-
-
 def ours_timed(
-    method: str, classifier: NetworkClassifier, analysis: Analysis, settings: AnalysisSettings, rate: float
-) -> tuple[dict[str, float], ExplainerResult]:
-    """Return the seconds and forward passes of one of our explainers, and its result."""
-    counting, target = Counting(classifier), target_of(analysis, settings)
+    method: str, classifier: NetworkClassifier, analysis: Analysis, settings: AnalysisSettings
+) -> tuple[float, ExplainerResult]:
+    """Return the seconds that one of our explainers takes, and its result."""
     began = time.perf_counter()
-    result = run_explainer(method, counting, target, analysis.stretch, settings, UNWATCHED).result
-    seconds = time.perf_counter() - began
-    return {"passes": counting.passes, "seconds": seconds, "reach": counting.passes / rate / seconds}, result
+    run = run_explainer(method, classifier, target_of(analysis, settings), analysis.stretch, settings, UNWATCHED)
+    return time.perf_counter() - began, run.result
 
 
 def occlusion_by_captum(
@@ -169,12 +159,10 @@ def compared(model: str, seconds: float, *, quick: bool) -> dict[str, object]:
     classifier = load_model(model)
     analysis = classify_recording(syllables(seconds), classifier, settings)
     target = target_of(analysis, settings)
-    rate = forward_rate(classifier, analysis.segments.values)
-    grad_cam = min(
-        (ours_timed("grad_cam", classifier, analysis, settings, rate)[0] for _ in range(3)), key=itemgetter("seconds")
-    )
-    occlusion, boxed = ours_timed("occlusion", classifier, analysis, settings, rate)
-    lime, masked = ours_timed("lime", classifier, analysis, settings, rate)
+    classifier.score(analysis.segments.values)
+    grad_cam = min(ours_timed("grad_cam", classifier, analysis, settings)[0] for _ in range(3))
+    occlusion, boxed = ours_timed("occlusion", classifier, analysis, settings)
+    lime, masked = ours_timed("lime", classifier, analysis, settings)
     count = sum(len(window.present) for window in masked.windows)
     theirs = seconds_of_others(model, target, boxes, count)
     result = {
@@ -182,17 +170,14 @@ def compared(model: str, seconds: float, *, quick: bool) -> dict[str, object]:
         "model": model,
         "recording_s": seconds,
         "format": str(fastest_precision()).removeprefix("torch."),
-        "forward_passes_a_second": round(rate, 1),
-        "grad_cam_s": round(grad_cam["seconds"], 3),
+        "grad_cam_s": round(grad_cam, 3),
     }
     for method, own, perturbations in (("occlusion", occlusion, len(boxed.boxes)), ("lime", lime, count)):
         result[method] = {
             "perturbations": perturbations,
-            "our_passes": own["passes"],
-            "our_s": round(own["seconds"], 2),
-            "reach": round(own["reach"], 2),
+            "our_s": round(own, 2),
             "their_s": {name: round(taken, 2) for name, taken in theirs[method].items()},
-            "ratio": {name: round(taken / own["seconds"], 1) for name, taken in theirs[method].items()},
+            "ratio": {name: round(taken / own, 1) for name, taken in theirs[method].items()},
         }
     return result
 
