@@ -110,7 +110,7 @@ def test_too_long_broken_and_stopped_work_leaves_nothing(make_voice, tmp_path, m
 
 def test_a_folder_that_cannot_be_written_is_said(make_voice, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(AudioRefused, match=r"interview.wav: it cannot be decoded into .*file.* Make room"):
+    with pytest.raises(AudioRefused, match=r"interview.wav: it cannot be decoded into .*file.* Free some space"):
         copy_of(encoded(make_voice(1.0, RATE)), tmp_path / "file")
 
 
@@ -118,7 +118,10 @@ def test_a_folder_that_cannot_be_written_is_said(make_voice, tmp_path):
 @pytest.mark.parametrize("room_bytes", [10, 30_000, HEADER_BYTES + 2 * RATE - 1])
 def test_a_disk_that_is_full_is_said_wherever_it_is_noticed(make_voice, tmp_path, room_bytes, louder):
     data = encoded(louder * make_voice(1.0, RATE), subtype="FLOAT")
-    with files_of_at_most(room_bytes), pytest.raises(AudioRefused, match=r"interview.wav: it cannot be .* Make room"):
+    with (
+        files_of_at_most(room_bytes),
+        pytest.raises(AudioRefused, match=r"interview.wav: cannot be .* Free some space"),
+    ):
         copy_of(data, tmp_path)
     assert not list(tmp_path.iterdir())
 
