@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
@@ -30,7 +29,7 @@ from websockets.sync.client import connect
 from pages.shared.server import server_guard, visit_stores
 from ser_core.errors import SerError
 from tests.conftest import voice_like
-from tests.running_app import APPS, ROOT, SOON, free_port, launch, needs_browser, running_app, turn_to, upload
+from tests.running_app import APPS, ROOT, free_port, launch, needs_browser, running_app
 
 pytestmark = pytest.mark.process
 
@@ -356,25 +355,6 @@ def test_the_same_sound_has_an_address_for_each_visit_which_ends_with_it(app, tm
         assert answer(app, other)[0] == 200
         browser.close()
     until(lambda: answer(app, other)[0] == 404)
-
-
-@pytest.mark.browser
-def test_a_file_that_is_made_when_it_is_asked_for_can_be_downloaded(app, tmp_path):
-    needs_browser()
-    soundfile.write(tmp_path / "speech.wav", voice_like(1.5, 16_000, seed=1), 16_000)
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        page = browser.new_page()
-        page.set_default_timeout(4000 * PATIENCE_S)
-        page.goto(f"{app}/?{SOON}")
-        upload(page, tmp_path / "speech.wav")
-        turn_to(page, "Explain")
-        page.get_by_role("button", name="Prepare maps, picture and report").click()
-        with page.expect_download() as given:
-            page.get_by_role("button", name="Maps (npz)").click()
-        with np.load(given.value.path()) as maps:
-            assert "log_mel" in maps
-        browser.close()
 
 
 @pytest.fixture
