@@ -8,8 +8,7 @@ import pytest
 import soundfile
 from playwright.sync_api import expect, sync_playwright
 
-from ser_core.analysis import Region
-from ser_core.annotations.annotation import RECORDING_TIER, Annotation
+from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.store.database import FILE_NAME
 from ser_core.annotations.store.store import open_store
 from tests.running_app import APPS, at_rest, launch, needs_browser, running_app, visit
@@ -273,26 +272,6 @@ def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has
     assert own == [(0.2, 0.5), (0.8, 1.0)]
 
 
-def test_others_marks_are_seen_only_on_request_and_never_overwritten(as_annotator, data):
-    page = as_annotator("bea")
-    with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
-        (project,) = store.projects.page().items
-        first = next(store.transfer.export(project.id))
-        store.marks.edit(project.id, first.sha256, "ivy", add=[Annotation(Region(0.5, 1.5), emotion="sad")])
-    open_first(page)
-    without_evidence(page)
-    expect(page.locator(".region")).to_have_count(0)
-    height = page.locator(".stage").evaluate("stage => stage.clientHeight")
-    draw(page, 0.2, 0.6)
-    page.keyboard.press("2")
-    expect(page.locator(".saved")).to_have_text("All saved")
-    page.get_by_text("Others' marks", exact=True).click()
-    stage = page.locator(".stage").element_handle()
-    page.wait_for_function("([stage, height]) => stage.clientHeight > height", arg=[stage, height])
-    expect(page.locator(".region")).to_have_text(["happy"])
-    assert {("ivy", "sad", 0.5, 1.5), ("bea", "happy", 0.5, 1.5)} <= set(marks_in(data)["a one.wav"])
-
-
 def statuses_in(data: Path) -> dict[str, set[str]]:
     """Return the statuses of everybody's marks in the first recording."""
     found = {}
@@ -303,7 +282,7 @@ def statuses_in(data: Path) -> dict[str, set[str]]:
     return found
 
 
-def test_others_marks_are_played_by_a_click_taken_over_by_a_number_and_verified(as_annotator, data):
+def test_others_marks_are_seen_on_request_played_by_a_click_taken_over_by_a_number_and_verified(as_annotator, data):
     marking = as_annotator("eve")
     open_first(marking)
     without_evidence(marking)
@@ -312,16 +291,21 @@ def test_others_marks_are_played_by_a_click_taken_over_by_a_number_and_verified(
     page = as_annotator("fay")
     open_first(page)
     without_evidence(page)
+    expect(page.locator(".region")).to_have_count(0)
+    lanes = page.locator(".stage").element_handle()
+    height = lanes.evaluate("stage => stage.clientHeight")
     page.get_by_text("Others' marks", exact=True).click()
+    page.wait_for_function("([stage, height]) => stage.clientHeight > height", arg=[lanes, height])
     expect(page.get_by_role("button", name="Verify")).to_be_disabled()
     at_rest(page)
+    expect(page.locator(".region")).to_have_count(0)
     stage = page.locator(".stage").bounding_box()
     # The last row of others' marks lies right above the ruler.
     page.mouse.click(stage["x"] + 58 + 0.4 * (stage["width"] - 58), stage["y"] + stage["height"] - 24 - 9)
     expect(page.locator(".selection")).to_be_visible()
     page.keyboard.press("5")
     expect(page.locator(".saved")).to_have_text("All saved")
-    assert ("fay", "fear", 0.5, 1.5) in marks_in(data)["a one.wav"]
+    assert {("eve", None, 0.5, 1.5), ("fay", "fear", 0.5, 1.5)} <= set(marks_in(data)["a one.wav"])
     at_rest(page)
     table = page.get_by_test_id("stDataFrame")
     table.scroll_into_view_if_needed()
