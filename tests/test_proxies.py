@@ -16,7 +16,7 @@ from playwright.sync_api import Error, expect, sync_playwright
 
 from tests.conftest import voice_like
 from tests.databases import fresh_schema
-from tests.running_app import ROOT, at_rest, free_port, launch, needs_browser, running_app, visit
+from tests.running_app import ROOT, SOON, at_rest, free_port, launch, needs_browser, running_app, visit
 from tests.test_batch import cluster
 
 NGINX = """\
@@ -152,7 +152,7 @@ def test_two_processes_behind_nginx_share_projects_and_a_cluster_and_take_over_e
     voice, log, port = tmp_path / "voice.wav", tmp_path / "proxy.log", free_port()
     soundfile.write(voice, voice_like(3.0, 16_000, seed=1), 16_000)
     address = f"https://localhost:{port}"
-    link = f"/?model=yamnet&project=Shared&recording={hashlib.sha256(voice.read_bytes()).hexdigest()}"
+    link = f"/?{SOON}&project=Shared&recording={hashlib.sha256(voice.read_bytes()).hexdigest()}"
     with (
         fresh_schema() as url,
         cluster(tmp_path, workers=1) as (scheduler, *_),
