@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_is_said_wherever_it_is_noticed(make_voice, tmp_path
     data = encoded(louder * make_voice(1.0, RATE), subtype="FLOAT")
     with (
         files_of_at_most(room_bytes),
-        pytest.raises(AudioRefused, match=r"interview.wav: cannot be .* Free some space"),
+        pytest.raises(AudioRefused, match=r"interview.wav: it cannot be .* Free some space"),
     ):
         copy_of(data, tmp_path)
     assert not list(tmp_path.iterdir())
