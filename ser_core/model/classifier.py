@@ -178,7 +178,7 @@ class NetworkClassifier:
         """
         if not isinstance(self.network, Whisper | VGGish | LateFusion):
             return None
-        change = self._state_of(segment.tobytes())
+        change = self._state_of(segment.astype(np.float32, copy=False).tobytes())
 
         def score(changed: np.ndarray, first_frame: int, end_frame: int) -> np.ndarray:
             return change.logits(torch.tensor(changed), first_frame, end_frame).numpy() - self.shift
