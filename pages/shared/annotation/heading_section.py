@@ -53,12 +53,13 @@ def show(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may
             help=t("Dragged edges snap to nearby boundaries of segments, focus regions and other marks."),
             **session.widget("snap", session.choice("snap")),
         )
-        for name, can, words, action in actions:
-            arguments = (action, project.id, queued.file.sha256, project.annotator)
-            _icon(name, f":material/{name}:", words, can, attempt, arguments)
-        for name, there, words in turns:
-            icon = f":material/skip_{name}:"
-            _icon(name, icon, words, there, player_edits.turn, (project, queued.file.sha256, name))
+        with st.container(horizontal=True, width="content", gap="small", key="mark_steps"):
+            for name, can, words, action in actions:
+                arguments = (action, project.id, queued.file.sha256, project.annotator)
+                _icon(name, f":material/{name}:", words, can, attempt, arguments)
+            for name, there, words in turns:
+                icon = f":material/skip_{name}:"
+                _icon(name, icon, words, there, player_edits.turn, (project, queued.file.sha256, name))
 
 
 def _explainer(chosen: Chosen | None) -> None:
@@ -71,7 +72,7 @@ def _explainer(chosen: Chosen | None) -> None:
     st.selectbox(
         t("Evidence by"),
         methods,
-        width=150,
+        width=165,
         format_func=lambda method: t(METHOD_NAMES[method]),
         label_visibility="collapsed",
         help=t("The explainer that gives the model's evidence and the suggestions."),

@@ -40,11 +40,11 @@ COMPACT = """
     [data-testid="stHeader"] { background: none; }
     [data-testid="stHeader"], [data-testid="stHeader"] :not(button, button *) { pointer-events: none !important; }
     [data-testid="stHeader"] button { pointer-events: auto; }
-    .st-key-icon_undo { margin-left: auto; }
+    .st-key-mark_heading > :has(> .st-key-mark_steps) { margin-left: auto; }
   }
   @media (min-width: 1400px) {
-    .st-key-mark_heading { flex-wrap: nowrap; }
-    .st-key-mark_heading > :first-child { flex: 0 1 auto; min-width: 4rem; }
+    /* The name takes what the controls leave; where that is too little, they go on in a second row. */
+    .st-key-mark_heading > :first-child { flex: 1 1 6rem; max-width: max-content; }
     .st-key-mark_heading h2, .st-key-mark_heading h2 *
       { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   }
