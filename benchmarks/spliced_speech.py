@@ -33,7 +33,7 @@ from benchmarks._recordings import mean_with_interval, unseen
 from ser_core.analysis import Analysis, Recording, frame_at
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, OVER_TIME
+from ser_core.explanation import EXPLAINERS, FOCUS_METHODS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import reference_maps
 from ser_core.explanation.focus import relevance_profile
@@ -215,7 +215,9 @@ def measure(
             inside, analysis = inside_of(clip, analysis), explained(analysis, methods, classifier, settings)
             profiles = profiles_of(analysis, settings)
             unspliced = profiles_of(explained(before, methods, classifier, settings), settings) if control else {}
-            for measure, value in focus_hits(find_focus(analysis, OVER_TIME, classifier, settings), inside).items():
+            for measure, value in focus_hits(
+                find_focus(analysis, settings.focus_by, classifier, settings), inside
+            ).items():
                 of["focus"][measure].append((value, clip.speaker))
             for name, profile in profiles.items():
                 found = profile_hits(inside, profile, profiles["energy"])

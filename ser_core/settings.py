@@ -328,7 +328,8 @@ class AnalysisSettings:
     explain : tuple of str
         Methods that draw maps, of grad_cam, lime, occlusion.
     focus_by : str or None
-        The method that gives the profile and the focus: lime_time, one_pass, or one that draws maps. None: no focus.
+        The method that gives the profile and the focus: time_consensus, lime_time, one_pass, or one that draws maps.
+        None: no focus.
     lime_time : LimeSettings
         For LIME over time, whose cells span all bands.
     """
@@ -337,7 +338,7 @@ class AnalysisSettings:
     against: str | None = None
     stretch_s: tuple[float, float] | None = None
     explain: tuple[str, ...] = ("grad_cam", "lime", "occlusion")
-    focus_by: str | None = "lime_time"
+    focus_by: str | None = "time_consensus"
     seed: int = 0
     longest_stretch_s: float = 30.0
     default_stretch_s: float = 15.0
@@ -348,6 +349,11 @@ class AnalysisSettings:
     one_pass: OnePassSettings = field(default_factory=OnePassSettings)
     focus: FocusSettings = field(default_factory=FocusSettings)
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
+
+    @property
+    def time_consensus(self) -> LimeSettings:
+        """The settings of LIME over time: One pass, the other part of that consensus, has none."""
+        return self.lime_time
 
     def drafted(self) -> "AnalysisSettings":
         """Return the same settings with coarser cells and boxes, which take a fifth of the time."""

@@ -753,7 +753,8 @@ def test_an_explainer_that_is_none_is_refused_with_those_that_are(project, capsy
         run("agreement", "--explainers", "shap")
     assert end.value.code == 2
     assert (
-        "'shap' is not a list of lime_time, one_pass, grad_cam, lime, occlusion, consensus" in capsys.readouterr().err
+        "'shap' is not a list of time_consensus, lime_time, one_pass, grad_cam, lime, occlusion, consensus"
+        in capsys.readouterr().err
     )
 
 

@@ -27,7 +27,7 @@ from ser_core.model.checkpoint import (
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.decoder import Decoder, decoder_of
 from ser_core.model.networks.whisper import WIDTH
-from ser_core.settings import AnalysisSettings, FrontEnd, OnePassSettings, SpectrogramSettings
+from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings, OnePassSettings, SpectrogramSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, LinearClassifier, random_log_mel, target_of_log_mel
 
@@ -118,13 +118,40 @@ def test_relevance_is_the_same_in_all_bands_and_a_contrast_turned_round_changes_
 def test_only_a_model_with_a_decoder_offers_one_pass():
     target = target_of_log_mel(random_log_mel())
     for classifier in (classifier_with(None), LinearClassifier(np.zeros((4, 96, 64)))):
-        assert "one_pass" not in focus_methods_of(classifier)
+        assert not {"one_pass", "time_consensus"} & set(focus_methods_of(classifier))
         with pytest.raises(SettingsRefused, match=classifier.name):
             run_explainer("one_pass", classifier, target, Region(0, 1), AnalysisSettings(), UNWATCHED)
     able = classifier_with(random_decoder())
-    assert focus_methods_of(able) == ("lime_time", "one_pass", *explainers_of(able))
+    assert focus_methods_of(able) == ("time_consensus", "lime_time", "one_pass", *explainers_of(able))
     explained = run_explainer("one_pass", able, target, Region(0, 1), AnalysisSettings(), UNWATCHED)
     assert explained.explain(target, EMOTIONS).stability is None
+
+
+def test_in_the_consensus_over_time_one_pass_counts_as_much_as_lime():
+    classifier, target = classifier_with(random_decoder()), target_of_log_mel(random_log_mel(), 1)
+    settings = AnalysisSettings(lime_time=LimeSettings(8, 256, 48, masks=24))
+
+    def run(method):
+        return run_explainer(method, classifier, target, Region(0, 1), settings, UNWATCHED).result
+
+    both, lime, one = run("time_consensus"), run("lime_time"), run("one_pass")
+    ours, theirs = lime.relevance(target), one.relevance(target)
+    scaled = theirs * ours[target.covered].std() / theirs[target.covered].std()
+    np.testing.assert_allclose(both.relevance(target), (ours + scaled) / 2, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(both.standard_error(target), lime.standard_error(target) / 2)
+    variance = both.relevance(target)[target.covered].var()
+    unexplained = np.square(lime.standard_error(target)[target.covered] / 2).mean() / variance
+    assert both.stability(target) == pytest.approx(max(0, 1 - unexplained), abs=1e-6)
+
+
+def test_without_a_decoder_lime_over_time_takes_the_place_of_the_consensus():
+    classifier, target = classifier_with(None), target_of_log_mel(random_log_mel(), 1)
+    runs = [
+        run_explainer(method, classifier, target, Region(0, 1), AnalysisSettings(), UNWATCHED)
+        for method in ("time_consensus", "lime_time")
+    ]
+    assert [run.method for run in runs] == ["lime_time", "lime_time"]
+    np.testing.assert_array_equal(*(run.result.relevance(target) for run in runs))
 
 
 def test_a_file_holds_a_decoder_in_half_precision():

@@ -10,7 +10,7 @@ from ser_core.errors import SettingsRefused
 from ser_core.explanation.grad_cam import grad_cam
 from ser_core.explanation.lime import lime
 from ser_core.explanation.occlusion import occlusion
-from ser_core.explanation.one_pass import has_decoder, one_pass
+from ser_core.explanation.one_pass import has_decoder, one_pass, time_consensus
 from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget
 from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings
@@ -21,10 +21,15 @@ EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "
 OVER_TIME = "lime_time"
 #: A fitted decoder of the network's tokens, over time only as well.
 ONE_PASS = "one_pass"
+#: The mean of both.
+TIME_CONSENSUS = "time_consensus"
+#: Methods that say when the evidence is, but not at which frequency.
+TIME_METHODS = (TIME_CONSENSUS, OVER_TIME, ONE_PASS)
 #: The methods that can give the focus, the default first.
-FOCUS_METHODS = (OVER_TIME, ONE_PASS, *EXPLAINERS)
-_EXPLAINERS = {OVER_TIME: lime, ONE_PASS: one_pass} | EXPLAINERS
+FOCUS_METHODS = (*TIME_METHODS, *EXPLAINERS)
+_EXPLAINERS = {TIME_CONSENSUS: time_consensus, OVER_TIME: lime, ONE_PASS: one_pass} | EXPLAINERS
 METHOD_NAMES = {
+    TIME_CONSENSUS: "Consensus over time",
     OVER_TIME: "LIME over time",
     ONE_PASS: "One pass",
     "grad_cam": "Grad-CAM",
@@ -41,8 +46,8 @@ def explainers_of(classifier: Classifier) -> tuple[str, ...]:
 
 def focus_methods_of(classifier: Classifier) -> tuple[str, ...]:
     """Return the methods that can give a classifier's focus, the one that measured best first."""
-    possible = (OVER_TIME, *((ONE_PASS,) if has_decoder(classifier) else ()), *explainers_of(classifier))
-    return tuple(method for method in FOCUS_METHODS if method in possible)
+    over_time = TIME_METHODS if has_decoder(classifier) else (OVER_TIME,)
+    return (*over_time, *explainers_of(classifier))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,8 @@ def run_explainer(
 ) -> ExplainerRun:
     """Run one explainer on the target's stretch; its emotions do not matter yet.
 
+    Where no decoder was fitted for the classifier, LIME over time takes the place of the consensus over time.
+
     Raises
     ------
     SettingsRefused
@@ -100,6 +107,8 @@ def run_explainer(
     """
     if method not in FOCUS_METHODS:
         raise SettingsRefused(f"There is no explainer '{method}'; choose one of {', '.join(FOCUS_METHODS)}.")
+    if method == TIME_CONSENSUS and not has_decoder(classifier):
+        method = OVER_TIME
     own = getattr(settings, method)
     began = time.perf_counter()
     result = _EXPLAINERS[method](classifier, target, own, settings.seed, work)

@@ -7,7 +7,7 @@ import numpy as np
 import scipy
 
 from ser_core.analysis import Explanation
-from ser_core.explanation import ONE_PASS, OVER_TIME
+from ser_core.explanation import TIME_METHODS
 
 TOP_SHARE = 0.1
 
@@ -52,7 +52,7 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
     """Return explanations of one target and, if several are maps, their consensus last."""
-    maps = {name: one for name, one in explanations.items() if one.method not in (OVER_TIME, ONE_PASS)}
+    maps = {name: one for name, one in explanations.items() if one.method not in TIME_METHODS}
     if len(maps) < 2:
         return dict(explanations)
     first = next(iter(maps.values()))

@@ -1,14 +1,15 @@
-"""One pass: the evidence for every emotion over time, decoded from the tokens of a single pass of the network."""
+"""One pass: evidence over time, decoded from the tokens of a single pass; and its consensus with LIME over time."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ser_core.errors import SettingsRefused
+from ser_core.explanation.lime import LimeResult, lime
 from ser_core.explanation.relevance import ExplanationTarget, contrasted
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import recording_probabilities
-from ser_core.settings import OnePassSettings
+from ser_core.settings import LimeSettings, OnePassSettings
 from ser_core.work.progress import Work
 
 SEGMENTS_AT_ONCE = 32
@@ -79,3 +80,48 @@ def one_pass(
     evidence[:, ~target.covered] = 0
     original = recording_probabilities(np.concatenate(logits), classifier.temperature, classifier.pooling)
     return OnePassResult(evidence.astype(np.float32), original)
+
+
+@dataclass(frozen=True, eq=False)
+class TimeConsensusResult:
+    """The results of both; in the mean, One pass counts as much as LIME."""
+
+    lime: LimeResult
+    one_pass: OnePassResult
+
+    def relevance(self, target: ExplanationTarget) -> np.ndarray:
+        """Return the relevance (frames, bands), in LIME's log-odds: the same in all bands."""
+        ours, theirs = (result.relevance(target) for result in (self.lime, self.one_pass))
+        spread, other_spread = (map_[target.covered].std() for map_ in (ours, theirs))
+        return ((ours + theirs * (spread / max(other_spread, 1e-12))) / 2).astype(np.float32)
+
+    def stability(self, target: ExplanationTarget) -> float | None:
+        """Return the expected correlation with another seed's map; only the error of LIME is random.
+
+        None if it is not known, or the map is constant.
+        """
+        errors, variance = self.standard_error(target), self.relevance(target)[target.covered].var()
+        if errors is None or variance == 0:
+            return None
+        return max(0.0, 1 - float(np.square(errors[target.covered]).mean() / variance))
+
+    def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
+        """Return how far each point (frames, bands), float32, differs with another seed; None if unknown."""
+        errors = self.lime.standard_error(target)
+        return None if errors is None else errors / 2
+
+
+def time_consensus(
+    classifier: Classifier, target: ExplanationTarget, settings: LimeSettings, seed: int, work: Work
+) -> TimeConsensusResult:
+    """Run LIME over time with these settings, and One pass.
+
+    LIME says what is missed in silence, One pass what differs from other speech of the same person.
+
+    Raises
+    ------
+    SettingsRefused
+        If no decoder was fitted for the classifier.
+    """
+    decoded = one_pass(classifier, target, OnePassSettings(), seed, work.silently())
+    return TimeConsensusResult(lime(classifier, target, settings, seed, work), decoded)

@@ -11,6 +11,7 @@ from ser_core.explanation.judgement import Judgement
 
 #: Colour-blind safe (Okabe and Ito).
 LINES = {
+    "time_consensus": ("#8C6D31", "solid"),
     "lime_time": ("#56B4E9", "solid"),
     "one_pass": ("#D55E00", "solid"),
     "grad_cam": ("#0072B2", "solid"),
