@@ -26,14 +26,12 @@ chosen, classification = controls.classified_recording()
 saving.verdict(chosen, classification)
 
 methods = [*focus_methods_of(chosen.classifier), "consensus"]
-if session.choice("focus_by") not in methods:
-    session.choose("focus_by", methods[0])
 method = st.segmented_control(
     maps_section.target_in_words(chosen, classification.result),
     methods,
     format_func=lambda method: t(METHOD_NAMES[method]),
     required=True,
-    **session.widget("focus_by", session.choice("focus_by")),
+    **session.widget("focus_by", session.offered("focus_by", methods)),
 )
 if not chosen.classifier.layers:
     st.caption(in_markdown(recognised(without_maps(chosen.classifier))))

@@ -1,7 +1,7 @@
 """The state of one visit: its owner, its choices, the widgets that show them, and the settings they make."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -143,6 +143,14 @@ def choose(name: str, value: Any) -> None:
     """Set a choice, which its widget then shows."""
     st.session_state.setdefault("choices", dict(CHOICES))[name] = value
     st.session_state.pop(_key(name), None)
+
+
+def offered(name: str, options: Sequence[Any]) -> Any:
+    """Return a choice, or the first of the options if it is not among them; its widget then shows that one."""
+    if choice(name) in options:
+        return choice(name)
+    st.session_state.pop(_key(name), None)
+    return options[0]
 
 
 def begin_run() -> None:

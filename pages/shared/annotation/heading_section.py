@@ -67,8 +67,6 @@ def _explainer(chosen: Chosen | None) -> None:
     if chosen is None or EVIDENCE not in session.choice("beside"):
         return
     methods = [*focus_methods_of(chosen.classifier), "consensus"]
-    if session.choice("suggest_by") not in methods:
-        session.choose("suggest_by", methods[0])
     st.selectbox(
         t("Evidence by"),
         methods,
@@ -76,7 +74,7 @@ def _explainer(chosen: Chosen | None) -> None:
         format_func=lambda method: t(METHOD_NAMES[method]),
         label_visibility="collapsed",
         help=t("The explainer that gives the model's evidence and the suggestions."),
-        **session.widget("suggest_by", session.choice("suggest_by")),
+        **session.widget("suggest_by", session.offered("suggest_by", methods)),
     )
 
 

@@ -214,13 +214,14 @@ def computed_so_far(classification: Job, classifier: Classifier, settings: Analy
     analysis = classification.result
     if settings.against == analysis.emotion:
         return analysis
-    explanations = {}
-    for method in focus_methods_of(classifier):
+    explanations, methods = {}, focus_methods_of(classifier)
+    for method in methods:
         if job := finished_explainer(analysis, method, settings):
             explanations[method] = explanation_of(job, analysis, settings)
     maps = {method: one for method, one in explanations.items() if method in EXPLAINERS}
     complete = len(maps) == len(explainers_of(classifier))
-    explanation = (with_consensus(explanations) if complete else explanations).get(settings.focus_by)
+    focus_by = settings.focus_by if settings.focus_by in (*methods, "consensus") else methods[0]
+    explanation = (with_consensus(explanations) if complete else explanations).get(focus_by)
     if explanation is not None and not settings.focus.is_open:
         analysis = with_focus(analysis, explanation, settings)
     elif explanation is not None and (job := finished_focus(analysis, explanation, settings)):
