@@ -341,7 +341,7 @@ def test_maps_are_shown_as_they_come_and_compared_when_all_are_there(models, voi
         app.run()
     assert "Not ready yet." in texts(app)
     assert [text.partition(" for")[0] for text in texts(app)][:2] == ["<b>alpha</b>", "<b>beta</b>"]
-    assert not app.get("bidi_component")
+    assert [one.proto.component_name for one in app.get("bidi_component")] == ["hear_why_theme"]
     go_on.set()
     app = finished(app)
     assert "Not ready yet." not in texts(app)

@@ -309,6 +309,15 @@ def test_a_mark_shorter_than_a_sample_becomes_the_nearest_one_in_emu():
     assert [(item["sampleStart"], item["sampleDur"]) for item in items] == [(first, 0) for first in spans.values()]
 
 
+def test_marks_that_begin_at_the_same_sample_keep_their_levels_when_emu_is_written_again():
+    marks = (Annotation(Region(0, 1)), Annotation(Region(1e-9, 6e-8), tier="words", note="so"))
+    written = READERS["emu"].write([AnnotatedRecording("a.wav", None, 2.0, 48_000, marks)]).content
+    (read,) = READERS["emu"].read(written, "a").recordings
+    again = READERS["emu"].write([replace(read, name="a.wav", sample_rate_hz=48_000)]).content
+    assert [level["name"] for level in json.loads(written)["levels"]] == ["words", "emotion"]
+    assert again == written
+
+
 @pytest.mark.parametrize(
     ("mark", "label", "expected"),
     [

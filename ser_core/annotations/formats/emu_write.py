@@ -5,6 +5,7 @@ The first label of an item is what a query asks for, an emotion or a note; the s
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from math import ceil
 
@@ -84,8 +85,12 @@ def levels_of(recordings: Iterable[AnnotatedRecording]) -> dict[str, str]:
 
 
 def _by_level(recording: AnnotatedRecording) -> dict[str, Layer]:
+    """Return the levels of a recording by name, with marks whose edges lie where `read` will find them."""
+    rate_hz = recording.sample_rate_hz or USUAL_RATE_HZ
+    marks = [replace(mark, region=_at_samples(mark.region, rate_hz)) for mark in recording.annotations]
+    marks.sort(key=lambda mark: (mark.region.start_s, mark.region.end_s))
     found: dict[str, Layer] = {}
-    for layer in laid_out(recording):
+    for layer in laid_out(replace(recording, annotations=tuple(marks))):
         plain, number = NOT_IN_NAMES.sub("_", layer.name).strip("_") or "level", 1
         level = plain
         while level in found:
@@ -95,13 +100,24 @@ def _by_level(recording: AnnotatedRecording) -> dict[str, Layer]:
     return found
 
 
-def _samples(region: Region, rate_hz: int) -> dict[str, int]:
-    first, after = ceil(region.start_s * rate_hz), ceil(region.end_s * rate_hz)
+def _at_samples(region: Region, rate_hz: int) -> Region:
+    """Return a region from half a sample before its first to half a sample after its last, or a point on a sample."""
     if region.start_s == region.end_s:
-        return {"samplePoint": first}
+        time_s = round(region.start_s * rate_hz) / rate_hz
+        return replace(region, start_s=time_s, end_s=time_s)
+    first, after = ceil(region.start_s * rate_hz), ceil(region.end_s * rate_hz)
     if first == after:  # shorter than a sample, and between two: the nearer one
         first = round((region.start_s + region.end_s) / 2 * rate_hz)
-    return {"sampleStart": first, "sampleDur": max(after - 1 - first, 0)}
+    last = max(after - 1, first)
+    return replace(region, start_s=max(first - 0.5, 0.0) / rate_hz, end_s=(last + 0.5) / rate_hz)
+
+
+def _samples(region: Region, rate_hz: int) -> dict[str, int]:
+    """Return the samples of a region that lies as `_at_samples` returns it."""
+    if region.start_s == region.end_s:
+        return {"samplePoint": round(region.start_s * rate_hz)}
+    first, last = ceil(region.start_s * rate_hz - 0.25), ceil(region.end_s * rate_hz - 0.75)
+    return {"sampleStart": first, "sampleDur": last - first}
 
 
 def _written_labels(mark: Annotation, level: str, plain: bool) -> list[dict[str, str]]:
