@@ -24,7 +24,7 @@ STANDS_BY, FALLS_BY = 0.3, 0.4
 #: Larger margins count no more than this: a verdict that holds firmly is no better than one that holds.
 MOST_MARGIN = 1.0
 #: Margin that is worth taking one more unit share of the speech.
-PRICE_OF_SPEECH = 1.0
+PRICE_OF_SPEECH = 2.0
 
 
 def relevance_profile(relevance: np.ndarray, covered: np.ndarray, smoothing_frames: int) -> np.ndarray:
