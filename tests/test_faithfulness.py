@@ -305,8 +305,9 @@ def test_only_the_mean_of_a_cell_counts_and_only_its_place_in_the_order():
     even, *others = curves(maps, perturbed, target).values()
     assert np.ptp(even.deletion) > 0.1
     for other in others:
-        np.testing.assert_array_equal(other.deletion, even.deletion)
-        np.testing.assert_array_equal(other.insertion, even.insertion)
+        # The same segments in other batches differ by rounding.
+        np.testing.assert_allclose(other.deletion, even.deletion, rtol=1e-6)
+        np.testing.assert_allclose(other.insertion, even.insertion, rtol=1e-6)
 
 
 def test_curves_of_a_map_do_not_depend_on_which_others_are_measured_with_it():
