@@ -592,7 +592,7 @@ def test_what_has_no_room_is_refused_leaves_nothing_and_the_older_one_stands(act
         if before:
             action(tmp_path, 1)
         stood = everything(tmp_path)
-        with files_of_at_most(size), pytest.raises(WriteRefused, match=r"cannot be written \(File too large\)\. Make"):
+        with files_of_at_most(size), pytest.raises(WriteRefused, match=r"cannot be written \(File too large\)\. Free"):
             action(tmp_path, 2)
         assert everything(tmp_path) == stood
         assert hidden(tmp_path) == []
@@ -609,7 +609,7 @@ def test_what_may_not_be_written_is_refused_and_the_older_one_stands(action):
         action(folder, 1)
         stood = everything(folder)
         parent = folder / "analyses" if action is saved else folder
-        with read_only(parent), pytest.raises(WriteRefused, match=r"cannot be written \(Permission denied\)\. Make"):
+        with read_only(parent), pytest.raises(WriteRefused, match=r"cannot be written \(Permission denied\)\. Free"):
             action(folder, 2)
         assert everything(folder) == stood
 

@@ -15,7 +15,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.corpora.splits import speaker_splits
 from ser_core.errors import CorpusRefused, SettingsRefused
-from ser_core.learning import heads
+from ser_core.learning import batches
 from ser_core.learning.batches import features_of
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate
@@ -115,7 +115,7 @@ def test_a_recording_is_scored_and_explained_on_its_segments(trained):
 def test_all_folds_are_trained_from_the_same_features_and_resumed_without_any(small_corpus, tmp_path, monkeypatch):
     counts = []
     monkeypatch.setattr(
-        heads,
+        batches,
         "features_of",
         lambda network, dataset: counts.append(len(dataset)) or features_of(network, dataset),
     )
