@@ -283,7 +283,7 @@ def statuses_in(data: Path) -> dict[str, set[str]]:
 
 
 def test_others_marks_are_seen_on_request_played_by_a_click_taken_over_by_a_number_and_verified(as_annotator, data):
-    marking = as_annotator("eve")
+    marking = as_annotator("zoe")
     open_first(marking)
     without_evidence(marking)
     draw(marking, 0.2, 0.6)
@@ -300,12 +300,12 @@ def test_others_marks_are_seen_on_request_played_by_a_click_taken_over_by_a_numb
     at_rest(page)
     expect(page.locator(".region")).to_have_count(0)
     stage = page.locator(".stage").bounding_box()
-    # The last row of others' marks lies right above the ruler.
+    # The last row of others' marks, which are in the order of their names, lies right above the ruler.
     page.mouse.click(stage["x"] + 58 + 0.4 * (stage["width"] - 58), stage["y"] + stage["height"] - 24 - 9)
     expect(page.locator(".selection")).to_be_visible()
     page.keyboard.press("5")
     expect(page.locator(".saved")).to_have_text("All saved")
-    assert {("eve", None, 0.5, 1.5), ("fay", "fear", 0.5, 1.5)} <= set(marks_in(data)["a one.wav"])
+    assert {("zoe", None, 0.5, 1.5), ("fay", "fear", 0.5, 1.5)} <= set(marks_in(data)["a one.wav"])
     at_rest(page)
     table = page.get_by_test_id("stDataFrame")
     table.scroll_into_view_if_needed()
@@ -316,7 +316,7 @@ def test_others_marks_are_seen_on_request_played_by_a_click_taken_over_by_a_numb
     at_rest(page)
     after = statuses_in(data)
     assert after.pop("fay") == {"open"}
-    assert "eve" in after
+    assert "zoe" in after
     assert set.union(*after.values()) == {"verified"}
     marking.locator(".region").first.click()
     marking.keyboard.press("2")
@@ -326,7 +326,7 @@ def test_others_marks_are_seen_on_request_played_by_a_click_taken_over_by_a_numb
     marking.keyboard.press("2")
     expect(marking.locator(".saved")).to_have_text("All saved")
     at_rest(marking)
-    assert statuses_in(data)["eve"] == {"done"}
+    assert statuses_in(data)["zoe"] == {"done"}
 
 
 def test_of_two_windows_of_one_person_the_later_edit_of_an_old_mark_is_refused(as_annotator, data):
@@ -438,7 +438,7 @@ def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser,
         page.get_by_text("No project yet").wait_for(state="detached")
         at_rest(page)
         annotator = page.get_by_role("textbox", name="Annotator", exact=True)
-        annotator.fill("eve")
+        annotator.fill("zoe")
         annotator.press("Enter")
         page.get_by_text("This project is empty").wait_for()
         at_rest(page)
@@ -453,4 +453,4 @@ def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser,
         expect(page.locator(".saved")).to_have_text("All saved")
         APPS[address].kill()
         context.close()
-    assert marks_in(data)["a one.wav"] == [("eve", None, 0.5, 1.5)]
+    assert marks_in(data)["a one.wav"] == [("zoe", None, 0.5, 1.5)]

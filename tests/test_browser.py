@@ -190,6 +190,7 @@ def test_models_stand_side_by_side_and_who_zooms_into_one_map_zooms_into_all(pag
     page.get_by_role("button", name="Play (Space)").click()
     expect(page.get_by_role("button", name="Pause (Space)")).to_be_visible()
     expect(page.get_by_role("button", name="Play (Space)")).to_be_visible()
+    expect(page.locator(".notifier-note")).to_have_count(0)  # plotly's hint for who has zoomed
     without_barriers(page, axe, "Compare")
 
 
