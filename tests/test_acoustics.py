@@ -89,6 +89,13 @@ def test_a_sound_that_swells_at_once_does_not_repeat_better_than_perfectly():
     assert found.max() < 40  # its autocorrelation divided by that of the window reaches 1.05
 
 
+def test_where_nothing_repeats_after_a_period_there_is_no_ratio():
+    tone = 0.5 * np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE)
+    times = np.arange(0.1, 0.9, 0.1)
+    # After half a period the tone is upside down.
+    assert np.isnan(harmonics_to_noise(recording(tone), times, np.full(len(times), 200.0))).all()
+
+
 @pytest.mark.parametrize("decibels", [0, 10, 20])
 def test_noise_in_a_voice_is_its_harmonics_to_noise_ratio(decibels):
     voice = vowel("a", np.full(RATE, 140.0))

@@ -139,7 +139,7 @@ def fundamental_frequency(recording: Recording, times_s: np.ndarray, work: Work 
 def harmonics_to_noise(
     recording: Recording, times_s: np.ndarray, f0_hz: np.ndarray, work: Work | None = None
 ) -> np.ndarray:
-    """Return the harmonics-to-noise ratio in dB at some times, where F0 is known.
+    """Return the harmonics-to-noise ratio in dB at some times; NaN without F0, or where nothing repeats after a period.
 
     The share of energy that repeats after a period is the autocorrelation r at that lag; the ratio is r / (1 - r).
     Divided by that of the window, r may be more than 1 where the sound grows quickly; 1 / r stands for it, as in Praat.
@@ -149,7 +149,7 @@ def harmonics_to_noise(
     Boersma 1993, as in `fundamental_frequency`.
     """
     _, strength = _strongest_lags(recording.samples, recording.sample_rate_hz, times_s, f0_hz, HNR_WINDOW_S, work)
-    strength = np.clip(strength, 1e-10, None)
+    strength = np.where(strength > 0, strength, np.nan)
     strength = np.minimum(np.minimum(strength, 1 / strength), 1 - 1e-10)
     return 10 * np.log10(strength / (1 - strength))
 
