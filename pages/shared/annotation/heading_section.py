@@ -70,7 +70,7 @@ def _explainer(chosen: Chosen | None) -> None:
     st.selectbox(
         t("Evidence by"),
         methods,
-        width=165,
+        width=205,
         format_func=lambda method: t(METHOD_NAMES[method]),
         label_visibility="collapsed",
         help=t("The explainer that gives the model's evidence and the suggestions."),
