@@ -676,6 +676,9 @@ def test_a_file_that_holds_no_words_is_refused_in_one_sentence(voice):
 def test_listen_gives_the_focus_of_the_consensus_too(voice):
     app = with_recording("pages/2_Listen.py", voice[:24_000])
     by_time = shown_by_player(app)
+    # This model has no consensus over time; the choice of it stays for models that do.
+    assert app.segmented_control(key="widget_focus_by").value == "lime_time"
+    assert app.session_state["choices"]["focus_by"] == AnalysisSettings().focus_by == "time_consensus"
     app.segmented_control(key="widget_focus_by").set_value("consensus").run()
     app = finished(app)
     assert not app.exception

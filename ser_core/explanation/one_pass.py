@@ -84,16 +84,17 @@ def one_pass(
 
 @dataclass(frozen=True, eq=False)
 class TimeConsensusResult:
-    """The results of both; in the mean, One pass counts as much as LIME."""
+    """The results of LIME over time and One pass; both count equally in their mean."""
 
     lime: LimeResult
     one_pass: OnePassResult
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the relevance (frames, bands), in LIME's log-odds: the same in all bands."""
-        ours, theirs = (result.relevance(target) for result in (self.lime, self.one_pass))
-        spread, other_spread = (map_[target.covered].std() for map_ in (ours, theirs))
-        return ((ours + theirs * (spread / max(other_spread, 1e-12))) / 2).astype(np.float32)
+        lime_map, one_pass_map = self.lime.relevance(target), self.one_pass.relevance(target)
+        lime_spread, one_pass_spread = (map_[target.covered].std() for map_ in (lime_map, one_pass_map))
+        scaled = one_pass_map * (lime_spread / max(one_pass_spread, 1e-12))
+        return ((lime_map + scaled) / 2).astype(np.float32)
 
     def stability(self, target: ExplanationTarget) -> float | None:
         """Return the expected correlation with another seed's map; only the error of LIME is random.

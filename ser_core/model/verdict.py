@@ -1,4 +1,4 @@
-"""The verdict on a recording: an emotion, or that there is none to name."""
+"""The verdict on a recording: an emotion, or why none is named."""
 
 import numpy as np
 

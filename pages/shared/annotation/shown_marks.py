@@ -102,7 +102,7 @@ class Shown:
         return tuple((row, tuple(regions)) for who in sorted(found) for row, regions in found[who].items())
 
     def _whose(self, tier: Tier, annotator: str) -> str | None:
-        """Return whose marks are opinions of one's own in a tier; None: text is nobody's opinion."""
+        """Return the annotator whose marks are one's own in a tier; None for text, which belongs to everybody."""
         return {"text": None, "labels": annotator, "emotions": self.layer or annotator}[tier.content]
 
     def find(self, id_: str | None, annotator: str) -> tuple[Annotation, Tier] | None:
