@@ -22,7 +22,7 @@ from tests.test_relevance import random_masks
 from tests.tiny_networks import TinyNetwork, classifier_of, fresh, random_log_mel, target_of_log_mel
 
 FRAMES, TOKENS = 96, 48
-PLACES = ((40, 56), (0, 16), (80, 96), (3, 4), (0, 1), (95, 96))
+SPANS = ((40, 56), (0, 16), (80, 96), (3, 4), (0, 1), (95, 96))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def compared(logits):
     return logits - logits.mean(dim=1, keepdim=True)
 
 
-@pytest.mark.parametrize(("first", "end"), PLACES)
+@pytest.mark.parametrize(("first", "end"), SPANS)
 def test_with_all_tokens_computed_anew_it_is_the_network(network, segment, first, end):
     changed = versions(segment, first, end)
     found = by_changes(network, network, segment, changed, first, end, margin=TOKENS)
@@ -102,21 +102,21 @@ def test_half_precision_rounds_the_change_and_not_the_tokens(network, segment):
     assert float((whole - anew(network, changed)).abs().max()) > 0.1 * size
 
 
-def test_places_may_be_asked_for_in_any_order_by_several_threads(network, segment):
+def test_spans_may_be_asked_for_in_any_order_by_several_threads(network, segment):
     local = LocalChange(network, network, segment)
-    of_place = {place: versions(segment, *place) for place in PLACES}
-    expected = {place: local.logits(changed, *place) for place, changed in of_place.items()}
+    of_span = {span: versions(segment, *span) for span in SPANS}
+    expected = {span: local.logits(changed, *span) for span, changed in of_span.items()}
     with ThreadPoolExecutor(3) as threads:
-        order = [*PLACES, *PLACES[::2], *PLACES[::-1]]
-        for place, found in zip(order, threads.map(lambda one: local.logits(of_place[one], *one), order), strict=True):
-            torch.testing.assert_close(found, expected[place], atol=1e-6, rtol=0)
+        order = [*SPANS, *SPANS[::2], *SPANS[::-1]]
+        for span, found in zip(order, threads.map(lambda one: local.logits(of_span[one], *one), order), strict=True):
+            torch.testing.assert_close(found, expected[span], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", [VGGish, LateFusion])
 def test_local_maps_give_the_logits_of_the_network(kind, segment):
     classifier = classifier_of(fresh(kind))
     score = classifier.score_local_changes(segment.numpy())
-    for first, end in (*PLACES, (31, 47), (0, 96)):
+    for first, end in (*SPANS, (31, 47), (0, 96)):
         changed = versions(segment, first, end).numpy()
         expected = classifier.score(changed)
         assert np.abs(expected[0] - expected[2]).max() > 1e-3
@@ -155,7 +155,7 @@ class Counting:
     """Scores by the network alone, and notes where it was told that versions of a segment differ."""
 
     def __init__(self, classifier, segments):
-        self.classifier, self.segments, self.places = classifier, segments, []
+        self.classifier, self.segments, self.spans = classifier, segments, []
 
     def __call__(self, segment):
         assert any(np.array_equal(segment, one) for one in self.segments)
@@ -165,7 +165,7 @@ class Counting:
                 return self.classifier.score(changed)  # before any change
             outside = np.r_[0:first, end : len(segment)]
             np.testing.assert_array_equal(changed[:, outside], np.broadcast_to(segment, changed.shape)[:, outside])
-            self.places.append((first, end, len(changed)))
+            self.spans.append((first, end, len(changed)))
             return self.classifier.score(changed)
 
         return score
@@ -179,7 +179,7 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
     local = Counting(classifier, target.segments.values)
     by_changes = Perturbed(classifier.score, 1.0, target, fill, "probabilities", local)
     masks = random_masks(20, target.log_mel.shape)
-    for first in (10, 10, 40):  # two at one place are scored together; the last lies in two segments
+    for first in (10, 10, 40):  # two of one span are scored together; the last lies in two segments
         box = np.zeros(target.log_mel.shape, bool)
         box[first : first + 12, :: len(masks)] = True
         masks.append(box)
@@ -187,11 +187,11 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
     fractions = []
     found = by_changes.without(iter(masks), len(masks), Work(lambda done, text: fractions.append(done)))
     assert fractions == sorted(fractions)
-    assert len(fractions) == len(local.places) + 1  # the larger masks together
+    assert len(fractions) == len(local.spans) + 1  # the larger masks together
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert (10, 22, 2) in local.places
-    assert {(40, 52, 1), (0, 4, 1)} <= set(local.places)
-    assert max(end - first for first, end, _ in local.places) <= MOST_LOCAL_FRAMES
+    assert (10, 22, 2) in local.spans
+    assert {(40, 52, 1), (0, 4, 1)} <= set(local.spans)
+    assert max(end - first for first, end, _ in local.spans) <= MOST_LOCAL_FRAMES
 
 
 def test_each_of_the_threads_side_by_side_computes_alone():

@@ -19,8 +19,8 @@ HEAD_WIDTH = WIDTH // HEADS
 MARGIN = 2
 #: Exponents of attention above this are cut, so that float32 does not overflow.
 LARGEST_EXPONENT = 60.0
-#: Places of changes whose part of the state stays in memory; 0.8 MB each.
-MOST_PLACES = 4
+#: Spans of changed tokens whose part of the state stays in memory; 0.8 MB each.
+MOST_SPANS = 4
 #: Sums of exponentials are raised to this before anything is divided by them.
 SMALLEST_SUM = 1e-30
 
@@ -144,7 +144,7 @@ class _BlockState:
             setattr(self, name, value.detach())
         self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 1, 0, 3).flatten(2)
         self.fast_gradients = self.gradients.to(self.fast_values.dtype)
-        self._places: dict[tuple[int, int], _Place] = {}
+        self._spans: dict[tuple[int, int], _Span] = {}
 
     def changed(
         self, change: Tensor, first: int, end: int, norms: tuple[nn.Module, nn.Module], block: nn.Module
@@ -171,24 +171,22 @@ class _BlockState:
         attention s and values v, the logits are the sum of g s v. Its change is that of g s, times the new v, plus g s
         times the change of v. The product of g and s comes first, as the logits are few.
         """
-        place = self._place(here)
-        products = (
-            (keys @ self.fast_queries.transpose(1, 2)).float().unflatten(1, (n, -1)).add_(place.products[:, None])
-        )
+        span = self._span(here)
+        products = (keys @ self.fast_queries.transpose(1, 2)).float().unflatten(1, (n, -1)).add_(span.products[:, None])
         exponentials = products.clamp_max_(LARGEST_EXPONENT).exp_()
-        scale = 1 / (place.left[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
+        scale = 1 / (span.left[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
         scale[:, :, here] = 0
-        shares = exponentials.mul_(scale[:, :, None]).sub_(place.shares[:, None]).to(keys.dtype).flatten(1, 2)
+        shares = exponentials.mul_(scale[:, :, None]).sub_(span.shares[:, None]).to(keys.dtype).flatten(1, 2)
         moved = (shares @ self.fast_gradients).float().unflatten(1, (n, -1)).unflatten(3, (-1, HEAD_WIDTH))
         values = values.float().unflatten(1, (n, -1))[:, :, :, None]
         before = self.values[:, None, here, None]
         on_logits = moved.mul_(values + before).sum(dim=(0, 2, 4))
-        on_logits += (values * place.on_values[:, None]).sum(dim=(0, 2, 4))
-        return on_logits + ((scale - place.scale[:, None]) @ place.on_staying).sum(dim=0)
+        on_logits += (values * span.on_values[:, None]).sum(dim=(0, 2, 4))
+        return on_logits + ((scale - span.scale[:, None]) @ span.on_staying).sum(dim=0)
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change (n, tokens, width) of the attention output of the changed tokens, in their precision."""
-        place = self._place(here)
+        span = self._span(here)
         changes = [x.unflatten(1, (n, -1)).flatten(0, 1) for x in (queries, keys, values)]
         products = (queries @ self.fast_keys.transpose(1, 2)).float().unflatten(1, (n, -1))
         products += self.products[:, None, here]
@@ -197,34 +195,34 @@ class _BlockState:
         products[:, :, :, here] += own.unflatten(0, (HEADS, n))
         shares = products.softmax(dim=3)
         own = shares[:, :, :, here].to(values.dtype).flatten(0, 1) @ changes[2]
-        shares = shares.sub_(place.own_shares[:, None]).to(values.dtype).flatten(1, 2)
+        shares = shares.sub_(span.own_shares[:, None]).to(values.dtype).flatten(1, 2)
         attended = (shares @ self.fast_values).unflatten(1, (n, -1)) + own.unflatten(0, (HEADS, n))
         return attended.permute(1, 2, 0, 3).flatten(2)
 
-    def _place(self, here: slice) -> "_Place":
-        place = self._places.get((here.start, here.stop))
-        if place is None:
-            place = _Place(self, here)
+    def _span(self, here: slice) -> "_Span":
+        span = self._spans.get((here.start, here.stop))
+        if span is None:
+            span = _Span(self, here)
             # Versions that differ in the same frames come one after another.
-            self._places = {**dict(list(self._places.items())[1 - MOST_PLACES :]), (here.start, here.stop): place}
-        return place
+            self._spans = {**dict(list(self._spans.items())[1 - MOST_SPANS :]), (here.start, here.stop): span}
+        return span
 
 
-class _Place:
-    """What the tokens of one place, and all others, attend to before those of the place change.
+class _Span:
+    """What the tokens of one span, and all others, attend to before those of the span change.
 
     Attributes
     ----------
     own_shares : Tensor of shape (heads, changed, tokens)
-        Attention of the tokens of the place.
+        Attention of the tokens of the span.
     products, shares : Tensor of shape (heads, changed, tokens)
-        Exponents of attention to the tokens of the place, and that attention; 0 from the place itself.
+        Exponents of attention to the tokens of the span, and that attention; 0 from the span itself.
     left, scale : Tensor of shape (heads, tokens)
         Sums of the exponentials of attention to all other tokens, and one over the sums to all.
     on_staying : Tensor of shape (heads, tokens, classes)
         The logits' gradients times the values of all other tokens, weighted by these exponentials.
     on_values : Tensor of shape (heads, changed, classes, head width)
-        The gradients of the logits with respect to the values of the place.
+        The gradients of the logits with respect to the values of the span.
     """
 
     def __init__(self, state: _BlockState, here: slice) -> None:
