@@ -321,6 +321,7 @@ def show_chart() -> None:
 def show_nothing() -> None:
     """What comes after it begins as a new visit does."""
     st.session_state.clear()
+    st.markdown("no player")
 
 
 SHOWN = {

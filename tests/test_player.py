@@ -277,6 +277,7 @@ def opened(tab, address):
     def turn_to(show):
         if page.url.startswith(address):
             page.evaluate(TURN, "?show=nothing")
+            expect(page.get_by_text("no player", exact=True)).to_be_visible()
             expect(page.locator(".timeline")).to_have_count(0)
             at_rest(page)
             page.evaluate("window.sounds = []")
