@@ -1,8 +1,9 @@
-"""The main way, from an upload to a mark, in Chromium, Firefox and WebKit."""
+"""What Chromium, Firefox and WebKit must each do: the main way, from an upload to a mark, and import our scripts."""
 
 import pytest
 import soundfile
 
+from pages.shared.language.components import script_of
 from tests import engines
 from tests.running_app import running_app
 
@@ -67,6 +68,19 @@ def test_main_way(engine, seed, request, tmp_path, make_voice):
         go_the_main_way(engine, address, voice)
     except engines.Unanswered:  # of which nothing can be said
         go_the_main_way(engine, address, voice)
+
+
+@pytest.mark.parametrize("engine", engines.ENGINES)
+def test_a_script_that_is_imported_again_before_it_has_run_mounts_each_time(engine, tmp_path):
+    engines.needs_engine(engine)
+    (tmp_path / "main.js").write_text("let mounted = 0;\nexport default () => ++mounted;\n")
+    mount_twice = """async (script) => {
+      const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+      return Promise.all([1, 2].map(async () => (await import(url)).default()));
+    }"""
+    with engines.ENGINES[engine]() as browser:
+        browser.open("about:blank")
+        assert sorted(browser.run(mount_twice, script_of(tmp_path, "main.js", {}))) == [1, 2]
 
 
 def go_the_main_way(engine, address, voice):

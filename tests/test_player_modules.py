@@ -665,9 +665,9 @@ def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, 
         """async (script) => {
           const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
           const run = (await import(url)).default;
-          const counts = run("count");
+          const counts = await run("count");
           try {
-            run("fail");
+            await run("fail");
           } catch (error) {
             return [counts, error.message, error.stack];
           }

@@ -27,7 +27,8 @@ IMPORTED = re.compile(r'^(import .* from )"(\.{1,2}/[\w/.]+\.js)";$', re.MULTILI
 TEXT_IN_HTML = re.compile(r'(?<=aria-label=")[^"]+|(?<=title=")[^"]+|(?<=>)[^<>]*\w[^<>]*(?=<)')
 
 #: Modules come in dependency order, so that each import already has its address. `sourceURL` is the name in stack
-#: traces and in the browser's debugger.
+#: traces and in the browser's debugger. The main module is awaited when it is mounted and not at the top, as Streamlit
+#: may import the script again before it has run: WebKit then gives it a module that still waits, without its exports.
 SCRIPT = r"""const addresses = {};
 for (const [name, text] of %s) {
   const imports = /^(import .* from )"\.\/([\w/.]+\.js)";$/gm;
@@ -35,7 +36,10 @@ for (const [name, text] of %s) {
   const named = `${placed}\n//# sourceURL=%s/${name}`;
   addresses[name] = URL.createObjectURL(new Blob([named], { type: "text/javascript" }));
 }
-export default (await import(addresses["%s"])).default;
+const main = import(addresses["%s"]);
+export default async function mount(component) {
+  return (await main).default(component);
+}
 """
 
 
@@ -76,7 +80,7 @@ def translated(body: str, known: Mapping[str, str]) -> str:
 
 
 def script_of(folder: Path, main: str, known: Mapping[str, str], decimal_sign: str = ".") -> str:
-    """Return a script whose default export is that of the main module.
+    """Return a script whose default export awaits and calls that of the main module.
 
     Parameters
     ----------
