@@ -124,6 +124,29 @@ def test_words_stay_everybodys_whatever_the_roles(store, project):
             store.marks.edit(project, sha(0), "Cid", change=[replace(changed, **turned)])
 
 
+def test_labels_of_a_tier_are_opinions_that_no_annotator_changes_in_any_way(store, project):
+    store.tiers.add(project, Tier("tone", "tone", content="labels", labels=("high", "low")))
+    (theirs,) = store.marks.edit(project, sha(0), "Ann", add=[mark(tier="tone", note="high")]).marks
+    store.people.set_roles(project, "Ben", {"Ann": "annotator"})
+    (document, *_) = store.transfer.export(project)
+    low = replace(theirs, note="low")
+    # Files need not say whose a tier of labels is: where all labels are Ann's, so are those of the file.
+    unsigned = replace(document, annotations=(replace(low, annotator=""),))
+    for action in (
+        lambda: store.marks.edit(project, sha(0), "Cid", change=[low]),
+        lambda: store.marks.edit(project, sha(0), "Cid", add=[mark(7, 8, tier="tone", note="low", annotator="Ann")]),
+        lambda: store.marks.edit(project, sha(0), "Cid", change=[replace(theirs, tier="words")]),
+        lambda: store.marks.set_status(project, [sha(0)], "Cid", "done", tier="tone"),
+        lambda: store.transfer.import_recordings(project, [unsigned], "Cid", mode="replace"),
+    ):
+        with pytest.raises(AnnotationsRefused, match="make or change marks of Ann"):
+            action()
+    assert store.marks.of(project, sha(0)) == (theirs,)
+    (own,) = store.marks.edit(project, sha(0), "Cid", add=[mark(tier="tone", note="low")]).marks
+    assert own.annotator == "Cid"
+    store.marks.edit(project, sha(0), "Ben", change=[low])
+
+
 @pytest.mark.parametrize("mode", ["add", "replace"])
 def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project, mode):
     (theirs,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks

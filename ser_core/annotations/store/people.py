@@ -29,6 +29,7 @@ from ser_core.annotations.store.tables import (
     members,
     projects,
     recordings,
+    tiers,
     valid_name,
     valid_text,
 )
@@ -91,14 +92,22 @@ def require_reviewer(may_review: bool, person: str, action: str) -> None:
         )
 
 
-def require_judge(may_review: bool, person: str, changes: Iterable[Change]) -> None:
-    """Refuse changes to what others say of emotions, or to the gold layer, by somebody who may not judge them."""
-    touched = (mark for change in changes for mark in (change.before, change.after) if mark is not None)
-    for mark in () if may_review else touched:
-        is_opinion = mark.tier in (REGION_TIER, RECORDING_TIER) or mark.emotion is not None
-        if mark.annotator == GOLD:
-            require_reviewer(may_review, person, "change the gold layer")
-        elif mark.annotator != person and is_opinion:
+def require_judge(
+    connection: Connection, project: int, may_review: bool, person: str, changes: Iterable[Change]
+) -> None:
+    """Refuse changes to others' emotions and labels, or to the gold layer, by somebody who may not judge them."""
+    if may_review:
+        return
+    touched = [mark for change in changes for mark in (change.before, change.after) if mark is not None]
+    others = [mark for mark in touched if mark.annotator not in (person, GOLD)]
+    if any(mark.annotator == GOLD for mark in touched):
+        require_reviewer(may_review, person, "change the gold layer")
+    if not others:
+        return
+    of_project = select(tiers.c.key).where(tiers.c.project_id == project, tiers.c.content != "text")
+    of_opinions = {REGION_TIER, RECORDING_TIER, *connection.execute(of_project).scalars()}
+    for mark in others:
+        if mark.tier in of_opinions or mark.emotion is not None:
             require_reviewer(may_review, person, f"make or change marks of {mark.annotator}")
 
 

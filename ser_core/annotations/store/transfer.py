@@ -139,7 +139,8 @@ def import_documents(
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
         changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
         if mode != "show":
-            people.require_judge(may_review, annotator, (each for some in changes.values() for each in some))
+            every = [each for some in changes.values() for each in some]
+            people.require_judge(connection, project, may_review, annotator, every)
         rows = [mark_row(of, change, annotator, at) for of, some in changes.items() for change in some]
         for start in range(0, max(len(rows), 1), MARKS_AT_ONCE):
             work.check("The import was stopped; nothing was imported.")

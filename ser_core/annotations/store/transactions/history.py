@@ -57,7 +57,7 @@ class History:
                 return None
             standing = standing_marks(connection, recording_id, edit.keys) if edit.keys else {}
             changes = changed(edit, standing, at)
-            people.require_judge(may_review, annotator, changes)
+            people.require_judge(connection, project, may_review, annotator, changes)
             tiers.require(connection, project, (change.after for change in changes if change.after is not None))
             of_f0 = edit.f0 and f0.turn(connection, recording_id, edit.f0, kind)
             top = edit.beneath_id if kind == "undo" else edit.id

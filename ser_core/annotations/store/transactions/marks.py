@@ -103,7 +103,7 @@ class Marks:
                 *(change_of(there, mark, at) for there, mark in zip(before, changed, strict=True)),
                 *(change_to(None, mark, at) for mark in new),
             ]
-            people.require_judge(may_review, annotator, changes)
+            people.require_judge(connection, project, may_review, annotator, changes)
             beneath = history.top_of_stack(recording_id, annotator)
             return history.take_step(
                 connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
@@ -186,7 +186,8 @@ class Marks:
                 of: [change_to(Standing(mark, False, person), replace(mark, status=status), at) for mark in some]
                 for of, some in found.items()
             }
-            people.require_judge(may_review, person, (each for some in changes.values() for each in some))
+            every = [each for some in changes.values() for each in some]
+            people.require_judge(connection, project, may_review, person, every)
             write_marks(connection, [mark_row(of, each, person, at) for of, some in changes.items() for each in some])
             transfer.add_steps(connection, changes, person, at)
         return sum(map(len, changes.values()))
@@ -215,7 +216,7 @@ class Marks:
                 raise AnnotationsRefused("This mark is no longer in the trash; load the recording again.")
             changes = [change_to(there, there.annotation, at)]
             if there.annotation.annotator == GOLD:
-                people.require_judge(may_review, annotator, changes)
+                people.require_judge(connection, project, may_review, annotator, changes)
             elif there.changed_by != annotator:
                 trash.require_own_marks(connection, project, annotator, [there], "restored")
             tiers.require(connection, project, [there.annotation])
