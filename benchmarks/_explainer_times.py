@@ -13,8 +13,8 @@ import numpy as np
 from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
 from ser_core.explanation import run_explainer
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED

@@ -10,7 +10,8 @@ from ser_core.corpora import READERS, read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import speaker_splits
 from ser_core.learning.evaluation import unseen_recordings
-from ser_core.model.checkpoint import find_model, read_card
+from ser_core.model.checkpoint import read_card
+from ser_core.model.shipped_models import find_model
 
 RESAMPLES = 2_000
 

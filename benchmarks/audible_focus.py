@@ -24,8 +24,8 @@ from ser_core.analysis import Analysis
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation.focus_audio import focus_mask
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording, score_focus_audio, target_of
 from ser_core.settings import AnalysisSettings
 

@@ -25,7 +25,7 @@ from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import unseen
 from ser_core.batch.run import run_batch
 from ser_core.corpora.splits import draw_evenly
-from ser_core.model.checkpoint import DEFAULT_MODEL
+from ser_core.model.shipped_models import DEFAULT_MODEL
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 

@@ -28,9 +28,9 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import draw_evenly
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.decoder import Decoder
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import segments_of
 from ser_core.settings import SpectrogramSettings
 

@@ -36,9 +36,10 @@ from ser_core.analysis import Analysis
 from ser_core.explanation import run_explainer
 from ser_core.explanation.agreement import rank_correlation
 from ser_core.explanation.relevance import ExplainerResult, ExplanationTarget, fill_values
-from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
+from ser_core.model.checkpoint import fastest_precision, load_network
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.scores import evidence, pool, softmax
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 from ser_core.work.progress import UNWATCHED

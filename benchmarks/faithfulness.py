@@ -35,8 +35,8 @@ from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import curves_of, infidelity, mask_metrics, reference_maps
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.explanation.sensitivity import max_sensitivity, weight_randomisation
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED

@@ -34,8 +34,8 @@ from ser_core.explanation.focus import focus_frames
 from ser_core.explanation.focus_audio import sound_without
 from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording, find_focus, score
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.work.progress import UNWATCHED

@@ -33,7 +33,8 @@ from benchmarks._recordings import unseen
 from ser_core.audio.long_recording import working_copy
 from ser_core.audio.reading import read_recording, resample
 from ser_core.corpora.splits import draw_evenly
-from ser_core.model.checkpoint import DEFAULT_MODEL, fastest_precision, load_model
+from ser_core.model.checkpoint import fastest_precision
+from ser_core.model.shipped_models import DEFAULT_MODEL, load_model
 from ser_core.timeline import timeline
 from ser_core.work.progress import Work
 

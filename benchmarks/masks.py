@@ -30,8 +30,8 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation.lime import _balanced_masks, _interpolate, _masks, _windows, surrogate
 from ser_core.explanation.relevance import Perturbed, fill_values
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED

@@ -23,8 +23,9 @@ from benchmarks._command_line import benchmark_parser, report
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import audio_files
 from ser_core.corpora.samples import available_samples
-from ser_core.model.checkpoint import fastest_precision, find_model, load_model, load_network
+from ser_core.model.checkpoint import fastest_precision, load_network
 from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, OcclusionSettings
 

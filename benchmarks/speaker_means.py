@@ -26,8 +26,8 @@ from ser_core.annotations.corpus_map.mapping import LAYOUTS, corpus_map
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import draw_evenly
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import NetworkClassifier
+from ser_core.model.shipped_models import load_model
 
 NEIGHBOURS = 10
 

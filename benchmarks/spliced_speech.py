@@ -37,8 +37,8 @@ from ser_core.explanation import EXPLAINERS, FOCUS_METHODS
 from ser_core.explanation.agreement import consensus
 from ser_core.explanation.faithfulness import reference_maps
 from ser_core.explanation.focus import relevance_profile
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import add_explanation, classify_recording, find_focus, target_of
 from ser_core.settings import AnalysisSettings
 

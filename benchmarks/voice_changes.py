@@ -33,9 +33,9 @@ from ser_core.corpora import READERS, read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation.counterfactual.voice import PROPERTIES
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import evidence
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording
 from ser_core.pipeline.voice import find_voice_counterfactuals
 from ser_core.settings import AnalysisSettings

@@ -22,8 +22,8 @@ from ser_core.analysis import Region
 from ser_core.audio.reading import read_recording
 from ser_core.corpora import read_corpus
 from ser_core.explanation.relevance import ExplanationTarget, fill_values
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
 from ser_core.words.evidence import (

@@ -33,8 +33,9 @@ with atheris.instrument_imports(include=["ser_core", "praatio", "pympi", "safete
     from ser_core.corpora.manifest import read_manifest
     from ser_core.errors import SerError
     from ser_core.learning.predictions import read_predictions
-    from ser_core.model.checkpoint import CARD, TRAINING_LIST, WEIGHTS, load_model, training_list
+    from ser_core.model.checkpoint import CARD, TRAINING_LIST, WEIGHTS, training_list
     from ser_core.model.onnx_graph import OnnxGraph
+    from ser_core.model.shipped_models import load_model
 
 
 def annotations(data: bytes) -> None:

@@ -13,7 +13,8 @@ from pages.shared.models.model_figures import split_in_words
 from ser_core.errors import SerError
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.predictions import Predictions, read_predictions
-from ser_core.model.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, find_model, model_names, read_card
+from ser_core.model.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, read_card
+from ser_core.model.shipped_models import find_model, model_names
 
 ALL_FOLDS, NEW_CORPORA, OWN_TEST = texts(("all folds", "new corpora", "this model's own test"))
 #: For a model whose card does not describe its test on new corpora.

@@ -27,7 +27,7 @@ _MODULES = {
     "SerError": "errors",
     "Work": "work.progress",
     "analyse_recording": "pipeline",
-    "load_model": "model.checkpoint",
+    "load_model": "model.shipped_models",
     "read_recording": "audio.reading",
     "save_analysis": "output.analysis_folder",
 }

@@ -22,7 +22,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Playwright, expect
 
 from pages.shared.server.server_guard import VISIT_COOKIE
-from ser_core.model.checkpoint import model_names
+from ser_core.model.shipped_models import model_names
 
 #: Of what a page is to show soon; a busy machine is no failure.
 expect.set_options(timeout=30_000)

@@ -31,7 +31,7 @@ from ser_core.annotations.teaching.taught_model import first_teachable
 from ser_core.audio.reading import read_recording
 from ser_core.errors import Cancelled
 from ser_core.learning.predictions import Predictions
-from ser_core.model.checkpoint import model_names
+from ser_core.model.shipped_models import model_names
 from ser_core.work.progress import UNWATCHED, Work
 from tests.test_pages import at, finished, wav, words
 

@@ -17,9 +17,10 @@ from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import TRAINABLE, TrainingPlan, TrainingSettings, starting_branch
 from ser_core.learning.predictions import read_predictions
-from ser_core.model.checkpoint import load_model, training_list
+from ser_core.model.checkpoint import training_list
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
 from ser_core.model.peers.shared.padding import SILENCE
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.timeline import emotion_timeline

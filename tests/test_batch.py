@@ -32,9 +32,10 @@ from ser_core.batch.results import ResultsFolder
 from ser_core.batch.run import run_batch
 from ser_core.commands import main
 from ser_core.errors import BatchRefused, Cancelled, CorpusRefused, SettingsRefused
-from ser_core.model.checkpoint import load_model, save_model
+from ser_core.model.checkpoint import save_model
 from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
+from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import analyse_recording, find_focus
 from ser_core.pipeline.voice import know_voice
 from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd, LimeSettings

@@ -14,23 +14,15 @@ from ser_core.learning.metrics import all_figures
 from ser_core.learning.plan import own_front_end
 from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import (
-    DEFAULT_MODEL,
     FOLDS_TABLE,
     HASHES,
     LARGEST_BYTES,
     LARGEST_TEXT_BYTES,
-    MODELS,
     ONNX,
     TEST_TABLE,
     WEIGHTS,
     _shapes,
-    default_model,
-    find_model,
-    load_model,
     load_network,
-    model_names,
-    models_left_out,
-    name_of_model,
     read_card,
     save_model,
     training_list,
@@ -38,6 +30,16 @@ from ser_core.model.checkpoint import (
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
+from ser_core.model.shipped_models import (
+    DEFAULT_MODEL,
+    MODELS,
+    default_model,
+    find_model,
+    load_model,
+    model_names,
+    models_left_out,
+    name_of_model,
+)
 from ser_core.settings import FrontEnd, SelectionSettings, SpectrogramSettings, VoiceSettings
 from tests.tiny_networks import EMOTIONS, fresh, random_log_mel
 

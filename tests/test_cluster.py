@@ -16,7 +16,7 @@ from ser_core.analysis import Region
 from ser_core.batch import cluster as clusters
 from ser_core.batch.cluster import Cluster
 from ser_core.errors import Cancelled, ClusterRefused, ModelRefused, SettingsRefused
-from ser_core.model.checkpoint import load_model, model_names
+from ser_core.model.shipped_models import load_model, model_names
 from ser_core.pipeline import (
     classify_recording,
     explain_words,

@@ -14,9 +14,10 @@ from ser_core.annotations.words import read_words
 from ser_core.commands import main
 from ser_core.commands.arguments import write_json
 from ser_core.errors import SettingsRefused
-from ser_core.model.checkpoint import model_names, save_model
+from ser_core.model.checkpoint import save_model
 from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
+from ser_core.model.shipped_models import model_names
 from ser_core.settings import FrontEnd
 from tests.tiny_networks import EMOTIONS, fresh, noise_recording
 

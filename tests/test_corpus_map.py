@@ -30,7 +30,7 @@ from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.store import open_store
 from ser_core.commands import main
 from ser_core.errors import Cancelled
-from ser_core.model.checkpoint import load_model, model_names
+from ser_core.model.shipped_models import load_model, model_names
 from ser_core.pipeline import classify_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work

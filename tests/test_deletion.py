@@ -20,7 +20,7 @@ from ser_core.annotations.store.store import open_store
 from ser_core.annotations.teaching.corpus import SOUNDS, TAUGHT
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused
-from ser_core.model.checkpoint import model_names
+from ser_core.model.shipped_models import model_names
 from ser_core.work.jobs import Jobs
 from tests.broken_machine import everything_under
 from tests.databases import file as file_of

@@ -18,7 +18,8 @@ from ser_core.learning.evaluation import (
     tabulate,
     training_overlap,
 )
-from ser_core.model.checkpoint import TRAINING_LIST, find_model, model_names, training_list
+from ser_core.model.checkpoint import TRAINING_LIST, training_list
+from ser_core.model.shipped_models import find_model, model_names
 from ser_core.settings import VoiceSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import LinearClassifier

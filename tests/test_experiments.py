@@ -17,8 +17,9 @@ from ser_core.experiments import read_result, relevance_by_band, results_page, s
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import PRESETS, TrainingSettings
 from ser_core.learning.predictions import Predictions, write_predictions
-from ser_core.model.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, model_names, save_model
+from ser_core.model.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, save_model
 from ser_core.model.networks.yamnet import YAMNet
+from ser_core.model.shipped_models import model_names
 from ser_core.settings import FrontEnd
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import LinearClassifier
@@ -182,7 +183,8 @@ def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
 def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
     from ser_core.learning.metrics import all_figures
     from ser_core.learning.predictions import tested_by
-    from ser_core.model.checkpoint import MODELS, read_card
+    from ser_core.model.checkpoint import read_card
+    from ser_core.model.shipped_models import MODELS
 
     (tmp_path / "yamnet").symlink_to(MODELS / "yamnet")
     rules = {

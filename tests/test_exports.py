@@ -11,7 +11,7 @@ import soundfile
 
 from pages.shared.evidence.downloads import _npz, _png
 from ser_core.audio.reading import read_recording
-from ser_core.model.checkpoint import load_model, model_names
+from ser_core.model.shipped_models import load_model, model_names
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.report import report_html
 from ser_core.pipeline import analyse_recording

@@ -31,8 +31,9 @@ from ser_core.annotations.store.store import open_store
 from ser_core.commands import main
 from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, WriteRefused
 from ser_core.learning import training
-from ser_core.model.checkpoint import load_model, model_names, require_room, save_model
+from ser_core.model.checkpoint import require_room, save_model
 from ser_core.model.networks.yamnet import YAMNet
+from ser_core.model.shipped_models import load_model, model_names
 from ser_core.output import overview_picture
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.saved_analyses import clear_unfinished, delete, list_saved_analyses, save_with_source

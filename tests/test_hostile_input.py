@@ -34,13 +34,11 @@ from ser_core.model.checkpoint import (
     TEST_TABLE,
     TRAINING_LIST,
     WEIGHTS,
-    load_model,
-    model_names,
-    models_left_out,
     save_model,
     training_list,
 )
 from ser_core.model.networks.yamnet import YAMNet
+from ser_core.model.shipped_models import load_model, model_names, models_left_out
 from ser_core.output.saved_analyses import REQUEST, list_saved_analyses
 from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, AudioLimits, LimeSettings, OcclusionSettings

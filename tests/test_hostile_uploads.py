@@ -2,7 +2,7 @@
 
 import pytest
 
-from ser_core.model.checkpoint import model_names
+from ser_core.model.shipped_models import model_names
 from tests.hostile_files import audio_files, audio_named, bomb
 from tests.test_pages import opened, with_recording
 

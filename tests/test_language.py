@@ -27,7 +27,7 @@ from pages.shared.language import (
 )
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
-from ser_core.model.checkpoint import model_names
+from ser_core.model.shipped_models import model_names
 from tests import texts
 from tests.test_pages import QUICK, at, with_recording
 

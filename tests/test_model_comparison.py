@@ -14,8 +14,9 @@ from ser_core.experiments import COMPARISON, read_result, results_page, write_re
 from ser_core.experiments.model_comparison import compare_models
 from ser_core.learning.metrics import all_figures, auroc, macro_average_accuracy, paired_difference, uars_over_speakers
 from ser_core.learning.predictions import Predictions, read_predictions, write_predictions
-from ser_core.model.checkpoint import CARD, TEST_TABLE, find_model, model_names
+from ser_core.model.checkpoint import CARD, TEST_TABLE
 from ser_core.model.networks import NETWORKS
+from ser_core.model.shipped_models import find_model, model_names
 from ser_core.work.progress import UNWATCHED
 
 needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to compare")

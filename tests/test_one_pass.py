@@ -14,19 +14,11 @@ from ser_core.analysis import Region
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of, focus_methods_of, run_explainer
 from ser_core.explanation.one_pass import one_pass
-from ser_core.model.checkpoint import (
-    CARD,
-    DECODER,
-    MODELS,
-    _decoder,
-    load_model,
-    model_names,
-    models_left_out,
-    read_card,
-)
+from ser_core.model.checkpoint import CARD, DECODER, _decoder, read_card
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.decoder import Decoder, decoder_of
 from ser_core.model.networks.whisper import WIDTH
+from ser_core.model.shipped_models import MODELS, load_model, model_names, models_left_out
 from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings, OnePassSettings, SpectrogramSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, LinearClassifier, random_log_mel, target_of_log_mel

@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
-from ser_core.model.checkpoint import LARGEST_BYTES, find_model, load_model, load_network, model_names
+from ser_core.model.checkpoint import LARGEST_BYTES, load_network
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.scores import softmax
+from ser_core.model.shipped_models import find_model, load_model, model_names
 from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings
 from ser_core.work.sandbox import _libseccomp
 from tests.tiny_networks import EMOTIONS, random_log_mel
@@ -344,7 +345,7 @@ def test_the_process_ends_with_its_classifier():
 STARTED = """
 import os, sys
 from pathlib import Path
-from ser_core.model.checkpoint import load_model
+from ser_core.model.shipped_models import load_model
 classifier = load_model("theirs", Path(sys.argv[1]))
 print(classifier._graph._child.process.pid, "onnxruntime" in sys.modules)
 """

@@ -55,12 +55,9 @@ from ser_core.model.checkpoint import (
     FOLDS_VOICE_TABLE,
     TEST_TABLE,
     WEIGHTS,
-    find_model,
-    load_model,
-    model_names,
-    models_left_out,
     read_card,
 )
+from ser_core.model.shipped_models import find_model, load_model, model_names, models_left_out
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, SpectrogramSettings
 from ser_core.words import transcription
@@ -1888,8 +1885,8 @@ def test_a_model_that_hears_recordings_as_a_whole_has_every_page(theirs, voice, 
 
 def test_a_model_that_was_never_tested_says_so_on_page_evaluate(theirs, monkeypatch, tmp_path):
     (tmp_path / "card.json").write_text('{"emotions": ["angry", "sad"], "temperature": 1.0}')
-    monkeypatch.setattr("ser_core.model.checkpoint.model_names", lambda: ["theirs"])
-    monkeypatch.setattr("ser_core.model.checkpoint.find_model", lambda name: tmp_path)
+    monkeypatch.setattr("ser_core.model.shipped_models.model_names", lambda: ["theirs"])
+    monkeypatch.setattr("ser_core.model.shipped_models.find_model", lambda name: tmp_path)
     app = opened("pages/6_Evaluate.py")
     assert not app.exception
     assert ["it was not trained here" in error.value for error in app.error] == [True]

@@ -22,7 +22,8 @@ from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import TrainingSettings
 from ser_core.learning.predictions import read_predictions
 from ser_core.learning.training import processes, train_network
-from ser_core.model.checkpoint import TEST_TABLE, load_model, model_names, training_list
+from ser_core.model.checkpoint import TEST_TABLE, training_list
+from ser_core.model.shipped_models import load_model, model_names
 from ser_core.work.progress import UNWATCHED
 
 pytestmark = pytest.mark.process

@@ -13,9 +13,10 @@ from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.learning.classifier_training import train_stages
 from ser_core.learning.plan import TrainingPlan, starting_branch
 from ser_core.learning.training_data import TrainingData
-from ser_core.model.checkpoint import find_model, load_network, model_names, save_model
+from ser_core.model.checkpoint import load_network, save_model
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.vggish import GROUPS, PUBLISHED_INDICES
+from ser_core.model.shipped_models import find_model, model_names
 from ser_core.settings import FrontEnd
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, fresh

@@ -16,7 +16,7 @@ from pages.shared.language.names import in_markdown
 from pages.shared.recording import open_recordings, timeline_section, timeline_words_section
 from pages.shared.session import CHOICES
 from ser_core.audio.reading import read_recording
-from ser_core.model.checkpoint import model_names
+from ser_core.model.shipped_models import model_names
 from ser_core.output.timeline_folder import timeline_csv
 from ser_core.settings import AudioLimits
 from ser_core.timeline.curves import smoothed, strongest_stretches

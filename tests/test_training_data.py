@@ -10,7 +10,8 @@ from ser_core.errors import SettingsRefused
 from ser_core.learning.classifier_training import _state_name
 from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights
 from ser_core.learning.training_data import read_training_data
-from ser_core.model.checkpoint import find_model, model_names, save_model, training_list
+from ser_core.model.checkpoint import save_model, training_list
+from ser_core.model.shipped_models import find_model, model_names
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import TinyNetwork
 

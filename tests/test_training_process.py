@@ -7,7 +7,8 @@ import pytest
 
 from ser_core.errors import Cancelled
 from ser_core.learning.predictions import read_predictions
-from ser_core.model.checkpoint import TEST_TABLE, find_model, load_model, model_names, training_list
+from ser_core.model.checkpoint import TEST_TABLE, training_list
+from ser_core.model.shipped_models import find_model, load_model, model_names
 from ser_core.work.progress import UNWATCHED, Work
 from ser_core.work.training_process import TrainingFailed, train_in_process
 

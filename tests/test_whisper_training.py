@@ -24,9 +24,10 @@ from ser_core.learning.heads import fit_bands
 from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights, starting_branch
 from ser_core.learning.predictions import read_predictions
 from ser_core.model import checkpoint
-from ser_core.model.checkpoint import find_model, load_model, load_network, training_list
+from ser_core.model.checkpoint import load_network, training_list
 from ser_core.model.networks import whisper
 from ser_core.model.networks.whisper import Whisper, whisper_log_mel
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, VoiceSettings
 from ser_core.work.progress import UNWATCHED

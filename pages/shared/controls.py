@@ -14,8 +14,8 @@ from ser_core.analysis import Recording, clock
 from ser_core.errors import SerError
 from ser_core.explanation import FOCUS_METHODS
 from ser_core.explanation.relevance import FILLS
-from ser_core.model.checkpoint import PEERS, model_names, models_left_out
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import PEERS, model_names, models_left_out
 from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Job
 

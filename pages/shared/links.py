@@ -14,7 +14,8 @@ from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.explanation import METHOD_NAMES
-from ser_core.model.checkpoint import find_model, model_names, read_card
+from ser_core.model.checkpoint import read_card
+from ser_core.model.shipped_models import find_model, model_names
 from ser_core.output.saved_analyses import data_folder, is_saved, list_saved_analyses
 
 RECORDING = "recording"

@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 from ser_core.analysis import Analysis, display_name
 from ser_core.audio.reading import read_recording
 from ser_core.errors import BatchRefused, Cancelled, SerError
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.model.voice import voice_normal
 from ser_core.output.analysis_folder import voice_dict
 from ser_core.pipeline import analyse_recording, with_deciding_focus

@@ -24,9 +24,9 @@ from distributed.comm import connect
 
 from ser_core.batch.chunk import model_identity
 from ser_core.errors import Cancelled, ClusterRefused, ModelRefused
-from ser_core.model.checkpoint import load_model, name_of_model
 from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.onnx_classifier import OnnxClassifier
+from ser_core.model.shipped_models import load_model, name_of_model
 from ser_core.work.log import FIGURES
 from ser_core.work.progress import Work
 

@@ -18,7 +18,7 @@ from ser_core.batch.recordings import BatchFiles, find_recordings
 from ser_core.batch.results import ResultsFolder, columns
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import FOCUS_METHODS, focus_methods_of
-from ser_core.model.checkpoint import find_model, load_model
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 

@@ -26,8 +26,8 @@ from ser_core.errors import SerError, SettingsRefused
 from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, explainers_of
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, counterfactuals_in_words
 from ser_core.explanation.relevance import FILLS
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.word_table import SpokenWords

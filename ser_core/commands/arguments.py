@@ -11,7 +11,7 @@ from typing import Any
 
 from ser_core.analysis import display_name
 from ser_core.errors import SerError, SettingsRefused, WordModelRefused
-from ser_core.model.checkpoint import default_model, models_left_out
+from ser_core.model.shipped_models import default_model, models_left_out
 from ser_core.output.saved_analyses import data_folder
 from ser_core.words.transcription import (
     DOWNLOAD_MB,

@@ -21,8 +21,8 @@ from ser_core.experiments.results_page import write_results_page
 from ser_core.experiments.robustness import robustness
 from ser_core.experiments.selection_cost import selection_cost
 from ser_core.learning.plan import FROZEN
-from ser_core.model.checkpoint import find_model
 from ser_core.model.networks import NETWORKS
+from ser_core.model.shipped_models import find_model
 from ser_core.work.training_process import runs_folder
 
 

@@ -15,7 +15,7 @@ from ser_core.commands.arguments import Commands, corpus_at, folders_of, model_o
 from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import AudioRefused
-from ser_core.model.checkpoint import load_model
+from ser_core.model.shipped_models import load_model
 from ser_core.work.atomic_folder import atomic_write
 from ser_core.work.training_process import runs_folder
 

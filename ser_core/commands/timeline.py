@@ -12,7 +12,7 @@ from ser_core.commands.arguments import (
     process_each,
     word_model,
 )
-from ser_core.model.checkpoint import load_model
+from ser_core.model.shipped_models import load_model
 from ser_core.output.timeline_folder import save_timeline
 from ser_core.settings import LONG_RECORDING
 from ser_core.timeline.timeline import Timeline, emotion_timeline

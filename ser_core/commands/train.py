@@ -22,7 +22,8 @@ from ser_core.errors import SettingsRefused, WriteRefused
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.cross_validation import cross_validate, measure_recipe
 from ser_core.learning.plan import PRESETS, SPLITS, TRAINABLE, TrainingPlan, own_front_end
-from ser_core.model.checkpoint import DEFAULT_MODEL, HASHES, find_model
+from ser_core.model.checkpoint import HASHES
+from ser_core.model.shipped_models import DEFAULT_MODEL, find_model
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.training_process import runs_folder
 

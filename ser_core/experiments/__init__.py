@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_core.errors import SettingsRefused, WriteRefused
-from ser_core.model.checkpoint import MODELS
+from ser_core.model.shipped_models import MODELS
 from ser_core.work.atomic_folder import atomic_write, read_regular
 
 #: Names on the command line, and what each experiment measures.

@@ -11,9 +11,9 @@ from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.explanation.grad_cam import resize
 from ser_core.front_end.selection import segments_of_recording
 from ser_core.learning.evaluation import unseen_recordings
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import softmax
+from ser_core.model.shipped_models import load_model
 from ser_core.work.progress import Work
 
 BRANCHES = ("vggish", "yamnet")

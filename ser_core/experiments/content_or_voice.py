@@ -16,8 +16,8 @@ from ser_core.front_end.selection import segments_of_recording
 from ser_core.learning.evaluation import RecordingLogits, overlap_words, tabulate, unseen_recordings
 from ser_core.learning.metrics import APART, RESAMPLES, headline, summed_over_drawn
 from ser_core.learning.predictions import Predictions
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.words.text import spelling, word_errors
 from ser_core.words.transcription import WordModel, transcribe
 from ser_core.work.progress import Work

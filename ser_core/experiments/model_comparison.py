@@ -16,19 +16,10 @@ from ser_core.corpora import read_corpus
 from ser_core.errors import SerError, SettingsRefused
 from ser_core.learning.metrics import all_figures, uars_over_speakers
 from ser_core.learning.predictions import Predictions, read_predictions
-from ser_core.model.checkpoint import (
-    DEFAULT_MODEL,
-    FOLDS_TABLE,
-    ONNX,
-    TEST_TABLE,
-    find_model,
-    load_model,
-    load_network,
-    model_names,
-    read_card,
-)
+from ser_core.model.checkpoint import FOLDS_TABLE, ONNX, TEST_TABLE, load_network, read_card
 from ser_core.model.classifier import Classifier
 from ser_core.model.peers import ESTIMATOR_BASELINES
+from ser_core.model.shipped_models import DEFAULT_MODEL, find_model, load_model, model_names
 from ser_core.pipeline import classify_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work

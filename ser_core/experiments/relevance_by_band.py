@@ -15,8 +15,8 @@ from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import band_centres_hz, spectrogram_of
 from ser_core.learning.evaluation import unseen_recordings
 from ser_core.learning.metrics import RESAMPLES, summed_over_drawn
-from ser_core.model.checkpoint import load_model
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import load_model
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 

@@ -11,8 +11,9 @@ from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_file
 from ser_core.learning.metrics import APART, MEASURED, all_figures, figures_at, headline, paired_difference
 from ser_core.learning.predictions import Predictions, read_predictions, tables_of, tested_by, way_words
-from ser_core.model.checkpoint import DEFAULT_MODEL, MODELS, TEST_TABLE, model_names, read_card
+from ser_core.model.checkpoint import TEST_TABLE, read_card
 from ser_core.model.networks import NETWORKS
+from ser_core.model.shipped_models import DEFAULT_MODEL, MODELS, model_names
 
 PAPER_ACCURACY = {"none": 86.54, "minmax": 85.82}
 PAPER_MINUTES = {"none": 89.87, "minmax": 70.62}

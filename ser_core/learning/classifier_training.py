@@ -39,8 +39,6 @@ from ser_core.model.checkpoint import (
     TEST_TABLE,
     TEST_VOICE_TABLE,
     draft_of,
-    find_model,
-    load_model,
     publish,
     read_card,
     require_room,
@@ -51,6 +49,7 @@ from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES
 from ser_core.model.scores import recording_probabilities
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.settings import VoiceSettings
 from ser_core.work.progress import UNWATCHED, Work
 

@@ -26,12 +26,12 @@ from ser_core.model.checkpoint import (
     TEST_TABLE,
     TEST_VOICE_TABLE,
     draft_of,
-    find_model,
     publish,
     read_card,
     require_room,
     write_card,
 )
+from ser_core.model.shipped_models import find_model
 from ser_core.work.progress import UNWATCHED, Work
 
 #: File in the folder of a finished fold: the plan of its training.

@@ -19,9 +19,10 @@ from ser_core.front_end.selection import segments_of_recording
 from ser_core.learning.augmentation import CONDITIONS, degraded
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.predictions import Predictions
-from ser_core.model.checkpoint import find_model, load_model, read_card, training_list
+from ser_core.model.checkpoint import read_card, training_list
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import recording_probabilities
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.model.voice import logits_of_pieces, voice_normal, voice_shift, voice_temperature
 from ser_core.work.progress import Work
 

@@ -11,11 +11,12 @@ from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import corpus_names
 from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings
-from ser_core.model.checkpoint import ARCHITECTURES, DEFAULT_MODEL, find_model, load_network, read_card, training_list
+from ser_core.model.checkpoint import ARCHITECTURES, load_network, read_card, training_list
 from ser_core.model.networks.vggish import load_published_weights
 from ser_core.model.networks.whisper import load_encoder_weights
 from ser_core.model.networks.yamnet import load_audioset_weights
 from ser_core.model.peers import ESTIMATOR_BASELINES
+from ser_core.model.shipped_models import DEFAULT_MODEL, find_model
 from ser_core.settings import FrontEnd
 
 

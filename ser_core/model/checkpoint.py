@@ -4,9 +4,7 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,11 @@ from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.decoder import Decoder, decoder_of
 from ser_core.model.onnx_classifier import OnnxClassifier
-from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
+from ser_core.model.peers import NETWORK_BASELINES
 from ser_core.model.scores import POOLINGS
 from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
-from ser_core.work.atomic_folder import atomic_folder, put_in_place, read_regular, recover_all, require_replaceable
+from ser_core.work.atomic_folder import atomic_folder, put_in_place, read_regular, require_replaceable
 
-MODELS = Path(__file__).parents[2] / "models"
-#: The model of analyses, commands and benchmarks unless another is named.
-DEFAULT_MODEL = "whisper"
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
 #: A decoder that was fitted to the network's tokens, if the card names one.
 DECODER = "decoder.safetensors"
@@ -49,7 +44,6 @@ LONGEST_REASON = 300
 
 #: Every network that a card may name.
 ARCHITECTURES: dict[str, type[nn.Module]] = NETWORKS | NETWORK_BASELINES
-PEERS = frozenset(NETWORK_BASELINES) | frozenset(ESTIMATOR_BASELINES)
 
 
 def save_model(
@@ -110,16 +104,15 @@ def publish(draft: Path, folder: Path) -> None:
         ) from None
 
 
-def load_model(name_or_path: str | Path, models: Path = MODELS) -> Classifier:
-    """Load a shipped model by its name, or any model by its folder.
+def load_checkpoint(folder: Path) -> Classifier:
+    """Load the model in a folder.
 
     Raises
     ------
     ModelRefused
-        If there is no such model, or its files are damaged, too large, do not match each other or, for a shipped model,
-        differ from those that were shipped.
+        If its files are damaged, too large, do not match each other or, for a shipped model, are not those that were
+        shipped.
     """
-    folder = find_model(name_or_path, models)
     if not (folder / WEIGHTS).is_file():
         return _load_onnx(folder)
     network, card, sha256 = load_network(folder)
@@ -132,6 +125,29 @@ def load_model(name_or_path: str | Path, models: Path = MODELS) -> Classifier:
         decoder=_decoder(folder, card),
         **about,
     )
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Refuse a model that cannot be loaded, as far as its card, its decoder and the header of its weights tell."""
+    if not holds_model(folder):
+        raise ModelRefused(f"{folder.name}: it needs {CARD} and {WEIGHTS} or {ONNX}, each an ordinary file.")
+    card, weights = read_card(folder), folder / WEIGHTS
+    _described(card, folder)
+    file = weights if weights.is_file() else folder / ONNX
+    try:
+        if (size := file.stat().st_size) > LARGEST_BYTES:
+            raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
+        if file == weights:
+            with weights.open("rb") as opened:
+                _check_header(folder, card, opened.read(8 + LARGEST_HEADER_BYTES), size)
+            _decoder(folder, card)
+    except OSError as reason:
+        raise ModelRefused(f"{folder.name}: its files cannot be read ({reason.strerror}). Check them.") from None
+
+
+def holds_model(folder: Path) -> bool:
+    """Return whether a folder has the files of a model."""
+    return (folder / CARD).is_file() and any((folder / file).is_file() for file in (WEIGHTS, ONNX))
 
 
 def _decoder(folder: Path, card: dict[str, Any]) -> Decoder | None:
@@ -302,113 +318,6 @@ def fastest_precision() -> torch.dtype:
     # Dynamic quantisation to 8 bits (AVX512-VNNI) was no faster for `whisper`, and changed its maps.
     native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
-
-
-def model_names(models: Path = MODELS) -> list[str]:
-    """Return the names of the shipped models that can be loaded: the default first, the peers last."""
-    names = [name for name, why_not in _found(models).items() if why_not is None]
-    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name in PEERS, name))
-
-
-def default_model(models: Path = MODELS) -> str | None:
-    """Return the first of `model_names`, or None; looks at the other models only if the default cannot be loaded."""
-    default = models / DEFAULT_MODEL
-    if default.is_dir() and _why_not(default, tuple(_stamp(file) for file in _parts(default))) is None:
-        return DEFAULT_MODEL
-    return next(iter(model_names(models)), None)
-
-
-def name_of_model(sha256: str, models: Path = MODELS) -> str | None:
-    """Return the name of the shipped model whose weights, or ONNX file, have this SHA-256, or None."""
-    for name in model_names(models):
-        weights = models / name / WEIGHTS
-        file = weights if weights.is_file() else models / name / ONNX
-        with suppress(OSError, ValueError):
-            if _sha256(file, _stamp(file)) == sha256:
-                return name
-    return None
-
-
-@lru_cache(maxsize=256)
-def _sha256(file: Path, stamp: tuple[int, ...]) -> str:
-    return hashlib.sha256(read_regular(file, LARGEST_BYTES, follow_link=True)).hexdigest()
-
-
-def models_left_out(models: Path = MODELS) -> dict[str, str]:
-    """Return why folders that look like models are not among `model_names`, by name."""
-    return {name: why_not for name, why_not in sorted(_found(models).items()) if why_not is not None}
-
-
-def _found(models: Path) -> dict[str, str | None]:
-    """Return the folders that hold a model's weights, and why each cannot be loaded, as far as card and header tell."""
-    with suppress(OSError):  # nothing is recovered in a read-only folder
-        recover_all(models)
-    folders = models.iterdir() if models.is_dir() else ()
-    # A name that begins with a dot is that of an unfinished model.
-    return {
-        folder.name: _why_not(folder, tuple(_stamp(file) for file in _parts(folder)))
-        for folder in folders
-        if not folder.name.startswith(".") and any(os.path.lexists(folder / file) for file in (WEIGHTS, ONNX))
-    }
-
-
-def _parts(folder: Path) -> tuple[Path, ...]:
-    return folder / CARD, folder / WEIGHTS, folder / DECODER, folder / ONNX, folder.parent / HASHES
-
-
-def _stamp(file: Path) -> tuple[int, ...]:
-    """Return what changes when a file does."""
-    try:
-        status = file.stat()
-    except OSError:
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-@lru_cache(maxsize=256)
-def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
-    """Return why a model cannot be loaded, or None, without reading its weights; new `stamps` check it again."""
-    try:
-        if not _NAME.fullmatch(folder.name):
-            raise ModelRefused("Its name is not a model's name: letters, digits, dots, hyphens and underscores.")
-        if not _holds_model(folder) or not (folder / CARD).is_file():
-            raise ModelRefused(f"{folder.name}: it needs {CARD} and {WEIGHTS} or {ONNX}, each an ordinary file.")
-        card, weights = read_card(folder), folder / WEIGHTS
-        _described(card, folder)
-        file = weights if weights.is_file() else folder / ONNX
-        if (size := file.stat().st_size) > LARGEST_BYTES:
-            raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
-        if file == weights:
-            with weights.open("rb") as opened:
-                _check_header(folder, card, opened.read(8 + LARGEST_HEADER_BYTES), size)
-            _decoder(folder, card)
-    except ModelRefused as reason:
-        return str(reason)
-    except OSError as reason:
-        return f"{folder.name}: its files cannot be read ({reason.strerror}). Check them."
-    return None
-
-
-#: No leading dot, as of an unfinished model; no separator, as of a path.
-_NAME = re.compile(r"\w[\w.-]*")
-
-
-def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
-    """Return the folder of a model given by its name or path."""
-    named = _NAME.fullmatch(str(name_or_path)) and (models / str(name_or_path)).is_dir()
-    folder = models / str(name_or_path) if named else Path(name_or_path)
-    with suppress(OSError, ValueError, RuntimeError):  # a path that ends in `..` does not name the folder
-        folder = folder if folder.name not in ("", "..") else folder.resolve()
-    if not _holds_model(folder) or not (folder / CARD).is_file():
-        raise ModelRefused(
-            f"There is no model '{folder.name}'. Shipped are: {', '.join(model_names(models)) or 'none'}; "
-            f"or give a folder that holds {CARD} and {WEIGHTS} or {ONNX}."
-        )
-    return folder
-
-
-def _holds_model(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in (WEIGHTS, ONNX))
 
 
 def read_card(folder: Path) -> dict[str, Any]:

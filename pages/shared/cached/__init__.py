@@ -17,8 +17,9 @@ from ser_core.annotations.store.store import Store, open_store
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused
-from ser_core.model.checkpoint import CARD, find_model, load_model
+from ser_core.model.checkpoint import CARD
 from ser_core.model.classifier import Classifier
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.output.saved_analyses import clear_unfinished, data_folder
 from ser_core.work.jobs import Cluster, Job, Jobs
 

@@ -7,7 +7,8 @@ from pages.shared.language.names import corpus_name, in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.predictions import tested_by
-from ser_core.model.checkpoint import find_model, model_names, read_card
+from ser_core.model.checkpoint import read_card
+from ser_core.model.shipped_models import find_model, model_names
 
 
 def show(name: str, emotions: tuple[str, ...]) -> None:

@@ -15,8 +15,9 @@ from pages.shared.models import peers_section, selection_cost_section
 from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
 from pages.shared.models.model_figures import split_in_words
 from ser_core.errors import SerError
-from ser_core.model.checkpoint import find_model, read_card
+from ser_core.model.checkpoint import read_card
 from ser_core.model.networks import NETWORKS
+from ser_core.model.shipped_models import find_model
 
 #: From this word error rate on, no word counts as understood.
 UNINTELLIGIBLE = 0.9

@@ -13,7 +13,8 @@ from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import READERS
 from ser_core.errors import SerError
 from ser_core.learning.plan import FROZEN, SPLITS, TRAINABLE, WHISPER_WEIGHTS, YAMNET_WEIGHTS, TrainingPlan
-from ser_core.model.checkpoint import ARCHITECTURES, MODELS, find_model, model_names, read_card
+from ser_core.model.checkpoint import ARCHITECTURES, read_card
+from ser_core.model.shipped_models import MODELS, find_model, model_names
 
 FOLDS = 5
 ALL_FOLDS = "all"

@@ -11,8 +11,8 @@ from pages.shared.language.names import in_markdown
 from pages.shared.recording import open_recordings
 from ser_core.analysis import Recording
 from ser_core.errors import SerError
-from ser_core.model.checkpoint import model_names
 from ser_core.model.classifier import OF_A_VOICE
+from ser_core.model.shipped_models import model_names
 from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, list_saved_analyses
 
 PAGE = 10

@@ -11,9 +11,10 @@ from ser_core.annotations.corpus_map.saved_features import FeatureFolder, Record
 from ser_core.audio.voice_activity import detect_speech, speech_seconds
 from ser_core.errors import AudioRefused, ModelRefused
 from ser_core.front_end.selection import segments_of_recording
-from ser_core.model.checkpoint import ARCHITECTURES, find_model, read_card
+from ser_core.model.checkpoint import ARCHITECTURES, read_card
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.scores import recording_probabilities
+from ser_core.model.shipped_models import find_model
 from ser_core.pipeline import SEGMENTS_AT_ONCE
 from ser_core.work.progress import UNWATCHED, Work
 

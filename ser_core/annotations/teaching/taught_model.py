@@ -12,7 +12,8 @@ from ser_core.errors import ModelRefused
 from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.plan import FROZEN
 from ser_core.learning.predictions import Predictions
-from ser_core.model.checkpoint import ARCHITECTURES, find_model, model_names, read_card
+from ser_core.model.checkpoint import ARCHITECTURES, read_card
+from ser_core.model.shipped_models import find_model, model_names
 
 FEWEST_RECORDINGS = 20
 #: With fewer speakers the interval resamples recordings: so few clusters do not make one.

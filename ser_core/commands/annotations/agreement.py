@@ -26,7 +26,7 @@ from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.commands.annotations.project import add_command, opened_project, printable, tier_of_labels
 from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, write_json
 from ser_core.errors import AnnotationsRefused
-from ser_core.model.checkpoint import load_model
+from ser_core.model.shipped_models import load_model
 from ser_core.output.saved_analyses import data_folder
 
 

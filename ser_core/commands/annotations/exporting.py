@@ -20,7 +20,7 @@ from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.errors import AnnotationsRefused
-from ser_core.model.checkpoint import load_model
+from ser_core.model.shipped_models import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import atomic_new_folder, atomic_write
 

@@ -24,7 +24,8 @@ from ser_core.errors import AnnotationsRefused
 from ser_core.learning.evaluation import predict_corpora
 from ser_core.learning.metrics import all_figures
 from ser_core.learning.predictions import Predictions
-from ser_core.model.checkpoint import find_model, training_list
+from ser_core.model.checkpoint import training_list
+from ser_core.model.shipped_models import find_model
 from ser_core.output.saved_analyses import data_folder
 
 PROGRAM = ("python", "-m", "ser_core")

@@ -19,7 +19,7 @@ from ser_core.annotations.agreement.human_agreement import (
 from ser_core.annotations.agreement.label_mapping import only_named_emotions
 from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.saved_sounds import sounds_of
-from ser_core.model.checkpoint import load_model
+from ser_core.model.shipped_models import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work

@@ -13,7 +13,7 @@ from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model
 from ser_core.annotations.saved_sounds import saved_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.reading import read_recording
-from ser_core.model.checkpoint import load_model
+from ser_core.model.shipped_models import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work

@@ -12,7 +12,8 @@ from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.saved_sounds import last_change_of_sounds, saved_file
 from ser_core.annotations.teaching.foreseen import Foreseen, LeftOut, foresee
 from ser_core.annotations.teaching.taught_model import speakers_in_words
-from ser_core.model.checkpoint import find_model, read_card
+from ser_core.model.checkpoint import read_card
+from ser_core.model.shipped_models import find_model
 from ser_core.output.saved_analyses import data_folder
 
 MINE, EVERYBODYS = texts(("my marks", "everybody's marks"))

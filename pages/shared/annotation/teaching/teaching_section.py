@@ -27,7 +27,8 @@ from ser_core.annotations.teaching.taught_model import (
 )
 from ser_core.errors import ModelRefused
 from ser_core.learning.evaluation import predict_corpora
-from ser_core.model.checkpoint import MODELS, find_model, training_list
+from ser_core.model.checkpoint import training_list
+from ser_core.model.shipped_models import MODELS, find_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.progress import Work
