@@ -15,23 +15,27 @@ export class Bounds {
     this.inputs = { start: element.querySelector(".start"), end: element.querySelector(".end") };
     element.addEventListener("submit", (event) => this.typed(event));
     element.addEventListener("keydown", (event) => this.key(event));
-    element.addEventListener("focusout", () => this.show());
+    // What is typed stays until the focus leaves both fields, or something else is selected.
+    element.addEventListener("focusout", ({ relatedTarget }) => element.contains(relatedTarget) || this.show(true));
   }
 
-  show() {
+  show(leaving = false) {
     const { selection } = this.player;
     this.element.hidden = !selection;
     if (!selection) return;
+    const same = this.shown?.start === selection.start && this.shown.end === selection.end;
+    const typing = !leaving && same && this.element.matches(":focus-within");
+    this.shown = selection;
     for (const [name, input] of Object.entries(this.inputs)) {
-      if (!input.matches(":focus")) input.value = decimal(this.player.axis.origin + selection[name], 3);
+      if (!typing) input.value = decimal(this.player.axis.origin + selection[name], 3);
       input.classList.toggle("moving", name === this.edge);
     }
   }
 
   type() {
     if (!this.player.selection) return this.player.say(t("Select a stretch first"));
-    this.inputs[this.edge].focus({ preventScroll: true });
-    this.inputs[this.edge].select();
+    this.inputs.start.focus({ preventScroll: true });
+    this.inputs.start.select();
   }
 
   key(event) {
