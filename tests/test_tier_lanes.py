@@ -409,6 +409,9 @@ def test_tiers_are_drawn_played_named_moved_and_deleted_in_the_player(tmp_path):
         page.mouse.move(x(1.1), y("words"), steps=4)
         page.mouse.up()
         said("words 0.50 1.10 nein", "phones 0.80 1.10 aɪ")
+        # What is selected follows, so that keys that move an edge go on from there.
+        end_s = page.locator(".bounds .end")
+        assert float(end_s.input_value()) == pytest.approx(1.1, abs=0.01)
         # A word is drawn and named in place; a click in a tier of points makes one.
         page.mouse.move(x(3.2), y("words"))
         page.mouse.down()
@@ -425,6 +428,7 @@ def test_tiers_are_drawn_played_named_moved_and_deleted_in_the_player(tmp_path):
         page.mouse.click(x(0.7), y("words"))
         page.keyboard.press("Delete")
         expect(page.get_by_text("mark phones")).to_have_count(0, timeout=60_000)
+        expect(end_s).to_be_hidden()
         page.keyboard.press("Control+z")
         said("words 0.50 1.10 nein", "phones 0.80 1.10 aɪ", "phones 0.50 0.80 j")
         assert not errors

@@ -311,16 +311,16 @@ class Player {
     this.messages.tellChosen();
   }
 
-  // One thing is selected at a time: if a region is, the selection is its stretch, however it changes.
+  // One thing is selected at a time: if a region or a mark of a tier is, the selection is its stretch, however it changes.
   selectChosen() {
-    const { regions, selection } = this;
-    if (regions.chosen === null) return;
-    const region = regions.list[regions.chosenIndex()];
+    const { keyed, selection } = this;
+    if (keyed.chosen === null) return;
+    const region = keyed.list[keyed.chosenIndex()];
     if (!region) {
-      regions.chooseNone();
+      keyed.chooseNone();
       return this.setSelection(null);
     }
-    const { start, end } = region;
+    const { start, end } = keyed.stretchOf(region);
     if (start !== selection?.start || end !== selection?.end) this.setSelection({ start, end });
   }
 
@@ -394,6 +394,7 @@ class Player {
   }
 
   tierEdited(edit, words) {
+    this.selectEdited();
     this.showState();
     this.say(words);
     this.view.layOut();
@@ -445,14 +446,18 @@ class Player {
   }
 
   regionsEdited(edit, words) {
-    if (this.regions.chosen === null) this.setSelection(null);
-    this.selectChosen();
-    const { selection, sound } = this;
-    if (selection && !sound.run && !(sound.at >= selection.start && sound.at <= selection.end)) sound.seek(selection.start);
+    this.selectEdited();
     this.showState();
     this.say(words);
     this.view.redraw(true);
     this.messages.tellEdit(edit);
+  }
+
+  selectEdited() {
+    if (this.keyed.chosen === null) this.setSelection(null);
+    this.selectChosen();
+    const { selection, sound } = this;
+    if (selection && !sound.run && !(sound.at >= selection.start && sound.at <= selection.end)) sound.seek(selection.start);
   }
 
   // Python handles commands about the whole recording, the fields of a region, or the page.

@@ -77,6 +77,10 @@ export class Regions {
     return this.colours?.get(label) ?? (this.editable ? WAVE : null);
   }
 
+  stretchOf({ start, end }) {
+    return { start, end };
+  }
+
   countRows() {
     return countOf(rowsOf(this.list));
   }

@@ -9,7 +9,7 @@ const ROW = 22;
 // Width of a point, and of one with room for the beginning of its label.
 const LEAST = 4;
 const LEAST_NAMED = 26;
-// What is played of a point, in seconds to either side.
+// What is selected and played of a point, in seconds to either side.
 const AROUND = 0.15;
 
 export class Tiers {
@@ -51,11 +51,9 @@ export class Tiers {
     this.chosen = row;
   }
 
-  choose(row, { start, end }) {
+  choose(row, mark) {
     this.enter(row);
-    const point = start === end;
-    const around = { start: Math.max(0, start - AROUND), end: Math.min(this.player.axis.duration, end + AROUND) };
-    this.player.playTier(point ? around : { start, end });
+    this.player.playTier(row.stretchOf(mark));
   }
 
   chooseNone() {
@@ -123,6 +121,10 @@ class TierRow extends Regions {
 class PointsRow extends TierRow {
   partAt() {
     return "middle";
+  }
+
+  stretchOf({ start }) {
+    return { start: Math.max(0, start - AROUND), end: Math.min(this.axis.duration, start + AROUND) };
   }
 
   countRows() {
