@@ -489,7 +489,7 @@ def test_a_player_in_german_says_its_labels_and_writes_and_reads_a_decimal_comma
     expect(page.get_by_role("textbox", name="Von", exact=True)).to_have_value("3,920")
     page.keyboard.type("3,95")
     page.keyboard.press("Enter")
-    expect(page.locator(".said")).to_contain_text("0,030 Sekunden lang")
+    expect(page.locator(".said")).to_contain_text("0,050 Sekunden lang")
     line.press("?")
     expect(page.get_by_role("dialog", name="Tastenkürzel")).to_contain_text("Leertaste")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from contextlib import closing
 
 import pytest
@@ -412,6 +413,7 @@ def test_tiers_are_drawn_played_named_moved_and_deleted_in_the_player(tmp_path):
         # What is selected follows, so that keys that move an edge go on from there.
         end_s = page.locator(".bounds .end")
         assert float(end_s.input_value()) == pytest.approx(1.1, abs=0.01)
+        expect(page.locator(".readout")).to_have_text(re.compile(r"Selected 0\.500 to 1\.1"))
         # A word is drawn and named in place; a click in a tier of points makes one.
         page.mouse.move(x(3.2), y("words"))
         page.mouse.down()

@@ -11,7 +11,7 @@ from pages.shared.annotation.shown_marks import Shown
 from pages.shared.language import t
 from pages.shared.language.names import emotion_in_words, in_markdown
 from pages.shared.player import chosen_mark
-from ser_core.analysis import Region
+from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import (
     EMOTION,
     LEAST_INTENSITY,
@@ -57,13 +57,11 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown, channe
     change = (change_mark, project.store, project.id, project.annotator, opened.recording.file.sha256, mark)
     title = _fields(mark, f"mark {mark.key} {mark.revision}", change, tier, channels)
     with title:
-        st.markdown(
-            t(
-                "**Selected mark**  \n{start_s:.2f} to {end_s:.2f} s",
-                start_s=mark.region.start_s,
-                end_s=mark.region.end_s,
-            )
-        )
+        start_s, end_s = mark.region.start_s, mark.region.end_s
+        if isinstance(mark.region, Point):
+            st.markdown(t("**Selected mark**  \n{start_s:.2f} s", start_s=start_s))
+        else:
+            st.markdown(t("**Selected mark**  \n{start_s:.2f} to {end_s:.2f} s", start_s=start_s, end_s=end_s))
         if tier.key == REGION_TIER:
             with st.popover(t("Frequencies"), type="tertiary"):
                 _frequencies(mark, change)

@@ -262,7 +262,14 @@ class Player {
     const { axis } = this;
     const [from, to, length] = [axis.origin + start, axis.origin + end, end - start].map((time) => decimal(time, 3));
     this.say(t("Selected {from} to {to} seconds, {length} seconds long", { from, to, length }));
-    this.read(t("Selected {from} to {to}: {length} s", { from: axis.clock(start, 3), to: axis.clock(end, 3), length }));
+    this.readSelection();
+  }
+
+  readSelection() {
+    if (!this.selection) return this.read("");
+    const { start, end } = this.selection;
+    const [from, to] = [start, end].map((time) => this.axis.clock(time, 3));
+    this.read(t("Selected {from} to {to}: {length} s", { from, to, length: decimal(end - start, 3) }));
   }
 
   // Select from one time to another, in either order; once `done`, playback moves there.
@@ -457,6 +464,7 @@ class Player {
     if (this.keyed.chosen === null) this.setSelection(null);
     this.selectChosen();
     const { selection, sound } = this;
+    this.readSelection();
     if (selection && !sound.run && !(sound.at >= selection.start && sound.at <= selection.end)) sound.seek(selection.start);
   }
 
