@@ -33,6 +33,10 @@ class AnnotationsOutdated(AnnotationsRefused):
     """A change to a mark that somebody else has changed in the meantime."""
 
 
+class RecordingUnclear(AnnotationsRefused):
+    """Marks that do not say to which recording of a project they belong."""
+
+
 class RecordingNotInProject(AnnotationsRefused):
     """A recording that a project does not contain."""
 

@@ -371,6 +371,7 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     app = finished(app)
     assert not app.exception
     assert app.error
+    assert not app.success  # what was imported last is not said below other files
     assert store.history.page(project.id, document.sha256).total == before
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", audacity.replace(b"sad", b"ang"), "text/plain").run()
@@ -380,6 +381,16 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     button(app, "Import").click().run()
     app = finished(app)
     assert "0 marks added, 1 changed, 1 already in the project" in " ".join(one.value for one in app.success)
+
+
+def test_files_without_marks_are_not_imported(store):
+    app = shown("Files")
+    uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
+    uploader.upload("project-1.json", b"[]", "application/json").run()
+    app = finished(app)
+    assert not app.exception
+    assert "There are no marks in these files" in words(app)
+    assert "Import" not in [one.label for one in app.button]
 
 
 # --- teaching ---

@@ -535,8 +535,11 @@ def test_a_report_that_cannot_be_written_does_not_hide_what_was_imported(store, 
     assert "added" in capsys.readouterr().out
 
 
-def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is_called(store, sounds, tmp_path):
+def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is_called(
+    store, sounds, tmp_path, capsys
+):
     (tmp_path / "labels of Tuesday.txt").write_text("0.25\t0.75\tangry\n")
+    assert "--audio FILE" in refusal_of(capsys, "import", "--project", "New", tmp_path / "labels of Tuesday.txt")
     assert (
         run(
             "import", "--project", "New", "--annotator", "Ann", "--audio", sounds[1], tmp_path / "labels of Tuesday.txt"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordi
 from ser_core.annotations.exchange.labels import LabelRules, mapped, rules_of_pairs, unknown_labels
 from ser_core.annotations.formats import READERS
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsRefused, RecordingUnclear
 
 VOICE = RecordingFile("a" * 64, "voice.wav", 2.0, 16_000)
 
@@ -49,7 +50,7 @@ def test_a_grid_66_ms_longer_than_its_audio_is_cut_and_reported():
 
 @pytest.mark.parametrize(("tolerance_s", "end_s"), [(0.0, 2.01), (0.05, 2.066), (0.1, 2.2)])
 def test_what_ends_later_than_the_tolerance_is_refused(tolerance_s, end_s):
-    with pytest.raises(AnnotationsRefused, match=rf"voice.TextGrid: Mark 1.*ends at {end_s} s.*--tolerance"):
+    with pytest.raises(AnnotationsRefused, match=rf"voice.TextGrid: Mark 1.*ends at {end_s} s.*larger tolerance"):
         imported(grid((1, end_s, "sad"), end_s=end_s), ImportOptions(tolerance_s=tolerance_s))
 
 
@@ -82,7 +83,7 @@ def test_a_file_of_another_length_has_the_times_of_its_recording_and_what_lies_o
 
 def test_times_of_a_part_of_another_recording_are_moved_and_the_refusal_says_by_how_much():
     part = starting_at(12.5, grid((12.5, 13.5, "sad"), (13.5, 15, ""), end_s=15))
-    with pytest.raises(AnnotationsRefused, match=r"--offset -12\.5"):
+    with pytest.raises(AnnotationsRefused, match=r"add -12\.5 s to all times"):
         imported(part)
     file, document = imported(part, ImportOptions(offset_s=-12.5))
     assert [mark.region for mark in document.annotations] == [Region(0, 1)]
@@ -113,10 +114,27 @@ def test_a_byte_order_mark_is_no_part_of_a_text_that_is_said_to_be_in_utf_8():
 
 def test_a_file_of_an_unknown_or_an_ambiguous_name_is_refused_with_what_is_true():
     twin = RecordingFile("b" * 64, "voice.wav", 2.0, 16_000)
-    with pytest.raises(AnnotationsRefused, match=r"has 2 recordings called.*--audio"):
+    with pytest.raises(RecordingUnclear, match=r"has 2 recordings called.*: 'voice-\w{8}' or 'voice-b{8}'\.$"):
         imported(grid((0, 1, "sad")), known=(VOICE, twin))
-    with pytest.raises(AnnotationsRefused, match=r"no recording called 'other.TextGrid'.*--audio"):
+    with pytest.raises(RecordingUnclear, match=r"no recording called 'other.TextGrid'.* name the file for it\.$"):
         imported(grid((0, 1, "sad")), name="other.TextGrid")
+
+
+def test_a_file_may_be_named_for_its_recording_whatever_it_says_in_it_and_that_is_said():
+    """Films are often annotated in ELAN, and their sound here."""
+    twin = RecordingFile("b" * 64, "voice.wav", 2.0, 16_000)
+    mark = Annotation(Region(0, 1), emotion="sad")
+    of_film, of_twins = (
+        re.sub(b"<PROPERTY.*</PROPERTY>", b"", EXPORTED["elan"].write([recording]).content)
+        for recording in (AnnotatedRecording(name, None, 2.0, None, (mark,)) for name in ("film.mp4", "voice.wav"))
+    )
+    file, document = imported(of_film, name="voice.eaf")
+    assert (document.sha256, len(document.annotations)) == (VOICE.sha256, 1)
+    assert "marks of 'film.mp4' as those of the recording that the file is named for" in file.changed
+    file, document = imported(of_twins, name="voice-bbbbbbbb.eaf", known=(VOICE, twin))
+    assert document.sha256 == twin.sha256
+    file, document = imported(of_twins, name="other.eaf")
+    assert (document.sha256, file.changed) == (VOICE.sha256, ())
 
 
 # --- labels ---
@@ -308,6 +326,16 @@ def test_a_broken_or_a_huge_zip_is_refused(monkeypatch):
     monkeypatch.setattr(importing, "MOST_PACKED_BYTES", 5)
     with pytest.raises(AnnotationsRefused, match="at most"):
         read_files([("all.zip", good)], ImportOptions())
+
+
+@pytest.mark.parametrize("names", [(), ("voice.wav", "__MACOSX/._voice.TextGrid")])
+def test_a_zip_without_files_of_marks_is_refused(names):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"")
+    with pytest.raises(AnnotationsRefused, match=r"^all\.zip: there are no files of marks"):
+        read_files([("all.zip", made.getvalue())], ImportOptions())
 
 
 def test_a_database_of_emu_has_a_renamed_tier_once_and_takes_a_tier_for_its_kind():

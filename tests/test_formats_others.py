@@ -338,6 +338,29 @@ def test_a_label_that_was_changed_in_emu_replaces_that_of_the_mark_and_nothing_e
     assert (read.annotator, read.tier) == ("anna", "emotion")
 
 
+@pytest.mark.parametrize("labels", [("anna_emotion",), ("anna_emotion", "anna_emotion_mark")])
+def test_a_mark_that_was_added_in_emu_is_in_the_tier_of_its_level_and_by_its_annotator(labels):
+    content = (
+        READERS["emu"]
+        .write(
+            [
+                AnnotatedRecording(
+                    "a.wav", None, 2.0, 16_000, (Annotation(Region(0, 1), annotator="anna", emotion="sad"),)
+                )
+            ]
+        )
+        .content
+    )
+    document = json.loads(content)
+    new = [{"name": name, "value": "Calm" if name == labels[0] else ""} for name in labels]
+    document["levels"][0]["items"].append({"id": 9, "sampleStart": 16_000, "sampleDur": 7_999, "labels": new})
+    (read,) = READERS["emu"].read(json.dumps(document).encode(), "a").recordings
+    assert [(mark.annotator, mark.tier, mark.emotion) for mark in read.annotations] == [
+        ("anna", "emotion", "sad"),
+        ("anna", "emotion", "calm"),
+    ]
+
+
 def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_once():
     marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"), Annotation(Region(1, 1.5), "words", note="so"))
     of = [AnnotatedRecording(f"{name} 1.wav", name * 64, 2.0, 16_000, marks[at:]) for at, name in enumerate("ab")]

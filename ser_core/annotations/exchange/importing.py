@@ -12,7 +12,7 @@ from ser_core.analysis import Point
 from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.emu_database import CONFIGURATION as EMU_CONFIGURATION
 from ser_core.annotations.exchange.emu_database import Metadata, is_metadata
-from ser_core.annotations.exchange.exporting import known_stems
+from ser_core.annotations.exchange.exporting import file_stems, known_stems
 from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import known_encoding
@@ -21,7 +21,7 @@ from ser_core.annotations.formats.format import FileTier, counted
 from ser_core.annotations.formats.gate import at, fields_of, shown
 from ser_core.annotations.formats.label_studio import CONFIGURATION, SOUND_NAME
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name
 
 BROKEN_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
@@ -138,7 +138,7 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
         If a ZIP is damaged, locked or too large.
     """
     for name, content in files:
-        if not content.startswith(b"PK\x03\x04"):
+        if not content.startswith((b"PK\x03\x04", b"PK\x05\x06")):  # the latter is an empty ZIP
             yield name, content
             continue
         try:
@@ -148,6 +148,8 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
                     for member in archive.infolist()
                     if not member.is_dir() and not is_passed_over(member.filename)
                 ]
+                if not members:
+                    raise AnnotationsRefused(f"{name}: there are no files of marks in the ZIP; give files of marks.")
                 size = sum(member.file_size for member in members)
                 if len(members) > MOST_PACKED or size > MOST_PACKED_BYTES:
                     raise AnnotationsRefused(
@@ -216,8 +218,12 @@ def as_of_recordings(
         for document in read.documents:
             file = only or by_sha256.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
             if file is None and document.sha256 is None:
-                named = list(by_stem[folder_name(document.name)].values())
-                file = _named(document, _of_session(named, document.session), read.name)
+                named = _of_session(list(by_stem[folder_name(document.name)].values()), document.session)
+                of_file = list(by_stem[folder_name(posixpath.basename(read.name))].values())
+                if len(named) != 1 == len(of_file) == len(read.documents):
+                    named = of_file
+                    changed += [f"marks of {shown(document.name)} as those of the recording that the file is named for"]
+                file = _named(document, named, read)
                 first = found_by_name.setdefault((file.sha256, posixpath.basename(read.name)), read.name)
                 if first != read.name:
                     raise AnnotationsRefused(
@@ -243,19 +249,25 @@ def _of_session(named: Sequence[RecordingFile], session: str) -> Sequence[Record
     return there or [file for file in named if not file.session] or named
 
 
-def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], place: str) -> RecordingFile:
+def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], read: ImportedFile) -> RecordingFile:
     """Return the only recording of a name, or refuse."""
     if len(named) == 1:
         return named[0]
-    name = shown(document.name)
+    place, name = read.name, shown(document.name)
     if named:
-        raise AnnotationsRefused(
+        names = " or ".join(shown(file_stems(file.name, file.sha256)[1]) for file in named)
+        raise RecordingUnclear(
             f"{place}: the project has {len(named)} recordings called {name}, and the file does not say by SHA-256 "
-            "which one it is. Give the right one (--audio FILE), or rename one."
+            f"which one it is. Name the file as an export does: {names}."
         )
-    raise AnnotationsRefused(
+    if len(read.documents) > 1:
+        raise RecordingUnclear(
+            f"{place}: the project has no recording called {name}, and the file does not say by SHA-256 which one it "
+            "is. Add the recording first."
+        )
+    raise RecordingUnclear(
         f"{place}: the project has no recording called {name}, and the file does not say by SHA-256 which one it is. "
-        "Add the recording first, give it with the marks (--audio FILE), or name the file for it."
+        "Add the recording first, or name the file for it."
     )
 
 
@@ -286,9 +298,9 @@ def _belonging(document: AnnotatedRecording, file: RecordingFile, start_s: float
         if "after its recording" not in str(refusal):
             raise
         raise AnnotationsRefused(
-            f"{refusal} Or move the times of this file, which begin at {start_s:g} s, to 0 (--offset {-start_s:g})."
+            f"{refusal} Or add {-start_s:g} s to all times, as those of this file begin at {start_s:g} s."
             if start_s > 0
-            else f"{refusal} Or give a larger tolerance (--tolerance)."
+            else f"{refusal} Or choose a larger tolerance at the end."
         ) from None
 
 

@@ -110,7 +110,7 @@ def write_f0(
         raise AnnotationsRefused("The project has no recordings. Add some first.")
     if not recordings:
         raise AnnotationsRefused(
-            "Nobody has corrected F0 in this project. Correct it on Mark, or take all recordings (--all)."
+            "Nobody has corrected F0 in this project. Correct it on Mark, or include recordings without corrections."
         )
     silent = corrected = 0
     for track in f0_tracks(recordings, sound_of, work):

@@ -90,6 +90,14 @@ class _Level:
         return any(_is_ours(item, self.name) for item in self.items)
 
     @property
+    def usual(self) -> dict[str, str]:
+        """The tier and annotator of most marks that were written to it, which those added in EMU have too."""
+        labels = (_objects(item.get("labels"))[1:2] for item in self.items if _is_ours(item, self.name))
+        fields = (mark_fields(label["value"]) for (label,) in labels if isinstance(label.get("value"), str))
+        named = Counter(tuple((key, said[key]) for key in ("tier", "annotator") if key in said) for said in fields)
+        return dict(max(named, key=named.__getitem__, default=()))
+
+    @property
     def attributes(self) -> list[str]:
         """The names of the labels of its items; the first ones are those of the level."""
         others = [
@@ -129,18 +137,26 @@ class _Bundle:
         elif not is_ours:
             self.lost["{} without items", "level"] += 1
         said: Counter[str] = Counter()
+        usual = {"tier": keys[level.name]} | level.usual
         for item in level.items:
-            self._add_item(item, level, keys, said)
+            self._add_item(item, level, keys, usual, said)
         self.tiers.append(FileTier(level.name, said[level.name], len(level.items) - said[level.name], points))
         self.tiers += [FileTier(name, said[name], 0, points) for name in keys if name != level.name]
 
-    def _add_item(self, item: dict[str, Any], level: _Level, keys: Mapping[str, str], said: Counter[str]) -> None:
+    def _add_item(
+        self,
+        item: dict[str, Any],
+        level: _Level,
+        keys: Mapping[str, str],
+        usual: Mapping[str, str],
+        said: Counter[str],
+    ) -> None:
         key = keys[level.name]
         if isinstance(item.get("id"), int):
             self.tier_of_item[item["id"]] = key
         place = f"{self._name}, level {shown(level.name)}, item {shown(item.get('id'))}"
         with at(place):
-            label, fields, others = _labels(item, level.name, key)
+            label, fields, others = _labels(item, level.name, usual)
             times = self._times(item, level.kind)
         said[level.name] += bool(label)
         if times is None:
@@ -174,15 +190,21 @@ def _objects(found: object) -> list[dict[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def _labels(item: Mapping[str, Any], level: str, tier: str) -> tuple[str, dict[str, str], list[tuple[object, str]]]:
-    """Return the first label, the fields of the mark that it stands for, and names and texts of those beside it."""
+def _labels(
+    item: Mapping[str, Any], level: str, usual: Mapping[str, str]
+) -> tuple[str, dict[str, str], list[tuple[object, str]]]:
+    """Return the first label, the fields of the mark that it stands for, and names and texts of those beside it.
+
+    `usual` are the fields of a mark that was not written here.
+    """
     labels = item.get("labels")
     if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):
         raise AnnotationsRefused("It has no list of labels.")
     texts = [text(label.get("value"), "label") for label in labels] or [""]
     others = [(label.get("name"), value) for label, value in zip(labels[1:], texts[1:], strict=True)]
-    if not _is_ours(item, level):
-        return texts[0], mark_fields(texts[0], tier), others
+    is_ours = _is_ours(item, level)
+    if not (is_ours and texts[1]):  # EMU gives a new item all labels of its level, and people fill in the first
+        return texts[0], {**usual, **mark_fields(texts[0], usual["tier"])}, others[1:] if is_ours else others
     fields = mark_fields(texts[1])
     before = "emotion" if fields.get("emotion") else "note"
     if UNSAFE.sub(" ", fields.get(before, "")).strip() != texts[0]:  # it was changed in EMU

@@ -32,7 +32,7 @@ from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress, write_json
 from ser_core.corpora.labelled import recordings_by_sha256
-from ser_core.errors import AnnotationsRefused
+from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name
 
 #: With more files, only those are named that were not read completely or as they are.
@@ -115,7 +115,10 @@ def _import(args: argparse.Namespace) -> int:
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
         known = store.recordings.files(project)
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
-        files = as_of_recordings(files, known, audio, only, options.tolerance_s)
+        try:
+            files = as_of_recordings(files, known, audio, only, options.tolerance_s)
+        except RecordingUnclear as refusal:
+            raise RecordingUnclear(f"{refusal} Or give the sound with the marks (--audio FILE).") from None
         documents = [document for file in files for document in file.documents]
         work = printed_progress()
         imported = store.transfer.import_recordings(project, documents, annotator, work, mode, restore=args.restore)

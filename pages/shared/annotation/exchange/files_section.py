@@ -36,16 +36,19 @@ MOST_SOUND_BYTES = 200 * 2**20
 
 
 def show(project: OpenProject) -> None:
-    """Show export and import side by side, and below them what chosen files would change."""
+    """Show export and import side by side, below them what chosen files would change, and then other files to take."""
     out, into = st.columns(2, gap="large")
     with out:
         _export(project)
         _export_into(project)
-        _measure(project)
-        _f0(project)
     with into:
         chosen = import_section.choose_files()
     import_section.show_import(project, *chosen)
+    of_marks, of_f0 = st.columns(2, gap="large")
+    with of_marks:
+        _measure(project)
+    with of_f0:
+        _f0(project)
 
 
 @dataclass(frozen=True)

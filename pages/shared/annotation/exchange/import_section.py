@@ -98,11 +98,12 @@ def _options(turn: int) -> tuple[ImportOptions, LabelRules]:
 
 
 def show_import(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
-    """Show what the chosen files would do, and import them on a button."""
+    """Show what the chosen files would do, and import them on a button; without files, what was imported last."""
     if given:
         with st.container(border=True):
             _preview(project, given, options, rules)
-    _result(project)
+    else:
+        _result(project)
 
 
 def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
@@ -112,6 +113,9 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
         return
     st.markdown(t("**Changes in these files**"))
     _files(base.files)
+    if not base.imported.recordings:
+        st.info(t("There are no marks in these files."), icon=":material/info:")
+        return
     preview = base
     edits = _label_edits(base.labels, key=f"import_labels_{session.choice('import_turn')}_{hash(job.key)}")
     if edits:
@@ -187,13 +191,15 @@ def _files(files: Sequence[ImportedFile]) -> None:
             {
                 t("File"): printable(file.name),
                 t("Format"): recognised(file.format_name),
-                t("Tiers"): _tiers(file),
                 t("Marks"): marks_of(file),
+                t("Tiers"): _tiers(file),
             }
             for file in files[:MOST_ROWS]
         ],
         hide_index=True,
         width="stretch",
+        # What may be long is last or cut: a path in a ZIP would push the rest out of a window of 1280 pixels.
+        column_config={t("File"): st.column_config.TextColumn(width=250)},
     )
     _losses(files)
 
