@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from pages.shared import session
 from pages.shared.annotation.player_edits import make_edit
 from pages.shared.annotation.shown_marks import Shown
-from pages.shared.player import Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
+from pages.shared.player import Arrival, Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import (
     Analysis,
     Explanation,
@@ -212,12 +212,20 @@ def show_tiers() -> None:
 
     hand_over("tiers", made)
     opened = store.recordings.open(project, SHA, "Ann")
+    ja = next(mark for mark in opened.annotations if mark.region.start_s == 2.0)
     shown.take(opened.annotations, "Ann", opened.tiers)
     player(
         replace(recording(4.0, 16_000, 1), sha256=SHA),
         key="tiers",
         regions_title="My marks",
-        editing=Editing(shown.for_player(), COLOURS, made, "Ann", tiers=shown.tier_lanes("Ann", COLOURS)),
+        editing=Editing(
+            shown.for_player(),
+            COLOURS,
+            made,
+            "Ann",
+            tiers=shown.tier_lanes("Ann", COLOURS),
+            arrival=Arrival("first", ja.key, ja.region),
+        ),
     )
     for mark in sorted(opened.annotations, key=lambda mark: (mark.tier, mark.region.start_s)):
         said = mark.emotion or mark.note

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared.annotation import history_section
 from pages.shared.annotation.player_edits import make_edit
+from pages.shared.annotation.queue.opening import OPENED_AT
 from pages.shared.annotation.shown_marks import Shown
 from pages.shared.annotation.tiers import find_section
 from pages.shared.annotation.tiers.find_section import joined
@@ -359,13 +360,16 @@ def test_a_found_mark_opens_its_recording_or_the_page_says_why_not(
     monkeypatch.setattr("streamlit.dataframe", lambda *_, **__: {"selection": {"rows": [0]}})
     page = AppTest.from_string(FIND_PAGE, default_timeout=60).run()
     press(page, "Find")
-    press(page, "Open its recording")
+    press(page, "Open at this mark")
     assert "no longer on this machine" in page.error[0].value
     assert page.session_state["choices"]["annotate_view"] != "Mark"
     save_sound(sound, tmp_path / "data")
-    press(page, "Open its recording")
+    press(page, "Open at this mark")
     assert page.session_state["current"] == sha256
     assert page.session_state["choices"]["annotate_view"] == "Mark"
+    (found,) = store.marks.of(project, sha256)
+    opened, _, at = page.session_state[OPENED_AT]
+    assert (opened, at) == (sha256, found)
 
 
 # --- a real browser ---
@@ -399,6 +403,10 @@ def test_tiers_are_drawn_played_named_moved_and_deleted_in_the_player(tmp_path):
             return box["y"] + box["height"] / 2
 
         said("words 0.50 1.50 nein", "intonation 1.00 1.00 H*")
+        # It was opened for a word, which is selected and played.
+        expect(row["words"].get_by_role("button", name="ja")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(".readout")).to_have_text(re.compile(r"Selected 2\.000 to 3\.000"))
+        expect(page.locator(".bar .play")).to_have_attribute("aria-label", "Pause (Space)")
         # A click plays; then the keys are for this tier.
         page.mouse.click(x(0.65), y("phones"))
         expect(page.locator(".bar .play")).to_have_attribute("aria-label", "Pause (Space)")

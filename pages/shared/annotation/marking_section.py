@@ -244,6 +244,7 @@ def _player(
             done=shown.label is not None and shown.label.status != "open",
             tiers=shown.tier_lanes(project.annotator, LABELS),
             f0=shown.f0,
+            arrival=opening.arrival(recording.sha256, shown.ids),
         ),
         measure=measuring.measures_job,
         correct=correct,

@@ -17,14 +17,14 @@ import numpy as np
 from pages.shared.language import t
 from pages.shared.language.components import component
 from pages.shared.player import contents
-from pages.shared.player.editing import Edit, Editing, Mark, chosen_mark, editing_data, hand_over, regions_data
+from pages.shared.player.editing import Arrival, Edit, Editing, Mark, chosen_mark, editing_data, hand_over, regions_data
 from pages.shared.player.measuring import Correct, Measure, measures_data
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.audio.long_recording import WorkingCopy
 from ser_core.words.evidence import WordEvidence
 
-__all__ = ["Edit", "Editing", "Mark", "RegionTable", "TierLane", "chosen_mark", "hand_over", "player"]
+__all__ = ["Arrival", "Edit", "Editing", "Mark", "RegionTable", "TierLane", "chosen_mark", "hand_over", "player"]
 
 HERE = Path(__file__).parent
 

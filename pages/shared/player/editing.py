@@ -50,6 +50,25 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Arrival:
+    """A mark for which the recording was opened; the player selects and plays it, once.
+
+    Attributes
+    ----------
+    number : str
+        Of this opening; no other has it.
+    mark : str
+        Its id in the player.
+    region : Region
+        What is selected and played where the player does not show the mark.
+    """
+
+    number: str
+    mark: str
+    region: Region
+
+
+@dataclass(frozen=True)
 class Editing:
     """Settings of an editable player.
 
@@ -74,6 +93,7 @@ class Editing:
         Further tiers, each with a row of its own.
     f0 : CorrectedF0 or None
         F0 corrected by hand, in frames of the whole recording; None if it cannot be corrected.
+    arrival : Arrival or None
     """
 
     marks: tuple[Mark, ...]
@@ -86,6 +106,7 @@ class Editing:
     done: bool = False
     tiers: tuple[TierLane, ...] = ()
     f0: CorrectedF0 | None = None
+    arrival: Arrival | None = None
 
 
 @dataclass(frozen=True)
@@ -169,8 +190,14 @@ def editing_data(editing: Editing, key: str) -> dict[str, Any]:
         "done": editing.done,
         "tiers": tiers_data(editing.tiers),
         "f0": None if editing.f0 is None else {"words": _f0_in_words(editing.f0), "limits": F0Settings().corrected_hz},
+        "arrival": editing.arrival and _arrival_data(editing.arrival),
         "answered": _answered(key).number,
     }
+
+
+def _arrival_data(arrival: Arrival) -> dict[str, Any]:
+    start_s, end_s = arrival.region.start_s, arrival.region.end_s
+    return {"number": arrival.number, "id": arrival.mark, "start": start_s, "end": end_s}
 
 
 def _f0_in_words(corrected: CorrectedF0) -> str:
@@ -193,7 +220,7 @@ def regions_data(regions: Any) -> dict[str, Any]:
         contents.region_data(region) | {"id": str(index), "suggested": False} for index, region in enumerate(regions)
     ]
     nothing = {"labels": [], "snaps": [], "others": [], "tiers": [], "state": "", "done": False, "answered": 0}
-    return {"editable": False, "regions": shown, **nothing}
+    return {"editable": False, "regions": shown, "arrival": None, **nothing}
 
 
 @dataclass

@@ -1,12 +1,19 @@
 """Open recordings of a queue, and read the next one ahead."""
 
+from collections.abc import Mapping
+from uuid import uuid4
+
+import streamlit as st
+
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.cached import analysing
 from pages.shared.language import t
+from pages.shared.player import Arrival
 from pages.shared.recording import open_recordings
 from pages.shared.session import Chosen
 from ser_core.analysis import Recording
+from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
 from ser_core.annotations.store.recordings import QueuedRecording
 from ser_core.audio.reading import read_recording
@@ -14,6 +21,9 @@ from ser_core.errors import AnnotationsRefused, AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Lane, work_owner
 from ser_core.work.progress import Work
+
+#: Session key: the recording that was opened for a mark, a number of this opening, and the mark.
+OPENED_AT = "annotation opened at"
 
 
 def open_queued(queued: QueuedRecording) -> str | None:
@@ -38,15 +48,24 @@ def open_queued(queued: QueuedRecording) -> str | None:
     return None
 
 
-def open_recording(project: OpenProject, sha256: str) -> str | None:
-    """Open a recording of a project in the view Mark, or return why that is not possible."""
+def open_recording(project: OpenProject, sha256: str, at: Annotation | None = None) -> str | None:
+    """Open a recording of a project in the view Mark, at one of its marks, or return why that is not possible."""
     try:
         refusal = open_queued(project.store.recordings.open(project.id, sha256, project.annotator).recording)
     except AnnotationsRefused as refused:
         return str(refused)
     if refusal is None:
         session.choose("annotate_view", "Mark")
+        st.session_state[OPENED_AT] = None if at is None else (sha256, uuid4().hex, at)
     return refusal
+
+
+def arrival(sha256: str, ids: Mapping[str, str]) -> Arrival | None:
+    """Return the mark for which a recording was opened, if any; `ids` are those in the player, by key in the store."""
+    opened, number, mark = st.session_state.get(OPENED_AT) or ("", "", None)
+    if mark is None or opened != sha256:
+        return None
+    return Arrival(number, ids.get(mark.key, mark.key), mark.region)
 
 
 def _read(queued: QueuedRecording) -> open_recordings.Held:

@@ -99,8 +99,9 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         column_config=dict.fromkeys((t("Start (s)"), t("Length (s)")), st.column_config.NumberColumn(format="%.3f")),
     )
     chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
-    if chosen_rows and st.button(t("Open its recording"), icon=":material/edit:"):
-        refusal = opening.open_recording(project, hits[chosen_rows[0]].file.sha256)
+    if chosen_rows and st.button(t("Open at this mark"), icon=":material/edit:"):
+        hit = hits[chosen_rows[0]]
+        refusal = opening.open_recording(project, hit.file.sha256, hit.mark)
         if refusal is None:
             st.rerun()
         st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")

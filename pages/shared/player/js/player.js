@@ -20,6 +20,12 @@ import { decimal, t } from "../../language/language.js";
 const players = new WeakMap();
 const TURNS = ["previous", "next"];
 const LONGEST_ANALYSED = 600;
+// A mark of less than this share of the recording is shown with this much around it when the recording is opened for it.
+const LEAST_SHARE = 0.01;
+const ROOM_S = 5;
+// What is played of a point that is not shown.
+const LEAST_S = 0.15;
+const arrived = new Set();
 
 // Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up after
 // an overtaken call, so the player ends only when it has left the page.
@@ -80,6 +86,7 @@ class Player {
     const before = this.openedFrom ?? this.data?.recording.url;
     this.openedFrom = null;
     this.present(data, turned);
+    if (data.arrival) this.arrive(data.arrival);
     this.messages.showSaved();
     if (turned && this.messages.pending.length) this.messages.tellEditing();
     this.menu.offer(setStateValue);
@@ -111,6 +118,17 @@ class Player {
     this.timeline.setAttribute("aria-valuemax", (origin + duration).toFixed(2));
     this.find(".player").style.setProperty("--accent", data.accent ?? WAVE);
     this.view.layOut();
+  }
+
+  // A recording that was opened for one of its marks: select and play it, once.
+  arrive({ number, id, start, end }) {
+    if (arrived.has(number)) return;
+    arrived.add(number);
+    if (end - start < LEAST_SHARE * this.axis.duration) this.show(start - ROOM_S, end + ROOM_S);
+    const row = [this.regions, ...this.tiers.rows].find(({ list }) => list.some((region) => region.id === id));
+    if (!row) return this.playStretch({ start, end: Math.max(end, start + LEAST_S) });
+    row.choose(row.list.findIndex((region) => region.id === id));
+    this.sound.play(this.selection);
   }
 
   // The next recording, as far as it is known before Python opens it; its marks are not.
