@@ -270,6 +270,8 @@ class FocusSettings:
         another without it.
     max_regions : int
         Without a threshold, only the regions with the most evidence remain.
+    weakest_region : float
+        Without a threshold, only regions with at least this share of the strongest one's evidence remain.
     snap_s : float
         Without a threshold, how far a bound may move to a dip of energy.
     """
@@ -280,6 +282,7 @@ class FocusSettings:
     shortest_region_s: float = 0.10
     longest_closed_gap_s: float = 0.10
     max_regions: int = 4
+    weakest_region: float = 0.0
     snap_s: float = 0.06
     fade_s: float = 0.005
 

@@ -233,6 +233,15 @@ def test_of_too_many_regions_those_with_the_most_evidence_stay_in_order_of_time(
     assert len(regions_of(profile, settings=FocusSettings(threshold=0.2, max_regions=2))) == 4
 
 
+def test_regions_far_weaker_than_the_strongest_are_left_out():
+    profile = runs(*[part for level in (2.0, 5.0, 3.0, 4.0) for part in ((12, level), (12, 0.5))])
+    found = regions_of(profile, settings=at(0.5, weakest_region=0.6))
+    assert [region.strength for region in found] == [5, 3, 4]
+    assert [region.strength for region in regions_of(profile, settings=at(0.5, weakest_region=0.61))] == [5, 4]
+    assert len(regions_of(profile, settings=FocusSettings(threshold=0.2, weakest_region=1.0))) == 4
+    assert regions_of(np.zeros(40), settings=at(0.5, weakest_region=0.6)) == ()
+
+
 def test_bounds_move_to_the_quietest_frame_in_reach_which_stays_outside():
     profile, level = runs((30, 0.0), (20, 1.0), (30, 0.0)), np.zeros(80)
     level[[26, 53]] = -2  # 4 frames before the start, 3 after the end

@@ -18,6 +18,8 @@ SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
 CANDIDATES_AT_ONCE = 3
 #: The share of a focus that is shown before the model has been run on any.
 USUAL_SHARE = 0.35
+#: Regions with less than this share of the strongest one's evidence do not belong to a focus that decides.
+WEAKEST_REGION = 0.4
 #: Margins, in log-odds, by which the verdict must hold on the focus alone and fall without it. Edges in sound differ
 #: from those in a spectrogram, so a focus that barely passes here may fail as sound.
 STANDS_BY, FALLS_BY = 0.3, 0.4
@@ -62,9 +64,9 @@ def focus_regions(
     """Return the regions in which the profile is above its level for long enough, in order of time.
 
     Gaps shorter than `longest_closed_gap_s` are closed, unless a frame in them is not usable; then regions shorter than
-    `shortest_region_s` are dropped. With a threshold that is all, as published. Otherwise only the `max_regions` with
-    the most evidence remain, and each bound moves to the quietest frame within `snap_s`, so that a region sounds like
-    a piece of speech.
+    `shortest_region_s` are dropped. With a threshold that is all, as published. Otherwise the regions with the most
+    evidence remain, as `max_regions` and `weakest_region` say, and each bound moves to the quietest frame within
+    `snap_s`, so that a region sounds like a piece of speech.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def focus_regions(
         if end - start >= shortest
     ]
     if settings.threshold is None:
-        runs = _strongest(runs, profile, settings.max_regions)
+        runs = _strongest(runs, profile, settings)
         runs = _snapped(runs, usable, log_mel.mean(axis=1), round(settings.snap_s / frames.frame_hop_s), shortest)
     found = []
     for start, end in runs:
@@ -143,7 +145,7 @@ def deciding(
     Parameters
     ----------
     candidates : sequence of ndarray of shape (frames,), bool
-        From the smallest to the largest.
+        Of ever larger shares of the speech.
     sizes : sequence of float
         Each candidate's share of the speech.
     """
@@ -165,8 +167,8 @@ def deciding(
 
 
 def at_share(settings: FocusSettings, share: float) -> FocusSettings:
-    """Return the settings with the focus fixed at this share of the speech."""
-    return replace(settings, threshold=None, share=share)
+    """Return the settings of a focus that may decide: the strongest regions among this share of the speech."""
+    return replace(settings, threshold=None, share=share, weakest_region=WEAKEST_REGION)
 
 
 def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
@@ -230,9 +232,11 @@ def _part_in_words(part: Region) -> str:
     return f"from {part.start_s:.1f} to {part.end_s:.1f} s, {low:.0f} to {high:.0f} Hz"
 
 
-def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, most: int) -> list[tuple[int, int]]:
-    evidence = [float(np.maximum(profile[start:end], 0).sum()) for start, end in runs]
-    return [runs[index] for index in sorted(np.argsort(evidence)[::-1][:most])]
+def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, settings: FocusSettings) -> list[tuple[int, int]]:
+    evidence = np.array([float(np.maximum(profile[start:end], 0).sum()) for start, end in runs])
+    least = settings.weakest_region * evidence.max(initial=0.0)
+    kept = np.argsort(evidence)[::-1][: settings.max_regions]
+    return [runs[index] for index in sorted(kept) if evidence[index] >= least]
 
 
 def _snapped(

@@ -40,7 +40,8 @@ RULES = texts(
 )
 RULES_HELP = texts("""
 - **What decides**: the fewest of the strongest stretches that suffice: from them alone the model predicts the same
-  emotion, and without them another. At most four; they start and end in dips of energy.
+  emotion, and without them another. At most four, none far weaker than the strongest; they start and end in dips of
+  energy.
 - **Share of the speech**: the strongest stretches, as much of the speech as you choose.
 - **Threshold**: all stretches of at least 0.1 s where the evidence exceeds this percentage of its peak. At 0 % all
   evidence for the emotion counts, as in the paper.
