@@ -43,8 +43,12 @@ def out(store, project, key, **choices) -> bytes:
 
 
 def back(store, project, content: bytes, mode: str, who: str = ANN, restore: bool = False):
+    return back_of(store, project, [("take 0.TextGrid", content)], mode, who, restore)
+
+
+def back_of(store, project, files, mode: str, who: str = ANN, restore: bool = False):
     known = [queued.file for queued in store.recordings.page(project).items]
-    files = as_of_recordings(read_files([("take 0.TextGrid", content)], ImportOptions()), known)
+    files = as_of_recordings(read_files(files, ImportOptions()), known)
     documents = [document for file in files for document in file.documents]
     return store.transfer.import_recordings(project, documents, who, mode=mode, restore=restore)
 
@@ -67,6 +71,19 @@ def test_a_file_that_nobody_changed_changes_nothing(store, marked, key):
         assert (imported.known, kinds(imported)) == (len(MARKS), [])
     assert store.marks.of(marked, sha(0)) == before
     assert store.history.page(marked, sha(0)).total == 1
+
+
+@pytest.mark.parametrize("keys", [("json", "csv"), ("textgrid", "elan"), ("srt", "textgrid"), ("csv", "vtt", "emu")])
+def test_files_of_several_formats_that_hold_the_same_marks_give_them_once(store, marked, keys):
+    contents = [out(store, marked, key) for key in keys]
+    empty = store.projects.create("Elsewhere")
+    store.recordings.add(empty, [queued.file for queued in store.recordings.page(marked).items])
+    for given in (contents, contents[::-1]):
+        files = [(f"take 0.{number}", content) for number, content in enumerate(given)]
+        imported = back_of(store, marked, files, "show")
+        assert (imported.known, kinds(imported)) == (len(keys) * len(MARKS), [])
+        imported = back_of(store, empty, files, "show")
+        assert (imported.known, kinds(imported)) == ((len(keys) - 1) * len(MARKS), ["new"] * len(MARKS))
 
 
 #: What a person did in another tool: a label, an edge, a new mark, and one that is gone.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.exported_state import ExportedState, likely_state
-from ser_core.annotations.exchange.matching import merged, paired, same
+from ser_core.annotations.exchange.matching import NEIGHBOURS, merged, paired, same
 from ser_core.annotations.store.marks import Change, content_of
 
 #: What a file can do to a mark. "conflict": it was changed both in the file and, since the export, here.
@@ -226,18 +226,31 @@ def _find_deleted_here(
 
 
 def _unique(found: Sequence[Annotation], here: Container[str | None]) -> tuple[list[Annotation], dict[int, int]]:
-    """Return marks without repetitions, and how often each is repeated; two that exist here stay two."""
-    first: dict[tuple[object, ...], int] = {}
+    """Return marks without repetitions, and how often each is repeated; two that exist here stay two.
+
+    A mark that says what another says about the same place, but for rounding, repeats it, as where files of several
+    formats hold the marks of one recording.
+    """
+    near: dict[tuple[object, ...], list[int]] = defaultdict(list)
     unique: list[Annotation] = []
     again: dict[int, int] = defaultdict(int)
-    for mark in found:
-        content = (mark.key if mark.key in here else None, *content_of(mark).values())
-        if content in first:
-            again[first[content]] += 1
+    for mark in sorted(found, key=lambda mark: mark.key not in here):
+        label = mark.annotator, mark.tier, mark.emotion, mark.note if mark.emotion is None else ""
+        at = round(mark.region.start_s * 100)
+        others = (index for each in (at - 1, at, at + 1) for index in near[*label, each][:NEIGHBOURS])
+        first = next((index for index in others if _repeats(mark, unique[index], here)), None)
+        if first is not None:
+            again[first] += 1
         else:
-            first[content] = len(unique)
+            near[*label, at].append(len(unique))
             unique.append(mark)
     return unique, again
+
+
+def _repeats(mark: Annotation, first: Annotation, here: Container[str | None]) -> bool:
+    if mark.key in here:
+        return mark.key == first.key and same(mark, first)
+    return same(merged(first, mark, False), first) or same(merged(mark, first, False), mark)
 
 
 def _pass_over_twins(here: dict[str, Annotation], again: Mapping[int, int], unique: Sequence[Annotation]) -> None:
