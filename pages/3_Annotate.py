@@ -38,6 +38,6 @@ view = bar.segmented_control(
     **session.widget("annotate_view", session.choice("annotate_view")),
 )
 if view == MARK:
-    marking_section.show(project, chosen)
+    marking_section.show(project, chosen, bar)
 else:
     OTHERS[view](project)

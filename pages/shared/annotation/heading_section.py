@@ -1,8 +1,9 @@
-"""The heading of the view Mark: the recording's name, what is shown beside the marks, undo and navigation."""
+"""Above the player of the view Mark: the recording's name, what is shown beside the marks, undo and navigation."""
 
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session
 from pages.shared.annotation import player_edits
@@ -19,16 +20,8 @@ EVIDENCE, OTHERS, DECIDE = texts(("Model's evidence", "Others' marks", "Gold"))
 
 
 def show(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may_review: bool) -> None:
-    """Show the name, what is shown beside the marks, and buttons for tiers, undo and the next recording."""
+    """Show the name, what is shown beside the marks, and a button for tiers."""
     queued = opened.recording
-    actions = (
-        ("undo", opened.can_undo, t("Undo (Ctrl + Z)"), project.store.history.undo),
-        ("redo", opened.can_redo, t("Redo (Ctrl + Y)"), project.store.history.redo),
-    )
-    turns = (
-        ("previous", opened.previous, t("Previous recording (Page up)")),
-        ("next", opened.next, t("Next recording (Page down)")),
-    )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mark_heading"):
         st.header(in_markdown(queued.file.name), width="content")
         st.pills(
@@ -53,13 +46,24 @@ def show(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may
             help=t("Dragged edges snap to nearby boundaries of segments, focus regions and other marks."),
             **session.widget("snap", session.choice("snap")),
         )
-        with st.container(horizontal=True, width="content", gap="small", key="mark_steps"):
-            for name, can, words, action in actions:
-                arguments = (action, project.id, queued.file.sha256, project.annotator)
-                _icon(name, f":material/{name}:", words, can, attempt, arguments)
-            for name, there, words in turns:
-                icon = f":material/skip_{name}:"
-                _icon(name, icon, words, there, player_edits.turn, (project, queued.file.sha256, name))
+
+
+def show_steps(project: OpenProject, opened: OpenRecording, bar: DeltaGenerator) -> None:
+    """Show buttons for undo and for the recordings before and after, in the bar."""
+    sha256 = opened.recording.file.sha256
+    actions = (
+        ("undo", opened.can_undo, t("Undo (Ctrl + Z)"), project.store.history.undo),
+        ("redo", opened.can_redo, t("Redo (Ctrl + Y)"), project.store.history.redo),
+    )
+    turns = (
+        ("previous", opened.previous, t("Previous recording (Page up)")),
+        ("next", opened.next, t("Next recording (Page down)")),
+    )
+    with bar.container(horizontal=True, width="content", gap="xsmall"):
+        for name, can, words, action in actions:
+            _icon(name, f":material/{name}:", words, can, attempt, (action, project.id, sha256, project.annotator))
+        for name, there, words in turns:
+            _icon(name, f":material/skip_{name}:", words, there, player_edits.turn, (project, sha256, name))
 
 
 def _explainer(chosen: Chosen | None) -> None:

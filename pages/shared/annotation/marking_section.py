@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session, waiting
 from pages.shared.annotation import details_section, heading_section, history_section, player_edits
@@ -40,15 +41,13 @@ COMPACT = """
     [data-testid="stHeader"] { background: none; }
     [data-testid="stHeader"], [data-testid="stHeader"] :not(button, button *) { pointer-events: none !important; }
     [data-testid="stHeader"] button { pointer-events: auto; }
-    .st-key-mark_heading > :has(> .st-key-mark_steps) { margin-left: auto; }
   }
   @media (min-width: 1400px) {
-    /* The name takes what the controls leave; where that is too little, they go on in a second row. */
-    .st-key-mark_heading > :first-child { flex: 1 1 6rem; max-width: max-content; }
-    .st-key-mark_heading h2, .st-key-mark_heading h2 *
-      { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+    /* The name takes what the controls leave, in two lines where it is long. */
+    .st-key-mark_heading > :first-child { flex: 1 1 10rem; max-width: max-content; }
   }
-  .st-key-mark_heading h2 { font-size: 1.25rem; padding: 0; margin-right: 0.5rem; }
+  .st-key-mark_heading h2
+    { font-size: 1.25rem; line-height: 1.15; padding: 0; margin-right: 0.5rem; overflow-wrap: anywhere; }
   /* Nobody waits for a run of the page to go on in the player, so it does not fade meanwhile. */
   [data-testid="stElementContainer"][data-stale="true"]:has([data-testid^="stBidiComponent"]) { opacity: 1; }
 </style>
@@ -59,8 +58,8 @@ DECIDING = texts(
 )
 
 
-def show(project: OpenProject, chosen: Chosen | None) -> None:
-    """Show the current recording with its editable marks, and any refusals."""
+def show(project: OpenProject, chosen: Chosen | None, bar: DeltaGenerator) -> None:
+    """Show the current recording with its editable marks, and any refusals; undo and navigation are in the bar."""
     st.html(COMPACT)
     # In a container: otherwise changes here would move the player in the page's tree, and mount it again.
     notices = st.container()
@@ -90,6 +89,7 @@ def show(project: OpenProject, chosen: Chosen | None) -> None:
         review_section.show_sent_back(project, opened)
         if may_review and DECIDE in session.choice("beside"):
             st.info(t(DECIDING), icon=":material/gavel:")
+    heading_section.show_steps(project, opened, bar)
     _marks(project, opened, recording, stretch, chosen, may_review)
 
 

@@ -92,7 +92,7 @@ def choose_in_bar() -> tuple[OpenProject, DeltaGenerator]:
     if not known:
         return choose(), st.container()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        bar = st.container(width="content")
+        bar = st.container(horizontal=True, vertical_alignment="center", width="content", gap="small")
         words = in_markdown(f"{annotator} · {session.choice('project')}")
         with st.popover(words, icon=":material/badge:", width="content"):
             return choose(alone=False), bar

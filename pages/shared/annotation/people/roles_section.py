@@ -81,8 +81,8 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
 def _given(project: OpenProject, name: str, role: str | None) -> str:
     project.store.people.set_roles(project.id, project.annotator, {name: role})
     if role is None:
-        return t("{name} has no role now.", name=name)
-    return t("{name} is {role} now.", name=name, role=t(role))
+        return t("{name} now has no role.", name=name)
+    return t("{name} now has the role {role}.", name=name, role=t(role))
 
 
 def _assign(project: OpenProject, people: Sequence[Person]) -> None:
