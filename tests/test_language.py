@@ -312,6 +312,15 @@ def test_words_of_the_library_are_said_and_names_stay(speaking):
     assert recognised("The start of sad is sad.") == "sad: Anfang traurig"
 
 
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_refusal_of_a_file_is_said_wholly_though_it_stands_in_another_and_behind_two_places(code, speaking):
+    speaking(code)
+    refusal = "The mark ends at 9.5 s, after its recording, which is 7.1 s long. Cut it."
+    said = recognised(f"a.TextGrid: Mark 1, in the tier 'x': {refusal} Or choose a larger tolerance at the end.")
+    assert recognised(refusal) in said
+    assert "Or choose" not in said
+
+
 def test_a_report_is_said_in_the_language_of_the_visit_that_asked_for_it(speaking):
     speaking("de", {"{s:.2f} s": "{s:.2f} Sek.", "No {kind} here.": "Hier: {kind}"})
     say = speech()

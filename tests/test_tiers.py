@@ -268,7 +268,7 @@ def test_parents_points_and_labels_come_back_from_elan(store, project):
     store.marks.edit(project, sha(0), "Ann", add=said)
     (document,) = (each for each in store.transfer.export(project) if each.annotations)
     written = FORMATS["elan"].write([document])
-    assert written.dropped[:1] == ("1 mark as 1 ms, because ELAN has no points",)
+    assert written.dropped[:1] == ("the zero length of 1 mark, which is 1 ms there because ELAN has no points",)
     assert b'PARENT_REF="words"' in written.content
     (back,) = read_annotations(written.content, "here").recordings
     assert back.tiers == document.tiers

@@ -25,7 +25,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
 LIBRARY = sorted((ROOT / "ser_core").rglob("*.py"))
 
-ERROR = re.compile(r"\w+Refused|RecordingTooLong|AnnotationsOutdated|RecordingNotInProject|TrainingFailed")
+ERROR = re.compile(
+    r"\w+Refused|RecordingTooLong|AnnotationsOutdated|RecordingNotInProject|RecordingUnclear|TrainingFailed"
+)
 STRING = r'("(?:[^"\\]|\\.)*")'
 IN_REPORT = re.compile(rf"\bsay\(\s*{STRING}")
 IN_SCRIPT = re.compile(rf"\bt\(\s*{STRING}")

@@ -43,7 +43,7 @@ COOKIE, COOKIE_S = "hear_why_language", 365 * 24 * 3600
 
 #: Sentences of `ser_core` are shorter, and have at most this many others in each other. What is no such sentence may be
 #: of any length.
-LONGEST, DEEPEST = 1_000, 3
+LONGEST, DEEPEST = 1_000, 4
 
 #: Fields of a text with fewer letters than this are one word each: else it would fit any sentence.
 LEAST_LETTERS = 10

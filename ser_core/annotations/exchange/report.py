@@ -128,11 +128,11 @@ def _whose(mark: Annotation) -> str:
 def _said(mark: Annotation | None) -> str:
     if mark is None:
         return ""
-    said = mark.emotion or (shown(mark.note) if mark.note else "no label")
-    said = said if mark.intensity is None else f"{said} (intensity {mark.intensity})"
+    what = mark.emotion or (shown(mark.note) if mark.note else "no label")
+    what = what if mark.intensity is None else f"{what} (intensity {mark.intensity})"
     if mark.tier == RECORDING_TIER:
-        return said
-    return f"{mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {said}"
+        return what
+    return f"{mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {what}"
 
 
 def taken_lines(imported: Imported) -> list[str]:

@@ -87,7 +87,7 @@ def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers:
         pieces += there.property_piece(TIERS, tiers_text(declared_there.values(), keys_there))
     dropped = (
         *marks_with(range(new.early), "{} before the TIME_ORIGIN of the file"),
-        *marks_with(range(new.points), "{} as 1 ms, because ELAN has no points"),
+        *marks_with(range(new.points), "the zero length of {}, which is 1 ms there because ELAN has no points"),
     )
     return Into(b"".join(_spliced(content, pieces)), tuple(added), tuple(replaced), dropped)
 

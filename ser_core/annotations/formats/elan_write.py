@@ -62,7 +62,10 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
             (m for m, exact in pairs if not isinstance(exact.region, Point) and m.region != exact.region),
             "the microseconds of {}",
         ),
-        *marks_with((m for _, m in pairs if isinstance(m.region, Point)), "{} as 1 ms, because ELAN has no points"),
+        *marks_with(
+            (m for _, m in pairs if isinstance(m.region, Point)),
+            "the zero length of {}, which is 1 ms there because ELAN has no points",
+        ),
         *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
         *marks_with_more_than_a_label(marks, BESIDE, plain),
         *(
