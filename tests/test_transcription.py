@@ -87,6 +87,18 @@ def test_a_first_word_that_begins_at_zero_begins_where_the_sound_does():
     assert word.label == "for"
 
 
+def test_a_first_word_begins_in_speech_where_noise_hides_the_pause_before_it():
+    recording = bursts((0.0, 2.0), seconds=2.0)  # no level tells where the word begins
+    speech = np.zeros(63, bool)
+    speech[20:50] = True  # from 0.64 s
+    (word,) = snap_words([Region(0.0, 1.1)], recording, speech=speech)
+    assert word.start_s == pytest.approx(0.64 - 2 * 0.032, abs=0.005)  # with the margin of speech
+    assert snap_words([Region(0.7, 1.1)], recording, speech=speech)[0].start_s == 0.7
+    assert snap_words([Region(0.0, 1.1)], recording)[0].start_s == 0.0
+    quiet = bursts((0.5, 1.2))  # the level is more exact than voice activity
+    assert snap_words([Region(0.0, 1.1)], quiet, speech=speech)[0].start_s == pytest.approx(0.5, abs=0.015)
+
+
 def test_a_pause_becomes_the_gap_between_the_words_beside_it():
     one, other = snap_words([Region(0.4, 1.3), Region(1.3, 2.0)], bursts((0.5, 1.0), (1.3, 2.0)))
     edges = (one.start_s, one.end_s, other.start_s, other.end_s)

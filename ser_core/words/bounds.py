@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from ser_core.analysis import Recording, Region
+from ser_core.audio.voice_activity import speech_frames
 
 HOP_S, WINDOW_S = 0.005, 0.020
 HOPS_AT_ONCE = 6_000
@@ -46,7 +47,10 @@ class BoundSettings:
 
 
 def snap_words(
-    words: Sequence[Region], recording: Recording, settings: BoundSettings | None = None
+    words: Sequence[Region],
+    recording: Recording,
+    settings: BoundSettings | None = None,
+    speech: np.ndarray | None = None,
 ) -> tuple[Region, ...]:
     """Return the words, in order of time, with bounds moved to pauses and dips of energy.
 
@@ -54,6 +58,8 @@ def snap_words(
     ----------
     words : sequence of Region
         In order of time; they do not overlap.
+    speech : ndarray of shape (pieces,), bool, optional
+        As `detect_speech` returns it. The first word begins in it: noise may be too loud for a pause before that word.
 
     Returns
     -------
@@ -66,6 +72,9 @@ def snap_words(
     level_db = level_of(recording)
     pauses = _pauses(_silent(level_db, settings), settings)
     ends = np.array([[_frame(word.start_s, level_db), _frame(word.end_s, level_db)] for word in words])
+    if speech is not None:
+        begins = int(np.argmax(speech_frames(speech, np.arange(len(level_db)) * HOP_S)))
+        ends[0, 0] = np.clip(begins, ends[0, 0], ends[0, 1])
     peaks = _peaks(ends, level_db)
     starts, stops = [], []
     edges = [-1, *peaks, len(level_db)]

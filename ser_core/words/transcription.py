@@ -219,7 +219,7 @@ def transcribe(
         if language is None and found:
             language, found_language = about.language, float(about.language_probability)
     words = [word for word, _ in found]
-    snapped = words if bounds is None else snap_words(words, recording, bounds)
+    snapped = words if bounds is None else snap_words(words, recording, bounds, speech)
     spoken = [(word, sure) for word, (_, sure) in zip(snapped, found, strict=True) if _overlaps_speech(word, speech)]
     return Transcript(
         tuple(word for word, _ in spoken),

@@ -127,7 +127,7 @@ def _cells(row: FocusRow, from_s: float) -> tuple[str, ...]:
         number(from_s + row.start_s, ".2f"),
         number(from_s + row.end_s, ".2f"),
         f"{100 * row.share:.0f} %",
-        number(row.strength, ".2g"),
+        number(row.strength, "#.2g").rstrip(".,"),  # 0.20 below 0.22, but no point without a digit
         known(row.level_dbfs, ".1f"),
         known(row.louder_db, "+z.1f"),
         known(row.pitch_hz, ".0f"),
