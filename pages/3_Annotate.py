@@ -22,8 +22,6 @@ OTHERS = {
     "Files": files_section.show,
 }
 
-VIEWS = texts(("Queue", MARK, "Find", "Map", "Agreement", "Teach", "Files"))
-
 frame.begin(t("Annotate"), "👂", t("Mark and label the emotions you hear, with or without the model's evidence."))
 chosen = controls.sidebar()
 marking = session.choice("annotate_view") == MARK
@@ -31,7 +29,7 @@ project, bar = open_project.choose_in_bar() if marking else (open_project.choose
 player_edits.take(project)
 view = bar.segmented_control(
     t("View"),
-    VIEWS,
+    open_project.VIEWS,
     format_func=t,
     required=True,
     label_visibility="collapsed",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import cached, controls, frame, waiting
+from pages.shared import cached, controls, frame, links, waiting
 from pages.shared.charts.evaluation import history_chart
 from pages.shared.language import t
 from pages.shared.language.names import in_markdown
@@ -86,7 +86,7 @@ frame.begin(
 )
 controls.sidebar()
 folders = training_form.corpus_folders()
-training, corpora = st.tabs([t("Train"), t("Corpora")], key="train_tab", on_change="rerun")
+training, corpora = links.tabs("train_tab")
 with training:
     train(folders)
 if corpora.open:  # do not read thousands of headers before the tab is opened

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import controls, frame, session
+from pages.shared import controls, frame, links, session
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.models import comparison_section, experiments_section, generalisation_section, model_figures
@@ -85,7 +85,7 @@ names = model_names()
 if not names:
     st.stop()
 name = session.choice("model") if session.choice("model") in names else names[0]
-figures, experiments = st.tabs([t("Figures"), t("Experiments")], key="evaluate_tab", on_change="rerun")
+figures, experiments = links.tabs("evaluate_tab")
 if figures.open:
     with figures:
         try:

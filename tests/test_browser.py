@@ -165,6 +165,11 @@ def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")
     at_rest(page)
     assert [smoothing.input_value(), share.input_value()] == ["0.21", "40"]
+    page.go_back()  # to the page before, and not to the model before
+    page.get_by_role("heading", name="Hear Why", exact=True).wait_for()
+    page.go_forward()
+    page.get_by_role("heading", name="Listen", exact=True, level=1).wait_for()
+    assert "model=vggish" in page.url
 
 
 def test_models_stand_side_by_side_and_who_zooms_into_one_map_zooms_into_all(page, speech_files, axe):

@@ -116,3 +116,34 @@ def test_a_recording_of_a_project_is_opened_with_its_project_alone(data, make_vo
         app = opened_by(**wrong, recording=sha256)
         assert "recording" in ignored(app)
         assert "current" not in app.session_state
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "tab"), [("5_Train", "train", "Corpora"), ("6_Evaluate", "evaluate", "Experiments")]
+)
+def test_the_open_tab_of_a_page_is_in_its_link(page, name, tab, data, monkeypatch):
+    monkeypatch.setenv("SER_CORPORA", str(data))
+    first = at(f"pages/{page}.py")
+    first.session_state["notice_read"] = True
+    first.session_state[f"{name}_tab"] = tab
+    first.session_state["choices"] = CHOICES | {f"{name}_tab": tab}
+    first.run()
+    assert address(first) == {name: tab}
+    other = at(f"pages/{page}.py")
+    other.session_state["notice_read"] = True
+    other.query_params[name] = tab
+    other.run()
+    assert not other.exception
+    assert other.session_state[f"{name}_tab"] == tab
+    wrong = opened_by(**{name: "Anything"})
+    assert name in ignored(wrong)
+
+
+def test_a_view_of_a_project_is_in_its_link(data):
+    store = open_store(f"sqlite:///{data / 'annotations.sqlite'}")
+    store.projects.create("Voices")
+    store.close()
+    app = opened_by(project="Voices", view="Files")
+    assert address(app) == {"project": "Voices", "view": "Files"}
+    assert choices(app)["annotate_view"] == "Files"
+    assert "view" in ignored(opened_by(project="Voices", view="Everything"))

@@ -102,11 +102,18 @@ STYLE = """
 """
 
 
-#: On a phone the sidebar covers the page. Streamlit closes it after a choice in its own list of pages only.
-CLOSE_SIDEBAR_ON_PHONES = """
+#: On a phone the sidebar covers the page, and Streamlit closes it after a choice in its own list of pages only. And it
+#: makes each change of the address a step of the browser's history: *Back* would stay on the page for as many presses
+#: as choices were made there.
+ABOUT_PAGES = """
 <script>
-  if (!window.closesSidebar) {
-    window.closesSidebar = true;
+  if (!window.knowsPages) {
+    window.knowsPages = true;
+    const push = history.pushState.bind(history);
+    history.pushState = (state, title, address) => {
+      const stays = new URL(address ?? "", location).pathname === location.pathname;
+      return stays ? history.replaceState(state, title, address) : push(state, title, address);
+    };
     document.addEventListener("click", ({ target }) => {
       if (innerWidth < 768 && target.closest('[data-testid="stSidebar"] [data-testid="stPageLink"]'))
         document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
@@ -183,7 +190,7 @@ def _links(view: dict[str, str]) -> None:
     if st.session_state.get("notice_read") and st.button(t("What the law says"), key="law", type="tertiary"):
         _law()
     language.choose()
-    st.html(CLOSE_SIDEBAR_ON_PHONES, unsafe_allow_javascript=True)
+    st.html(ABOUT_PAGES, unsafe_allow_javascript=True)
     _theme(key="theme", on_changed_change=lambda: None)
 
 

@@ -2,14 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
+from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from pages.shared import session
 from pages.shared.annotation import open_project
 from pages.shared.annotation.queue import opening
-from pages.shared.language import t
+from pages.shared.language import t, texts
 from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import SerError
@@ -21,6 +23,8 @@ from ser_core.output.saved_analyses import data_folder, is_saved, list_saved_ana
 RECORDING = "recording"
 #: Limit of a stretch until the recording is known; the sidebar drops one that is outside it.
 LONGEST_S = 600
+#: The tabs of pages whose open one is in the address; the first is the default.
+TABS = texts({"train_tab": ("Train", "Corpora"), "evaluate_tab": ("Figures", "Experiments")})
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -43,8 +47,7 @@ def _open() -> list[str]:
     """Restore the choices in the address; return the names of those that are unknown or not this visitor's."""
     given = st.query_params.to_dict()
     ignored = []
-    # In this order: emotions belong to a model, a recording to a project.
-    for name in ("model", "project", "explainer", RECORDING, "emotion", "contrast", "stretch"):
+    for name in OPENERS:
         if name in given:
             try:
                 OPENERS[name](given[name])
@@ -99,6 +102,15 @@ def _open_recording(sha256: str) -> None:
         raise ValueError
 
 
+def _open_view(value: str) -> None:
+    session.choose("annotate_view", _one_of(open_project.VIEWS, value))
+
+
+def _open_tab(name: str, value: str) -> None:
+    session.choose(name, _one_of(TABS[name], value))
+
+
+#: In this order: emotions belong to a model, a recording to a project.
 OPENERS: dict[str, Callable[[str], None]] = {
     "model": _open_model,
     "project": _open_project,
@@ -107,6 +119,9 @@ OPENERS: dict[str, Callable[[str], None]] = {
     "emotion": _open_emotion,
     "contrast": _open_contrast,
     "stretch": _open_stretch,
+    "view": _open_view,
+    "train": partial(_open_tab, "train_tab"),
+    "evaluate": partial(_open_tab, "evaluate_tab"),
 }
 
 
@@ -144,6 +159,18 @@ def write() -> dict[str, str]:
         elif name not in wanted and name in st.query_params:
             del st.query_params[name]
     return wanted
+
+
+def tabs(name: str) -> Sequence[TabContainer]:
+    """Draw tabs of which the open one is a choice of this visit; another one runs the page again."""
+    labels = {t(title): title for title in TABS[name]}
+    if st.session_state.get(name) not in labels:  # forgotten with the page, or in another language
+        st.session_state[name] = t(session.choice(name))
+
+    def remember() -> None:
+        session.choose(name, labels[st.session_state[name]])
+
+    return st.tabs(list(labels), key=name, on_change=remember)
 
 
 def _shared_recording() -> str | None:

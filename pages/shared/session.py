@@ -59,6 +59,8 @@ CHOICES = {
     "annotator": "",
     "project": None,
     "annotate_view": "Queue",
+    "train_tab": "Train",
+    "evaluate_tab": "Figures",
     "queue_whose": "me",
     "queue_status": "any",
     "queue_label": "any",
@@ -96,6 +98,9 @@ IN_ADDRESS = {
     "stretch": "stretch",
     "explainer": "focus_by",
     "project": "project",
+    "view": "annotate_view",
+    "train": "train_tab",
+    "evaluate": "evaluate_tab",
 }
 TARGET = ("emotion", "against", "stretch")
 TIMELINE = (

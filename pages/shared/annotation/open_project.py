@@ -25,6 +25,7 @@ from ser_core.output.saved_analyses import data_folder
 #: Labels on the keys 1 to 8, with their colours. Any other label can be typed.
 LABELS = {name: COLOURS[name] for name in ("angry", "happy", "neutral", "sad", "fear", "surprise", "disgust", "calm")}
 
+VIEWS = texts(("Queue", "Mark", "Find", "Map", "Agreement", "Teach", "Files"))
 ANY = texts("any")
 #: Session key: the project and the tier whose labels were offered last.
 LABELS_OF = "labels of"
