@@ -29,8 +29,8 @@ from benchmarks._command_line import benchmark_parser, report
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import EMOTION, RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.store.finding import MarkQuery
-from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.store import Store, open_store
+from ser_core.annotations.store.transactions import Store, open_store
+from ser_core.annotations.store.work_queue import Queue
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 MARKS_EACH = 10

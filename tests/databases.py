@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event, make_url
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import Store, open_store
+from ser_core.annotations.store.transactions import Store, open_store
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import Annotation, Tier
 from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import Store, open_store
+from ser_core.annotations.store.transactions import Store, open_store
 from ser_core.audio.acoustics import Tracks, tracks_of
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.explanation.focus import relevance_profile

@@ -10,7 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.store.database import FILE_NAME
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from tests.running_app import APPS, at_rest, launch, needs_browser, running_app, visit
 
 LONGEST_WAIT_MS = 60_000

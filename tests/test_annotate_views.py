@@ -24,8 +24,9 @@ from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Ti
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.saved_sounds import save_sound, saved_sha256
 from ser_core.annotations.store.database import FILE_NAME, default_url
-from ser_core.annotations.store.recordings import Queue, RecordingFile
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.transactions import open_store
+from ser_core.annotations.store.work_queue import Queue
 from ser_core.annotations.teaching.corpus import TAUGHT
 from ser_core.annotations.teaching.taught_model import first_teachable
 from ser_core.audio.reading import read_recording

@@ -18,7 +18,8 @@ from ser_core.annotations.agreement.matching import matched
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, uncertainty
 from ser_core.annotations.saved_sounds import FOLDER, delete_sound, save_sound, saved_sound
-from ser_core.annotations.store.recordings import Queue, RecordingFile
+from ser_core.annotations.store.recordings import RecordingFile
+from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused, Cancelled
 from ser_core.work.progress import Work
 from tests.databases import (  # noqa: F401

@@ -22,7 +22,7 @@ from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Ti
 from ser_core.annotations.formats import FORMATS, read_annotations
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.marks import content_of
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.audio.reading import read_recording
 from ser_core.commands import main
 from ser_core.commands.annotations import agreement as annotation_agreement

@@ -11,8 +11,8 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.store.finding import MarkQuery
-from ser_core.annotations.store.recordings import ORDERS, Queue
 from ser_core.annotations.store.trash import KEPT_FOR
+from ser_core.annotations.store.work_queue import ORDERS, Queue
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
 
 WITH_PROGRESS = {("transfer", "import_recordings"), ("transfer", "export")}

@@ -20,8 +20,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from ser_core.annotations.store.database import MIGRATIONS, default_url
-from ser_core.annotations.store.store import open_store
 from ser_core.annotations.store.tables import metadata
+from ser_core.annotations.store.transactions import open_store
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 

@@ -25,7 +25,7 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.saved_sounds import finish_deletions, save_sound, saved_sha256
 from ser_core.annotations.store import recordings
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.teaching.corpus import SOUNDS, TAUGHT
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.progress import Work

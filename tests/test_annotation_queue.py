@@ -7,7 +7,8 @@ import pytest
 
 from pages.shared.annotation.queue import queue_table
 from ser_core.annotations.annotation import RECORDING_TIER, STATUSES, Tier
-from ser_core.annotations.store.recordings import ORDERS, RATINGS, Queue
+from ser_core.annotations.store.recordings import RATINGS
+from ser_core.annotations.store.work_queue import ORDERS, Queue
 from ser_core.errors import AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 

@@ -14,7 +14,7 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import content_of
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_schema, fresh_store, fresh_url, mark, sha  # noqa: F401
 

@@ -9,7 +9,7 @@ import pytest
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.store import transfer
 from ser_core.annotations.store.marks import content_of
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused, Cancelled
 from ser_core.work.progress import Work

@@ -22,7 +22,7 @@ from ser_core.annotations.saved_sounds import (
     saved_sound,
 )
 from ser_core.annotations.store.database import FILE_NAME
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.trash import KEPT_FOR, Holding
 from ser_core.annotations.teaching.corpus import TAUGHT
 from ser_core.errors import AnnotationsRefused

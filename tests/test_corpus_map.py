@@ -27,7 +27,7 @@ from ser_core.annotations.corpus_map.saved_features import (
 )
 from ser_core.annotations.saved_sounds import finish_deletions, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.commands import main
 from ser_core.errors import Cancelled
 from ser_core.model.shipped_models import load_model, model_names

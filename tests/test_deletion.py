@@ -16,7 +16,7 @@ from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.saved_sounds import save_sound, saved_sha256
 from ser_core.annotations.store.database import FILE_NAME, Database, default_url
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.teaching.corpus import SOUNDS, TAUGHT
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused

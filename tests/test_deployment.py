@@ -155,7 +155,7 @@ from pathlib import Path
 import numpy as np, soundfile
 os.environ["MPLCONFIGDIR"] = sys.argv[1]
 from ser_core.annotations.store.database import default_url
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.audio.reading import read_recording
 from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import analyse_recording

@@ -26,7 +26,7 @@ from ser_core.annotations.f0.operations import corrected_tracks, f0_changes, wit
 from ser_core.annotations.f0.tracks import f0_tracks, write_f0
 from ser_core.annotations.formats import own, read_annotations
 from ser_core.annotations.store import tables
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.audio.acoustics import harmonics_to_noise, spectral_tilt, tracks_of
 from ser_core.audio.measures import measures_of

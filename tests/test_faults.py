@@ -27,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ser_core.annotations.saved_sounds import save_sound
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.commands import main
 from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, WriteRefused
 from ser_core.learning import training

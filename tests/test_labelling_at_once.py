@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation, Tier, region_or_point
-from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.transactions.labels import MOST_AT_ONCE, LabelledRecording
+from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
 

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from pages.shared.session import CHOICES
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from tests.test_pages import SMALL, at, hold, wav
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -25,7 +25,7 @@ from ser_core.annotations.corpus_map.points import (
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.transactions.labels import LabelledRecording
 from ser_core.audio.reading import read_recording
 from tests.databases import file, mark, sha

@@ -23,8 +23,8 @@ from ser_core.annotations.annotation import (
 from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.store.people import Person
-from ser_core.annotations.store.recordings import Queue
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
+from ser_core.annotations.store.work_queue import Queue
 from ser_core.annotations.teaching.corpus import NO_SOUND
 from ser_core.annotations.teaching.foreseen import TOO_LONG, TOO_SHORT, foresee
 from ser_core.annotations.teaching.pieces import BESIDE_GOLD, BESIDE_THE_WHOLE, NAMELESS, OPEN, TIED, pieces_to_teach

@@ -174,7 +174,7 @@ import os
 
 from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.tiers import tiers_section
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 
 store = open_store(os.environ["TIERS_OF_TEST"])
 show_refusals()
@@ -320,7 +320,7 @@ import streamlit as st
 
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.tiers import find_section
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from pages.shared import session
 
 store = open_store(os.environ["TIERS_OF_TEST"])

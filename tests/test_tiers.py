@@ -14,7 +14,7 @@ from ser_core.annotations.exchange.exporting import EXPORTED, exported
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, mapped
 from ser_core.annotations.formats import FORMATS, read_annotations
-from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 

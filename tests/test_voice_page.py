@@ -13,7 +13,7 @@ from ser_core import pipeline
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import open_store
+from ser_core.annotations.store.transactions import open_store
 from ser_core.audio.reading import read_recording
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.voice import voice_share

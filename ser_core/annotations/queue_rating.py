@@ -10,7 +10,7 @@ from ser_core.annotations.agreement.label_mapping import as_emotions
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store.database import PAGE_SIZE
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.transactions import Store
 from ser_core.errors import AudioRefused
 from ser_core.explanation import explainers_of
 from ser_core.explanation.agreement import agreement

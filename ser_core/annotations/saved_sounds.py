@@ -14,7 +14,7 @@ import numpy as np
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.corpus_map.saved_features import delete_features, sha256_with_features
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.transactions import Store
 from ser_core.annotations.store.trash import KEPT_FOR
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.audio.cutting import wav_bytes

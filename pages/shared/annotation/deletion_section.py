@@ -9,7 +9,7 @@ from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.recording.deletion import marks_in_words
 from ser_core.annotations.saved_sounds import finish_deletions
-from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.transactions import Store
 from ser_core.annotations.store.transactions.projects import Project
 from ser_core.annotations.store.trash import Deleted
 from ser_core.errors import AnnotationsRefused

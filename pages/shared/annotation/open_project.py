@@ -15,10 +15,10 @@ from pages.shared.server import login
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import REGION_TIER, is_gold_name
 from ser_core.annotations.store.database import default_url
-from ser_core.annotations.store.recordings import Queue, QueuedRecording
-from ser_core.annotations.store.store import Store
 from ser_core.annotations.store.tables import valid_name
+from ser_core.annotations.store.transactions import Store
 from ser_core.annotations.store.transactions.projects import Project
+from ser_core.annotations.store.work_queue import Queue, QueuedRecording
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.output.saved_analyses import data_folder
 

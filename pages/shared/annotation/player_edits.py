@@ -22,7 +22,7 @@ from ser_core.annotations.annotation import EMOTION, RECORDING_TIER, REGION_TIER
 from ser_core.annotations.f0.operations import OPERATIONS, f0_changes
 from ser_core.annotations.nesting import nested
 from ser_core.annotations.store.history import Step
-from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.transactions import Store
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.settings import F0Settings
 

@@ -13,7 +13,7 @@ from pages.shared import session
 from pages.shared.language import t
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import FILE_NAME, default_url
-from ser_core.annotations.store.store import Store, open_store
+from ser_core.annotations.store.transactions import Store, open_store
 from ser_core.corpora import read_corpus
 from ser_core.corpora.overview import CorpusOverview, overview_of
 from ser_core.errors import AnnotationsRefused

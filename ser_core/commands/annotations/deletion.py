@@ -6,7 +6,7 @@ from contextlib import closing
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import default_url
-from ser_core.annotations.store.store import Store, open_store
+from ser_core.annotations.store.transactions import Store, open_store
 from ser_core.annotations.store.trash import Deleted
 from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable
 from ser_core.commands.arguments import Commands

@@ -13,7 +13,7 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.database import EVERY
-from ser_core.annotations.store.store import Store
+from ser_core.annotations.store.transactions import Store
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
 from ser_core.audio.long_recording import FileBytes
 from ser_core.audio.reading import file_bytes

@@ -12,8 +12,8 @@ from ser_core.annotations.exchange.emu_database import session_of
 from ser_core.annotations.saved_sounds import audio_file
 from ser_core.annotations.store.database import EVERY, default_url
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.annotations.store.store import Store, open_store
 from ser_core.annotations.store.tables import valid_name
+from ser_core.annotations.store.transactions import Store, open_store
 from ser_core.commands.arguments import Commands, printable
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder

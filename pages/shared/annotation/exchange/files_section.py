@@ -20,7 +20,7 @@ from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, Measured
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
 from ser_core.annotations.f0.tracks import WrittenF0, write_f0
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
-from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsRefused
 from ser_core.model.shipped_models import load_model
 from ser_core.output.saved_analyses import data_folder

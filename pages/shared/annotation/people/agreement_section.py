@@ -27,7 +27,7 @@ from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.annotations.agreement.label_mapping import as_emotions
 from ser_core.annotations.agreement.matching import POINT_TOLERANCE_S
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Tier
-from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.work_queue import Queue
 
 #: The recordings with their marks, how far their annotators agree, and how far they disagree on each, the most first.
 Found = tuple[list[AnnotatedRecording], AnnotatorAgreement, list[tuple[AnnotatedRecording, float]]]

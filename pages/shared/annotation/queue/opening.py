@@ -15,7 +15,7 @@ from pages.shared.session import Chosen
 from ser_core.analysis import Recording
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.saved_sounds import saved_file, saved_sound
-from ser_core.annotations.store.recordings import QueuedRecording
+from ser_core.annotations.store.work_queue import QueuedRecording
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused, AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder

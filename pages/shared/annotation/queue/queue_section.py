@@ -30,7 +30,7 @@ from pages.shared.recording import open_recordings
 from ser_core.analysis import clock
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.store.database import PAGE_SIZE
-from ser_core.annotations.store.recordings import QueuedRecording
+from ser_core.annotations.store.work_queue import QueuedRecording
 
 #: Title and meaning of each rating.
 RATINGS = texts(

@@ -13,7 +13,7 @@ from pages.shared.language.names import in_markdown, printable
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.agreement.label_mapping import can_be_mapped, emotions_of, label_of, with_choice
 from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
-from ser_core.annotations.store.recordings import Queue
+from ser_core.annotations.store.work_queue import Queue
 
 MARKS_OF_EMOTIONS = texts("marks of emotions")
 CONTENTS = texts({"text": "free text", "labels": "labels from a set"})

@@ -24,12 +24,11 @@ from ser_core.annotations.store.marks import (
 from ser_core.annotations.store.recordings import RecordingFile, files_of
 from ser_core.annotations.store.tables import STANDING_LABEL, marks, recordings, steps, valid_text
 from ser_core.annotations.store.transactions.people import Annotators
+from ser_core.annotations.store.work_queue import OF_RECORDING
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 #: Databases limit the parameters of a statement.
 MOST_AT_ONCE = 10_000
-
-OF_RECORDING = marks.c.recording_id == recordings.c.id
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ser_core.annotations.annotation import GOLD, Annotation, valid_mark
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import Correction
-from ser_core.annotations.store import finding, history, people, recordings, tables, tiers, transfer, trash
+from ser_core.annotations.store import finding, history, people, recordings, tables, tiers, transfer, trash, work_queue
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
@@ -27,8 +27,8 @@ from ser_core.annotations.store.marks import (
     storable,
     write_marks,
 )
-from ser_core.annotations.store.recordings import Queue
 from ser_core.annotations.store.transactions.people import Annotators
+from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsRefused
 
 
@@ -180,7 +180,7 @@ class Marks:
         self._annotators.add({person})
         with self._database.writing() as connection:
             may_review = bool(connection.execute(select(people.reviews(project, person))).scalar_one())
-            found = recordings.lock_marks(connection, project, queue, annotator and people.named(annotator), tier)
+            found = work_queue.lock_marks(connection, project, queue, annotator and people.named(annotator), tier)
             at = datetime.now(UTC)
             changes = {
                 of: [change_to(Standing(mark, False, person), replace(mark, status=status), at) for mark in some]

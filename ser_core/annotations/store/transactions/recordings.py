@@ -11,11 +11,12 @@ from ser_core.annotations.annotation import Annotation, Assignment, Tier
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import CorrectedF0
 from ser_core.annotations.formats.gate import f0_of
-from ser_core.annotations.store import history, people, recordings, tiers
+from ser_core.annotations.store import history, people, recordings, tiers, work_queue
 from ser_core.annotations.store.database import PAGE_SIZE, Database, Page
 from ser_core.annotations.store.marks import marks_of
-from ser_core.annotations.store.recordings import ANYTHING, Queue, QueuedRecording, RecordingFile, Speaker
+from ser_core.annotations.store.recordings import RecordingFile, Speaker
 from ser_core.annotations.store.transactions.projects import require_project
+from ser_core.annotations.store.work_queue import ANYTHING, Queue, QueuedRecording
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Recordings:
     ) -> Page[QueuedRecording]:
         """Return a page of a queue."""
         with self._database.reading() as connection:
-            items, total = recordings.page_of_queue(connection, project, queue, page, size)
+            items, total = work_queue.page_of_queue(connection, project, queue, page, size)
         return Page(tuple(items), total)
 
     def speakers(self) -> list[Speaker]:
@@ -106,7 +107,7 @@ class Recordings:
         `task`: only recordings of this task of a `Queue`.
         """
         with self._database.reading() as connection:
-            return recordings.count_by_status(connection, project, annotator and people.named(annotator), task)
+            return work_queue.count_by_status(connection, project, annotator and people.named(annotator), task)
 
     def files(self, project: int) -> tuple[RecordingFile, ...]:
         """Return the files of a project, in order of addition."""
@@ -123,15 +124,15 @@ class Recordings:
         """
         annotator = people.named(annotator)
         with self._database.reading() as connection:
-            row = recordings.find(connection, project, sha256, queue.annotator)
+            row = work_queue.find(connection, project, sha256, queue.annotator)
             if row is None:
                 raise recordings.missing_recording_error(sha256)
             edits = history.top_of_stack(row.id, annotator), history.next_to_redo(row.id, annotator)
             *around, corrected = connection.execute(
-                select(*recordings.neighbours(row, queue), *edits, f0.of_recording(row.id))
+                select(*work_queue.neighbours(row, queue), *edits, f0.of_recording(row.id))
             ).one()
             return OpenRecording(
-                recordings.queued(row),
+                work_queue.queued(row),
                 row.provenance,
                 marks_of(connection, recordings.of_file(project, sha256)),
                 tiers.with_participants(tiers.of_project(connection, project), row.participants),
