@@ -12,7 +12,7 @@ from ser_core.explanation.model_agreement import (
     shared_map,
     shared_part,
 )
-from ser_core.model.verdict import verdict_of
+from ser_core.model.scores import verdict_of
 from ser_core.settings import SpectrogramSettings, VerdictSettings
 
 CORE = ("angry", "happy", "neutral", "sad")

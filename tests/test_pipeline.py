@@ -16,8 +16,7 @@ from ser_core.explanation.focus import SHARES
 from ser_core.explanation.focus_audio import sound_without
 from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import band_centres_hz
-from ser_core.model.scores import softmax
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.scores import NO_SPEECH, NOT_SURE, softmax
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.stored_results import read_results, results_bytes
 from ser_core.pipeline import (

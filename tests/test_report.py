@@ -22,7 +22,7 @@ from ser_core.audio.cutting import region_samples
 from ser_core.commands import analyse, main
 from ser_core.explanation.agreement import rank_correlation, top_overlap, with_consensus
 from ser_core.explanation.relevance import colour_limit
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.output import report
 from ser_core.output.report import report_html
 from ser_core.output.report_picture import report_picture

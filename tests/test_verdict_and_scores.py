@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.errors import ModelRefused
-from ser_core.model.scores import POOLINGS, evidence, pool, recording_probabilities, softmax
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE, verdict_of
+from ser_core.model.scores import (
+    NO_SPEECH,
+    NOT_SURE,
+    POOLINGS,
+    evidence,
+    pool,
+    recording_probabilities,
+    softmax,
+    verdict_of,
+)
 from ser_core.settings import VerdictSettings
 
 CORE4 = EMOTION_SETS["core4"]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pages.shared.language.components import TEXT_IN_HTML
 from ser_core.explanation import METHOD_NAMES
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.output.report import METHOD_DESCRIPTIONS
 from ser_core.settings import LimeSettings, OcclusionSettings
 

@@ -1,9 +1,12 @@
-"""From a model's logits to probabilities, and from probabilities to evidence."""
+"""From a model's logits to probabilities, and from those to the verdict and to evidence."""
 
 import numpy as np
 
 from ser_core.errors import ModelRefused
+from ser_core.settings import VerdictSettings
 
+#: Verdicts that name no emotion.
+NOT_SURE, NO_SPEECH = "not sure", "no speech heard"
 PROBABILITY_FLOOR = 1e-4
 #: What may be averaged over a recording's segments.
 POOLINGS = ("probabilities", "logits")
@@ -78,3 +81,20 @@ def evidence(probabilities: np.ndarray, emotion: int, against: int | None = None
     if against is None:
         return np.log(p[..., emotion]) - np.log1p(-p[..., emotion])
     return np.log(p[..., emotion]) - np.log(p[..., against])
+
+
+def verdict_of(scores: np.ndarray, emotions: tuple[str, ...], speech_s: float, settings: VerdictSettings) -> str:
+    """Return an emotion's name, `NOT_SURE` or `NO_SPEECH`.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (classes,)
+        The recording's calibrated probabilities.
+    speech_s : float
+        Seconds of detected speech.
+    """
+    if speech_s < settings.least_speech_s:
+        return NO_SPEECH
+    if scores.max() < settings.least_score:
+        return NOT_SURE
+    return emotions[int(scores.argmax())]

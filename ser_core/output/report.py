@@ -17,7 +17,7 @@ from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import agreement, with_consensus
 from ser_core.explanation.focus import focus_in_words
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.model.voice import voice_sentences
 from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, in_english, report_picture, shown_stretch
 from ser_core.output.word_table import SpokenWords

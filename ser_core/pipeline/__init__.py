@@ -42,8 +42,7 @@ from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_va
 from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import spectrogram_of
 from ser_core.model.classifier import Classifier
-from ser_core.model.scores import pool, softmax
-from ser_core.model.verdict import verdict_of
+from ser_core.model.scores import pool, softmax, verdict_of
 from ser_core.settings import AnalysisSettings, FocusSettings
 from ser_core.words.evidence import WordEvidence, evidence_of_words
 from ser_core.work.progress import UNWATCHED, Work

@@ -15,7 +15,7 @@ from ser_core.analysis import Analysis, Explanation, Spectrogram
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation.agreement import Agreement
 from ser_core.front_end.spectrogram import band_centres_hz
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.scores import NO_SPEECH, NOT_SURE
 
 #: The spaces distinguish it from every model name.
 CONSENSUS = texts("Consensus of models")

@@ -11,7 +11,7 @@ from pages.shared.language import number, plural, recognised, t
 from ser_core.analysis import Analysis
 from ser_core.analysis.emotions import COLOURS, LINE_PATTERNS
 from ser_core.explanation.counterfactual.voice import VoiceCurve
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.scores import NO_SPEECH, NOT_SURE
 
 
 def verdict_html(analysis: Analysis) -> str:

@@ -16,8 +16,8 @@ from ser_core.errors import SerError
 from ser_core.explanation import EXPLAINERS, METHOD_NAMES, explainers_of
 from ser_core.explanation.grad_cam import without_maps
 from ser_core.model.classifier import Classifier
+from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.model.shipped_models import model_names
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
 from ser_core.pipeline import target_of, with_explanation, with_target
 from ser_core.settings import AnalysisSettings, GradCamSettings
 from ser_core.work.jobs import Job

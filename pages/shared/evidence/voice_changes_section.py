@@ -23,7 +23,7 @@ from ser_core.explanation.counterfactual.voice import (
     counterfactuals_in_words,
 )
 from ser_core.model.classifier import Classifier
-from ser_core.model.verdict import NO_SPEECH
+from ser_core.model.scores import NO_SPEECH
 
 HELP = texts("""
 **What is different in the focus**: pitch, pitch range, level, syllable rate and spectral tilt of the focus regions,

@@ -10,7 +10,7 @@ from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.features import features_of_all
 from ser_core.annotations.corpus_map.layout import Layout, by_neighbours, principal_components, without_speaker_means
 from ser_core.model.classifier import NetworkClassifier
-from ser_core.model.verdict import verdict_of
+from ser_core.model.scores import verdict_of
 from ser_core.settings import VerdictSettings
 from ser_core.work.progress import UNWATCHED, Work
 

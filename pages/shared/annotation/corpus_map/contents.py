@@ -22,7 +22,7 @@ from ser_core.annotations.corpus_map.points import (
     PEOPLE_DIFFER,
     Point,
 )
-from ser_core.model.verdict import NO_SPEECH, NOT_SURE
+from ser_core.model.scores import NO_SPEECH, NOT_SURE
 
 COLOURINGS = texts(
     {
