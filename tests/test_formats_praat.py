@@ -84,6 +84,49 @@ def test_praat_reads_the_same_boundaries_and_texts_as_we(recording, short, encod
     assert in_praat(content, folder) == ours
 
 
+LABELS = st.sampled_from(
+    ["", " ", "happy", 'say "x"', "슬픔", "<exists>", "!x", "1.5", "item [1]:", "a\tb", "[x", "\\ae"]
+)
+TIERS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "emotion", "Emotion", "anna/emotion", "é"]),
+        st.booleans(),
+        st.lists(st.tuples(st.integers(1, 99), LABELS), max_size=5, unique_by=lambda item: item[0]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(tiers=TIERS, start_s=st.sampled_from([0, 5]))
+def test_whatever_praat_makes_is_read_wholly_and_alike_from_each_form(tiers, start_s, folder):
+    names = [f"p{number}" if is_of_points else f"i{number}" for number, (_, is_of_points, _) in enumerate(tiers)]
+    grid = call("Create TextGrid", start_s, start_s + 1, " ".join(names), " ".join(n for n in names if n[0] == "p"))
+    said = []
+    for number, (name, is_of_points, items) in enumerate(tiers, start=1):
+        call(grid, "Set tier name", number, name)
+        for percent, label in items:
+            if is_of_points:
+                call(grid, "Insert point", number, start_s + percent / 100, label)
+                said.append((True, label.strip()))
+            else:
+                call(grid, "Insert boundary", number, start_s + percent / 100)
+                call(grid, "Set interval text", number, call(grid, "Get number of intervals", number), label)
+        if not is_of_points:
+            count = call(grid, "Get number of intervals", number)
+            texts_of = [call(grid, "Get label of interval", number, interval + 1).strip() for interval in range(count)]
+            said += [(False, text) for text in texts_of if text]
+    found = []
+    for form in ("text", "short text", "chronological text", "binary"):
+        call(grid, f"Save as {form} file", str(folder / "praat.TextGrid"))
+        found.append(read_annotations((folder / "praat.TextGrid").read_bytes(), "a").recordings[0].annotations)
+    assert all(marks == found[0] for marks in found)
+    texts_read = [(isinstance(m.region, Point), (m.emotion or m.note).strip()) for m in found[0]]
+    assert sorted(each for each in texts_read if any(each)) == sorted(said)
+
+
 @pytest.mark.parametrize("form", ["Save as text file", "Save as short text file"])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "try ASCII, then UTF-16"])
 def test_what_praat_writes_is_read(form, encoding, folder):

@@ -81,7 +81,7 @@ def test_files_of_several_formats_that_hold_the_same_marks_give_them_once(store,
     for given in (contents, contents[::-1]):
         files = [(f"take 0.{number}", content) for number, content in enumerate(given)]
         imported = back_of(store, marked, files, "show")
-        assert (imported.known, kinds(imported)) == (len(keys) * len(MARKS), [])
+        assert (imported.recordings, imported.known, kinds(imported)) == (1, len(keys) * len(MARKS), [])
         imported = back_of(store, empty, files, "show")
         assert (imported.known, kinds(imported)) == ((len(keys) - 1) * len(MARKS), ["new"] * len(MARKS))
 

@@ -53,7 +53,7 @@ class Imported:
     Attributes
     ----------
     recordings : int
-        Documents, for new or known recordings.
+        New or known recordings that the documents are of.
     added : int
         Marks.
     known : int
@@ -122,7 +122,7 @@ def import_documents(
     total = sum(len(document.annotations) for document in documents)
     counts: Counter[str] = Counter()
     differences: list[FoundDifference] = []
-    written = 0
+    written = of_recordings = 0
     may_review, keeps_people = people.add_roles(connection, project, annotator, documents)
     of_files = tiers.TiersOfFiles(connection, project)
     documents = [of_files.with_our_keys(document) for document in documents]
@@ -135,6 +135,7 @@ def import_documents(
             work_of = [(of, people.valid_assignment(one)) for (of, _), each in found for one in each.assignments]
             people.add_assignments(connection, work_of)
         wanted = _wanted(lengths, batch)
+        of_recordings += len(wanted)
         found = _compared(connection, wanted, of_files.of_text, annotator, counts)
         differences += [FoundDifference(wanted[of].name, each) for of, some in found.items() for each in some]
         changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
@@ -154,7 +155,7 @@ def import_documents(
         _take_speakers_and_sessions(connection, wanted, mode, counts)
         if mode != "show":
             add_steps(connection, changes, annotator, at, of_f0)
-    imported = Imported(len(documents), differences=tuple(differences), new_tiers=of_files.new, **counts)
+    imported = Imported(of_recordings, differences=tuple(differences), new_tiers=of_files.new, **counts)
     if shown is not None and shown.differences != imported.differences:
         raise AnnotationsOutdated(
             "Marks were changed here after the changes were shown, and nothing was imported. Give the files again."
