@@ -359,6 +359,9 @@ def test_a_mark_that_was_added_in_emu_is_in_the_tier_of_its_level_and_by_its_ann
         ("anna", "emotion", "sad"),
         ("anna", "emotion", "calm"),
     ]
+    document["levels"][0]["items"][0]["labels"][0] = 5
+    with pytest.raises(AnnotationsRefused, match="no list of labels"):
+        READERS["emu"].read(json.dumps(document).encode(), "a")
 
 
 def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_once():

@@ -92,8 +92,8 @@ class _Level:
     @property
     def usual(self) -> dict[str, str]:
         """The tier and annotator of most marks that were written to it, which those added in EMU have too."""
-        labels = (_objects(item.get("labels"))[1:2] for item in self.items if _is_ours(item, self.name))
-        fields = (mark_fields(label["value"]) for (label,) in labels if isinstance(label.get("value"), str))
+        labels = (item["labels"][1].get("value") for item in self.items if _is_ours(item, self.name))
+        fields = (mark_fields(label) for label in labels if isinstance(label, str))
         named = Counter(tuple((key, said[key]) for key in ("tier", "annotator") if key in said) for said in fields)
         return dict(max(named, key=named.__getitem__, default=()))
 
