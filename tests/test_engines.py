@@ -76,7 +76,8 @@ def test_a_script_that_is_imported_again_before_it_has_run_mounts_each_time(engi
     (tmp_path / "main.js").write_text("let mounted = 0;\nexport default () => ++mounted;\n")
     mount_twice = """async (script) => {
       const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-      return Promise.all([1, 2].map(async () => (await import(url)).default()));
+      const component = () => ({ parentElement: document.createElement("div"), data: { since: 0 } });
+      return Promise.all([1, 2].map(async () => (await import(url)).default(component())));
     }"""
     with engines.ENGINES[engine]() as browser:
         browser.open("about:blank")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
+from pages.shared.language import components
 from pages.shared.language.components import script_of
 from ser_core.analysis import Region
 from ser_core.annotations.exchange.measuring import MEASURES
@@ -643,7 +644,7 @@ def test_modules_in_folders_import_each_other_by_relative_paths(page, tmp_path):
     (tmp_path / "one.js").write_text("export const one = 1;\n")
     run = """async (script) => {
       const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-      return (await import(url)).default();
+      return (await import(url)).default({ parentElement: document.body, data: {} });
     }"""
     assert page.evaluate(run, script_of(tmp_path, "main.js", {})) == 2
 
@@ -654,7 +655,7 @@ def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, 
     folder.mkdir(parents=True)
     (folder / "main.js").write_text(
         'import { count } from "./a.js";\nimport { again, fail } from "./b.js";\n'
-        'export default (how) => (how === "fail" ? fail() : [count(), again()]);\n'
+        "export default ({ data }) => (data.fails ? fail() : [count(), again()]);\n"
     )
     (folder / "a.js").write_text("let counted = 0;\nexport const count = () => ++counted;\n")
     (folder / "b.js").write_text(
@@ -664,10 +665,10 @@ def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, 
     counts, message, stack = page.evaluate(
         """async (script) => {
           const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-          const run = (await import(url)).default;
-          const counts = await run("count");
+          const run = async (data) => (await import(url)).default({ parentElement: document.body, data });
+          const counts = await run({});
           try {
-            await run("fail");
+            await run({ fails: true });
           } catch (error) {
             return [counts, error.message, error.stack];
           }
@@ -678,3 +679,27 @@ def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, 
     assert message == "`${1}` \\ </script>"
     assert "player/b.js:4" in stack
     assert "player/main.js:3" in stack
+
+
+@pytest.mark.browser
+def test_older_data_that_come_after_newer_ones_are_not_drawn(page, tmp_path):
+    (tmp_path / "main.js").write_text("export default ({ data }) => data.since;\n")
+    drawn = page.evaluate(
+        """async (script) => {
+          const { default: mount } = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+          const [one, other] = [document.createElement("div"), document.createElement("div")];
+          const given = [[one, 2], [one, 1], [other, 1], [one, 2], [one, 3]];
+          const mounted = given.map(([parentElement, since]) => mount({ parentElement, data: { since } }));
+          return (await Promise.all(mounted)).map((since) => since ?? null);
+        }""",
+        script_of(tmp_path, "main.js", {}),
+    )
+    assert drawn == [2, None, 1, 2, 3]
+
+
+def test_data_are_dated_anew_only_when_they_change(monkeypatch):
+    monkeypatch.setattr(components.st, "session_state", {})
+    clock = iter([10.0, 20.0, 30.0])
+    monkeypatch.setattr(components.time, "time", lambda: next(clock))
+    given = [("a", {"n": 1}), ("a", {"n": 1}), ("b", {"n": 1}), ("a", {"n": 2}), ("b", {"n": 1})]
+    assert [components._since(key, data) for key, data in given] == [10, 10, 20, 30, 20]

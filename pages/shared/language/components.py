@@ -10,6 +10,7 @@ All texts of the HTML are translated, and those of the scripts that are given to
 import html
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from graphlib import TopologicalSorter
 from os.path import relpath
@@ -27,8 +28,9 @@ IMPORTED = re.compile(r'^(import .* from )"(\.{1,2}/[\w/.]+\.js)";$', re.MULTILI
 TEXT_IN_HTML = re.compile(r'(?<=aria-label=")[^"]+|(?<=title=")[^"]+|(?<=>)[^<>]*\w[^<>]*(?=<)')
 
 #: Modules come in dependency order, so that each import already has its address. `sourceURL` is the name in stack
-#: traces and in the browser's debugger. The main module is awaited when it is mounted and not at the top, as Streamlit
-#: may import the script again before it has run: WebKit then gives it a module that still waits, without its exports.
+#: traces and in the browser's debugger. Streamlit imports the script each time that the data change, perhaps before
+#: it has run. WebKit then gives it a module that still waits, without its exports; so the main module is awaited when
+#: it is mounted, not at the top. And a later import may end first; so data that come after newer ones are not drawn.
 SCRIPT = r"""const addresses = {};
 for (const [name, text] of %s) {
   const imports = /^(import .* from )"\.\/([\w/.]+\.js)";$/gm;
@@ -36,15 +38,18 @@ for (const [name, text] of %s) {
   const named = `${placed}\n//# sourceURL=%s/${name}`;
   addresses[name] = URL.createObjectURL(new Blob([named], { type: "text/javascript" }));
 }
-const main = import(addresses["%s"]);
+const main = import(addresses["%s"]), newest = new WeakMap();
 export default async function mount(component) {
-  return (await main).default(component);
+  const { parentElement: root, data } = component, draw = (await main).default;
+  if (data.since < newest.get(root)) return;
+  newest.set(root, data.since);
+  return draw(component);
 }
 """
 
 
-def component(name: str, folder: Path, main: str, body: str, style: str) -> Callable[..., Any]:
-    """Return a function that mounts a component.
+def component(name: str, folder: Path, main: str, body: str, style: str) -> Callable[..., None]:
+    """Return a function that mounts a component with a `key`, its `data`, and `on_NAME_change` for what it sends.
 
     Parameters
     ----------
@@ -66,7 +71,20 @@ def component(name: str, folder: Path, main: str, body: str, style: str) -> Call
         )
         for code in LANGUAGES
     }
-    return lambda **arguments: mounts[language()](**arguments)
+
+    def mount(*, key: str, data: dict[str, Any], **on_changes: Callable[[], None]) -> None:
+        mounts[language()](key=key, data=data | {"since": _since(key, data)}, **on_changes)
+
+    return mount
+
+
+def _since(key: str, data: dict[str, Any]) -> float:
+    """Return since when a component has these data, in seconds of the server's clock."""
+    name = f"data of {key}"
+    known, since = st.session_state.get(name, (None, 0.0))
+    if data != known:
+        known, since = st.session_state[name] = data, time.time()
+    return since
 
 
 def translated(body: str, known: Mapping[str, str]) -> str:
