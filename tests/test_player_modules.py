@@ -75,6 +75,29 @@ def test_the_nearest_zero_crossing_is_where_a_straight_line_between_two_samples_
 
 
 @pytest.mark.browser
+def test_a_new_table_of_regions_keeps_the_focus_on_the_same_button_and_takes_it_from_nobody(page):
+    focused = page.evaluate(
+        """async () => {
+          const { RegionTable } = await import("/modules/controls.js");
+          document.body.innerHTML = "<input aria-label='elsewhere'><div></div>";
+          const [input, element] = document.body.children;
+          const table = new RegionTable(element, () => {});
+          const show = (count) => {
+            const rows = Array.from({ length: count }, (_, i) => ({ cells: [`${i}`], file: "a.wav", url: "#" }));
+            table.set({ columns: [{ title: "No.", means: "" }], rows });
+            return document.activeElement.ariaLabel;
+          };
+          show(1);
+          element.querySelectorAll("button")[1].focus();
+          const kept = show(2);
+          input.focus();
+          return [kept, show(1)];
+        }"""
+    )
+    assert focused == ["Loop region 1", "elsewhere"]
+
+
+@pytest.mark.browser
 def test_tab_stays_in_a_player_that_fills_the_window_and_otherwise_goes_on(page):
     page.evaluate(
         """async () => {

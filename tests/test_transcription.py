@@ -1,5 +1,6 @@
 """Words from speech: blocks, the gate of voice activity, bounds by hand, and one run of a real model."""
 
+import errno
 import os
 import sys
 from itertools import pairwise, repeat
@@ -14,7 +15,7 @@ import pytest
 
 from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import read_recording
-from ser_core.errors import Cancelled, SettingsRefused, WordModelRefused
+from ser_core.errors import Cancelled, SettingsRefused, WordModelRefused, WriteRefused
 from ser_core.words import transcription
 from ser_core.words.bounds import level_of, snap_words
 from ser_core.words.transcription import (
@@ -283,8 +284,15 @@ def test_a_damaged_model_and_a_missing_package_are_refused_in_a_sentence(monkeyp
         load_word_model(tmp_path)
 
 
-@pytest.mark.parametrize("broken", [OSError("no network"), Cancelled("Stopped.")])
-def test_a_download_that_fails_or_is_stopped_leaves_nothing(monkeypatch, tmp_path, broken):
+@pytest.mark.parametrize(
+    ("broken", "refusal", "why"),
+    [
+        (ConnectionError("no network"), WordModelRefused, "ConnectionError"),
+        (OSError(errno.ENOSPC, "No space left on device"), WriteRefused, "No space left"),
+        (Cancelled("Stopped."), Cancelled, "Stopped"),
+    ],
+)
+def test_a_download_that_fails_or_is_stopped_leaves_nothing(monkeypatch, tmp_path, broken, refusal, why):
     monkeypatch.delenv("SER_WORD_MODEL", raising=False)
 
     def fetch(repository, file, local_dir, tqdm_class):
@@ -293,7 +301,7 @@ def test_a_download_that_fails_or_is_stopped_leaves_nothing(monkeypatch, tmp_pat
             raise broken
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
-    with pytest.raises(Cancelled if isinstance(broken, Cancelled) else WordModelRefused):
+    with pytest.raises(refusal, match=why):
         download_word_model(tmp_path / "word-model")
     assert find_word_model(tmp_path / "word-model") is None
     assert not (tmp_path / "word-model").exists()

@@ -3,6 +3,7 @@
 Only stretches in which voice activity is detected are transcribed: the model invents words for noise.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -135,6 +136,8 @@ def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
     ------
     WordModelRefused
         If it cannot be fetched.
+    WriteRefused
+        If it cannot be written, for instance because the disk is full.
     Cancelled
         Between two pieces of a file; nothing is left then.
     """
@@ -159,19 +162,21 @@ def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
             if self.total and self.total >= LARGE_BYTES:  # the other files take no time
                 work.report(min(self.n / self.total, 1.0), f"{self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB")
 
-    try:
-        with atomic_folder(folder, "model.bin") as half_written:
-            for file in FILES:
-                work.check()
+    with atomic_folder(folder, "model.bin") as half_written:
+        for file in FILES:
+            work.check()
+            try:
                 hf_hub_download(REPOSITORY, file, local_dir=half_written, tqdm_class=Bar)
-            shutil.rmtree(half_written / ".cache", ignore_errors=True)
-    except Cancelled:
-        raise
-    except Exception as reason:  # the network fails in many ways, each with a class of its own
-        raise WordModelRefused(
-            f"The word model cannot be fetched from Hugging Face ({type(reason).__name__}). Check the network, or set "
-            "SER_WORD_MODEL to a folder in the format of faster-whisper."
-        ) from None
+            except Cancelled:
+                raise
+            except Exception as reason:  # the network fails in many ways, each with a class of its own
+                if isinstance(reason, OSError) and reason.errno == errno.ENOSPC:
+                    raise
+                raise WordModelRefused(
+                    f"The word model cannot be fetched from Hugging Face ({type(reason).__name__}). Check the network, "
+                    "or set SER_WORD_MODEL to a folder in the format of faster-whisper."
+                ) from None
+        shutil.rmtree(half_written / ".cache", ignore_errors=True)
     return folder
 
 

@@ -208,6 +208,8 @@ export class RegionTable {
     const wish = JSON.stringify(table);
     if (wish === this.shown) return;
     this.shown = wish;
+    const focusable = () => [...this.element.querySelectorAll("button, a")];
+    const focused = focusable().indexOf(this.element.getRootNode().activeElement);
     this.element.hidden = !table?.rows.length;
     this.rows = this.element.hidden ? [] : table.rows.map((row, index) => this.row(row, index));
     if (this.element.hidden) return this.element.replaceChildren();
@@ -219,6 +221,7 @@ export class RegionTable {
     whole.append(document.createElement("thead"), body);
     whole.tHead.append(head);
     this.element.replaceChildren(whole);
+    focusable()[focused]?.focus({ preventScroll: true });
   }
 
   row({ cells, file, url }, index) {
