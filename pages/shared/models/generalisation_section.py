@@ -1,5 +1,6 @@
 """Results on held-out people and corpora, with and without a voice's own normal; calibration and abstention."""
 
+import pickle
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from pages.shared.models.model_figures import with_interval
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora.listeners import restrict_recall
 from ser_core.errors import SerError
-from ser_core.learning.metrics import APART, paired_difference
+from ser_core.learning.metrics import APART, PairedDifference, paired_difference
 from ser_core.learning.plan import FROZEN
 from ser_core.learning.predictions import Predictions, tables_of, way_words
 from ser_core.model.networks import NETWORKS
@@ -147,13 +148,21 @@ def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora:
     )
 
 
-def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:
-    """Say what the voice's own normal gains, mean over the corpora whose words do not give the emotion away."""
-    one, other = (
-        table.of(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without)
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Predictions: pickle.dumps})
+def _gain(with_normal: Predictions, without: Predictions) -> PairedDifference:
+    """Return what the voice's own normal gains in the corpora whose words do not give the emotion away.
+
+    Resampling speakers takes as long as all else that the page does when it is run again.
+    """
+    return paired_difference(
+        *(table.of(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without))
     )
+
+
+def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:
+    """Say what the voice's own normal gains, mean over corpora."""
     try:
-        difference = paired_difference(one, other)
+        difference = _gain(with_normal, without)
     except SerError as refusal:
         return t("The voice's own normal, {test}: {refusal}", test=on, refusal=in_markdown(recognised(str(refusal))))
     low, high = difference.interval
