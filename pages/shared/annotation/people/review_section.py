@@ -10,6 +10,7 @@ from pages.shared.annotation.open_project import OpenProject, attempt
 from pages.shared.annotation.shown_marks import Shown
 from pages.shared.language import t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
+from ser_core.analysis import Point
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, Annotation, Assignment
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 
@@ -168,14 +169,20 @@ def _in_words(work: Assignment) -> str:
     )
 
 
+def _time_in_words(mark: Annotation) -> str:
+    if mark.tier == RECORDING_TIER:
+        return t("whole recording")
+    if isinstance(mark.region, Point):
+        return t("{start_s:.2f} s", start_s=mark.region.start_s)
+    return t("{start_s:.2f} to {end_s:.2f} s", start_s=mark.region.start_s, end_s=mark.region.end_s)
+
+
 def _row(mark: Annotation, names: Mapping[str, str]) -> dict[str, object]:
     """Return the row of a mark; `names` are those of the tiers beside that of emotions that have marks."""
     return {
         t("Annotator"): printable(mark.annotator),
         **({t("Tier"): printable(names.get(mark.tier, ""))} if names else {}),
-        t("Time"): t("whole recording")
-        if mark.tier == RECORDING_TIER
-        else t("{start_s:.2f} to {end_s:.2f} s", start_s=mark.region.start_s, end_s=mark.region.end_s),
+        t("Time"): _time_in_words(mark),
         t("Emotion"): emotion_in_words(mark.emotion) if mark.emotion else "" if mark.tier in names else t("none"),
         t("Intensity (1–5)"): "" if mark.intensity is None else str(mark.intensity),
         t("Status"): t(mark.status),
