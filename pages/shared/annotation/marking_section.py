@@ -42,6 +42,14 @@ COMPACT = """
     [data-testid="stHeader"], [data-testid="stHeader"] :not(button, button *) { pointer-events: none !important; }
     [data-testid="stHeader"] button { pointer-events: auto; }
   }
+  @media (min-width: 1200px) {
+    /* One row: what does not fit is cut off the names of annotator and project, which a click shows whole. */
+    .st-key-mark_bar { flex-wrap: nowrap; }
+    .st-key-mark_bar > :first-child { flex: 0 1 auto; min-width: 0; }
+    .st-key-mark_bar > :last-child { flex: 0 1000 auto; min-width: 9rem; }
+    .st-key-mark_bar > :last-child :is(button, button *) { min-width: 0; }
+    .st-key-mark_bar > :last-child button p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  }
   @media (min-width: 1400px) {
     /* The name takes what the controls leave, in two lines where it is long. */
     .st-key-mark_heading > :first-child { flex: 1 1 10rem; max-width: max-content; }

@@ -92,7 +92,8 @@ def choose_in_bar() -> tuple[OpenProject, DeltaGenerator]:
         known = False
     if not known:
         return choose(), st.container()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+    row = {"horizontal": True, "horizontal_alignment": "distribute", "vertical_alignment": "center", "gap": "small"}
+    with st.container(**row, key="mark_bar"):
         bar = st.container(horizontal=True, vertical_alignment="center", width="content", gap="small")
         words = in_markdown(f"{annotator} · {session.choice('project')}")
         with st.popover(words, icon=":material/badge:", width="content"):
