@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import language as languages
+from pages.shared.annotation import details_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section
@@ -685,6 +687,31 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
     button(app, "Take over").click().run()
     assert "can change the gold layer" in words(app)
     assert gold() == [(RECORDING_TIER, "angry", "done", ""), decided[1]]
+
+
+def fields(store, project, sha256):
+    from pages.shared.annotation import details_section
+    from pages.shared.annotation.shown_marks import Shown
+
+    opened = store.recordings.open(project.id, sha256, project.annotator)
+    shown = Shown(1.5)
+    shown.take(opened.annotations, project.annotator, opened.tiers)
+    details_section.show(project, opened, shown, channels=1)
+
+
+def test_fields_of_a_mark_are_others_in_another_language(store, monkeypatch):
+    # A browser says what is chosen by its text, which would be a label that somebody has typed.
+    project, found = of_project(store)
+    args = store, OpenProject(store, project, "Voices", "ann"), found[0]
+    keys = {}
+    for code in ("en", "de"):
+        for module in (languages, details_section):
+            monkeypatch.setattr(module, "language", lambda code=code: code)
+        app = AppTest.from_function(fields, default_timeout=60, args=args).run()
+        assert not app.exception
+        keys[code] = {box.key for box in app.selectbox}
+    assert len(keys["en"]) == 3
+    assert not keys["en"] & keys["de"]
 
 
 def test_teach_says_beforehand_what_is_left_out_and_sets_a_status_in_one_step(store):

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.shared.annotation.open_project import LABELS, OpenProject, attempt
 from pages.shared.annotation.player_edits import change_mark, label_whole
 from pages.shared.annotation.shown_marks import Shown
-from pages.shared.language import t
+from pages.shared.language import language, t
 from pages.shared.language.names import emotion_in_words, in_markdown
 from pages.shared.player import chosen_mark
 from ser_core.analysis import Point, Region
@@ -92,6 +92,8 @@ def _fields(
 
     In a tier of labels the note is one of these. The channel is a field only if there are several.
     """
+    # A browser says a choice by its text: in another language that would be a label that somebody has typed.
+    key = f"{key} {language()}"
 
     def field(name: str) -> dict[str, Any]:
         def save() -> None:

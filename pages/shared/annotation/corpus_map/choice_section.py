@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared.annotation.corpus_map.contents import group_in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject, choose_recordings
-from pages.shared.language import plural, recognised, t, texts
+from pages.shared.language import language, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.corpus_map.mapping import CorpusMap
@@ -78,6 +78,8 @@ def _table(
 
 def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
     label, status, give, queue = st.columns([2, 1.3, 1.5, 1.5], vertical_alignment="bottom")
+    # A browser says a choice by its text: in another language that would be a label that somebody has typed.
+    of = f"{project.id} {language()}"
     emotion = label.selectbox(
         t("Label"),
         list(LABELS),
@@ -85,10 +87,10 @@ def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
         format_func=emotion_in_words,
         accept_new_options=True,
         placeholder=t(AS_IT_IS),
-        key=f"map label {project.id}",
+        key=f"map label {of}",
         help=t("Of the recording as a whole. Only your own labels change."),
     )
-    wanted = status.selectbox(t("Status"), [AS_IT_IS, *STATUSES], format_func=t, key=f"map status {project.id}")
+    wanted = status.selectbox(t("Status"), [AS_IT_IS, *STATUSES], format_func=t, key=f"map status {of}")
     # What was shown when the button was drawn: what somebody changes before the click is not overwritten.
     seen = {one.file.sha256: _revision(one, project.annotator) for one in chosen}
     give.button(
