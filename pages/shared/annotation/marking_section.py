@@ -45,8 +45,8 @@ COMPACT = """
   @media (min-width: 1200px) {
     /* One row: what does not fit is cut off the names of annotator and project, which a click shows whole. */
     .st-key-mark_bar { flex-wrap: nowrap; }
-    .st-key-mark_bar > :first-child { flex: 0 1 auto; min-width: 0; }
-    .st-key-mark_bar > :last-child { flex: 0 1000 auto; min-width: 9rem; }
+    .st-key-mark_bar > :first-child { flex: none; max-width: calc(100% - 10rem); }
+    .st-key-mark_bar > :last-child { flex: 0 1 auto; min-width: 9rem; }
     .st-key-mark_bar > :last-child :is(button, button *) { min-width: 0; }
     .st-key-mark_bar > :last-child button p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   }
