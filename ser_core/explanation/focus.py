@@ -19,7 +19,7 @@ CANDIDATES_AT_ONCE = 3
 #: The share of a focus that is shown before the model has been run on any.
 USUAL_SHARE = 0.35
 #: Regions with less than this share of the strongest one's evidence do not belong to a focus that decides.
-WEAKEST_REGION = 0.4
+WEAKEST_REGION = 0.25
 #: Margins, in log-odds, by which the verdict must hold on the focus alone and fall without it. Edges in sound differ
 #: from those in a spectrogram, so a focus that barely passes here may fail as sound.
 STANDS_BY, FALLS_BY = 0.3, 0.4
