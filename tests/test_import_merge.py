@@ -181,6 +181,20 @@ def test_without_keys_a_mark_that_was_changed_here_and_there_is_a_conflict_where
     assert {(2, 3, "fear", None), (5, 6, "neutral", None)} < set(here(store, marked))
 
 
+@pytest.mark.parametrize("key", KEYLESS)
+def test_without_keys_what_was_imported_and_undone_is_imported_again(store, marked, key):
+    corrected = out(store, marked, key).replace(b"happy", b"calm")
+    for _ in range(2):
+        imported = back(store, marked, corrected, "replace")
+        assert (kinds(imported), imported.changed) == (["changed"], 1)
+        assert (5, 6, "calm", None) in here(store, marked)
+        store.history.undo(marked, sha(0), ANN)
+    store.history.redo(marked, sha(0), ANN)
+    assert kinds(back(store, marked, corrected, "replace")) == []
+    relabel(store, marked, "calm", "sad")
+    assert kinds(back(store, marked, corrected, "show")) == ["changed here"]
+
+
 def test_without_keys_it_is_said_where_nobody_knows_which_change_came_first(store, marked):
     relabel(store, marked, "angry", "fear")
     content = out(store, marked, "textgrid").replace(b'"fear"', b'"disgust"')

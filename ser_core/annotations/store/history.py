@@ -181,9 +181,17 @@ def contents_at(connection: Connection, recording_id: int, revisions: Mapping[st
 
 
 def changes_in(connection: Connection, recording_id: int) -> list[tuple[Change, ...]]:
-    """Return what each step did to the marks of a recording, the first one first."""
-    rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id))
-    return [step_of(row).changes for row in rows]
+    """Return what each step did to the marks of a recording, the first one first; without edits that stand undone."""
+    rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id)).all()
+    tops: dict[str, int | None] = {}
+    edits: dict[int, int | None] = {}  # the edit that each step makes, undoes or redoes
+    undone: set[int | None] = set()
+    for row in rows:
+        undoes = row.kind == "undo"
+        tops[row.annotator], before = row.id if row.kind == "edit" else row.top_id, tops.get(row.annotator)
+        edits[row.id] = before if undoes else tops[row.annotator]
+        (undone.add if undoes else undone.discard)(edits[row.id])
+    return [step_of(row).changes for row in rows if edits[row.id] not in undone]
 
 
 def forget_marks(connection: Connection, recording_id: int, keys: Collection[str]) -> None:
