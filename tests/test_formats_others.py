@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
@@ -250,6 +250,8 @@ def test_a_selection_table_keeps_every_mark_but_its_time_of_change(recording):
 
 @pytest.mark.parametrize("key", ["srt", "vtt"])
 @given(recording=recordings())
+@example(recording=AnnotatedRecording("take", None, 2.0, None, (Annotation(Region(0, 1), note=r"{\an8} [so]"),)))
+@example(recording=AnnotatedRecording("take", None, 2.0, None, (Annotation(Region(0, 1), emotion="{\x1f}"),)))
 def test_subtitles_keep_every_mark_but_its_time_of_change_within_a_millisecond(key, recording):
     written = READERS[key].write([recording])
     if recording.annotations:

@@ -54,7 +54,7 @@ def _written(recordings: Sequence[AnnotatedRecording], plain: bool, is_vtt: bool
     recording = writable(only_one(recordings, "subtitles"))
     texts = [mark_text(mark, plain=plain, usual_tier=TIER) for mark in recording.annotations]
     if is_vtt:
-        texts = [html.escape(text, quote=False) for text in texts]
+        texts = [html.escape(text, quote=False).replace("{\\", "&#123;\\") for text in texts]
     elif not plain:
         texts = [_without_tags(text) for text in texts]
     said = [(mark, text) for mark, text in zip(recording.annotations, texts, strict=True) if text]
