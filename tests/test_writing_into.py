@@ -265,6 +265,18 @@ def test_a_file_of_no_recording_here_is_refused():
         write_into_file(GRID.encode(), "other.TextGrid", KNOWN, lambda _: OURS)
 
 
+@pytest.mark.parametrize("key", sorted(FORMATS.keys() & FILES.keys()))
+def test_a_mark_that_another_one_moves_to_the_next_layer_stays_in_the_file(key):
+    there, before = (Annotation(Region(start, 2), annotator="Ann", emotion="sad") for start in (1, 0.5))
+    theirs = AnnotatedRecording("take.wav", None, 3.0, None, (there,))
+    content = FORMATS[key].write([theirs]).content
+    ours = replace(theirs, sha256="ab" * 32, annotations=(before, there))
+    known = [RecordingFile("ab" * 32, "take.wav", 3.0, 16_000)]
+    written = write_into_file(content, "take.wav", known, lambda _: ours).into
+    read = FORMATS[key].read(written.content, "take").recordings[0].annotations
+    assert sorted(mark.region.start_s for mark in read) == [0.5, 1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(FORMATS.keys() & FILES.keys()))
 @given(theirs=recordings(), ours=recordings(), plain=st.booleans())

@@ -99,8 +99,10 @@ def write_into_file(
     recording = valid_recording(export(document.sha256), unfit)
     there = {_said(mark, mark.annotator) for mark in document.annotations}
     layers = [layer for layer in laid_out(recording) if layer.marks]
-    unchanged = [layer for layer in layers if all(_is_there(mark, there) for mark in layer.marks)]
-    new = [layer for layer in layers if layer not in unchanged]
+    # All layers of a tier together: another mark may have moved those that are there to other layers.
+    new_tiers = {(of.annotator, of.tier.key) for of in layers if not all(_is_there(mark, there) for mark in of.marks)}
+    new = [layer for layer in layers if (layer.annotator, layer.tier.key) in new_tiers]
+    unchanged = [layer for layer in layers if layer not in new]
     # Only a TextGrid may begin elsewhere than at 0.
     start = {"start_s": file.start_s} if file.start_s else {}
     into = WRITERS[key](content, name, recording, new, plain, **start)
