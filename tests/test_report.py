@@ -24,6 +24,7 @@ from ser_core.explanation.agreement import rank_correlation, top_overlap, with_c
 from ser_core.explanation.relevance import colour_limit
 from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.output import report
+from ser_core.output import report_picture as drawing
 from ser_core.output.report import report_html
 from ser_core.output.report_picture import report_picture
 from ser_core.pipeline import analyse_recording, with_focus
@@ -252,7 +253,8 @@ def test_no_text_of_the_template_is_written_without_being_said():
     assert set(re.findall("[A-Za-z]{2,}", re.sub(r"(?s){{.*?}}|{%.*?%}|<[^>]*>", "", body))) == {"SHA"}
 
 
-def test_the_picture_says_what_its_font_can_draw_and_the_rest_in_english(analysis):
+def test_the_picture_says_what_its_fonts_can_draw_and_the_rest_in_english(analysis, monkeypatch):
+    monkeypatch.setattr(drawing, "FONTS", drawing.FONTS[:1])
     said = []
 
     def say(text, /, **values):
@@ -262,6 +264,13 @@ def test_the_picture_says_what_its_font_can_draw_and_the_rest_in_english(analysi
     shown = with_consensus(analysis.explanations)
     assert report_picture(analysis, shown, "light", say) == report_picture(analysis, shown, "light")
     assert {"Time (s)", "Log-mel spectrogram", "against", "Relevance"} < set(said)
+
+
+def test_the_picture_speaks_korean_where_a_font_does(analysis, recwarn):
+    if len(drawing._fonts()) == 1:
+        pytest.skip("no font with Korean letters is installed")
+    assert report_picture(analysis, {}, "light", lambda text, /, **_: "화남") != report_picture(analysis, {}, "light")
+    assert not [said for said in recwarn if "Glyph" in str(said.message)]
 
 
 # --- nothing from elsewhere, nothing that runs ---

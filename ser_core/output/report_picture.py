@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.font_manager import findfont, fontManager, get_font
 
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
@@ -21,6 +21,8 @@ from ser_core.output.overview_picture import matplotlib_lock, mel_mesh, profile_
 #: For longer recordings only the explained stretch is shown.
 LONGEST_WHOLE_S = 60.0
 INK = {"light": "#1c2126", "dark": "#e3e6ea"}
+#: The first comes with matplotlib; what it lacks, such as Korean, is taken from the others, where they are installed.
+FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
 #: As in the app: blue against, red for, transparent at zero, so that the spectrogram below stays visible.
 FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
@@ -54,7 +56,7 @@ def report_picture(
     theme : {"light", "dark"}
         Of the page that shows it.
     say : callable
-        As of `report_html`. Texts with letters that the font lacks, such as Korean ones, stay English.
+        As of `report_html`. Texts with letters that no font has stay English.
     """
     say = _drawable(say)
     rows = [1.7] * (1 + len(explanations)) + [1.3] * (analysis.profile is not None)
@@ -81,8 +83,13 @@ def shown_stretch(analysis: Analysis) -> Region:
     return whole if whole.duration_s <= LONGEST_WHOLE_S else analysis.stretch
 
 
+def _fonts() -> list[str]:
+    installed = {font.name for font in fontManager.ttflist}
+    return [name for name in FONTS if name in installed]
+
+
 def _drawable(say: Callable[..., str]) -> Callable[..., str]:
-    letters = get_font(findfont("DejaVu Sans")).get_charmap()
+    letters = {letter for name in _fonts() for letter in get_font(findfont(name)).get_charmap()}
 
     def said(text: str, /, **values: Any) -> str:
         found = say(text, **values)
@@ -101,7 +108,7 @@ def _look(ink: str) -> dict[str, object]:
         "axes.titlelocation": "left",
         "axes.linewidth": 0.6,
     }
-    return {**dict.fromkeys(coloured, ink), **nothing, **sizes}
+    return {**dict.fromkeys(coloured, ink), **nothing, **sizes, "font.family": _fonts()}
 
 
 def _spectrogram(axis: Axes, analysis: Analysis, say: Callable[..., str]) -> None:
@@ -148,7 +155,8 @@ def _profile(axis: Axes, analysis: Analysis, say: Callable[..., str]) -> None:
         start_s, end_s = focus.region.start_s, focus.region.end_s
         axis.axvspan(start_s, end_s, color=COLOURS[analysis.emotion], alpha=0.18, linewidth=0)
         # Below zero, where the profile of a focus region leaves room.
-        axis.text((start_s + end_s) / 2, -0.1 * reach, str(number), ha="center", va="top", fontweight="bold")
+        look = {"ha": "center", "va": "top", "family": FONTS[0], "weight": "bold"}
+        axis.text((start_s + end_s) / 2, -0.1 * reach, str(number), **look)
     axis.set(ylabel=say("Relevance"), ylim=(-reach, reach))
     method, emotion = say(METHOD_NAMES[explanation.method]), say(analysis.emotion)
     axis.set_title(say("Profile of {method} for {emotion}, mean over frequency", method=method, emotion=emotion))
