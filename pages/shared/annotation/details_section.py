@@ -92,7 +92,7 @@ def _fields(
 
     In a tier of labels the note is one of these. The channel is a field only if there are several.
     """
-    # A browser says a choice by its text: in another language that would be a label that somebody has typed.
+    # A browser sends a choice as its text, which in another language would pass for a label that somebody typed.
     key = f"{key} {language()}"
 
     def field(name: str) -> dict[str, Any]:

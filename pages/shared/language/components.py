@@ -81,10 +81,9 @@ def component(name: str, folder: Path, main: str, body: str, style: str) -> Call
 def _since(key: str, data: dict[str, Any]) -> float:
     """Return since when a component has these data, in seconds of the server's clock."""
     name = f"data of {key}"
-    known, since = st.session_state.get(name, (None, 0.0))
-    if data != known:
-        known, since = st.session_state[name] = data, time.time()
-    return since
+    if name not in st.session_state or st.session_state[name][0] != data:
+        st.session_state[name] = data, time.time()
+    return st.session_state[name][1]
 
 
 def translated(body: str, known: Mapping[str, str]) -> str:

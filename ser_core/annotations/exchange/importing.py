@@ -220,7 +220,7 @@ def as_of_recordings(
             if file is None and document.sha256 is None:
                 named = _of_session(list(by_stem[folder_name(document.name)].values()), document.session)
                 of_file = list(by_stem[folder_name(posixpath.basename(read.name))].values())
-                if len(named) != 1 == len(of_file) == len(read.documents):
+                if len(named) != 1 and len(of_file) == len(read.documents) == 1:
                     named = of_file
                     changed += [f"marks of {shown(document.name)} as those of the recording that the file is named for"]
                 file = _named(document, named, read)

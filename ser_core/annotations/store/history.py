@@ -187,10 +187,14 @@ def changes_in(connection: Connection, recording_id: int) -> list[tuple[Change, 
     edits: dict[int, int | None] = {}  # the edit that each step makes, undoes or redoes
     undone: set[int | None] = set()
     for row in rows:
-        undoes = row.kind == "undo"
-        tops[row.annotator], before = row.id if row.kind == "edit" else row.top_id, tops.get(row.annotator)
-        edits[row.id] = before if undoes else tops[row.annotator]
-        (undone.add if undoes else undone.discard)(edits[row.id])
+        before = tops.get(row.annotator)
+        tops[row.annotator] = row.id if row.kind == "edit" else row.top_id
+        if row.kind == "undo":
+            edits[row.id] = before
+            undone.add(before)
+        else:
+            edits[row.id] = tops[row.annotator]
+            undone.discard(edits[row.id])
     return [step_of(row).changes for row in rows if edits[row.id] not in undone]
 
 

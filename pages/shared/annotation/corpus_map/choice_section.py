@@ -78,7 +78,7 @@ def _table(
 
 def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
     label, status, give, queue = st.columns([2, 1.3, 1.5, 1.5], vertical_alignment="bottom")
-    # A browser says a choice by its text: in another language that would be a label that somebody has typed.
+    # A browser sends a choice as its text, which in another language would pass for a label that somebody typed.
     of = f"{project.id} {language()}"
     emotion = label.selectbox(
         t("Label"),
