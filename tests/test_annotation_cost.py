@@ -11,7 +11,7 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.store.finding import MarkQuery
-from ser_core.annotations.store.trash import KEPT_FOR
+from ser_core.annotations.store.trash import TRASH_PERIOD
 from ser_core.annotations.store.work_queue import ORDERS, Queue
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
 
@@ -112,8 +112,8 @@ def page_actions(store, project):
     (theirs,) = store.marks.edit(project, sha(2), "Ann", add=[mark()]).marks
     store.marks.edit(project, sha(3), "Ben", add=[mark()])
     yield "delete somebody's mark in one's project", lambda: store.marks.edit(project, sha(2), "Ben", delete=[theirs])
-    yield "whose marks of a recording", lambda: store.trash.holdings_of(sha(2))
-    yield "whose marks in a project", lambda: store.trash.holding_of_project(project)
+    yield "whose marks of a recording", lambda: store.trash.ownerships_of(sha(2))
+    yield "whose marks in a project", lambda: store.trash.ownership_of_project(project)
     yield "delete a recording", lambda: store.trash.delete_recording(sha(4), "Ben")
     yield "the trash", lambda: store.trash.items()
     (in_trash,) = store.trash.items()
@@ -121,7 +121,7 @@ def page_actions(store, project):
     store.trash.delete_recording(sha(4), "Ben")
     yield "delete for good", lambda: store.trash.delete_for_good(store.trash.items()[0].id, "Ben")
     yield "delete the project", lambda: store.trash.delete_project(project, "Ben")
-    yield "empty the trash", lambda: store.trash.empty(datetime.now(UTC) + KEPT_FOR)
+    yield "empty the trash", lambda: store.trash.empty(datetime.now(UTC) + TRASH_PERIOD)
     yield "note sounds", lambda: store.trash.note_sounds([sha(8)], datetime.now(UTC))
     yield "delete sounds", lambda: store.trash.finished(store.trash.delete_sounds(datetime.now(UTC), str))
     yield (

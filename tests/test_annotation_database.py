@@ -171,8 +171,8 @@ def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in
         assert [tier.key for tier in newer.tiers.of(2)] == ["emotion"]
         assert newer.history.page(1, sha(0)).items[0].f0 is None
         assert newer.recordings.open(1, sha(0), "Ann").f0.hz == {}
-        (holding,) = newer.trash.holdings_of(sha(0))
-        assert (holding.owner, holding.marks, holding.added_by) == ("Ann", {"Ann": 2}, None)
+        (ownership,) = newer.trash.ownerships_of(sha(0))
+        assert (ownership.owner, ownership.marks, ownership.added_by) == ("Ann", {"Ann": 2}, None)
     with engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         connection.execute(text("UPDATE marks SET end_s = start_s"))  # a point had no place before
@@ -227,7 +227,7 @@ def test_person_called_gold_goes_on_under_another_name(database_url):
         connection.execute(text("UPDATE steps SET changes = :was"), {"was": was})
     with closing(open_store(database_url)) as newer:
         assert {mark.annotator for mark in newer.marks.of(1, sha(0))} == {"Gold (a person)"}
-        assert newer.trash.holdings_of(sha(0))[0].owner == "Gold (a person)"
+        assert newer.trash.ownerships_of(sha(0))[0].owner == "Gold (a person)"
     with engine.begin() as connection:
         ((annotator, changes),) = connection.execute(text("SELECT annotator, changes FROM steps")).all()
         assert annotator == "Gold (a person)"
@@ -281,7 +281,7 @@ def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
 
 
 def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_core.annotations.store.database.PATIENCE_S", 0.01)
+    monkeypatch.setattr("ser_core.annotations.store.database.WRITE_TIMEOUT_S", 0.01)
     path = tmp_path / "a.sqlite"
     with closing(open_store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as other:
         project = store.projects.create("Voices")

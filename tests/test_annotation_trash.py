@@ -23,7 +23,7 @@ from ser_core.annotations.saved_sounds import (
 )
 from ser_core.annotations.store.database import FILE_NAME
 from ser_core.annotations.store.transactions import open_store
-from ser_core.annotations.store.trash import KEPT_FOR, Holding
+from ser_core.annotations.store.trash import TRASH_PERIOD, Ownership
 from ser_core.annotations.teaching.corpus import TAUGHT
 from ser_core.errors import AnnotationsRefused
 from ser_core.settings import AudioLimits
@@ -62,19 +62,19 @@ def test_project_that_nobody_created_or_marked_is_whose_first_recording_is_in_it
 
 
 def test_names_in_another_form_of_unicode_are_the_same_person():
-    assert Holding(1, "p", "Zo\u00eb").may_delete("Zoe\u0308 ")
+    assert Ownership(1, "p", "Zo\u00eb").may_delete("Zoe\u0308 ")
 
 
 @pytest.mark.parametrize(
     ("holding", "allowed", "refused"),
     [
-        (Holding(1, "p", OWNER, {ANN: 1}), [OWNER, ANN], [BEA, STRANGER, ""]),
-        (Holding(1, "p", OWNER, {ANN: 1, BEA: 2}), [OWNER], [ANN, BEA, STRANGER, ""]),
-        (Holding(1, "p", OWNER, {ANN: 1}, added_by=BEA), [OWNER], [ANN, BEA, STRANGER, ""]),
-        (Holding(1, "p", OWNER, {}, added_by=BEA), [OWNER, BEA], [ANN, STRANGER, ""]),
-        (Holding(1, "p", OWNER), [OWNER], [ANN, STRANGER, ""]),
-        (Holding(1, "p", None), [ANN, ""], []),
-        (Holding(1, "p", OWNER, {ANN: 1}, is_project=True), [OWNER], [ANN, ""]),
+        (Ownership(1, "p", OWNER, {ANN: 1}), [OWNER, ANN], [BEA, STRANGER, ""]),
+        (Ownership(1, "p", OWNER, {ANN: 1, BEA: 2}), [OWNER], [ANN, BEA, STRANGER, ""]),
+        (Ownership(1, "p", OWNER, {ANN: 1}, added_by=BEA), [OWNER], [ANN, BEA, STRANGER, ""]),
+        (Ownership(1, "p", OWNER, {}, added_by=BEA), [OWNER, BEA], [ANN, STRANGER, ""]),
+        (Ownership(1, "p", OWNER), [OWNER], [ANN, STRANGER, ""]),
+        (Ownership(1, "p", None), [ANN, ""], []),
+        (Ownership(1, "p", OWNER, {ANN: 1}, is_project=True), [OWNER], [ANN, ""]),
     ],
 )
 def test_only_who_made_all_of_it_or_owns_the_project_may_delete(holding, allowed, refused):
@@ -208,11 +208,11 @@ def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path
     sources = sounds_of_project(store, project, data)
     deleted_at = datetime.now(UTC)
     store.trash.delete_project(project, OWNER)
-    finish_deletions(store, data, deleted_at + KEPT_FOR - timedelta(minutes=1))
+    finish_deletions(store, data, deleted_at + TRASH_PERIOD - timedelta(minutes=1))
     assert len(store.trash.items()) == 1
     assert len(saved_sha256(data)) == len(sources)
     assert b"secret note" in everything_under(tmp_path) or store.place.startswith("postgres")
-    finish_deletions(store, data, deleted_at + KEPT_FOR + timedelta(minutes=1))
+    finish_deletions(store, data, deleted_at + TRASH_PERIOD + timedelta(minutes=1))
     assert store.trash.items() == []
     assert saved_sha256(data) == []
     assert b"secret" not in everything_under(tmp_path)
@@ -336,9 +336,9 @@ def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still
     store.history.undo(project, sha(0), ANN)
     store.history.redo(project, sha(0), ANN)
     deleted_at = datetime.now(UTC)
-    finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR - timedelta(minutes=1))
+    finish_deletions(store, tmp_path / "data", deleted_at + TRASH_PERIOD - timedelta(minutes=1))
     assert len(store.marks.deleted(project, sha(0))) == 1
-    finish_deletions(store, tmp_path / "data", deleted_at + KEPT_FOR + timedelta(minutes=1))
+    finish_deletions(store, tmp_path / "data", deleted_at + TRASH_PERIOD + timedelta(minutes=1))
     assert store.marks.deleted(project, sha(0)) == []
     assert b"secret" not in everything_under(tmp_path)
     assert "secret" not in str(store.history.page(project, sha(0)).items)

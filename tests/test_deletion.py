@@ -249,7 +249,7 @@ def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):
 
 
 def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_core.annotations.store.database.PATIENCE_S", 0.2)
+    monkeypatch.setattr("ser_core.annotations.store.database.WRITE_TIMEOUT_S", 0.2)
     url = f"sqlite:///{tmp_path / FILE_NAME}"
     with closing(open_store(url)) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
         project = store.projects.create("One")

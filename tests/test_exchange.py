@@ -12,8 +12,8 @@ from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange import importing
 from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
-from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
-from ser_core.annotations.exchange.labels import LabelRules, mapped, rules_of_pairs, unknown_labels
+from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, map_labels, rules_from_pairs, unknown_labels
 from ser_core.annotations.formats import READERS
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
@@ -32,7 +32,7 @@ def imported(content: bytes, options=None, known=(VOICE,), name="voice.TextGrid"
     """Return a file and its only document, as those of a recording."""
     options = options or ImportOptions()
     read = read_files([(name, content)], options)
-    (file,) = as_of_recordings(read, known, tolerance_s=options.tolerance_s)
+    (file,) = assign_to_recordings(read, known, tolerance_s=options.tolerance_s)
     (document,) = file.documents
     return file, document
 
@@ -143,7 +143,7 @@ def test_a_file_may_be_named_for_its_recording_whatever_it_says_in_it_and_that_i
 def with_labels(*labels: str, tier: str = "emotion", **rules):
     """Return the marks of a grid with these labels, and what became of the labels."""
     content = grid(*((place / 10, (place + 1) / 10, label) for place, label in enumerate(labels)), name=tier)
-    files, uses = mapped(read_files([("voice.TextGrid", content)], ImportOptions()), LabelRules(**rules))
+    files, uses = map_labels(read_files([("voice.TextGrid", content)], ImportOptions()), LabelRules(**rules))
     return files[0], files[0].documents[0].annotations, uses
 
 
@@ -183,7 +183,7 @@ def test_a_tier_emotion_is_the_same_in_any_case():
 
 
 def test_a_person_maps_labels_leaves_some_out_and_sets_the_status():
-    rules = {"emotions": rules_of_pairs(["HMM=calm", "ang=rage", "x="]), "status": "done"}
+    rules = {"emotions": rules_from_pairs(["HMM=calm", "ang=rage", "x="]), "status": "done"}
     file, marks, _ = with_labels("hmm", "ang", "x", "sad", **rules)
     assert [(mark.emotion, mark.status) for mark in marks] == [("calm", "done"), ("rage", "done"), ("sad", "done")]
     assert file.dropped == ("1 mark with the label 'x', as it was mapped",)
@@ -199,7 +199,7 @@ def test_only_the_chosen_tiers_are_taken_and_one_that_is_not_there_is_refused():
     with pytest.raises(AnnotationsRefused, match="no marks in a tier 'mood'; the files have 'emotion'"):
         with_labels("sad", tiers=("mood",))
     both = grid((0, 1, "sad")).replace(b"<exists> 1", b"<exists> 2") + b' "IntervalTier" "words" 0 2 1 0 1 "so"'
-    (file,), _ = mapped(read_files([("a", both)], ImportOptions()), LabelRules(tiers=("EMOTION",)))
+    (file,), _ = map_labels(read_files([("a", both)], ImportOptions()), LabelRules(tiers=("EMOTION",)))
     assert [mark.emotion for mark in file.documents[0].annotations] == ["sad"]
     assert file.dropped == ("1 mark of the tier 'words', which was not chosen",)
 
@@ -208,25 +208,25 @@ def test_what_a_file_gives_as_a_note_is_none_of_its_labels():
     note = Annotation(Region(0, 1), note="ang", annotator="Ann")
     for key in ("textgrid", "elan", "audacity", "csv", "label_studio", "json"):
         written = EXPORTED[key].write([AnnotatedRecording("a.wav", None, 2.0, None, (note,))]).content
-        (file,), uses = mapped(read_files([("a", written)], ImportOptions()), LabelRules())
+        (file,), uses = map_labels(read_files([("a", written)], ImportOptions()), LabelRules())
         (read,) = file.documents[0].annotations
         assert (read.emotion, read.note) == (None, "ang"), key
         assert unknown_labels(uses) == []
-    (file,), _ = mapped(read_files([("a", written)], ImportOptions()), LabelRules(emotions={"ang": "angry"}))
+    (file,), _ = map_labels(read_files([("a", written)], ImportOptions()), LabelRules(emotions={"ang": "angry"}))
     assert file.documents[0].annotations[0].emotion == "angry"  # a person's rule decides about notes, too
 
 
 def test_our_own_files_are_taken_as_they_are():
     mark = Annotation(Region(0, 1), emotion="anger", tier="Emotion")
     own = EXPORTED["json"].write([AnnotatedRecording("a", None, 2.0, None, (mark,))]).content
-    (file,), _ = mapped(read_files([("a", own)], ImportOptions()), LabelRules())
+    (file,), _ = map_labels(read_files([("a", own)], ImportOptions()), LabelRules())
     assert file.documents[0].annotations == (mark,)
 
 
 @pytest.mark.parametrize("pair", ["angry", "=angry", " = "])
 def test_a_pair_that_maps_nothing_is_refused(pair):
     with pytest.raises(AnnotationsRefused, match="LABEL=EMOTION"):
-        rules_of_pairs([pair])
+        rules_from_pairs([pair])
 
 
 # --- plain labels ---
@@ -284,8 +284,8 @@ def test_equal_names_in_folders_of_a_zip_are_not_taken_for_one_recording():
             archive.writestr(f"{folder}/voice.txt", b"0\t1\tsad\n")
     files = read_files([("all.zip", made.getvalue())], ImportOptions())
     with pytest.raises(AnnotationsRefused, match=r"ann/voice\.txt and ben/voice\.txt have the same name"):
-        as_of_recordings(files, [VOICE])
-    (first,) = as_of_recordings(files[:1], [VOICE])
+        assign_to_recordings(files, [VOICE])
+    (first,) = assign_to_recordings(files[:1], [VOICE])
     assert first.documents[0].sha256 == VOICE.sha256
 
 
@@ -298,11 +298,11 @@ def test_bundles_of_one_name_in_two_sessions_are_told_apart_where_the_project_kn
     first, second = replace(VOICE, session="1"), replace(VOICE, sha256="b" * 64, session="day 2")
 
     def found(*known):
-        return [file.documents[0].sha256 for file in as_of_recordings(files, known)]
+        return [file.documents[0].sha256 for file in assign_to_recordings(files, known)]
 
     assert found(first, second) == found(second, first) == [VOICE.sha256, "b" * 64]
     assert found(first, replace(second, session=None)) == [VOICE.sha256, "b" * 64]
-    documents = [file.documents[0] for file in as_of_recordings(files, [first, second])]
+    documents = [file.documents[0] for file in assign_to_recordings(files, [first, second])]
     assert [(one.session, one.speaker) for one in documents] == [("1", "Zoe"), ("day_2", "")]
     with pytest.raises(AnnotationsRefused, match=r"has 2 recordings called 'voice\.wav'"):
         found(replace(first, session=None), replace(second, session=None))
@@ -365,7 +365,7 @@ def test_recordings_of_one_name_but_for_spaces_stay_apart_where_names_have_none(
     assert stems == ["take_1-aaaaaaaa", "take_1-bbbbbbbb", "take_2"]
     known = [RecordingFile(sha256, name, 2.0, 16_000) for sha256, name in names.items()]
     files = read_files([(f"{place}.x", content) for place, content in enumerate(contents)], ImportOptions())
-    documents = [each for file in as_of_recordings(files, known) for each in file.documents]
+    documents = [each for file in assign_to_recordings(files, known) for each in file.documents]
     assert [each.sha256 for each in documents] == list(names)
 
 

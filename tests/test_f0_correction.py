@@ -27,7 +27,7 @@ from ser_core.annotations.f0.tracks import f0_tracks, write_f0
 from ser_core.annotations.formats import own, read_annotations
 from ser_core.annotations.store import tables
 from ser_core.annotations.store.transactions import open_store
-from ser_core.annotations.store.trash import KEPT_FOR
+from ser_core.annotations.store.trash import TRASH_PERIOD
 from ser_core.audio.acoustics import harmonics_to_noise, spectral_tilt, tracks_of
 from ser_core.audio.measures import measures_of
 from ser_core.errors import (
@@ -207,8 +207,8 @@ def test_impossible_corrections_are_refused_and_leave_nothing(store, project, wa
 def test_corrections_go_into_the_trash_with_their_recording_and_are_somebodys(store, project):
     store.recordings.add(project, [file(7)], "Cid")
     store.marks.correct_f0(project, sha(7), "Ann", {3: 100.0}, {})
-    (holding,) = store.trash.holdings_of(sha(7))
-    assert "F0 corrected by Ann" in holding.in_words()
+    (ownership,) = store.trash.ownerships_of(sha(7))
+    assert "F0 corrected by Ann" in ownership.in_words()
     with pytest.raises(AnnotationsRefused, match="neither owns the project nor made all"):
         store.trash.delete_recording(sha(7), "Cid")
     store.trash.delete_recording(sha(7), "Ben")
@@ -216,7 +216,7 @@ def test_corrections_go_into_the_trash_with_their_recording_and_are_somebodys(st
     store.trash.restore(deleted.id, "Ann")
     assert store.recordings.open(project, sha(7), "Ann").f0.hz == {3: 100.0}
     store.trash.delete_recording(sha(7), "Ben")
-    store.trash.empty(datetime.now(UTC) + KEPT_FOR)
+    store.trash.empty(datetime.now(UTC) + TRASH_PERIOD)
     with store._database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(tables.f0_corrections)) == 0
 

@@ -9,8 +9,8 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange import matching, merging
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
-from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
-from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.exchange.report import difference_lines, difference_rows
 from ser_core.annotations.formats.label_studio import CONFIGURATION
 from ser_core.annotations.store.marks import content_of
@@ -48,7 +48,7 @@ def back(store, project, content: bytes, mode: str, who: str = ANN, restore: boo
 
 def back_of(store, project, files, mode: str, who: str = ANN, restore: bool = False):
     known = [queued.file for queued in store.recordings.page(project).items]
-    files = as_of_recordings(read_files(files, ImportOptions()), known)
+    files = assign_to_recordings(read_files(files, ImportOptions()), known)
     documents = [document for file in files for document in file.documents]
     return store.transfer.import_recordings(project, documents, who, mode=mode, restore=restore)
 
@@ -260,8 +260,8 @@ def test_tiers_and_labels_that_are_left_out_of_an_import_are_not_deleted(store, 
     known = [queued.file for queued in store.recordings.page(marked).items]
     for key in ("elan", "label_studio", "json"):
         files = read_files([("take 0.TextGrid", out(store, marked, key))], ImportOptions())
-        files, _ = mapped(files, LabelRules(tiers=("emotion",), emotions={"angry": ""}))
-        documents = [document for file in as_of_recordings(files, known) for document in file.documents]
+        files, _ = map_labels(files, LabelRules(tiers=("emotion",), emotions={"angry": ""}))
+        documents = [document for file in assign_to_recordings(files, known) for document in file.documents]
         assert kinds(store.transfer.import_recordings(marked, documents, ANN, mode="show")) == []
 
 
@@ -269,7 +269,7 @@ def test_tiers_and_labels_that_are_left_out_of_an_import_are_not_deleted(store, 
 def test_a_label_that_is_mapped_to_nothing_deletes_no_marks(store, marked, key):
     known = [queued.file for queued in store.recordings.page(marked).items]
     read = read_files([("take 0.TextGrid", out(store, marked, key))], ImportOptions())
-    files, _ = mapped(as_of_recordings(read, known), LabelRules(emotions={"angry": "", "laughs": ""}))
+    files, _ = map_labels(assign_to_recordings(read, known), LabelRules(emotions={"angry": "", "laughs": ""}))
     imported = store.transfer.import_recordings(marked, [d for f in files for d in f.documents], ANN, mode="replace")
     assert (imported.known, kinds(imported)) == (len(MARKS) - 2, [])
 
@@ -278,7 +278,7 @@ def test_a_mark_that_is_left_out_of_an_import_stays_though_another_tool_gave_it_
     standing = mark(2, 3, emotion="angry", annotator=ANN, key="ours", revision=1)
     theirs = replace(standing, key="theirs")
     for left_out, differences in (([theirs], []), ([], ["deleted"])):
-        found = merging.compared([standing], [], {"ours": 1}, lambda _: {}, left_out=left_out)
+        found = merging.compare_marks([standing], [], {"ours": 1}, lambda _: {}, left_out=left_out)
         assert [difference.kind for difference in found.differences] == differences
 
 
@@ -321,7 +321,7 @@ def test_shifted_marks_are_compared_with_few_others(monkeypatch):
     monkeypatch.setattr(matching, "_closeness", lambda *pair: pairs.append(pair) or closeness(*pair))
     here = [mark(i, i + 0.8, annotator=ANN, emotion="sad", key=f"k{i}") for i in range(3_000)]
     moved = [mark(i + 0.1, i + 0.9, annotator=ANN, emotion="sad") for i in range(3_000)]
-    found = merging.compared(here, moved, None, lambda _: {}).differences
+    found = merging.compare_marks(here, moved, None, lambda _: {}).differences
     assert {(each.before.key, each.after.region.start_s - 0.1) for each in found} == {
         (f"k{i}", i + 0.1 - 0.1) for i in range(3_000)
     }
@@ -384,17 +384,17 @@ def test_a_new_mark_beside_others_is_new_though_it_says_the_same(store, marked):
 
 def test_what_would_do_something_else_than_was_shown_is_not_done(store, marked):
     content = edited("audacity", out(store, marked, "audacity"))
-    (file,) = as_of_recordings(
+    (file,) = assign_to_recordings(
         read_files([("take 0.txt", content)], ImportOptions()),
         [each.file for each in store.recordings.page(marked).items],
     )
     seen = store.transfer.import_recordings(marked, file.documents, ANN, mode="show")
     store.marks.edit(marked, sha(0), ANN, add=[mark(9, 9.5, emotion="calm", annotator=ANN)])
     with pytest.raises(AnnotationsOutdated, match="nothing was imported"):
-        store.transfer.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen)
+        store.transfer.import_recordings(marked, file.documents, ANN, mode="replace", preview=seen)
     assert len(store.marks.of(marked, sha(0))) == len(MARKS) + 1
     seen = store.transfer.import_recordings(marked, file.documents, ANN, mode="show")
-    assert store.transfer.import_recordings(marked, file.documents, ANN, mode="replace", shown=seen).deleted == 1
+    assert store.transfer.import_recordings(marked, file.documents, ANN, mode="replace", preview=seen).deleted == 1
 
 
 def test_showing_adds_neither_recordings_nor_annotators(store, project):

@@ -149,9 +149,9 @@ def test_a_recording_is_called_what_lasts_longest_in_a_tier(store, project):
     said(0, 1, "low", "Ben")
     said(5, 6, "high", "Ben")  # as long: the first by name
     found = store.labels.of(project, tier)
-    assert [one.said for one in found] == [{}, {"Ann": "high", "Ben": "high"}, {}, {}, {}]
+    assert [one.main_labels for one in found] == [{}, {"Ann": "high", "Ben": "high"}, {}, {}, {}]
     said(6, 9, "low")
-    assert store.labels.of(project, tier)[1].said == {"Ann": "low", "Ben": "high"}
+    assert store.labels.of(project, tier)[1].main_labels == {"Ann": "low", "Ben": "high"}
 
 
 def test_a_recording_is_called_as_most_of_its_points_in_a_tier_are(store, project):
@@ -159,7 +159,7 @@ def test_a_recording_is_called_as_most_of_its_points_in_a_tier_are(store, projec
     points = [Annotation(region_or_point(at_s, at_s), tier, note=note) for at_s, note in enumerate(("H*", "L*", "L*"))]
     store.marks.edit(project, sha(1), "Ann", add=points)
     store.marks.edit(project, sha(1), "Ben", add=points[:2])  # as often: the first by name
-    assert store.labels.of(project, tier)[1].said == {"Ann": "L*", "Ben": "H*"}
+    assert store.labels.of(project, tier)[1].main_labels == {"Ann": "L*", "Ben": "H*"}
 
 
 def test_a_queue_of_chosen_recordings_walks_through_them_alone(store, project):

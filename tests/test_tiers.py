@@ -11,8 +11,8 @@ from parselmouth.praat import call
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange.exporting import EXPORTED, exported
-from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
-from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import FORMATS, read_annotations
 from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
@@ -177,7 +177,7 @@ GRID = """File type = "ooTextFile" Object class = "TextGrid" 0 10 <exists> 6
 def take_in(store, project, source: bytes, name="take 0.TextGrid", annotator="Ann", mode="add"):
     files = read_files([(name, source)], ImportOptions())
     known = [one.file for one in store.recordings.page(project).items]
-    files, _ = mapped(as_of_recordings(files, known), LabelRules())
+    files, _ = map_labels(assign_to_recordings(files, known), LabelRules())
     return store.transfer.import_recordings(
         project, [d for each in files for d in each.documents], annotator, mode=mode
     )
@@ -391,7 +391,7 @@ def shape(recording):
 def test_tiers_points_names_participants_and_order_survive_a_file(key, recording):
     written = FORMATS[key].write([recording])
     read = read_annotations(written.content, "a")
-    (file_,), _ = mapped([ImportedFile("a", FORMATS[key].name, read.recordings)], LabelRules())
+    (file_,), _ = map_labels([ImportedFile("a", FORMATS[key].name, read.recordings)], LabelRules())
     assert shape(file_.documents[0]) == shape(recording)
     participants = [tier.participant for tier in recording.tiers]
     if key != "textgrid":
@@ -415,9 +415,9 @@ def test_points_stay_points_after_a_tier_was_added_in_elan():
 
 def test_a_tier_of_points_that_is_called_emotion_is_imported_beside_that_of_emotions(store, project):
     grid = '"ooTextFile" "TextGrid" 0 2 <exists> 1 "TextTier" "Emotion" 0 2 1 0.5 "peak"'
-    files, _ = mapped(read_files([("take 1.TextGrid", grid.encode())], ImportOptions()), LabelRules())
+    files, _ = map_labels(read_files([("take 1.TextGrid", grid.encode())], ImportOptions()), LabelRules())
     known = [each.file for each in store.recordings.page(project).items]
-    (read,) = as_of_recordings(files, known)
+    (read,) = assign_to_recordings(files, known)
     store.transfer.import_recordings(project, read.documents, "anna")
     (recording,) = (each for each in store.transfer.export(project) if each.annotations)
     assert [(each.tier, each.region, each.note) for each in recording.annotations] == [
@@ -444,8 +444,8 @@ def test_a_grid_tells_a_tier_called_recording_and_a_renamed_tier_of_emotions_fro
     store.tiers.change(project, replace(emotions, name="Gefühl"))
     (recording,) = (each for each in store.transfer.export(project) if each.annotations)
     grids = exported([recording], EXPORTED["textgrid"]).files
-    files, _ = mapped(read_files(grids.items(), ImportOptions()), LabelRules())
-    (read,) = as_of_recordings(files, [each.file for each in store.recordings.page(project).items])
+    files, _ = map_labels(read_files(grids.items(), ImportOptions()), LabelRules())
+    (read,) = assign_to_recordings(files, [each.file for each in store.recordings.page(project).items])
     done = store.transfer.import_recordings(project, read.documents, "anna")
     assert (done.known, done.added, done.new_tiers) == (2, 0, ())
 

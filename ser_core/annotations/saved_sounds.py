@@ -15,7 +15,7 @@ from ser_core.analysis import Recording, Region
 from ser_core.annotations.corpus_map.saved_features import delete_features, sha256_with_features
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.transactions import Store
-from ser_core.annotations.store.trash import KEPT_FOR
+from ser_core.annotations.store.trash import TRASH_PERIOD
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.audio.cutting import wav_bytes
 from ser_core.audio.long_recording import (
@@ -266,7 +266,7 @@ def _note_orphans(store: Store, data: Path, now: datetime) -> None:
     if (data / FOLDER).is_dir() and _is_only_database(store, data / FOLDER):
         saved = sorted({*saved_sha256(data), *sha256_with_features(data)})
         for start in range(0, len(saved), NOTED_AT_ONCE):
-            store.trash.note_sounds(saved[start : start + NOTED_AT_ONCE], now + KEPT_FOR)
+            store.trash.note_sounds(saved[start : start + NOTED_AT_ONCE], now + TRASH_PERIOD)
 
 
 def _is_only_database(store: Store, folder: Path) -> bool:

@@ -28,7 +28,7 @@ def delete_project(store: Store, project: Project, person: str) -> None:
         )
         return
     try:
-        holding = store.trash.holding_of_project(project.id)
+        ownership = store.trash.ownership_of_project(project.id)
     except AnnotationsRefused as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
         return
@@ -38,14 +38,14 @@ def delete_project(store: Store, project: Project, person: str) -> None:
                 "**{name}** contains {recordings}: {marks}.",
                 name=name,
                 recordings=plural(project.recordings, "{n} recording", "{n} recordings"),
-                marks=in_markdown(marks_in_words(holding)),
+                marks=in_markdown(marks_in_words(ownership)),
             )
         )
-        if not holding.may_delete(person):
+        if not ownership.may_delete(person):
             st.caption(
                 t(
                     "This project is not yours. Ask {responsible} to delete it.",
-                    responsible=in_markdown(holding.responsible),
+                    responsible=in_markdown(ownership.responsible),
                 )
             )
             st.button(t("Close"), key="keep_project", on_click=_confirm, args=(PROJECT, None))

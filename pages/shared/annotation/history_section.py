@@ -11,7 +11,7 @@ from ser_core.annotations.f0.corrections import F0Change
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change
 from ser_core.annotations.store.transactions.recordings import OpenRecording
-from ser_core.annotations.store.trash import KEPT_FOR
+from ser_core.annotations.store.trash import TRASH_PERIOD
 
 #: Characters of a mark's text that are shown.
 LONGEST_SAID = 80
@@ -63,7 +63,7 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
                 on_click=attempt,
                 args=(project.store.marks.restore, project.id, sha256, project.annotator, mark.key),
             )
-            goes_at = mark.changed_at + KEPT_FOR
+            goes_at = mark.changed_at + TRASH_PERIOD
             words = _change_in_words(Change(mark, None), project.annotator)
             st.caption(
                 t(

@@ -16,7 +16,7 @@ from ser_core.annotations.corpus_map.saved_features import delete_features
 from ser_core.annotations.saved_sounds import delete_sound, finish_deletions
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.transactions import open_store
-from ser_core.annotations.store.trash import Holding
+from ser_core.annotations.store.trash import Ownership
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.output.saved_analyses import data_folder, delete_recording
@@ -44,7 +44,7 @@ def button(recording: Recording | open_recordings.HeldLong) -> None:
     ):
         st.session_state[CONFIRMING] = recording.sha256
         try:
-            is_in_projects = bool(_holdings(recording.sha256))
+            is_in_projects = bool(_ownerships(recording.sha256))
         except AnnotationsRefused:
             is_in_projects = True  # unknown; the next run says why
         if is_in_projects or _delete(recording.sha256, LEAVE):
@@ -85,10 +85,10 @@ def _confirm(recording: Recording | open_recordings.HeldLong) -> None:
             st.rerun()
 
 
-def _in_projects(recording: Recording | open_recordings.HeldLong) -> list[Holding]:
+def _in_projects(recording: Recording | open_recordings.HeldLong) -> list[Ownership]:
     """Show which projects contain a recording, with whose marks; return those the visitor may delete it from."""
     try:
-        holdings = _holdings(recording.sha256)
+        ownerships = _ownerships(recording.sha256)
     except AnnotationsRefused as refusal:
         st.warning(
             t("If projects contain it, it stays there: {refusal}", refusal=in_markdown(recognised(str(refusal)))),
@@ -96,26 +96,26 @@ def _in_projects(recording: Recording | open_recordings.HeldLong) -> list[Holdin
         )
         return []
     mine = []
-    for holding in holdings:
+    for ownership in ownerships:
         st.markdown(
             t(
                 "In the project **{project}**: {marks}.",
-                project=in_markdown(holding.project_name),
-                marks=in_markdown(marks_in_words(holding)),
+                project=in_markdown(ownership.project_name),
+                marks=in_markdown(marks_in_words(ownership)),
             )
         )
-        if holding.may_delete(_person()):
-            mine.append(holding)
+        if ownership.may_delete(_person()):
+            mine.append(ownership)
         else:
-            ask = t("It stays there. Ask {people} to delete it.", people=in_markdown(holding.responsible))
+            ask = t("It stays there. Ask {people} to delete it.", people=in_markdown(ownership.responsible))
             unknown = t("If that is you, enter your name on the page Annotate first.")
             st.caption(ask if _person() else f"{ask} {unknown}")
     return mine
 
 
-def marks_in_words(holding: Holding) -> str:
+def marks_in_words(ownership: Ownership) -> str:
     """Return the number of marks by annotator, in words."""
-    marks = sorted(holding.marks.items())
+    marks = sorted(ownership.marks.items())
     return ", ".join(
         plural(count, "{n} mark of {name}", "{n} marks of {name}", name=name)
         if count
@@ -128,11 +128,11 @@ def _person() -> str:
     return login.person() or session.choice("annotator").strip()
 
 
-def _holdings(sha256: str) -> list[Holding]:
+def _ownerships(sha256: str) -> list[Ownership]:
     if not cached.has_annotations():
         return []
     with closing(open_store(default_url(data_folder()))) as store:
-        return store.trash.holdings_of(sha256)
+        return store.trash.ownerships_of(sha256)
 
 
 def _delete(sha256: str, fate: str) -> bool:

@@ -51,7 +51,7 @@ def point_of(
     tier : Tier, optional
         The tier of labels that the recording says its labels of; as emotions they are compared with the model.
     """
-    labels = [label for who, label in recording.said.items() if annotator in (None, who)]
+    labels = [label for who, label in recording.main_labels.items() if annotator in (None, who)]
     label = _most_named(labels)
     named = (label,) if tier is None else emotions_of(tier, label)
     return Point(

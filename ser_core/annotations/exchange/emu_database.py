@@ -1,8 +1,7 @@
 """A database of EMU-SDMS: its configuration, the folders of its sessions and bundles, and their metadata.
 
-Who speaks is said in no annotation but, where anybody says it, in a file `NAME.meta_json` of a session or a bundle, or
-in the configuration: what is said of a bundle counts before what is said of its session, and that before what is said
-of the database.
+Annotations do not name the speaker. A file `NAME.meta_json` of a bundle or a session can, or the configuration; that of
+the bundle comes first, then that of the session, then the configuration.
 
 References
 ----------
@@ -27,20 +26,20 @@ from ser_core.annotations.formats.gate import shown
 from ser_core.errors import AnnotationsRefused
 
 CONFIGURATION, METADATA, SESSION = "_DBconfig.json", ".meta_json", "_ses"
-#: The session of a database that has no others, as in EMU's own demonstration.
+#: The name of the only session of a database, as in EMU's own demonstration.
 ONLY_SESSION = "0000"
 WRITTEN_SPEAKER = "Speaker.ID"
-#: Names of fields that say who speaks, in lower case, letters only.
+#: Names of fields with the speaker, in lower case, letters only.
 SPEAKER = {"speaker", "speakerid", "speakername", "participant", "participantid", "subject", "subjectid"}
 
 
-# --- what is written ---
+# --- writing ---
 
 
 def database_of(
     recordings: Sequence[AnnotatedRecording], bundles: Sequence[str], name: str, plain: bool = False
 ) -> tuple[dict[str, bytes], dict[str, str], list[str]]:
-    """Return a configuration, and a bundle for each recording with its annotation, its sound and who speaks.
+    """Return a configuration, and a bundle for each recording with its annotation, its sound and its speaker.
 
     Parameters
     ----------
@@ -102,17 +101,17 @@ def _configuration(database: str, levels: Mapping[str, str], plain: bool) -> dic
     }
 
 
-# --- what is read ---
+# --- reading ---
 
 
 class Metadata:
-    """Metadata of the sessions and bundles of a database, gathered file by file."""
+    """Metadata of the sessions and bundles of a database, collected file by file."""
 
     def __init__(self) -> None:
         self._speakers: dict[str, str] = {}
 
     def add(self, path: str, content: bytes) -> tuple[str, ...]:
-        """Take the metadata of a session or bundle, or the configuration; return in words what is not kept of it.
+        """Add the metadata of a session or bundle, or the configuration; return in words which fields are not kept.
 
         Raises
         ------
@@ -138,7 +137,7 @@ class Metadata:
         return tuple(f"the field {shown(field)} of metadata" for field in lost)
 
     def of(self, path: str, recordings: Iterable[AnnotatedRecording]) -> tuple[AnnotatedRecording, ...]:
-        """Return the recordings of an annotation at a path with their session, and who speaks."""
+        """Return the recordings of an annotation at a path, with their session and speaker."""
         folder = posixpath.dirname(path)
         speaker = self._speakers.get(folder, "")
         while not speaker and folder:
@@ -148,7 +147,7 @@ class Metadata:
 
 
 def session_of(path: str) -> str:
-    """Return the session in whose folder a file of a database is, "" if it is in none or the database has no others.
+    """Return the session of a file of a database; "" if it is in none, or in the only one.
 
     >>> session_of("my_emuDB/May_ses/take_bndl/take.wav"), session_of("my_emuDB/0000_ses/take_bndl/take.wav")
     ('May', '')

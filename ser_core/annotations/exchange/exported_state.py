@@ -1,8 +1,7 @@
 """The state of a recording that a file without keys was written from, found in the recording's history.
 
-A file without keys says what its marks are, and not what they were when it was written. It is taken to be of that state
-with which most of its marks agree. Of several this is the present one or, if the file is older, the first of them, so
-that it overwrites nothing that may have been done since.
+It is the state with which most marks of the file agree. If several states have as many, it is the present one or, if
+that is not among them, the earliest, so that the import overwrites nothing that may have been done since.
 """
 
 from collections import defaultdict
@@ -23,8 +22,8 @@ class ExportedState:
     marks : dict of Annotation
         By their keys.
     changed, added : set of str
-        Keys of marks that were changed or added between the first state with which as many marks of the file agree and
-        this one: it cannot be known whether that was before the export or after it.
+        Keys of marks that were changed or added between the earliest state with which as many marks of the file agree
+        and this one: whether that was before or after the export is unknown.
     """
 
     marks: dict[str, Annotation]
@@ -33,42 +32,42 @@ class ExportedState:
 
 
 def likely_state(
-    found: Sequence[Annotation], standing: Mapping[str, Annotation], past: Sequence[Sequence[Change]]
+    imported: Sequence[Annotation], current: Mapping[str, Annotation], history_steps: Sequence[Sequence[Change]]
 ) -> ExportedState:
     """Return the state that a file was probably written from.
 
     Parameters
     ----------
-    standing : mapping of str to Annotation
+    current : mapping of str to Annotation
         The marks as they are now, by their keys.
-    past : sequence of sequence of Change
-        What each step did to the marks of the recording, the first one first.
+    history_steps : sequence of sequence of Change
+        The changes of each step in the recording, the oldest first.
     """
-    near: dict[tuple[object, ...], list[Annotation]] = defaultdict(list)
-    for mark in found:
-        near[_label(mark), round(mark.region.start_s * 100)].append(mark)
+    by_place: dict[tuple[object, ...], list[Annotation]] = defaultdict(list)
+    for mark in imported:
+        by_place[_label(mark), round(mark.region.start_s * 100)].append(mark)
 
     def agrees(mark: Annotation) -> bool:
         centisecond = round(mark.region.start_s * 100)
-        files = (
+        candidates = (
             each
             for at in (centisecond - 1, centisecond, centisecond + 1)
-            for each in near.get((_label(mark), at), ())[:NEIGHBOURS]
+            for each in by_place.get((_label(mark), at), ())[:NEIGHBOURS]
         )
-        return any(same(merged(mark, each, False), mark) for each in files)
+        return any(same(merged(mark, each, False), mark) for each in candidates)
 
-    steps = [*past, _closing(past, standing)]
+    steps = [*history_steps, _closing(history_steps, current)]
     agreeing: set[str] = set()
     counts = [-1]  # without any mark nothing was exported
     for changes in steps:
         agreeing -= {change.key for change in changes}
         agreeing |= {change.key for change in changes if change.after is not None and agrees(change.after)}
         counts.append(len(agreeing))
-    first = counts.index(max(counts))
-    number = len(steps) if counts[-1] == counts[first] else first
-    between = [change for changes in steps[first:number] for change in changes if change.after is not None]
+    earliest = counts.index(max(counts))
+    state_index = len(steps) if counts[-1] == counts[earliest] else earliest
+    between = [change for changes in steps[earliest:state_index] for change in changes if change.after is not None]
     return ExportedState(
-        _after(steps[:number]),
+        _after(steps[:state_index]),
         {change.key for change in between if change.before is not None},
         {change.key for change in between if change.before is None},
     )
@@ -83,9 +82,9 @@ def _after(steps: Sequence[Sequence[Change]]) -> dict[str, Annotation]:
     return {key: mark for key, mark in marks.items() if mark is not None}
 
 
-def _closing(past: Sequence[Sequence[Change]], standing: Mapping[str, Annotation]) -> list[Change]:
-    """Return what no step contains, as when a tier was deleted with its marks."""
-    before = _after(past)
-    keys = [*standing, *(key for key in before if key not in standing)]
-    pairs = ((before.get(key), standing.get(key)) for key in keys)
+def _closing(history_steps: Sequence[Sequence[Change]], current: Mapping[str, Annotation]) -> list[Change]:
+    """Return the changes that no step contains, such as those of marks that were deleted with their tier."""
+    before = _after(history_steps)
+    keys = [*current, *(key for key in before if key not in current)]
+    pairs = ((before.get(key), current.get(key)) for key in keys)
     return [Change(was, now) for was, now in pairs if was is None or now is None or was.revision != now.revision]

@@ -82,7 +82,7 @@ def exported(
         files, sounds, dropped = database_of(valid, bundles, name, **(choices or {}))
         return Exported(files, (*dropped, *lost), 0, tuple(unfit), sounds)
     written = _written(valid, file_format, choices or {})
-    # A file without labels could not be told from any other empty file.
+    # A file without labels would look like any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
     without = len(written) - len(files)
     if file_format.beside is not None:
@@ -91,8 +91,8 @@ def exported(
 
 
 def _lost_of_tiers(recordings: Sequence[AnnotatedRecording], file_format: Format) -> tuple[str, ...]:
-    """Return, in words, what a format that only names the tiers of marks leaves out of them."""
-    # Of the same tier in several recordings, one with a participant.
+    """Return, in words, the properties of tiers that a format loses if it has only their names."""
+    # If recordings share a tier, the one with a participant comes last and is used.
     tiers = sorted((tier for each in recordings for tier in each.tiers), key=lambda tier: bool(tier.participant))
     by_key = {tier.key: tier for tier in recordings[0].tiers} | {tier.key: tier for tier in tiers}
     marks = tuple(mark for each in recordings for mark in each.annotations)
@@ -102,12 +102,12 @@ def _lost_of_tiers(recordings: Sequence[AnnotatedRecording], file_format: Format
 
 
 def choices_of(file_format: Format) -> set[str]:
-    """Return the names of what can be chosen about files of a format."""
+    """Return the names of the choices that a format offers for writing."""
     return set(list(signature(file_format.write).parameters)[1:])
 
 
 def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> AnnotatedRecording:
-    """Return a recording with valid marks only; what was cut or left out is added to the list in words."""
+    """Return a recording with valid marks only; add to the list, in words, which marks were cut or left out."""
     marks = []
     for number, mark in enumerate(recording.annotations, start=1):
         place = f"{shown(recording.name)}, mark {number} of {shown(mark.annotator)}"
@@ -129,7 +129,7 @@ def _written(
     recordings: Sequence[AnnotatedRecording], file_format: Format, choices: Mapping[str, Any]
 ) -> list[tuple[str, Written]]:
     """Return files with the stems of their names."""
-    if file_format is OTHERS["rttm"]:  # which tells recordings by their names alone
+    if file_format is OTHERS["rttm"]:  # which identifies recordings by their names alone
         stems = stems_of(recordings, has_spaces=False)
         recordings = [replace(each, name=stem) for each, stem in zip(recordings, stems, strict=True)]
     if file_format.holds_many:
@@ -162,7 +162,7 @@ def known_stems(name: str, sha256: str) -> set[str]:
 
 
 def file_stems(name: str, sha256: str) -> tuple[str, str]:
-    """Return the stem of a recording's file if its name is unique, and the stem if it is not."""
+    """Return two stems for a recording's file: one for a unique name, and one for a name that others have too."""
     stem = folder_name(name)
     # Short enough for `folder_name` to leave it unchanged when it is read again.
     return stem, f"{stem[:40]}-{sha256[:8]}"

@@ -24,26 +24,26 @@ from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name
 
-BROKEN_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
+ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
 #: Limits of a ZIP that is given instead of its files.
 MOST_PACKED, MOST_PACKED_BYTES = 10_000, 200 * 2**20
-PACKED_HOW = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ZIP_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 LONGEST_OFFSET_S, LONGEST_TOLERANCE_S = 86_400.0, 60.0
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How files are taken in.
+    """How files are imported.
 
     Attributes
     ----------
     offset_s : float
-        Is added to all times.
+        Added to all times.
     tolerance_s : float
         Marks may end this much after their recording, and are cut there: tools round the lengths of files.
     encoding : str or None
-        Of files of text; None: found by content.
+        Of text files; None: detected.
     """
 
     offset_s: float = 0.0
@@ -74,9 +74,9 @@ class ImportedFile:
     dropped, changed : tuple of str
         What cannot become a mark, and what is not read as it is written, in words with counts.
     tiers : tuple of FileTier
-        Those of the file, or else of its marks.
+        Those of the file or, if its format has none, of its marks.
     start_s : float
-        The time in the file from which those of the documents count.
+        The time in the file that is 0 in the documents.
     """
 
     name: str
@@ -89,7 +89,7 @@ class ImportedFile:
 
 
 def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> list[ImportedFile]:
-    """Read files, given by name and content, of any format.
+    """Read files of any format, given by name and content.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
                 read.start_s if how.from_start else 0.0,
             )
         )
-    # Only now: metadata may come after the files that they describe.
+    # At the end, because metadata may come after the files that they describe.
     return [
         replace(file, documents=metadata.of(file.name, file.documents))
         if file.format_name == READERS["emu"].name
@@ -144,9 +144,7 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 members = [
-                    member
-                    for member in archive.infolist()
-                    if not member.is_dir() and not is_passed_over(member.filename)
+                    member for member in archive.infolist() if not member.is_dir() and not is_ignored(member.filename)
                 ]
                 if not members:
                     raise AnnotationsRefused(f"{name}: there are no files of marks in the ZIP; give files of marks.")
@@ -156,17 +154,17 @@ def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
                         f"{name}: the ZIP has {len(members)} files of {size / 2**20:.0f} MiB in all; at most "
                         f"{MOST_PACKED} of {MOST_PACKED_BYTES // 2**20} MiB are read. Give its files."
                     )
-                if any(member.compress_type not in PACKED_HOW for member in members):
+                if any(member.compress_type not in ZIP_COMPRESSIONS for member in members):
                     raise NotImplementedError("only the usual compression is read")  # others may take any memory
                 for member in members:
                     with archive.open(member) as file:
                         yield member.filename.lstrip("/"), file.read(member.file_size)
-        except BROKEN_ZIP as error:
+        except ZIP_ERRORS as error:
             raise AnnotationsRefused(f"{name}: the ZIP cannot be read ({error}). Give its files.") from None
 
 
-def is_passed_over(path: str) -> bool:
-    """Whether a file of a folder or ZIP is a sound, or hidden like those that macOS adds to archives."""
+def is_ignored(path: str) -> bool:
+    """Whether a file of a folder or ZIP is audio, or hidden like those that macOS adds to archives."""
     name = posixpath.basename(path)
     return name.startswith(".") or bool(SOUND_NAME.fullmatch(name))
 
@@ -175,21 +173,21 @@ def _tiers_of(recordings: Iterable[AnnotatedRecording]) -> tuple[FileTier, ...]:
     labels: dict[str, list[bool]] = {}
     for mark in (mark for recording in recordings for mark in recording.annotations):
         labels.setdefault(mark.tier, []).append(bool(mark.emotion or mark.note))
-    return tuple(FileTier(name, sum(said), len(said) - sum(said)) for name, said in labels.items())
+    return tuple(FileTier(name, sum(has_label), len(has_label) - sum(has_label)) for name, has_label in labels.items())
 
 
-def as_of_recordings(
+def assign_to_recordings(
     files: Iterable[ImportedFile],
     known: Sequence[RecordingFile],
     given: Sequence[RecordingFile] = (),
     only: RecordingFile | None = None,
     tolerance_s: float = END_SLACK_S,
 ) -> list[ImportedFile]:
-    """Return files with their documents as those of their recordings, found by SHA-256 or name.
+    """Assign the documents of files to recordings, found by SHA-256 or name.
 
-    A document whose recording has still to be added stays as it is. Times of a file that do not begin at 0 are those of
-    the recording, unless the file is as long as that: then it begins where the recording does, as that of a part that
-    Praat extracts with its times preserved.
+    A document whose recording is not in the project yet stays as it is. If a file does not begin at 0, its times count
+    from the start of the recording, unless both have the same length: then the file begins with the recording, like
+    that of a part that Praat extracts with its times preserved.
 
     Parameters
     ----------
@@ -204,8 +202,8 @@ def as_of_recordings(
         If marks do not fit their recording, or it is not clear which one it is.
     """
     by_sha256 = {file.sha256: file for file in given}
-    # Only if the lengths agree: if a format rounds times, labels of the whole recording keep its exact length.
-    as_long = {(file.sha256, file.duration_s): file for file in known}
+    # Only if the lengths agree: if a format rounds times, labels of the whole recording get its exact length below.
+    by_sha256_and_length = {(file.sha256, file.duration_s): file for file in known}
     by_stem: dict[str, dict[str, RecordingFile]] = defaultdict(dict)
     for file in (*known, *given):
         for stem in known_stems(file.name, file.sha256):
@@ -216,14 +214,15 @@ def as_of_recordings(
         documents, changed, dropped = [], list(read.changed), list(read.dropped)
         start_s = read.start_s
         for document in read.documents:
-            file = only or by_sha256.get(document.sha256) or as_long.get((document.sha256, document.duration_s))
+            file = only or by_sha256.get(document.sha256)
+            file = file or by_sha256_and_length.get((document.sha256, document.duration_s))
             if file is None and document.sha256 is None:
-                named = _of_session(list(by_stem[folder_name(document.name)].values()), document.session)
-                of_file = list(by_stem[folder_name(posixpath.basename(read.name))].values())
-                if len(named) != 1 and len(of_file) == len(read.documents) == 1:
-                    named = of_file
+                candidates = _in_session(list(by_stem[folder_name(document.name)].values()), document.session)
+                by_file_name = list(by_stem[folder_name(posixpath.basename(read.name))].values())
+                if len(candidates) != 1 and len(by_file_name) == len(read.documents) == 1:
+                    candidates = by_file_name
                     changed += [f"marks of {shown(document.name)} as those of the recording that the file is named for"]
-                file = _named(document, named, read)
+                file = _only_recording(document, candidates, read)
                 first = found_by_name.setdefault((file.sha256, posixpath.basename(read.name)), read.name)
                 if first != read.name:
                     raise AnnotationsRefused(
@@ -231,25 +230,27 @@ def as_of_recordings(
                         "belongs to. Import one folder at a time, or name the files for their recordings."
                     )
             if file is not None:
-                document, start_s, *words = _fitted(document, file, read, tolerance_s)
-                changed += words[0]
-                dropped += words[1]
+                document, start_s, now_changed, now_dropped = _fit_to_recording(document, file, read, tolerance_s)
+                changed += now_changed
+                dropped += now_dropped
             documents.append(document)
-        about = {"documents": tuple(documents), "changed": tuple(changed), "dropped": tuple(dropped)}
-        found.append(replace(read, start_s=start_s, **about))
+        assigned = replace(
+            read, start_s=start_s, documents=tuple(documents), changed=tuple(changed), dropped=tuple(dropped)
+        )
+        found.append(assigned)
     return found
 
 
-def _of_session(named: Sequence[RecordingFile], session: str) -> Sequence[RecordingFile]:
-    """Return those of some recordings that are of a session or, failing that, of no known one; else all of them."""
+def _in_session(named: Sequence[RecordingFile], session: str) -> Sequence[RecordingFile]:
+    """Return the recordings of a session; without any, those of no known session; without these, all."""
     if not session:
         return named
     # As written in a database of EMU, in which names of sessions have no spaces.
-    there = [file for file in named if file.session and bundle_of(file.session) == bundle_of(session)]
-    return there or [file for file in named if not file.session] or named
+    in_session = [file for file in named if file.session and bundle_of(file.session) == bundle_of(session)]
+    return in_session or [file for file in named if not file.session] or named
 
 
-def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], read: ImportedFile) -> RecordingFile:
+def _only_recording(document: AnnotatedRecording, named: Sequence[RecordingFile], read: ImportedFile) -> RecordingFile:
     """Return the only recording of a name, or refuse."""
     if len(named) == 1:
         return named[0]
@@ -271,19 +272,19 @@ def _named(document: AnnotatedRecording, named: Sequence[RecordingFile], read: I
     )
 
 
-def _fitted(
+def _fit_to_recording(
     document: AnnotatedRecording, file: RecordingFile, read: ImportedFile, tolerance_s: float
 ) -> tuple[AnnotatedRecording, float, tuple[str, ...], tuple[str, ...]]:
-    """Return a document as that of a recording, its start in the file, and what was changed and dropped."""
+    """Return a document with the times of a recording, its start in the file, and what was changed and dropped."""
     changed, dropped, start_s = (), (), read.start_s
     if start_s and abs(document.duration_s - file.duration_s) <= max(tolerance_s, END_SLACK_S):
         changed += (f"its times, which begin at {start_s:g} s, as times from the start of the recording",)
     elif start_s:
-        document, marks = moved(document, start_s)
+        document, marks = shift_times(document, start_s)
         changed, dropped, start_s = in_words(marks.altered), in_words(marks.left_out), 0.0
-    document, late, lost = cut_to(document, file.duration_s, tolerance_s)
+    document, late, lost = cut_to_length(document, file.duration_s, tolerance_s)
     with at(read.name):
-        document = _belonging(document, file, read.start_s - start_s)
+        document = _as_marks_of(document, file, read.start_s - start_s)
     if late:
         changed += (f"{counted(late, 'mark')} cut at the end of the recording, at {file.duration_s:g} s",)
     if lost:
@@ -291,7 +292,7 @@ def _fitted(
     return document, start_s, changed, dropped
 
 
-def _belonging(document: AnnotatedRecording, file: RecordingFile, start_s: float) -> AnnotatedRecording:
+def _as_marks_of(document: AnnotatedRecording, file: RecordingFile, start_s: float) -> AnnotatedRecording:
     try:
         return belonging_to(document, file.name, file.sha256, file.duration_s, file.sample_rate_hz)
     except AnnotationsRefused as refusal:
@@ -304,33 +305,35 @@ def _belonging(document: AnnotatedRecording, file: RecordingFile, start_s: float
         ) from None
 
 
-def moved(document: AnnotatedRecording, by_s: float) -> tuple[AnnotatedRecording, Collected]:
-    """Return a document with other times, and its marks, which count what was cut at 0 s or left out before it."""
-    marks, left_out = Collected(ReadOptions(by_s)), Collected(ReadOptions(by_s))
-    for those, given in ((marks, document.annotations), (left_out, document.left_out)):
-        for mark in given:
+def shift_times(document: AnnotatedRecording, by_s: float) -> tuple[AnnotatedRecording, Collected]:
+    """Return a document with all times moved, and its marks, with counts of those cut at 0 s or left out before it."""
+    moved, left_out = Collected(ReadOptions(by_s)), Collected(ReadOptions(by_s))
+    for collected, marks_in in ((moved, document.annotations), (left_out, document.left_out)):
+        for mark in marks_in:
             fields = fields_of(mark) | {"key": mark.key, "revision": mark.revision}
-            those.add(fields, shown(document.name), isinstance(mark.region, Point))
+            collected.add(fields, shown(document.name), isinstance(mark.region, Point))
     return (
         replace(
             document,
-            annotations=tuple(marks.annotations),
+            annotations=tuple(moved.annotations),
             left_out=tuple(left_out.annotations),
             duration_s=document.duration_s + by_s,
             f0=document.f0.from_time(-by_s),
         ),
-        marks,
+        moved,
     )
 
 
-def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) -> tuple[AnnotatedRecording, int, int]:
-    """Return a document without what lies up to a tolerance after its recording.
+def cut_to_length(
+    document: AnnotatedRecording, duration_s: float, tolerance_s: float
+) -> tuple[AnnotatedRecording, int, int]:
+    """Return a document whose marks end with the recording, if they end no more than a tolerance after it.
 
     Returns
     -------
     document : AnnotatedRecording
     late, lost : int
-        Number of marks that were cut by more than `END_SLACK_S`, and of those that were dropped as empty.
+        Number of marks that were cut by more than `END_SLACK_S`, and of those dropped because they began after the end.
     """
     late, marks, lost = 0, [], []
     for mark in document.annotations:
@@ -348,12 +351,12 @@ def cut_to(document: AnnotatedRecording, duration_s: float, tolerance_s: float) 
 def with_marks(
     document: AnnotatedRecording, marks: Iterable[Annotation], left_out: Iterable[Annotation]
 ) -> AnnotatedRecording:
-    """Return a document with some of its marks; the others are left out of the import, and not deleted in the file."""
+    """Return a document with some of its marks; the others are not imported, and do not count as deleted."""
     left_out = tuple(left_out)
     keys = document.exported_keys
     if keys is not None:
-        gone = {mark.key for mark in left_out}
-        keys = {key: revision for key, revision in keys.items() if key not in gone}
+        without = {mark.key for mark in left_out}
+        keys = {key: revision for key, revision in keys.items() if key not in without}
     return replace(document, annotations=tuple(marks), exported_keys=keys, left_out=(*document.left_out, *left_out))
 
 

@@ -1,8 +1,8 @@
-"""One mapping of labels for all formats: which emotion the text of a label names, in which tiers, and what is a note.
+"""The mapping of labels to emotions, for all formats.
 
-The text of a label is the emotion of a mark or, if it has none, its note. In tiers of emotions a text that names an
-emotion in another case, another language or by a common code becomes that emotion; elsewhere, and where the file itself
-says that it is a note, it stays one.
+The label of a mark is its emotion or, if it has none, its note. In tiers of emotions, a label that names an emotion in
+another case, in another language or by a common code becomes that emotion. In other tiers, and where the file marks it
+as a note, it stays a note.
 """
 
 from collections import Counter
@@ -27,14 +27,14 @@ MOST_SHOWN = 8
 
 @dataclass(frozen=True)
 class LabelRules:
-    """What a person decides about labels.
+    """How a person wants labels to be mapped.
 
     Attributes
     ----------
     tiers : tuple of str
         The only tiers to take marks from, in any case; they hold emotions. Empty: all tiers.
     emotions : mapping of str to str or None
-        What a label, in lower case, becomes: an emotion, a note (None), or "": its marks are left out.
+        By label in lower case, its emotion, None for a note, or "" to leave its marks out.
     status : str or None
         Of all marks; None: as the file says.
     as_notes : bool
@@ -51,7 +51,7 @@ class LabelRules:
             raise AnnotationsRefused(f"The status '{self.status}' is not known; choose {', '.join(STATUSES)}.")
 
 
-def rules_of_pairs(pairs: Iterable[str]) -> dict[str, str]:
+def rules_from_pairs(pairs: Iterable[str]) -> dict[str, str]:
     """Return a mapping from pairs such as `ang=angry`.
 
     Raises
@@ -70,18 +70,18 @@ def rules_of_pairs(pairs: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class LabelUse:
-    """What becomes of the marks of one tier that have the same text.
+    """How the marks of one tier with the same label are mapped.
 
     Attributes
     ----------
     tier : str
-        As it is called here.
+        Its name here.
     emotion : str or None
-        None: the text stays a note.
+        None: the label stays a note.
     kind : {"emotion", "other emotion", "note", "left out"}
-        "other emotion" is one that no model is taught here.
+        "other emotion" is one that no model can be taught.
     expected : bool
-        Whether an emotion was to be expected, so that a note or another emotion is worth a word.
+        Whether the label should be a known emotion, so that a note or another emotion is worth a warning.
     """
 
     tier: str
@@ -92,8 +92,8 @@ class LabelUse:
     expected: bool
 
 
-def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[ImportedFile], tuple[LabelUse, ...]]:
-    """Return files with their labels mapped, and what becomes of each label, the most frequent first.
+def map_labels(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[ImportedFile], tuple[LabelUse, ...]]:
+    """Return files with their labels mapped, and how each label was mapped, the most frequent first.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
         for document in file.documents:
             contents = {tier.key: tier.content for tier in document.tiers}
             is_ours = file.format_name == OURS
-            read = [_mapped(mark, rules, is_ours, contents.get(mark.tier), uses) for mark in document.annotations]
+            read = [_map_label(mark, rules, is_ours, contents.get(mark.tier), uses) for mark in document.annotations]
             reasons.update(why for _, why in read if why)
             documents.append(
                 with_marks(document, (mark for mark, why in read if not why), (mark for mark, why in read if why))
@@ -124,7 +124,7 @@ def mapped(files: Sequence[ImportedFile], rules: LabelRules) -> tuple[list[Impor
 
 
 def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[ImportedFile]:
-    """Return files whose tiers state whether they hold emotions: by name, by choice, or by most of their labels."""
+    """Return files whose tiers have their content: emotions by name, by choice, or by most of their labels."""
     labels: dict[str, Counter[bool]] = {}
     for document in (document for file in files if file.format_name != OURS for document in file.documents):
         for mark in document.annotations:
@@ -132,9 +132,10 @@ def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[Imp
             labels.setdefault(mark.tier, Counter())[label.strip().casefold() in COLOURS] += bool(label)
 
     def with_content(tier: Tier) -> Tier:
-        said = labels.get(tier.key, Counter())
+        is_emotion = labels.get(tier.key, Counter())
         chosen = tier.key.casefold() in {name.casefold() for name in rules.tiers}
-        has_emotions = tier.content == "emotions" or chosen or holds_emotions(tier.key) or said[True] > said[False]
+        mostly_emotions = is_emotion[True] > is_emotion[False]
+        has_emotions = tier.content == "emotions" or chosen or holds_emotions(tier.key) or mostly_emotions
         if tier.key.casefold() == REGION_TIER and tier.kind == "intervals":
             return replace(EMOTION, name=tier.name, participant=tier.participant)
         return replace(tier, content="emotions" if has_emotions and tier.kind == "intervals" else tier.content)
@@ -144,7 +145,7 @@ def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[Imp
         if file.format_name == OURS:
             found.append(file)
             continue
-        # A file in our own format states what its tiers hold.
+        # A file with keys is one of ours, and states what its tiers hold.
         documents = [
             each
             if each.exported_keys is not None
@@ -169,12 +170,12 @@ def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
             raise AnnotationsRefused(f"There are no marks in a tier {shown(tier)}; the files have {names}.")
 
 
-def _mapped(
+def _map_label(
     mark: Annotation, rules: LabelRules, is_ours: bool, content: str | None, uses: Counter
 ) -> tuple[Annotation, str]:
-    """Return a mark as the rules want it and why it is left out, if it is, and count what became of its label.
+    """Return a mark with its label mapped and, if it is left out, the reason, with {} for the number of such marks.
 
-    In the reason, {} is for the number of such marks.
+    The mapping is counted in `uses`.
     """
     if not is_ours and mark.tier.casefold() == REGION_TIER and not isinstance(mark.region, Point):
         mark = replace(mark, tier=REGION_TIER)
@@ -191,12 +192,12 @@ def _mapped(
         uses[mark.tier, label, None, "left out", expected] += 1
         return mark, f"{{}} with the label {shown(label)}, as it was mapped"
     if wanted is not None:
-        mark = _as(mark, wanted)
+        mark = _with_emotion(mark, wanted)
     elif rules.as_notes or is_mapped or (is_text and not is_ours):
         mark = _as_note(mark)
     elif not is_ours and not isinstance(label, Note) and (expected or mark.emotion is not None):
         known = known_emotion(label)
-        mark = mark if known is None else _as(mark, known)
+        mark = mark if known is None else _with_emotion(mark, known)
     if label:
         kind = "note" if mark.emotion is None else "emotion" if mark.emotion in COLOURS else "other emotion"
         is_wanted = rules.as_notes or (kind == "note" and (is_ours or isinstance(label, Note)))
@@ -204,7 +205,7 @@ def _mapped(
     return mark, ""
 
 
-def _as(mark: Annotation, emotion: str) -> Annotation:
+def _with_emotion(mark: Annotation, emotion: str) -> Annotation:
     """Return a mark with an emotion; its note, which was the label, is dropped."""
     return replace(mark, emotion=emotion, note="" if mark.emotion is None else mark.note)
 
@@ -247,7 +248,7 @@ def _short(label: str) -> str:
 
 
 def renamed_labels(uses: Iterable[LabelUse]) -> list[str]:
-    """Return, for each emotion, which other texts become it: `angry: ang 120, Ärger 3`."""
+    """Return a line for each emotion with the labels that become it: `angry: ang 120, Ärger 3`."""
     by_emotion: dict[str, Counter[str]] = {}
     for use in uses:
         if use.emotion is not None and use.label != use.emotion:

@@ -1,7 +1,7 @@
-"""Which mark of the project each mark of a file is, if the file does not say, and what becomes of it.
+"""Match the marks of a file without keys with the marks of the project, and merge both.
 
-Marks are compared within their annotator and tier: first what is the same, then what has the same bounds, then what
-says the same nearby, then what overlaps by half.
+Marks are compared within their annotator and tier: identical ones first, then those with the same bounds, then those
+with the same label nearby, then those that overlap by half.
 """
 
 from collections import defaultdict
@@ -23,19 +23,19 @@ LEAST_OVERLAP = 0.5
 IDENTICAL, SAME_LABEL, SAME_REGION, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
 
 
-def paired(indices: Iterable[int], found: Sequence[Annotation], here: Mapping[str, Annotation]) -> dict[int, str]:
-    """Return the key of the project's mark that each mark of a file is, by its index; the closest pairs first."""
+def paired(indices: Iterable[int], imported: Sequence[Annotation], here: Mapping[str, Annotation]) -> dict[int, str]:
+    """Return the key of the project's mark that matches each mark of a file, by its index; the closest pairs first."""
     tiers: dict[tuple[str, str], tuple[list[int], list[Annotation]]] = defaultdict(lambda: ([], []))
     for index in indices:
-        tiers[found[index].annotator, found[index].tier][0].append(index)
+        tiers[imported[index].annotator, imported[index].tier][0].append(index)
     for mark in here.values():
         if (mark.annotator, mark.tier) in tiers:
             tiers[mark.annotator, mark.tier][1].append(mark)
     pairs: dict[int, str] = {}
     taken: set[str] = set()
-    for of_tier, standing in tiers.values():
+    for of_tier, existing in tiers.values():
         is_the_same_file = False
-        for (level, _), index, key in sorted(_pairs(of_tier, standing, found), key=lambda pair: pair[0]):
+        for (level, _), index, key in sorted(_pairs(of_tier, existing, imported), key=lambda pair: pair[0]):
             if index not in pairs and key not in taken and (level < NEARBY or is_the_same_file):
                 pairs[index] = key
                 taken.add(key)
@@ -44,24 +44,24 @@ def paired(indices: Iterable[int], found: Sequence[Annotation], here: Mapping[st
 
 
 def _pairs(
-    indices: Sequence[int], standing: Sequence[Annotation], unique: Sequence[Annotation]
+    indices: Sequence[int], existing: Sequence[Annotation], imported: Sequence[Annotation]
 ) -> Iterable[tuple[tuple[float, float], int, str]]:
-    """Yield pairs of marks, of the file and of the project, with their distance; the closest with the least."""
-    standing = sorted(standing, key=lambda mark: mark.region.start_s)
-    by_content = {tuple(content_of(mark).values()): mark for mark in standing}
-    longest_s = max((mark.region.duration_s for mark in standing), default=0.0)
-    reached = 0
-    for index in sorted(indices, key=lambda index: unique[index].region.start_s):
-        mark = unique[index]
-        same = by_content.get(tuple(content_of(mark).values()))
-        if same is not None:
-            yield (IDENTICAL, 0.0), index, same.key
+    """Yield pairs of a mark of the file and one of the project: their distance, the index and the key."""
+    existing = sorted(existing, key=lambda mark: mark.region.start_s)
+    by_content = {tuple(content_of(mark).values()): mark for mark in existing}
+    longest_s = max((mark.region.duration_s for mark in existing), default=0.0)
+    first_later = 0
+    for index in sorted(indices, key=lambda index: imported[index].region.start_s):
+        mark = imported[index]
+        twin = by_content.get(tuple(content_of(mark).values()))
+        if twin is not None:
+            yield (IDENTICAL, 0.0), index, twin.key
             continue
-        while reached < len(standing) and standing[reached].region.start_s < mark.region.start_s:
-            reached += 1
+        while first_later < len(existing) and existing[first_later].region.start_s < mark.region.start_s:
+            first_later += 1
         last_s = mark.region.end_s + longest_s + ROUNDING_S
-        for other in standing[max(reached - NEIGHBOURS, 0) : reached + NEIGHBOURS]:
-            if other.region.start_s > last_s:  # like all that follow, as they begin later
+        for other in existing[max(first_later - NEIGHBOURS, 0) : first_later + NEIGHBOURS]:
+            if other.region.start_s > last_s:  # all following ones begin even later
                 break
             if (closeness := _closeness(mark, other)) is not None:
                 yield closeness, index, other.key
@@ -90,32 +90,32 @@ def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | Non
 
 
 def same(one: Annotation, other: Annotation) -> bool:
-    """Whether two marks say the same about the same stretch."""
+    """Whether two marks agree in all fields and bounds."""
     return content_of(one) == content_of(other)
 
 
 def merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
-    """Return a mark from a file, with fields that the file cannot hold unchanged.
+    """Return the mark of a file as a version of a mark here; fields that the file cannot hold stay as they are here.
 
-    A mark with its key is complete; another may be only a label.
+    A mark that is matched by its key is complete (`is_exact`); another one may have only a label.
     """
     region = before.region if is_rounded(before.region, mark.region) else mark.region
-    said = {"key": before.key, "revision": before.revision, "changed_at": before.changed_at}
+    kept_fields = {"key": before.key, "revision": before.revision, "changed_at": before.changed_at}
     has_more = (mark.intensity, mark.confidence, mark.status) != (None, None, "open") or (mark.note and mark.emotion)
     if not has_more and not is_exact:
-        said["status"] = before.status
-        said["channel"] = mark.channel or before.channel
+        kept_fields["status"] = before.status
+        kept_fields["channel"] = mark.channel or before.channel
         if mark.emotion == before.emotion and (mark.emotion is not None or mark.note == before.note):
-            said |= {"intensity": before.intensity, "confidence": before.confidence, "note": before.note}
+            kept_fields |= {"intensity": before.intensity, "confidence": before.confidence, "note": before.note}
         elif mark.emotion is not None and before.emotion is not None:
-            said["note"] = before.note
+            kept_fields["note"] = before.note
         if (region.low_hz, region.high_hz) == (None, None):
             region = region_or_point(region.start_s, region.end_s, before.region.low_hz, before.region.high_hz)
-    return replace(mark, region=region, **said)
+    return replace(mark, region=region, **kept_fields)
 
 
 def is_rounded(exact: Region, other: Region) -> bool:
-    """Whether a stretch is another one in whole milliseconds or between samples."""
+    """Whether a region is an exact one rounded to whole milliseconds or to an edge between samples."""
     if (exact.low_hz, exact.high_hz) != (other.low_hz, other.high_hz) and (other.low_hz, other.high_hz) != (None, None):
         return False
     edges = ((exact.start_s, other.start_s), (exact.end_s, other.end_s))

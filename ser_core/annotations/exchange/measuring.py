@@ -1,4 +1,4 @@
-"""Measures of all marks as one CSV: what the marks say, and how the voice sounds there."""
+"""Measures of all marks as one CSV: the fields of the marks, and measures of the voice in them."""
 
 import csv
 import io
@@ -23,14 +23,14 @@ from ser_core.pipeline.voice import score_sounds
 from ser_core.settings import AudioLimits, F0Settings
 from ser_core.work.progress import Work
 
-#: In recordings of over ten minutes: the longest mark that is measured, and how much is analysed at once.
+#: In recordings of over ten minutes: the longest mark that is measured, and the longest stretch analysed at once.
 LONGEST_MEASURED_S = LONGEST_STRETCH_S - 2 * MARGIN_S - 4
 TOGETHER_S = 60.0
 
 MEASURES = tuple(field.name for field in fields(Measures))
 #: The words that lie within the mark.
 WORDS = "words_within"
-#: What is cut out of a recording is faded, so that its edges are no clicks.
+#: Cut sounds are faded, so that their edges do not click.
 FADE_S = 0.005
 
 
@@ -41,11 +41,11 @@ class MeasuredMarks:
     Attributes
     ----------
     content : bytes
-        The columns of our CSV of marks, those of `Measures`, the words within each mark and, of a model, its score of
-        each emotion; what could not be measured is empty.
+        The columns of our CSV of marks, those of `Measures`, the words within each mark and, with a model, its score of
+        each emotion; cells without a measure are empty.
     marks : int
     silent : int
-        Number of recordings with marks whose sound is missing or cannot be read: their marks have no measures.
+        Number of recordings whose sound is missing or cannot be read, so that their marks have no measures.
     too_long : int
         Number of marks in recordings of more than ten minutes that are too long to be measured.
     """
@@ -96,20 +96,20 @@ def measured_marks(
             known = None if measures is None else measures[number]
             too_long += measures is not None and known is None
             measured, scored = known or ([""] * len(MEASURES), [""] * len(scores))
-            rows.writerow([*table.row_of(recording, mark), *measured, _said_within(mark.region, words), *scored])
+            rows.writerow([*table.row_of(recording, mark), *measured, _words_within(mark.region, words), *scored])
     marks = sum(len(recording.annotations) for recording in marked)
     return MeasuredMarks(text.getvalue().encode("utf-8-sig"), marks, silent, too_long)
 
 
 def _words(recording: AnnotatedRecording) -> list[tuple[float, str]]:
-    """Return the middle of each word in seconds and the word, in order of time, each once, whoever marked it."""
+    """Return each word with its middle in seconds, in order of time; one that several people marked only once."""
     named = (tier for tier in recording.all_tiers if tier.name.strip().lower() in WORD_TIERS)
     tiers = {tier.key for tier in named if tier.content == "text"}
-    said = {(mark.region, mark.note) for mark in recording.annotations if mark.tier in tiers and mark.note}
-    return sorted(((region.start_s + region.end_s) / 2, note) for region, note in said)
+    marked_words = {(mark.region, mark.note) for mark in recording.annotations if mark.tier in tiers and mark.note}
+    return sorted(((region.start_s + region.end_s) / 2, note) for region, note in marked_words)
 
 
-def _said_within(region: Region, words: Sequence[tuple[float, str]]) -> str:
+def _words_within(region: Region, words: Sequence[tuple[float, str]]) -> str:
     first, end = (bisect_left(words, (at, "")) for at in (region.start_s, region.end_s))
     return table.in_cell(" ".join(word for _, word in words[first:end]))
 
@@ -148,9 +148,9 @@ def _measures_in_stretches(
     classifier: Classifier | None,
     work: Work,
 ) -> list[Cells | None] | None:
-    """Return the cells of regions of a long recording, from stretches around them."""
+    """Return the cells of regions of a long recording, measured in stretches around them."""
     found: list[Cells | None] = [None] * len(regions)
-    groups = _neighbours(regions)
+    groups = _groups_together(regions)
     for done, group in enumerate(groups):
         part = work.part(done, len(groups))
         part.check("Measuring was stopped.")
@@ -180,7 +180,7 @@ def _cells(sound: Recording, tracks: Tracks, region: Region, classifier: Classif
     return measured, [_cell(score) for score in scores]
 
 
-def _neighbours(regions: Sequence[Region]) -> list[list[int]]:
+def _groups_together(regions: Sequence[Region]) -> list[list[int]]:
     """Return the indices of regions in groups that are measured together, without those that are too long."""
     groups: list[list[int]] = []
     begins_s = 0.0

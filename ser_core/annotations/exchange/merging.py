@@ -1,7 +1,7 @@
 """Differences between the marks of a recording and those of a file that is imported into it.
 
 Marks of a file that have keys are compared with the marks of the same keys. In a file without keys, each mark gets the
-key of the mark that it was when the file was written, as far as the recording's history tells.
+key of the mark that it was when the file was written, if the recording's history shows which one that was.
 """
 
 from collections import Counter, defaultdict
@@ -13,23 +13,23 @@ from ser_core.annotations.exchange.exported_state import ExportedState, likely_s
 from ser_core.annotations.exchange.matching import NEIGHBOURS, merged, paired, same
 from ser_core.annotations.store.marks import Change, content_of
 
-#: What a file can do to a mark. "conflict": it was changed both in the file and, since the export, here.
-#: "changed here" and "deleted here": since the export; the file has the older version. "changed here" is not
-#: listed where the file has its key.
+#: How a mark in a file can differ. "conflict": it was changed both in the file and, since the export, here.
+#: "changed here" and "deleted here": since the export; the file has the older version. A mark that was changed here is
+#: not listed if the file has its key.
 KINDS = ("new", "changed", "moved", "deleted", "changed here", "deleted here", "conflict")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A mark that is not in a file as it is here.
+    """A mark that differs between a file and the project.
 
     Attributes
     ----------
     kind : one of KINDS
     before, after : Annotation or None
-        Here, and after the import. The latter has key and revision of the former.
+        The mark here, and after the import with the same key and revision.
     unsure : bool
-        Whether it was also changed here, and it is unknown whether before the export or after it.
+        Whether it was also changed here, before or after the export.
     """
 
     kind: str
@@ -40,106 +40,107 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """Differences, and how many marks of the file are here already."""
+    """Differences, and the number of marks of the file that are here already."""
 
     differences: list[Difference]
     known: int = 0
 
 
-def signed(
-    found: Sequence[Annotation], standing: Sequence[Annotation], of_text: Container[str], annotator: str
+def with_annotators(
+    imported: Sequence[Annotation], existing: Sequence[Annotation], text_tiers: Container[str], annotator: str
 ) -> list[Annotation]:
     """Return the marks of a file, each with an annotator.
 
-    Marks without one are the importer's. Where one person only has marks in a tier of labels or text, files do not say
-    whose they are, as a transcript is no opinion: if at least half of the marks are here as theirs, so are all.
+    Marks without one are the importer's. But exports omit the annotator of a tier of labels or text in which only one
+    person has marks, because a transcript is no opinion: if at least half of the file's marks in such a tier are that
+    person's marks here, all are theirs.
 
     Parameters
     ----------
-    of_text : container of str
+    text_tiers : container of str
         Keys of the tiers that hold labels or text.
     annotator : str
         Who imports.
     """
-    people: dict[str, set[str]] = defaultdict(set)
-    here = {(mark.annotator, *_said(mark)) for mark in standing}
-    for mark in standing:
-        people[mark.tier].add(mark.annotator)
+    annotators: dict[str, set[str]] = defaultdict(set)
+    for mark in existing:
+        annotators[mark.tier].add(mark.annotator)
+    existing_contents = {(mark.annotator, *_content(mark)) for mark in existing}
     owners: dict[str, str] = {}
-    for tier, names in people.items():
-        unsigned = [mark for mark in found if mark.tier == tier and not mark.annotator]
-        owner = min(names)
-        if (
-            tier in of_text
-            and len(names) == 1
-            and 2 * sum((owner, *_said(m)) in here for m in unsigned) >= len(unsigned)
-        ):
+    for tier, names in annotators.items():
+        if tier not in text_tiers or len(names) > 1:
+            continue
+        (owner,) = names
+        anonymous = [mark for mark in imported if mark.tier == tier and not mark.annotator]
+        matching = sum((owner, *_content(mark)) in existing_contents for mark in anonymous)
+        if 2 * matching >= len(anonymous):
             owners[tier] = owner
-    return [mark if mark.annotator else replace(mark, annotator=owners.get(mark.tier, annotator)) for mark in found]
+    return [mark if mark.annotator else replace(mark, annotator=owners.get(mark.tier, annotator)) for mark in imported]
 
 
-def _said(mark: Annotation) -> tuple[object, ...]:
+def _content(mark: Annotation) -> tuple[object, ...]:
+    """Return the tier, the bounds in centiseconds and the label of a mark."""
     return mark.tier, round(mark.region.start_s, 2), round(mark.region.end_s, 2), mark.emotion or mark.note
 
 
-def compared(
-    standing: Sequence[Annotation],
-    found: Sequence[Annotation],
+def compare_marks(
+    existing: Sequence[Annotation],
+    imported: Sequence[Annotation],
     exported: Mapping[str, int] | None,
     contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
     deleted: Mapping[str, Annotation] | None = None,
     left_out: Sequence[Annotation] = (),
-    past: Callable[[], Sequence[Sequence[Change]]] = tuple,
+    history_steps: Callable[[], Sequence[Sequence[Change]]] = tuple,
 ) -> Comparison:
     """Compare the marks of a recording with those of a file.
 
     Parameters
     ----------
-    standing, found : sequence of Annotation
+    existing, imported : sequence of Annotation
         Those here, and those of the file; all with an annotator.
     exported : mapping of str to int, optional
-        Keys and revisions of all marks that were written to the file, by which the deleted ones are known. Without it
-        these are the marks of the likely state that are missing in a tier with other marks in the file.
+        Keys and revisions of all marks that were written to the file; those that the file lacks were deleted in it.
+        Without this, marks of the likely state count as deleted if the file has other marks of their tier.
     contents_at : callable
-        `contents_at({key: revision})` returns what marks were at revisions, as far as that is known.
+        `contents_at({key: revision})` returns the marks at these revisions, where they are known.
     deleted : mapping of str to Annotation, optional
         The marks that were deleted here, by their keys.
     left_out : sequence of Annotation
-        Other marks of the file, which are not imported. They are in the file, so what they match is not deleted in it.
-    past : callable
-        `past()` returns what each step did to the marks of the recording, the first one first.
+        Other marks of the file, which are not imported. The marks that they match do not count as deleted.
+    history_steps : callable
+        `history_steps()` returns the changes of each step in the recording, the oldest first.
     """
-    here = {mark.key: mark for mark in standing}
-    labels = {mark.annotator: mark for mark in standing if mark.tier == RECORDING_TIER}
-    gone = dict(deleted or {})
-    unique, again = _unique(found, here.keys() | gone.keys())
+    here = {mark.key: mark for mark in existing}
+    labels = {mark.annotator: mark for mark in existing if mark.tier == RECORDING_TIER}
+    deleted_here = dict(deleted or {})
+    unique, repeats = _unique(imported, here.keys() | deleted_here.keys())
     result = Comparison([], known=0)
     state = None
     if exported is None:
-        state = likely_state([*unique, *left_out], here, past() if here or gone else ())
-        unique, exported = _with_keys(unique, left_out, state, here.keys() | gone.keys())
+        state = likely_state([*unique, *left_out], here, history_steps() if here or deleted_here else ())
+        unique, exported = _with_keys(unique, left_out, state, here.keys() | deleted_here.keys())
         bases: Mapping[str, Annotation] = {key: mark for key, mark in state.marks.items() if key in here}
     else:
         bases = _bases(unique, here, exported, contents_at)
     kinds = _match_keys(result, unique, here, bases, labels, state)
-    _find_deleted_here(result, unique, gone, kinds, labels)
+    _find_deleted_here(result, unique, deleted_here, kinds, labels)
     rest = [index for index in range(len(unique)) if index not in kinds]
     _match_labels(result, rest, unique, here, kinds, labels, state is not None)
     pairs = paired((index for index in rest if index not in kinds), unique, here)
-    for index, key in pairs.items():  # of a likely state, only those that were added here since then are left
+    for index, key in pairs.items():  # with a likely state, only marks that were added here since then remain
         kinds[index] = _add(result, here.pop(key), unique[index], is_older=state is not None)
     for index in rest:
         if index not in kinds:
             kinds[index] = "new"
             result.differences.append(Difference("new", None, unique[index]))
-    for index, count in again.items():
+    for index, count in repeats.items():
         if kinds[index] in ("new", "known", "changed here"):
             result.known += count
         elif kinds[index] != "deleted here":
             result.differences += [Difference("conflict", None, unique[index])] * count
     for key in paired(range(len(left_out)), left_out, here).values():
         del here[key]
-    _pass_over_twins(here, {index: count for index, count in again.items() if kinds[index] == "known"}, unique)
+    _ignore_twins(here, {index: count for index, count in repeats.items() if kinds[index] == "known"}, unique)
     _add_deleted(result, here, exported, bases, state.added if state else ())
     return result
 
@@ -149,26 +150,28 @@ def _with_keys(
 ) -> tuple[list[Annotation], dict[str, int]]:
     """Return the marks of a file without keys with their keys in a state, and the keys that were exported.
 
-    Exported are the marks of tiers that the file has marks in, except those that only other marks of the file match.
+    All marks of tiers that the file has marks in were exported, except those that only `left_out` marks match.
     """
-    were = {key: mark for key, mark in state.marks.items() if key in known}
-    labels = {mark.annotator: key for key, mark in were.items() if mark.tier == RECORDING_TIER}
+    in_state = {key: mark for key, mark in state.marks.items() if key in known}
+    labels = {mark.annotator: key for key, mark in in_state.items() if mark.tier == RECORDING_TIER}
     pairs: dict[int, str] = {}
     for index, mark in enumerate(unique):
         if mark.tier == RECORDING_TIER and mark.annotator in labels and mark.key not in known:
             pairs[index] = labels.pop(mark.annotator)
     others = [index for index, mark in enumerate(unique) if mark.key not in known and mark.tier != RECORDING_TIER]
-    pairs |= paired(others, unique, were)
-    found = [merged(were[pairs[at]], mark, False) if at in pairs else mark for at, mark in enumerate(unique)]
+    pairs |= paired(others, unique, in_state)
+    with_keys = [
+        merged(in_state[pairs[index]], mark, False) if index in pairs else mark for index, mark in enumerate(unique)
+    ]
     covered = {(mark.annotator, mark.tier) for mark in unique}
-    unread = {key: mark for key, mark in were.items() if key not in set(pairs.values())}
+    unread = {key: mark for key, mark in in_state.items() if key not in set(pairs.values())}
     not_imported = set(paired(range(len(left_out)), left_out, unread).values())
     exported = {
         key: mark.revision
-        for key, mark in were.items()
+        for key, mark in in_state.items()
         if (mark.annotator, mark.tier) in covered and key not in not_imported
     }
-    return found, exported
+    return with_keys, exported
 
 
 def _bases(
@@ -177,7 +180,7 @@ def _bases(
     exported: Mapping[str, int],
     contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
 ) -> Mapping[str, Annotation]:
-    """Return, by their keys, what marks that were changed here since the export were when they were exported."""
+    """Return the exported versions of the marks that were changed here since the export, by key."""
     older = {mark.key: mark.revision for mark in unique if mark.key in here}
     older = {key: revision for key, revision in exported.items() if key in here} | older
     return contents_at({key: revision for key, revision in older.items() if revision != here[key].revision})
@@ -191,7 +194,7 @@ def _match_keys(
     labels: dict[str, Annotation],
     state: ExportedState | None,
 ) -> dict[int, str]:
-    """Match marks that have a key, or that of a likely state, and return what became of them by their index."""
+    """Match marks that have a key, their own or that of a likely state, and return their kinds by index."""
     kinds: dict[int, str] = {}
     for index, mark in enumerate(unique):
         before = here.pop(mark.key, None)
@@ -209,42 +212,43 @@ def _match_keys(
 def _find_deleted_here(
     result: Comparison,
     unique: Sequence[Annotation],
-    gone: dict[str, Annotation],
+    deleted_here: dict[str, Annotation],
     kinds: dict[int, str],
     labels: dict[str, Annotation],
 ) -> None:
-    """Find marks of the file that were deleted here; a label of the whole recording only where there is no other."""
+    """Find marks of the file that were deleted here; a label of the whole recording only if there is no other."""
     for index, mark in enumerate(unique):
         is_second = mark.tier == RECORDING_TIER and mark.annotator in labels
-        if index in kinds or mark.key not in gone or is_second:
+        if index in kinds or mark.key not in deleted_here or is_second:
             continue
         kinds[index] = "deleted here"
-        after = replace(mark, revision=gone.pop(mark.key).revision)
+        after = replace(mark, revision=deleted_here.pop(mark.key).revision)
         result.differences.append(Difference("deleted here", None, after))
         if mark.tier == RECORDING_TIER:
             labels[mark.annotator] = mark
 
 
-def _unique(found: Sequence[Annotation], here: Container[str | None]) -> tuple[list[Annotation], dict[int, int]]:
-    """Return marks without repetitions, and how often each is repeated; two that exist here stay two.
+def _unique(imported: Sequence[Annotation], here: Container[str | None]) -> tuple[list[Annotation], dict[int, int]]:
+    """Return marks without repetitions, and how often each is repeated, by index; two that exist here stay two.
 
-    A mark that says what another says about the same place, but for rounding, repeats it, as where files of several
-    formats hold the marks of one recording.
+    A mark repeats another if both differ by no more than rounding, as in files of several formats about one recording.
     """
-    near: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    by_place: dict[tuple[object, ...], list[int]] = defaultdict(list)
     unique: list[Annotation] = []
-    again: dict[int, int] = defaultdict(int)
-    for mark in sorted(found, key=lambda mark: mark.key not in here):
+    repeats: dict[int, int] = defaultdict(int)
+    for mark in sorted(imported, key=lambda mark: mark.key not in here):
         label = mark.annotator, mark.tier, mark.emotion, mark.note if mark.emotion is None else ""
-        at = round(mark.region.start_s * 100)
-        others = (index for each in (at - 1, at, at + 1) for index in near[*label, each][:NEIGHBOURS])
-        first = next((index for index in others if _repeats(mark, unique[index], here)), None)
+        centisecond = round(mark.region.start_s * 100)
+        candidates: list[int] = []
+        for each in (centisecond - 1, centisecond, centisecond + 1):
+            candidates += by_place[*label, each][:NEIGHBOURS]
+        first = next((index for index in candidates if _repeats(mark, unique[index], here)), None)
         if first is not None:
-            again[first] += 1
+            repeats[first] += 1
         else:
-            near[*label, at].append(len(unique))
+            by_place[*label, centisecond].append(len(unique))
             unique.append(mark)
-    return unique, again
+    return unique, repeats
 
 
 def _repeats(mark: Annotation, first: Annotation, here: Container[str | None]) -> bool:
@@ -253,13 +257,13 @@ def _repeats(mark: Annotation, first: Annotation, here: Container[str | None]) -
     return same(merged(first, mark, False), first) or same(merged(mark, first, False), mark)
 
 
-def _pass_over_twins(here: dict[str, Annotation], again: Mapping[int, int], unique: Sequence[Annotation]) -> None:
-    """Ignore marks here that are equal to one that a file repeats: it has them too, and they are not deleted."""
-    left = Counter({tuple(content_of(unique[index]).values()): count for index, count in again.items()})
-    for key, mark in list(here.items()) if left else ():
+def _ignore_twins(here: dict[str, Annotation], repeats: Mapping[int, int], unique: Sequence[Annotation]) -> None:
+    """Remove marks here that equal a mark that the file repeats: the file has them, so they are not deleted."""
+    remaining = Counter({tuple(content_of(unique[index]).values()): count for index, count in repeats.items()})
+    for key, mark in list(here.items()) if remaining else ():
         content = tuple(content_of(mark).values())
-        if left[content] > 0:
-            left[content] -= 1
+        if remaining[content] > 0:
+            remaining[content] -= 1
             del here[key]
 
 
@@ -271,15 +275,20 @@ def _add(
     is_older: bool = False,
     state: ExportedState | None = None,
 ) -> str:
-    """Add what a mark of the file does to one here, and return its kind."""
+    """Add the difference between a mark here and its version in the file, and return the kind."""
     is_exact = mark.key == before.key
     after = merged(before, mark, is_exact)
-    is_as_it_was = base is not None and same(merged(base, mark, is_exact), base)
-    if after == before or (is_as_it_was and state is None):
+    is_unchanged = base is not None and same(merged(base, mark, is_exact), base)
+    if after == before or (is_unchanged and state is None):
         result.known += 1
         return "known"
-    moved = after.region != before.region and replace(after, region=before.region) == before
-    kind = "changed here" if is_as_it_was else "conflict" if is_older else "moved" if moved else "changed"
+    is_moved = after.region != before.region and replace(after, region=before.region) == before
+    if is_unchanged:
+        kind = "changed here"
+    elif is_older:
+        kind = "conflict"
+    else:
+        kind = "moved" if is_moved else "changed"
     unsure = state is not None and kind in ("moved", "changed") and before.key in state.changed
     result.differences.append(Difference(kind, before, after, unsure))
     return kind
@@ -322,7 +331,7 @@ def _add_deleted(
     bases: Mapping[str, Annotation],
     unsure: Container[str],
 ) -> None:
-    """Add what is missing in a file: conflicts are marks that were changed here, or perhaps added, since the export."""
+    """Add the marks that a file lacks; those that were changed, or perhaps added, here since the export conflict."""
     for key, mark in here.items():
         if key in exported:
             base = bases.get(key)

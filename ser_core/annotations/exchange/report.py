@@ -1,4 +1,4 @@
-"""What an import found in each file and did with it, in lines for people and as JSON for programs."""
+"""The report of an import, in lines for people and as JSON for programs."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from ser_core.annotations.exchange.importing import ImportedFile
 from ser_core.annotations.exchange.labels import LabelUse
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import fields_of, shown
-from ser_core.annotations.store.transfer import FoundDifference, Imported
+from ser_core.annotations.store.transfer import Imported, RecordingDifference
 
 MOST_TIERS = 12
 UNSURE = "it was changed here too; it is unknown whether before the export or after it"
@@ -19,7 +19,7 @@ COUNTS = (
 
 
 def import_report(files: Iterable[ImportedFile], labels: Iterable[LabelUse], imported: Imported, mode: str) -> dict:
-    """Return an import as a JSON object: files, labels, differences and what became of them."""
+    """Return an import as a JSON object: files, labels, counts and differences."""
     return {
         "mode": mode,
         "files": [_file(file) for file in files],
@@ -51,7 +51,7 @@ def _file(file: ImportedFile) -> dict[str, Any]:
             {"name": tier.name, "labels": tier.labels, "empty": tier.empty, "points": tier.points}
             for tier in file.tiers
         ],
-        "marks": marks_of(file),
+        "marks": count_marks(file),
         "changed": list(file.changed),
         "dropped": list(file.dropped),
     }
@@ -63,8 +63,8 @@ def _fields(mark: Annotation | None) -> dict[str, Any] | None:
     return fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
 
 
-def marks_of(file: ImportedFile) -> int:
-    """Return how many marks a file gives."""
+def count_marks(file: ImportedFile) -> int:
+    """Return the number of marks that were read from a file."""
     return sum(len(document.annotations) for document in file.documents)
 
 
@@ -78,27 +78,29 @@ def tiers_in_words(file: ImportedFile) -> str:
 
 
 def file_line(file: ImportedFile) -> str:
-    """Return what is in a file: its format, tiers and marks."""
-    held = f", {counted(len(file.tiers), 'tier')} ({tiers_in_words(file)})" if file.tiers else ""
-    return f"{file.name}: {file.format_name}{held}, {counted(marks_of(file), 'mark')} read"
+    """Return the format, tiers and number of marks of a file as a line."""
+    tiers = f", {counted(len(file.tiers), 'tier')} ({tiers_in_words(file)})" if file.tiers else ""
+    return f"{file.name}: {file.format_name}{tiers}, {counted(count_marks(file), 'mark')} read"
 
 
-def difference_rows(differences: Sequence[FoundDifference]) -> list[dict[str, str]]:
+def difference_rows(differences: Sequence[RecordingDifference]) -> list[dict[str, str]]:
     """Return the differences between files and project as rows of a table, new marks last."""
     return [
         {
             "Recording": each.recording,
             "Change": each.difference.kind,
-            "Tier": " -> ".join(dict.fromkeys(_whose(mark) for mark in (before, after) if mark is not None)),
-            "Here": _said(before),
-            "In the files": _said(after),
+            "Tier": " -> ".join(
+                dict.fromkeys(_annotator_and_tier(mark) for mark in (before, after) if mark is not None)
+            ),
+            "Here": _content(before),
+            "In the files": _content(after),
         }
         for each in _in_order(differences)
         for before, after in [(each.difference.before, each.difference.after)]
     ]
 
 
-def difference_lines(differences: Sequence[FoundDifference]) -> list[str]:
+def difference_lines(differences: Sequence[RecordingDifference]) -> list[str]:
     """Return the differences between files and project as lines, new marks last."""
     lines = []
     for each in _in_order(differences):
@@ -111,21 +113,21 @@ def difference_lines(differences: Sequence[FoundDifference]) -> list[str]:
     return lines
 
 
-def _in_order(differences: Sequence[FoundDifference]) -> list[FoundDifference]:
+def _in_order(differences: Sequence[RecordingDifference]) -> list[RecordingDifference]:
     return sorted(differences, key=lambda each: each.difference.kind == "new")
 
 
 def _mark(mark: Annotation | None) -> str:
     if mark is None:
         return ""
-    return f"{_whose(mark)}{', ' if mark.tier == RECORDING_TIER else ' '}{_said(mark)}"
+    return f"{_annotator_and_tier(mark)}{', ' if mark.tier == RECORDING_TIER else ' '}{_content(mark)}"
 
 
-def _whose(mark: Annotation) -> str:
+def _annotator_and_tier(mark: Annotation) -> str:
     return f"{mark.annotator}, {mark.tier}"
 
 
-def _said(mark: Annotation | None) -> str:
+def _content(mark: Annotation | None) -> str:
     if mark is None:
         return ""
     what = mark.emotion or (shown(mark.note) if mark.note else "no label")
@@ -135,11 +137,8 @@ def _said(mark: Annotation | None) -> str:
     return f"{mark.region.start_s:.3f} to {mark.region.end_s:.3f} s, {what}"
 
 
-def taken_lines(imported: Imported) -> list[str]:
-    """Return what an import did to F0, participants, speakers and sessions, if the files contain any.
-
-    What is different here stays, and is counted.
-    """
+def other_lines(imported: Imported) -> list[str]:
+    """Return lines about participants, speakers, sessions and corrected F0, if the files contain any."""
     kinds = (
         ("Participants", imported.participants, "tier", imported.participants_left_out),
         ("Speakers and sessions", imported.about, "recording", imported.about_left_out),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import valid_recording
-from ser_core.annotations.exchange.importing import ImportOptions, as_of_recordings, read_files
-from ser_core.annotations.exchange.labels import LabelRules, mapped
+from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import READERS, elan_into, recognised, textgrid_into
 from ser_core.annotations.formats.format import Into, counted
 from ser_core.annotations.formats.gate import shown
@@ -28,7 +28,7 @@ class WrittenInto:
     unchanged : tuple of str
         Tiers that were not written, because all of their marks are in the file.
     gone : int
-        Marks that the file had in replaced tiers and the project does not have.
+        Marks that the file had in replaced tiers, and that the project does not have.
     unfit : tuple of str
         As of `Exported`.
     """
@@ -88,8 +88,8 @@ def write_into_file(
             "is empty" if not content.strip() else f"is a file of {READERS[key].name}" if key else "has no known format"
         )
         raise AnnotationsRefused(f"{name} {found}; marks are written into a TextGrid of Praat or an EAF of ELAN.")
-    files, _ = mapped(read_files([(name, content)], ImportOptions()), LabelRules())
-    (file,) = as_of_recordings(files, known, tolerance_s=ImportOptions().tolerance_s)
+    files, _ = map_labels(read_files([(name, content)], ImportOptions()), LabelRules())
+    (file,) = assign_to_recordings(files, known, tolerance_s=ImportOptions().tolerance_s)
     (document,) = file.documents
     if document.sha256 not in {each.sha256 for each in known}:
         raise AnnotationsRefused(
@@ -97,19 +97,23 @@ def write_into_file(
         )
     unfit: list[str] = []
     recording = valid_recording(export(document.sha256), unfit)
-    there = {_said(mark, mark.annotator) for mark in document.annotations}
+    in_file = {_content(mark, mark.annotator) for mark in document.annotations}
     layers = [layer for layer in laid_out(recording) if layer.marks]
     # All layers of a tier together: another mark may have moved those that are there to other layers.
-    new_tiers = {(of.annotator, of.tier.key) for of in layers if not all(_is_there(mark, there) for mark in of.marks)}
+    new_tiers = {
+        (layer.annotator, layer.tier.key)
+        for layer in layers
+        if not all(_has_mark(mark, in_file) for mark in layer.marks)
+    }
     new = [layer for layer in layers if (layer.annotator, layer.tier.key) in new_tiers]
     unchanged = [layer for layer in layers if layer not in new]
     # Only a TextGrid may begin elsewhere than at 0.
     start = {"start_s": file.start_s} if file.start_s else {}
     into = WRITERS[key](content, name, recording, new, plain, **start)
-    ours = {_said(mark, mark.annotator) for mark in recording.annotations}
+    ours = {_content(mark, mark.annotator) for mark in recording.annotations}
     replaced = {(layer.annotator, layer.tier.key) for layer in layers if layer.name in into.replaced}
-    lost = [mark for mark in document.annotations if (mark.annotator, mark.tier) in replaced]
-    gone = sum(_said(mark, mark.annotator) not in ours for mark in lost)
+    removable = [mark for mark in document.annotations if (mark.annotator, mark.tier) in replaced]
+    gone = sum(_content(mark, mark.annotator) not in ours for mark in removable)
     return WrittenInto(into, recording.name, tuple(layer.name for layer in unchanged), gone, tuple(unfit))
 
 
@@ -117,13 +121,13 @@ def _names(tiers: Sequence[str]) -> str:
     return ", ".join(map(shown, tiers))
 
 
-def _is_there(mark: Annotation, there: set[tuple]) -> bool:
-    """Whether a file has a mark, by this annotator or by nobody."""
-    return _said(mark, mark.annotator) in there or _said(mark, "") in there
+def _has_mark(mark: Annotation, in_file: set[tuple]) -> bool:
+    """Whether a file has a mark, of this annotator or of nobody."""
+    return _content(mark, mark.annotator) in in_file or _content(mark, "") in in_file
 
 
-def _said(mark: Annotation, annotator: str) -> tuple:
+def _content(mark: Annotation, annotator: str) -> tuple:
     region = mark.region
     bounds = round(region.start_s, 3), round(region.end_s, 3), region.low_hz, region.high_hz
-    said = mark.emotion, mark.intensity, mark.note, mark.confidence, mark.status
-    return annotator, mark.tier, mark.channel, *bounds, *said
+    fields = mark.emotion, mark.intensity, mark.note, mark.confidence, mark.status
+    return annotator, mark.tier, mark.channel, *bounds, *fields

@@ -18,7 +18,7 @@ def of_recording(recording_id: int) -> ScalarSelect:
     return select(f0_corrections.c.f0).where(f0_corrections.c.recording_id == recording_id).scalar_subquery()
 
 
-def standing(connection: Connection, recording_id: int) -> CorrectedF0:
+def corrections_of(connection: Connection, recording_id: int) -> CorrectedF0:
     """Return the corrections of a recording."""
     return of_recordings(connection, [recording_id]).get(recording_id, CorrectedF0())
 
@@ -30,7 +30,7 @@ def of_recordings(connection: Connection, ids: Collection[int]) -> dict[int, Cor
 
 
 def change_of(
-    there: CorrectedF0,
+    corrections: CorrectedF0,
     wanted_hz: Mapping[int, float | None],
     seen: Mapping[int, Correction],
     duration_s: float,
@@ -49,14 +49,14 @@ def change_of(
     require_frames(wanted_hz, duration_s)
     expected = {frame: seen[frame] for frame in wanted_hz if frame in seen}
     after = {frame: Correction(f0_hz(hz), by, at) for frame, hz in wanted_hz.items() if hz is not None}
-    _require_as_expected(there, wanted_hz, expected)
-    before = {frame: there.frames[frame] for frame in wanted_hz if frame in there.frames}
+    _require_as_expected(corrections, wanted_hz, expected)
+    before = {frame: corrections.frames[frame] for frame in wanted_hz if frame in corrections.frames}
     if not before and not after:
         raise AnnotationsRefused("F0 is as measured there already, so nothing was changed.")
     return F0Change(before, after)
 
 
-def turn(connection: Connection, recording_id: int, change: F0Change, kind: str) -> F0Change:
+def undo_or_redo(connection: Connection, recording_id: int, change: F0Change, kind: str) -> F0Change:
     """Undo or redo a change, and return the resulting change.
 
     Raises
@@ -64,17 +64,17 @@ def turn(connection: Connection, recording_id: int, change: F0Change, kind: str)
     AnnotationsOutdated
         If somebody has corrected one of its frames since then.
     """
-    there = standing(connection, recording_id)
+    corrections = corrections_of(connection, recording_id)
     expected, wanted = (change.after, change.before) if kind == "undo" else (change.before, change.after)
-    _require_as_expected(there, change.frames, expected)
-    turned = F0Change({frame: there.frames[frame] for frame in expected}, wanted)
-    write(connection, recording_id, there, turned)
+    _require_as_expected(corrections, change.frames, expected)
+    turned = F0Change({frame: corrections.frames[frame] for frame in expected}, wanted)
+    write(connection, recording_id, corrections, turned)
     return turned
 
 
-def write(connection: Connection, recording_id: int, there: CorrectedF0, change: F0Change) -> None:
+def write(connection: Connection, recording_id: int, corrections: CorrectedF0, change: F0Change) -> None:
     """Write the corrections of a recording after a change."""
-    frames = {frame: each for frame, each in there.frames.items() if frame not in change.before} | change.after
+    frames = {frame: each for frame, each in corrections.frames.items() if frame not in change.before} | change.after
     if not frames:
         connection.execute(delete(f0_corrections).where(f0_corrections.c.recording_id == recording_id))
         return
@@ -92,9 +92,9 @@ def require_frames(frames: Collection[int], duration_s: float) -> None:
         )
 
 
-def _require_as_expected(there: CorrectedF0, frames: Collection[int], expected: Mapping[int, Correction]) -> None:
+def _require_as_expected(corrections: CorrectedF0, frames: Collection[int], expected: Mapping[int, Correction]) -> None:
     for frame in sorted(frames):
-        found, wanted = there.frames.get(frame), expected.get(frame)
+        found, wanted = corrections.frames.get(frame), expected.get(frame)
         if (found and found.hz) == (wanted and wanted.hz):
             continue
         time_s = (frame + 0.5) * F0Settings().hop_s

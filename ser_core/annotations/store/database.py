@@ -20,18 +20,18 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from ser_core.errors import AnnotationsRefused
 
 PAGE_SIZE = 50
-#: As a page size: everything on one page.
-EVERY = 2**31
+#: A page size larger than any list.
+ALL_ON_ONE_PAGE = 2**31
 
 FILE_NAME = "annotations.sqlite"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: How long a writer waits for another, in seconds: longer than an import of many thousand marks takes.
-PATIENCE_S = 60
-CONNECT_WITHIN_S = 10
-TRY_AGAIN_AFTER_S = 0.01
+WRITE_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S = 10
+RETRY_INTERVAL_S = 0.01
 
-EMPTY_THE_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
+TRUNCATE_WAL = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 #: An arbitrary number that no other program locks in the same PostgreSQL database.
 MIGRATION_LOCK = 5_153_197_403
@@ -51,10 +51,10 @@ class Page(Generic[Item]):
     total: int
 
 
-def first_page(connection: Connection, listed: Select, size: int) -> tuple[Sequence[Any], int]:
-    """Return the first rows of a selection, and how many it has."""
-    total = connection.execute(select(func.count()).select_from(listed.order_by(None).subquery())).scalar_one()
-    return connection.execute(listed.limit(size)).all(), total
+def first_page(connection: Connection, statement: Select, size: int) -> tuple[Sequence[Any], int]:
+    """Return the first rows of a query, and its number of rows."""
+    total = connection.execute(select(func.count()).select_from(statement.order_by(None).subquery())).scalar_one()
+    return connection.execute(statement.limit(size)).all(), total
 
 
 def default_url(data: Path) -> str:
@@ -83,7 +83,7 @@ class Database:
         # SQLite must know at its start that a transaction will write: one that reads first cannot wait for others.
         self._writing = self._engine.execution_options(writes=True)
         try:
-            self._bring_up_to_date()
+            self._migrate()
         except DBAPIError as error:
             self.close()
             raise AnnotationsRefused(
@@ -107,13 +107,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads."""
-        with self._refusing(), self._engine.begin() as connection:
+        with self._refuse_failures(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end of the block, or rolled back after an error."""
-        with self._refusing(), self._writing.begin() as connection:
+        with self._refuse_failures(), self._writing.begin() as connection:
             yield connection
 
     def overwrite_deleted(self) -> None:
@@ -124,17 +124,17 @@ class Database:
         AnnotationsRefused
             If somebody else keeps writing, or the disk is full.
         """
-        self._tell_sqlite("VACUUM", EMPTY_THE_LOG)
+        self._execute_on_sqlite("VACUUM", TRUNCATE_WAL)
 
     def empty_log(self) -> None:
-        """Leave nothing that was written in SQLite's log; a server does so in time. Raises as `overwrite_deleted`."""
-        self._tell_sqlite(EMPTY_THE_LOG)
+        """Empty SQLite's write-ahead log; a server does so in time. Raises as `overwrite_deleted`."""
+        self._execute_on_sqlite(TRUNCATE_WAL)
 
-    def _tell_sqlite(self, *statements: str) -> None:
+    def _execute_on_sqlite(self, *statements: str) -> None:
         if self._url.get_backend_name() != "sqlite":
             return
         try:
-            with self._refusing(), closing(self._engine.raw_connection()) as connection:
+            with self._refuse_failures(), closing(self._engine.raw_connection()) as connection:
                 for statement in statements:
                     row = connection.cursor().execute(statement).fetchone()
                     if row is not None and row[0]:  # a checkpoint that was blocked returns this, and raises nothing
@@ -146,7 +146,7 @@ class Database:
             ) from error
 
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def _refuse_failures(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
@@ -155,7 +155,7 @@ class Database:
                 "Nothing counts as saved: load the page again, look, and try again."
             ) from error
 
-    def _bring_up_to_date(self) -> None:
+    def _migrate(self) -> None:
         scripts = ScriptDirectory(MIGRATIONS)
         with self._engine.begin() as connection:
             is_newest = _is_newest(connection, scripts)
@@ -175,19 +175,19 @@ class Database:
 
 def _is_newest(connection: Connection, scripts: ScriptDirectory) -> bool:
     """Whether every migration was applied; refuse a database with a migration that is not known here."""
-    made = MigrationContext.configure(connection).get_current_heads()
-    if set(made) - {script.revision for script in scripts.walk_revisions()}:
+    applied = MigrationContext.configure(connection).get_current_heads()
+    if set(applied) - {script.revision for script in scripts.walk_revisions()}:
         raise AnnotationsRefused(
             "This annotation database was made by a newer version of this program; install that version, "
             "or choose another database with SER_DATABASE_URL."
         )
-    return set(made) == set(scripts.get_heads())
+    return set(applied) == set(scripts.get_heads())
 
 
 def _refuse_emptied(connection: Connection, url: URL) -> None:
     """Refuse an SQLite file that had our tables before and is empty now."""
-    made = MigrationContext.configure(connection).get_current_heads()
-    if not made and url.get_backend_name() == "sqlite" and _made_mark(url).exists():
+    applied = MigrationContext.configure(connection).get_current_heads()
+    if not applied and url.get_backend_name() == "sqlite" and _made_mark(url).exists():
         raise AnnotationsRefused(
             f"{url.database} held annotations and is empty now, so nothing is written into it. Restore its backup; "
             f"to start again without it, delete {_made_mark(url).name} beside it."
@@ -225,14 +225,14 @@ def _checked_url(url: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_WITHIN_S})
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
     try:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise AnnotationsRefused(
             f"The folder of the annotation database, {_place(url)}, cannot be made ({error}). Correct SER_DATABASE_URL."
         ) from error
-    engine = create_engine(url, connect_args={"timeout": PATIENCE_S, "isolation_level": None})
+    engine = create_engine(url, connect_args={"timeout": WRITE_TIMEOUT_S, "isolation_level": None})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -247,15 +247,15 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     # SQLite's timeout does not apply here: it has begun to read, and a reader may not wait to write.
-    give_up = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + WRITE_TIMEOUT_S
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
                 raise
-        time.sleep(TRY_AGAIN_AFTER_S)
+        time.sleep(RETRY_INTERVAL_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:

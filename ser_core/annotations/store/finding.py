@@ -1,4 +1,4 @@
-"""A search over two tiers: marks of one that say something, over marks of another that say something."""
+"""A search for marks by their label, and by the label of a mark in another tier that overlaps them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ class MarkQuery:
     Attributes
     ----------
     label : str
-        What they say, in any case; "" for anything.
+        Their label, ignoring case; "" for any.
     tier : str
         Key of their tier.
     least_s : float
-        They are longer than this, or as long.
+        Their shortest length.
     over_tier : str or None
         Key of a tier in which a mark overlaps them; None: any other tier, if `over_label` is given.
     over_label : str
-        What that mark says, in any case; "" for anything.
+        The label of that mark, ignoring case; "" for any.
     """
 
     label: str = ""
@@ -69,39 +69,39 @@ def hits(connection: Connection, project: int, query: MarkQuery) -> Iterator[Hit
         marks.c.tier == query.tier,
         ~marks.c.deleted,
         marks.c.end_s - marks.c.start_s >= query.least_s,
-        *_says(marks.c, query.label),
+        *_label_conditions(marks.c, query.label),
     ]
     if query.is_over:
         in_tier = over.c.tier != query.tier if query.over_tier is None else over.c.tier == query.over_tier
         overlaps = and_(over.c.start_s < marks.c.end_s, over.c.end_s > marks.c.start_s)
         inside = and_(over.c.start_s == over.c.end_s, over.c.start_s.between(marks.c.start_s, marks.c.end_s))
         lies_over = (over.c.recording_id == recordings.c.id, in_tier, ~over.c.deleted)
-        found = found.join(over, and_(*lies_over, or_(overlaps, inside), *_says(over.c, query.over_label)))
+        found = found.join(over, and_(*lies_over, or_(overlaps, inside), *_label_conditions(over.c, query.over_label)))
         columns += [column.label(f"over_{column.name}") for column in over.c]
     order = (recordings.c.folded_name, recordings.c.id, marks.c.start_s, marks.c.key)
     statement = select(*columns).select_from(found).where(*wanted).order_by(*order)
     last = None
     for row in connection.execute(statement):
         mark = _mark(row, "mark")
-        # Databases fold only some letters, so what they find is looked at again.
-        if mark.key == last or not _is(mark, query.label):
+        # Databases fold only some letters, so the label is compared again here.
+        if mark.key == last or not _has_label(mark, query.label):
             continue
         other = _mark(row, "over") if query.is_over else None
-        if other is None or _is(other, query.over_label):
+        if other is None or _has_label(other, query.over_label):
             last = mark.key
             yield Hit(file_of(row), mark, other)
 
 
-def _says(columns: ColumnCollection, label: str) -> list[ColumnElement[bool]]:
-    """Return the condition that a mark may say something; what only Python can compare is left to `_is`."""
+def _label_conditions(columns: ColumnCollection, label: str) -> list[ColumnElement[bool]]:
+    """Return the conditions for a label; none for one that only Python can compare, in `_has_label`."""
     if not label.strip() or not label.isascii():
         return []
     return [func.trim(func.lower(func.coalesce(columns.emotion, columns.note))) == label.strip().lower()]
 
 
-def _is(mark: Annotation, label: str) -> bool:
-    said = mark.note if mark.emotion is None else mark.emotion
-    return not label.strip() or said.strip().casefold() == label.strip().casefold()
+def _has_label(mark: Annotation, label: str) -> bool:
+    own_label = mark.note if mark.emotion is None else mark.emotion
+    return not label.strip() or own_label.strip().casefold() == label.strip().casefold()
 
 
 def _mark(row: Row, prefix: str) -> Annotation:

@@ -1,4 +1,4 @@
-"""Who did what to the marks and F0 of a recording, and what can be undone and redone; for deleted marks, for 30 days.
+"""The history of a recording: who changed which marks and F0, and what can be undone; of deleted marks for 30 days.
 
 Each annotator has a stack of edits in each recording. Steps are only ever added, and the stack follows from them: an
 edit stores which edit lies beneath it (`beneath_id`); undo and redo are steps too, and store which edit is on top
@@ -18,7 +18,7 @@ from ser_core.annotations.f0.corrections import CorrectedF0, F0Change
 from ser_core.annotations.formats.gate import f0_fields, f0_of
 from ser_core.annotations.store.marks import (
     Change,
-    Standing,
+    StoredMark,
     annotation_of,
     change_to,
     content_of,
@@ -74,13 +74,17 @@ class Step:
 
 def top_of_stack(recording_id: int, annotator: str) -> ScalarSelect:
     """Return the query for the id of the edit that can be undone."""
-    return select(TOP).where(*_of(recording_id, annotator)).order_by(steps.c.id.desc()).limit(1).scalar_subquery()
+    return (
+        select(TOP).where(*_own_steps(recording_id, annotator)).order_by(steps.c.id.desc()).limit(1).scalar_subquery()
+    )
 
 
 def next_to_redo(recording_id: int, annotator: str) -> ScalarSelect:
     """Return the query for the id of the edit that can be redone."""
     lies_on_top = steps.c.beneath_id.is_not_distinct_from(top_of_stack(recording_id, annotator))
-    edits = select(func.max(steps.c.id)).where(*_of(recording_id, annotator), steps.c.kind == "edit", lies_on_top)
+    edits = select(func.max(steps.c.id)).where(
+        *_own_steps(recording_id, annotator), steps.c.kind == "edit", lies_on_top
+    )
     return edits.scalar_subquery()
 
 
@@ -90,18 +94,18 @@ def edit_at(connection: Connection, found: ScalarSelect) -> Step | None:
     return None if row is None else step_of(row)
 
 
-def take_step(
+def record_step(
     connection: Connection,
     recording_id: int,
     annotator: str,
-    standing: Mapping[str, Standing],
+    stored: Mapping[str, StoredMark],
     changes: Sequence[Change],
     at: datetime,
     kind: str,
     f0: F0Change | None = None,
     **stack: Any,
 ) -> Step:
-    """Write changes of marks and the step of them and of F0, which is written already; `stack` as for `step_row`.
+    """Write changes of marks, and a step with them and with a change of F0 that was written before.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def take_step(
     """
     if not (changes or f0) or len({change.key for change in changes}) < len(changes):
         raise AnnotationsRefused("A step has to change at least one mark, and none of them twice.")
-    refuse_second_label(standing, changes)
+    refuse_second_label(stored, changes)
     write_marks(connection, [mark_row(recording_id, change, annotator, at) for change in changes])
     row = step_row(recording_id, annotator, changes, at, kind, f0, **stack)
     added = insert(steps).values(row).returning(steps.c.id, steps.c.beneath_id)
@@ -140,7 +144,7 @@ def step_of(row: Row) -> Step:
     return Step(row.id, row.annotator, row.at, row.kind, changes, row.beneath_id, f0)
 
 
-def reversed_changes(step: Step, standing: dict[str, Standing], at: datetime) -> list[Change]:
+def reversed_changes(step: Step, stored: dict[str, StoredMark], at: datetime) -> list[Change]:
     """Return the changes that undo a step.
 
     Raises
@@ -148,21 +152,19 @@ def reversed_changes(step: Step, standing: dict[str, Standing], at: datetime) ->
     AnnotationsOutdated
         If somebody else has changed one of its marks since then.
     """
-    return [
-        _from_to(standing[change.key], change.after, change.before, at, "undone") for change in reversed(step.changes)
-    ]
+    return [_replay(stored[change.key], change.after, change.before, at, "undone") for change in reversed(step.changes)]
 
 
-def repeated_changes(step: Step, standing: dict[str, Standing], at: datetime) -> list[Change]:
+def repeated_changes(step: Step, stored: dict[str, StoredMark], at: datetime) -> list[Change]:
     """Return the changes that redo a step; raises what `reversed_changes` raises."""
-    return [_from_to(standing[change.key], change.before, change.after, at, "redone") for change in step.changes]
+    return [_replay(stored[change.key], change.before, change.after, at, "redone") for change in step.changes]
 
 
-def _from_to(
-    standing: Standing, expected: Annotation | None, wanted: Annotation | None, at: datetime, doing: str
+def _replay(
+    standing: StoredMark, expected: Annotation | None, wanted: Annotation | None, at: datetime, doing: str
 ) -> Change:
-    there = None if standing.deleted else standing.annotation
-    if _content(there) != _content(expected):
+    now = None if standing.deleted else standing.annotation
+    if _content(now) != _content(expected):
         raise AnnotationsOutdated(
             f"{_who_and_when(standing)}, after your step. It was not {doing}, so nothing is lost."
         )
@@ -170,7 +172,7 @@ def _from_to(
 
 
 def contents_at(connection: Connection, recording_id: int, revisions: Mapping[str, int]) -> dict[str, Annotation]:
-    """Return what marks were at revisions, by their keys, as far as the history of their recording says it."""
+    """Return marks as they were at revisions, by key, where the history of their recording has them."""
     found: dict[str, Annotation] = {}
     if revisions:
         rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id))
@@ -181,7 +183,7 @@ def contents_at(connection: Connection, recording_id: int, revisions: Mapping[st
 
 
 def changes_in(connection: Connection, recording_id: int) -> list[tuple[Change, ...]]:
-    """Return what each step did to the marks of a recording, the first one first; without edits that stand undone."""
+    """Return the changes of each step in a recording, the oldest first, without edits that are undone."""
     rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id)).all()
     tops: dict[str, int | None] = {}
     edits: dict[int, int | None] = {}  # the edit that each step makes, undoes or redoes
@@ -199,24 +201,25 @@ def changes_in(connection: Connection, recording_id: int) -> list[tuple[Change, 
 
 
 def forget_marks(connection: Connection, recording_id: int, keys: Collection[str]) -> None:
-    """Remove all traces of marks from the history of a recording; steps that did nothing else leave their stacks.
+    """Remove marks from the history of a recording, and from their stacks the steps that changed nothing else.
 
-    An edit goes together with every undo and redo of it, as these concern the same marks.
+    An edit is removed together with every undo and redo of it, because they change the same marks.
     """
     rows = connection.execute(select(steps).where(steps.c.recording_id == recording_id).order_by(steps.c.id)).all()
-    beneath: dict[int, int | None] = {}  # for each edit that goes, the one beneath it that stays
+    beneath: dict[int, int | None] = {}  # for each removed edit, the one beneath it that stays
     for row in rows:
-        left = [change for change in row.changes if not {mark["key"] for mark in change if mark} & set(keys)]
-        links = {name: beneath.get(link, link) for name in ("beneath_id", "top_id") for link in [row._mapping[name]]}
-        own = steps.c.id == row.id
-        if row.changes and not left and row.f0 is None:
-            beneath[row.id] = links["beneath_id"]
-            connection.execute(delete(steps).where(own))
-        elif len(left) < len(row.changes) or links != {name: row._mapping[name] for name in links}:
-            connection.execute(update(steps).where(own).values(changes=left, **links))
+        remaining = [change for change in row.changes if not {mark["key"] for mark in change if mark} & set(keys)]
+        links = {name: row._mapping[name] for name in ("beneath_id", "top_id")}
+        new_links = {name: beneath.get(edit_id, edit_id) for name, edit_id in links.items()}
+        is_row = steps.c.id == row.id
+        if row.changes and not remaining and row.f0 is None:
+            beneath[row.id] = new_links["beneath_id"]
+            connection.execute(delete(steps).where(is_row))
+        elif len(remaining) < len(row.changes) or new_links != links:
+            connection.execute(update(steps).where(is_row).values(changes=remaining, **new_links))
 
 
-def current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
+def current(stored: Mapping[str, StoredMark], mark: Annotation) -> StoredMark:
     """Return the stored mark that a change was made to.
 
     Raises
@@ -226,7 +229,7 @@ def current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
     AnnotationsRefused
         If it is not in the recording.
     """
-    there = standing.get(mark.key)
+    there = stored.get(mark.key)
     if there is None:
         raise AnnotationsRefused("This mark is not in this recording; load the recording again.")
     if there.deleted or there.annotation.revision != mark.revision:
@@ -237,11 +240,11 @@ def current(standing: Mapping[str, Standing], mark: Annotation) -> Standing:
     return there
 
 
-def _who_and_when(standing: Standing) -> str:
+def _who_and_when(stored: StoredMark) -> str:
     """Return the beginning of a sentence: who changed or deleted a mark, and when."""
-    who, at = standing.changed_by, standing.annotation.changed_at
+    who, at = stored.changed_by, stored.annotation.changed_at
     day, time = f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}"
-    if standing.deleted:
+    if stored.deleted:
         return f"{who} deleted this mark on {day} at {time} UTC"
     return f"{who} changed this mark on {day} at {time} UTC"
 
@@ -250,7 +253,7 @@ def _content(mark: Annotation | None) -> dict[str, Any] | None:
     return None if mark is None else content_of(mark)
 
 
-def _of(recording_id: int, annotator: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _own_steps(recording_id: int, annotator: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return steps.c.recording_id == recording_id, steps.c.annotator == annotator
 
 

@@ -1,4 +1,4 @@
-"""Marks as rows: checked before they are written, and read with what only the database knows about them."""
+"""Marks as rows of the database: checked before they are written, and read with who changed or deleted them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, is
 from ser_core.annotations.store.tables import marks, recordings, valid_name, valid_text
 from ser_core.errors import AnnotationsRefused
 
-#: What a person says with a mark, and where. Two marks that agree in both are the same.
+#: The fields of a mark and of its region. Two marks that agree in all of them are the same.
 CONTENT = ("tier", "annotator", "emotion", "intensity", "note", "confidence", "status", "channel")
 BOUNDS = ("start_s", "end_s", "low_hz", "high_hz")
 
@@ -24,8 +24,8 @@ MOST_KEYS = 5_000
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A mark as it is in the database, or was when it was deleted."""
+class StoredMark:
+    """A mark as the database has it, or had it when it was deleted."""
 
     annotation: Annotation
     deleted: bool
@@ -45,31 +45,29 @@ class Change:
 
 
 def insert_into(connection: Connection, table: Any) -> Any:
-    """Return the INSERT with ON CONFLICT of this database; both kinds write it alike."""
+    """Return an INSERT of this database's dialect, which can have ON CONFLICT."""
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
     return dialect.insert(table)
 
 
 def content_of(annotation: Annotation) -> dict[str, Any]:
-    """Return what a mark says and where, without identity, revision and time."""
+    """Return the fields of a mark and of its region, without key, revision and time."""
     region = annotation.region
     return {name: getattr(annotation, name) for name in CONTENT} | {name: getattr(region, name) for name in BOUNDS}
 
 
 def annotation_of(values: Mapping[str, Any]) -> Annotation:
     """Return the mark of a row or of a step's dict, which have the same names."""
-    # Steps of former versions have no channel.
+    # Steps of earlier versions have no channel.
     content = {name: values.get(name) for name in (*CONTENT, "key", "revision", "changed_at")}
     return Annotation(region_or_point(*(values[name] for name in BOUNDS)), **content)
 
 
 def storable(annotation: Annotation, annotator: str) -> Annotation:
-    """Return a mark in the form in which databases hold it; a mark without an annotator becomes that of the given one.
+    """Return a mark as the database stores it, with the given annotator if it has none; "" leaves it without one.
 
-    If the given one is "", it stays without.
-
-    Numbers become plain, names composed, and names like that of the gold layer its own. `valid_mark` decides whether
-    the mark is valid; whether it fits its recording, once that is known.
+    Numbers become plain, names composed, and other spellings of the gold layer's name become `GOLD`. The mark is not
+    compared with the length of its recording.
 
     Raises
     ------
@@ -102,71 +100,71 @@ def marks_of(
     return tuple(annotation_of(row._mapping) for row in connection.execute(statement))
 
 
-def deleted_marks_of(connection: Connection, of_recording: Collection[Any], deleted: Any) -> list[Standing]:
+def deleted_marks_of(connection: Connection, of_recording: Collection[Any], deleted: Any) -> list[StoredMark]:
     """Return the deleted marks of a recording, the newest first."""
     conditions = (*of_recording, deleted)
     statement = select(marks).join(recordings).where(*conditions).order_by(marks.c.changed_at.desc())
-    return [Standing(annotation_of(row._mapping), True, row.changed_by) for row in connection.execute(statement)]
+    return [StoredMark(annotation_of(row._mapping), True, row.changed_by) for row in connection.execute(statement)]
 
 
-def opinions_of(standing: Iterable[Standing]) -> list[Standing]:
+def without_gold_marks(stored: Iterable[StoredMark]) -> list[StoredMark]:
     """Return the marks of people, without those of the gold layer."""
-    return [there for there in standing if there.annotation.annotator != GOLD]
+    return [mark for mark in stored if mark.annotation.annotator != GOLD]
 
 
-def change_to(standing: Standing | None, content: Annotation | None, at: datetime) -> Change:
+def change_to(stored: StoredMark | None, content: Annotation | None, at: datetime) -> Change:
     """Return the change of a mark (None: a new one) to a content (None: deleted)."""
-    before = None if standing is None or standing.deleted else standing.annotation
+    before = None if stored is None or stored.deleted else stored.annotation
     if content is None:
         return Change(before, None)
-    key, revision = (uuid4().hex, 0) if standing is None else (standing.annotation.key, standing.annotation.revision)
+    key, revision = (uuid4().hex, 0) if stored is None else (stored.annotation.key, stored.annotation.revision)
     return Change(before, replace(content, key=key, revision=revision + 1, changed_at=at))
 
 
-def change_of(standing: Standing, mark: Annotation, at: datetime) -> Change:
-    """Return the change of a mark by anybody; its annotator stays, and verified it stays only if nothing else changed.
+def change_of(stored: StoredMark, mark: Annotation, at: datetime) -> Change:
+    """Return the change of a mark by anybody; its annotator stays.
 
-    A verified mark that gets another place, emotion or intensity becomes done again, unless the status changes too.
+    A verified mark that gets another region, emotion or intensity becomes done, unless its status changes too.
     """
-    before = standing.annotation
+    before = stored.annotation
     same = (mark.region, mark.emotion, mark.intensity) == (before.region, before.emotion, before.intensity)
     status = "done" if before.status == mark.status == "verified" and not same else mark.status
-    return change_to(standing, replace(mark, annotator=before.annotator, status=status), at)
+    return change_to(stored, replace(mark, annotator=before.annotator, status=status), at)
 
 
-def standing_marks(connection: Connection, recording_id: int, keys: Collection[str | None]) -> dict[str, Standing]:
+def stored_marks(connection: Connection, recording_id: int, keys: Collection[str | None]) -> dict[str, StoredMark]:
     """Return the marks with these keys, deleted or not, and every label of the whole recording that is not deleted."""
     known = [valid_text(key, "key of a mark") for key in keys if key is not None]
-    wanted = marks.c.key.in_(known) if len(known) <= MOST_KEYS else true()
-    label = and_(marks.c.tier == RECORDING_TIER, ~marks.c.deleted)
-    rows = connection.execute(select(marks).where(marks.c.recording_id == recording_id, or_(wanted, label)))
-    return {row.key: Standing(annotation_of(row._mapping), row.deleted, row.changed_by) for row in rows}
+    is_wanted = marks.c.key.in_(known) if len(known) <= MOST_KEYS else true()
+    is_label = and_(marks.c.tier == RECORDING_TIER, ~marks.c.deleted)
+    rows = connection.execute(select(marks).where(marks.c.recording_id == recording_id, or_(is_wanted, is_label)))
+    return {row.key: StoredMark(annotation_of(row._mapping), row.deleted, row.changed_by) for row in rows}
 
 
-def refuse_second_label(standing: Mapping[str, Standing], changes: Iterable[Change]) -> None:
+def refuse_second_label(stored: Mapping[str, StoredMark], changes: Iterable[Change]) -> None:
     """Refuse changes that would leave an annotator with two labels of one whole recording."""
-    after = {key: None if mark.deleted else mark.annotation for key, mark in standing.items()}
+    after = {key: None if mark.deleted else mark.annotation for key, mark in stored.items()}
     after |= {change.key: change.after for change in changes}
-    whose = [mark.annotator for mark in after.values() if mark is not None and mark.tier == RECORDING_TIER]
-    for name in whose:
-        if whose.count(name) > 1:
+    annotators = [mark.annotator for mark in after.values() if mark is not None and mark.tier == RECORDING_TIER]
+    for name in annotators:
+        if annotators.count(name) > 1:
             raise AnnotationsRefused(
                 f"{name} has already labelled this recording as a whole; load it again and change that label."
             )
 
 
 def write_marks(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of `mark_row` in one statement; existing marks become what their rows say."""
+    """Write rows of `mark_row` in one statement; existing marks are overwritten."""
     if not rows:
         return
     statement = insert_into(connection, marks)
-    replaced = [column.name for column in marks.c if column.name not in ("key", "recording_id")]
-    new = {name: statement.excluded[name] for name in replaced}
+    columns = [column.name for column in marks.c if column.name not in ("key", "recording_id")]
+    new = {name: statement.excluded[name] for name in columns}
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=new), rows)
 
 
 def mark_row(recording_id: int, change: Change, changed_by: str, at: datetime) -> dict[str, Any]:
-    """Return the row that a change leaves."""
+    """Return the row of a mark after a change."""
     deleted = change.after is None
     mark = change.before if deleted else change.after
     return content_of(mark) | {

@@ -1,7 +1,7 @@
-"""The people of a project: their roles, whose work a recording is, and what was sent back to whom.
+"""The people of a project: their roles, the recordings assigned to them, and those sent back to them.
 
-Without members a project knows no roles, and everybody may do everything but what its owner alone may. With members,
-the owner and reviewers judge others' marks and write the gold layer; everybody else changes only marks of their own.
+In a project without members, everybody may do everything that is not reserved for its owner. With members, the owner
+and reviewers change others' marks and write the gold layer; everybody else changes only marks of their own.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -23,7 +23,7 @@ from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
 from ser_core.annotations.store import trash
 from ser_core.annotations.store.marks import Change, insert_into
 from ser_core.annotations.store.tables import (
-    STANDING_LABEL,
+    RECORDING_LABEL,
     assignments,
     marks,
     members,
@@ -36,18 +36,18 @@ from ser_core.annotations.store.tables import (
 from ser_core.errors import AnnotationsRefused
 
 OWNER, ANNOTATOR, REVIEWER = ROLES = ("owner", "annotator", "reviewer")
-#: What a project may have any number of.
+#: Roles that any number of people may have.
 MEMBER_ROLES = (ANNOTATOR, REVIEWER)
 LONGEST_REASON = 2_000
 
-#: The label by which an annotator says that an assigned recording is finished.
+#: The condition for a label with which an annotator finished an assigned recording.
 FINISHED = and_(
     marks.c.recording_id == assignments.c.recording_id,
     marks.c.annotator == assignments.c.annotator,
-    STANDING_LABEL,
+    RECORDING_LABEL,
     marks.c.status != "open",
 )
-#: Whether somebody has still to look at an assigned recording that came back.
+#: The condition for an assignment that was sent back and is not finished since.
 SENT_BACK = and_(assignments.c.reason != "", select(marks.c.key).where(FINISHED).limit(1).scalar_subquery().is_(None))
 
 
@@ -58,9 +58,9 @@ class Person:
     Attributes
     ----------
     role : {"owner", "annotator", "reviewer"} or None
-        None for somebody with work but without a role.
+        None for somebody with assignments but without a role.
     assigned, finished, sent_back : int
-        Recordings that are theirs to annotate; of these, those that they set to done, and those that came back and
+        Recordings that are assigned to them; of these, those that they set to done, and those that were sent back and
         are not done since.
     """
 
@@ -74,13 +74,13 @@ class Person:
 # --- roles ---
 
 
-def reviews(project: int, person: str) -> ColumnElement[bool]:
-    """Return the condition that somebody may judge others' marks and decide what is right."""
+def is_reviewer(project: int, person: str) -> ColumnElement[bool]:
+    """Return the condition that somebody may change others' marks and write the gold layer."""
     role = select(members.c.role).where(members.c.project_id == project, members.c.person == person)
-    anybody = select(members.c.person).where(members.c.project_id == project).limit(1)
+    any_member = select(members.c.person).where(members.c.project_id == project).limit(1)
     owner = select(projects.c.owner).where(projects.c.id == project)
-    is_one = or_(role.scalar_subquery() == REVIEWER, owner.scalar_subquery() == person)
-    return or_(anybody.scalar_subquery().is_(None), func.coalesce(is_one, false()))
+    has_role = or_(role.scalar_subquery() == REVIEWER, owner.scalar_subquery() == person)
+    return or_(any_member.scalar_subquery().is_(None), func.coalesce(has_role, false()))
 
 
 def require_reviewer(may_review: bool, person: str, action: str) -> None:
@@ -92,10 +92,10 @@ def require_reviewer(may_review: bool, person: str, action: str) -> None:
         )
 
 
-def require_judge(
+def require_review_rights(
     connection: Connection, project: int, may_review: bool, person: str, changes: Iterable[Change]
 ) -> None:
-    """Refuse changes to others' emotions and labels, or to the gold layer, by somebody who may not judge them."""
+    """Refuse changes to others' emotions and labels, or to the gold layer, by somebody who may not review."""
     if may_review:
         return
     touched = [mark for change in changes for mark in (change.before, change.after) if mark is not None]
@@ -104,10 +104,10 @@ def require_judge(
         require_reviewer(may_review, person, "change the gold layer")
     if not others:
         return
-    of_project = select(tiers.c.key).where(tiers.c.project_id == project, tiers.c.content != "text")
-    of_opinions = {REGION_TIER, RECORDING_TIER, *connection.execute(of_project).scalars()}
+    in_project = select(tiers.c.key).where(tiers.c.project_id == project, tiers.c.content != "text")
+    reviewed_tiers = {REGION_TIER, RECORDING_TIER, *connection.execute(in_project).scalars()}
     for mark in others:
-        if mark.tier in of_opinions or mark.emotion is not None:
+        if mark.tier in reviewed_tiers or mark.emotion is not None:
             require_reviewer(may_review, person, f"make or change marks of {mark.annotator}")
 
 
@@ -116,7 +116,7 @@ def require_owner(connection: Connection, project: int, person: str) -> None:
     row = connection.execute(select(projects.c.owner).where(projects.c.id == project).with_for_update()).one_or_none()
     if row is None:
         raise AnnotationsRefused("This project is no longer there; choose another one.")
-    owner = row.owner or trash.first_in(connection, project) or person
+    owner = row.owner or trash.first_contributor(connection, project) or person
     if owner != person:
         raise AnnotationsRefused(f"Only the project's owner, {owner}, can give roles and assign recordings. Ask them.")
     if row.owner is None:
@@ -158,15 +158,17 @@ def add_roles(
     Returns
     -------
     may_review, is_owner : bool
-        Whether the importer may write the gold layer, and give roles and work.
+        Whether the importer may write the gold layer, and give roles and assign recordings.
     """
     is_owner = trash.owner_of(connection, project) in (None, person)
-    named = {acting(name): role for each in documents for name, role in each.roles.items() if role in MEMBER_ROLES}
-    if is_owner and named:
+    roles: dict[str, str] = {}
+    for document in documents:
+        roles |= {valid_person(name): role for name, role in document.roles.items() if role in MEMBER_ROLES}
+    if is_owner and roles:
         require_owner(connection, project, person)  # else a project without an owner would have no reviewer
-        there = roles_of(connection, project)
-        _add_members(connection, project, {n: role for n, role in named.items() if n not in (*there, person)})
-    return bool(connection.execute(select(reviews(project, person))).scalar_one()), is_owner
+        known = {*roles_of(connection, project), person}
+        _add_members(connection, project, {name: role for name, role in roles.items() if name not in known})
+    return bool(connection.execute(select(is_reviewer(project, person))).scalar_one()), is_owner
 
 
 def roles_of(connection: Connection, project: int) -> dict[str, str]:
@@ -194,7 +196,7 @@ def of_project(connection: Connection, project: int) -> tuple[Person, ...]:
     return tuple(Person(name, roles.get(name), *counts.get(name, ())) for name in sorted({*roles, *counts}))
 
 
-# --- whose work a recording is ---
+# --- assignments ---
 
 
 def assign(
@@ -218,14 +220,14 @@ def assign(
 
 
 def add_assignments(connection: Connection, found: Collection[tuple[int, Assignment]]) -> None:
-    """Add assignments of recordings, given by their ids; those that are there stay as they are."""
-    rows = [vars(assignment) | {"recording_id": of} for of, assignment in found]
+    """Add assignments, each with the id of its recording; existing ones stay as they are."""
+    rows = [vars(assignment) | {"recording_id": recording_id} for recording_id, assignment in found]
     if rows:
         connection.execute(insert_into(connection, assignments).on_conflict_do_nothing(), rows)
 
 
 def unassign(connection: Connection, project: int, person: str, annotator: str) -> int:
-    """Take away what an annotator has not finished, and return how many recordings that were."""
+    """Remove an annotator's unfinished assignments, and return their number."""
     require_owner(connection, project, person)
     of_project = assignments.c.recording_id.in_(select(recordings.c.id).where(recordings.c.project_id == project))
     finished = select(marks.c.key).where(FINISHED).limit(1).scalar_subquery().is_not(None)
@@ -234,10 +236,10 @@ def unassign(connection: Connection, project: int, person: str, annotator: str) 
 
 
 def assignments_of(connection: Connection, ids: Collection[int]) -> dict[int, tuple[Assignment, ...]]:
-    """Return whose work recordings are, by their ids and in order of names."""
+    """Return the assignments of recordings by their ids, each in order of annotators."""
     found: dict[int, tuple[Assignment, ...]] = dict.fromkeys(ids, ())
-    chosen = select(assignments).where(assignments.c.recording_id.in_(ids))
-    for row in connection.execute(chosen.order_by(assignments.c.recording_id, assignments.c.annotator)):
+    statement = select(assignments).where(assignments.c.recording_id.in_(ids))
+    for row in connection.execute(statement.order_by(assignments.c.recording_id, assignments.c.annotator)):
         values = {name: value for name, value in row._mapping.items() if name != "recording_id"}
         found[row.recording_id] += (Assignment(**values),)
     return found
@@ -249,7 +251,7 @@ def assignments_of(connection: Connection, ids: Collection[int]) -> dict[int, tu
 def send_back(
     connection: Connection, recording_id: int, annotator: str, reason: str, person: str, at: datetime
 ) -> None:
-    """Store why a recording goes back to an annotator, whose work it is from now on."""
+    """Send a recording back to an annotator with a reason, and assign it to them if it is not."""
     values = {"reason": reason, "sent_back_by": person, "sent_back_at": at}
     statement = insert_into(connection, assignments).values(
         {"recording_id": recording_id, "annotator": annotator, "drawn": ""} | values
@@ -259,22 +261,22 @@ def send_back(
 
 
 def withdraw(connection: Connection, recording_id: int, annotator: str) -> None:
-    """Forget why a recording was sent back to an annotator."""
+    """Store that a recording is no longer sent back to an annotator."""
     own = assignments.c.recording_id == recording_id, assignments.c.annotator == annotator
-    nothing = {"reason": "", "sent_back_by": "", "sent_back_at": None}
-    connection.execute(update(assignments).where(*own).values(nothing))
+    empty = {"reason": "", "sent_back_by": "", "sent_back_at": None}
+    connection.execute(update(assignments).where(*own).values(empty))
 
 
 def valid_assignment(found: Assignment) -> Assignment:
-    """Return an assignment from elsewhere as the database may hold it, or refuse it."""
+    """Return an imported assignment as the database stores it, or refuse it."""
     reason = valid_reason(found.reason) if found.reason else ""
     texts = {"drawn": found.drawn, "sent_back_by": found.sent_back_by}
     texts = {name: valid_text(value, "assignment") for name, value in texts.items()}
-    return replace(found, annotator=acting(found.annotator), reason=reason, **texts)
+    return replace(found, annotator=valid_person(found.annotator), reason=reason, **texts)
 
 
 def valid_reason(reason: str) -> str:
-    """Return why a recording is sent back, without spaces around it, or refuse it."""
+    """Return the reason for sending a recording back, without spaces around it, or refuse it."""
     reason = valid_text(reason, "reason").strip()
     if not reason:
         raise AnnotationsRefused("Say why the recording is sent back; its annotator reads it.")
@@ -283,19 +285,19 @@ def valid_reason(reason: str) -> str:
     return reason
 
 
-def named(annotator: str) -> str:
-    """Return the name of an annotator in the form in which marks have it."""
+def valid_annotator(annotator: str) -> str:
+    """Return the name of an annotator as marks store it."""
     return valid_name(annotator, "name of the annotator")
 
 
-def named_or_nobody(name: str) -> str:
-    """Return a name in the form in which marks have it, or "" for nobody."""
-    return named(name) if name.strip() else ""
+def valid_name_or_empty(name: str) -> str:
+    """Return a name as marks store it, or "" for nobody."""
+    return valid_annotator(name) if name.strip() else ""
 
 
-def acting(name: str) -> str:
-    """Return the name of somebody who does something, or refuse that of the gold layer."""
-    name = named(name)
+def valid_person(name: str) -> str:
+    """Return the name of a person, or refuse that of the gold layer."""
+    name = valid_annotator(name)
     if is_gold_name(name):
         raise AnnotationsRefused(f"The name '{name}' is reserved for the gold layer. Give your own name.")
     return name

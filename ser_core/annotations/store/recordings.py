@@ -74,14 +74,14 @@ class Speaker:
 
 
 def speakers_of(files: Iterable[RecordingFile]) -> dict[str, str]:
-    """Return the speakers that are known, by SHA-256 of their recordings."""
+    """Return the known speakers, by SHA-256 of their recordings."""
     return {file.sha256: file.speaker for file in files if file.speaker}
 
 
 def add_files(
     connection: Connection, project: int, files: Iterable[RecordingFile], at: datetime, added_by: str | None
 ) -> None:
-    """Add recordings; one that is there, by content, takes the new name, path and, if given, speaker."""
+    """Add recordings; an existing one of the same content takes the new name, path and, if given, speaker."""
     statement = insert_into(connection, recordings)
     statement = statement.on_conflict_do_update(
         index_elements=["project_id", "sha256"],
@@ -145,7 +145,7 @@ def lock(
         If the project has no such recording.
     """
     wanted = of_file(project, sha256)
-    columns = recordings.c.id, recordings.c.duration_s, people.reviews(project, person).label("may_review")
+    columns = recordings.c.id, recordings.c.duration_s, people.is_reviewer(project, person).label("may_review")
     if provenance is None:
         statement = select(*columns).where(*wanted).with_for_update(key_share=True, of=recordings)
     else:
@@ -175,13 +175,13 @@ def rate(
     for sha256, value in values.items():
         if value is not None and not 0 <= value < math.inf:
             raise AnnotationsRefused(f"The {rating} {value} of {sha256[:12]}… is not possible; it starts at 0.")
-    wanted = (recordings.c.project_id == project, recordings.c.sha256 == bindparam("of"))
+    is_rated = (recordings.c.project_id == project, recordings.c.sha256 == bindparam("rated_sha256"))
     rated = {rating: bindparam("value", type_=recordings.c[rating].type)}
     if rating == "annotators_disagreement":
         rated["disagreement_tier"] = tier and valid_text(tier, "key of the tier")
-    statement = update(recordings).where(*wanted).values(rated)
+    statement = update(recordings).where(*is_rated).values(rated)
     if values:
-        connection.execute(statement, [{"of": sha256, "value": value} for sha256, value in values.items()])
+        connection.execute(statement, [{"rated_sha256": sha256, "value": value} for sha256, value in values.items()])
 
 
 def all_speakers(connection: Connection) -> list[Speaker]:
@@ -214,7 +214,7 @@ def of_speaker(connection: Connection, project: int, speaker: str) -> list[Recor
 
 
 def sessions_of(connection: Connection, project: int) -> list[str]:
-    """Return the sessions that recordings of a project are of, ordered by name."""
+    """Return the sessions of the recordings of a project, ordered by name."""
     wanted = recordings.c.project_id == project, recordings.c.session.is_not(None)
     return sorted(connection.scalars(select(recordings.c.session).where(*wanted).distinct()))
 

@@ -120,14 +120,14 @@ def folded(name: str) -> str:
 
 
 #: Labels of a whole recording. As text: databases use the index below only if a query has the same literal condition.
-STANDING_LABEL = text("tier = 'recording' AND NOT deleted")
+RECORDING_LABEL = text("tier = 'recording' AND NOT deleted")
 
 #: Marks in the trash, as text for the same reason.
 DELETED_MARK = text("deleted")
 
 metadata = MetaData()
 
-# Deleted items lie in projects too, which no list of projects shows; `trash.py` explains the columns.
+# The items of the trash are projects too, which no list shows; `trash.py` explains the columns.
 projects = Table(
     "projects",
     metadata,
@@ -160,7 +160,7 @@ recordings = Table(
     Column("added_by", Text),
     Column("speaker", Text),
     Column("session", Text),
-    # Who speaks in the marks of which tier, by its key.
+    # By key of a tier: who speaks in its marks.
     Column("participants", Json, nullable=False, server_default="{}"),
     Column("uncertainty", Rating, nullable=False),
     Column("explainers_disagreement", Rating, nullable=False),
@@ -177,7 +177,7 @@ recordings = Table(
     Index("recordings_by_session", "project_id", "session"),
 )
 
-# Who has which role; the owner is that of `projects`. `people.py` explains what follows from both tables.
+# Roles of people; the owner is in `projects`. `people.py` explains both tables.
 members = Table(
     "members",
     metadata,
@@ -252,12 +252,12 @@ marks = Table(
         "recording_id",
         "annotator",
         unique=True,
-        sqlite_where=STANDING_LABEL,
-        postgresql_where=STANDING_LABEL,
+        sqlite_where=RECORDING_LABEL,
+        postgresql_where=RECORDING_LABEL,
     ),
 )
 
-# Only of recordings in which F0 was corrected, and there only of the frames that were: `f0_fields` returns them.
+# The corrected frames, as `f0_fields` returns them; recordings without any have no row.
 f0_corrections = Table(
     "f0_corrections",
     metadata,
@@ -283,7 +283,7 @@ steps = Table(
     Index("steps_of_a_recording", "recording_id", "id"),
 )
 
-# Deletions for good that are not finished: of a recording's sound or, with an empty SHA-256, of the deleted rows that
+# Permanent deletions that are not finished: of a recording's sound or, with an empty SHA-256, of the deleted rows that
 # SQLite's file still holds.
 unfinished_deletions = Table(
     "unfinished_deletions",

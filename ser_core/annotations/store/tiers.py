@@ -1,4 +1,4 @@
-"""The tiers of a project: their order, what they hold, and which of them a tier of a file is.
+"""The tiers of a project: their order and contents, and how the tiers of files map to them.
 
 Marks name a tier by its key, which stays when the tier is renamed.
 """
@@ -67,7 +67,7 @@ def _values(tier: Tier) -> dict[str, Any]:
 # --- changes ---
 
 
-def add_first(connection: Connection, project: int) -> None:
+def add_emotion_tier(connection: Connection, project: int) -> None:
     """Give a new project the tier of emotions."""
     connection.execute(insert(tiers).values(_values(EMOTION) | {"project_id": project, "position": 0}))
 
@@ -101,44 +101,41 @@ def _require_valid(tier: Tier, rows: Sequence[Row]) -> None:
     """Refuse a parent that is missing, holds points or is below the tier itself, and too many tiers."""
     if len(rows) >= MOST_TIERS and tier.key not in {row.key for row in rows}:
         raise AnnotationsRefused(f"A project holds at most {MOST_TIERS} tiers, deleted ones included.")
-    there = {row.key: row for row in rows}
-    above = tier.parent
+    by_key = {row.key: row for row in rows}
+    ancestor = tier.parent
     for _ in rows:
-        if above is None:
+        if ancestor is None:
             return
-        if above not in there or there[above].kind != "intervals":
+        if ancestor not in by_key or by_key[ancestor].kind != "intervals":
             raise AnnotationsRefused(f"The parent of '{tier.name}' must be a tier of intervals; choose another one.")
-        if above == tier.key:
+        if ancestor == tier.key:
             raise AnnotationsRefused(
                 f"The tiers above '{tier.name}' would belong to it themselves; choose another one."
             )
-        above = there[above].parent
+        ancestor = by_key[ancestor].parent
 
 
 def order(connection: Connection, project: int, keys: Sequence[str]) -> None:
-    """Put tiers in an order; those that are not named stay below, as they are."""
+    """Put tiers in an order; the others follow in the order that they have."""
     rows = _rows(connection, project)
     rank = {key: position for position, key in enumerate(keys)}
-    wanted = sorted(rows, key=lambda row: rank.get(row.key, len(rank)))
-    _write_positions(connection, [row.id for row in wanted])
-
-
-def _write_positions(connection: Connection, ids: Sequence[int]) -> None:
-    rows = [{"of": of, "place": place} for place, of in enumerate(ids)]
-    if rows:
-        connection.execute(update(tiers).where(tiers.c.id == bindparam("of")).values(position=bindparam("place")), rows)
+    ordered = sorted(rows, key=lambda row: rank.get(row.key, len(rank)))
+    positions = [{"tier_id": row.id, "new_position": position} for position, row in enumerate(ordered)]
+    if positions:
+        statement = update(tiers).where(tiers.c.id == bindparam("tier_id"))
+        connection.execute(statement.values(position=bindparam("new_position")), positions)
 
 
 # --- participants ---
 
 
 def with_participants(found: Iterable[Tier], participants: Mapping[str, str]) -> tuple[Tier, ...]:
-    """Return tiers with who speaks in their marks in one recording, as its row has it."""
+    """Return tiers with their participants in one recording, as its row has them."""
     return tuple(replace(tier, participant=participants.get(tier.key, "")) for tier in found)
 
 
 def set_participant(connection: Connection, project: int, sha256: str, key: str, participant: str, seen: str) -> None:
-    """Say who speaks in the marks of a tier in a recording; see `Store.tiers.set_participant`."""
+    """Set who speaks in the marks of a tier in a recording; see `Store.tiers.set_participant`."""
     of_file = recordings.c.project_id == project, recordings.c.sha256 == valid_text(sha256, "SHA-256")
     columns = recordings.c.id, recordings.c.participants
     row = connection.execute(select(*columns).where(*of_file).with_for_update(key_share=True)).one_or_none()
@@ -152,7 +149,7 @@ def set_participant(connection: Connection, project: int, sha256: str, key: str,
 
 
 def write_participants(connection: Connection, recording_id: int, participants: Mapping[str, str]) -> None:
-    """Replace what a recording says about who speaks in which tier."""
+    """Replace the participants of all tiers in a recording."""
     named = {key: participant for key, participant in participants.items() if participant}
     connection.execute(update(recordings).where(recordings.c.id == recording_id).values(participants=named))
 
@@ -164,7 +161,7 @@ def _participant(name: str) -> str:
 # --- deletion ---
 
 
-def of_tier(project: int, key: str) -> list[ColumnElement[bool]]:
+def marks_in_tier(project: int, key: str) -> list[ColumnElement[bool]]:
     """Return the conditions that find the marks of a tier, also in recordings that lie in the trash."""
     homes = select(projects.c.id).where(or_(projects.c.id == project, projects.c.of_project == project))
     in_project = select(recordings.c.id).where(recordings.c.project_id.in_(homes))
@@ -173,28 +170,28 @@ def of_tier(project: int, key: str) -> list[ColumnElement[bool]]:
 
 def count_marks(connection: Connection, project: int, key: str) -> dict[str, int]:
     """Return how many marks each annotator has in a tier."""
-    where = (*of_tier(project, key), ~marks.c.deleted)
+    where = (*marks_in_tier(project, key), ~marks.c.deleted)
     rows = connection.execute(select(marks.c.annotator, func.count()).where(*where).group_by(marks.c.annotator))
     return dict(tuple(row) for row in rows.all())
 
 
 def delete(connection: Connection, project: int, key: str, person: str, at: datetime) -> None:
-    """Delete a tier and its marks, which `restore` brings back for 30 days."""
+    """Delete a tier and its marks, which `restore` can bring back for 30 days."""
     if key in BUILT_IN:
         raise AnnotationsRefused("The tier of emotions stays; hide it instead.")
     _set_deleted(connection, project, key, None, at)
-    gone = update(marks).where(*of_tier(project, key), ~marks.c.deleted)
+    gone = update(marks).where(*marks_in_tier(project, key), ~marks.c.deleted)
     values = {"deleted": True, "revision": marks.c.revision + 1, "changed_at": at, "changed_by": person}
     connection.execute(gone.values(values))
 
 
 def restore(connection: Connection, project: int, key: str, person: str, at: datetime) -> None:
-    """Bring back a tier with the marks that went with it."""
+    """Restore a tier with the marks that were deleted with it."""
     row = next((row for row in _rows(connection, project) if row.key == key), None)
     if row is None or row.deleted_at is None:
         raise AnnotationsRefused("This tier is not deleted; load the page again.")
     _set_deleted(connection, project, key, row.deleted_at, None)
-    back = update(marks).where(*of_tier(project, key), marks.c.deleted, marks.c.changed_at == row.deleted_at)
+    back = update(marks).where(*marks_in_tier(project, key), marks.c.deleted, marks.c.changed_at == row.deleted_at)
     values = {"deleted": False, "revision": marks.c.revision + 1, "changed_at": at, "changed_by": person}
     connection.execute(back.values(values))
 
@@ -210,15 +207,15 @@ def _set_deleted(
 # --- tiers that marks name ---
 
 
-def require(connection: Connection, project: int, named: Iterable[Annotation]) -> None:
-    """Add the tiers that marks name and that are missing, and refuse a mark of the wrong kind for its tier."""
+def add_missing(connection: Connection, project: int, named: Iterable[Annotation]) -> None:
+    """Add or restore the tiers that marks name, and refuse a mark of the wrong kind for its tier."""
     by_key: dict[str, list[Annotation]] = {}
     for mark in named:
         if mark.tier not in BUILT_IN:
             by_key.setdefault(mark.tier, []).append(mark)
     if not by_key:
         return
-    # Locked, so that nobody deletes a tier while a mark is added to it, which would then be nowhere to be seen.
+    # Locked, so that nobody deletes a tier while a mark is added to it: no page would show that mark.
     wanted = select(tiers).where(tiers.c.project_id == project, tiers.c.key.in_(by_key)).order_by(tiers.c.id)
     there = {row.key: row for row in connection.execute(wanted.with_for_update(read=True))}
     missing = [tier_of_marks(key, some) for key, some in by_key.items() if key not in there]
@@ -259,8 +256,8 @@ def _insert(connection: Connection, project: int, new: Sequence[Tier], positions
 # --- tiers of files ---
 
 
-def _named(found: Iterable[Tier]) -> tuple[Tier, ...]:
-    """Return tiers with keys and names in the form in which marks name them, each key once."""
+def _with_valid_names(found: Iterable[Tier]) -> tuple[Tier, ...]:
+    """Return tiers with valid keys and names, each key once."""
     named: dict[str, Tier] = {}
     for tier in found:
         key, name = (valid_name(value, "name of the tier") for value in (tier.key, tier.name))
@@ -271,15 +268,15 @@ def _named(found: Iterable[Tier]) -> tuple[Tier, ...]:
     return tuple(named.values())
 
 
-class TiersOfFiles:
+class FileTierMapping:
     """Maps the tiers of files to those of a project, and adds those that the project lacks."""
 
     def __init__(self, connection: Connection, project: int) -> None:
         self._connection, self._project = connection, project
         rows = _rows(connection, project)
-        self._all = {row.key: _tier(row) for row in rows}
-        self._there = {row.key: _tier(row) for row in rows if row.deleted_at is None}
-        self._known: dict[tuple[Tier, ...], dict[str, str]] = {}
+        self._with_deleted = {row.key: _tier(row) for row in rows}
+        self._tiers = {row.key: _tier(row) for row in rows if row.deleted_at is None}
+        self._known_keys: dict[tuple[Tier, ...], dict[str, str]] = {}
         self._new: dict[str, Tier] = {}
 
     @property
@@ -288,27 +285,27 @@ class TiersOfFiles:
         return tuple(self._new.values())
 
     @property
-    def of_text(self) -> set[str]:
+    def text_tiers(self) -> set[str]:
         """Keys of the tiers that hold labels or text."""
-        return {key for key, tier in self._there.items() if tier.content != "emotions"}
+        return {key for key, tier in self._tiers.items() if tier.content != "emotions"}
 
-    def with_our_keys(self, document: AnnotatedRecording) -> AnnotatedRecording:
+    def with_project_keys(self, document: AnnotatedRecording) -> AnnotatedRecording:
         """Return a document whose marks and tiers have the keys of the project."""
-        given = _named(document.all_tiers)
-        found = tuple(replace(tier, participant="") for tier in given)
-        if found not in self._known:
-            self._known[found] = self._keys(found)
-        keys = self._known[found]
+        file_tiers = _with_valid_names(document.all_tiers)
+        found = tuple(replace(tier, participant="") for tier in file_tiers)
+        if found not in self._known_keys:
+            self._known_keys[found] = self._keys(found)
+        keys = self._known_keys[found]
         return replace(
             document,
-            tiers=tuple(replace(tier, key=keys[tier.key]) for tier in given),
-            annotations=tuple(self._ours(mark, keys) for mark in document.annotations),
-            left_out=tuple(self._ours(mark, keys) for mark in document.left_out),
+            tiers=tuple(replace(tier, key=keys[tier.key]) for tier in file_tiers),
+            annotations=tuple(self._in_project_tier(mark, keys) for mark in document.annotations),
+            left_out=tuple(self._in_project_tier(mark, keys) for mark in document.left_out),
         )
 
-    def _ours(self, mark: Annotation, keys: Mapping[str, str]) -> Annotation:
-        """Return a mark in the tier of the project; where that holds labels or text, an emotion becomes one."""
-        tier = self._there.get(keys.get(mark.tier, mark.tier))
+    def _in_project_tier(self, mark: Annotation, keys: Mapping[str, str]) -> Annotation:
+        """Return a mark with the project's tier; in a tier of labels or text, its emotion becomes its note."""
+        tier = self._tiers.get(keys.get(mark.tier, mark.tier))
         if tier is None:
             return mark
         if tier.content != "emotions" and mark.emotion is not None and not mark.note:
@@ -319,13 +316,15 @@ class TiersOfFiles:
         """Return the project's key of each tier of a file, by its key in the file."""
         keys: dict[str, str] = {}
         names = unique_names(found)
-        here = {name: self._there[key] for key, name in unique_names(self._there.values()).items()}
-        here = {tier.name: tier for tier in self._there.values() if tier.key == REGION_TIER} | here  # it may be renamed
+        by_name = {name: self._tiers[key] for key, name in unique_names(self._tiers.values()).items()}
+        by_name = {
+            tier.name: tier for tier in self._tiers.values() if tier.key == REGION_TIER
+        } | by_name  # it may be renamed
         for tier in found:
-            candidates = here.get(names[tier.key]), self._there.get(tier.key)
+            candidates = by_name.get(names[tier.key]), self._tiers.get(tier.key)
             taken = set(keys.values())
-            there = next((c for c in candidates if c and c.kind == tier.kind and c.key not in taken), None)
-            keys[tier.key] = self._add(tier, found, keys) if there is None else there.key
+            match = next((c for c in candidates if c and c.kind == tier.kind and c.key not in taken), None)
+            keys[tier.key] = self._add(tier, found, keys) if match is None else match.key
         for tier in found:
             if tier.parent in keys and keys[tier.key] in self._new:
                 self._set_parent(keys[tier.key], keys[tier.parent])
@@ -333,33 +332,35 @@ class TiersOfFiles:
 
     def _set_parent(self, key: str, parent: str) -> None:
         """Put a new tier below its parent, unless that holds points or is itself below the tier."""
-        above, seen = parent, {key}
-        while above is not None and above not in seen:
-            seen.add(above)
-            above = self._all[above].parent if above in self._all else None
-        if above is None and self._all[parent].kind == "intervals":
-            self._new[key] = self._all[key] = self._there[key] = replace(self._all[key], parent=parent)
+        ancestor, seen = parent, {key}
+        while ancestor is not None and ancestor not in seen:
+            seen.add(ancestor)
+            ancestor = self._with_deleted[ancestor].parent if ancestor in self._with_deleted else None
+        if ancestor is None and self._with_deleted[parent].kind == "intervals":
+            self._new[key] = self._with_deleted[key] = self._tiers[key] = replace(
+                self._with_deleted[key], parent=parent
+            )
 
     def _add(self, tier: Tier, found: Sequence[Tier], keys: Mapping[str, str]) -> str:
-        taken = {key for key, each in self._all.items() if each.kind != tier.kind or key in self._there}
-        if len(self._all) >= MOST_TIERS and tier.key not in self._all:
+        taken = {key for key, each in self._with_deleted.items() if each.kind != tier.kind or key in self._tiers}
+        if len(self._with_deleted) >= MOST_TIERS and tier.key not in self._with_deleted:
             raise AnnotationsRefused(
                 f"With the tier '{tier.name}' the project would have more than {MOST_TIERS} tiers. Choose fewer."
             )
         key = free_name(tier.key, {RECORDING_TIER, *taken})
         added = replace(tier, key=key, parent=None)
         before = [keys[each.key] for each in found if each.key in keys]
-        places = list(self._there)
+        places = list(self._tiers)
         at = max((places.index(each) for each in before), default=-1) + 1
         places.insert(at, key)
-        self._all[key] = added
-        self._there = {each: self._all[each] for each in places}
+        self._with_deleted[key] = added
+        self._tiers = {each: self._with_deleted[each] for each in places}
         self._new[key] = added
         return key
 
     def write(self) -> None:
         """Write the tiers that were added, and the order of all."""
         if self._new:
-            places = list(self._there)
+            places = list(self._tiers)
             _insert(self._connection, self._project, self.new, [places.index(key) for key in self._new])
             order(self._connection, self._project, places)

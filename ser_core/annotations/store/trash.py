@@ -1,8 +1,8 @@
-"""The trash, in which deleted items lie for 30 days: who owns them, who may delete or restore them, when they go.
+"""The trash, which keeps deleted items for 30 days: who owns them, and who may delete or restore them.
 
 A deletion moves recordings, with their marks and history, into a project of its own that no list shows. That project's
 `deleted_name` is the name of the project they came from, and `of_project` its id, or NULL if the whole project was
-deleted. A deletion for good notes what remains to be done in the journal `unfinished_deletions`.
+deleted. A permanent deletion writes what remains to be done to the journal `unfinished_deletions`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from ser_core.annotations.store.history import forget_marks
-from ser_core.annotations.store.marks import Standing, insert_into
+from ser_core.annotations.store.marks import StoredMark, insert_into
 from ser_core.annotations.store.tables import (
     DELETED_MARK,
     composed,
@@ -41,14 +41,14 @@ from ser_core.annotations.store.tables import (
 )
 from ser_core.errors import AnnotationsRefused
 
-KEPT_FOR = timedelta(days=30)
+TRASH_PERIOD = timedelta(days=30)
 #: In the journal: SQLite's file still holds deleted rows.
-THE_FILE = ""
+DATABASE_FILE = ""
 
 
 @dataclass(frozen=True)
-class Holding:
-    """A recording as a project holds it, or a whole project.
+class Ownership:
+    """Who owns, and so may delete, a recording in a project or a whole project.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Holding:
         Who created the project; if that is not known, who marked in it first, or else who added the first recording;
         None if nobody is known.
     marks : mapping of str to int
-        Number of marks by annotator; 0 of who only corrected F0.
+        Number of marks by annotator; 0 for somebody who only corrected F0.
     added_by : str or None
         Who added the recording, if known.
     is_project : bool
@@ -93,7 +93,7 @@ class Holding:
     def in_words(self) -> str:
         """Return the number of marks by annotator, in words.
 
-        >>> Holding(1, "Voices", None, {"bea": 1, "ann": 3, "cid": 0}).in_words()
+        >>> Ownership(1, "Voices", None, {"bea": 1, "ann": 3, "cid": 0}).in_words()
         '3 marks of ann, 1 mark of bea, F0 corrected by cid'
         """
         counts = (
@@ -118,7 +118,7 @@ class Deleted:
         None for a whole project.
     recordings : int
     marks : mapping of str to int
-        As of `Holding`.
+        As of `Ownership`.
     """
 
     id: int
@@ -133,7 +133,7 @@ class Deleted:
     @property
     def goes_at(self) -> datetime:
         """When it is deleted for good."""
-        return self.deleted_at + KEPT_FOR
+        return self.deleted_at + TRASH_PERIOD
 
     def may_delete(self, person: str) -> bool:
         """Whether somebody may delete it for good before that: the project's owner, or whoever made all of it."""
@@ -149,18 +149,18 @@ class Deleted:
 # --- owners ---
 
 
-def holdings_of(connection: Connection, sha256: str) -> list[Holding]:
-    """Return the projects that a recording is in, and whose marks it has there."""
+def ownerships_of(connection: Connection, sha256: str) -> list[Ownership]:
+    """Return who owns a recording, for each project that it is in."""
     chosen = recordings.c.sha256 == valid_text(sha256, "SHA-256"), projects.c.deleted_at.is_(None)
     columns = select(projects.c.id, projects.c.name, projects.c.owner, recordings.c.added_by)
     rows = connection.execute(columns.join(recordings).where(*chosen).order_by(projects.c.name)).all()
-    return _holdings(connection, rows, recordings.c.sha256 == sha256)
+    return _ownerships(connection, rows, recordings.c.sha256 == sha256)
 
 
-def holding_of_project(connection: Connection, project: int) -> Holding:
-    """Return for a whole project what `holdings_of` returns for a recording."""
+def ownership_of_project(connection: Connection, project: int) -> Ownership:
+    """Return for a whole project what `ownerships_of` returns for a recording."""
     rows = _rows_of_project(connection, project, lock=False)
-    (found,) = _holdings(connection, rows, recordings.c.project_id == project, is_project=True)
+    (found,) = _ownerships(connection, rows, recordings.c.project_id == project, is_project=True)
     return found
 
 
@@ -176,21 +176,21 @@ def _rows_of_project(connection: Connection, project: int, *, lock: bool) -> Seq
 def owner_of(connection: Connection, project: int) -> str | None:
     """Return who created a project, else who marked in it first, else who first added a recording."""
     created = connection.execute(select(projects.c.owner).where(projects.c.id == project)).scalar_one_or_none()
-    return created or first_in(connection, project)
+    return created or first_contributor(connection, project)
 
 
 def require_own_marks(
-    connection: Connection, project: int, annotator: str, standing: Sequence[Standing], action: str = "deleted"
+    connection: Connection, project: int, annotator: str, stored: Sequence[StoredMark], action: str = "deleted"
 ) -> None:
     """Refuse to delete or restore others' marks, unless in one's own project."""
-    require_own(connection, project, annotator, {there.annotation.annotator for there in standing}, action)
+    require_own(connection, project, annotator, {there.annotation.annotator for there in stored}, action)
 
 
 def require_own(
-    connection: Connection, project: int, annotator: str, whose: Collection[str], action: str = "deleted"
+    connection: Connection, project: int, annotator: str, names: Collection[str], action: str = "deleted"
 ) -> None:
-    """Refuse what is done to marks of others, given by their names, unless in one's own project."""
-    others = set(whose) - {annotator}
+    """Refuse an action on marks of others, given by their names, unless in one's own project."""
+    others = set(names) - {annotator}
     if others and owner_of(connection, project) != annotator:
         raise AnnotationsRefused(
             f"Marks of {' and '.join(sorted(others))} can be {action} by them or by the project's owner, not by "
@@ -198,13 +198,13 @@ def require_own(
         )
 
 
-def _settle_owner(connection: Connection, project: int, owner: str | None) -> None:
+def _save_owner(connection: Connection, project: int, owner: str | None) -> None:
     """Store the owner of a project before the rows that show it are deleted."""
-    nobodys = projects.c.id == project, projects.c.owner.is_(None)
-    connection.execute(update(projects).where(*nobodys).values(owner=owner))
+    has_no_owner = projects.c.id == project, projects.c.owner.is_(None)
+    connection.execute(update(projects).where(*has_no_owner).values(owner=owner))
 
 
-def first_in(connection: Connection, project: int) -> str | None:
+def first_contributor(connection: Connection, project: int) -> str | None:
     """Return who marked first in a project, else who first added a recording."""
     of_project = select(recordings.c.id).where(recordings.c.project_id == project)
     first = select(func.min(steps.c.id)).where(steps.c.recording_id.in_(of_project)).scalar_subquery()
@@ -215,16 +215,16 @@ def first_in(connection: Connection, project: int) -> str | None:
     return connection.execute(added.order_by(recordings.c.id).limit(1)).scalar_one_or_none()
 
 
-def _holdings(
+def _ownerships(
     connection: Connection, rows: Sequence[Row], chosen: ColumnElement[bool], is_project: bool = False
-) -> list[Holding]:
-    marked = _marks_by_project(connection, chosen, [row.id for row in rows])
+) -> list[Ownership]:
+    mark_counts = _marks_by_project(connection, chosen, [row.id for row in rows])
     return [
-        Holding(
+        Ownership(
             row.id,
             row.name,
-            row.owner or first_in(connection, row.id),
-            marked.get(row.id, {}),
+            row.owner or first_contributor(connection, row.id),
+            mark_counts.get(row.id, {}),
             None if is_project else row.added_by,
             is_project,
         )
@@ -236,14 +236,14 @@ def _marks_by_project(
     connection: Connection, chosen: ColumnElement[bool], ids: Collection[int]
 ) -> dict[int, dict[str, int]]:
     wanted = chosen, recordings.c.project_id.in_(ids)
-    marked = (
+    mark_counts = (
         select(recordings.c.project_id, marks.c.annotator, func.count()).join(marks).where(*wanted, ~marks.c.deleted)
     )
-    marked = marked.group_by(recordings.c.project_id, marks.c.annotator)
-    of_f0 = select(recordings.c.project_id, steps.c.annotator, literal(0)).join(steps)
-    of_f0 = of_f0.where(*wanted, steps.c.f0.is_not(None)).distinct()
+    mark_counts = mark_counts.group_by(recordings.c.project_id, marks.c.annotator)
+    f0_editors = select(recordings.c.project_id, steps.c.annotator, literal(0)).join(steps)
+    f0_editors = f0_editors.where(*wanted, steps.c.f0.is_not(None)).distinct()
     found: dict[int, dict[str, int]] = {}
-    for project, annotator, count in connection.execute(union_all(marked, of_f0)):
+    for project, annotator, count in connection.execute(union_all(mark_counts, f0_editors)):
         counts = found.setdefault(project, {})
         counts[annotator] = max(count, counts.get(annotator, 0))
     return found
@@ -263,15 +263,15 @@ def trash_recording(connection: Connection, sha256: str, person: str, at: dateti
     # Waits for edits in progress, and keeps new ones out until it is moved.
     chosen = recordings.c.sha256 == valid_text(sha256, "SHA-256")
     connection.execute(select(recordings.c.id).where(chosen).order_by(recordings.c.id).with_for_update())
-    found = holdings_of(connection, sha256)
-    allowed = [holding for holding in found if holding.may_delete(person)]
+    found = ownerships_of(connection, sha256)
+    allowed = [ownership for ownership in found if ownership.may_delete(person)]
     if found and not allowed:
         raise found[0].refusal(person)
     ids = []
-    for holding in allowed:
-        _settle_owner(connection, holding.project, holding.owner)
-        ids.append(_new_bin(connection, holding, person, at, of_project=holding.project))
-        moved = update(recordings).where(recordings.c.project_id == holding.project, chosen)
+    for ownership in allowed:
+        _save_owner(connection, ownership.project, ownership.owner)
+        ids.append(_new_bin(connection, ownership, person, at, of_project=ownership.project))
+        moved = update(recordings).where(recordings.c.project_id == ownership.project, chosen)
         connection.execute(moved.values(project_id=ids[-1]))
     return ids
 
@@ -287,10 +287,10 @@ def trash_project(connection: Connection, project: int, person: str, at: datetim
     rows = _rows_of_project(connection, project, lock=True)
     own = recordings.c.project_id == project
     connection.execute(select(recordings.c.id).where(own).order_by(recordings.c.id).with_for_update())
-    (holding,) = _holdings(connection, rows, own, is_project=True)
-    if not holding.may_delete(person):
-        raise holding.refusal(person)
-    bin_id = _new_bin(connection, holding, person, at)
+    (ownership,) = _ownerships(connection, rows, own, is_project=True)
+    if not ownership.may_delete(person):
+        raise ownership.refusal(person)
+    bin_id = _new_bin(connection, ownership, person, at)
     connection.execute(update(recordings).where(own).values(project_id=bin_id))
     for table in (tiers, members):
         connection.execute(update(table).where(table.c.project_id == project).values(project_id=bin_id))
@@ -299,14 +299,16 @@ def trash_project(connection: Connection, project: int, person: str, at: datetim
     return bin_id
 
 
-def _new_bin(connection: Connection, holding: Holding, person: str, at: datetime, of_project: int | None = None) -> int:
+def _new_bin(
+    connection: Connection, ownership: Ownership, person: str, at: datetime, of_project: int | None = None
+) -> int:
     row = {
         "name": uuid4().hex,
         "created_at": at,
-        "owner": holding.owner,
+        "owner": ownership.owner,
         "deleted_at": at,
         "deleted_by": person,
-        "deleted_name": holding.project_name,
+        "deleted_name": ownership.project_name,
         "of_project": of_project,
     }
     return connection.execute(insert(projects).values(row).returning(projects.c.id)).scalar_one()
@@ -327,13 +329,21 @@ def _deleted(connection: Connection, rows: Sequence[Row]) -> list[Deleted]:
     columns = select(recordings.c.project_id, func.count(), func.min(recordings.c.name))
     grouped = connection.execute(columns.where(in_bins).group_by(recordings.c.project_id))
     counts = {bin_id: (count, name) for bin_id, count, name in grouped}
-    marked = _marks_by_project(connection, in_bins, ids)
+    mark_counts = _marks_by_project(connection, in_bins, ids)
     found = []
     for row in rows:
         count, name = counts.get(row.id, (0, None))
-        whole = row.of_project is None
-        about = (row.id, row.deleted_name, None if whole else name, count, marked.get(row.id, {}))
-        found.append(Deleted(*about, row.owner, row.deleted_by, row.deleted_at))
+        item = Deleted(
+            row.id,
+            row.deleted_name,
+            None if row.of_project is None else name,
+            count,
+            mark_counts.get(row.id, {}),
+            row.owner,
+            row.deleted_by,
+            row.deleted_at,
+        )
+        found.append(item)
     return found
 
 
@@ -376,7 +386,7 @@ def restore(connection: Connection, bin_id: int, person: str) -> str:
     home = connection.execute(select(projects).where(projects.c.id == row.of_project).with_for_update()).one()
     if home.deleted_at is not None:
         raise AnnotationsRefused(f"The project '{found.project_name}' is in the trash too; restore that first.")
-    _make_room(connection, bin_id, home.id, found)
+    _delete_unmarked_duplicate(connection, bin_id, home.id, found)
     moved = update(recordings).where(recordings.c.project_id == bin_id).values(project_id=home.id)
     connection.execute(moved)
     connection.execute(delete(projects).where(projects.c.id == bin_id))
@@ -390,16 +400,16 @@ def _restore_project(connection: Connection, row: Row) -> str:
     while connection.execute(taken.where(projects.c.name == name)).scalar_one():
         count += 1
         name = f"{row.deleted_name} ({count})"
-    again = {"name": name, "deleted_at": None, "deleted_by": None, "deleted_name": None}
-    connection.execute(update(projects).where(projects.c.id == row.id).values(again))
+    restored = {"name": name, "deleted_at": None, "deleted_by": None, "deleted_name": None}
+    connection.execute(update(projects).where(projects.c.id == row.id).values(restored))
     return name
 
 
-def _make_room(connection: Connection, bin_id: int, project: int, found: Deleted) -> None:
-    """Delete a recording without history that would collide with the restored one; refuse if it has history."""
-    coming = select(recordings.c.sha256).where(recordings.c.project_id == bin_id)
-    there = recordings.c.project_id == project, recordings.c.sha256.in_(coming)
-    ids = connection.execute(select(recordings.c.id).where(*there).with_for_update()).scalars().all()
+def _delete_unmarked_duplicate(connection: Connection, bin_id: int, project: int, found: Deleted) -> None:
+    """Delete a recording that was added again and has no history; refuse if it has one."""
+    restored = select(recordings.c.sha256).where(recordings.c.project_id == bin_id)
+    is_duplicate = recordings.c.project_id == project, recordings.c.sha256.in_(restored)
+    ids = connection.execute(select(recordings.c.id).where(*is_duplicate).with_for_update()).scalars().all()
     if connection.execute(select(func.count()).where(steps.c.recording_id.in_(ids))).scalar_one():
         raise AnnotationsRefused(
             f"{found.recording_name} was added to '{found.project_name}' again and has been marked there since. "
@@ -417,7 +427,7 @@ def delete_for_good(connection: Connection, ids: Collection[int], at: datetime) 
     # Locked first: an item that somebody restores right now is then left out.
     locked = select(projects.c.id, recordings.c.sha256).select_from(held).where(*chosen).order_by(projects.c.id)
     rows = connection.execute(locked.with_for_update(of=projects)).all()
-    note_unfinished(connection, [*{sha256 for _, sha256 in rows} - {None}, THE_FILE], at)
+    note_unfinished(connection, [*{sha256 for _, sha256 in rows} - {None}, DATABASE_FILE], at)
     connection.execute(delete(projects).where(projects.c.id.in_({gone for gone, _ in rows})))
 
 
@@ -431,17 +441,17 @@ def delete_unused_project(connection: Connection, project: int) -> None:
 
 def due(connection: Connection, now: datetime) -> list[int]:
     """Return the ids of items whose time in the trash is over."""
-    return list(connection.execute(select(projects.c.id).where(projects.c.deleted_at <= now - KEPT_FOR)).scalars())
+    return list(connection.execute(select(projects.c.id).where(projects.c.deleted_at <= now - TRASH_PERIOD)).scalars())
 
 
 def delete_marks_for_good(connection: Connection, now: datetime) -> None:
     """Delete marks that were deleted 30 days ago, with their history."""
-    gone = marks.c.changed_at <= now - KEPT_FOR, DELETED_MARK
+    gone = marks.c.changed_at <= now - TRASH_PERIOD, DELETED_MARK
     of_gone = recordings.c.id.in_(select(marks.c.recording_id).where(*gone))
     connection.execute(select(recordings.c.id).where(of_gone).order_by(recordings.c.id).with_for_update())
     of_projects = select(recordings.c.project_id).where(of_gone).distinct()
     for project in connection.execute(of_projects).scalars().all():
-        _settle_owner(connection, project, owner_of(connection, project))
+        _save_owner(connection, project, owner_of(connection, project))
     deleted = delete(marks).where(*gone).returning(marks.c.recording_id, marks.c.key)
     keys: dict[int, set[str]] = {}
     for recording_id, key in connection.execute(deleted):
@@ -449,20 +459,20 @@ def delete_marks_for_good(connection: Connection, now: datetime) -> None:
     for recording_id, of_recording in keys.items():
         forget_marks(connection, recording_id, of_recording)
     if keys:
-        note_unfinished(connection, [THE_FILE], now)
+        note_unfinished(connection, [DATABASE_FILE], now)
 
 
 # --- the journal ---
 
 
 def note_unfinished(connection: Connection, sha256: Collection[str], due_at: datetime) -> None:
-    """Note sounds that are to be deleted; for one that is noted already the earlier time counts."""
+    """Note sounds that are to be deleted; of a sound that was noted before, the earlier time counts."""
     if not sha256:
         return
     statement = insert_into(connection, unfinished_deletions)
-    excluded, there = statement.excluded.due_at, unfinished_deletions.c.due_at
+    new = statement.excluded.due_at
     statement = statement.on_conflict_do_update(
-        index_elements=["sha256"], set_={"due_at": excluded}, where=excluded < there
+        index_elements=["sha256"], set_={"due_at": new}, where=new < unfinished_deletions.c.due_at
     )
     connection.execute(statement, [{"sha256": each, "due_at": due_at} for each in sorted(sha256)])
 
@@ -478,5 +488,5 @@ def unfinished(connection: Connection, now: datetime) -> dict[str, bool]:
 def forget_unfinished(connection: Connection, sha256: Collection[str]) -> None:
     """Remove sounds from the journal: they are deleted, or needed again."""
     if sha256:
-        statement = delete(unfinished_deletions).where(unfinished_deletions.c.sha256 == bindparam("of"))
-        connection.execute(statement, [{"of": each} for each in sha256])
+        statement = delete(unfinished_deletions).where(unfinished_deletions.c.sha256 == bindparam("sound"))
+        connection.execute(statement, [{"sound": each} for each in sha256])

@@ -1,4 +1,4 @@
-"""The recordings of a project as a work queue: filtered, ordered and counted, with the marks and the work in them."""
+"""The recordings of a project as a work queue: filtered, ordered and counted, with their marks and assignments."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,12 +23,12 @@ from ser_core.annotations.annotation import GOLD, RECORDING_TIER, REGION_TIER, S
 from ser_core.annotations.store import people
 from ser_core.annotations.store.marks import annotation_of
 from ser_core.annotations.store.recordings import RATINGS, RecordingFile, file_of, of_file
-from ser_core.annotations.store.tables import STANDING_LABEL, assignments, folded, marks, recordings, valid_text
+from ser_core.annotations.store.tables import RECORDING_LABEL, assignments, folded, marks, recordings, valid_text
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = marks.c.recording_id == recordings.c.id
 ASSIGNED = assignments.c.recording_id == recordings.c.id
-#: Without a choice of another tier, these are counted and found.
+#: The marks that a queue counts and filters by if it has no other tier.
 OF_EMOTIONS = marks.c.tier.in_((REGION_TIER, RECORDING_TIER))
 
 #: The most advanced status of a recording's labels, as its index in STATUSES; without a label it is open.
@@ -36,13 +36,13 @@ FURTHEST = func.coalesce(
     func.max(case({status: index for index, status in enumerate(STATUSES)}, value=marks.c.status)), 0
 )
 
-#: What a queue can be limited to: recordings of the annotator, unassigned, sent back, or with a gold layer.
+#: What a queue can be limited to: recordings assigned to the annotator, unassigned, sent back, or with a gold layer.
 TASKS = ("assigned", "unassigned", "sent back", "gold")
 
 #: A queue cannot be limited to more recordings than this: databases limit the parameters of a statement.
 MOST_AMONG = 30_000
 
-#: Oldest first, or A first, but the highest rating first: there a person's work teaches most.
+#: Oldest first, or A first, but the highest rating first: there a person's marks teach most.
 ORDERS = {"added": (recordings.c.id,), "name": (recordings.c.folded_name, recordings.c.id)} | {
     rating: (recordings.c[rating], recordings.c.id) for rating in RATINGS
 }
@@ -63,11 +63,11 @@ class QueuedRecording:
     own_marks : int
         Those of the annotator; without one, of all.
     assigned_to : tuple of str
-        Whose work it is, in order of names.
+        Its annotators, in order of names.
     sent_back : str
-        Why it came back to the annotator, who has not done it since; without an annotator, to anybody.
+        Why it was sent back to the annotator, who has not done it since; without an annotator, to anybody.
     has_gold : bool
-        Whether somebody decided what is right.
+        Whether the gold layer has marks of emotions in it.
     disagreement_tier : str or None
         Key of the tier of labels that `annotators_disagreement` is of; None: the marks of emotions.
     """
@@ -93,12 +93,12 @@ class Queue:
     Attributes
     ----------
     annotator : str or None
-        Whose status, marks and emotion the other fields filter by; None for anybody's.
+        Whose status, marks and labels the other fields filter by; None for anybody's.
     status : {"open", "done", "verified"} or None
     marked : bool or None
         With marks, or without.
     label : str or None
-        Named by a mark: an emotion or, in a tier of labels, one of these.
+        With a mark of this emotion or, in a tier of labels, of this label.
     text : str
         Part of the name, ignoring case.
     among : frozenset of str or None
@@ -137,25 +137,25 @@ class Queue:
             valid_text(wanted or "", "text to look for")
 
 
-ANYTHING = Queue()
+WHOLE_QUEUE = Queue()
 
 
 def page_of_queue(connection: Connection, project: int, queue: Queue, page: int, size: int) -> tuple[list[Any], int]:
     """Return a page of recordings, and their number on all pages."""
-    wanted = _wanted(project, queue)
+    wanted = _conditions(project, queue)
     count = connection.execute(select(func.count()).select_from(recordings).where(*wanted)).scalar_one()
     # The ids first: otherwise PostgreSQL counts the marks of the recordings on all earlier pages too.
-    ids = select(recordings.c.id).where(*wanted).order_by(*_ordered(queue)).limit(size).offset(page * size)
-    listed = _listed(queue.annotator, queue.tier).where(recordings.c.id.in_(ids))
-    rows = connection.execute(listed.order_by(*_ordered(queue)))
+    ids = select(recordings.c.id).where(*wanted).order_by(*_order_by(queue)).limit(size).offset(page * size)
+    listed = _select_recordings(queue.annotator, queue.tier).where(recordings.c.id.in_(ids))
+    rows = connection.execute(listed.order_by(*_order_by(queue)))
     return [queued(row) for row in rows], count
 
 
 def count_by_status(connection: Connection, project: int, annotator: str | None, task: str | None) -> dict[str, int]:
     """Return how many recordings of a project, or of a task in it, are open, done and verified."""
-    label = and_(OF_RECORDING, STANDING_LABEL, *_whose(annotator))
+    label = and_(OF_RECORDING, RECORDING_LABEL, *_by_annotator(annotator))
     joined = select(FURTHEST.label("rank")).select_from(recordings.outerjoin(marks, label))
-    wanted = _wanted(project, Queue(annotator=annotator, task=task))
+    wanted = _conditions(project, Queue(annotator=annotator, task=task))
     furthest = joined.where(*wanted).group_by(recordings.c.id).subquery()
     rows = connection.execute(select(furthest.c.rank, func.count()).group_by(furthest.c.rank))
     return dict.fromkeys(STATUSES, 0) | {STATUSES[rank]: count for rank, count in rows}
@@ -163,30 +163,36 @@ def count_by_status(connection: Connection, project: int, annotator: str | None,
 
 def find(connection: Connection, project: int, sha256: str, annotator: str | None) -> Row | None:
     """Return the row of a recording, which `queued` and `neighbours` take."""
-    return connection.execute(_listed(annotator).where(*of_file(project, sha256))).one_or_none()
+    return connection.execute(_select_recordings(annotator).where(*of_file(project, sha256))).one_or_none()
 
 
 def neighbours(row: Row, queue: Queue) -> tuple[ScalarSelect[str], ScalarSelect[str]]:
-    """Return the queries for the SHA-256 of the recordings before and after one in a queue, even if it left that."""
+    """Return queries for the SHA-256 of the recordings before and after one in a queue, even if it is not in it."""
     columns = ORDERS[queue.order]
     here = tuple_(*(literal(row._mapping[column.name], column.type) for column in columns))
     earlier, later = tuple_(*columns) < here, tuple_(*columns) > here
     before, after = (later, earlier) if queue.order in RATINGS else (earlier, later)
-    wanted = select(recordings.c.sha256).where(*_wanted(row.project_id, queue)).limit(1)
-    previous = wanted.where(before).order_by(*_ordered(queue, backwards=True)).scalar_subquery()
-    following = wanted.where(after).order_by(*_ordered(queue)).scalar_subquery()
+    wanted = select(recordings.c.sha256).where(*_conditions(row.project_id, queue)).limit(1)
+    previous = wanted.where(before).order_by(*_order_by(queue, backwards=True)).scalar_subquery()
+    following = wanted.where(after).order_by(*_order_by(queue)).scalar_subquery()
     return previous, following
 
 
 def queued(row: Row) -> QueuedRecording:
     """Return the recording of a row from `find` or from a page of a queue."""
     ratings = {name: row._mapping[name] for name in RATINGS}
-    status = STATUSES[row.furthest]
-    counts = {"marks": row.mark_count, "own_marks": row.own_count}
-    names = tuple(sorted((row.assigned_to or "").splitlines()))
-    work = {"assigned_to": names, "sent_back": row.sent_back or "", "has_gold": bool(row.has_gold)}
-    ratings["disagreement_tier"] = row.disagreement_tier
-    return QueuedRecording(file_of(row), row.added_at, **ratings, status=status, **counts, **work)
+    return QueuedRecording(
+        file_of(row),
+        row.added_at,
+        **ratings,
+        status=STATUSES[row.furthest],
+        marks=row.mark_count,
+        own_marks=row.own_count,
+        assigned_to=tuple(sorted((row.assigned_to or "").splitlines())),
+        sent_back=row.sent_back or "",
+        has_gold=bool(row.has_gold),
+        disagreement_tier=row.disagreement_tier,
+    )
 
 
 def lock_marks(
@@ -197,7 +203,7 @@ def lock_marks(
     Recordings and marks are locked until the transaction ends, so that nobody changes them in the meantime.
     """
     own = recordings.c.project_id == project, recordings.c.sha256.in_(queue.among or ())
-    wanted = _of_tier(tier), ~marks.c.deleted, marks.c.status != queue.status, *_whose(annotator)
+    wanted = _of_tier(tier), ~marks.c.deleted, marks.c.status != queue.status, *_by_annotator(annotator)
     statement = select(marks).join(recordings, OF_RECORDING).where(*own, *wanted).order_by(recordings.c.id)
     found: dict[int, list[Annotation]] = {}
     for row in connection.execute(statement.with_for_update(key_share=True)):
@@ -205,47 +211,47 @@ def lock_marks(
     return found
 
 
-def _listed(annotator: str | None, tier: str | None = None) -> Select:
+def _select_recordings(annotator: str | None, tier: str | None = None) -> Select:
     count = select(func.count()).where(OF_RECORDING, _of_tier(tier), ~marks.c.deleted)
-    own = count.where(*_whose(annotator)).scalar_subquery().label("own_count")
-    counts = count.where(*_whose(None)).scalar_subquery().label("mark_count"), own
+    own = count.where(*_by_annotator(annotator)).scalar_subquery().label("own_count")
+    counts = count.where(*_by_annotator(None)).scalar_subquery().label("mark_count"), own
     names = select(func.aggregate_strings(assignments.c.annotator, "\n")).where(ASSIGNED)
     work = (
         names.scalar_subquery().label("assigned_to"),
-        _first_work(assignments.c.reason, annotator, people.SENT_BACK).label("sent_back"),
+        _first_assignment(assignments.c.reason, annotator, people.SENT_BACK).label("sent_back"),
         _has_gold().label("has_gold"),
     )
     return select(recordings, _furthest(annotator).label("furthest"), *counts, *work)
 
 
 def _furthest(annotator: str | None) -> ScalarSelect[int]:
-    return select(FURTHEST).where(OF_RECORDING, STANDING_LABEL, *_whose(annotator)).scalar_subquery()
+    return select(FURTHEST).where(OF_RECORDING, RECORDING_LABEL, *_by_annotator(annotator)).scalar_subquery()
 
 
 def _of_tier(tier: str | None) -> ColumnElement[bool]:
     return OF_EMOTIONS if tier is None else marks.c.tier == tier
 
 
-def _whose(annotator: str | None) -> list[ColumnElement[bool]]:
+def _by_annotator(annotator: str | None) -> list[ColumnElement[bool]]:
     return [marks.c.annotator != GOLD if annotator is None else marks.c.annotator == annotator]
 
 
 def _has_gold() -> ColumnElement[bool]:
-    gold = select(marks.c.key).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted, *_whose(GOLD))
+    gold = select(marks.c.key).where(OF_RECORDING, OF_EMOTIONS, ~marks.c.deleted, *_by_annotator(GOLD))
     return gold.limit(1).scalar_subquery().is_not(None)
 
 
-def _first_work(column: Column, annotator: str | None, *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
+def _first_assignment(column: Column, annotator: str | None, *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
     """Return the query for one column of the first assignment of a recording, to an annotator or to anybody."""
     whose = [] if annotator is None else [assignments.c.annotator == annotator]
     found = select(column).where(ASSIGNED, *whose, *conditions)
     return found.order_by(assignments.c.annotator).limit(1).scalar_subquery()
 
 
-def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
+def _conditions(project: int, queue: Queue) -> list[ColumnElement[bool]]:
     def has_mark(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
         # PostgreSQL would turn EXISTS into a join, which takes seconds while there are no statistics yet.
-        where = (OF_RECORDING, _of_tier(queue.tier), ~marks.c.deleted, *_whose(queue.annotator), *conditions)
+        where = (OF_RECORDING, _of_tier(queue.tier), ~marks.c.deleted, *_by_annotator(queue.annotator), *conditions)
         return select(marks.c.recording_id).where(*where).limit(1).scalar_subquery().is_not(None)
 
     wanted = [recordings.c.project_id == project]
@@ -254,8 +260,8 @@ def _wanted(project: int, queue: Queue) -> list[ColumnElement[bool]]:
     if queue.marked is not None:
         wanted.append(has_mark() if queue.marked else ~has_mark())
     if queue.label is not None:
-        said = marks.c.emotion if queue.tier is None else marks.c.note
-        wanted.append(has_mark(said == queue.label))
+        label = marks.c.emotion if queue.tier is None else marks.c.note
+        wanted.append(has_mark(label == queue.label))
     if queue.task is not None:
         wanted.append(_is_task(queue.task, queue.annotator))
     if queue.among is not None:
@@ -271,11 +277,11 @@ def _is_task(task: str, annotator: str | None) -> ColumnElement[bool]:
     if task == "gold":
         return _has_gold()
     if task == "unassigned":
-        return _first_work(assignments.c.annotator, None).is_(None)
+        return _first_assignment(assignments.c.annotator, None).is_(None)
     sent_back = [people.SENT_BACK] if task == "sent back" else []
-    return _first_work(assignments.c.annotator, annotator, *sent_back).is_not(None)
+    return _first_assignment(assignments.c.annotator, annotator, *sent_back).is_not(None)
 
 
-def _ordered(queue: Queue, backwards: bool = False) -> list[ColumnElement]:
+def _order_by(queue: Queue, backwards: bool = False) -> list[ColumnElement]:
     descending = (queue.order in RATINGS) != backwards
     return [column.desc() if descending else column.asc() for column in ORDERS[queue.order]]

@@ -15,7 +15,7 @@ from ser_core.commands.annotations import exporting, importing
 from ser_core.commands.annotations import people as annotation_people
 from ser_core.commands.annotations import teaching as annotation_teaching
 from ser_core.commands.annotations.project import (
-    EVERY,
+    ALL_ON_ONE_PAGE,
     add_command,
     login_name,
     opened_project,
@@ -77,7 +77,9 @@ def _history(args: argparse.Namespace) -> int:
                 f"The project has no recording '{printable(args.recording)}'; give its whole name or its SHA-256."
             )
         steps = [
-            (step, file.name) for file in wanted for step in store.history.page(project, file.sha256, size=EVERY).items
+            (step, file.name)
+            for file in wanted
+            for step in store.history.page(project, file.sha256, size=ALL_ON_ONE_PAGE).items
         ]
     for step, name in sorted(steps, key=lambda pair: pair[0].id):
         actions = [_action(step, change) for change in step.changes]

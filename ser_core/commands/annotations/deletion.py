@@ -35,10 +35,12 @@ def _delete(args: argparse.Namespace) -> int:
     person = args.annotator or login_name()
     with opened_project(args) as (store, project):
         sha256 = None if args.recording is None else _sha256(store, project, args.recording)
-        holdings = [store.trash.holding_of_project(project)] if sha256 is None else store.trash.holdings_of(sha256)
-        for holding in holdings:
-            stays = "" if holding.may_delete(person) else " It stays there."
-            print(printable(f"{holding.project_name}: {holding.in_words()}.{stays}"))
+        ownerships = (
+            [store.trash.ownership_of_project(project)] if sha256 is None else store.trash.ownerships_of(sha256)
+        )
+        for ownership in ownerships:
+            stays = "" if ownership.may_delete(person) else " It stays there."
+            print(printable(f"{ownership.project_name}: {ownership.in_words()}.{stays}"))
         if not args.yes:
             print("Nothing was deleted. Say --yes to delete it.")
             return 0

@@ -12,7 +12,7 @@ from ser_core.annotations.f0.tracks import write_f0
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
-from ser_core.annotations.store.database import EVERY
+from ser_core.annotations.store.database import ALL_ON_ONE_PAGE
 from ser_core.annotations.store.transactions import Store
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
 from ser_core.audio.long_recording import FileBytes
@@ -79,7 +79,7 @@ def _export(args: argparse.Namespace) -> int:
         if args.format != "json":
             recordings = _settled(recordings, args)
         files = store.recordings.files(project)
-        name = next(found.name for found in store.projects.page(size=EVERY).items if found.id == project)
+        name = next(found.name for found in store.projects.page(size=ALL_ON_ONE_PAGE).items if found.id == project)
     file_format = EXPORTED[args.format]
     wanted = {"short": args.short, "plain": args.plain, "url_prefix": args.url_prefix}
     choices = {choice: value for choice, value in wanted.items() if value}

@@ -11,19 +11,19 @@ from ser_core.annotations.exchange.importing import (
     MOST_PACKED,
     ImportedFile,
     ImportOptions,
-    as_of_recordings,
-    is_passed_over,
+    assign_to_recordings,
+    is_ignored,
     read_files,
 )
 from ser_core.annotations.exchange.labels import (
     LabelRules,
     LabelUse,
-    mapped,
+    map_labels,
     renamed_labels,
-    rules_of_pairs,
+    rules_from_pairs,
     unknown_labels,
 )
-from ser_core.annotations.exchange.report import difference_lines, file_line, import_report, taken_lines
+from ser_core.annotations.exchange.report import difference_lines, file_line, import_report, other_lines
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.store.recordings import RecordingFile
@@ -107,16 +107,16 @@ def _import(args: argparse.Namespace) -> int:
     annotator = args.annotator or login_name()
     options = ImportOptions(args.offset, args.tolerance, args.encoding)
     mode = "show" if args.dry_run else "replace" if args.replace else "add"
-    rules = LabelRules(tuple(args.tier), rules_of_pairs(args.map), args.status, args.as_notes)
+    rules = LabelRules(tuple(args.tier), rules_from_pairs(args.map), args.status, args.as_notes)
     paths = [found for given in args.files for found in _files_in(given)]
     files = read_files(((printable(name), file_bytes(path)) for name, path in paths), options)
-    files, labels = mapped(files, rules)
+    files, labels = map_labels(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
     with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
         known = store.recordings.files(project)
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
         try:
-            files = as_of_recordings(files, known, audio, only, options.tolerance_s)
+            files = assign_to_recordings(files, known, audio, only, options.tolerance_s)
         except RecordingUnclear as refusal:
             raise RecordingUnclear(f"{refusal} Or give the sound with the marks (--audio FILE).") from None
         documents = [document for file in files for document in file.documents]
@@ -150,7 +150,7 @@ def _files_in(given: Path) -> list[tuple[str, Path]]:
     if not given.is_dir():
         return [(given.name, given)]
     inside = sorted(path.relative_to(given) for path in given.rglob("*") if path.is_file())
-    found = [(path.as_posix(), given / path) for path in inside if not is_passed_over(path.as_posix())]
+    found = [(path.as_posix(), given / path) for path in inside if not is_ignored(path.as_posix())]
     if not found:
         raise AnnotationsRefused(f"There are no files of marks in {given}; give files of marks.")
     if len(found) > MOST_PACKED:
@@ -169,7 +169,7 @@ def _print_counts(imported: Imported, mode: str) -> None:
         print(f"{recordings}: {marks} added, {imported.known} already known, {imported.left_out} left out.")
     if imported.new_tiers:
         print(printable(f"New tiers: {', '.join(shown(tier.name) for tier in imported.new_tiers)}."))
-    for words in taken_lines(imported):
+    for words in other_lines(imported):
         print(words)
     if mode == "replace":
         print(f"Also: {others}.")

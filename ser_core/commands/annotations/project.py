@@ -10,7 +10,7 @@ from pathlib import Path
 from ser_core.annotations.annotation import KINDS, Tier
 from ser_core.annotations.exchange.emu_database import session_of
 from ser_core.annotations.saved_sounds import audio_file
-from ser_core.annotations.store.database import EVERY, default_url
+from ser_core.annotations.store.database import ALL_ON_ONE_PAGE, default_url
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.tables import valid_name
 from ser_core.annotations.store.transactions import Store, open_store
@@ -51,7 +51,7 @@ def opened_project(
         If there is no such project, or there are several and none was named.
     """
     with closing(open_store(args.database or default_url(data_folder()))) as store:
-        projects = {project.name: project.id for project in store.projects.page(size=EVERY).items}
+        projects = {project.name: project.id for project in store.projects.page(size=ALL_ON_ONE_PAGE).items}
         name = None if args.project is None else valid_name(args.project, "name of the project")
         if may_be_new and name is not None and name not in projects:
             created = store.projects.create(name, owner)

@@ -14,9 +14,9 @@ from pages.shared.language.names import in_markdown, printable
 from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES
-from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, as_of_recordings, read_files
-from ser_core.annotations.exchange.labels import LabelRules, LabelUse, mapped, unknown_labels
-from ser_core.annotations.exchange.report import MOST_TIERS, marks_of
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.labels import LabelRules, LabelUse, map_labels, unknown_labels
+from ser_core.annotations.exchange.report import MOST_TIERS, count_marks
 from ser_core.annotations.formats import READERS
 from ser_core.annotations.formats.format import FileTier
 from ser_core.annotations.formats.gate import shown
@@ -177,9 +177,9 @@ def _forget_previews() -> None:
 def _looked(
     project: OpenProject, files: list[tuple[str, bytes]], options: ImportOptions, rules: LabelRules, work: Work
 ) -> Preview:
-    read, labels = mapped(read_files(files, options), rules)
+    read, labels = map_labels(read_files(files, options), rules)
     known = project.store.recordings.files(project.id)
-    read = as_of_recordings(read, known, tolerance_s=options.tolerance_s)
+    read = assign_to_recordings(read, known, tolerance_s=options.tolerance_s)
     documents = [document for file in read for document in file.documents]
     imported = project.store.transfer.import_recordings(project.id, documents, project.annotator, work, mode="show")
     return Preview(read, labels, imported)
@@ -191,7 +191,7 @@ def _files(files: Sequence[ImportedFile]) -> None:
             {
                 t("File"): printable(file.name),
                 t("Format"): recognised(file.format_name),
-                t("Marks"): marks_of(file),
+                t("Marks"): count_marks(file),
                 t("Tiers"): _tiers(file),
             }
             for file in files[:MOST_ROWS]

@@ -4,10 +4,10 @@ from alembic import context
 
 
 def run_migrations() -> None:
-    """Run those that the database has not had; SQLite too takes them back with their transaction."""
+    """Run the migrations that the database lacks; SQLite too rolls them back with their transaction."""
     context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
     context.run_migrations()
 
 
-if __name__ == "env_py":  # Alembic's name for it; whoever else imports it wants no migration
+if __name__ == "env_py":  # Alembic's name for this module; any other import must not migrate
     run_migrations()

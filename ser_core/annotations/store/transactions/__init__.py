@@ -1,7 +1,7 @@
 """The store of annotations, in parts by subject: every method is a transaction, saved once it returns.
 
-Nobody overwrites what somebody else wrote in the meantime: a change names the revision of the mark that it was made to,
-and is refused if that is not the newest. What a person does in one go, such as splitting a mark, is one step of the
+Nobody overwrites a change that somebody else made in the meantime: a change names the revision of the mark that it
+applies to, and is refused if there is a newer one. One action of a person, such as splitting a mark, is one step of the
 history.
 """
 
@@ -23,7 +23,7 @@ def open_store(url: str) -> "Store":
     Parameters
     ----------
     url : str
-        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; `database.default_url` gives the usual one.
+        `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; `database.default_url` returns the default.
 
     Raises
     ------

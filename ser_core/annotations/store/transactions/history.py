@@ -1,4 +1,4 @@
-"""Undo, redo, and who did what."""
+"""Undo, redo, and the list of steps."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.store import history, people, recordings, tables, tiers
 from ser_core.annotations.store.database import PAGE_SIZE, Database, Page, first_page
 from ser_core.annotations.store.history import Step
-from ser_core.annotations.store.marks import standing_marks
+from ser_core.annotations.store.marks import stored_marks
 
 
 class History:
@@ -27,7 +27,7 @@ class History:
         AnnotationsOutdated
             If somebody else has changed one of its marks since then; nothing is undone.
         """
-        return self._turn(project, sha256, annotator, "undo", history.top_of_stack, history.reversed_changes)
+        return self._undo_or_redo(project, sha256, annotator, "undo", history.top_of_stack, history.reversed_changes)
 
     def redo(self, project: int, sha256: str, annotator: str) -> Step | None:
         """Redo what the annotator undid last in a recording; return None if an edit followed or nothing was undone.
@@ -37,9 +37,9 @@ class History:
         AnnotationsOutdated
             If somebody else has changed one of its marks since then; nothing is redone.
         """
-        return self._turn(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
+        return self._undo_or_redo(project, sha256, annotator, "redo", history.next_to_redo, history.repeated_changes)
 
-    def _turn(
+    def _undo_or_redo(
         self,
         project: int,
         sha256: str,
@@ -48,21 +48,21 @@ class History:
         find: Callable[..., Any],
         changed: Callable[..., Any],
     ) -> Step | None:
-        annotator = people.acting(annotator)
+        annotator = people.valid_person(annotator)
         with self._database.writing() as connection:
             recording_id, _, may_review = recordings.lock(connection, project, sha256, annotator)
             at = datetime.now(UTC)
             edit = history.edit_at(connection, find(recording_id, annotator))
             if edit is None:
                 return None
-            standing = standing_marks(connection, recording_id, edit.keys) if edit.keys else {}
-            changes = changed(edit, standing, at)
-            people.require_judge(connection, project, may_review, annotator, changes)
-            tiers.require(connection, project, (change.after for change in changes if change.after is not None))
-            of_f0 = edit.f0 and f0.turn(connection, recording_id, edit.f0, kind)
+            stored = stored_marks(connection, recording_id, edit.keys) if edit.keys else {}
+            changes = changed(edit, stored, at)
+            people.require_review_rights(connection, project, may_review, annotator, changes)
+            tiers.add_missing(connection, project, (change.after for change in changes if change.after is not None))
+            of_f0 = edit.f0 and f0.undo_or_redo(connection, recording_id, edit.f0, kind)
             top = edit.beneath_id if kind == "undo" else edit.id
-            return history.take_step(
-                connection, recording_id, annotator, standing, changes, at, kind, of_f0, top_id=top
+            return history.record_step(
+                connection, recording_id, annotator, stored, changes, at, kind, of_f0, top_id=top
             )
 
     def page(self, project: int, sha256: str, size: int = PAGE_SIZE) -> Page[Step]:
@@ -74,6 +74,6 @@ class History:
         return Page(tuple(history.step_of(row) for row in rows), total)
 
     def newest_step(self) -> int:
-        """Return the id of the last step in any project, by which one sees that marks were changed; 0 without any."""
+        """Return the id of the last step in any project, which grows with every change; 0 without any."""
         with self._database.reading() as connection:
             return connection.execute(select(func.max(tables.steps.c.id))).scalar_one() or 0

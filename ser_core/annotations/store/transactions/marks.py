@@ -16,15 +16,15 @@ from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import (
-    Standing,
+    StoredMark,
     change_of,
     change_to,
     deleted_marks_of,
     mark_row,
     marks_of,
-    opinions_of,
-    standing_marks,
     storable,
+    stored_marks,
+    without_gold_marks,
     write_marks,
 )
 from ser_core.annotations.store.transactions.people import Annotators
@@ -33,7 +33,7 @@ from ser_core.errors import AnnotationsRefused
 
 
 class Marks:
-    """What people mark, by its recording."""
+    """The marks of people in recordings."""
 
     def __init__(self, database: Database, annotators: Annotators) -> None:
         self._database = database
@@ -42,7 +42,9 @@ class Marks:
     def of(self, project: int, sha256: str, annotator: str | None = None) -> tuple[Annotation, ...]:
         """Return the marks in a recording, of one annotator or of all, in order of time."""
         with self._database.reading() as connection:
-            return marks_of(connection, recordings.of_file(project, sha256), annotator and people.named(annotator))
+            return marks_of(
+                connection, recordings.of_file(project, sha256), annotator and people.valid_annotator(annotator)
+            )
 
     def find(self, project: int, query: MarkQuery) -> tuple[Hit, ...]:
         """Return the first marks that a query over tiers finds, by recording and time, at most `MOST_HITS`."""
@@ -67,8 +69,8 @@ class Marks:
         annotator : str
             Who makes the edit. New marks without an annotator become theirs.
         change, delete : sequence of Annotation
-            Marks of the store, with the key and revision they were read with; they stay their annotator's. A verified
-            mark that gets another place, emotion or intensity, but no other status, becomes done again.
+            Marks of the store, with the key and revision that they were read with; their annotator stays. A verified
+            mark that gets another region, emotion or intensity, but no other status, becomes done.
         provenance : mapping, optional
             Where the new marks come from; replaces the recording's provenance.
 
@@ -82,31 +84,30 @@ class Marks:
         AnnotationsOutdated
             If somebody has changed or deleted one of the marks since it was read.
         AnnotationsRefused
-            If a mark is not valid, the recording or a mark is not there, a mark to delete is somebody else's and so
-            is the project, or a mark is somebody else's opinion or a decision, before or afterwards, and the annotator
-            does not review.
+            If a mark is not valid, the recording or a mark is missing, a mark to delete and the project belong to
+            others, or somebody who is no reviewer changes an emotion or label of others or the gold layer.
         """
-        annotator = people.acting(annotator)
+        annotator = people.valid_person(annotator)
         changed, new = ([storable(mark, annotator) for mark in marks] for marks in (change, add))
         self._annotators.add({annotator, *(mark.annotator for mark in new)})
         with self._database.writing() as connection:
             recording_id, duration_s, may_review = recordings.lock(connection, project, sha256, annotator, provenance)
             at = datetime.now(UTC)
             changed, new = ([valid_mark(mark, duration_s) for mark in marks] for marks in (changed, new))
-            tiers.require(connection, project, (*changed, *new))
-            standing = standing_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
-            gone = [history.current(standing, mark) for mark in delete]
-            before = [history.current(standing, mark) for mark in changed]
-            trash.require_own_marks(connection, project, annotator, opinions_of(gone))
+            tiers.add_missing(connection, project, (*changed, *new))
+            stored = stored_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
+            gone = [history.current(stored, mark) for mark in delete]
+            before = [history.current(stored, mark) for mark in changed]
+            trash.require_own_marks(connection, project, annotator, without_gold_marks(gone))
             changes = [
                 *(change_to(there, None, at) for there in gone),
                 *(change_of(there, mark, at) for there, mark in zip(before, changed, strict=True)),
                 *(change_to(None, mark, at) for mark in new),
             ]
-            people.require_judge(connection, project, may_review, annotator, changes)
+            people.require_review_rights(connection, project, may_review, annotator, changes)
             beneath = history.top_of_stack(recording_id, annotator)
-            return history.take_step(
-                connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
+            return history.record_step(
+                connection, recording_id, annotator, stored, changes, at, "edit", beneath_id=beneath
             )
 
     def correct_f0(
@@ -133,16 +134,16 @@ class Marks:
         AnnotationsRefused
             If nothing would change, an F0 is not possible, or the recording or a frame is not there.
         """
-        annotator = people.acting(annotator)
+        annotator = people.valid_person(annotator)
         self._annotators.add({annotator})
         with self._database.writing() as connection:
             recording_id, duration_s, _ = recordings.lock(connection, project, sha256, annotator)
             at = datetime.now(UTC)
-            standing = f0.standing(connection, recording_id)
-            change = f0.change_of(standing, wanted_hz, seen, duration_s, annotator, at)
-            f0.write(connection, recording_id, standing, change)
+            corrections = f0.corrections_of(connection, recording_id)
+            change = f0.change_of(corrections, wanted_hz, seen, duration_s, annotator, at)
+            f0.write(connection, recording_id, corrections, change)
             beneath = history.top_of_stack(recording_id, annotator)
-            return history.take_step(
+            return history.record_step(
                 connection, recording_id, annotator, {}, (), at, "edit", change, beneath_id=beneath
             )
 
@@ -164,7 +165,7 @@ class Marks:
         annotator : str or None
             Whose marks; None for everybody's. The gold layer stays as it is.
         tier : str, optional
-            Key of a tier whose marks take the place of those of emotions.
+            Key of a tier whose marks are changed instead of those of emotions.
 
         Returns
         -------
@@ -176,23 +177,33 @@ class Marks:
         AnnotationsRefused
             If marks of others are among them and the person does not review.
         """
-        person, queue = people.acting(person), Queue(among=frozenset(sha256), status=status)
+        person, queue = people.valid_person(person), Queue(among=frozenset(sha256), status=status)
         self._annotators.add({person})
         with self._database.writing() as connection:
-            may_review = bool(connection.execute(select(people.reviews(project, person))).scalar_one())
-            found = work_queue.lock_marks(connection, project, queue, annotator and people.named(annotator), tier)
+            may_review = bool(connection.execute(select(people.is_reviewer(project, person))).scalar_one())
+            found = work_queue.lock_marks(
+                connection, project, queue, annotator and people.valid_annotator(annotator), tier
+            )
             at = datetime.now(UTC)
             changes = {
-                of: [change_to(Standing(mark, False, person), replace(mark, status=status), at) for mark in some]
-                for of, some in found.items()
+                recording_id: [
+                    change_to(StoredMark(mark, False, person), replace(mark, status=status), at)
+                    for mark in of_recording
+                ]
+                for recording_id, of_recording in found.items()
             }
-            every = [each for some in changes.values() for each in some]
-            people.require_judge(connection, project, may_review, person, every)
-            write_marks(connection, [mark_row(of, each, person, at) for of, some in changes.items() for each in some])
+            all_changes = [change for of_recording in changes.values() for change in of_recording]
+            people.require_review_rights(connection, project, may_review, person, all_changes)
+            rows = [
+                mark_row(recording_id, change, person, at)
+                for recording_id, of_recording in changes.items()
+                for change in of_recording
+            ]
+            write_marks(connection, rows)
             transfer.add_steps(connection, changes, person, at)
-        return sum(map(len, changes.values()))
+        return len(all_changes)
 
-    def deleted(self, project: int, sha256: str) -> list[Standing]:
+    def deleted(self, project: int, sha256: str) -> list[StoredMark]:
         """Return the marks of a recording that were deleted in the last 30 days, the newest first."""
         with self._database.reading() as connection:
             return deleted_marks_of(connection, recordings.of_file(project, sha256), tables.DELETED_MARK)
@@ -205,22 +216,22 @@ class Marks:
         AnnotationsRefused
             If it was not deleted, or neither the mark, its deletion nor the project is this annotator's.
         """
-        annotator = people.acting(annotator)
+        annotator = people.valid_person(annotator)
         self._annotators.add({annotator})
         with self._database.writing() as connection:
             recording_id, _, may_review = recordings.lock(connection, project, sha256, annotator)
             at = datetime.now(UTC)
-            standing = standing_marks(connection, recording_id, [key])
-            there = standing.get(key)
+            stored = stored_marks(connection, recording_id, [key])
+            there = stored.get(key)
             if there is None or not there.deleted:
                 raise AnnotationsRefused("This mark is no longer in the trash; load the recording again.")
             changes = [change_to(there, there.annotation, at)]
             if there.annotation.annotator == GOLD:
-                people.require_judge(connection, project, may_review, annotator, changes)
+                people.require_review_rights(connection, project, may_review, annotator, changes)
             elif there.changed_by != annotator:
                 trash.require_own_marks(connection, project, annotator, [there], "restored")
-            tiers.require(connection, project, [there.annotation])
+            tiers.add_missing(connection, project, [there.annotation])
             beneath = history.top_of_stack(recording_id, annotator)
-            return history.take_step(
-                connection, recording_id, annotator, standing, changes, at, "edit", beneath_id=beneath
+            return history.record_step(
+                connection, recording_id, annotator, stored, changes, at, "edit", beneath_id=beneath
             )

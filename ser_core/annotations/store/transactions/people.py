@@ -1,4 +1,4 @@
-"""Who has marked or changed anything, has which role in a project and which work, and what was sent back."""
+"""The annotators of the database, and the roles and assignments of people in projects."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,20 +11,20 @@ from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.store import history, people, recordings, tables, tiers
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.history import Step
-from ser_core.annotations.store.marks import Standing, change_to, insert_into, marks_of
+from ser_core.annotations.store.marks import StoredMark, change_to, insert_into, marks_of
 from ser_core.annotations.store.people import Person
 from ser_core.errors import AnnotationsRefused
 
 
 class Annotators:
-    """Adds people who are new in a database."""
+    """Adds annotators that the database does not have yet."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: set[str] = set()
 
     def add(self, names: set[str]) -> None:
-        """Add new annotators in a transaction of their own: in a long import, others of the same name would wait."""
+        """Add new annotators in a separate transaction: during a long import, others of the same name would wait."""
         new = sorted(names - self._known)
         if new:
             with self._database.writing() as connection:
@@ -34,7 +34,7 @@ class Annotators:
 
 
 class People:
-    """The people of projects, and their work."""
+    """The people of projects, and their assignments."""
 
     def __init__(self, database: Database, annotators: Annotators) -> None:
         self._database = database
@@ -46,9 +46,11 @@ class People:
             return people.of_project(connection, project)
 
     def may_review(self, project: int, person: str) -> bool:
-        """Whether somebody may judge others' marks and decide what is right."""
+        """Whether somebody may change others' marks and write the gold layer."""
         with self._database.reading() as connection:
-            return bool(connection.execute(select(people.reviews(project, people.named(person)))).scalar_one())
+            return bool(
+                connection.execute(select(people.is_reviewer(project, people.valid_annotator(person)))).scalar_one()
+            )
 
     def set_roles(self, project: int, person: str, roles: Mapping[str, str | None]) -> None:
         """Give people roles, all or none.
@@ -58,20 +60,20 @@ class People:
         person : str
             Who does it: the project's owner.
         roles : mapping of str to {"owner", "annotator", "reviewer"} or None
-            By person. None takes the role away. The owner before becomes a reviewer.
+            By person. None takes the role away. The previous owner becomes a reviewer.
 
         Raises
         ------
         AnnotationsRefused
             If somebody else owns the project, or it would lose its owner.
         """
-        person = people.acting(person)
-        # A new owner gets theirs last, as only the owner before can give the others.
-        given = sorted(
-            ((people.acting(name), role) for name, role in roles.items()), key=lambda one: one[1] == people.OWNER
+        person = people.valid_person(person)
+        # The new owner comes last, as only the previous one can give the other roles.
+        ordered = sorted(
+            ((people.valid_person(name), role) for name, role in roles.items()), key=lambda one: one[1] == people.OWNER
         )
         with self._database.writing() as connection:
-            for name, role in given:
+            for name, role in ordered:
                 people.set_role(connection, project, person, name, role)
 
     def assign(
@@ -84,12 +86,12 @@ class People:
         AnnotationsRefused
             If somebody else owns the project, or there are too few annotators.
         """
-        person, names = people.acting(person), {people.acting(name) for name in annotators}
+        person, names = people.valid_person(person), {people.valid_person(name) for name in annotators}
         with self._database.writing() as connection:
             return people.assign(connection, project, person, names, plan)
 
     def unassign(self, project: int, person: str, annotator: str) -> int:
-        """Unassign what an annotator has not finished, and return how many recordings that were; marks stay.
+        """Remove an annotator's unfinished assignments, and return their number; marks stay.
 
         Raises
         ------
@@ -97,7 +99,7 @@ class People:
             If somebody else owns the project.
         """
         with self._database.writing() as connection:
-            return people.unassign(connection, project, people.acting(person), people.named(annotator))
+            return people.unassign(connection, project, people.valid_person(person), people.valid_annotator(annotator))
 
     def send_back(self, project: int, sha256: str, person: str, annotator: str, reason: str) -> Step | None:
         """Send a recording back to an annotator, whose marks of emotions in it become open.
@@ -105,14 +107,18 @@ class People:
         Returns
         -------
         step : Step or None
-            What happened to the marks; None if all were open.
+            The change of the marks; None if all were open.
 
         Raises
         ------
         AnnotationsRefused
             If the person does not review, no reason is given, or the annotator has no part in the recording.
         """
-        person, annotator, reason = people.acting(person), people.acting(annotator), people.valid_reason(reason)
+        person, annotator, reason = (
+            people.valid_person(person),
+            people.valid_person(annotator),
+            people.valid_reason(reason),
+        )
         self._annotators.add({person})
         with self._database.writing() as connection:
             recording_id, _, may_review = recordings.lock(connection, project, sha256, person)
@@ -125,7 +131,7 @@ class People:
             return _change_status(connection, recording_id, person, theirs, "open", at)
 
     def withdraw(self, project: int, sha256: str, person: str, annotator: str) -> None:
-        """Forget that a recording was sent back to an annotator; their marks stay as they are.
+        """Take back that a recording was sent back to an annotator; their marks stay as they are.
 
         Raises
         ------
@@ -133,9 +139,9 @@ class People:
             If the person does not review.
         """
         with self._database.writing() as connection:
-            recording_id, _, may_review = recordings.lock(connection, project, sha256, people.acting(person))
+            recording_id, _, may_review = recordings.lock(connection, project, sha256, people.valid_person(person))
             people.require_reviewer(may_review, person, "withdraw what was sent back")
-            people.withdraw(connection, recording_id, people.named(annotator))
+            people.withdraw(connection, recording_id, people.valid_annotator(annotator))
 
 
 def _change_status(
@@ -145,7 +151,7 @@ def _change_status(
     other = [mark for mark in found if mark.tier in tiers.BUILT_IN and mark.status != status]
     if not other:
         return None
-    standing = {mark.key: Standing(mark, False, person) for mark in found}
-    changes = [change_to(standing[mark.key], replace(mark, status=status), at) for mark in other]
+    stored = {mark.key: StoredMark(mark, False, person) for mark in found}
+    changes = [change_to(stored[mark.key], replace(mark, status=status), at) for mark in other]
     beneath = history.top_of_stack(recording_id, person)
-    return history.take_step(connection, recording_id, person, standing, changes, at, "edit", beneath_id=beneath)
+    return history.record_step(connection, recording_id, person, stored, changes, at, "edit", beneath_id=beneath)

@@ -38,14 +38,14 @@ class Projects:
             Who may delete it and everything in it. If nobody is named, whoever marks in it first.
         """
         name = valid_name(name, "name of the project")
-        row = {"name": name, "created_at": datetime.now(UTC), "owner": people.named_or_nobody(owner) or None}
+        row = {"name": name, "created_at": datetime.now(UTC), "owner": people.valid_name_or_empty(owner) or None}
         with self._database.writing() as connection:
             statement = insert_into(connection, tables.projects).values(row)
             statement = statement.on_conflict_do_nothing().returning(tables.projects.c.id)
             created = connection.execute(statement).scalar_one_or_none()
             if created is None:
                 raise AnnotationsRefused(f"There is already a project '{name}'; choose another name.")
-            tiers.add_first(connection, created)
+            tiers.add_emotion_tier(connection, created)
         return created
 
     def page(self, size: int = PAGE_SIZE) -> Page[Project]:

@@ -1,4 +1,4 @@
-"""The recordings of projects: added, rated, listed as queues, and opened to work on."""
+"""The recordings of projects: added, rated, listed as queues, and opened for annotation."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ser_core.annotations.store.database import PAGE_SIZE, Database, Page
 from ser_core.annotations.store.marks import marks_of
 from ser_core.annotations.store.recordings import RecordingFile, Speaker
 from ser_core.annotations.store.transactions.projects import require_project
-from ser_core.annotations.store.work_queue import ANYTHING, Queue, QueuedRecording
+from ser_core.annotations.store.work_queue import WHOLE_QUEUE, Queue, QueuedRecording
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class OpenRecording:
     annotations : tuple of Annotation
         Of all annotators and tiers, in order of time.
     tiers : tuple of Tier
-        Those of the project, in order, with their participants here.
+        Those of the project, in order, with their participants in this recording.
     assignments : tuple of Assignment
-        Whose work it is, in order of names.
+        In order of annotators.
     previous, next : str or None
         SHA-256 of its neighbours in the queue.
     can_undo, can_redo : bool
         For the annotator who opened it.
     f0 : CorrectedF0
-        Corrected by anybody.
+        Everybody's corrections.
     """
 
     recording: QueuedRecording
@@ -58,10 +58,10 @@ class Recordings:
         self._database = database
 
     def add(self, project: int, files: Iterable[RecordingFile], added_by: str = "") -> None:
-        """Add recordings to a project; one that is there takes the new name, path and, if given, speaker."""
+        """Add recordings to a project; an existing one takes the new name, path and, if given, speaker."""
         with self._database.writing() as connection:
             require_project(connection, project)
-            by = people.named_or_nobody(added_by) or None
+            by = people.valid_name_or_empty(added_by) or None
             recordings.add_files(connection, project, files, datetime.now(UTC), by)
 
     def rate(self, project: int, rating: str, values: Mapping[str, float | None], tier: str | None = None) -> None:
@@ -79,7 +79,7 @@ class Recordings:
             recordings.rate(connection, project, rating, values, tier)
 
     def page(
-        self, project: int, queue: Queue = ANYTHING, page: int = 0, size: int = PAGE_SIZE
+        self, project: int, queue: Queue = WHOLE_QUEUE, page: int = 0, size: int = PAGE_SIZE
     ) -> Page[QueuedRecording]:
         """Return a page of a queue."""
         with self._database.reading() as connection:
@@ -87,7 +87,7 @@ class Recordings:
         return Page(tuple(items), total)
 
     def speakers(self) -> list[Speaker]:
-        """Return the speakers whose names are known, of all projects, ordered by project and name."""
+        """Return the speakers of all projects, ordered by project and name."""
         with self._database.reading() as connection:
             return recordings.all_speakers(connection)
 
@@ -97,7 +97,7 @@ class Recordings:
             return recordings.of_speaker(connection, project, speaker)
 
     def sessions(self, project: int) -> list[str]:
-        """Return the sessions that recordings of a project are of, ordered by name."""
+        """Return the sessions of the recordings of a project, ordered by name."""
         with self._database.reading() as connection:
             return recordings.sessions_of(connection, project)
 
@@ -107,14 +107,16 @@ class Recordings:
         `task`: only recordings of this task of a `Queue`.
         """
         with self._database.reading() as connection:
-            return work_queue.count_by_status(connection, project, annotator and people.named(annotator), task)
+            return work_queue.count_by_status(
+                connection, project, annotator and people.valid_annotator(annotator), task
+            )
 
     def files(self, project: int) -> tuple[RecordingFile, ...]:
         """Return the files of a project, in order of addition."""
         with self._database.reading() as connection:
             return recordings.files_of(connection, project)
 
-    def open(self, project: int, sha256: str, annotator: str, queue: Queue = ANYTHING) -> OpenRecording:
+    def open(self, project: int, sha256: str, annotator: str, queue: Queue = WHOLE_QUEUE) -> OpenRecording:
         """Return a recording for an annotator to work on, with all marks and its neighbours in a queue.
 
         Raises
@@ -122,7 +124,7 @@ class Recordings:
         AnnotationsRefused
             If the project has no such recording.
         """
-        annotator = people.named(annotator)
+        annotator = people.valid_annotator(annotator)
         with self._database.reading() as connection:
             row = work_queue.find(connection, project, sha256, queue.annotator)
             if row is None:

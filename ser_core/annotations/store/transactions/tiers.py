@@ -1,4 +1,4 @@
-"""The tiers of projects: what they are called, hold and look like, who speaks in them, and their deletion."""
+"""The tiers of projects: their names, contents, appearance and participants, and their deletion."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from ser_core.annotations.store.transactions.projects import require_project
 
 
 class Tiers:
-    """What the marks of a project are sorted into."""
+    """The tiers of projects, which group their marks."""
 
     def __init__(self, database: Database, annotators: Annotators) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class Tiers:
             return tiers.deleted(connection, project)
 
     def add(self, project: int, tier: Tier) -> Tier:
-        """Add a tier below the others, and return it with the key that marks have to name.
+        """Add a tier below the others, and return it with the key by which marks name it.
 
         Raises
         ------
@@ -58,12 +58,12 @@ class Tiers:
             tiers.change(connection, project, tier, seen)
 
     def set_participant(self, project: int, sha256: str, key: str, participant: str, seen: str) -> None:
-        """Say who speaks in the marks of a tier in one recording; "" for nobody.
+        """Set who speaks in the marks of a tier in one recording; "" for nobody.
 
         Parameters
         ----------
         seen : str
-            Who was shown.
+            The participant that was shown.
 
         Raises
         ------
@@ -86,14 +86,14 @@ class Tiers:
             return tiers.count_marks(connection, project, key)
 
     def delete(self, project: int, key: str, person: str) -> None:
-        """Delete a tier with its marks; for 30 days `restore_tier` brings both back.
+        """Delete a tier with its marks; for 30 days `restore` can bring both back.
 
         Raises
         ------
         AnnotationsRefused
-            If it is that of emotions or not there, or somebody else's marks are in it and the project is theirs.
+            If it is that of emotions or not there, or it holds others' marks and the project belongs to others.
         """
-        person = people.named(person)
+        person = people.valid_annotator(person)
         self._annotators.add({person})
         with self._database.writing() as connection:
             others = set(tiers.count_marks(connection, project, key)) - {person}
@@ -101,14 +101,14 @@ class Tiers:
             tiers.delete(connection, project, key, person, datetime.now(UTC))
 
     def restore(self, project: int, key: str, person: str) -> None:
-        """Bring back a deleted tier with the marks that went with it.
+        """Restore a deleted tier with the marks that were deleted with it.
 
         Raises
         ------
         AnnotationsRefused
             If it is not deleted.
         """
-        person = people.named(person)
+        person = people.valid_annotator(person)
         self._annotators.add({person})
         with self._database.writing() as connection:
             tiers.restore(connection, project, key, person, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Marks of files taken into a project, and those of a project given out."""
+"""Import of annotated recordings into projects, and export."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -15,7 +15,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 
 class Transfer:
-    """Recordings with their marks, into projects and out of them."""
+    """Import and export of recordings with their marks."""
 
     def __init__(self, database: Database, annotators: Annotators) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class Transfer:
         annotator: str,
         work: Work = UNWATCHED,
         mode: str = "add",
-        shown: Imported | None = None,
+        preview: Imported | None = None,
         restore: bool = False,
     ) -> Imported:
         """Add annotated recordings to a project, all or nothing; marks that are there already are not added again.
@@ -38,29 +38,28 @@ class Transfer:
         documents : collection of AnnotatedRecording
             One without a SHA-256 belongs to the recording of its name.
         annotator : str
-            Who imports, and can undo it in each recording; marks without an annotator become theirs, unless they are
-            those of the only person with marks in a tier of labels or text, which files do not name (`merging.signed`).
+            Who imports, and can undo it in each recording. Marks without an annotator become theirs, with the exception
+            that `merging.with_annotators` describes.
         mode : {"add", "replace", "show"}
-            What happens to marks that differ from those here (`merging` says how they are matched): "add" leaves them
-            out; "replace" changes, moves and deletes marks here as the documents have them, but never what was changed
-            here since the export; "show" does nothing, and counts what "replace" would do.
-        shown : Imported, optional
-            What a person has seen of it, as "show" returned it.
+            What happens to marks that differ from those here (`merging` matches them): "add" leaves them out;
+            "replace" changes, moves and deletes marks here as the documents have them, except marks that were changed
+            here since the export; "show" changes nothing, and counts what "replace" would do.
+        preview : Imported, optional
+            The result of "show" that the person has seen.
         restore : bool
-            Restore marks that were deleted here since they were written to a file that knows them by their keys;
-            otherwise these are left out.
+            Restore marks that were deleted here after they were written to a file with their keys; otherwise these are
+            left out.
 
         Raises
         ------
         AnnotationsRefused
-            If a mark is not valid, it is not clear to which recording it belongs, a mark to delete or restore is
-            somebody else's and so is the project, or a mark that would be added or changed is somebody else's opinion
-            or a decision and the annotator does not review.
+            If a mark is not valid, its recording is unclear, a mark to delete or restore and the project belong to
+            others, or somebody who is no reviewer would add or change an emotion or label of others or the gold layer.
         AnnotationsOutdated
-            If marks were changed here, so that the import would do something else than was shown.
+            If marks were changed here, so that the import would differ from the preview.
         Cancelled
         """
-        annotator = people.acting(annotator)
+        annotator = people.valid_person(annotator)
         documents = [
             replace(
                 document,
@@ -77,14 +76,14 @@ class Transfer:
             with self._database.writing() as connection:
                 require_project(connection, project)
                 return transfer.import_documents(
-                    connection, project, documents, annotator, at, work, mode, shown, restore
+                    connection, project, documents, annotator, at, work, mode, preview, restore
                 )
-        except transfer.OnlyShown as shown:
-            return shown.imported
+        except transfer.PreviewRollback as rollback:
+            return rollback.imported
 
     def export(self, project: int, annotator: str | None = None) -> Iterator[AnnotatedRecording]:
         """Yield the recordings of a project with the marks of one annotator or of all, read in batches."""
-        last_id, annotator = 0, annotator and people.named(annotator)
+        last_id, annotator = 0, annotator and people.valid_annotator(annotator)
         while True:
             with self._database.reading() as connection:
                 documents, last_id = transfer.documents_after(connection, project, last_id, annotator)

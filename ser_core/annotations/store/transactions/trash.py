@@ -1,4 +1,4 @@
-"""Deletion, for 30 days or for good, of recordings, projects and their sounds."""
+"""Deletion, for 30 days or for good, of recordings, projects and their audio."""
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -7,25 +7,25 @@ from sqlalchemy import select
 
 from ser_core.annotations.store import people, tables, trash
 from ser_core.annotations.store.database import Database
-from ser_core.annotations.store.trash import Deleted, Holding
+from ser_core.annotations.store.trash import Deleted, Ownership
 from ser_core.errors import AnnotationsRefused
 
 
 class Trash:
-    """What was deleted, and what remains to be done about it."""
+    """Deleted items, and the deletions that are not finished."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def holdings_of(self, sha256: str) -> list[Holding]:
-        """Return the projects that a recording is in, whose marks it has there, and who may delete it."""
+    def ownerships_of(self, sha256: str) -> list[Ownership]:
+        """Return who owns and may delete a recording, for each project that it is in."""
         with self._database.reading() as connection:
-            return trash.holdings_of(connection, sha256)
+            return trash.ownerships_of(connection, sha256)
 
-    def holding_of_project(self, project: int) -> Holding:
-        """Return whose marks a project has, and who may delete it."""
+    def ownership_of_project(self, project: int) -> Ownership:
+        """Return who owns and may delete a whole project."""
         with self._database.reading() as connection:
-            return trash.holding_of_project(connection, project)
+            return trash.ownership_of_project(connection, project)
 
     def delete_recording(self, sha256: str, person: str, *, for_good: bool = False) -> int:
         """Move a recording, with its marks and history, out of every project in which the person may do so.
@@ -35,7 +35,7 @@ class Trash:
         person : str
             Who deletes it; "" for somebody without a name.
         for_good : bool
-            Past the trash, from which it could be restored for 30 days. `finish_deletions` must follow.
+            Whether to skip the trash, from which it could be restored for 30 days. `finish_deletions` must follow.
 
         Returns
         -------
@@ -49,7 +49,7 @@ class Trash:
         """
         at = datetime.now(UTC)
         with self._database.writing() as connection:
-            ids = trash.trash_recording(connection, sha256, people.named_or_nobody(person), at)
+            ids = trash.trash_recording(connection, sha256, people.valid_name_or_empty(person), at)
             if for_good:
                 trash.delete_for_good(connection, ids, at)
         return len(ids)
@@ -64,7 +64,7 @@ class Trash:
         """
         at = datetime.now(UTC)
         with self._database.writing() as connection:
-            deleted = trash.trash_project(connection, project, people.named_or_nobody(person), at)
+            deleted = trash.trash_project(connection, project, people.valid_name_or_empty(person), at)
             if for_good:
                 trash.delete_for_good(connection, [deleted], at)
 
@@ -74,7 +74,7 @@ class Trash:
             trash.delete_unused_project(connection, project)
 
     def items(self) -> list[Deleted]:
-        """Return what was deleted in the last 30 days and can be restored, the newest first."""
+        """Return the items that were deleted in the last 30 days and can be restored, the newest first."""
         with self._database.reading() as connection:
             return trash.listed(connection)
 
@@ -87,7 +87,7 @@ class Trash:
             If it is not in the trash, the person has no part in it, or it was added and marked again meanwhile.
         """
         with self._database.writing() as connection:
-            return trash.restore(connection, deleted, people.named_or_nobody(person))
+            return trash.restore(connection, deleted, people.valid_name_or_empty(person))
 
     def delete_for_good(self, deleted: int, person: str) -> None:
         """Delete an item of the trash before its time; `finish_deletions` must follow.
@@ -99,7 +99,7 @@ class Trash:
         """
         with self._database.writing() as connection:
             found, _ = trash.locked(connection, deleted)
-            if not found.may_delete(people.named_or_nobody(person)):
+            if not found.may_delete(people.valid_name_or_empty(person)):
                 raise AnnotationsRefused(
                     f"Only {found.owner or found.deleted_by or 'whoever made it'} can delete this for good now; "
                     f"it is deleted by itself on {found.goes_at:%Y-%m-%d}."
@@ -107,7 +107,7 @@ class Trash:
             trash.delete_for_good(connection, [deleted], datetime.now(UTC))
 
     def empty(self, now: datetime) -> None:
-        """Delete for good what was deleted 30 days ago, single marks too; called by `finish_deletions`."""
+        """Delete for good the items and marks that were deleted 30 days ago; called by `finish_deletions`."""
         with self._database.writing() as connection:
             trash.delete_for_good(connection, trash.due(connection, now), now)
             trash.delete_marks_for_good(connection, now)
@@ -119,14 +119,14 @@ class Trash:
             trash.note_unfinished(connection, set(sha256) - set(connection.execute(known).scalars()), due_at)
 
     def delete_sounds(self, now: datetime, delete_sound: Callable[[str], None]) -> set[str]:
-        """Call a function for each sound that is due and that no recording needs; return what `finished` takes.
+        """Call a function for each sound that is due and that no recording needs; return the SHA-256 for `finished`.
 
         Nobody can add such a recording in the meantime.
         """
         with self._database.writing() as connection:
             due = trash.unfinished(connection, now)
             for sha256, held in due.items():
-                if not held and sha256 != trash.THE_FILE:
+                if not held and sha256 != trash.DATABASE_FILE:
                     delete_sound(sha256)
         return set(due)
 

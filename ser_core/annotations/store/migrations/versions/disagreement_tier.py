@@ -1,4 +1,4 @@
-"""Recordings say which tier of labels the disagreement of their annotators is of."""
+"""Recordings store the tier of labels on which the disagreement of their annotators was rated."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Add the column; what is rated already is of the marks of emotions."""
+    """Add the column; existing ratings are of the marks of emotions."""
     op.add_column("recordings", sa.Column("disagreement_tier", sa.Text))

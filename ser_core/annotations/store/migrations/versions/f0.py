@@ -8,7 +8,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Add the table of corrections, and what steps did to them."""
+    """Add the table of corrections, and a column for their changes to steps."""
     recording = sa.ForeignKey("recordings.id", ondelete="CASCADE")
     op.create_table(
         "f0_corrections",

@@ -1,4 +1,4 @@
-"""A tier of labels says which of them stands for which emotion."""
+"""A tier of labels maps emotions to its labels."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Add the column; nothing is chosen yet."""
+    """Add the column, with empty mappings."""
     op.add_column("tiers", sa.Column("mapping", sa.Text, nullable=False, server_default="[]"))

@@ -1,4 +1,4 @@
-"""Recordings say who speaks in the marks of which tier, and marks which channel they are about."""
+"""Recordings store who speaks in the marks of each tier, and marks the channel that they are about."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,6 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Add both columns; nothing is known yet."""
+    """Add both columns, without values."""
     op.add_column("recordings", sa.Column("participants", sa.Text, nullable=False, server_default="{}"))
     op.add_column("marks", sa.Column("channel", sa.Integer))

@@ -1,4 +1,4 @@
-"""Recordings say who speaks in them, where that is known."""
+"""Recordings store who speaks in them, where that is known."""
 
 import sqlalchemy as sa
 from alembic import op

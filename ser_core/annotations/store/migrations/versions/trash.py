@@ -1,4 +1,4 @@
-"""Projects have owners, recordings know who added them, and deletions go through a trash."""
+"""Projects have owners, recordings store who added them, and deletions go through a trash."""
 
 import unicodedata
 
