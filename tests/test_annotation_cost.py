@@ -77,7 +77,7 @@ def page_actions(store, project):
     words = store.tiers.add(project, Tier("words", "words"))
     yield "tiers", lambda: store.tiers.of(project)
     yield "new tier", lambda: store.tiers.add(project, Tier("phones", "phones", parent=words.key))
-    yield "rename a tier", lambda: store.tiers.change(project, replace(words, name="Words"))
+    yield "rename a tier", lambda: store.tiers.change(project, replace(words, name="Words"), "Ann")
     yield "name a participant", lambda: store.tiers.set_participant(project, sha(0), "words", "Ann", seen="")
     yield "order of tiers", lambda: store.tiers.order(project, ["phones", "words"])
     yield "add a word", lambda: store.marks.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")])

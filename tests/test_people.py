@@ -161,6 +161,29 @@ def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project
     assert store.transfer.import_recordings(project, [own], "Cid", mode=mode).added == 1
 
 
+def test_annotator_cannot_turn_others_labels_into_text_or_let_them_mean_something_else(store, project):
+    mood = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
+    store.marks.edit(project, sha(0), "Ann", add=[mark(tier="mood", note="high")])
+    store.people.set_roles(project, "Ben", {"Ann": "annotator", "Cid": "annotator", "Dan": "reviewer"})
+    words = r"Cid is an annotator here, .*change the content and labels of a tier with others' marks"
+    for change in ({"content": "text", "labels": ()}, {"labels": ("low",)}, {"mapping": (("sad", "high"),)}):
+        with pytest.raises(AnnotationsRefused, match=words):
+            store.tiers.change(project, replace(mood, **change), "Cid", seen=mood)
+    assert store.tiers.of(project)[1] == mood
+    store.tiers.change(project, replace(mood, name="Mood", colour="#0072b2"), "Cid")
+    # What Ann alone has labelled she may change, and so may who reviews.
+    store.tiers.change(project, replace(mood, labels=("high", "low", "flat")), "Ann")
+    store.tiers.change(project, replace(mood, content="text", labels=()), "Dan")
+    assert store.tiers.of(project)[1].content == "text"
+
+
+def test_anybody_changes_a_tier_of_a_project_without_roles(store, project):
+    mood = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
+    store.marks.edit(project, sha(0), "Ann", add=[mark(tier="mood", note="high")])
+    store.tiers.change(project, replace(mood, content="text", labels=()), "Cid", seen=mood)
+    assert store.tiers.of(project)[1].content == "text"
+
+
 def test_only_the_owner_gives_roles_and_may_hand_the_project_over(store, project):
     with pytest.raises(AnnotationsRefused, match=r"Only the project's owner, Ben, can"):
         store.people.set_roles(project, "Ann", {"Ann": "reviewer"})

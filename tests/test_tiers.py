@@ -42,7 +42,7 @@ def test_a_project_begins_with_the_tier_of_emotions_and_new_ones_come_below(stor
     assert (words.key, again.key, again.name) == ("words", "words #2", "words")
     assert keys(store, project) == ["emotion", "words", "words #2"]
     store.tiers.order(project, ["words #2", "emotion"])
-    store.tiers.change(project, replace(again, name="phones", colour="#e69f00"))
+    store.tiers.change(project, replace(again, name="phones", colour="#e69f00"), "Ann")
     assert store.tiers.of(project) == (
         Tier("words #2", "phones", parent="words", shown=False, colour="#e69f00"),
         Tier("emotion", "emotion", content="emotions"),
@@ -58,7 +58,7 @@ def test_which_label_stands_for_which_emotion_is_kept_and_goes_along_with_our_ow
     (document,) = (one for one in store.transfer.export(project) if one.sha256 == sha(0))
     (back,) = FORMATS["own"].read(FORMATS["own"].write([document]).content, "here").recordings
     assert back.tiers[1] == kept
-    store.tiers.change(project, replace(kept, mapping=()))
+    store.tiers.change(project, replace(kept, mapping=()), "Ann")
     assert store.tiers.of(project)[1].mapping == ()
 
 
@@ -125,7 +125,7 @@ def test_tiers_that_cannot_be_are_refused(store, project):
         (replace(words, name=" "), "The name of the tier is empty"),
     ):
         with pytest.raises(AnnotationsRefused, match=why):
-            store.tiers.change(project, tier)
+            store.tiers.change(project, tier, "Ann")
     for values, why in (
         ({"kind": "dots"}, "The kind 'dots' of a tier is not known"),
         ({"colour": "red"}, "is not one such as #0072b2"),
@@ -222,7 +222,7 @@ def test_every_tier_of_a_textgrid_becomes_one_of_the_project_and_is_written_as_i
 
 def test_a_renamed_tier_is_found_by_its_new_name_and_by_the_old_one(store, project):
     take_in(store, project, GRID.encode())
-    store.tiers.change(project, replace(store.tiers.of(project)[3], name="Gloss"))
+    store.tiers.change(project, replace(store.tiers.of(project)[3], name="Gloss"), "Ann")
     for key in ("textgrid", "elan", "csv", "audacity", "json", "label_studio"):
         written = exported([next(iter(store.transfer.export(project)))], EXPORTED[key])
         (name,) = (name for name in written.files if name != "config.xml")
@@ -334,9 +334,9 @@ def test_a_participant_or_tier_that_somebody_changed_meanwhile_is_not_overwritte
         store.tiers.set_participant(project, sha(0), "emotion", "Ben", seen="")
     shown = {tier.key: tier.participant for tier in store.recordings.open(project, sha(0), "Ann").tiers}
     assert shown == {"emotion": "Anna", "words": ""}
-    store.tiers.change(project, replace(words, colour="#0072b2"), seen=replace(words, participant="x"))
+    store.tiers.change(project, replace(words, colour="#0072b2"), "Ann", seen=replace(words, participant="x"))
     with pytest.raises(AnnotationsOutdated, match="changed the tier 'words'"):
-        store.tiers.change(project, replace(words, name="Words"), seen=words)
+        store.tiers.change(project, replace(words, name="Words"), "Ann", seen=words)
     with pytest.raises(AnnotationsRefused, match="no longer in the project"):
         store.tiers.set_participant(project, sha(0), "nowhere", "Ben", seen="")
     store.tiers.set_participant(project, sha(0), "emotion", "", seen="Anna")
@@ -441,7 +441,7 @@ def test_a_grid_tells_a_tier_called_recording_and_a_renamed_tier_of_emotions_fro
     marks = [mark(0, 1, emotion="angry"), word(0, 1, "noisy", added.key)]
     store.marks.edit(project, sha(1), "anna", add=marks)
     (emotions,) = (tier for tier in store.tiers.of(project) if tier.key == "emotion")
-    store.tiers.change(project, replace(emotions, name="Gefühl"))
+    store.tiers.change(project, replace(emotions, name="Gefühl"), "Ann")
     (recording,) = (each for each in store.transfer.export(project) if each.annotations)
     grids = exported([recording], EXPORTED["textgrid"]).files
     files, _ = map_labels(read_files(grids.items(), ImportOptions()), LabelRules())

@@ -30,6 +30,8 @@ MOST_TIERS = 1_000
 BUILT_IN = (REGION_TIER, RECORDING_TIER)
 #: What can be changed about a tier, in all recordings.
 CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown", "mapping")
+#: What gives the marks of a tier their meaning: whether they are opinions, which, and what they teach.
+MEANING = ("content", "labels", "mapping")
 
 
 def of_project(connection: Connection, project: int) -> tuple[Tier, ...]:
@@ -83,8 +85,14 @@ def add(connection: Connection, project: int, tier: Tier) -> Tier:
     return added
 
 
-def change(connection: Connection, project: int, tier: Tier, seen: Tier | None) -> None:
-    """Change the name, labels, parent, colour and other properties of a tier; its kind stays."""
+def change(connection: Connection, project: int, tier: Tier, seen: Tier | None) -> tuple[Tier, Tier]:
+    """Change the name, labels, parent, colour and other properties of a tier; its kind stays.
+
+    Returns
+    -------
+    before, after : Tier
+        As the database had it and has it now.
+    """
     rows = _rows(connection, project)
     there = next((row for row in rows if row.key == tier.key and row.deleted_at is None), None)
     if there is None:
@@ -95,6 +103,8 @@ def change(connection: Connection, project: int, tier: Tier, seen: Tier | None) 
     _require_valid(tier, rows)
     values = {name: value for name, value in _values(tier).items() if name in CHANGEABLE}
     connection.execute(update(tiers).where(tiers.c.id == there.id).values(values))
+    stored = values | {name: tuple(values[name]) for name in ("labels", "mapping")}
+    return now, replace(now, **stored)
 
 
 def _require_valid(tier: Tier, rows: Sequence[Row]) -> None:

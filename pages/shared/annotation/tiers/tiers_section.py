@@ -92,7 +92,7 @@ def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Ti
             changed = replace(mapped, **values, colour=colour, shown=shown)
 
             def save() -> None:
-                project.store.tiers.change(project.id, changed, seen=tier)
+                project.store.tiers.change(project.id, changed, project.annotator, seen=tier)
                 _name_participant(project, sha256, tier, participant)
 
             _do(save)

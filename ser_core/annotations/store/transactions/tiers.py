@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from sqlalchemy import select
+
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store import people, tiers, trash
 from ser_core.annotations.store.database import Database
@@ -39,11 +41,13 @@ class Tiers:
             require_project(connection, project)
             return tiers.add(connection, project, tier)
 
-    def change(self, project: int, tier: Tier, seen: Tier | None = None) -> None:
-        """Give a tier, found by its key, another name, labels, parent, colour or visibility.
+    def change(self, project: int, tier: Tier, person: str, seen: Tier | None = None) -> None:
+        """Give a tier, found by its key, another name, content, labels, parent, colour or visibility.
 
         Parameters
         ----------
+        person : str
+            Who does it.
         seen : Tier, optional
             As it was shown.
 
@@ -52,10 +56,18 @@ class Tiers:
         AnnotationsOutdated
             If somebody has changed it since it was shown.
         AnnotationsRefused
-            If it is not there, or the parent cannot be one.
+            If it is not there, the parent cannot be one, or what it holds would change, marks of others are in it, and
+            the person does not review.
         """
+        person = people.valid_annotator(person)
         with self._database.writing() as connection:
-            tiers.change(connection, project, tier, seen)
+            before, after = tiers.change(connection, project, tier, seen)
+            if any(getattr(before, name) != getattr(after, name) for name in tiers.MEANING):
+                others = tiers.count_marks(connection, project, tier.key).keys() - {person}
+                is_reviewer = select(people.is_reviewer(project, person))
+                may_change = not others or bool(connection.execute(is_reviewer).scalar_one())
+                action = "change the content and labels of a tier with others' marks"
+                people.require_reviewer(may_change, person, action)
 
     def set_participant(self, project: int, sha256: str, key: str, participant: str, seen: str) -> None:
         """Set who speaks in the marks of a tier in one recording; "" for nobody.
