@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import END_SLACK_S, AnnotatedRecording, Annotation
-from ser_core.annotations.formats import FORMATS, belonging_to, read_annotations, recognised
+from ser_core.annotations.formats import FORMATS, read_annotations, recognised, with_audio
 from ser_core.annotations.formats.gate import writable
 from ser_core.errors import AnnotationsRefused, SerError
 from tests.annotated_recordings import annotations, as_json, example, recordings, same, sets_of_recordings, without
@@ -272,7 +272,7 @@ def test_marks_of_a_file_become_those_of_the_audio_and_labels_of_all_as_long_as_
     found = AnnotatedRecording(
         "a.TextGrid", None, 3.0, None, (Annotation(Region(0, 1)), Annotation(Region(0, 3), tier="recording"))
     )
-    here = belonging_to(found, "a.wav", "ab" * 32, 2.5, 8_000)
+    here = with_audio(found, "a.wav", "ab" * 32, 2.5, 8_000)
     assert here == AnnotatedRecording(
         "a.wav", "ab" * 32, 2.5, 8_000, (Annotation(Region(0, 1)), Annotation(Region(0, 2.5), tier="recording"))
     )
@@ -280,9 +280,9 @@ def test_marks_of_a_file_become_those_of_the_audio_and_labels_of_all_as_long_as_
 
 def test_marks_of_other_audio_and_marks_after_its_end_are_refused():
     with pytest.raises(AnnotationsRefused, match=r"other audio, 'a b.wav' with the SHA-256 abababababab…"):
-        belonging_to(example(), "b.wav", "cd" * 32, 3.25, 16_000)
+        with_audio(example(), "b.wav", "cd" * 32, 3.25, 16_000)
     with pytest.raises(AnnotationsRefused, match=r"^Mark 4, in the tier 'words': The mark ends at 3 s"):
-        belonging_to(example(), "a b.wav", "ab" * 32, 2.0, 16_000)
+        with_audio(example(), "a b.wav", "ab" * 32, 2.0, 16_000)
 
 
 # --- refusal: nothing but words, whatever the bytes ---

@@ -12,7 +12,7 @@ from praatio import textgrid as praatio_textgrid
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.formats import FORMATS, ReadOptions, read_annotations
-from ser_core.annotations.formats.layers import laid_out, owner_of
+from ser_core.annotations.formats.layers import annotator_and_tier, layers_of
 from ser_core.annotations.formats.praat_grid import read_grid
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import example, recordings, texts
@@ -376,26 +376,26 @@ def test_a_mark_too_short_for_two_times_is_dropped_and_counted():
 
 @given(recordings())
 def test_no_mark_of_a_layer_overlaps_another_and_every_name_leads_back_to_its_owner(recording):
-    layers = laid_out(recording)
+    layers = layers_of(recording)
     names = [layer.name for layer in layers]
     for layer in layers:
         assert all(one.region.end_s <= other.region.start_s for one, other in pairwise(layer.marks))
-        assert {owner_of(layer.name, names, 1)} >= {(mark.annotator, mark.tier) for mark in layer.marks}
+        assert {annotator_and_tier(layer.name, names, 1)} >= {(mark.annotator, mark.tier) for mark in layer.marks}
     assert sum(len(layer.marks) for layer in layers) == len(recording.annotations)
 
 
 @given(st.sets(st.tuples(texts, texts.filter(str.strip)), min_size=1, max_size=4), st.integers(1, 3))
 def test_any_annotator_and_tier_come_back_from_the_names_of_their_layers(owners, layers):
     marks = [Annotation(Region(0, 1), annotator=who, tier=tier) for who, tier in owners for _ in range(layers)]
-    names = [layer.name for layer in laid_out(AnnotatedRecording("a", None, 1.0, None, tuple(marks)))]
+    names = [layer.name for layer in layers_of(AnnotatedRecording("a", None, 1.0, None, tuple(marks)))]
     assert len(names) == len(owners) * layers
-    assert {owner_of(name, names, 1) for name in names} == owners
+    assert {annotator_and_tier(name, names, 1) for name in names} == owners
 
 
 def test_as_few_layers_are_made_as_marks_overlap():
     spans = [(0, 2), (1, 3), (2, 4), (3, 5), (1.5, 1.75)]
     marks = tuple(Annotation(Region(*span), emotion="sad") for span in spans)
-    layers = laid_out(AnnotatedRecording("a", None, 5.0, None, marks))
+    layers = layers_of(AnnotatedRecording("a", None, 5.0, None, marks))
     assert [layer.name for layer in layers] == ["emotion", "emotion (2)", "emotion (3)"]
 
 

@@ -21,7 +21,7 @@ from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats import OTHERS
 from ser_core.annotations.formats.content import json_bytes, json_of
 from ser_core.annotations.formats.emu_write import MORE, bundle_of, levels_of
-from ser_core.annotations.formats.format import summed
+from ser_core.annotations.formats.format import sum_losses
 from ser_core.annotations.formats.gate import shown
 from ser_core.errors import AnnotationsRefused
 
@@ -68,7 +68,7 @@ def database_of(
             files[f"{folder}/{bundle}{METADATA}"] = json_bytes([{WRITTEN_SPEAKER: recording.speaker}])
         if recording.sha256 is not None:
             sounds[f"{folder}/{bundle}.wav"] = recording.sha256
-    return files, sounds, summed(written)
+    return files, sounds, sum_losses(written)
 
 
 def _configuration(database: str, levels: Mapping[str, str], plain: bool) -> dict[str, Any]:

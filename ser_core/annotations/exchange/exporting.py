@@ -9,9 +9,9 @@ from typing import Any
 from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
 from ser_core.annotations.exchange.emu_database import database_of
 from ser_core.annotations.formats import FORMATS, OTHERS
-from ser_core.annotations.formats.format import Format, Written, counted, summed, tiers_without
+from ser_core.annotations.formats.format import Format, Written, counted, lost_tier_fields, sum_losses
 from ser_core.annotations.formats.gate import shown
-from ser_core.annotations.formats.layers import with_names
+from ser_core.annotations.formats.layers import with_names_as_keys
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 
@@ -76,7 +76,7 @@ def exported(
         lost += (f"the session of {counted(sessions, 'recording')}",) if sessions else ()
     if not file_format.holds_tiers and valid:
         lost += _lost_of_tiers(valid, file_format)
-        valid = [with_names(recording) for recording in valid]
+        valid = [with_names_as_keys(recording) for recording in valid]
     if file_format is OTHERS["emu"]:
         bundles = stems_of(valid, has_spaces=False)
         files, sounds, dropped = database_of(valid, bundles, name, **(choices or {}))
@@ -87,7 +87,7 @@ def exported(
     without = len(written) - len(files)
     if file_format.beside is not None:
         files |= file_format.beside(valid)
-    return Exported(files, (*summed(each for _, each in written), *lost), without, tuple(unfit))
+    return Exported(files, (*sum_losses(each for _, each in written), *lost), without, tuple(unfit))
 
 
 def _lost_of_tiers(recordings: Sequence[AnnotatedRecording], file_format: Format) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def _lost_of_tiers(recordings: Sequence[AnnotatedRecording], file_format: Format
     marks = tuple(mark for each in recordings for mark in each.annotations)
     people = () if file_format is OTHERS["rttm"] else ("participant",)
     everything = replace(recordings[0], annotations=marks, tiers=tuple(by_key.values()))
-    return tiers_without(everything, "empty", "labels", "parent", "colour", *people)
+    return lost_tier_fields(everything, "empty", "labels", "parent", "colour", *people)
 
 
 def choices_of(file_format: Format) -> set[str]:

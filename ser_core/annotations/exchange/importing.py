@@ -13,12 +13,12 @@ from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, Annotat
 from ser_core.annotations.exchange.emu_database import CONFIGURATION as EMU_CONFIGURATION
 from ser_core.annotations.exchange.emu_database import Metadata, is_metadata
 from ser_core.annotations.exchange.exporting import file_stems, known_stems
-from ser_core.annotations.formats import READERS, ReadOptions, belonging_to, read_annotations, recognised
+from ser_core.annotations.formats import READERS, ReadOptions, read_annotations, recognised, with_audio
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import known_encoding
 from ser_core.annotations.formats.emu_write import bundle_of
 from ser_core.annotations.formats.format import FileTier, counted
-from ser_core.annotations.formats.gate import at, fields_of, shown
+from ser_core.annotations.formats.gate import error_context, fields_of, shown
 from ser_core.annotations.formats.label_studio import CONFIGURATION, SOUND_NAME
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
@@ -283,7 +283,7 @@ def _fit_to_recording(
         document, marks = shift_times(document, start_s)
         changed, dropped, start_s = in_words(marks.altered), in_words(marks.left_out), 0.0
     document, late, lost = cut_to_length(document, file.duration_s, tolerance_s)
-    with at(read.name):
+    with error_context(read.name):
         document = _as_marks_of(document, file, read.start_s - start_s)
     if late:
         changed += (f"{counted(late, 'mark')} cut at the end of the recording, at {file.duration_s:g} s",)
@@ -294,7 +294,7 @@ def _fit_to_recording(
 
 def _as_marks_of(document: AnnotatedRecording, file: RecordingFile, start_s: float) -> AnnotatedRecording:
     try:
-        return belonging_to(document, file.name, file.sha256, file.duration_s, file.sample_rate_hz)
+        return with_audio(document, file.name, file.sha256, file.duration_s, file.sample_rate_hz)
     except AnnotationsRefused as refusal:
         if "after its recording" not in str(refusal):
             raise

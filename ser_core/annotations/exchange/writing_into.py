@@ -8,13 +8,13 @@ from ser_core.annotations.exchange.exporting import valid_recording
 from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import READERS, elan_into, recognised, textgrid_into
-from ser_core.annotations.formats.format import Into, counted
+from ser_core.annotations.formats.format import UpdatedFile, counted
 from ser_core.annotations.formats.gate import shown
-from ser_core.annotations.formats.layers import laid_out
+from ser_core.annotations.formats.layers import layers_of
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 
-WRITERS: dict[str, Callable[..., Into]] = {"textgrid": textgrid_into.write_into, "elan": elan_into.write_into}
+WRITERS: dict[str, Callable[..., UpdatedFile]] = {"textgrid": textgrid_into.write_into, "elan": elan_into.write_into}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class WrittenInto:
         As of `Exported`.
     """
 
-    into: Into
+    into: UpdatedFile
     recording: str
     unchanged: tuple[str, ...]
     gone: int
@@ -98,7 +98,7 @@ def write_into_file(
     unfit: list[str] = []
     recording = valid_recording(export(document.sha256), unfit)
     in_file = {_content(mark, mark.annotator) for mark in document.annotations}
-    layers = [layer for layer in laid_out(recording) if layer.marks]
+    layers = [layer for layer in layers_of(recording) if layer.marks]
     # All layers of a tier together: another mark may have moved those that are there to other layers.
     new_tiers = {
         (layer.annotator, layer.tier.key)

@@ -19,8 +19,8 @@ from ser_core.annotations.formats import (
     transcriber,
 )
 from ser_core.annotations.formats.content import encoding_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written
-from ser_core.annotations.formats.gate import belonging_to
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written
+from ser_core.annotations.formats.gate import with_audio
 from ser_core.errors import AnnotationsRefused
 
 __all__ = [
@@ -30,12 +30,12 @@ __all__ = [
     "ReadIn",
     "ReadOptions",
     "Written",
-    "belonging_to",
     "read_annotations",
     "recognised",
+    "with_audio",
 ]
 
-#: Those that hold whole marks. If two recognise a file, the first is taken.
+#: Formats that hold whole marks. If two recognise a file, the first is used.
 FORMATS: dict[str, Format] = {
     "own": own.FORMAT,
     "textgrid": textgrid.FORMAT,
@@ -45,7 +45,7 @@ FORMATS: dict[str, Format] = {
     "label_studio": label_studio.FORMAT,
 }
 
-#: Those with less room for marks than these, some of which are only read. They are tried first.
+#: Formats that hold only a part of a mark; some are only read. They are tried first.
 OTHERS: dict[str, Format] = {
     "emu": emu.FORMAT,
     "raven": raven.FORMAT,
@@ -67,7 +67,7 @@ def recognised(content: bytes, encoding: str | None = None) -> str | None:
     return next((key for key, file_format in READERS.items() if file_format.recognises(head)), None)
 
 
-def read_annotations(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+def read_annotations(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
     """Read a file of any of the formats.
 
     Parameters

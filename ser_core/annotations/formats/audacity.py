@@ -1,4 +1,4 @@
-"""Marks as labels of Audacity: `start⇥end⇥text`, and below it `\\⇥low⇥high` where they have frequencies.
+"""Marks as labels of Audacity: `start⇥end⇥text`, followed by `\\⇥low⇥high` if they have frequencies.
 
 References
 ----------
@@ -14,19 +14,19 @@ from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import (
-    AS_IT_IS,
+    DEFAULT_OPTIONS,
     Format,
-    ReadIn,
     ReadOptions,
+    ReadResult,
     Written,
     only_one,
 )
-from ser_core.annotations.formats.gate import at, number, recording_of, writable
-from ser_core.annotations.formats.notation import left_out_of_texts, mark_fields, mark_text
+from ser_core.annotations.formats.gate import error_context, number, recording_of, writable
+from ser_core.annotations.formats.notation import lost_in_texts, mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
 NO_LIMIT = -1.0
-#: Not `splitlines`: labels may contain other characters that Python takes for line ends.
+#: Not `splitlines`: labels may contain other characters that Python treats as line ends.
 LINE_END = re.compile("\r\n|\r|\n")
 LABEL = re.compile(r"\s*[-+.0-9]\S*\t\s*[-+.0-9]\S*(\t|\s*$)", re.MULTILINE)
 
@@ -36,7 +36,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     recording = writable(only_one(recordings, "Audacity"))
     lines = [line for mark in recording.annotations for line in _lines(mark, plain)]
     fields = ("name", "sha256", "duration_s", "sample_rate_hz", "provenance")
-    dropped = left_out_of_texts(recording, fields, ("low_hz", "high_hz"), plain)
+    dropped = lost_in_texts(recording, fields, ("low_hz", "high_hz"), plain)
     return Written("".join(f"{line}\n" for line in lines).encode(), dropped)
 
 
@@ -54,7 +54,7 @@ def _digits(value: float) -> str:
     return f"{Decimal(repr(value)):f}"
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
     """Read labels that have a length as the marks of one recording.
 
     Raises
@@ -64,7 +64,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     """
     labels: list[tuple[int, dict[str, Any]]] = []
     for line, source in enumerate(LINE_END.split(text_of(content, name, "\r\n", encoding=options.encoding)), start=1):
-        with at(f"{name}, line {line}"):
+        with error_context(f"{name}, line {line}"):
             if source.startswith("\\"):
                 _add_frequencies(labels, source)
             elif source.strip():
@@ -72,9 +72,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     marks = Collected(options)
     for line, fields in labels:
         marks.add(fields, f"{name}, line {line}")
-    with at(name):
+    with error_context(name):
         recording = recording_of({"name": name}, marks.annotations)
-    return ReadIn((recording,), in_words(marks.left_out), in_words(marks.altered))
+    return ReadResult((recording,), in_words(marks.left_out), in_words(marks.altered))
 
 
 def _label(source: str) -> dict[str, Any]:

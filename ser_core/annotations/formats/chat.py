@@ -1,6 +1,6 @@
-"""Transcripts in CHAT (`.cha`), as far as they have times: utterances, who speaks, and words of a line `%wor`.
+"""Transcripts in CHAT (`.cha`): utterances, speakers, and the words of `%wor` lines, if they have times.
 
-A time stands between two characters NAK, in milliseconds, behind what it belongs to: `so it is . <NAK>500_1250<NAK>`.
+A time follows its text, in milliseconds between two NAK characters: `so it is . <NAK>500_1250<NAK>`.
 
 References
 ----------
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import AS_IT_IS, FileTier, Format, ReadIn, ReadOptions, counted
-from ser_core.annotations.formats.gate import at, recording_of, shown
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, FileTier, Format, ReadOptions, ReadResult, counted
+from ser_core.annotations.formats.gate import error_context, recording_of, shown
 from ser_core.annotations.formats.notation import Note
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
-from ser_core.annotations.formats.rttm import with_speaker
+from ser_core.annotations.formats.rttm import with_only_speaker
 from ser_core.annotations.formats.table import WORDS_TIER
 from ser_core.annotations.formats.transcriber import TRANSCRIPT
 from ser_core.errors import AnnotationsRefused
@@ -30,8 +30,8 @@ BULLET = "\x15"
 MEDIA, WORDS = "@Media", "%wor"
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read utterances with times as notes, as they are written, and their speakers.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read utterances with times as notes, literally, and their speakers.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             lost["utterance without times"] += 1
         elif rest and head[0] == "*":
             lost["text behind the time of an utterance"] += 1
-        for start_s, end_s, said in pieces:
+        for start_s, end_s, words in pieces:
             speakers |= {head[1:]} if head != WORDS else set()
-            found = [(WORDS_TIER, said)] if head == WORDS else [(TRANSCRIPT, said), (SPEAKERS, head[1:])]
+            found = [(WORDS_TIER, words)] if head == WORDS else [(TRANSCRIPT, words), (SPEAKERS, head[1:])]
             for tier, note in found:
                 labels[tier] += 1
                 marks.add({"start_s": start_s, "end_s": end_s, "tier": tier, "note": Note(note)}, place)
@@ -69,16 +69,16 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         raise AnnotationsRefused(
             f"{name}: the file ends without @End, and may be cut off. Open it in CLAN and save it."
         )
-    with at(name):
+    with error_context(name):
         found = recording_of({"name": recording or name}, marks.annotations)
-    found = with_speaker(found, speakers, (TRANSCRIPT, WORDS_TIER))
+    found = with_only_speaker(found, speakers, (TRANSCRIPT, WORDS_TIER))
     dropped = tuple(counted(count, noun, re.sub(r"^(\w+)", r"\1s", noun)) for noun, count in lost.items())
     tiers = tuple(FileTier(tier, count) for tier, count in labels.items())
-    return ReadIn((found,), dropped + in_words(marks.left_out), in_words(marks.altered), tiers)
+    return ReadResult((found,), dropped + in_words(marks.left_out), in_words(marks.altered), tiers)
 
 
 def _lines(source: str, name: str) -> Iterator[tuple[int, str, str]]:
-    """Yield lines as number, head such as `*CHI` and text, with those that continue them, which begin with a tab."""
+    """Yield number, head such as `*CHI` and text of each line; lines that begin with a tab continue the one before."""
     found: tuple[int, str, list[str]] | None = None
     for number, line in enumerate(LINE_END.split(source), start=1):
         if line.startswith(("\t", " ")) and found is not None:
@@ -97,21 +97,21 @@ def _lines(source: str, name: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _timed(text: str, place: str) -> tuple[list[tuple[float, float, str]], str, str]:
-    """Return the pieces of a line that have a time behind them, in seconds, the rest, and the sound if a time names it.
+    """Return the texts of a line with their times in seconds, the text behind the last time, and the sound, if named.
 
     Raises
     ------
     AnnotationsRefused
         If a time is damaged.
     """
-    pieces, since, sound = [], 0, ""
-    for time in TIME.finditer(text):
-        said = " ".join(text[since : time.start()].split())
-        since, sound = time.end(), sound or time[1] or ""
-        if said:
-            pieces.append((int(time[2]) / 1000, int(time[3]) / 1000, said))
-    rest = text[since:].strip()
-    if any(BULLET in said for said in (rest, *(said for *_, said in pieces))):
+    pieces, start, sound = [], 0, ""
+    for found in TIME.finditer(text):
+        words = " ".join(text[start : found.start()].split())
+        start, sound = found.end(), sound or found[1] or ""
+        if words:
+            pieces.append((int(found[2]) / 1000, int(found[3]) / 1000, words))
+    rest = text[start:].strip()
+    if any(BULLET in words for words in (rest, *(words for *_, words in pieces))):
         raise AnnotationsRefused(f"{place}: a time is not two numbers of milliseconds, such as 500_1250. Correct it.")
     return pieces, rest, sound
 

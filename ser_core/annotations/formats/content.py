@@ -1,18 +1,18 @@
-"""The bytes of a file as text or as JSON, or a refusal with the line."""
+"""Decode the bytes of a file as text or JSON, or refuse them with the line."""
 
 import codecs
 import json
 from typing import Any
 
-from ser_core.annotations.formats.gate import at
+from ser_core.annotations.formats.gate import error_context
 from ser_core.errors import AnnotationsRefused
 
 MOST_BYTES = 48 * 2**20
-#: A mark takes half a kilobyte, a value of JSON a quarter of that.
+#: In memory, a mark takes half a kilobyte and a value of JSON a quarter of that.
 MOST_PARTS, MOST_VALUES = 250_000, 3_000_000
 
 
-#: What Python also calls encodings: of names in the internet, and of Python's own source.
+#: Encodings of Python that no file has: of internet names, and of Python's own source.
 NOT_OF_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
 
 
@@ -22,7 +22,7 @@ def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS,
     Parameters
     ----------
     part : str
-        Characters of which each mark or value has at least one; a file with more than `most` of them is refused.
+        Each mark or value has at least one of these characters; a file with more than `most` of them is refused.
     encoding : str, optional
         Python's name for it; default: that of `encoding_of`.
 
@@ -49,7 +49,7 @@ def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS,
 
 
 def encoding_of(content: bytes) -> str:
-    """Return the encoding of a file of text that begins with a character of ASCII, or with a byte order mark."""
+    """Return the encoding of a text file that begins with an ASCII character or a byte order mark."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     if len(content) >= 4 and not len(content) % 2:
@@ -72,7 +72,7 @@ def known_encoding(encoding: str) -> str:
         raise AnnotationsRefused(
             f"The encoding {encoding[:40]!r} is not known; name one such as utf-8, latin-1, cp1252 or mac_roman."
         ) from None
-    return "utf-8-sig" if found.name == "utf-8" else found.name  # else a byte order mark would stay
+    return "utf-8-sig" if found.name == "utf-8" else found.name  # utf-8 would keep a byte order mark
 
 
 def old_encoding_of(content: bytes) -> str:
@@ -94,7 +94,7 @@ def json_of(content: bytes, name: str, encoding: str | None = None) -> Any:
     """
     source = text_of(content, name, ",[{", MOST_VALUES, encoding)
     try:
-        with at(name):
+        with error_context(name):
             return json.loads(source, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         place = f"{name}, line {error.lineno}, column {error.colno}"

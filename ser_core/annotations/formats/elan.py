@@ -1,4 +1,4 @@
-"""Annotations of ELAN (`.eaf`): those with times of their own, and those that divide what they belong to."""
+"""Annotations of ELAN (`.eaf`): those with times, and those that divide the annotation that they refer to."""
 
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ from ser_core.annotations.formats.elan_check import MOST_DIGITS, checked_lines
 from ser_core.annotations.formats.elan_properties import PROPERTY, keys_in, tiers_in
 from ser_core.annotations.formats.elan_write import write
 from ser_core.annotations.formats.format import (
-    AS_IT_IS,
+    DEFAULT_OPTIONS,
     FileTier,
     Format,
-    ReadIn,
     ReadOptions,
+    ReadResult,
     counted,
 )
 from ser_core.annotations.formats.gate import (
-    at,
+    error_context,
     known_duration_s,
     known_keys,
     recording_of,
@@ -40,8 +40,8 @@ from ser_core.annotations.formats.notation import mark_fields
 from ser_core.errors import AnnotationsRefused
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read the annotations that have times, their own or parts of those of the annotation they belong to.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read the annotations that have times, or share those of the annotation that they refer to.
 
     Raises
     ------
@@ -60,12 +60,12 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     parents: dict[str, str] = {}
     participants = Participants()
     key_of: dict[str, str] = {}
-    with at(name):
+    with error_context(name):
         moved = replace(options, offset_s=options.offset_s + origin_s)
         marks = Collected(moved, known_duration_s(recording))
     for number, (tier_id, (aligned, referring, attributes, _)) in enumerate(eaf.tiers.items(), start=1):
         annotator, tier = tiers.add(tier_id, number, annotator=attributes.get("ANNOTATOR"))
-        tier = key_of[tier_id] = ours[1].get(tier_id) or _key_beside(ours[0], tier)
+        tier = key_of[tier_id] = ours[1].get(tier_id) or _key_of_new_tier(ours[0], tier)
         participants.add(tier, attributes.get("PARTICIPANT", ""))
         tiers.set_labels(tier, vocabularies.get(attributes.get("LINGUISTIC_TYPE_REF"), ()))
         if attributes.get("PARENT_REF"):
@@ -80,18 +80,18 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
                     fields["end_s"] = fields["start_s"]
                 marks.add(fields, f"{name}, line {lines[key]}", tier in points)
     tiers.set_parents({tier: key_of[parent] for tier, parent in parents.items() if parent in key_of})
-    with at(name):
-        of_file = participants.of((*ours[0], *_others(ours[0], tiers, key_of)))
+    with error_context(name):
+        of_file = participants.of((*ours[0], *_other_tiers(ours[0], tiers, key_of)))
         found = replace(recording_of(recording, marks.annotations), tiers=of_file)
     if keys:
         # An annotation that cannot become a mark is left out, and not deleted.
         read = {mark.key for mark in marks.annotations}
-        known = (pair for own, pair in keys.items() if pair[0] in read or own not in eaf.annotations)
+        known = (pair for id_, pair in keys.items() if pair[0] in read or id_ not in eaf.annotations)
         found = replace(found, exported_keys=known_keys(dict(known)))
-    dropped = (*lost, *participants.lost_in_words(), *_not_kept(eaf), *in_words(marks.left_out))
+    dropped = (*lost, *participants.lost_in_words(), *_lost_vocabularies(eaf), *in_words(marks.left_out))
     if origin_s:
         changed = (f"its times, to which the TIME_ORIGIN of {origin_s:g} s is added", *changed)
-    return ReadIn((found,), dropped, changed + in_words(marks.altered), _tiers(eaf))
+    return ReadResult((found,), dropped, changed + in_words(marks.altered), _tiers(eaf))
 
 
 def eaf_of(content: bytes, name: str) -> Eaf:
@@ -101,7 +101,7 @@ def eaf_of(content: bytes, name: str) -> Eaf:
 
 
 def origin_of(eaf: Eaf) -> float:
-    """Return where the times of a file begin in its recording, in seconds."""
+    """Return the time in the recording at which the times of a file begin, in seconds."""
     return _recording(eaf, "file")[1]
 
 
@@ -114,16 +114,16 @@ def _parsed(content: bytes) -> Eaf:
 
 
 def _recording(eaf: Eaf, name: str) -> tuple[dict[str, Any], float]:
-    """Return what the file says about its recording, and where its times begin in it, in seconds.
+    """Return the fields of the file's recording, and the time in it at which the file begins, in seconds.
 
-    Our property says it or, in files of others, the address of the medium, of a sound before others.
+    The fields come from our property or, in other files, from the address of the medium, preferably a sound.
     """
     for key, value in eaf.properties:
         if key == PROPERTY:
             found = json_of((value or "").encode(), f"{name}, property {PROPERTY}")
             if not isinstance(found, dict):
                 raise AnnotationsRefused(f"{name}: the property {PROPERTY} is not an object.")
-            with at(f"{name}, property {PROPERTY}"):
+            with error_context(f"{name}, property {PROPERTY}"):
                 recording_of(found, ())
             return found, _origin_s(eaf.media_descriptors)
     # A video beside the sound is usually named first, and may begin elsewhere.
@@ -142,16 +142,16 @@ def _tiers(eaf: Eaf) -> tuple[FileTier, ...]:
     found = []
     for tier_id, (aligned, referring, _, _) in eaf.tiers.items():
         labels = [value[2] for value in aligned.values()] + [value[1] for value in referring.values()]
-        said = sum(bool(label.strip()) for label in labels)
-        found.append(FileTier(tier_id, said, len(labels) - said))
+        labelled = sum(bool(label.strip()) for label in labels)
+        found.append(FileTier(tier_id, labelled, len(labels) - labelled))
     return tuple(found)
 
 
 def _vocabularies(eaf: Eaf) -> dict[str, tuple[str, ...]]:
     """Return the labels of controlled vocabularies, in their first language, by the linguistic types that use them."""
     return {
-        own: _entries(eaf, kind["CONTROLLED_VOCABULARY_REF"])
-        for own, kind in eaf.linguistic_types.items()
+        id_: _entries(eaf, kind["CONTROLLED_VOCABULARY_REF"])
+        for id_, kind in eaf.linguistic_types.items()
         if kind.get("CONTROLLED_VOCABULARY_REF") in eaf.controlled_vocabularies
     }
 
@@ -164,25 +164,25 @@ def _entries(eaf: Eaf, vocabulary: str) -> tuple[str, ...]:
 
 def _unused(eaf: Eaf) -> int:
     used = {tier[2].get("LINGUISTIC_TYPE_REF") for tier in eaf.tiers.values()}
-    kinds = (kind for own, kind in eaf.linguistic_types.items() if own in used)
+    kinds = (kind for id_, kind in eaf.linguistic_types.items() if id_ in used)
     return len(eaf.controlled_vocabularies.keys() - {kind.get("CONTROLLED_VOCABULARY_REF") for kind in kinds})
 
 
-def _not_kept(eaf: Eaf) -> tuple[str, ...]:
-    """Return, in words, what of the tiers there is no place for."""
+def _lost_vocabularies(eaf: Eaf) -> tuple[str, ...]:
+    """Return, in words, the controlled vocabularies that no tier uses: these are lost."""
     unused = _unused(eaf)
     vocabularies = counted(unused, "controlled vocabulary", "controlled vocabularies")
     return (f"{vocabularies} that no tier uses",) if unused else ()
 
 
-def _key_beside(ours: Sequence[Tier], name: str) -> str:
-    """Return the key of a tier that was added in ELAN: that of ours of the same name, unless it has points."""
-    there = next((tier.key for tier in ours if tier.name == name and tier.kind == "intervals"), None)
-    return there or free_name(name, {tier.key for tier in ours if tier.kind == "points"})
+def _key_of_new_tier(ours: Sequence[Tier], name: str) -> str:
+    """Return the key of a tier that was added in ELAN: that of our tier of intervals with this name, or a new one."""
+    existing = next((tier.key for tier in ours if tier.name == name and tier.kind == "intervals"), None)
+    return existing or free_name(name, {tier.key for tier in ours if tier.kind == "points"})
 
 
-def _others(ours: Sequence[Tier], tiers: FileTiers, key_of: Mapping[str, str]) -> list[Tier]:
-    """Return the tiers of the file beside ours."""
+def _other_tiers(ours: Sequence[Tier], tiers: FileTiers, key_of: Mapping[str, str]) -> list[Tier]:
+    """Return the tiers of the file that are not ours."""
     of_file = {tier.key: tier for tier in tiers.all}
     others = set(key_of.values()) - {RECORDING_TIER, *(tier.key for tier in ours)}
     return [of_file.get(key) or Tier(key, key) for key in dict.fromkeys(key_of.values()) if key in others]
@@ -196,9 +196,9 @@ def _path(address: str) -> str:
 
 
 def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...], tuple[str, ...]]:
-    """Return the times of annotations by id, and in words how many got theirs by division and how many have none.
+    """Return the times of annotations by id and, in words, how many got theirs by division and how many have none.
 
-    As in ELAN, annotations without times of their own share those of the annotation they belong to, in equal parts.
+    As in ELAN, annotations without times of their own share those of the annotation that they refer to equally.
     """
     edges: dict[str, tuple[float, float]] = {}
     divided = 0
@@ -206,19 +206,19 @@ def _times(eaf: Eaf) -> tuple[dict[str, dict[str, float]], tuple[str, ...], tupl
         for chain in _chains(aligned, eaf.timeslots):
             first, last = eaf.timeslots[aligned[chain[0]][0]], eaf.timeslots[aligned[chain[-1]][1]]
             if None not in (first, last) and first < last:
-                edges |= _parts(chain, first / 1000, last / 1000)
+                edges |= _equal_parts(chain, first / 1000, last / 1000)
                 divided += len(chain) if len(chain) > 1 else 0
     children: dict[str, dict[str, list[str]]] = {}
     for tier_id, (_, referring, _, _) in eaf.tiers.items():
         for key in _in_order(referring):
             children.setdefault(referring[key][0], {}).setdefault(tier_id, []).append(key)
-    waiting = list(edges)
-    while waiting:
-        parent = waiting.pop()
+    remaining = list(edges)
+    while remaining:
+        parent = remaining.pop()
         for of_tier in children.pop(parent, {}).values():
-            edges |= _parts(of_tier, *edges[parent])
+            edges |= _equal_parts(of_tier, *edges[parent])
             divided += len(of_tier) if len(of_tier) > 1 else 0
-            waiting += of_tier
+            remaining += of_tier
     lost = len(eaf.annotations) - len(edges)
     times = {key: {"start_s": start_s, "end_s": end_s} for key, (start_s, end_s) in edges.items()}
     changed = (
@@ -239,15 +239,15 @@ def _chains(aligned: Mapping[str, Sequence[Any]], slots: Mapping[str, int | None
     return chains
 
 
-def _parts(keys: Sequence[str], start_s: float, end_s: float) -> dict[str, tuple[float, float]]:
-    """Return equal parts of a stretch; the first begins and the last ends exactly where it does."""
+def _equal_parts(keys: Sequence[str], start_s: float, end_s: float) -> dict[str, tuple[float, float]]:
+    """Return equal parts of a stretch by key; the first begins and the last ends exactly with it."""
     count = len(keys)
     bounds = [start_s + (end_s - start_s) * part / count for part in range(count)] + [end_s]
     return {key: (bounds[index], bounds[index + 1]) for index, key in enumerate(keys)}
 
 
 def _in_order(referring: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return the annotations of a tier so that each follows the one before it, which it may name."""
+    """Return the annotations of a tier in the order of their references to previous ones."""
     following = {previous: key for key, (_, _, previous, _) in referring.items() if previous in referring}
     ordered: dict[str, None] = {}
     for key in [*(key for key, (_, _, previous, _) in referring.items() if previous not in referring), *referring]:

@@ -11,7 +11,7 @@ from ser_core.errors import AnnotationsRefused
 
 SCHEMA = "http://www.w3.org/2001/XMLSchema-instance noNamespaceSchemaLocation"
 
-#: Element: its parent, and the attributes without which pympi or ELAN cannot read it.
+#: By element: its parent, and the attributes that pympi or ELAN needs to read it.
 ELEMENTS: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
     "ANNOTATION_DOCUMENT": (None, ("VERSION", SCHEMA)),
     "LICENSE": ("ANNOTATION_DOCUMENT", ("LICENSE_URL",)),
@@ -38,7 +38,7 @@ ELEMENTS: Mapping[str, tuple[str | None, tuple[str, ...]]] = {
 #: Attributes that identify their element, and must be unique.
 NAMES = ("TIME_SLOT_ID", "TIER_ID", "ANNOTATION_ID")
 NUMBERED = ("TIME_SLOT_ID", "ANNOTATION_ID")
-#: Attributes that hold an id of those, or refer to one.
+#: Attributes that are one of these ids, or refer to one.
 REFERRING = {
     "TIME_SLOT_ID",
     "TIME_SLOT_REF1",
@@ -53,9 +53,9 @@ MOST_DIGITS = 12
 
 
 def checked_lines(content: bytes, name: str) -> tuple[bytes, dict[str, int]]:
-    """Return a file that pympi can read, and the line of each annotation by its id there.
+    """Return the file as pympi can read it, and the line of each annotation by its id.
 
-    Ids such as UUIDs, which pympi cannot read, get numbers.
+    Ids that pympi cannot read, such as UUIDs, are replaced by numbered ones.
 
     Raises
     ------
@@ -79,22 +79,22 @@ def checked_lines(content: bytes, name: str) -> tuple[bytes, dict[str, int]]:
 
 def _renumbered(content: bytes, lines: Mapping[str, int]) -> tuple[bytes, dict[str, int]]:
     slots: dict[str, str] = {}
-    # Our keys of marks go by the ids of annotations: those that pympi reads stay, and others become like none of ours.
+    # Ids that pympi can read stay, because our keys of marks refer to them. New ids differ from all of these.
     free = (name for number in count(1) if (name := f"other{number}") not in lines)
-    annotations = {own: own if _has_number(own) else next(free) for own in lines}
+    annotations = {id_: id_ if _has_number(id_) else next(free) for id_ in lines}
     root = ElementTree.fromstring(content)
     for element in root.iter():
         for attribute in REFERRING & element.attrib.keys():
-            own = element.attrib[attribute]
+            id_ = element.attrib[attribute]
             if attribute.startswith("TIME_SLOT"):
-                element.set(attribute, slots.setdefault(own, f"ts{len(slots) + 1}"))
+                element.set(attribute, slots.setdefault(id_, f"ts{len(slots) + 1}"))
             else:
-                element.set(attribute, annotations.get(own, own))
-    return ElementTree.tostring(root), {annotations[own]: line for own, line in lines.items()}
+                element.set(attribute, annotations.get(id_, id_))
+    return ElementTree.tostring(root), {annotations[id_]: line for id_, line in lines.items()}
 
 
-def _has_number(own: str) -> bool:
-    return own.isascii() and 0 < sum(map(str.isdigit, own)) <= MOST_DIGITS
+def _has_number(id_: str) -> bool:
+    return id_.isascii() and 0 < sum(map(str.isdigit, id_)) <= MOST_DIGITS
 
 
 class _Check:
@@ -149,11 +149,11 @@ class _Check:
     def _names(self, element: str, attributes: dict[str, str]) -> None:
         for attribute in NAMES:
             if attribute in ELEMENTS[element][1]:
-                own = attributes[attribute]
-                if (attribute, own) in self._taken:
-                    self.refuse(f"there are two of the {attribute} {shown(own)}")
-                self._taken.add((attribute, own))
-                self.other_ids |= attribute in NUMBERED and not _has_number(own)
+                id_ = attributes[attribute]
+                if (attribute, id_) in self._taken:
+                    self.refuse(f"there are two of the {attribute} {shown(id_)}")
+                self._taken.add((attribute, id_))
+                self.other_ids |= attribute in NUMBERED and not _has_number(id_)
 
     def _content(self, element: str, attributes: dict[str, str]) -> None:
         line = self.parser.CurrentLineNumber
@@ -170,7 +170,7 @@ class _Check:
                 self._referring.append((line, attributes["ANNOTATION_REF"]))
 
     def finish(self) -> None:
-        """Check what is only known at the end: that everything referred to is there."""
+        """Check, at the end of the file, that every referenced time slot and annotation exists."""
         for line, *slots in self._aligned:
             for slot in slots:
                 if slot not in self._times:

@@ -1,7 +1,7 @@
 """Write tiers into an existing EAF: everything else stays as it is, byte for byte.
 
-A tier of the same name is replaced, unless annotations of other tiers belong to it or its own have no times of their
-own; others follow the last one.
+A tier of the same name is replaced, unless annotations of other tiers refer to it or its own have no times. Other tiers
+are added behind the last one.
 """
 
 import re
@@ -16,15 +16,15 @@ from ser_core.annotations.formats.content import encoding_of, json_bytes
 from ser_core.annotations.formats.elan import eaf_of, origin_of
 from ser_core.annotations.formats.elan_properties import KEYS, TIERS, keys_in, tiers_in, tiers_text
 from ser_core.annotations.formats.elan_write import in_milliseconds
-from ser_core.annotations.formats.format import Into, marks_with
-from ser_core.annotations.formats.layers import BESIDE, Layer, free_name, safe_name
+from ser_core.annotations.formats.format import UpdatedFile, lost_of_marks
+from ser_core.annotations.formats.layers import FIELDS_IN_NAME, Layer, free_name, safe_name
 from ser_core.annotations.formats.notation import label_of
 from ser_core.errors import AnnotationsRefused
 
 TAG = re.compile(rb"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>""")
 NUMBER = re.compile("[0-9]{1,12}")
 OUR_TYPE = "hear-why"
-#: Of types of tiers that have a parent, the one whose annotations have any times.
+#: The constraint of tiers that have a parent and annotations with times of their own.
 INCLUDED_IN = "Included_In"
 LAST_ID = "lastUsedAnnotationId"
 TYPE_ELEMENT = (
@@ -41,7 +41,9 @@ class _Tier:
     annotations: list[str] = field(default_factory=list)
 
 
-def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers: Sequence[Layer], plain: bool) -> Into:
+def write_into(
+    content: bytes, name: str, recording: AnnotatedRecording, layers: Sequence[Layer], plain: bool
+) -> UpdatedFile:
     """Write layers of a recording's marks into an EAF in UTF-8; times are rounded to whole milliseconds.
 
     Raises
@@ -49,20 +51,20 @@ def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers:
     AnnotationsRefused
         If it is damaged, or not in UTF-8.
     """
-    eaf = eaf_of(content, name)  # which refuses what is no EAF
+    eaf = eaf_of(content, name)  # refuses other files
     if not layers:
-        return Into(content, (), ())
-    there = _Positions(content, name)
-    new = _New(there, round(origin_of(eaf) * 1000), {own: [*pair] for own, pair in keys_in(eaf, name).items()}, plain)
+        return UpdatedFile(content, (), ())
+    target = _Positions(content, name)
+    new = _New(target, round(origin_of(eaf) * 1000), {id_: [*pair] for id_, pair in keys_in(eaf, name).items()}, plain)
     declared = {tier.key for tier in recording.tiers}
-    taken = {tier.name for tier in there.tiers}
+    taken = {tier.name for tier in target.tiers}
     added, replaced, pieces = [], [], []
     tiers, keys = tiers_in(eaf, name)
-    declared_there, keys_there = {tier.key: tier for tier in tiers}, dict(keys)
+    declared_tiers, tier_keys = {tier.key: tier for tier in tiers}, dict(keys)
     for layer in layers:
-        old = next((tier for tier in there.tiers if tier.name == layer.name and tier.name not in replaced), None)
+        old = next((tier for tier in target.tiers if tier.name == layer.name and tier.name not in replaced), None)
         if old is not None and (
-            old.name in there.parents or there.referred & {*old.annotations} or old.kind in there.divided_types
+            old.name in target.parents or target.referenced & {*old.annotations} or old.kind in target.divided_types
         ):
             old = None
         rows = "".join(new.rows(layer, layer.tier.key in declared))
@@ -70,30 +72,30 @@ def write_into(content: bytes, name: str, recording: AnnotatedRecording, layers:
             continue
         if old is not None:
             replaced.append(old.name)
-            pieces.append(there.inside(old, rows))
+            pieces.append(target.inside(old, rows))
             new.forget(old.annotations)
-            _declare(layer, old.name, declared_there, keys_there)
+            _declare(layer, old.name, declared_tiers, tier_keys)
             continue
         added.append(free_name(layer.name, taken))
         taken.add(added[-1])
-        _declare(layer, added[-1], declared_there, keys_there)
-        head = f"    <TIER{_attributes(layer, there.top_type or OUR_TYPE)} TIER_ID={quoteattr(added[-1])}>\n"
-        pieces.append((there.tiers_end, there.tiers_end, f"{head}{rows}    </TIER>\n"))
-    if there.top_type is None and added:
-        pieces.append((there.tiers_end, there.tiers_end, TYPE_ELEMENT))
-    pieces += there.slot_pieces(new.slots)
-    pieces += there.property_pieces(new.keys, new.last_annotation)
-    if keys_there != keys:
-        pieces += there.property_piece(TIERS, tiers_text(declared_there.values(), keys_there))
+        _declare(layer, added[-1], declared_tiers, tier_keys)
+        head = f"    <TIER{_attributes(layer, target.alignable_type or OUR_TYPE)} TIER_ID={quoteattr(added[-1])}>\n"
+        pieces.append((target.tiers_end, target.tiers_end, f"{head}{rows}    </TIER>\n"))
+    if target.alignable_type is None and added:
+        pieces.append((target.tiers_end, target.tiers_end, TYPE_ELEMENT))
+    pieces += target.slot_pieces(new.slots)
+    pieces += target.property_pieces(new.keys, new.last_annotation)
+    if tier_keys != keys:
+        pieces += target.property_piece(TIERS, tiers_text(declared_tiers.values(), tier_keys))
     dropped = (
-        *marks_with(range(new.early), "{} before the TIME_ORIGIN of the file"),
-        *marks_with(range(new.points), "the zero length of {}, which is 1 ms there because ELAN has no points"),
+        *lost_of_marks(range(new.early), "{} before the TIME_ORIGIN of the file"),
+        *lost_of_marks(range(new.points), "the zero length of {}, which is 1 ms there because ELAN has no points"),
     )
-    return Into(b"".join(_spliced(content, pieces)), tuple(added), tuple(replaced), dropped)
+    return UpdatedFile(b"".join(_spliced(content, pieces)), tuple(added), tuple(replaced), dropped)
 
 
 def _declare(layer: Layer, name: str, tiers: dict[str, Tier], layers: dict[str, str]) -> None:
-    """Note which tiers of the file hold points, which ELAN does not know."""
+    """Note that a tier of the file holds points, which ELAN does not have."""
     if layer.tier.kind == "points":
         tiers[layer.tier.key], layers[name] = layer.tier, layer.tier.key
 
@@ -106,7 +108,7 @@ def _attributes(layer: Layer, kind: str) -> str:
 
 
 class _New:
-    """New annotations and time slots, with ids that are free.
+    """New annotations and time slots with unused ids.
 
     Attributes
     ----------
@@ -115,17 +117,17 @@ class _New:
     keys : dict of str to list
         Key and revision of marks by the ids of annotations.
     early : int
-        Number of marks before the file begins, which are left out.
+        Number of marks before the start of the file, which are left out.
     points : int
         Number of points, each 1 ms long.
     """
 
-    def __init__(self, there: "_Positions", origin_ms: int, keys: dict[str, list], plain: bool) -> None:
+    def __init__(self, target: "_Positions", origin_ms: int, keys: dict[str, list], plain: bool) -> None:
         self.slots: dict[int, str] = {}
         self.keys = keys
         self.early = self.points = 0
-        self.last_annotation = there.last_annotation
-        self._slot_ids = (f"ts{number}" for number in count(there.last_slot + 1))
+        self.last_annotation = target.last_annotation
+        self._slot_ids = (f"ts{number}" for number in count(target.last_slot + 1))
         self._origin_ms = origin_ms
         self._plain = plain
 
@@ -138,11 +140,11 @@ class _New:
                 continue
             self.points += layer.tier.kind == "points"
             self.last_annotation += 1
-            own = f"a{self.last_annotation}"
+            id_ = f"a{self.last_annotation}"
             if mark.key is not None and not self._plain:
-                self.keys[own] = [mark.key, mark.revision]
-            label = label_of(mark, layer.tier, BESIDE, self._plain, is_declared)
-            yield _annotation(own, *map(self._slot, edges), label)
+                self.keys[id_] = [mark.key, mark.revision]
+            label = label_of(mark, layer.tier, FIELDS_IN_NAME, self._plain, is_declared)
+            yield _annotation(id_, *map(self._slot, edges), label)
 
     def _slot(self, time_ms: int) -> str:
         if time_ms not in self.slots:
@@ -150,14 +152,14 @@ class _New:
         return self.slots[time_ms]
 
     def forget(self, annotations: Sequence[str]) -> None:
-        """Take away the keys of annotations that are no longer in the file."""
-        for own in annotations:
-            self.keys.pop(own, None)
+        """Remove the keys of annotations that are no longer in the file."""
+        for id_ in annotations:
+            self.keys.pop(id_, None)
 
 
-def _annotation(own: str, first: str, last: str, label: str) -> str:
+def _annotation(id_: str, first: str, last: str, label: str) -> str:
     return (
-        f'        <ANNOTATION>\n            <ALIGNABLE_ANNOTATION ANNOTATION_ID="{own}" TIME_SLOT_REF1="{first}" '
+        f'        <ANNOTATION>\n            <ALIGNABLE_ANNOTATION ANNOTATION_ID="{id_}" TIME_SLOT_REF1="{first}" '
         f'TIME_SLOT_REF2="{last}">\n                <ANNOTATION_VALUE>{escape(label)}</ANNOTATION_VALUE>\n'
         "            </ALIGNABLE_ANNOTATION>\n        </ANNOTATION>\n"
     )
@@ -165,12 +167,12 @@ def _annotation(own: str, first: str, last: str, label: str) -> str:
 
 def _spliced(content: bytes, pieces: Sequence[tuple[int, int, str]]) -> Iterator[bytes]:
     line_end = "\r\n" if b"\r\n" in content else "\n"
-    since = 0
+    position = 0
     for start, end, text in sorted(pieces, key=lambda piece: piece[:2]):
-        yield content[since:start]
+        yield content[position:start]
         yield text.replace("\n", line_end).encode()
-        since = end
-    yield content[since:]
+        position = end
+    yield content[position:]
 
 
 class _Positions:
@@ -179,9 +181,9 @@ class _Positions:
     def __init__(self, content: bytes, name: str) -> None:
         self.tiers: list[_Tier] = []
         self.parents: set[str] = set()
-        self.referred: set[str] = set()
+        self.referenced: set[str] = set()
         self.divided_types: set[str] = set()
-        self.top_type: str | None = None
+        self.alignable_type: str | None = None
         self.last_annotation = self.last_slot = 0
         self.tiers_end = 0
         self._content = content
@@ -205,8 +207,8 @@ class _Positions:
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         position = self._parser.CurrentByteIndex
         self._open.append((element, position))
-        for own in (attributes.get("ANNOTATION_ID", ""), attributes.get("TIME_SLOT_ID", "")):
-            if own and (found := NUMBER.search(own)):
+        for id_ in (attributes.get("ANNOTATION_ID", ""), attributes.get("TIME_SLOT_ID", "")):
+            if id_ and (found := NUMBER.search(id_)):
                 last = "last_annotation" if "ANNOTATION_ID" in attributes else "last_slot"
                 setattr(self, last, max(getattr(self, last), int(found[0])))
         if element == "TIER":
@@ -217,18 +219,18 @@ class _Positions:
             self._slots.append((position, None if value is None else int(value)))
         elif element in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION"):
             self.tiers[-1].annotations.append(attributes["ANNOTATION_ID"])
-            self.referred.add(attributes.get("ANNOTATION_REF", ""))
+            self.referenced.add(attributes.get("ANNOTATION_REF", ""))
         elif element == "PROPERTY":
             self._property = attributes["NAME"]
         elif element == "LINGUISTIC_TYPE":
             self._linguistic_type(attributes)
 
     def _linguistic_type(self, attributes: dict[str, str]) -> None:
-        own, constraint = attributes["LINGUISTIC_TYPE_ID"], attributes.get("CONSTRAINTS")
+        id_, constraint = attributes["LINGUISTIC_TYPE_ID"], attributes.get("CONSTRAINTS")
         if constraint not in (None, INCLUDED_IN):
-            self.divided_types.add(own)
+            self.divided_types.add(id_)
         elif constraint is None and attributes.get("TIME_ALIGNABLE") == "true":
-            self.top_type = self.top_type or own
+            self.alignable_type = self.alignable_type or id_
 
     def _end(self, element: str) -> None:
         _, start = self._open.pop()
@@ -241,41 +243,41 @@ class _Positions:
             self.tiers_end = self._line_after(self._after(position))
         elif element == "PROPERTY" and not self._is_closed(self._after(start)):
             span = self._properties[self._property] = self._after(start), position
-            said = self._content[slice(*span)].decode(errors="replace").strip()
-            if self._property == LAST_ID and NUMBER.fullmatch(said):
-                self.last_annotation = max(self.last_annotation, int(said))
+            property_text = self._content[slice(*span)].decode(errors="replace").strip()
+            if self._property == LAST_ID and NUMBER.fullmatch(property_text):
+                self.last_annotation = max(self.last_annotation, int(property_text))
 
     def _after(self, position: int) -> int:
-        """Return where the tag ends that begins at a position."""
+        """Return the end of the tag that begins at a position."""
         return TAG.match(self._content, position).end()
 
     def _line_after(self, position: int) -> int:
-        """Return where the next line begins, if nothing else stands on this one."""
+        """Return the beginning of the next line, or the position itself if the line contains more."""
         found = re.compile(rb"[ \t]*\r?\n").match(self._content, position)
         return found.end() if found else position
 
     def inside(self, tier: _Tier, rows: str) -> tuple[int, int, str]:
-        """Return rows in place of the content of a tier."""
+        """Return the piece that replaces the content of a tier by rows."""
         start = self._after(tier.start)
         if self._is_closed(start):
             return start - 2, start, f">\n{rows}    </TIER>"
         return start, self._content.rfind(b"</", start, tier.end), f"\n{rows}    "
 
     def _is_closed(self, after: int) -> bool:
-        """Whether the tag that ends here is that of an element without content."""
+        """Whether the tag that ends here is that of an empty element."""
         return self._content[after - 2 : after] == b"/>"
 
     def slot_pieces(self, slots: dict[int, str]) -> list[tuple[int, int, str]]:
-        """Return new time slots, each before the first later one; ELAN relies on their order."""
-        pieces, waiting = [], sorted(slots.items())
+        """Return pieces with new time slots, each before the first later one: ELAN needs them in order."""
+        pieces, remaining = [], sorted(slots.items())
         for position, value in self._slots:
-            early = [slot for slot in waiting if value is not None and slot[0] < value]
-            waiting = waiting[len(early) :]
+            early = [slot for slot in remaining if value is not None and slot[0] < value]
+            remaining = remaining[len(early) :]
             pieces += [(position, position, f"{_slot(*slot)}\n        ") for slot in early]
-        return pieces + self._at_the_end("TIME_ORDER", [_slot(*slot) for slot in waiting])
+        return pieces + self._at_the_end("TIME_ORDER", [_slot(*slot) for slot in remaining])
 
     def _at_the_end(self, element: str, inside: Sequence[str]) -> list[tuple[int, int, str]]:
-        """Return elements as the last ones in another, which may have been without content."""
+        """Return pieces that add elements at the end of another one, which may be empty."""
         position = self._ends[element]
         if inside and self._is_closed(self._after(position)):
             lines = "".join(f"        {each}\n" for each in inside)
@@ -283,7 +285,7 @@ class _Positions:
         return [(position, position, f"    {each}\n    ") for each in inside]
 
     def property_pieces(self, keys: dict[str, list], last: int) -> list[tuple[int, int, str]]:
-        """Return the properties with the keys of our marks, and with the last id of an annotation."""
+        """Return pieces for the properties with the keys of our marks and with the last id of an annotation."""
         pieces = []
         if keys or KEYS in self._properties:
             pieces += self.property_piece(KEYS, json_bytes(keys, indent=None, ascii_only=True).decode())
@@ -292,11 +294,11 @@ class _Positions:
         return pieces
 
     def property_piece(self, name: str, text: str) -> list[tuple[int, int, str]]:
-        """Return the text of a property in place of the one that is there, or as a new one."""
+        """Return the piece that replaces the text of a property, or adds the property."""
         if name in self._properties:
             return [(*self._properties[name], escape(text))]
         return self._at_the_end("HEADER", [f'<PROPERTY NAME="{name}">{escape(text)}</PROPERTY>'])
 
 
-def _slot(time_ms: int, own: str) -> str:
-    return f'<TIME_SLOT TIME_SLOT_ID="{own}" TIME_VALUE="{time_ms}"/>'
+def _slot(time_ms: int, id_: str) -> str:
+    return f'<TIME_SLOT TIME_SLOT_ID="{id_}" TIME_VALUE="{time_ms}"/>'

@@ -16,10 +16,10 @@ from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import json_bytes
 from ser_core.annotations.formats.elan_properties import KEYS, PROPERTY, TIERS, tiers_text
-from ser_core.annotations.formats.format import Written, counted, marks_with, only_one
+from ser_core.annotations.formats.format import Written, counted, lost_of_marks, only_one
 from ser_core.annotations.formats.gate import recording_fields, writable
-from ser_core.annotations.formats.layers import BESIDE, Layer, free_name, laid_out, safe_name
-from ser_core.annotations.formats.notation import label_of, marks_with_more_than_a_label
+from ser_core.annotations.formats.layers import FIELDS_IN_NAME, Layer, free_name, layers_of, safe_name
+from ser_core.annotations.formats.notation import label_of, lost_by_plain_labels
 
 #: The linguistic type of tiers that have a parent.
 INCLUDED = "included-lt"
@@ -33,7 +33,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     """
     recording = writable(only_one(recordings, "ELAN"))
     marks = [in_milliseconds(mark) for mark in recording.annotations]
-    layers = laid_out(replace(recording, annotations=tuple(marks)))
+    layers = layers_of(replace(recording, annotations=tuple(marks)))
     eaf = _empty(recording)
     keys: dict[str, list[Any]] = {}
     declared = {tier.key for tier in recording.tiers}
@@ -45,7 +45,9 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
         eaf.add_tier(name, **people, **how)
         for mark in layer.marks:
             times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
-            eaf.add_annotation(name, *times, label_of(mark, layer.tier, BESIDE, plain, layer.tier.key in declared))
+            eaf.add_annotation(
+                name, *times, label_of(mark, layer.tier, FIELDS_IN_NAME, plain, layer.tier.key in declared)
+            )
             if mark.key is not None:
                 keys[f"a{eaf.maxaid}"] = [mark.key, mark.revision]
     if keys and not plain:
@@ -58,16 +60,16 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     pairs = list(zip(marks, recording.annotations, strict=True))
     has_parent = {name for layer, name in zip(layers, names, strict=True) if layer.tier.parent and layer.marks}
     dropped = (
-        *marks_with(
+        *lost_of_marks(
             (m for m, exact in pairs if not isinstance(exact.region, Point) and m.region != exact.region),
             "the microseconds of {}",
         ),
-        *marks_with(
+        *lost_of_marks(
             (m for _, m in pairs if isinstance(m.region, Point)),
             "the zero length of {}, which is 1 ms there because ELAN has no points",
         ),
-        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
-        *marks_with_more_than_a_label(marks, BESIDE, plain),
+        *lost_of_marks((mark for mark in marks if mark.changed_at), "the time of change of {}"),
+        *lost_by_plain_labels(marks, FIELDS_IN_NAME, plain),
         *(
             (f"the parent of {counted(alone, 'tier')}, whose marks it does not hold",)
             if (alone := len(has_parent - parents.keys()))
@@ -78,7 +80,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Return names with a number behind those that are there already: ELAN's tiers have names of their own."""
+    """Return unique names, as ELAN requires for tiers, with numbers behind repeated ones."""
     unique: list[str] = []
     for name in names:
         unique.append(free_name(name, unique))
@@ -86,22 +88,27 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _parents(layers: Sequence[Layer], names: Sequence[str]) -> dict[str, str]:
-    """Return the parent of each tier of the file, where each of its annotations lies within one of the parent's."""
+    """Return the parent of each tier of the file, if each of its annotations lies within one of the parent's.
+
+    Layers of the same annotator or of nobody come before those of others.
+    """
     parents: dict[str, str] = {}
     for layer, name in zip(layers, names, strict=True):
-        above = [
-            (other, of_other)
-            for other, of_other in zip(layers, names, strict=True)
-            if other.tier.key == layer.tier.parent and other.annotator in (layer.annotator, "")
-        ] or [(other, of) for other, of in zip(layers, names, strict=True) if other.tier.key == layer.tier.parent]
-        found = next((of for other, of in above if _holds(other.marks, layer.marks)), None)
-        if found is not None:
-            parents[name] = found
+        candidates = [
+            (other, other_name)
+            for other, other_name in zip(layers, names, strict=True)
+            if other.tier.key == layer.tier.parent
+        ]
+        preferred = [each for each in candidates if each[0].annotator in (layer.annotator, "")]
+        for other, other_name in preferred or candidates:
+            if _holds(other.marks, layer.marks):
+                parents[name] = other_name
+                break
     return parents
 
 
 def _holds(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
-    """Whether each of some marks lies within one of others; both in order of time, and without overlaps."""
+    """Whether each inner mark lies within one of the marks; both are in order of time and without overlaps."""
     starts = [mark.region.start_s for mark in marks]
     for mark in inner:
         index = bisect_right(starts, mark.region.start_s) - 1
@@ -122,7 +129,7 @@ def in_milliseconds(mark: Annotation) -> Annotation:
 
 
 def _sort_time_slots(eaf: Eaf) -> None:
-    """Number the time slots in order of time, which ELAN relies on and pympi does not ensure."""
+    """Number the time slots in order of time, which ELAN needs and pympi does not ensure."""
     in_order = sorted(eaf.timeslots, key=eaf.timeslots.__getitem__)
     new = {old: f"ts{number}" for number, old in enumerate(in_order, start=1)}
     eaf.timeslots = {new[old]: time for old, time in eaf.timeslots.items()}
@@ -135,7 +142,7 @@ def _empty(recording: AnnotatedRecording) -> Eaf:
     eaf = Eaf(author="Hear Why")
     eaf.remove_tier("default")
     eaf.add_linguistic_type(INCLUDED, "Included_In")
-    # Not the current time: the same marks give the same file.
+    # Not the current time, so that the same marks give the same file.
     changed = max((mark.changed_at for mark in recording.annotations if mark.changed_at), default=NEVER)
     eaf.adocument["DATE"] = changed.isoformat(timespec="seconds")
     eaf.header = {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}

@@ -1,6 +1,6 @@
-"""Annotations of EMU-SDMS (`NAME_annot.json`): levels of segments, of events, and of items that hold segments.
+"""Annotations of EMU-SDMS (`NAME_annot.json`): levels of segments, of events, and of items that contain segments.
 
-The edges of a segment lie between samples: half a sample before its first and after its last, as emuR gives them.
+The edges of a segment lie between samples: half a sample before its first and after its last, as in emuR.
 
 References
 ----------
@@ -17,29 +17,29 @@ from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_of
 from ser_core.annotations.formats.emu_write import EVENT, MORE, SEGMENT, write
 from ser_core.annotations.formats.format import (
-    AS_IT_IS,
+    DEFAULT_OPTIONS,
     FileTier,
     Format,
-    ReadIn,
     ReadOptions,
+    ReadResult,
     counted,
 )
-from ser_core.annotations.formats.gate import at, number, recording_of, shown, text, whole_number
+from ser_core.annotations.formats.gate import error_context, number, recording_of, shown, text, whole_number
 from ser_core.annotations.formats.layers import FileTiers
 from ser_core.annotations.formats.notation import UNSAFE, mark_fields
 from ser_core.annotations.formats.own import objects_in
 from ser_core.errors import AnnotationsRefused
 
-#: How many levels of items are searched for their segments.
+#: The maximum depth of items above their segments.
 MOST_LEVELS = 20
 
 Edges = tuple[float, float]
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read segments, events, and items from the first to the last segment that they hold.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read segments, events, and items from the first to the last segment that they contain.
 
-    Labels beside the first of an item are in a tier of their own, below that of the level.
+    Further labels of an item are in tiers of their own, below that of the level.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     document = json_of(content, name, options.encoding)
     if not isinstance(document, dict):
         raise AnnotationsRefused(f"{name}: the JSON is not an annotation of EMU.")
-    with at(name):
+    with error_context(name):
         rate_hz = number(document.get("sampleRate"), "sample rate")
         sound = text(document.get("annotates"), "name of the recording")
         if not rate_hz > 0:
@@ -63,15 +63,15 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     found = _Bundle(name, options, rate_hz, levels, _edges(levels, document, rate_hz, name))
     for level in levels:
         found.add(level)
-    for parent, child in _links(document):
+    for parent, child in _parent_child_ids(document):
         if {parent, child} <= found.tier_of_item.keys():
             found.parents[found.tier_of_item[child]] = found.tier_of_item[parent]
-    found.of_file.set_parents(found.parents)
-    with at(name):
-        recording = replace(recording_of({"name": sound}, found.marks.annotations), tiers=found.of_file.all)
+    found.file_tiers.set_parents(found.parents)
+    with error_context(name):
+        recording = replace(recording_of({"name": sound}, found.marks.annotations), tiers=found.file_tiers.all)
     lost = tuple(words.format(counted(each, noun)) for (words, noun), each in found.lost.items() if each)
     dropped = lost + in_words(found.marks.left_out)
-    return ReadIn((recording,), dropped, in_words(found.marks.altered), tuple(found.tiers))
+    return ReadResult((recording,), dropped, in_words(found.marks.altered), tuple(found.tiers))
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,20 @@ class _Level:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is named for a tier and more, and its labels say which."""
-        return any(_is_ours(item, self.name) for item in self.items)
+        """Whether it was written here: its items have a second label with all fields of the mark."""
+        return any(_has_mark_label(item, self.name) for item in self.items)
 
     @property
-    def usual(self) -> dict[str, str]:
-        """The tier and annotator of most marks that were written to it, which those added in EMU have too."""
-        labels = (item["labels"][1].get("value") for item in self.items if _is_ours(item, self.name))
+    def default_fields(self) -> dict[str, str]:
+        """The most frequent tier and annotator of its marks, which marks that were added in EMU get too."""
+        labels = (item["labels"][1].get("value") for item in self.items if _has_mark_label(item, self.name))
         fields = (mark_fields(label) for label in labels if isinstance(label, str))
-        named = Counter(tuple((key, said[key]) for key in ("tier", "annotator") if key in said) for said in fields)
+        named = Counter(tuple((key, each[key]) for key in ("tier", "annotator") if key in each) for each in fields)
         return dict(max(named, key=named.__getitem__, default=()))
 
     @property
     def attributes(self) -> list[str]:
-        """The names of the labels of its items; the first ones are those of the level."""
+        """The names of the labels of its items; that of the level, which names the first label, comes first."""
         others = [
             label["name"]
             for item in self.items
@@ -110,7 +110,7 @@ class _Level:
 
 
 class _Bundle:
-    """The marks and tiers of a file, gathered level by level."""
+    """The marks and tiers of a file, collected level by level."""
 
     def __init__(
         self, name: str, options: ReadOptions, rate_hz: float, levels: Sequence[_Level], edges: Mapping[object, Edges]
@@ -118,7 +118,7 @@ class _Bundle:
         self.marks = Collected(options)
         self.lost: Counter[tuple[str, str]] = Counter()
         self.tiers: list[FileTier] = []
-        self.of_file = FileTiers([attribute for level in levels for attribute in level.attributes])
+        self.file_tiers = FileTiers([attribute for level in levels for attribute in level.attributes])
         self.tier_of_item: dict[int, str] = {}
         self.parents: dict[str, str] = {}
         self._name, self._rate_hz, self._edges = name, rate_hz, edges
@@ -130,35 +130,34 @@ class _Bundle:
         if level.items and not is_ours:
             for attribute in level.attributes:
                 number = len(self.tiers) + len(keys)
-                keys[attribute] = self.of_file.add(attribute, number, "points" if points else "intervals")[1]
-            self.parents |= (
-                {} if points else {key: keys[level.name] for key in keys.values() if key != keys[level.name]}
-            )
+                keys[attribute] = self.file_tiers.add(attribute, number, "points" if points else "intervals")[1]
+            if not points:
+                self.parents |= {key: keys[level.name] for key in keys.values() if key != keys[level.name]}
         elif not is_ours:
             self.lost["{} without items", "level"] += 1
-        said: Counter[str] = Counter()
-        usual = {"tier": keys[level.name]} | level.usual
+        labelled: Counter[str] = Counter()
+        default_fields = {"tier": keys[level.name]} | level.default_fields
         for item in level.items:
-            self._add_item(item, level, keys, usual, said)
-        self.tiers.append(FileTier(level.name, said[level.name], len(level.items) - said[level.name], points))
-        self.tiers += [FileTier(name, said[name], 0, points) for name in keys if name != level.name]
+            self._add_item(item, level, keys, default_fields, labelled)
+        self.tiers.append(FileTier(level.name, labelled[level.name], len(level.items) - labelled[level.name], points))
+        self.tiers += [FileTier(name, labelled[name], 0, points) for name in keys if name != level.name]
 
     def _add_item(
         self,
         item: dict[str, Any],
         level: _Level,
         keys: Mapping[str, str],
-        usual: Mapping[str, str],
-        said: Counter[str],
+        default_fields: Mapping[str, str],
+        labelled: Counter[str],
     ) -> None:
         key = keys[level.name]
         if isinstance(item.get("id"), int):
             self.tier_of_item[item["id"]] = key
         place = f"{self._name}, level {shown(level.name)}, item {shown(item.get('id'))}"
-        with at(place):
-            label, fields, others = _labels(item, level.name, usual)
+        with error_context(place):
+            label, fields, others = _labels(item, level.name, default_fields)
             times = self._times(item, level.kind)
-        said[level.name] += bool(label)
+        labelled[level.name] += bool(label)
         if times is None:
             self.lost["{} without segments", "item"] += 1
             return
@@ -167,7 +166,7 @@ class _Bundle:
             if attribute not in keys or attribute == level.name:
                 self.lost["{} beside the first of an item", "label"] += 1
             elif value:
-                said[attribute] += 1
+                labelled[attribute] += 1
                 tier = keys[attribute]
                 self.marks.add({"tier": tier} | mark_fields(value, tier) | times, place, level.kind == EVENT)
 
@@ -179,7 +178,7 @@ class _Bundle:
         return None if edges is None else dict(zip(("start_s", "end_s"), edges, strict=True))
 
 
-def _is_ours(item: Mapping[str, Any], level: str) -> bool:
+def _has_mark_label(item: Mapping[str, Any], level: str) -> bool:
     labels = item.get("labels")
     return isinstance(labels, list) and any(
         isinstance(label, dict) and label.get("name") == level + MORE for label in labels[1:2]
@@ -191,41 +190,49 @@ def _objects(found: object) -> list[dict[str, Any]]:
 
 
 def _labels(
-    item: Mapping[str, Any], level: str, usual: Mapping[str, str]
+    item: Mapping[str, Any], level: str, default_fields: Mapping[str, str]
 ) -> tuple[str, dict[str, str], list[tuple[object, str]]]:
-    """Return the first label, the fields of the mark that it stands for, and names and texts of those beside it.
+    """Return the first label of an item, the fields of its mark, and the names and texts of its other labels.
 
-    `usual` are the fields of a mark that was not written here.
+    `default_fields` are the fields of a mark that was not written here.
     """
     labels = item.get("labels")
     if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):
         raise AnnotationsRefused("It has no list of labels.")
     texts = [text(label.get("value"), "label") for label in labels] or [""]
     others = [(label.get("name"), value) for label, value in zip(labels[1:], texts[1:], strict=True)]
-    is_ours = _is_ours(item, level)
+    is_ours = _has_mark_label(item, level)
     if not (is_ours and texts[1]):  # EMU gives a new item all labels of its level, and people fill in the first
-        return texts[0], {**usual, **mark_fields(texts[0], usual["tier"])}, others[1:] if is_ours else others
+        return (
+            texts[0],
+            {**default_fields, **mark_fields(texts[0], default_fields["tier"])},
+            others[1:] if is_ours else others,
+        )
     fields = mark_fields(texts[1])
-    before = "emotion" if fields.get("emotion") else "note"
-    if UNSAFE.sub(" ", fields.get(before, "")).strip() != texts[0]:  # it was changed in EMU
-        said = mark_fields(texts[0])
-        fields = {field: value for field, value in fields.items() if field != before}
-        fields |= {"emotion": texts[0]} if before == "emotion" and texts[0] and "emotion" not in said else said
+    main_field = "emotion" if fields.get("emotion") else "note"
+    if UNSAFE.sub(" ", fields.get(main_field, "")).strip() != texts[0]:  # it was changed in EMU
+        new_fields = mark_fields(texts[0])
+        fields = {field: value for field, value in fields.items() if field != main_field}
+        fields |= (
+            {"emotion": texts[0]}
+            if main_field == "emotion" and texts[0] and "emotion" not in new_fields
+            else new_fields
+        )
     return texts[0], fields, others[1:]
 
 
 def _edges(levels: Sequence[_Level], document: dict[str, Any], rate_hz: float, name: str) -> dict[object, Edges]:
-    """Return start and end, in seconds, of segments and of the items that hold them, by their ids."""
+    """Return start and end, in seconds, of segments and of the items that contain them, by id."""
     edges: dict[object, Edges] = {}
     for level in levels:
         for item in level.items:
-            with at(f"{name}, level {shown(level.name)}, item {shown(item.get('id'))}"):
+            with error_context(f"{name}, level {shown(level.name)}, item {shown(item.get('id'))}"):
                 own = whole_number(item.get("id"), "id")
                 if level.kind == SEGMENT:
                     first = number(item.get("sampleStart"), "first sample")
                     last = first + number(item.get("sampleDur"), "length")
                     edges[own] = max(first - 0.5, 0.0) / rate_hz, (last + 0.5) / rate_hz
-    pairs = _links(document)
+    pairs = _parent_child_ids(document)
     segments = set(edges)
     for _ in range(MOST_LEVELS):
         before = len(edges), sum(end_s - start_s for start_s, end_s in edges.values())
@@ -238,8 +245,8 @@ def _edges(levels: Sequence[_Level], document: dict[str, Any], rate_hz: float, n
     return edges
 
 
-def _links(document: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return the ids of each item and of one that it holds."""
+def _parent_child_ids(document: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the ids of the two items of each link: one, and one that it contains."""
     links = document.get("links")
     return [
         (link["fromID"], link["toID"])

@@ -1,6 +1,6 @@
 """Marks written as annotations of EMU-SDMS: a level for each annotator and tier.
 
-The first label of an item is what a query asks for, an emotion or a note; the second says all of a mark.
+The first label of an item, for queries, is an emotion or a note; the second has all fields of the mark.
 """
 
 import re
@@ -12,31 +12,31 @@ from math import ceil
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import json_bytes
-from ser_core.annotations.formats.format import Written, marks_with, of_the_recording, only_one
+from ser_core.annotations.formats.format import Written, lost_of_marks, lost_recording_fields, only_one
 from ser_core.annotations.formats.gate import writable
-from ser_core.annotations.formats.layers import Layer, laid_out
-from ser_core.annotations.formats.notation import mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.layers import Layer, layers_of
+from ser_core.annotations.formats.notation import lost_by_plain_labels, mark_text
 from ser_core.work.atomic_folder import folder_name
 
 SEGMENT, EVENT = "SEGMENT", "EVENT"
-#: Behind the name of a level, that of its label with all else.
+#: Follows the name of a level in that of its second label.
 MORE = "_mark"
-#: Characters that a query does not take in the name of a level.
+#: Characters that a query does not accept in the name of a level.
 NOT_IN_NAMES = re.compile(r"[^\w.\-]+")
-USUAL_RATE_HZ = 48_000
+DEFAULT_RATE_HZ = 48_000
 
 
 def write(
     recordings: Sequence[AnnotatedRecording], plain: bool = False, levels: Mapping[str, str] | None = None
 ) -> Written:
-    """Write the marks of one recording; edges are moved by up to half a sample, to lie between two.
+    """Write the marks of one recording; edges move by up to half a sample, to lie between two.
 
     Parameters
     ----------
     plain : bool
-        Write the first label of each mark only.
+        Write only the first label of each mark.
     levels : mapping of str to str, optional
-        All levels of the database with their types, as `levels_of` gives them; default: those of this recording.
+        All levels of the database with their types, as `levels_of` returns them; default: those of this recording.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def write(
         If there is not exactly one recording, or one of its marks cannot be written.
     """
     recording = writable(only_one(recordings, "EMU-SDMS"))
-    rate_hz = recording.sample_rate_hz or USUAL_RATE_HZ
+    rate_hz = recording.sample_rate_hz or DEFAULT_RATE_HZ
     types = levels_of([recording]) if levels is None else levels
     found, ids = {name: layer.marks for name, layer in _by_level(recording).items()}, count(1)
     written = [
@@ -62,10 +62,10 @@ def write(
     head = {"name": stem, "annotates": f"{stem}.wav", "sampleRate": rate_hz}
     marks = recording.annotations
     dropped = (
-        *of_the_recording(recording, "sha256", "provenance"),
-        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
-        *marks_with_more_than_a_label(marks, (), plain),
-        *marks_with(marks, "up to half a sample of the times of {}"),
+        *lost_recording_fields(recording, "sha256", "provenance"),
+        *lost_of_marks((mark for mark in marks if mark.changed_at), "the time of change of {}"),
+        *lost_by_plain_labels(marks, (), plain),
+        *lost_of_marks(marks, "up to half a sample of the times of {}"),
     )
     return Written(json_bytes(head | {"levels": written, "links": []}), dropped)
 
@@ -85,12 +85,12 @@ def levels_of(recordings: Iterable[AnnotatedRecording]) -> dict[str, str]:
 
 
 def _by_level(recording: AnnotatedRecording) -> dict[str, Layer]:
-    """Return the levels of a recording by name, with marks whose edges lie where `read` will find them."""
-    rate_hz = recording.sample_rate_hz or USUAL_RATE_HZ
+    """Return the levels of a recording by name, with the times of marks that `read` will return."""
+    rate_hz = recording.sample_rate_hz or DEFAULT_RATE_HZ
     marks = [replace(mark, region=_at_samples(mark.region, rate_hz)) for mark in recording.annotations]
     marks.sort(key=lambda mark: (mark.region.start_s, mark.region.end_s))
     found: dict[str, Layer] = {}
-    for layer in laid_out(replace(recording, annotations=tuple(marks))):
+    for layer in layers_of(replace(recording, annotations=tuple(marks))):
         plain, number = NOT_IN_NAMES.sub("_", layer.name).strip("_") or "level", 1
         level = plain
         while level in found:
@@ -113,7 +113,7 @@ def _at_samples(region: Region, rate_hz: int) -> Region:
 
 
 def _samples(region: Region, rate_hz: int) -> dict[str, int]:
-    """Return the samples of a region that lies as `_at_samples` returns it."""
+    """Return the samples of a region of `_at_samples`."""
     if region.start_s == region.end_s:
         return {"samplePoint": round(region.start_s * rate_hz)}
     first, last = ceil(region.start_s * rate_hz - 0.25), ceil(region.end_s * rate_hz - 0.75)
@@ -123,5 +123,5 @@ def _samples(region: Region, rate_hz: int) -> dict[str, int]:
 def _written_labels(mark: Annotation, level: str, plain: bool) -> list[dict[str, str]]:
     labels = [{"name": level, "value": mark_text(mark, plain=True)}]
     if not plain:
-        labels.append({"name": level + MORE, "value": mark_text(mark, usual_tier=level)})
+        labels.append({"name": level + MORE, "value": mark_text(mark, default_tier=level)})
     return labels

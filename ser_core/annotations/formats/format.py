@@ -1,4 +1,4 @@
-"""What every file format of marks offers, and how it reports what it cannot hold."""
+"""The interface of file formats of marks, and the words in which they report losses."""
 
 import re
 from collections import Counter
@@ -13,13 +13,13 @@ COUNTED_MARKS = re.compile(r"\b([0-9]+) marks?\b")
 
 @dataclass(frozen=True)
 class Written:
-    """A file, and what of the marks it cannot hold.
+    """A file, and what it cannot hold of the marks.
 
     Attributes
     ----------
     dropped : tuple of str
-        One text for each kind of loss, with its count: "the time of change of 3 marks". The key and revision of marks
-        are in some formats only, and are not counted as lost.
+        One text for each kind of loss, with its count: "the time of change of 3 marks". A missing key or revision does
+        not count as a loss.
     """
 
     content: bytes
@@ -33,11 +33,11 @@ class ReadOptions:
     Attributes
     ----------
     offset_s : float
-        Is added to all times, for marks of a part of the recording.
+        Added to all times, for marks of a part of the recording.
     encoding : str or None
-        Of a file of text, by Python's name for it; None: found by its first bytes.
+        Python's name for the encoding of a text file; None: detected from its first bytes.
     from_start : bool
-        Count all times from `ReadIn.start_s`, which may be before 0.
+        Count all times from `ReadResult.start_s`, which may be before 0.
     """
 
     offset_s: float = 0.0
@@ -45,7 +45,7 @@ class ReadOptions:
     from_start: bool = False
 
 
-AS_IT_IS = ReadOptions()
+DEFAULT_OPTIONS = ReadOptions()
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FileTier:
     labels : int
         Intervals or points with a text.
     empty : int
-        Those without.
+        Intervals or points without a text.
     """
 
     name: str
@@ -67,17 +67,17 @@ class FileTier:
 
 
 @dataclass(frozen=True)
-class ReadIn:
-    """What was read from a file.
+class ReadResult:
+    """The recordings that were read from a file.
 
     Attributes
     ----------
     dropped, changed : tuple of str
-        What cannot become a mark, and what is not read as it is written there, in words as in `Written`.
+        What cannot become a mark, and what is not read as it is written, in words as in `Written`.
     tiers : tuple of FileTier
         In the order of the file; empty if the format has none.
     start_s : float
-        Time at which the file says its recording begins.
+        The time in the file at which its recording begins.
     """
 
     recordings: tuple[AnnotatedRecording, ...]
@@ -88,13 +88,13 @@ class ReadIn:
 
 
 @dataclass(frozen=True)
-class Into:
+class UpdatedFile:
     """A file into which tiers were written.
 
     Attributes
     ----------
     added, replaced : tuple of str
-        Names of tiers that are new in it, and of those that stand in place of one of the same name.
+        Names of tiers that are new in it, and of those that replaced one of the same name.
     dropped : tuple of str
         As of `Written`.
     """
@@ -114,22 +114,22 @@ class Format:
     name : str
         As people know it.
     endings : tuple of str
-        Suffixes of its files, the usual one first. Files are recognised by content, never by name.
+        Suffixes of its files, the default first. Files are recognised by content, never by name.
     holds_many : bool
         Whether a file holds several recordings; if not, `write` refuses any number but one.
     write : callable or None
-        `write(recordings, **choices) -> Written`. The choice `plain` writes of each mark only its emotion or, without
-        one, its note; the format's own module documents others. Raises `AnnotationsRefused` if a file cannot hold so
-        many recordings, or one of their marks. None: only read.
+        `write(recordings, **choices) -> Written`. The choice `plain` writes only the emotion of each mark or, without
+        one, its note; the format's module documents other choices. Raises `AnnotationsRefused` if a file cannot hold so
+        many recordings, or one of their marks. None: the format can only be read.
     read : callable
-        `read(content, name, options) -> ReadIn`; the name is for refusals, and for the recording if the file does not
-        name it, and the options may be left out.
+        `read(content, name, options) -> ReadResult`. The name is used in refusals, and for the recording if the file
+        does not name it; the options are optional.
     recognises : callable
-        `recognises(head) -> bool` tells by the beginning of the text whether a file has this format.
+        `recognises(head) -> bool` returns whether a file whose text begins like this has the format.
     holds_tiers : bool
-        Whether a file holds tiers in their order, with their names, also those without marks.
+        Whether a file holds all tiers in order, with their names, also those without marks.
     beside : callable, optional
-        `beside(recordings)` returns other files, by name, that go with an export.
+        `beside(recordings)` returns other files, by name, that belong to an export.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Format:
     media_type: str
     holds_many: bool
     write: Callable[..., Written] | None
-    read: Callable[..., ReadIn]
+    read: Callable[..., ReadResult]
     recognises: Callable[[str], bool]
     beside: Callable[[Sequence[AnnotatedRecording]], dict[str, bytes]] | None = None
     holds_tiers: bool = False
@@ -161,14 +161,14 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def marks_with(marks: Iterable[object], words: str) -> tuple[str, ...]:
-    """Return the words with the count of these marks in place of {}, or nothing if there are none."""
+def lost_of_marks(marks: Iterable[object], words: str) -> tuple[str, ...]:
+    """Return the words with the number of these marks in place of {}, or nothing if there are none."""
     count = sum(1 for _ in marks)
     return (words.format(counted(count, "mark")),) if count else ()
 
 
-def summed(written: Iterable[Written]) -> list[str]:
-    """Return what several files cannot hold, each kind of loss once, with the total count.
+def sum_losses(written: Iterable[Written]) -> list[str]:
+    """Return the losses of several files, each kind once, with the total count.
 
     >>> summed([Written(b"", ("the name of the recording", f"the notes of {counted(n, 'mark')}")) for n in (1, 2)])
     ['the name of the recording, in 2 files', 'the notes of 3 marks']
@@ -183,11 +183,8 @@ def summed(written: Iterable[Written]) -> list[str]:
     ]
 
 
-def tiers_without(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:
-    """Return, in words, of how many tiers a format leaves which of these fields out.
-
-    "empty" counts those without marks.
-    """
+def lost_tier_fields(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:
+    """Return, in words, the number of tiers that lose each of these fields; "empty" counts those without marks."""
     marked = {mark.tier for mark in recording.annotations}
     words = {
         "empty": ("{} without marks", lambda tier: tier.key not in marked and tier.key != REGION_TIER),
@@ -196,12 +193,17 @@ def tiers_without(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...
         "colour": ("the colour of {}", lambda tier: tier.colour is not None),
         "participant": ("the participant of {}", lambda tier: bool(tier.participant)),
     }
-    found = ((words[field][0], sum(words[field][1](tier) for tier in recording.tiers)) for field in fields)
-    return tuple(said.format(counted(count, "tier")) for said, count in found if count)
+    lost = []
+    for field in fields:
+        text, is_lost = words[field]
+        count = sum(map(is_lost, recording.tiers))
+        if count:
+            lost.append(text.format(counted(count, "tier")))
+    return tuple(lost)
 
 
-def of_the_recording(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:
-    """Return, in words, which of these fields of a recording are set."""
+def lost_recording_fields(recording: AnnotatedRecording, *fields: str) -> tuple[str, ...]:
+    """Return, in words, those of these fields that the recording has and the file loses."""
     words = {
         "name": "the name of the recording",
         "sha256": "the SHA-256 of the recording",

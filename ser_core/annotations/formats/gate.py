@@ -1,6 +1,6 @@
-"""From the fields of a file to marks and recordings, and back: types of values, and places in refusals.
+"""Conversion of the fields of a file to marks and recordings, and back, with checks of the types of values.
 
-Whether a mark is valid is decided by `valid_mark`.
+`valid_mark` decides whether a mark is valid.
 """
 
 import math
@@ -28,7 +28,7 @@ from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.settings import F0Settings
 
 MOST_LEVELS = 50
-#: To what an F0 can be corrected by hand.
+#: The range to which an F0 can be corrected by hand.
 CORRECTED_HZ = F0Settings().corrected_hz
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -37,15 +37,15 @@ CHANNEL = re.compile("[1-9][0-9]{0,2}")
 
 
 @contextmanager
-def at(place: str) -> Iterator[None]:
-    """Put the place before the reason if something inside is refused."""
+def error_context(place: str) -> Iterator[None]:
+    """Put the place in front of the reason of any refusal in the block."""
     try:
         yield
     except SerError as refusal:
         raise AnnotationsRefused(f"{place}: {refusal}") from None
 
 
-# --- values, as JSON holds them or as the same in text ---
+# --- values, as JSON has them or as text ---
 
 
 def number(value: object, what: str) -> float:
@@ -81,7 +81,7 @@ def text(value: object, what: str) -> str:
     return value
 
 
-def moment(value: object, what: str) -> datetime:
+def utc_time(value: object, what: str) -> datetime:
     """Return a time in UTC; a time without a zone is taken to be in UTC."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -91,20 +91,20 @@ def moment(value: object, what: str) -> datetime:
 
 
 def shown(value: object) -> str:
-    """Return a value as a refusal can quote it: short and printable."""
+    """Return a value as a refusal quotes it, short and printable."""
     words = f"'{value}'" if isinstance(value, str) and value.isprintable() else ascii(value)[:70]
     return words if len(words) <= 60 else f"{words[:57]}…"
 
 
 def channel_number(value: object, what: str) -> int | None:
-    """Return a channel as marks have it, None for the first one, or refuse the value."""
+    """Return a channel as marks store it, None for the first one, or refuse the value."""
     found = whole_number(value, what)
     return None if found == 1 else found
 
 
 # --- marks ---
 
-#: Field of a mark: what to call it, and how to read it.
+#: Field of a mark: its name in refusals, and the function that reads it.
 CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "tier": ("tier", text),
     "annotator": ("annotator", text),
@@ -114,7 +114,7 @@ CONTENT: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "status": ("status", text),
     "note": ("note", text),
     "channel": ("channel", channel_number),
-    "changed_at": ("time of change", moment),
+    "changed_at": ("time of change", utc_time),
 }
 ASSIGNMENT_TEXTS = ("annotator", "drawn", "reason", "sent_back_by")
 TIER_TEXTS = ("name", "kind", "content", "parent", "colour", "participant")
@@ -145,17 +145,17 @@ def annotation_of(fields: Mapping[str, Any], duration_s: float | None) -> Annota
         If a value has the wrong type, or the mark is not valid.
     """
     kinds = CONTENT | IDENTITY
-    given = {field: value for field, value in fields.items() if value is not None}
-    content = {field: kind(given[field], what) for field, (what, kind) in kinds.items() if field in given}
+    values = {field: value for field, value in fields.items() if value is not None}
+    content = {field: kind(values[field], what) for field, (what, kind) in kinds.items() if field in values}
     content["emotion"] = content.get("emotion") or None
-    return valid_mark(Annotation(_region(given), **content), duration_s)
+    return valid_mark(Annotation(_region(values), **content), duration_s)
 
 
-def _region(given: Mapping[str, Any]) -> Region:
-    bounds = {field: number(given[field], what) for field, what in BOUNDS.items() if field in given}
+def _region(values: Mapping[str, Any]) -> Region:
+    bounds = {field: number(values[field], what) for field, what in BOUNDS.items() if field in values}
     if not {"start_s", "end_s"} <= set(bounds):
         raise AnnotationsRefused("The mark has no start or no end. Give both in seconds.")
-    is_point = bounds["start_s"] == bounds["end_s"] and given.get("tier", REGION_TIER) not in (
+    is_point = bounds["start_s"] == bounds["end_s"] and values.get("tier", REGION_TIER) not in (
         REGION_TIER,
         RECORDING_TIER,
     )
@@ -166,9 +166,9 @@ def _region(given: Mapping[str, Any]) -> Region:
 
 
 def tier_fields(tier: Tier) -> dict[str, Any]:
-    """Return what is known about a tier, as `tier_of` takes it, without what is usual."""
-    usual = asdict(Tier("-", tier.key))
-    return {"key": tier.key} | {field: value for field, value in asdict(tier).items() if value != usual[field]}
+    """Return the fields of a tier that differ from the defaults, as `tier_of` takes them."""
+    default = asdict(Tier("-", tier.key))
+    return {"key": tier.key} | {field: value for field, value in asdict(tier).items() if value != default[field]}
 
 
 def tier_of(fields: object) -> Tier:
@@ -202,21 +202,21 @@ def tier_of(fields: object) -> Tier:
 
 
 def assignment_fields(assignment: Assignment) -> dict[str, Any]:
-    """Return what is known about an assignment, as `assignment_of` takes it, without what is empty."""
+    """Return the fields of an assignment that are not empty, as `assignment_of` takes them."""
     found = {field: value for field, value in asdict(assignment).items() if value}
     return found | ({"sent_back_at": assignment.sent_back_at.isoformat()} if assignment.sent_back_at else {})
 
 
 def assignment_of(fields: Mapping[str, Any]) -> Assignment:
     """Return the assignment that a flat dict describes, or refuse a value of the wrong type."""
-    given = {field: value for field, value in fields.items() if value is not None}
-    texts = {field: text(given.get(field, ""), f"{field} of an assignment") for field in ASSIGNMENT_TEXTS}
-    sent_back_at = moment(given["sent_back_at"], "time of sending back") if "sent_back_at" in given else None
+    values = {field: value for field, value in fields.items() if value is not None}
+    texts = {field: text(values.get(field, ""), f"{field} of an assignment") for field in ASSIGNMENT_TEXTS}
+    sent_back_at = utc_time(values["sent_back_at"], "time of sending back") if "sent_back_at" in values else None
     return Assignment(**texts, sent_back_at=sent_back_at)
 
 
 def roles_of(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return the roles of a project's members in the fields of a recording, or refuse what are none."""
+    """Return the roles of a project's members in the fields of a recording, or refuse the value."""
     roles = fields.get("roles") or {}
     if not isinstance(roles, Mapping):
         raise AnnotationsRefused(f"The roles {shown(roles)} are not names with a role for each.")
@@ -260,7 +260,7 @@ def f0_of(fields: object) -> CorrectedF0:
     frames: dict[int, Correction] = {}
     for run in found:
         first, values = whole_number(run.get("frame"), "frame of F0"), run.get("hz")
-        by, at_time = text(run.get("by"), "person who corrected F0"), moment(run.get("at"), "time of a correction")
+        by, at_time = text(run.get("by"), "person who corrected F0"), utc_time(run.get("at"), "time of a correction")
         if first < 0 or not isinstance(values, list) or not by.strip():
             raise AnnotationsRefused(
                 f"The run {shown(dict(run))} of corrected F0 lacks frames or a person. Export it again."
@@ -270,7 +270,7 @@ def f0_of(fields: object) -> CorrectedF0:
 
 
 def f0_hz(value: object) -> float:
-    """Return an F0 as frames may be corrected to, 0 for unvoiced, or refuse the value."""
+    """Return an F0 to which a frame can be corrected, 0 for unvoiced, or refuse the value."""
     found, (low_hz, high_hz) = number(value, "F0"), CORRECTED_HZ
     if found and not low_hz <= found <= high_hz:
         raise AnnotationsRefused(f"An F0 of {found:g} Hz is not possible; give 0, or {low_hz:g} to {high_hz:g} Hz.")
@@ -281,7 +281,7 @@ def f0_hz(value: object) -> float:
 
 
 def recording_fields(recording: AnnotatedRecording) -> dict[str, Any]:
-    """Return what is known about a recording besides its marks, as `recording_of` takes it."""
+    """Return the fields of a recording without its marks, as `recording_of` takes them."""
     return {
         "name": recording.name,
         "sha256": recording.sha256,
@@ -306,24 +306,24 @@ def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -
         If a value has the wrong type.
     """
     marks = tuple(sorted(annotations, key=lambda mark: (mark.region.start_s, mark.region.end_s)))
-    given = {field: value for field, value in fields.items() if value is not None}
+    values = {field: value for field, value in fields.items() if value is not None}
     last_end_s = max((mark.region.end_s for mark in marks), default=0.0)
     duration_s = known_duration_s(fields)
-    sha256 = text(given["sha256"], "SHA-256").lower() if "sha256" in given else None
+    sha256 = text(values["sha256"], "SHA-256").lower() if "sha256" in values else None
     if sha256 is not None and not SHA256.fullmatch(sha256):
         raise AnnotationsRefused(f"The SHA-256 {shown(sha256)} does not have 64 hexadecimal digits.")
-    rate = whole_number(given["sample_rate_hz"], "sample rate") if "sample_rate_hz" in given else None
+    rate = whole_number(values["sample_rate_hz"], "sample rate") if "sample_rate_hz" in values else None
     if rate is not None and not 0 < rate < 2**31:
         raise AnnotationsRefused(f"A sample rate of {shown(rate)} Hz is not possible.")
-    name = text(given.get("name"), "name of the recording")
-    provenance = _provenance(given.get("provenance", {}))
-    about = {field: text(given[field], field) for field in ("speaker", "session") if field in given}
+    name = text(values.get("name"), "name of the recording")
+    provenance = _provenance(values.get("provenance", {}))
+    about = {field: text(values[field], field) for field in ("speaker", "session") if field in values}
     duration_s = last_end_s if duration_s is None else duration_s
     return AnnotatedRecording(name, sha256, duration_s, rate, marks, provenance, **about)
 
 
 def known_duration_s(fields: Mapping[str, Any]) -> float | None:
-    """Return the length in the fields of a recording, or None, or refuse what is not a length."""
+    """Return the length in the fields of a recording in seconds, or None, or refuse the value."""
     if fields.get("duration_s") is None:
         return None
     duration_s = number(fields["duration_s"], "length of the recording")
@@ -350,20 +350,20 @@ def _inside(value: object) -> Iterable[object]:
 
 
 def keys_of(recording: AnnotatedRecording) -> dict[str, int]:
-    """Return keys and revisions of a recording's marks, by which a file finds them again."""
+    """Return the revisions of a recording's marks by their keys."""
     return {mark.key: mark.revision for mark in recording.annotations if mark.key is not None}
 
 
 def known_keys(found: object) -> dict[str, int] | None:
-    """Return keys and revisions as `keys_of` gives them, or None for what is not that."""
+    """Return keys and revisions as `keys_of` returns them, or None for anything else."""
     if not isinstance(found, dict):
         return None
-    is_whole = all(isinstance(revision, int) and not isinstance(revision, bool) for revision in found.values())
-    return dict(found) if is_whole else None
+    are_revisions = all(isinstance(revision, int) and not isinstance(revision, bool) for revision in found.values())
+    return dict(found) if are_revisions else None
 
 
 def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
-    """Return a recording that can be written, so that what is written can be read again.
+    """Return a recording with checked values, so that the file that is written can be read again.
 
     Raises
     ------
@@ -372,15 +372,15 @@ def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
     """
     marks = []
     for number, mark in enumerate(recording.annotations, start=1):
-        with at(f"{shown(recording.name)}, mark {number}"):
+        with error_context(f"{shown(recording.name)}, mark {number}"):
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
-    with at(shown(recording.name)):
-        kept = {name: getattr(recording, name) for name in ("tiers", "assignments", "roles", "f0")}
-        return replace(recording_of(recording_fields(recording), marks), **kept)
+    with error_context(shown(recording.name)):
+        unchanged = {name: getattr(recording, name) for name in ("tiers", "assignments", "roles", "f0")}
+        return replace(recording_of(recording_fields(recording), marks), **unchanged)
 
 
-def belonging_to(
+def with_audio(
     recording: AnnotatedRecording, name: str, sha256: str | None, duration_s: float, sample_rate_hz: int | None
 ) -> AnnotatedRecording:
     """Return marks that were read from a file as the marks of an audio file.
@@ -403,10 +403,10 @@ def belonging_to(
     marks = []
     for count, mark in enumerate(recording.annotations, start=1):
         whole = {"start_s": 0.0, "end_s": duration_s} if mark.tier == RECORDING_TIER else {}
-        with at(f"Mark {count}, in the tier {shown(mark.tier)}"):
+        with error_context(f"Mark {count}, in the tier {shown(mark.tier)}"):
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity | whole, duration_s))
     audio = {"name": name, "sha256": sha256, "duration_s": duration_s, "sample_rate_hz": sample_rate_hz}
     found = recording_of(audio | {"provenance": recording.provenance}, marks)
-    # From the marks' own document, so that what else it says stays, such as who speaks.
+    # All other fields, such as the speaker, stay as the file has them.
     return replace(recording, **{field: getattr(found, field) for field in (*audio, "provenance", "annotations")})

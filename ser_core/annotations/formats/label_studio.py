@@ -1,7 +1,7 @@
-"""Marks as Label Studio tasks: what it imports, and what it exports as JSON and as JSON-MIN.
+"""Marks as Label Studio tasks: written as it imports them, and read as it exports them, as JSON and JSON-MIN.
 
-A project accepts our tasks with the configuration that `beside` writes. Tiers of emotions have these as labels, tiers
-with a set of labels have that, and any other has one label, its name, because its marks say what the note says:
+A project accepts our tasks with the configuration that `beside` writes. Tiers of emotions have the emotions as labels,
+tiers of labels have theirs, and a tier of text has one label, its name, because the text of its marks is in the note:
 
     <View>
       <Audio name="audio" value="$audio"/>
@@ -39,12 +39,12 @@ from ser_core.annotations.annotation import (
     Annotation,
     Tier,
 )
-from ser_core.annotations.formats.collected import Collected, in_all
+from ser_core.annotations.formats.collected import Collected, totals_in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
 from ser_core.annotations.formats.gate import (
     annotation_of,
-    at,
+    error_context,
     fields_of,
     keys_of,
     known_duration_s,
@@ -56,9 +56,9 @@ from ser_core.annotations.formats.gate import (
     tier_of,
     writable,
 )
-from ser_core.annotations.formats.label_studio_min import in_full, is_shortened
-from ser_core.annotations.formats.label_studio_results import OURS, Lost, marks_in, set_of
-from ser_core.annotations.formats.layers import with_names
+from ser_core.annotations.formats.label_studio_min import expand, is_json_min
+from ser_core.annotations.formats.label_studio_results import OURS, Lost, labels_of, marks_in
+from ser_core.annotations.formats.layers import with_names_as_keys
 from ser_core.annotations.formats.own import objects_in
 from ser_core.errors import AnnotationsRefused
 
@@ -67,10 +67,10 @@ CONFIGURATION = "config.xml"
 #: Names that no control of a tier can have, because Label Studio refuses two of one name.
 CONTROLS = (SOUND, "intensity", "note")
 SOUND_NAME = re.compile(r".*\.(wav|mp3|m4a|flac|ogg|oga|opus|aac|webm|wma|aiff?)", re.IGNORECASE | re.DOTALL)
-#: What Label Studio prepends to the name of an uploaded file.
+#: The prefix that Label Studio gives to the name of an uploaded file.
 UPLOADED = re.compile("[0-9a-f]{8}-")
 
-#: Stands for an unknown length; labels of whole recordings need one.
+#: The length of a recording if it is unknown: a label of the whole recording needs one.
 UNKNOWN_LENGTH_S = 1.0
 
 IN_META = ("low_hz", "high_hz", "annotator", "confidence", "status", "changed_at")
@@ -82,14 +82,14 @@ def write(recordings: Sequence[AnnotatedRecording], url_prefix: str = "") -> Wri
     Parameters
     ----------
     url_prefix : str
-        What to put before the name of a recording, so that Label Studio finds its sound.
+        Precedes the name of a recording, so that Label Studio finds its sound.
 
     Raises
     ------
     AnnotationsRefused
         If a mark cannot be written, or the provenance holds what JSON cannot.
     """
-    named = (with_names(writable(recording), CONTROLS) for recording in recordings)
+    named = (with_names_as_keys(writable(recording), CONTROLS) for recording in recordings)
     tasks = [_task(recording, count, url_prefix) for count, recording in enumerate(named, start=1)]
     return Written(json_bytes(tasks))
 
@@ -110,7 +110,7 @@ def _task(recording: AnnotatedRecording, count: int, url_prefix: str) -> dict[st
     }
 
 
-def _results(mark: Annotation, own: str, duration_s: float, tier: Tier | None) -> list[dict[str, Any]]:
+def _results(mark: Annotation, region_id: str, duration_s: float, tier: Tier | None) -> list[dict[str, Any]]:
     names = _names(mark, tier)
     fields = fields_of(mark) | {"changed_at": mark.changed_at.isoformat() if mark.changed_at else None}
     meta = {field: fields[field] for field in IN_META if fields[field] not in (None, "", "open")}
@@ -118,38 +118,38 @@ def _results(mark: Annotation, own: str, duration_s: float, tier: Tier | None) -
         meta |= {"key": mark.key, "revision": mark.revision}
     if mark.emotion is not None and names != [mark.emotion]:
         meta["emotion"] = mark.emotion
-    stretch = {"start": mark.region.start_s, "end": mark.region.end_s}
-    start: dict[str, Any] = {"id": own, "to_name": SOUND, "origin": "manual"}
+    bounds = {"start": mark.region.start_s, "end": mark.region.end_s}
+    common: dict[str, Any] = {"id": region_id, "to_name": SOUND, "origin": "manual"}
     if mark.tier == RECORDING_TIER:
-        if stretch != {"start": 0.0, "end": duration_s}:
+        if bounds != {"start": 0.0, "end": duration_s}:
             meta |= {"start_s": mark.region.start_s, "end_s": mark.region.end_s}
         meta |= {"channel": mark.channel} if mark.channel else {}
-        stretch = {}
+        bounds = {}
         first = {"from_name": RECORDING_TIER, "type": "choices", "value": {"choices": names}}
     else:
-        start["original_length"] = duration_s
-        value = stretch | {"channel": (mark.channel or 1) - 1, "labels": names}  # counted from 0 there
+        common["original_length"] = duration_s
+        value = bounds | {"channel": (mark.channel or 1) - 1, "labels": names}  # counted from 0 there
         first = {"from_name": mark.tier, "type": "labels", "value": value}
-    results = [start | first | ({"meta": {OURS: meta}} if meta else {})]
+    results = [common | first | ({"meta": {OURS: meta}} if meta else {})]
     if mark.intensity is not None:
-        rating = stretch | {"rating": mark.intensity}
-        results.append(start | {"from_name": "intensity", "type": "rating", "value": rating})
-    if mark.note and not (tier is not None and names == [mark.note] and set_of(tier)):
-        results.append(start | {"from_name": "note", "type": "textarea", "value": stretch | {"text": [mark.note]}})
+        rating = bounds | {"rating": mark.intensity}
+        results.append(common | {"from_name": "intensity", "type": "rating", "value": rating})
+    if mark.note and not (tier is not None and names == [mark.note] and labels_of(tier)):
+        results.append(common | {"from_name": "note", "type": "textarea", "value": bounds | {"text": [mark.note]}})
     return results
 
 
 def _names(mark: Annotation, tier: Tier | None) -> list[str]:
-    """Return the label of a mark in the control of its tier, or none."""
+    """Return the labels of a mark in the control of its tier: one or none."""
     if tier is None or tier.content == "emotions":
         return [] if mark.emotion is None else [mark.emotion]
-    if set_of(tier):
+    if labels_of(tier):
         return [mark.note] if mark.emotion is None and mark.note in tier.labels else []
     return [tier.key]
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read what Label Studio exports as JSON or JSON-MIN; tasks with the same sound are one recording.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read an export of Label Studio, JSON or JSON-MIN; tasks with the same sound are one recording.
 
     Raises
     ------
@@ -170,20 +170,21 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         recording = _recording(found, address, place)
         key = address, str(recording.get("sha256"))
         known = about.setdefault(key, recording)
-        known["duration_s"] = recording.get("duration_s") if known.get("duration_s") is None else known["duration_s"]
+        if known.get("duration_s") is None:
+            known["duration_s"] = recording.get("duration_s")
         tiers = {tier.key: tier for tier in known.get("tiers", ())}
         marks.setdefault(key, []).extend(_marks(found, place, tiers, lost))
     read = [_with_marks(about[key], marks[key], name, lost, options) for key in about]
-    left_out, altered = in_all(found for _, found in read)
+    left_out, altered = totals_in_words(found for _, found in read)
     dropped = tuple(counted(count, noun) + rest for (noun, rest), count in lost.items())
-    return ReadIn(tuple(recording for recording, _ in read), dropped + left_out, altered)
+    return ReadResult(tuple(recording for recording, _ in read), dropped + left_out, altered)
 
 
 def _checked(task: object, place: str, lost: Lost) -> dict[str, Any]:
     if not isinstance(task, dict):
         raise AnnotationsRefused(f"{place}: {shown(task)} is not an object. Export the tasks as JSON or JSON-MIN.")
-    if is_shortened(task):
-        task = in_full(task, lost)
+    if is_json_min(task):
+        task = expand(task, lost)
     if not isinstance(task.get("data"), dict):
         raise AnnotationsRefused(f"{place}: there is no 'data', as a task of Label Studio has it.")
     annotations = task.get("annotations", task.get("completions", []))
@@ -201,7 +202,7 @@ def _checked(task: object, place: str, lost: Lost) -> dict[str, Any]:
 
 
 def _suggestion(prediction: dict[str, Any]) -> dict[str, Any]:
-    """Return a prediction of a task that nobody annotated as the annotation of its model."""
+    """Return a prediction as an annotation by its model, for a task that nobody annotated."""
     return {
         "result": prediction["result"],
         "completed_by": {"email": str(prediction.get("model_version") or "prediction")},
@@ -221,7 +222,7 @@ def _address(data: Mapping[str, Any], count: int) -> str:
 
 
 def _path(address: str) -> str:
-    """Return the path of an address; for a local file of Label Studio it is in the query."""
+    """Return the path of an address; that of a local file of Label Studio is in the query."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -230,9 +231,9 @@ def _path(address: str) -> str:
 
 
 def _recording(task: Mapping[str, Any], address: str, place: str) -> dict[str, Any]:
-    """Return what the task says about its recording: our own field, or else its address and results."""
+    """Return the fields of a task's recording, from our own field or else from its address and results."""
     if isinstance(ours := task["data"].get(OURS), dict):
-        with at(place):
+        with error_context(place):
             recording_of(ours, ())
             found = objects_in(ours, "tiers", place) if "tiers" in ours else ()
             return ours | {"tiers": tuple(tier_of(tier) for _, tier in found)}
@@ -256,14 +257,16 @@ def _marks(
         if annotation.get("was_cancelled") or annotation.get("skipped"):
             lost["cancelled annotation", ""] += 1
             continue
-        here = f"{place}, annotation {count}"
+        annotation_place = f"{place}, annotation {count}"
         times = (annotation.get("updated_at"), annotation.get("created_at"))
-        said = {
+        common = {
             "annotator": _annotator(annotation.get("completed_by")),
             # Old releases wrote seconds as numbers instead.
             "changed_at": next((time for time in times if isinstance(time, str)), None),
         }
-        marks += [(here, said | mark) for mark in marks_in(annotation["result"], here, tiers, lost)]
+        marks += [
+            (annotation_place, common | mark) for mark in marks_in(annotation["result"], annotation_place, tiers, lost)
+        ]
     return marks
 
 
@@ -276,7 +279,7 @@ def _annotator(completed_by: object) -> str:
 def _with_marks(
     fields: dict[str, Any], marks: list[tuple[str, dict[str, Any]]], name: str, lost: Lost, options: ReadOptions
 ) -> tuple[AnnotatedRecording, Collected]:
-    with at(name):
+    with error_context(name):
         duration_s = known_duration_s(fields)
     found = Collected(options, duration_s)
     for place, mark in marks:
@@ -287,16 +290,16 @@ def _with_marks(
     whole = {"start_s": 0.0, "end_s": duration_s}
     for place, mark in marks:
         if "start_s" not in mark:
-            with at(place):
-                found.take(annotation_of(whole | mark, duration_s))
-    with at(name):
+            with error_context(place):
+                found.append(annotation_of(whole | mark, duration_s))
+    with error_context(name):
         recording = recording_of(fields | {"duration_s": duration_s}, found.annotations)
     return replace(recording, exported_keys=known_keys(fields.get("keys")), tiers=fields.get("tiers", ())), found
 
 
 def beside(recordings: Sequence[AnnotatedRecording]) -> dict[str, bytes]:
-    """Return, by its name, the labelling configuration for the project that takes our tasks."""
-    recordings = [with_names(recording, CONTROLS) for recording in recordings]
+    """Return the labelling configuration with which a project accepts our tasks, by its file name."""
+    recordings = [with_names_as_keys(recording, CONTROLS) for recording in recordings]
     marks = [mark for recording in recordings for mark in recording.annotations]
     emotions = list(dict.fromkeys([*COLOURS, *(mark.emotion for mark in marks if mark.emotion)]))
     tiers = {REGION_TIER: EMOTION} | {tier.key: tier for recording in recordings for tier in recording.all_tiers}
@@ -304,7 +307,7 @@ def beside(recordings: Sequence[AnnotatedRecording]) -> dict[str, bytes]:
     SubElement(view, "Audio", {"name": SOUND, "value": f"${SOUND}"})
     for tier in tiers.values():
         control = SubElement(view, "Labels", {"name": tier.key, "toName": SOUND})
-        for label in emotions if tier.content == "emotions" else set_of(tier) or [tier.key]:
+        for label in emotions if tier.content == "emotions" else labels_of(tier) or [tier.key]:
             colour = COLOURS.get(label) if tier.content == "emotions" else tier.colour
             SubElement(control, "Label", {"value": label} | ({"background": colour} if colour else {}))
     of_region = {"toName": SOUND, "perRegion": "true"}

@@ -1,7 +1,7 @@
-"""The results of one Label Studio annotation, and the marks that they stand for.
+"""Conversion of the results of one Label Studio annotation to marks.
 
-Results with the same id belong together: a stretch with its labels, rating and text. Results without a stretch are
-about the whole recording.
+Results with the same id belong together: a region with its labels, rating and text. Results without a region are about
+the whole recording.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ser_core.annotations.annotation import LAST_CHANNEL, RECORDING_TIER, REGION_TIER, Tier
-from ser_core.annotations.formats.gate import at, number, shown, text, whole_number
+from ser_core.annotations.formats.gate import error_context, number, shown, text, whole_number
 from ser_core.annotations.formats.notation import KNOWN, Note
 from ser_core.errors import AnnotationsRefused
 
@@ -19,7 +19,7 @@ OURS = "hear_why"
 
 Lost = Counter[tuple[str, str]]
 
-#: Parts of the names of controls whose ratings are the intensity of an emotion; others rate something else.
+#: Parts of the names of controls that rate the intensity of an emotion; others rate something else.
 INTENSITY = ("intens", "strength", "stärke", "강도")
 
 NAMING, RATING, TEXT = ("labels", "choices"), "rating", "textarea"
@@ -27,7 +27,7 @@ NAMING, RATING, TEXT = ("labels", "choices"), "rating", "textarea"
 
 @dataclass
 class _Group:
-    """The results about one stretch, or about the whole recording.
+    """The results about one region, or about the whole recording.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class _Group:
     """
 
     names: list[tuple[str, str | None]] = field(default_factory=list)
-    stretch: dict[str, float] = field(default_factory=dict)
-    said: dict[str, Any] = field(default_factory=dict)
+    bounds: dict[str, float] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
-def set_of(tier: Tier) -> tuple[str, ...]:
-    """Return the labels of a tier of labels; nothing for any other tier."""
+def labels_of(tier: Tier) -> tuple[str, ...]:
+    """Return the labels of a tier of labels; none for any other tier."""
     return tier.labels if tier.content == "labels" else ()
 
 
@@ -53,9 +53,9 @@ def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], l
     place : str
         The annotation, for refusals.
     tiers : mapping of str to Tier
-        Those that our task declares, by the names of their controls.
+        The tiers that our task declares, by the names of their controls.
     lost : Counter
-        Counts what is not a mark, as a noun and what follows it.
+        Counts the losses; the key is a noun and the words behind it.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], l
     """
     groups: dict[object, _Group] = {}
     for count, result in enumerate(results, start=1):
-        with at(f"{place}, result {count}"):
+        with error_context(f"{place}, result {count}"):
             kind, value = _kind_and_value(result)
             if kind not in (*NAMING, RATING, TEXT):
                 lost["result", f" of the kind {shown(kind)}"] += 1
@@ -75,8 +75,8 @@ def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], l
                 continue
             if value.get("channel") is not None and _channel(value) is None:
                 lost["channel", " of a mark, which is not a number from 0"] += 1
-            own = result.get("id")
-            _add(groups.setdefault(count if own is None else str(own), _Group()), result, kind, value)
+            region_id = result.get("id")
+            _add(groups.setdefault(count if region_id is None else str(region_id), _Group()), result, kind, value)
     return _marks(list(groups.values()), tiers, lost)
 
 
@@ -97,21 +97,21 @@ def _add(group: _Group, result: Mapping[str, Any], kind: str, value: Mapping[str
         tier = text(result.get("from_name", REGION_TIER), "name of the control")
         group.names += [(tier, text(name, "label")) for name in names] or [(tier, None)]
     elif kind == RATING:
-        group.said["intensity"] = whole_number(value.get(RATING), "rating")
+        group.fields["intensity"] = whole_number(value.get(RATING), "rating")
     else:
-        group.said["note"] = Note(_lines(value.get("text")))
+        group.fields["note"] = Note(_lines(value.get("text")))
     if "start" in value and "end" in value:
-        group.stretch = {"start_s": number(value["start"], "start"), "end_s": number(value["end"], "end")}
-        group.said |= {"channel": _channel(value)} if _channel(value) else {}
+        group.bounds = {"start_s": number(value["start"], "start"), "end_s": number(value["end"], "end")}
+        group.fields |= {"channel": _channel(value)} if _channel(value) else {}
     meta = result.get("meta")
     if isinstance(meta, dict):
         information = {"note": Note(_lines(meta["text"]))} if "text" in meta else {}
         ours = meta.get(OURS)
-        group.said = information | (ours if isinstance(ours, dict) else {}) | group.said
+        group.fields = information | (ours if isinstance(ours, dict) else {}) | group.fields
 
 
 def _channel(value: Mapping[str, Any]) -> int | None:
-    """Return the channel of a stretch, from 1; it is counted from 0 there."""
+    """Return the channel of a region, from 1; Label Studio counts from 0."""
     channel = value.get("channel")
     return channel + 1 if isinstance(channel, int) and 0 <= channel < LAST_CHANNEL else None
 
@@ -125,34 +125,34 @@ def _lines(lines: object) -> str:
 
 def _marks(groups: list[_Group], tiers: Mapping[str, Tier], lost: Lost) -> list[dict[str, Any]]:
     marks = []
-    whole = [group for group in groups if not group.stretch]
-    alone = sum(len(group.names) for group in whole) == 1
+    whole = [group for group in groups if not group.bounds]
+    is_only_label = sum(len(group.names) for group in whole) == 1
     for group in groups:
-        if group.stretch:
+        if group.bounds:
             names = group.names or [(REGION_TIER, None)]
             marks += [_mark(group, control, name, tiers.get(control), lost) for control, name in names]
     labels = []
     for group in whole:
         for control, name in group.names:
-            is_label = alone or control == RECORDING_TIER or (name or "").casefold() in KNOWN
-            labels.append(group.said | {"tier": RECORDING_TIER if is_label else control, "emotion": name})
+            is_label = is_only_label or control == RECORDING_TIER or (name or "").casefold() in KNOWN
+            labels.append(group.fields | {"tier": RECORDING_TIER if is_label else control, "emotion": name})
     # A rating or text of the whole recording has an id of its own, and belongs to the label.
-    said = {key: value for group in whole if not group.names for key, value in group.said.items()}
-    if said:
+    fields = {key: value for group in whole if not group.names for key, value in group.fields.items()}
+    if fields:
         labels = labels or [{"tier": RECORDING_TIER}]
-        labels[0] = said | labels[0]
+        labels[0] = fields | labels[0]
     return marks + labels
 
 
 def _mark(group: _Group, control: str, name: str | None, tier: Tier | None, lost: Lost) -> dict[str, Any]:
-    """Return the fields of a mark in a stretch; in a tier for labels or text its label is a note, not an emotion."""
-    mark = group.said | group.stretch | {"tier": control}
+    """Return the fields of a mark of a region; in a tier of labels or text its label is a note, not an emotion."""
+    mark = group.fields | group.bounds | {"tier": control}
     if tier is None or tier.content == "emotions":
         return mark | {"emotion": name}
     if tier.kind == "points" and mark["start_s"] != mark["end_s"]:
         lost["length", " of a mark in a tier of points"] += 1
         mark["end_s"] = mark["start_s"]
-    if name is None or (name == control and not set_of(tier)):
+    if name is None or (name == control and not labels_of(tier)):
         return mark
     if mark.get("note", name) != name:
         lost["text", f" beside a label of the tier {shown(control)}"] += 1

@@ -1,8 +1,8 @@
 """Tiers without overlapping marks, as Praat and ELAN need them, and their names.
 
-Anna's marks in the tier emotion are in `anna/emotion`; those that overlap one there in `anna/emotion (2)`, and so on.
-Marks without an annotator are in `emotion`. A tier that a project declares for labels or text keeps its plain name
-while only one person has marks there, because a transcript is no opinion.
+Anna's marks in the tier emotion are in the layer `anna/emotion`; those that overlap one of these are in
+`anna/emotion (2)`, and so on. Marks without an annotator are in `emotion`. A tier of labels or text keeps its plain
+name while only one person has marks in it, because a transcript is no opinion.
 """
 
 import heapq
@@ -19,11 +19,11 @@ from ser_core.annotations.annotation import (
     Annotation,
     Tier,
 )
-from ser_core.annotations.formats.format import counted, marks_with
+from ser_core.annotations.formats.format import counted, lost_of_marks
 from ser_core.annotations.formats.notation import UNSAFE, escaped
 
-#: Fields of a mark that the name of its tier holds.
-BESIDE = ("tier", "annotator")
+#: Fields of a mark that the name of its layer holds.
+FIELDS_IN_NAME = ("tier", "annotator")
 
 RESERVED = (REGION_TIER, RECORDING_TIER)
 LAYER = re.compile(r"(.*) \(([0-9]+)\)", re.DOTALL)
@@ -33,34 +33,34 @@ ESCAPE = re.compile(r"\\(?:([\\/])|u([0-9a-f]{4}))")
 
 @dataclass(frozen=True)
 class Layer:
-    """A tier as a file has it.
+    """A tier of a file.
 
     Attributes
     ----------
     name : str
-        Of several layers the same, where a project has tiers of an equal name.
+        Not unique if a project has several tiers of one name.
     tier : Tier
         The tier that it is a layer of.
     annotator : str
-        Whose marks it holds; "" if they have no annotator.
+        The annotator of its marks; "" for none.
     marks : list of Annotation
         In order of time and without overlaps.
-    is_named : bool
-        Whether the name says the annotator, if there is one.
+    names_annotator : bool
+        Whether its name contains the annotator, if there is one.
     """
 
     name: str
     tier: Tier
     annotator: str
     marks: list[Annotation]
-    is_named: bool = True
+    names_annotator: bool = True
 
 
-def laid_out(recording: AnnotatedRecording) -> list[Layer]:
-    """Return the tiers of a file, in the order of the recording's, also those without marks.
+def layers_of(recording: AnnotatedRecording) -> list[Layer]:
+    """Return the layers of a recording in the order of its tiers, also those without marks.
 
-    That of emotions is left out where it is empty beside others. There is always a layer, because other tools refuse
-    files without one.
+    An empty tier of emotions is left out if there are others. There is always at least one layer, because other tools
+    refuse files without any.
     """
     declared = {tier.key for tier in recording.tiers}
     groups: dict[str, dict[str, list[Annotation]]] = {tier.key: {} for tier in recording.all_tiers}
@@ -72,29 +72,29 @@ def laid_out(recording: AnnotatedRecording) -> list[Layer]:
     layers: list[Layer] = []
     for key, by_annotator in groups.items():
         tier = tiers[key]
-        # Where a file has names only, these two say what a tier is.
+        # In a file without other information, these two names identify the built-in tiers.
         plain = tier.name if tier.name == key else free_name(tier.name, RESERVED)
-        is_named = key not in declared or tier.content == "emotions" or len(by_annotator) > 1
+        names_annotator = key not in declared or tier.content == "emotions" or len(by_annotator) > 1
         if not by_annotator and key != REGION_TIER:
             layers.append(Layer(_name("", plain, 1), tier, "", []))
         for annotator, group in by_annotator.items():
             for number, layer in enumerate(_without_overlaps(group, tier.kind == "points"), start=1):
-                name = _name(annotator if is_named else "", plain, number)
-                layers.append(Layer(name, tier, annotator, layer, is_named))
+                name = _name(annotator if names_annotator else "", plain, number)
+                layers.append(Layer(name, tier, annotator, layer, names_annotator))
     return layers or [Layer(REGION_TIER, EMOTION, "", [])]
 
 
-def unnamed_annotators(layers: Iterable[Layer]) -> tuple[str, ...]:
-    """Return, in words, of how many marks the names of layers do not say the annotator."""
-    lost = (mark for layer in layers if not layer.is_named for mark in layer.marks if mark.annotator)
-    return marks_with(lost, "the annotator of {} of labels or text")
+def lost_annotators(layers: Iterable[Layer]) -> tuple[str, ...]:
+    """Return, in words, the number of marks whose annotator is not in the name of their layer."""
+    lost = (mark for layer in layers if not layer.names_annotator for mark in layer.marks if mark.annotator)
+    return lost_of_marks(lost, "the annotator of {} of labels or text")
 
 
 def _without_overlaps(group: Iterable[Annotation], are_points: bool) -> list[list[Annotation]]:
     layers: list[list[Annotation]] = []
     free: list[tuple[float, int]] = []
     for mark in group:
-        # Intervals may touch, and two points at one time may not.
+        # Intervals may touch, but two points may not be at one time.
         if free and (free[0][0] < mark.region.start_s or (free[0][0] == mark.region.start_s and not are_points)):
             _, index = heapq.heappop(free)
         else:
@@ -124,17 +124,17 @@ def plain_name(name: str) -> str:
     return ESCAPE.sub(lambda found: found[1] or chr(int(found[2], 16)), name)
 
 
-def owner_of(name: str, names: Collection[str], number: int) -> tuple[str, str]:
-    """Return whose marks a tier holds, and which tier they are in.
+def annotator_and_tier(name: str, names: Collection[str], number: int) -> tuple[str, str]:
+    """Return the annotator and the tier of a layer, by its name.
 
     Parameters
     ----------
     name : str
-        The tier's name in the file.
+        The name of the layer in the file.
     names : collection of str
-        All tiers in the file: `emotion (2)` is a layer only if `emotion` is one of them.
+        All names in the file: `emotion (2)` is a further layer only if `emotion` is one of them.
     number : int
-        Number of the tier, used if it has no name.
+        Number of the layer in the file, used if it has no name.
     """
     layer = LAYER.fullmatch(name)
     if layer and (layer[2] == "1" or layer[1] in names or f"{layer[1]} (1)" in names):
@@ -146,7 +146,7 @@ def owner_of(name: str, names: Collection[str], number: int) -> tuple[str, str]:
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """Return a name, or the name with the first number from 2 with which it is not taken.
+    """Return a name, with the first number from 2 that makes it unique if it is taken.
 
     >>> free_name("words", {"emotion", "words"})
     'words #2'
@@ -159,7 +159,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 def unique_names(tiers: Iterable[Tier], reserved: Iterable[str] = ()) -> dict[str, str]:
-    """Return, by their keys, the names of tiers with a number behind those that come again, and none is reserved."""
+    """Return unique names of tiers by key, with numbers behind repeated and reserved ones."""
     names: dict[str, str] = {}
     taken = {REGION_TIER, RECORDING_TIER, *reserved}
     for tier in tiers:
@@ -168,8 +168,8 @@ def unique_names(tiers: Iterable[Tier], reserved: Iterable[str] = ()) -> dict[st
     return names
 
 
-def with_names(recording: AnnotatedRecording, reserved: Iterable[str] = ()) -> AnnotatedRecording:
-    """Return a recording whose tiers have their names as keys; one that is taken or reserved gets a number."""
+def with_names_as_keys(recording: AnnotatedRecording, reserved: Iterable[str] = ()) -> AnnotatedRecording:
+    """Return a recording whose tiers have their unique names as keys."""
     names = unique_names(recording.all_tiers, reserved)
     named = (replace(mark, tier=names.get(mark.tier, mark.tier)) for mark in recording.annotations)
     tiers = (replace(tier, key=names[tier.key], parent=names.get(tier.parent)) for tier in recording.tiers)
@@ -184,7 +184,7 @@ class Participants:
         self._lost = 0
 
     def add(self, key: str, participant: str) -> None:
-        """Add the participant of a tier, or of a further layer of it; "" if the file says none."""
+        """Add the participant of a tier, or of a further layer of it; "" if the file has none."""
         participant = plain_name(participant).strip()
         if key == RECORDING_TIER or self._of.get(key, participant) not in ("", participant):
             self._lost += bool(participant)
@@ -192,7 +192,7 @@ class Participants:
             self._of[key] = participant or self._of.get(key, "")
 
     def of(self, tiers: Iterable[Tier]) -> tuple[Tier, ...]:
-        """Return tiers with what was said of them."""
+        """Return tiers with their participants."""
         return tuple(replace(tier, participant=self._of.get(tier.key, tier.participant)) for tier in tiers)
 
     def lost_in_words(self) -> tuple[str, ...]:
@@ -218,14 +218,14 @@ class FileTiers:
         return tuple(self._tiers.values())
 
     def add(self, name: str, number: int, kind: str = "intervals", annotator: str | None = None) -> tuple[str, str]:
-        """Add a tier, and return whose marks it holds and the key of the tier.
+        """Add a tier, and return the annotator of its marks and its key.
 
         Parameters
         ----------
         annotator : str, optional
-            If the file says it beside the name.
+            The annotator, if the file has it outside of the name.
         """
-        owner, plain = owner_of(name, self._names, number)
+        owner, plain = annotator_and_tier(name, self._names, number)
         if annotator and plain_name(annotator) != owner:
             owner, plain = plain_name(annotator), plain_name(name)
         self._seen[name] += 1
@@ -246,12 +246,12 @@ class FileTiers:
         return key in self._tiers and self._tiers[key].kind != kind
 
     def set_labels(self, key: str, labels: tuple[str, ...]) -> None:
-        """Make a tier one of these labels, if there are any."""
+        """Make a tier one of labels, if there are any."""
         if labels and key in self._tiers and key != REGION_TIER:
             self._tiers[key] = replace(self._tiers[key], content="labels", labels=labels)
 
     def set_parents(self, parents: Mapping[str, str]) -> None:
-        """Put tiers below their parents, by keys; layers of one tier do not belong to each other."""
+        """Put tiers below their parents, by key; a layer is never the parent of one of the same tier."""
         for key, parent in parents.items():
             if key != parent and key in self._tiers and parent in self._tiers and key != REGION_TIER:
                 self._tiers[key] = replace(self._tiers[key], parent=parent)

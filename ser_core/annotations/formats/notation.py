@@ -13,14 +13,14 @@ from typing import Any
 
 from ser_core.analysis.emotions import COLOURS, known_emotion
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.formats.format import marks_with, of_the_recording
+from ser_core.annotations.formats.format import lost_of_marks, lost_recording_fields
 from ser_core.annotations.formats.gate import fields_of
 
 KNOWN = frozenset(COLOURS)
 #: Tiers of these names hold emotions, in any case.
 EMOTION_TIERS = {REGION_TIER, RECORDING_TIER, "emotions", "emo", "affect", "emotionen", "감정", "émotion", "emoción"}
 
-#: Field of a mark: its value if the label does not give it.
+#: Fields of a mark with their values if the label does not contain them.
 DEFAULTS: dict[str, Any] = {
     "emotion": None,
     "intensity": None,
@@ -34,22 +34,22 @@ DEFAULTS: dict[str, Any] = {
     "note": "",
 }
 
-#: Characters that XML, lines of text or their readers cannot hold, or change.
+#: Characters that XML or lines of text cannot hold, or that their readers change.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 PAIR = re.compile(r'\s*(\w+)\s*=(\s*"(?:[^"\\]|\\.)*"\s*|[^";\[\]]*)(?:;|\Z)')
 
 
 def holds_emotions(tier: str) -> bool:
-    """Whether the labels of a tier name emotions, by its name; tiers of an equal name have a number behind it."""
+    """Whether the labels of a tier are emotions, by its name; a number behind a repeated name is ignored."""
     return tier.casefold().partition(" #")[0] in EMOTION_TIERS
 
 
 class Note(str):
-    """A text of which the file says that it is a note, so that nobody takes it for the name of an emotion."""
+    """A text that the file marks as a note, so that it is not read as the name of an emotion."""
 
 
 def mark_text(
-    annotation: Annotation, leave_out: Collection[str] = (), plain: bool = False, usual_tier: str = REGION_TIER
+    annotation: Annotation, leave_out: Collection[str] = (), plain: bool = False, default_tier: str = REGION_TIER
 ) -> str:
     """Return the label of a mark, without characters that a line of text cannot hold.
 
@@ -58,27 +58,27 @@ def mark_text(
     leave_out : collection of str
         Fields that are stored elsewhere. Times and the time of change are never in the text.
     plain : bool
-        Only the emotion or, without one, the note, as other tools want it.
-    usual_tier : str
-        The tier that a reader takes where the text names none.
+        Only the emotion or, without one, the note, as other tools expect it.
+    default_tier : str
+        The tier that a reader assumes if the text names none.
     """
     if plain:
         return UNSAFE.sub(" ", annotation.emotion or annotation.note).strip()
     fields = fields_of(annotation)
-    said = {
+    stored = {
         field: fields[field]
-        for field, default in (DEFAULTS | {"tier": usual_tier}).items()
+        for field, default in (DEFAULTS | {"tier": default_tier}).items()
         if field not in leave_out and fields[field] != default
     }
-    plain = said.get("emotion", said.get("note", ""))
-    # A note that names an emotion would be taken for it.
-    is_name = "emotion" not in said and known_emotion(plain) is not None and holds_emotions(annotation.tier)
-    if not UNSAFE.search(plain) and mark_fields(plain) == said and not is_name:
+    plain = stored.get("emotion", stored.get("note", ""))
+    # A note that names an emotion would be read as that emotion.
+    is_name = "emotion" not in stored and known_emotion(plain) is not None and holds_emotions(annotation.tier)
+    if not UNSAFE.search(plain) and mark_fields(plain) == stored and not is_name:
         return plain
-    head = said.get("emotion", "")
+    head = stored.get("emotion", "")
     if UNSAFE.search(head) or "[" in head or _emotion(head) != head:
         head = ""
-    rest = {field: value for field, value in said.items() if not (head and field == "emotion")} or {"status": "open"}
+    rest = {field: value for field, value in stored.items() if not (head and field == "emotion")} or {"status": "open"}
     pairs = "; ".join(f"{field}={_value(value)}" for field, value in rest.items())
     return f"{head} [{pairs}]".lstrip()
 
@@ -86,8 +86,10 @@ def mark_text(
 def label_of(
     mark: Annotation, tier: Tier, leave_out: Collection[str] = (), plain: bool = False, is_declared: bool = True
 ) -> str:
-    """Return the label of a mark in its tier: in one declared for labels or text, a note that is a name of an emotion
-    needs no brackets, because nothing there is taken for an emotion.
+    """Return the label of a mark in its tier.
+
+    In a declared tier of labels or text, a note that is the name of an emotion needs no brackets, because no label
+    there is read as an emotion.
     """
     is_text = is_declared and tier.content != "emotions"
     if is_text and mark.note in KNOWN and mark_text(mark, leave_out) == f"[note={mark.note}]":
@@ -95,31 +97,29 @@ def label_of(
     return mark_text(mark, leave_out, plain)
 
 
-def marks_with_more_than_a_label(
-    annotations: Iterable[Annotation], leave_out: Collection[str], plain: bool
-) -> tuple[str, ...]:
-    """Return, in words, of how many marks a plain label leaves something out."""
+def lost_by_plain_labels(annotations: Iterable[Annotation], leave_out: Collection[str], plain: bool) -> tuple[str, ...]:
+    """Return, in words, the number of marks of which a plain label leaves something out."""
     lost = (mark for mark in annotations if mark_text(mark, leave_out) != mark_text(mark, leave_out, plain))
-    return marks_with(lost, "all but the label of {}") if plain else ()
+    return lost_of_marks(lost, "all but the label of {}") if plain else ()
 
 
-def left_out_of_texts(
+def lost_in_texts(
     recording: AnnotatedRecording, fields: Sequence[str], leave_out: Collection[str] = (), plain: bool = False
 ) -> tuple[str, ...]:
-    """Return, in words, what a file with one text for each mark leaves out.
+    """Return, in words, the losses of a file with one text for each mark.
 
     Parameters
     ----------
     fields : sequence of str
-        Of the recording, as of `of_the_recording`.
+        Lost fields of the recording, for `lost_recording_fields`.
     leave_out, plain
-        As of `mark_text`.
+        As for `mark_text`.
     """
     marks = recording.annotations
     return (
-        *of_the_recording(recording, *fields),
-        *marks_with((mark for mark in marks if mark.changed_at), "the time of change of {}"),
-        *marks_with_more_than_a_label(marks, leave_out, plain),
+        *lost_recording_fields(recording, *fields),
+        *lost_of_marks((mark for mark in marks if mark.changed_at), "the time of change of {}"),
+        *lost_by_plain_labels(marks, leave_out, plain),
     )
 
 
@@ -129,7 +129,7 @@ def mark_fields(label: str, tier: str = REGION_TIER) -> dict[str, str]:
     Parameters
     ----------
     tier : str
-        Key of its tier: only in one that is named for emotions `Angry` is what `angry` is everywhere.
+        Key of its tier: `angry` is an emotion in every tier, `Angry` only in one named for emotions.
     """
     head, bracket, rest = label.partition("[")
     pairs = _pairs(rest.rstrip()) if bracket else None

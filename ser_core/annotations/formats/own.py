@@ -1,4 +1,4 @@
-"""Our own format: everything known about recordings and their marks, with where suggestions came from, as JSON."""
+"""Our own format, JSON: everything about recordings and their marks, including the origin of suggestions."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written
 from ser_core.annotations.formats.gate import (
     assignment_fields,
     assignment_of,
-    at,
+    error_context,
     f0_fields,
     f0_of,
     fields_of,
@@ -60,7 +60,7 @@ def _fields(mark: Annotation) -> dict[str, Any]:
     return {field: value for field, value in fields.items() if value is not None}
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
     """Read what `write` wrote.
 
     Raises
@@ -83,11 +83,11 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     read = [_recording(found, f"{name}, recording {number}", options) for number, found in recordings]
     left_out = sum((marks.left_out for _, marks in read), Counter())
     altered = sum((marks.altered for _, marks in read), Counter())
-    return ReadIn(tuple(recording for recording, _ in read), in_words(left_out), in_words(altered))
+    return ReadResult(tuple(recording for recording, _ in read), in_words(left_out), in_words(altered))
 
 
 def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tuple[AnnotatedRecording, Collected]:
-    with at(place):
+    with error_context(place):
         marks = Collected(options, known_duration_s(fields), exact=True)
         declared = objects_in(fields, "tiers", place) if "tiers" in fields else ()
         tiers = tuple(tier_of(tier) for _, tier in declared)
@@ -95,16 +95,22 @@ def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tupl
     for count, mark in objects_in(fields, "annotations", place):
         tier = mark.get("tier")
         marks.add(mark, f"{place}, mark {count}", isinstance(tier, str) and tier in points)
-    with at(place):
+    with error_context(place):
         found = recording_of(fields, marks.annotations)
-        given = objects_in(fields, "assignments", place) if "assignments" in fields else ()
-        work = {"assignments": tuple(assignment_of(one) for _, one in given), "roles": roles_of(fields)}
-        f0 = f0_of(fields.get("f0"))
-    return replace(found, exported_keys=known_keys(fields.get("keys")), tiers=tiers, f0=f0, **work), marks
+        assignments = objects_in(fields, "assignments", place) if "assignments" in fields else ()
+        found = replace(
+            found,
+            exported_keys=known_keys(fields.get("keys")),
+            tiers=tiers,
+            assignments=tuple(assignment_of(assignment) for _, assignment in assignments),
+            roles=roles_of(fields),
+            f0=f0_of(fields.get("f0")),
+        )
+    return found, marks
 
 
 def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    """Return the objects of a JSON list with their numbers from 1, or refuse what is not such a list."""
+    """Return the objects of a JSON list with their numbers from 1, or refuse anything else."""
     found = fields.get(field)
     if not isinstance(found, list):
         raise AnnotationsRefused(f"{place}: there is no list '{field}'. Export the file again.")

@@ -1,4 +1,4 @@
-"""A binary TextGrid, as Praat writes it with *Save as binary file*; numbers have their highest byte first.
+"""Binary TextGrids, as Praat writes them with *Save as binary file*; numbers are big-endian.
 
 A text is its length in two bytes and its characters, one byte each. If the length is 65535, the real length follows,
 and the characters have two bytes each.
@@ -52,7 +52,7 @@ def read_binary_grid(content: bytes, name: str) -> Grid:
 
 
 def binary_tier(tier: Tier | PointTier, start_s: float, end_s: float) -> bytes:
-    """Return a tier as it stands in a binary file, from its class to its last value.
+    """Return the bytes of a tier in a binary file, from its class to its last value.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def binary_tier(tier: Tier | PointTier, start_s: float, end_s: float) -> bytes:
 
 
 def binary_text(text: str) -> bytes:
-    """Return a text as it stands in a binary file."""
+    """Return the bytes of a text in a binary file."""
     if len(text) >= WIDE:
         raise AnnotationsRefused(f"A label has {len(text)} characters; a binary TextGrid holds at most {WIDE - 1}.")
     try:
@@ -129,12 +129,19 @@ class _Bytes:
         return self._decoded(length, 1, what)
 
     def _decoded(self, length: int, width: int, what: str) -> str:
-        found = more = self._next(length * width, what)
-        # A length counts characters, and a character beyond the first plane has twice two bytes.
-        while width == 2 and (pairs := sum(0xD8 <= byte <= 0xDB for byte in more[::2])):
+        found = self._next(length * width, what)
+        # The length counts characters, and a character beyond the first plane is a pair of two bytes each.
+        pairs = _count_pairs(found) if width == 2 else 0
+        while pairs:
             more = self._next(2 * pairs, what)
             found += more
+            pairs = _count_pairs(more)
         try:
             return found.decode("latin-1" if width == 1 else "utf-16-be")
         except UnicodeDecodeError:
             self.refuse(f"{what} contains half a character")
+
+
+def _count_pairs(utf16: bytes) -> int:
+    """Return how many pairs of surrogates begin in big-endian UTF-16."""
+    return sum(0xD8 <= byte <= 0xDB for byte in utf16[::2])

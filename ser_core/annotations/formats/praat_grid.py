@@ -1,7 +1,7 @@
 """A Praat TextGrid, read as Praat itself reads it; refusals name the line.
 
-Praat takes quoted texts, numbers and <flags> in order and ignores all other words, so that the long and the short form
-are read alike. praatio, which we write with, looks for words such as `item [` instead and is misled by labels that
+Praat reads quoted texts, numbers and <flags> in order and ignores all other words, so that the long and the short form
+are read alike. praatio, which writes our files, looks for words such as `item [` instead and is misled by labels that
 contain them; it also reads a damaged file as far as it can.
 
 References
@@ -27,9 +27,9 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-#: What Praat takes for the beginning of a number, whatever the rest of the word is.
+#: The beginning of a word that Praat reads as a number.
 NUMERIC = re.compile(r"[-+.]*[0-9]|-")
-#: A number, and whatever follows it in its word.
+#: A number at the beginning of a word.
 NUMBER = re.compile(
     r"""
     (?P<hex>[-+]?0[xX][0-9a-fA-F]+(?:\.[0-9a-fA-F]*)?(?:[pP][-+]?[0-9]+)?)
@@ -42,15 +42,14 @@ DECIMAL_COMMA = re.compile(r",[0-9]")
 CHRONOLOGICAL = "Praat chronological TextGrid text file"
 CLASS = "TextGrid"
 
-#: Intervals of a tier follow each other; of a chronological file, which does not say how many there are, the last has
-#: to reach the end of its tier, up to this.
+#: A chronological file does not contain the number of intervals: the last one of a tier must reach its end, up to this.
 ROUNDING_S = 1e-4
 
 Refuse = Callable[[str], NoReturn]
 
 
 class Values(Protocol):
-    """The values of a TextGrid in order, whether it is of text or binary; each call says what is expected there."""
+    """The values of a TextGrid, text or binary, in order; each call names the expected value, for refusals."""
 
     refuse: Refuse
 
@@ -85,14 +84,14 @@ class Grid:
     tiers, points : dict
         Tiers of intervals and of points, by their number in the file, from 1.
     odd_numbers : int
-        Numbers that are written with more than digits, as Praat reads them: `3/2`, `150%`, `0x10`, `1.5s`.
+        Numbers that Praat reads although they have more than digits: `3/2`, `150%`, `0x10`, `1.5s`.
     spans : dict of tuple of int
-        Where each tier is in the file, from its class to its last value; in a chronological one, to its end time.
+        Position of each tier in the file, from its class to its last value; in a chronological file, to its end time.
     count_span : tuple of int, optional
-        Where the number of tiers is; None if the file says that there are none.
-    items : tuple of tuple
-        Of a chronological file, the intervals and points in order: number of the tier, start in seconds, and where it
-        ends in the text. None in other files.
+        Position of the number of tiers; None if the file states that there are none.
+    items : tuple of tuple, optional
+        The intervals and points of a chronological file in order: number of the tier, start in seconds, and position of
+        the end in the text.
     """
 
     start_s: float
@@ -137,11 +136,11 @@ def read_grid(source: str, name: str) -> Grid:
     points: dict[int, PointTier] = {}
     spans: dict[int, tuple[int, int]] = {}
     count_span = None
-    if tokens.next("flag", "whether there are tiers").casefold() == "exists":
+    if tokens.take("flag", "whether there are tiers").casefold() == "exists":
         tier_count = tokens.count("the number of tiers")
         count_span = tokens.span
         for index in range(1, tier_count + 1):
-            first = tokens.ahead
+            first = tokens.next_position
             kind, tier_name, tier_end_s = _head(tokens, index)
             count = tokens.count(f"the number of intervals in tier {index}")
             if kind == "TextTier":
@@ -190,7 +189,7 @@ def _chronological(tokens: "_Tokens") -> Grid:
     count_span = tokens.span
     heads, spans = {}, {}
     for index in range(1, count + 1):
-        first = tokens.ahead
+        first = tokens.next_position
         heads[index] = _head(tokens, index)
         spans[index] = first, tokens.span[1]
     found: dict[int, list] = {index: [] for index in heads}
@@ -230,9 +229,9 @@ class _Tokens:
         self.span = (0, 0)
         self._source = source
         self._name = name
-        self._place = 0
-        self._found = self._all()
-        self._ahead: re.Match[str] | None = None
+        self._position = 0
+        self._tokens = self._all()
+        self._next_token: re.Match[str] | None = None
 
     def _all(self) -> Iterator[re.Match[str]]:
         for found in TOKEN.finditer(self._source):
@@ -241,19 +240,19 @@ class _Tokens:
                 yield found
 
     def at_end(self) -> bool:
-        self._ahead = self._ahead or next(self._found, None)
-        return self._ahead is None
+        self._next_token = self._next_token or next(self._tokens, None)
+        return self._next_token is None
 
     @property
-    def ahead(self) -> int:
+    def next_position(self) -> int:
         """Where the next token begins."""
-        return len(self._source) if self.at_end() else self._ahead.start()
+        return len(self._source) if self.at_end() else self._next_token.start()
 
-    def next(self, kind: str, what: str) -> str:
-        found = None if self.at_end() else self._ahead
-        self._ahead = None
-        self._place = len(self._source.rstrip()) if found is None else found.start()
-        self.span = (self._place, self._place if found is None else found.end())
+    def take(self, kind: str, what: str) -> str:
+        found = None if self.at_end() else self._next_token
+        self._next_token = None
+        self._position = len(self._source.rstrip()) if found is None else found.start()
+        self.span = (self._position, self._position if found is None else found.end())
         if found is None:
             self.refuse(f"the file ends where {what} should be")
         if found.lastgroup == "open":
@@ -263,17 +262,17 @@ class _Tokens:
         return found[kind]
 
     def text(self, what: str) -> str:
-        return self.next("text", what).replace('""', '"')
+        return self.take("text", what).replace('""', '"')
 
     def number(self, what: str) -> float:
-        word = self.next("word", what)
+        word = self.take("word", what)
         try:
             return self._value(word, what.removeprefix("the "))
-        except AnnotationsRefused as refusal:  # only now, because finding the line is slow
+        except AnnotationsRefused as refusal:  # finding the line is slow, so only for a refusal
             raise AnnotationsRefused(f"{self._where()}: {refusal}") from None
 
     def _value(self, word: str, what: str) -> float:
-        """Return a number as Praat reads it: a fraction, per cent, and nothing of what follows a number."""
+        """Return a number as Praat reads it: fractions and per cent count, characters behind the number do not."""
         parts = []
         for part in word.split("/", 1):
             found = NUMBER.match(part)
@@ -296,4 +295,4 @@ class _Tokens:
         raise AnnotationsRefused(f"{self._where()}: {reason}. Open the file in Praat and save it again.")
 
     def _where(self) -> str:
-        return f"{self._name}, line {self._source.count(chr(10), 0, self._place) + 1}"
+        return f"{self._name}, line {self._source.count(chr(10), 0, self._position) + 1}"

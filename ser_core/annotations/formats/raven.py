@@ -1,4 +1,4 @@
-"""Selection tables of Raven: a row of tab-separated cells for each selection and view, with frequencies.
+"""Selection tables of Raven: a row of tab-separated cells, with frequencies, for each selection and view.
 
 References
 ----------
@@ -13,60 +13,60 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.formats.collected import Collected, in_all, in_words
+from ser_core.annotations.formats.collected import Collected, in_words, totals_in_words
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import (
-    AS_IT_IS,
+    DEFAULT_OPTIONS,
     Format,
-    ReadIn,
     ReadOptions,
+    ReadResult,
     Written,
     counted,
     only_one,
 )
 from ser_core.annotations.formats.gate import CHANNEL as CHANNEL_NUMBER
-from ser_core.annotations.formats.gate import at, number, recording_of, writable
-from ser_core.annotations.formats.notation import left_out_of_texts, mark_fields, mark_text
+from ser_core.annotations.formats.gate import error_context, number, recording_of, writable
+from ser_core.annotations.formats.notation import lost_in_texts, mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
 COLUMNS = ("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)")
 SELECTION, VIEW, CHANNEL, START, END, LOW, HIGH = map(str.casefold, COLUMNS)
-#: How Raven names the table of a sound.
+#: What Raven appends to the name of a sound for that of its table.
 TABLE_NAME = re.compile(r"(?:\.Table\.[0-9]+)?\.selections(?:\.txt)?", re.IGNORECASE)
 FILE, FILE_OFFSET = "begin file", "file offset (s)"
-#: Columns that people add for labels; the first that a table has is read.
+#: Columns that people add for labels; the first one in a table is read.
 LABELS = ("emotion", "annotation", "label", "species", "type", "notes", "comments")
-#: A selection that only a waveform shows has all frequencies.
+#: A selection that only the waveform shows has no band.
 WAVEFORM, SPECTROGRAM = "Waveform 1", "Spectrogram 1"
-USUAL_RATE_HZ = 48_000
-#: A row is a line, so a name is in one too.
+DEFAULT_RATE_HZ = 48_000
+#: A row is one line, so a name may not have several.
 ONE_LINE = str.maketrans("\r\n", "  ")
 
 
 def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
     """Write the marks of one recording; those without frequencies as selections of the waveform. Times are exact."""
     recording = writable(only_one(recordings, "Raven"))
-    highest_hz = (recording.sample_rate_hz or USUAL_RATE_HZ) / 2
+    highest_hz = (recording.sample_rate_hz or DEFAULT_RATE_HZ) / 2
     written = io.StringIO(newline="")
     rows = csv.writer(written, "excel-tab", lineterminator="\n")
     rows.writerow((*COLUMNS, "Begin File", "Annotation"))
-    for place, mark in enumerate(recording.annotations, start=1):
+    for row, mark in enumerate(recording.annotations, start=1):
         region = mark.region
         limits = [hz for hz in (region.low_hz, region.high_hz) if hz is not None]
-        # Raven knows bands only: of one with a single limit, the text says so.
+        # Raven has only bands with two limits: a single limit is in the text.
         text = mark_text(mark, ("low_hz", "high_hz", "channel") if len(limits) == 2 else ("channel",), plain)
         low_hz = region.low_hz or 0.0
         high_hz = max(highest_hz, low_hz + 1) if region.high_hz is None else region.high_hz
         view = SPECTROGRAM if limits else WAVEFORM
         edges = (region.start_s, region.end_s, low_hz, high_hz)
-        rows.writerow([place, view, mark.channel or 1, *map(repr, edges), recording.name.translate(ONE_LINE), text])
+        rows.writerow([row, view, mark.channel or 1, *map(repr, edges), recording.name.translate(ONE_LINE), text])
     fields = ("sha256", "duration_s", "sample_rate_hz", "provenance")
-    dropped = left_out_of_texts(recording, fields, ("low_hz", "high_hz", "channel"), plain)
+    dropped = lost_in_texts(recording, fields, ("low_hz", "high_hz", "channel"), plain)
     return Written(written.getvalue().encode(), dropped)
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read each selection once, whatever views show it; tables of several sound files give several recordings.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read each selection once, even if several views show it; each sound file in the table is a recording.
 
     Raises
     ------
@@ -87,14 +87,14 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
             continue
         seen.add(selection)
         place = f"{name}, line {line}"
-        with at(place):
+        with error_context(place):
             fields = mark_fields(row.get(label, "")) if label else {}
             if not {"low_hz", "high_hz"} & fields.keys():
                 fields |= _band(row, selection in in_bands, lost)
             fields |= _times(row)
             fields |= {"channel": row[CHANNEL]} if CHANNEL_NUMBER.fullmatch(row.get(CHANNEL, "")) else {}
         recordings.setdefault(row.get(FILE) or sound, Collected(options)).add(fields, place)
-    with at(name):
+    with error_context(name):
         found = tuple(
             recording_of({"name": of}, marks.annotations)
             for of, marks in (recordings or {sound: Collected(options)}).items()
@@ -105,8 +105,8 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     odd_channels = sum(not CHANNEL_NUMBER.fullmatch(row.get(CHANNEL, "")) for _, row in rows)
     if odd_channels and len({row.get(CHANNEL) for _, row in rows}) > 1:
         dropped += (f"the channel of {counted(odd_channels, 'row')}, which is not a number from 1",)
-    left_out, altered = in_all(recordings.values())
-    return ReadIn(found, dropped + left_out, altered)
+    left_out, altered = totals_in_words(recordings.values())
+    return ReadResult(found, dropped + left_out, altered)
 
 
 def _table(source: str, name: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

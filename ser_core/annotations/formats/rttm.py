@@ -1,4 +1,4 @@
-"""Who speaks when, as RTTM: a row for each turn, for any number of recordings.
+"""Turns of speakers as RTTM: a row for each turn, for any number of recordings.
 
 References
 ----------
@@ -12,27 +12,27 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.formats.collected import Collected, in_all
+from ser_core.annotations.formats.collected import Collected, totals_in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
-from ser_core.annotations.formats.gate import CHANNEL, at, number, recording_of, shown, writable
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
+from ser_core.annotations.formats.gate import CHANNEL, error_context, number, recording_of, shown, writable
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
 
 TIER = "speakers"
 TURN = "SPEAKER"
-#: Kinds of rows; the others hold words, noises and what is known about speakers.
+#: Kinds of rows; all but turns hold words, noises and information about speakers.
 KINDS = (TURN, "SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "IP", "SU")
 KINDS += ("CB", "A/P", "SPKR-INFO")
-NOTHING = "<NA>"
+NO_VALUE = "<NA>"
 ROW = re.compile(rf"\s*(?:;[^\r\n]*[\r\n]\s*)*(?:{'|'.join(map(re.escape, KINDS))})[ \t]+\S+[ \t]+\S+[ \t]+\S+")
 
 
 def write(recordings: Sequence[AnnotatedRecording]) -> Written:
     """Write the turns of any number of recordings; times are exact.
 
-    They are the marks of the tier `speakers`. In a recording without such, they are the intervals of the tiers of text
-    or labels with a participant, but for tiers that have a parent, as the words of an utterance are no turns.
+    They are the marks of the tier `speakers`. In a recording without any, they are the intervals of tiers of text or
+    labels with a participant and without a parent: the words of an utterance are no turns.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
             spaced += speaker != who
             start, end = (Decimal(repr(float(edge))) for edge in (mark.region.start_s, mark.region.end_s))
             channel = str(mark.channel or 1)
-            cells = (TURN, name, channel, f"{start:f}", f"{end - start:f}", NOTHING, NOTHING, speaker or NOTHING)
-            rows.append(" ".join((*cells, NOTHING, NOTHING)))
+            cells = (TURN, name, channel, f"{start:f}", f"{end - start:f}", NO_VALUE, NO_VALUE, speaker or NO_VALUE)
+            rows.append(" ".join((*cells, NO_VALUE, NO_VALUE)))
     if others and not rows:
         raise AnnotationsRefused(
             f"RTTM holds who speaks when: marks of a tier '{TIER}' or of tiers with a participant, and there are none. "
@@ -65,9 +65,10 @@ def write(recordings: Sequence[AnnotatedRecording]) -> Written:
 
 
 def _turns(recording: AnnotatedRecording) -> list[tuple[Annotation, str]]:
-    """Return the turns in a recording, each with who speaks."""
+    """Return the turns in a recording, each with its speaker."""
     marks = recording.annotations
-    if turns := [(mark, mark.note or mark.emotion or "") for mark in marks if mark.tier == TIER]:
+    turns = [(mark, mark.note or mark.emotion or "") for mark in marks if mark.tier == TIER]
+    if turns:
         return turns
     speaking = {
         tier.key: tier.participant
@@ -77,8 +78,8 @@ def _turns(recording: AnnotatedRecording) -> list[tuple[Annotation, str]]:
     return [(mark, speaking[mark.tier]) for mark in marks if mark.tier in speaking]
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read the turns of speakers, with the speaker's name as a note.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read the turns of speakers, with the name of the speaker as the note.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     channels: set[str] = set()
     odd_channels = 0
     for line, cells in _rows(text_of(content, name, encoding=options.encoding)):
-        with at(f"{name}, line {line}"):
+        with error_context(f"{name}, line {line}"):
             if cells[0] not in KINDS or len(cells) < 8:
                 raise AnnotationsRefused(f"{shown(' '.join(cells))} is not a row of RTTM, which has 9 or 10 columns.")
             if cells[0] != TURN:
@@ -104,26 +105,28 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         except InvalidOperation:  # an exponent of very many digits
             end_s = start_s + duration_s
         fields = {"start_s": start_s, "end_s": end_s, "tier": TIER}
-        fields |= {} if cells[7] == NOTHING else {"note": cells[7]}
+        fields |= {} if cells[7] == NO_VALUE else {"note": cells[7]}
         channels.add(cells[2])
         fields |= {"channel": cells[2]} if CHANNEL.fullmatch(cells[2]) else {}
         odd_channels += "channel" not in fields
         recordings.setdefault(cells[1], Collected(options)).add(fields, f"{name}, line {line}")
-    with at(name):
+    with error_context(name):
         found = tuple(recording_of({"name": of}, marks.annotations) for of, marks in recordings.items())
     dropped = tuple(f"{counted(count, 'row')} of the kind {kind}" for kind, count in lost.items())
     if odd_channels and len(channels) > 1:
         dropped += (f"the channel of {counted(odd_channels, 'turn')}, which is not a number from 1",)
-    left_out, altered = in_all(recordings.values())
-    return ReadIn(found, dropped + left_out, altered)
+    left_out, altered = totals_in_words(recordings.values())
+    return ReadResult(found, dropped + left_out, altered)
 
 
-def with_speaker(recording: AnnotatedRecording, speakers: Collection[str], tiers: Iterable[str]) -> AnnotatedRecording:
-    """Return a transcript in which one person speaks, if that is so, as the participant of these of its tiers."""
+def with_only_speaker(
+    recording: AnnotatedRecording, speakers: Collection[str], tiers: Iterable[str]
+) -> AnnotatedRecording:
+    """Return a transcript with its only speaker as the participant of these tiers; with several, unchanged."""
     if len(speakers) != 1 or "" in speakers:
         return recording
-    there = {mark.tier for mark in recording.annotations}
-    found = tuple(Tier(key, key, participant=min(speakers)) for key in tiers if key in there)
+    marked = {mark.tier for mark in recording.annotations}
+    found = tuple(Tier(key, key, participant=min(speakers)) for key in tiers if key in marked)
     return replace(recording, tiers=found)
 
 

@@ -1,4 +1,4 @@
-"""Subtitles as SubRip (SRT) or WebVTT: a cue for each mark; a plain text is a note in a tier of its own.
+"""Subtitles as SubRip (SRT) or WebVTT: a cue for each mark; a plain text is a note in the tier `subtitles`.
 
 References
 ----------
@@ -16,16 +16,16 @@ from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.format import (
-    AS_IT_IS,
+    DEFAULT_OPTIONS,
     Format,
-    ReadIn,
     ReadOptions,
+    ReadResult,
     Written,
-    marks_with,
+    lost_of_marks,
     only_one,
 )
-from ser_core.annotations.formats.gate import at, recording_of, shown, writable
-from ser_core.annotations.formats.notation import Note, left_out_of_texts, mark_fields, mark_text
+from ser_core.annotations.formats.gate import error_context, recording_of, shown, writable
+from ser_core.annotations.formats.notation import Note, lost_in_texts, mark_fields, mark_text
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
 from ser_core.errors import AnnotationsRefused
 
@@ -52,28 +52,28 @@ def write_vtt(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> 
 
 def _written(recordings: Sequence[AnnotatedRecording], plain: bool, is_vtt: bool) -> Written:
     recording = writable(only_one(recordings, "subtitles"))
-    texts = [mark_text(mark, plain=plain, usual_tier=TIER) for mark in recording.annotations]
+    texts = [mark_text(mark, plain=plain, default_tier=TIER) for mark in recording.annotations]
     if is_vtt:
         texts = [html.escape(text, quote=False).replace("{\\", "&#123;\\") for text in texts]
     elif not plain:
         texts = [_without_tags(text) for text in texts]
-    said = [(mark, text) for mark, text in zip(recording.annotations, texts, strict=True) if text]
+    cued = [(mark, text) for mark, text in zip(recording.annotations, texts, strict=True) if text]
     cues = [f"{WEB}\n"] if is_vtt else []
-    for number, (mark, text) in enumerate(said, start=1):
+    for number, (mark, text) in enumerate(cued, start=1):
         start, end = (_stamp(edge, "." if is_vtt else ",") for edge in _whole_ms(mark.region))
         cues.append(f"{number}\n{start} --> {end}\n{text}\n")
-    exact = [mark for mark, _ in said if [edge / 1000 for edge in _whole_ms(mark.region)] == _edges(mark.region)]
+    exact = [mark for mark, _ in cued if [edge / 1000 for edge in _whole_ms(mark.region)] == _edges(mark.region)]
     dropped = (
-        *left_out_of_texts(recording, ("name", "sha256", "duration_s", "sample_rate_hz", "provenance"), (), plain),
-        *marks_with(range(len(said) - len(exact)), "the microseconds of {}"),
-        *marks_with(range(len(texts) - len(said)), "{} without a label"),
-        *marks_with((text for text in texts if not is_vtt and TAG.search(text)), "what looks like a tag in {}"),
+        *lost_in_texts(recording, ("name", "sha256", "duration_s", "sample_rate_hz", "provenance"), (), plain),
+        *lost_of_marks(range(len(cued) - len(exact)), "the microseconds of {}"),
+        *lost_of_marks(range(len(texts) - len(cued)), "{} without a label"),
+        *lost_of_marks((text for text in texts if not is_vtt and TAG.search(text)), "what looks like a tag in {}"),
     )
     return Written("\n".join(cues).encode(), dropped)
 
 
 def _without_tags(text: str) -> str:
-    """Return the text of a mark with escapes in place of what looks like a tag; SubRip has none of its own."""
+    """Return the text of a mark with JSON's escapes in place of anything like a tag; SubRip has no escapes."""
     if not TAG.search(text):
         return text
     pairs = "; ".join(f"{field}={json.dumps(value)}" for field, value in mark_fields(text).items())
@@ -85,7 +85,7 @@ def _edges(region: Region) -> list[float]:
 
 
 def _whole_ms(region: Region) -> tuple[int, int]:
-    """Return a stretch in milliseconds; what has a length keeps one."""
+    """Return start and end of a region in milliseconds; an interval keeps a length."""
     start, end = (round(edge * 1000) for edge in _edges(region))
     return start, max(end, start + 1) if region.end_s > region.start_s else start
 
@@ -95,8 +95,8 @@ def _stamp(ms: int, point: str) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{ms:03}"
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read the cues of a file, and who speaks in them as further marks.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read the cues of a file, and the speakers of their voice tags as further marks.
 
     Raises
     ------
@@ -130,13 +130,13 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         marks.add({"tier": TIER} | fields | {"start_s": start_s, "end_s": end_s}, place)
     if first and not marks.annotations:
         raise AnnotationsRefused(f"{first} is not a cue, which begins with 'time --> time'.")
-    with at(name):
+    with error_context(name):
         recording = recording_of({"name": name}, marks.annotations)
-    return ReadIn((recording,), in_words(lost, "cue") + in_words(marks.left_out), in_words(marks.altered))
+    return ReadResult((recording,), in_words(lost, "cue") + in_words(marks.left_out), in_words(marks.altered))
 
 
 def _blocks(source: str, is_vtt: bool) -> list[tuple[int, list[str]]]:
-    """Return blocks of lines between empty ones, each with its first line's number; in WebVTT times end a cue too."""
+    """Return the blocks between empty lines, with the numbers of their first lines; in WebVTT a time begins one too."""
     blocks: list[tuple[int, list[str]]] = []
     is_open = False
     for line, words in enumerate(LINE_END.split(source), start=1):

@@ -1,4 +1,4 @@
-"""Marks of any number of recordings as CSV, a row for each; opening it in a spreadsheet runs nothing in it."""
+"""Marks of any number of recordings as CSV, a row for each; no spreadsheet runs a cell of it as a formula."""
 
 import csv
 import io
@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats.collected import Collected, in_all
+from ser_core.annotations.formats.collected import Collected, totals_in_words
 from ser_core.annotations.formats.content import text_of
-from ser_core.annotations.formats.format import AS_IT_IS, Format, ReadIn, ReadOptions, Written, counted
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
 from ser_core.annotations.formats.gate import (
     CHANNEL,
-    at,
+    error_context,
     fields_of,
     known_duration_s,
     number,
@@ -22,7 +22,7 @@ from ser_core.annotations.formats.gate import (
     shown,
     writable,
 )
-from ser_core.annotations.formats.notation import Note, mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.notation import Note, lost_by_plain_labels, mark_fields, mark_text
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = {
@@ -49,14 +49,14 @@ OF_MARK = (
 COLUMNS = ("recording_name", "recording_sha256", *OF_MARK, "recording_duration_s", "recording_sample_rate_hz")
 #: The columns that other tools understand.
 PLAIN = ("recording", "start", "end", "tier", "annotator", "label")
-#: Columns of other tools that become several of ours, or one or the other.
+#: Columns of other tools that become several of ours, or different ones.
 DURATION, LABEL, WORD = "duration of the mark", "label", "word"
 BESIDE = (DURATION, LABEL, WORD)
 WORDS_TIER = "words"
 NEEDED = ("start_s", "end_s")
 
-#: What other tools call our columns, in any case. Of several for the same only the first in the table is read.
-NAMED_ELSEWHERE = {
+#: Names of our columns in other tools, ignoring case. If a table has several for one column, the first is read.
+COLUMN_ALIASES = {
     "start_s": "start begin onset onset_s tmin xmin start_time begin_time starttime start_sec start_seconds from",
     "end_s": "end stop offset offset_s tmax xmax end_time endtime end_sec stop_seconds end_seconds to",
     DURATION: "duration dur length duration_sec",
@@ -65,13 +65,13 @@ NAMED_ELSEWHERE = {
     "recording_name": "recording file filename file_name audio audio_path notated_path source_file path sound wav",
     "annotator": "rater coder annotator_name",
 }
-OURS_ELSEWHERE = {name: column for column, names in NAMED_ELSEWHERE.items() for name in names.split()}
+COLUMN_OF_ALIAS = {name: column for column, names in COLUMN_ALIASES.items() for name in names.split()}
 DELIMITERS = (",", ";", "\t")
 DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]*,[0-9]+\s*")
 NUMBERS = ("start_s", "end_s", "low_hz", "high_hz", "confidence", DURATION)
 TEXTS = ("recording_name", "recording_sha256", "tier", "annotator", "emotion", "note", LABEL)
 
-#: A spreadsheet takes text that begins like this for a formula, unless an apostrophe precedes it.
+#: A spreadsheet reads text that begins like this as a formula, unless an apostrophe precedes it.
 FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
@@ -81,7 +81,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     Parameters
     ----------
     plain : bool
-        Write the columns of `PLAIN` only, for other people's tools; the label is the emotion or, without one, the note.
+        Write only the columns of `PLAIN`, for other tools; the label is the emotion or, without one, the note.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     empty = sum(not recording.annotations for recording in recordings)
     suggested = sum(bool(recording.provenance) for recording in recordings)
     marks = [replace(mark, changed_at=None) for recording in recordings for mark in recording.annotations]
-    dropped = list(marks_with_more_than_a_label(marks, ("tier", "annotator"), plain))
+    dropped = list(lost_by_plain_labels(marks, ("tier", "annotator"), plain))
     if empty:
         dropped.append(f"{counted(empty, 'recording')} without marks")
     if suggested:
@@ -118,7 +118,7 @@ def row_of(recording: AnnotatedRecording, mark: Annotation) -> list[Any]:
 
 
 def in_cell(text: str) -> str:
-    """Return a text as a cell that no spreadsheet takes for a formula.
+    """Return a text as a cell that no spreadsheet reads as a formula.
 
     >>> in_cell("=1+1"), in_cell("so")
     ("'=1+1", 'so')
@@ -131,13 +131,13 @@ def from_cell(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
     """Read a table with at least a start and an end or a length, in any order; empty cells count as missing.
 
-    Cells have commas, semicolons or tabs between them; with the latter two a number may have a decimal comma. Columns
-    may be called as `NAMED_ELSEWHERE` lists it.
+    Cells are separated by commas, semicolons or tabs; with the latter two a number may have a decimal comma. Columns
+    may have the names in `COLUMN_ALIASES`.
 
-    Rows with the same recording_name and recording_sha256 are one recording; without these columns all rows are.
+    Rows with the same recording_name and recording_sha256 are one recording; without these columns all rows are one.
 
     Raises
     ------
@@ -151,28 +151,28 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     for line, cells in rows:
         if "channel" in cells and not CHANNEL.fullmatch(cells["channel"].strip()):
             odd_channels += bool(cells.pop("channel"))
-        with at(f"{name}, line {line}"):
+        with error_context(f"{name}, line {line}"):
             found = {field: cells.get(column) for column, field in OF_RECORDING.items()}
             found["name"] = found["name"] or name
             known = about.setdefault((found["name"], found["sha256"]), found)
-            _agree(known, found)
+            _require_same(known, found)
             recording_of(found, ())
             duration_s = known_duration_s(found)
         key = found["name"], found["sha256"]
         marks.setdefault(key, Collected(options, duration_s)).add(cells, f"{name}, line {line}")
     unknown = [column for column in columns if column not in (*COLUMNS, *BESIDE)]
-    if "note" in columns:  # then a word, and a label beside an emotion, have no place
-        beside = (WORD, LABEL) if "emotion" in columns else (WORD,)
-        unknown += [column for column in beside if column in columns]
+    if "note" in columns:  # then a word, and a label in addition to an emotion, are not read
+        ignored = (WORD, LABEL) if "emotion" in columns else (WORD,)
+        unknown += [column for column in ignored if column in columns]
     recordings = tuple(recording_of(about[key], marks[key].annotations) for key in about)
-    left_out, altered = in_all(marks.values())
+    left_out, altered = totals_in_words(marks.values())
     columns = tuple(f"the column {shown(column)}" if column else "a column without a name" for column in unknown)
     if odd_channels:
         columns += (f"the channel of {counted(odd_channels, 'row')}, which is not a number from 1",)
-    return ReadIn(recordings, (*columns, *left_out), altered)
+    return ReadResult(recordings, (*columns, *left_out), altered)
 
 
-def _agree(known: dict[str, Any], found: dict[str, Any]) -> None:
+def _require_same(known: dict[str, Any], found: dict[str, Any]) -> None:
     for field, what in (("duration_s", "length"), ("sample_rate_hz", "sample rate")):
         if found[field] != known[field]:
             raise AnnotationsRefused(
@@ -184,7 +184,7 @@ def _agree(known: dict[str, Any], found: dict[str, Any]) -> None:
 def _rows(source: str, name: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     delimiter = _delimiter(source)
     rows = csv.reader(io.StringIO(source, newline=""), strict=True, delimiter=delimiter)
-    columns = _ours([column.strip() for column in next(_numbered(rows, name), (1, []))[1]])
+    columns = _our_columns([column.strip() for column in next(_numbered(rows, name), (1, []))[1]])
     for column in NEEDED:
         if column not in columns and not (column == "end_s" and DURATION in columns):
             raise AnnotationsRefused(
@@ -194,44 +194,44 @@ def _rows(source: str, name: str) -> tuple[list[str], Iterator[tuple[int, dict[s
     for column, count in Counter(columns).items():
         if count > 1 and column in COLUMNS:
             raise AnnotationsRefused(f"{name}, line 1: the column {column} is there {count} times. Leave one.")
-    named = _named(_numbered(rows, name), columns, name)
-    return columns, ((line, _as_ours(cells, delimiter, f"{name}, line {line}")) for line, cells in named)
+    named = _cells_by_column(_numbered(rows, name), columns, name)
+    return columns, ((line, _our_cells(cells, delimiter, f"{name}, line {line}")) for line, cells in named)
 
 
 def _delimiter(source: str) -> str:
-    """Return what stands between the cells of the first line: the one of `DELIMITERS` that is there most often."""
+    """Return the delimiter of the cells: the one of `DELIMITERS` that is most frequent in the first line."""
     first = source.lstrip("\r\n").partition("\n")[0]
     return max(DELIMITERS, key=first.count)
 
 
-def _ours(columns: list[str]) -> list[str]:
-    """Return columns by our names, as far as other tools' names for them are known."""
+def _our_columns(columns: list[str]) -> list[str]:
+    """Return columns with our names instead of known names of other tools."""
     found: list[str] = []
-    there, taken = set(columns), set()
+    given_columns, used = set(columns), set()
     for column in columns:
-        ours = OURS_ELSEWHERE.get(column.casefold().replace(" ", "_"), column)
+        ours = COLUMN_OF_ALIAS.get(column.casefold().replace(" ", "_"), column)
         ours = column.casefold() if column.casefold() in COLUMNS else ours
-        found.append(column if ours in taken or (ours != column and ours in there) else ours)
-        taken.add(found[-1])
+        found.append(column if ours in used or (ours != column and ours in given_columns) else ours)
+        used.add(found[-1])
     return found
 
 
-def _as_ours(cells: dict[str, str], delimiter: str, place: str) -> dict[str, str]:
-    """Return a row with our columns only: a length becomes an end, a label an emotion or a note, a word a note."""
+def _our_cells(cells: dict[str, str], delimiter: str, place: str) -> dict[str, str]:
+    """Return a row with only our columns: a length becomes an end, a label an emotion or a note, a word a note."""
     if delimiter != ",":
         cells = {
             column: cell.replace(",", ".") if column in NUMBERS and DECIMAL_COMMA.fullmatch(cell) else cell
             for column, cell in cells.items()
         }
     if DURATION in cells and "end_s" not in cells and "start_s" in cells:
-        with at(place):
+        with error_context(place):
             end_s = number(cells["start_s"], "start") + number(cells[DURATION], "length of the mark")
         cells |= {"end_s": repr(end_s)}
     if "note" in cells:
         cells |= {"note": Note(cells["note"])}
     if LABEL in cells:
-        said = mark_fields(cells[LABEL]) if "emotion" not in cells else {"note": cells[LABEL]}
-        cells = said | cells
+        label_fields = mark_fields(cells[LABEL]) if "emotion" not in cells else {"note": cells[LABEL]}
+        cells = label_fields | cells
     if WORD in cells and "note" not in cells:
         cells = ({} if "emotion" in cells else {"tier": WORDS_TIER}) | {"note": cells[WORD]} | cells
     return {column: cell for column, cell in cells.items() if column in COLUMNS}
@@ -249,7 +249,7 @@ def _numbered(rows: Any, name: str) -> Iterator[tuple[int, list[str]]]:
             raise AnnotationsRefused(f"{name}, line {line}: this is not a row of a CSV ({error}).") from None
 
 
-def _named(
+def _cells_by_column(
     rows: Iterator[tuple[int, list[str]]], columns: list[str], name: str
 ) -> Iterator[tuple[int, dict[str, str]]]:
     for line, cells in rows:
@@ -269,7 +269,7 @@ def _recognises(head: str) -> bool:
         columns = next(csv.reader([head.lstrip("\r\n").partition("\n")[0]], delimiter=_delimiter(head)), [])
     except csv.Error:
         return False
-    columns = _ours([column.strip() for column in columns])
+    columns = _our_columns([column.strip() for column in columns])
     return "start_s" in columns and ("end_s" in columns or DURATION in columns)
 
 

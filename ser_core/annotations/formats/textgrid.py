@@ -1,4 +1,4 @@
-"""Marks as a Praat TextGrid: tiers of intervals and points, those of emotions for each annotator."""
+"""Marks as a Praat TextGrid: tiers of intervals and points, with a tier of emotions for each annotator."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,27 +12,27 @@ from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Ann
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_BYTES, MOST_PARTS, encoding_of, old_encoding_of, text_of
 from ser_core.annotations.formats.format import (
-    AS_IT_IS,
+    DEFAULT_OPTIONS,
     FileTier,
     Format,
-    ReadIn,
     ReadOptions,
+    ReadResult,
     Written,
     counted,
-    marks_with,
-    of_the_recording,
+    lost_of_marks,
+    lost_recording_fields,
+    lost_tier_fields,
     only_one,
-    tiers_without,
 )
-from ser_core.annotations.formats.gate import at, recording_of, shown, writable
-from ser_core.annotations.formats.layers import BESIDE, FileTiers, Layer, laid_out, unnamed_annotators
-from ser_core.annotations.formats.notation import label_of, mark_fields, mark_text, marks_with_more_than_a_label
+from ser_core.annotations.formats.gate import error_context, recording_of, shown, writable
+from ser_core.annotations.formats.layers import FIELDS_IN_NAME, FileTiers, Layer, layers_of, lost_annotators
+from ser_core.annotations.formats.notation import label_of, lost_by_plain_labels, mark_fields, mark_text
 from ser_core.annotations.formats.praat_binary import HEAD, read_binary_grid
 from ser_core.annotations.formats.praat_grid import CHRONOLOGICAL, Grid, read_grid
 from ser_core.errors import AnnotationsRefused
 
-#: To Praat, an interval without text is not a mark.
-NOTHING_SAID = "[status=open]"
+#: The text of an empty mark: to Praat, an interval without text is not a mark.
+EMPTY_MARK = "[status=open]"
 
 
 def write(
@@ -50,7 +50,7 @@ def write(
     short : bool
         Write Praat's short form.
     plain : bool
-        Write of each mark only its emotion or, without one, its note. One without either is no mark to Praat.
+        Write only the emotion of each mark or, without one, its note. Marks without both are left out.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def write(
     marks = [as_printed(mark, mark.tier in points) for mark in recording.annotations]
     long_enough = [mark for mark in marks if mark is not None]
     without_label = {tier.key for tier in recording.tiers if tier.content != "emotions"}
-    said = [mark for mark in long_enough if not plain or mark.tier in without_label or mark_text(mark, plain=True)]
-    layers = laid_out(replace(recording, annotations=tuple(said)))
+    written = [mark for mark in long_enough if not plain or mark.tier in without_label or mark_text(mark, plain=True)]
+    layers = layers_of(replace(recording, annotations=tuple(written)))
     declared = {tier.key for tier in recording.tiers}
     tiers = [tier_of_layer(layer, layer.tier.key in declared, recording.duration_s, plain) for layer in layers]
     grid = textgrid_io.getTextgridAsStr(
@@ -75,19 +75,19 @@ def write(
         minimumIntervalLength=None,
     )
     dropped = (
-        *of_the_recording(recording, "name", "sha256", "sample_rate_hz", "provenance"),
-        *marks_with((mark for mark in long_enough if mark.changed_at), "the time of change of {}"),
-        *marks_with((mark for mark in marks if mark is None), "{} too short for the times of a TextGrid"),
-        *marks_with(range(len(long_enough) - len(said)), "{} without a label"),
-        *unnamed_annotators(layers),
-        *tiers_without(recording, "labels", "parent", "colour", "participant"),
-        *marks_with_more_than_a_label(said, BESIDE, plain),
+        *lost_recording_fields(recording, "name", "sha256", "sample_rate_hz", "provenance"),
+        *lost_of_marks((mark for mark in long_enough if mark.changed_at), "the time of change of {}"),
+        *lost_of_marks((mark for mark in marks if mark is None), "{} too short for the times of a TextGrid"),
+        *lost_of_marks(range(len(long_enough) - len(written)), "{} without a label"),
+        *lost_annotators(layers),
+        *lost_tier_fields(recording, "labels", "parent", "colour", "participant"),
+        *lost_by_plain_labels(written, FIELDS_IN_NAME, plain),
     )
     return Written(grid.encode(encoding), dropped)
 
 
 def as_printed(mark: Annotation, is_point: bool) -> Annotation | None:
-    """Return a mark with the times that praatio writes, or None if they are equal and it is no point."""
+    """Return a mark with the times that praatio writes, or None if these leave an interval no length."""
     start_s, end_s = float(numToStr(mark.region.start_s)), float(numToStr(mark.region.end_s))
     if start_s == end_s and not is_point:
         return None
@@ -96,38 +96,38 @@ def as_printed(mark: Annotation, is_point: bool) -> Annotation | None:
 
 def tier_of_layer(layer: Layer, is_declared: bool, duration_s: float, plain: bool) -> dict[str, Any]:
     """Return a tier as praatio takes it."""
-    labels = [label_of(mark, layer.tier, BESIDE, plain, is_declared) for mark in layer.marks]
+    labels = [label_of(mark, layer.tier, FIELDS_IN_NAME, plain, is_declared) for mark in layer.marks]
     if layer.tier.kind == "points":
         entries = [(mark.region.start_s, label) for mark, label in zip(layer.marks, labels, strict=True)]
     else:
         edges = [(mark.region.start_s, mark.region.end_s) for mark in layer.marks]
         is_text = is_declared and layer.tier.content != "emotions"
-        may_be_empty = _seen_when_empty(edges, labels, duration_s) if is_text and not plain else {*range(len(labels))}
-        nothing = "" if is_text else NOTHING_SAID
+        readable = _readable_when_empty(edges, labels, duration_s) if is_text and not plain else {*range(len(labels))}
+        empty_text = "" if is_text else EMPTY_MARK
         entries = [
-            (*edges[index], label or (nothing if index in may_be_empty else NOTHING_SAID))
+            (*edges[index], label or (empty_text if index in readable else EMPTY_MARK))
             for index, label in enumerate(labels)
         ]
     kind = "TextTier" if layer.tier.kind == "points" else "IntervalTier"
     return {"class": kind, "name": layer.name, "xmin": 0, "xmax": duration_s, "entries": entries}
 
 
-def _seen_when_empty(edges: Sequence[tuple[float, float]], labels: Sequence[str], duration_s: float) -> set[int]:
-    """Return which intervals without a text are read as marks: two and more in a row, and no gap beside them."""
-    seen: set[int] = set()
+def _readable_when_empty(edges: Sequence[tuple[float, float]], labels: Sequence[str], duration_s: float) -> set[int]:
+    """Return the indices of intervals without a text that are read as marks: two or more in a row, without gaps."""
+    readable: set[int] = set()
     runs = [0, *(index for index in range(1, len(labels)) if labels[index] or labels[index - 1]), len(labels)]
     for first, after in pairwise(runs):
         bounds = [0.0 if first == 0 else edges[first - 1][1], *(edge for pair in edges[first:after] for edge in pair)]
         bounds.append(duration_s if after == len(labels) else edges[after][0])
         if after - first > 1 and all(end == start for end, start in zip(bounds[::2], bounds[1::2], strict=True)):
-            seen.update(range(first, after))
-    return seen
+            readable.update(range(first, after))
+    return readable
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
     """Read tiers, intervals and points as the marks of one recording, from any form of TextGrid that Praat writes.
 
-    As in Praat, text that is not UTF-8 is taken for Western European text.
+    As in Praat, text that is not UTF-8 is read as Western European text.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         annotator, key = tiers.add(tier.name, index, "points" if is_points else "intervals")
         owner = {"annotator": annotator, "tier": key}
         spans = [(time_s, time_s, label) for time_s, label in tier.points] if is_points else tier.intervals
-        for count in _marked(spans, is_points, key == REGION_TIER):
+        for count in _mark_indices(spans, is_points, key == REGION_TIER):
             start_s, end_s, label = spans[count]
             times = {"start_s": start_s, "end_s": end_s}
             where = f"{name}, tier {index} ({shown(tier.name)}), {'point' if is_points else 'interval'} {count + 1}"
@@ -154,27 +154,28 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     if late := sum(end_s > grid.end_s for end_s in ends_s):
         changed += (f"{counted(late, 'mark')} beyond the end of the grid, which is {grid.end_s:g} s",)
     last_s = max([grid.last_s + options.offset_s, 0.0, *(mark.region.end_s for mark in marks.annotations)])
-    with at(name):
+    with error_context(name):
         recording = recording_of({"name": name, "duration_s": last_s}, marks.annotations)
     recording = replace(recording, tiers=tiers.all)
-    return ReadIn((recording,), in_words(marks.left_out), changed + in_words(marks.altered), _tiers(grid), grid.start_s)
+    changed += in_words(marks.altered)
+    return ReadResult((recording,), in_words(marks.left_out), changed, _tiers(grid), grid.start_s)
 
 
-def _marked(spans: Sequence[tuple[float, float, str]], is_points: bool, is_of_emotions: bool) -> list[int]:
-    """Return the indices of what becomes a mark: points, intervals with a text, and empty ones beside an empty one.
+def _mark_indices(spans: Sequence[tuple[float, float, str]], is_points: bool, is_of_emotions: bool) -> list[int]:
+    """Return the indices of spans that become marks: points, intervals with a text, and empty ones beside an empty one.
 
-    A single interval without text is the gap between its neighbours, and is there again when the tier is written.
+    A single interval without text is the gap between its neighbours, and is written again with the tier.
     """
-    said = [bool(label.strip()) for *_, label in spans]
-    around = [True, *said, True]
-    beside_empty = [not (around[index] and around[index + 2]) for index in range(len(spans))]
-    return [
-        index for index in range(len(spans)) if is_points or said[index] or (beside_empty[index] and not is_of_emotions)
-    ]
+    has_text = [bool(label.strip()) for *_, label in spans]
+    neighbours = [True, *has_text, True]
+    beside_empty = [not (neighbours[index] and neighbours[index + 2]) for index in range(len(spans))]
+    if is_points:
+        return list(range(len(spans)))
+    return [index for index in range(len(spans)) if has_text[index] or (beside_empty[index] and not is_of_emotions)]
 
 
 def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Grid, tuple[str, ...]]:
-    """Return the TextGrid of a file, and in words what is not read as it is written."""
+    """Return the TextGrid of a file and, in words, what is not read as it is written."""
     if content.startswith(HEAD):
         if len(content) > MOST_BYTES:
             raise AnnotationsRefused(
@@ -199,8 +200,8 @@ def _tiers(grid: Grid) -> tuple[FileTier, ...]:
     found |= {index: (tier.name, [label for _, label in tier.points], True) for index, tier in grid.points.items()}
     tiers = []
     for _, (name, labels, points) in sorted(found.items()):
-        said = sum(bool(label.strip()) for label in labels)
-        tiers.append(FileTier(name, said, len(labels) - said, points))
+        labelled = sum(bool(label.strip()) for label in labels)
+        tiers.append(FileTier(name, labelled, len(labels) - labelled, points))
     return tuple(tiers)
 
 

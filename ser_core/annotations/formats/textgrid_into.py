@@ -1,7 +1,7 @@
 """Write tiers into an existing TextGrid: everything else stays as it is, byte for byte.
 
-A tier of the same name and kind is replaced, others follow the last one. Files keep their form: long, short,
-chronological or binary.
+A tier of the same name and kind is replaced; other tiers are added behind the last one. Files keep their form: long,
+short, chronological or binary.
 """
 
 import codecs
@@ -17,7 +17,7 @@ from praatio.utilities.my_math import numToStr
 
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.content import encoding_of
-from ser_core.annotations.formats.format import Into, marks_with
+from ser_core.annotations.formats.format import UpdatedFile, lost_of_marks
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import Layer
 from ser_core.annotations.formats.praat_binary import HEAD, binary_tier
@@ -36,7 +36,7 @@ def write_into(
     layers: Sequence[Layer],
     plain: bool,
     start_s: float = 0.0,
-) -> Into:
+) -> UpdatedFile:
     """Write layers of a recording's marks into a TextGrid.
 
     Parameters
@@ -47,26 +47,26 @@ def write_into(
     Raises
     ------
     AnnotationsRefused
-        If it says that it holds no tiers, is damaged, or its encoding has no letters for a label.
+        If it states that it has no tiers, is damaged, or its encoding lacks characters of a label.
     """
     grid = grid_of(content, name)[0]
     if grid.count_span is None:
         raise AnnotationsRefused(f"{name} says that it has no tiers. Add one in Praat and save it again.")
     if not layers:
-        return Into(content, (), ())
+        return UpdatedFile(content, (), ())
     target = _Target(content, name, grid)
     declared = {tier.key for tier in recording.tiers}
-    short = 0
-    for given in layers:
-        printed = [as_printed(mark, given.tier.kind == "points") for mark in given.marks]
-        layer = replace(given, marks=[mark for mark in printed if mark is not None])
-        short += len(printed) - len(layer.marks)
+    too_short = 0
+    for exact in layers:
+        printed = [as_printed(mark, exact.tier.kind == "points") for mark in exact.marks]
+        layer = replace(exact, marks=[mark for mark in printed if mark is not None])
+        too_short += len(printed) - len(layer.marks)
         if layer.marks:
             tier = tier_of_layer(layer, layer.tier.key in declared, recording.duration_s, plain)
             target.put(layer, _block(tier, target.grid, start_s))
-    dropped = marks_with(range(short), "{} too short for the times of a TextGrid")
+    dropped = lost_of_marks(range(too_short), "{} too short for the times of a TextGrid")
     try:
-        return Into(target.content(), tuple(target.added), tuple(target.replaced), dropped)
+        return UpdatedFile(target.content(), tuple(target.added), tuple(target.replaced), dropped)
     except UnicodeEncodeError as error:
         letter = shown(error.object[error.start : error.end])
         raise AnnotationsRefused(
@@ -85,7 +85,7 @@ class _Block:
 
 
 class _Target:
-    """A TextGrid, and what is to stand where in it."""
+    """A TextGrid, and the pieces to write into it with their positions."""
 
     def __init__(self, content: bytes, name: str, grid: Grid) -> None:
         self.added: list[str] = []
@@ -107,7 +107,7 @@ class _Target:
         self._free |= {index: (tier.name, "points") for index, tier in grid.points.items()}
 
     def put(self, layer: Layer, block: _Block) -> None:
-        """Put a tier in place of that of its name and kind, or behind the last one."""
+        """Replace the tier of the same name and kind, or add one behind the last one."""
         index = next((index for index, each in self._free.items() if each == (layer.name, layer.tier.kind)), None)
         is_new = index is None
         if is_new:
@@ -136,11 +136,11 @@ class _Target:
             head = " ".join([f'"{kind}"', _quoted(block.tier.name), *map(numToStr, block.edges)])
             self._heads.append((self._last, self._last, f"{self._line_end}{head}"))
         ends = [self._last, *(end for *_, end in self.grid.items)]
-        of_tier = [at for at, (of, *_) in enumerate(self.grid.items) if of == index]
-        self._pieces += [(ends[at], ends[at + 1], "") for at in of_tier]
+        of_tier = [position for position, (of, *_) in enumerate(self.grid.items) if of == index]
+        self._pieces += [(ends[position], ends[position + 1], "") for position in of_tier]
         starts = list(accumulate((start_s for _, start_s, _ in self.grid.items), max))
         for *times, label in block.tier.points if kind == "TextTier" else block.tier.intervals:
-            at = ends[bisect_right(starts, times[0])]
+            position = ends[bisect_right(starts, times[0])]
             lines = (
                 "",
                 "",
@@ -148,19 +148,19 @@ class _Target:
                 " ".join([str(index), *map(numToStr, times)]),
                 _quoted(label),
             )
-            self._pieces.append((at, at, self._line_end.join(lines)))
+            self._pieces.append((position, position, self._line_end.join(lines)))
 
     def content(self) -> bytes:
-        """Return the file with all that was put there."""
+        """Return the file with all pieces."""
         pieces = [*self._heads, *self._pieces]
         if self.added:
             count = len(self.grid.spans) + len(self.added)
             pieces.append((*self.grid.count_span, struct.pack(">i", count) if self._is_binary else str(count)))
-        parts, since = [], 0
+        parts, position = [], 0
         for start, end, text in sorted(pieces, key=lambda piece: piece[:2]):
-            parts += [self._source[since:start], text]
-            since = end
-        whole = self._source[:0].join([*parts, self._source[since:]])
+            parts += [self._source[position:start], text]
+            position = end
+        whole = self._source[:0].join([*parts, self._source[position:]])
         return whole if self._is_binary else (self._mark + whole).encode(self.encoding)
 
 
@@ -169,7 +169,7 @@ def _quoted(text: str) -> str:
 
 
 def _exact(content: bytes) -> tuple[str, str, str]:
-    """Return the byte order mark and the text of a file, and an encoding in which they have these bytes again."""
+    """Return the byte order mark and the text of a file, and an encoding that restores its bytes."""
     encoding = encoding_of(content)
     if encoding == "utf-16":
         encoding = "utf-16-le" if content.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
@@ -184,7 +184,7 @@ def _exact(content: bytes) -> tuple[str, str, str]:
 
 
 def _block(tier: Mapping[str, Any], grid: Grid, start_s: float) -> _Block:
-    """Return a tier in the times of the file, which may be negative; it covers the grid, and all marks."""
+    """Return a tier in the times of the file, which may be negative; it covers the grid and all marks."""
     entries = [(*(time_s + start_s for time_s in times), label) for *times, label in tier["entries"]]
     edges = min(grid.start_s, entries[0][0]), max(grid.end_s, *(entry[-2] for entry in entries))
     bounds = dict(zip(("xmin", "xmax"), edges, strict=True))

@@ -1,4 +1,4 @@
-"""Transcriptions of Transcriber (`.trs`): what is said between two moments, who speaks, and about what.
+"""Transcriptions of Transcriber (`.trs`): the text between two times, the speakers, and the topics.
 
 References
 ----------
@@ -13,16 +13,16 @@ from xml.parsers import expat
 
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_PARTS, text_of
-from ser_core.annotations.formats.format import AS_IT_IS, FileTier, Format, ReadIn, ReadOptions, counted
-from ser_core.annotations.formats.gate import at, number, recording_of, shown
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, FileTier, Format, ReadOptions, ReadResult, counted
+from ser_core.annotations.formats.gate import error_context, number, recording_of, shown
 from ser_core.annotations.formats.notation import Note
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
-from ser_core.annotations.formats.rttm import with_speaker
+from ser_core.annotations.formats.rttm import with_only_speaker
 from ser_core.errors import AnnotationsRefused
 
 TRANSCRIPT, TOPICS = "transcript", "topics"
-#: Element: the one that it stands in. Others are passed over.
-INSIDE = {
+#: By element: its parent. Other elements are ignored.
+PARENTS = {
     "Trans": None,
     "Topic": "Topics",
     "Speaker": "Speakers",
@@ -30,18 +30,18 @@ INSIDE = {
     "Section": "Episode",
     "Turn": "Section",
 }
-#: What stands in the text of a turn, and how Transcriber shows it there.
+#: Elements in the text of a turn, and how Transcriber shows them.
 NOISES = {"Event": "[{}]", "Comment": "{{{}}}", "Vocal": "[{}]"}
-#: What is said about speakers and turns beside names and times.
-ABOUT = {
+#: Attributes of speakers and turns that are lost, and their name in the report.
+DESCRIPTIONS = {
     "Speaker": (("type", "dialect", "accent"), "description of a speaker"),
     "Turn": (("mode", "fidelity", "channel"), "description of a turn, such as its channel"),
 }
 ROOT = re.compile(r"<(?:!DOCTYPE\s+)?Trans[\s>]")
 
 
-def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
-    """Read the text between two moments, the turns of speakers, and the sections that have a topic.
+def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ReadResult:
+    """Read the text between two times, the turns of speakers, and the sections with a topic.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
     text = text_of(content, name, "<", 4 * MOST_PARTS, options.encoding or "latin-1")  # XML says its own encoding
     parser = _Transcription(name, options)
     parser.parse(text.encode() if options.encoding else content, "utf-8" if options.encoding else None)
-    with at(name):
+    with error_context(name):
         recording = recording_of({"name": parser.recording or name}, parser.marks.annotations)
-    recording = with_speaker(recording, parser.speakers, (TRANSCRIPT,))
+    recording = with_only_speaker(recording, parser.speakers, (TRANSCRIPT,))
     dropped = tuple(
         counted(count, noun, re.sub(r"^(\w+)", r"\1s", noun)) for noun, count in parser.lost.items() if count
     )
@@ -62,11 +62,11 @@ def read(content: bytes, name: str, options: ReadOptions = AS_IT_IS) -> ReadIn:
         for tier in (TRANSCRIPT, SPEAKERS, TOPICS)
         if parser.labels[tier] or parser.empty[tier]
     )
-    return ReadIn((recording,), dropped + in_words(parser.marks.left_out), in_words(parser.marks.altered), tiers)
+    return ReadResult((recording,), dropped + in_words(parser.marks.left_out), in_words(parser.marks.altered), tiers)
 
 
 class _Transcription:
-    """The marks of a transcription, gathered while its XML is read."""
+    """The marks of a transcription, collected while its XML is read."""
 
     def __init__(self, name: str, options: ReadOptions) -> None:
         self.recording = ""
@@ -80,9 +80,9 @@ class _Transcription:
         self._names: dict[str, str] = {}
         self._topics: dict[str, str] = {}
         self._turn: dict[str, str] = {}
-        self._since = ""
-        self._said: dict[int, list[str]] = {}
-        self._who = 0
+        self._start_time = ""
+        self._texts: dict[int, list[str]] = {}
+        self._speaker = 0
 
     def parse(self, content: bytes, encoding: str | None) -> None:
         self._parser = expat.ParserCreate(encoding)
@@ -108,17 +108,17 @@ class _Transcription:
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         parent = self._open[-1] if self._open else None
         self._open.append(element)
-        if element in INSIDE and INSIDE[element] != parent:
+        if element in PARENTS and PARENTS[element] != parent:
             self._refuse(f"{element} is in {parent or 'nothing'}")
         if parent is None and element != "Trans":
             self._refuse(f"{shown(element)} is not the beginning of a transcription, which is Trans")
-        fields, what = ABOUT.get(element, ((), ""))
+        fields, what = DESCRIPTIONS.get(element, ((), ""))
         self.lost[what] += any(attributes.get(field) for field in fields)
         if element == "Trans":
             self.recording = attributes.get("audio_filename", "").replace("\\", "/").rpartition("/")[2]
         elif element in ("Speaker", "Topic"):
-            names, said = (self._names, "name") if element == "Speaker" else (self._topics, "desc")
-            names[attributes.get("id", "")] = attributes.get(said, "").strip()
+            names, attribute = (self._names, "name") if element == "Speaker" else (self._topics, "desc")
+            names[attributes.get("id", "")] = attributes.get(attribute, "").strip()
         elif element == "Section":
             topic = attributes.get("topic", "")
             if self._topics.get(topic, topic):
@@ -128,18 +128,18 @@ class _Transcription:
             else:
                 self.lost["section without a topic"] += 1
         elif element == "Turn":
-            self._turn, self._since = attributes, attributes.get("startTime", "")
+            self._turn, self._start_time = attributes, attributes.get("startTime", "")
         elif parent == "Turn":
             self._inside_a_turn(element, attributes)
 
     def _inside_a_turn(self, element: str, attributes: dict[str, str]) -> None:
         if element == "Sync":
-            with at(self._place):
+            with error_context(self._place):
                 number(attributes.get("time"), "time")
             self._finish(attributes["time"])
         elif element == "Who":
-            with at(self._place):
-                self._who = int(number(attributes.get("nb"), "number of a speaker"))
+            with error_context(self._place):
+                self._speaker = int(number(attributes.get("nb"), "number of a speaker"))
         elif element in NOISES:
             self._text(f" {NOISES[element].format(attributes.get('desc', ''))} ")
         else:
@@ -147,7 +147,7 @@ class _Transcription:
 
     def _text(self, text: str) -> None:
         if self._open[-1] == "Turn" or (len(self._open) > 1 and self._open[-2] == "Turn"):
-            self._said.setdefault(self._who, []).append(text)
+            self._texts.setdefault(self._speaker, []).append(text)
 
     def _end(self, element: str) -> None:
         self._open.pop()
@@ -160,22 +160,22 @@ class _Transcription:
         return [self._names.get(one) or one for one in self._turn.get("speaker", "").split()]
 
     def _finish(self, until: str) -> None:
-        """Add what was said since the last moment; where several speak at once, each with a name before it."""
+        """Add the text since the last time; if several people speak at once, each text begins with the name."""
         speakers = self._speakers()
-        texts = {who: " ".join("".join(parts).split()) for who, parts in self._said.items()}
+        texts = {who: " ".join("".join(parts).split()) for who, parts in self._texts.items()}
         texts = {who: text for who, text in texts.items() if text}
         self.speakers |= ({*speakers} or {""}) if texts else set()
         for who, text in texts.items():
             if len(speakers) > 1 and 0 < who <= len(speakers):
                 text = f"{speakers[who - 1]}: {text}"
-            self._add(TRANSCRIPT, self._since, until, text)
-        if not texts and self._since != until:
+            self._add(TRANSCRIPT, self._start_time, until, text)
+        if not texts and self._start_time != until:
             self.empty[TRANSCRIPT] += 1
-        self._said, self._who, self._since = {}, 0, until
+        self._texts, self._speaker, self._start_time = {}, 0, until
 
     def _add(self, tier: str, start: str | None, end: str | None, text: str) -> None:
         self.labels[tier] += 1
-        with at(self._place):
+        with error_context(self._place):
             times = {"start_s": number(start, "start"), "end_s": number(end, "end")}
         self.marks.add(times | {"tier": tier, "note": Note(text)}, self._place)
 

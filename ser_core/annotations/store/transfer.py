@@ -13,8 +13,7 @@ from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange.merging import Difference, compare_marks, with_annotators
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import CorrectedF0, F0Change
-from ser_core.annotations.formats.gate import at as refused_at
-from ser_core.annotations.formats.gate import shown as in_quotes
+from ser_core.annotations.formats.gate import error_context, shown
 from ser_core.annotations.store import history, people, tiers, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (
@@ -443,7 +442,7 @@ def _lock_recordings(
 def _valid_marks(document: AnnotatedRecording, duration_s: float) -> list[Annotation]:
     found = []
     for number, mark in enumerate(document.annotations, start=1):
-        with refused_at(f"{in_quotes(document.name)}, mark {number}"):
+        with error_context(f"{shown(document.name)}, mark {number}"):
             found.append(valid_mark(mark, duration_s))
     return found
 
