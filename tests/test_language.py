@@ -22,8 +22,8 @@ from pages.shared.language import (
     plural,
     recognised,
     separators,
-    speech,
     t,
+    translator,
 )
 from ser_core.analysis.emotions import COLOURS
 from ser_core.explanation import METHOD_NAMES
@@ -323,7 +323,7 @@ def test_a_refusal_of_a_file_is_said_wholly_though_it_stands_in_another_and_behi
 
 def test_a_report_is_said_in_the_language_of_the_visit_that_asked_for_it(speaking):
     speaking("de", {"{s:.2f} s": "{s:.2f} Sek.", "No {kind} here.": "Hier: {kind}"})
-    say = speech()
+    say = translator()
     speaking("en")
     assert say("{s:.2f} s", s=np.float32(1.5)) == "1,50 Sek."
     assert say("No {x} here.") == "Hier: {x}"

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import session, waiting
 from pages.shared.cached import analysing
-from pages.shared.language import language, speech, t, texts
+from pages.shared.language import language, t, texts, translator
 from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
@@ -23,13 +23,13 @@ def show(chosen: Chosen, classification: Job) -> None:
     """Offer the explained analysis as files, on request: they need the focus, which takes time."""
     st.markdown(t("**Download**"), help=t(HELP))
     analysis = analysing.computed_so_far(classification, chosen.classifier, chosen.settings)
-    wanted = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
-    if analysis.focus_by is None and st.session_state.get("downloads_of") != wanted:
+    request = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
+    if analysis.focus_by is None and st.session_state.get("downloads_of") != request:
         st.button(
             t("Prepare maps, picture and report"),
             key="prepare_downloads",
             on_click=st.session_state.__setitem__,
-            args=("downloads_of", wanted),
+            args=("downloads_of", request),
             help=t("This finds the focus regions first."),
             icon=":material/download:",
         )
@@ -43,10 +43,11 @@ def show(chosen: Chosen, classification: Job) -> None:
 
 
 def _files(analysis: Analysis) -> None:
-    from ser_core.output.report import report_html  # matplotlib, which is for pictures only
+    from ser_core.output.report import report_html  # imports matplotlib, which only pictures need
 
     name = folder_name(analysis.recording.name)
-    said = {"say": speech(), "language": language()}  # files are made when they are fetched, after the visit
+    # Files are made when they are fetched, after the visit.
+    in_language = {"say": translator(), "language": language()}
     whole = replace(analysis, explanations=with_consensus(analysis.explanations))
     files = (
         (t("Maps (npz)"), f"{name}-maps.npz", "application/octet-stream", lambda: _npz(whole), ":material/data_array:"),
@@ -55,7 +56,7 @@ def _files(analysis: Analysis) -> None:
             t("Report (HTML)"),
             f"{name}-report.html",
             "text/html",
-            lambda: report_html(analysis, **said),
+            lambda: report_html(analysis, **in_language),
             ":material/description:",
         ),
     )
@@ -71,7 +72,7 @@ def _npz(analysis: Analysis) -> bytes:
 
 
 def _png(analysis: Analysis) -> bytes:
-    from ser_core.output.overview_picture import save_overview  # matplotlib, which is for pictures only
+    from ser_core.output.overview_picture import save_overview  # imports matplotlib, which only pictures need
 
     file = io.BytesIO()
     save_overview(analysis, file)

@@ -1,4 +1,4 @@
-"""The language of a visit: English as the code has it, or a catalogue of the same texts in another language.
+"""The language of a visit: English, as written in the code, or another one, from a catalogue of translations.
 
     st.button(t("Delete"))
     st.caption(t("{share:.0%} of {name}", share=0.25, name=recording.name))
@@ -6,9 +6,8 @@
     RULES = texts({DECIDING: "What decides"})  # a constant, shown by t(RULES[rule])
     st.error(in_markdown(recognised(refusal)))
 
-English texts are the keys of a catalogue. `ser_core` knows of no language: its sentences are recognised by the texts
-that they are made from, which a catalogue has as the code has them, such as `{name}: the file is empty.` There `{n}`
-is a number.
+The keys of a catalogue are the English texts. `ser_core` writes English only: `recognised` finds the text that a
+sentence was made from, such as `{name}: the file is empty.`, and translates it. In these texts `{n}` is a number.
 """
 
 import json
@@ -35,23 +34,22 @@ LANGUAGES = {ENGLISH: "English", "de": "Deutsch", "ko": "한국어"}
 DECIMAL_COMMA = {"de"}
 SWAPPED = str.maketrans(".,", ",.")
 
-#: How a language writes a date, where not as the texts do.
+#: Date formats of the languages that do not write dates as the English texts do.
 ISO_DATE, DATES = "%Y-%m-%d", {"de": "%d.%m.%Y"}
 
-#: Where a browser keeps the language that was chosen, for a year.
+#: The cookie that stores the chosen language, and how long: a year.
 COOKIE, COOKIE_S = "hear_why_language", 365 * 24 * 3600
 
-#: Sentences of `ser_core` are shorter, and have at most this many others in each other. What is no such sentence may be
-#: of any length.
-LONGEST, DEEPEST = 1_000, 4
+#: Sentences of `ser_core` are no longer than this, and nested no deeper. Anything else is not searched.
+MAX_CHARACTERS, MAX_DEPTH = 1_000, 4
 
-#: Fields of a text with fewer letters than this are one word each: else it would fit any sentence.
-LEAST_LETTERS = 10
+#: In a text with fewer letters than this, each field is a single word. Otherwise the text would match any sentence.
+MIN_LETTERS = 10
 
-#: Fields of sentences of `ser_core` that hold a word of English.
-WORDS = {"action", "doing", "emotion", "kind", "rating", "what"}
+#: Fields of `ser_core` sentences whose value is an English word, to be translated.
+WORD_FIELDS = {"action", "doing", "emotion", "kind", "rating", "what"}
 
-#: A field of a text: whatever it says in an f-string, nothing in a text for `str.format`.
+#: A field of a text: any expression in an f-string, a name in a text for `str.format`.
 FIELD = re.compile(r"\{([^{}]*)\}")
 NUMBER = re.compile(r"[-−+]?\d[\d,]*\.?\d*")
 
@@ -59,19 +57,19 @@ Texts = TypeVar("Texts")
 
 
 def language() -> str:
-    """Return the code of the chosen language, now or earlier, else of the browser's, if it has a catalogue."""
+    """Return the code of the chosen language, else of the browser's, else of English."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return ENGLISH
-    wished = session.choice("language") or _chosen_earlier() or st.context.locale or ENGLISH
-    code = wished.partition("-")[0].lower()
+    tag = session.choice("language") or _language_in_cookie() or st.context.locale or ENGLISH
+    code = tag.partition("-")[0].lower()
     return code if code in LANGUAGES else ENGLISH
 
 
-def _chosen_earlier() -> str | None:
-    """Return the language in the cookie, which is read once: each reading takes half a millisecond."""
+def _language_in_cookie() -> str | None:
+    """Return the language chosen in an earlier visit. The cookie is read once: each time takes half a millisecond."""
     if "language_chosen_earlier" not in st.session_state:
-        said = st.context.cookies.get(COOKIE)
-        st.session_state["language_chosen_earlier"] = said if said in LANGUAGES else None
+        code = st.context.cookies.get(COOKIE)
+        st.session_state["language_chosen_earlier"] = code if code in LANGUAGES else None
     return st.session_state["language_chosen_earlier"]
 
 
@@ -81,11 +79,11 @@ def t(text: str, /, **values: Any) -> str:
     Parameters
     ----------
     text : str
-        The English text, written out in the code, here or within `texts`.
+        The English text, as a literal in the call or within `texts`.
     **values : object
-        Of its fields, which are those of `str.format`. Numbers are written as the language writes them.
+        Values of its fields, as for `str.format`. Numbers are formatted for the language.
     """
-    return _in_words(language(), text, values)
+    return _translated(language(), text, values)
 
 
 def plural(n: int, one: str, many: str, /, **values: Any) -> str:
@@ -94,28 +92,31 @@ def plural(n: int, one: str, many: str, /, **values: Any) -> str:
 
 
 def texts(constant: Texts) -> Texts:
-    """Return a constant as it is; it says that the texts in it are in the catalogues."""
+    """Return a constant unchanged; this marks its texts as texts of the catalogues."""
     return constant
 
 
-def speech() -> Callable[..., str]:
-    """Return what says a text of `ser_core` later, after the visit too: with values for its fields, or finished."""
+def translator() -> Callable[..., str]:
+    """Return a function that translates texts of `ser_core` into this visit's language, even after the visit.
+
+    It takes a text and the values of its fields, or a finished sentence.
+    """
     code = language()
 
-    def say(text: str, /, **values: Any) -> str:
-        return _in_words(code, text, values) if values else _recognised(code, text)
+    def translate(text: str, /, **values: Any) -> str:
+        return _translated(code, text, values) if values else _recognised(code, text)
 
-    return say
+    return translate
 
 
 def recognised(sentence: str) -> str:
-    """Return a sentence of `ser_core` in this visit's language, or as it is if it is not known."""
+    """Return a sentence of `ser_core` in this visit's language, or unchanged if no text matches it."""
     code = language()
     return sentence if code == ENGLISH else _recognised(code, sentence)
 
 
 def number(value: float, spec: str) -> str:
-    """Return a number as this visit's language writes it, with a minus and no hyphen."""
+    """Format a number for this visit's language, with a minus sign instead of a hyphen."""
     return _FORMATTERS[language()].format_field(value, spec)
 
 
@@ -132,89 +133,93 @@ def document(english: Path) -> str:
 
 @cache
 def catalogue(code: str) -> dict[str, str]:
-    """Return the texts of a language by their English."""
+    """Return the texts of a language by the English ones."""
     return {} if code == ENGLISH else json.loads((HERE / f"{code}.json").read_text("utf-8"))
 
 
 def choose() -> None:
-    """Offer the languages, each by its own name; tell the browser the visit's, and let it keep the chosen one."""
+    """Offer the languages, each by its own name; set the page's language, and save the chosen one in a cookie."""
     with st.container(horizontal=True, gap=None, key="languages"):
         for code, name in LANGUAGES.items():
-            label, choosing = f"**{name}**" if code == language() else name, ("language", code)
-            st.button(label, key=f"language_{code}", type="tertiary", on_click=session.choose, args=choosing)
-    tell = f'document.documentElement.lang = "{language()}";'
+            label = f"**{name}**" if code == language() else name
+            st.button(label, key=f"language_{code}", type="tertiary", on_click=session.choose, args=("language", code))
+    script = f'document.documentElement.lang = "{language()}";'
     if chosen := session.choice("language"):
         path = st.get_option("server.baseUrlPath").strip("/")
-        tell += f' document.cookie = "{COOKIE}={chosen}; Path=/{path}; Max-Age={COOKIE_S}; SameSite=Lax";'
-    st.html(f"<script>{tell}</script>", unsafe_allow_javascript=True)
+        script += f' document.cookie = "{COOKIE}={chosen}; Path=/{path}; Max-Age={COOKIE_S}; SameSite=Lax";'
+    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
-def _in_words(code: str, text: str, values: dict[str, Any]) -> str:
-    said = catalogue(code).get(text, text)
-    return _finished(code, _FORMATTERS[code].vformat(said, (), values)) if values else said
+def _translated(code: str, text: str, values: dict[str, Any]) -> str:
+    translation = catalogue(code).get(text, text)
+    return _with_particles(code, _FORMATTERS[code].vformat(translation, (), values)) if values else translation
 
 
-def _recognised(code: str, sentence: str, deep: int = DEEPEST) -> str:
-    known = catalogue(code).get(sentence)
-    if known is not None or not deep or len(sentence) > LONGEST:
-        return sentence if known is None else known
-    return _recognised_by_parts(code, sentence, deep)
+def _recognised(code: str, sentence: str, depth: int = MAX_DEPTH) -> str:
+    translation = catalogue(code).get(sentence)
+    if translation is not None:
+        return translation
+    if not depth or len(sentence) > MAX_CHARACTERS:
+        return sentence
+    return _recognised_by_parts(code, sentence, depth)
 
 
 @lru_cache(4096)
-def _recognised_by_parts(code: str, sentence: str, deep: int) -> str:
+def _recognised_by_parts(code: str, sentence: str, depth: int) -> str:
     for longest_part, pattern, fields, template in _patterns(code):
         found = longest_part in sentence and pattern.fullmatch(sentence)
         if found:
-            said = zip(fields, found.groups(), strict=True)
-            values = {field: _value(code, field, value, deep) for field, value in said}
-            return _finished(code, FIELD.sub(lambda field, values=values: values[field[1]], template))
-    # A refusal may stand behind the place that it is about.
-    place, colon, refusal = sentence.partition(": ")
+            values = {
+                field: _value(code, field, value, depth) for field, value in zip(fields, found.groups(), strict=True)
+            }
+            return _with_particles(code, FIELD.sub(lambda field, values=values: values[field[1]], template))
+    # A refusal may follow the name of the file or the row that it is about.
+    subject, colon, refusal = sentence.partition(": ")
     if colon:
-        return f"{_value(code, '', place, deep)}: {_value(code, '', refusal, deep)}"
-    # Or there are several, with commas between.
-    return ", ".join(_value(code, "", one, deep) for one in sentence.split(", ")) if ", " in sentence else sentence
+        return f"{_value(code, '', subject, depth)}: {_value(code, '', refusal, depth)}"
+    # There may be several sentences, separated by commas.
+    return ", ".join(_value(code, "", part, depth) for part in sentence.split(", ")) if ", " in sentence else sentence
 
 
-def _finished(code: str, said: str) -> str:
-    """Return a text whose fields are filled in with what depends on them."""
-    return korean.with_particles(said) if code == "ko" else said
+def _with_particles(code: str, text: str) -> str:
+    """Return a text whose fields are filled in; in Korean, particles depend on the word before them."""
+    return korean.with_particles(text) if code == "ko" else text
 
 
-def _value(code: str, field: str, said: str, deep: int) -> str:
-    """Return what a field said: a number, a sentence, a word, or else a name, which stays."""
-    if code in DECIMAL_COMMA and NUMBER.fullmatch(said):
-        return said.translate(SWAPPED)
-    return _recognised(code, said, deep - 1) if " " in said or field.rpartition(".")[2] in WORDS else said
+def _value(code: str, field: str, value: str, depth: int) -> str:
+    """Return the value of a field in a language: a number, a sentence or a word. Names stay unchanged."""
+    if code in DECIMAL_COMMA and NUMBER.fullmatch(value):
+        return value.translate(SWAPPED)
+    is_text = " " in value or field.rpartition(".")[2] in WORD_FIELDS
+    return _recognised(code, value, depth - 1) if is_text else value
 
 
 @cache
 def _patterns(code: str) -> list[tuple[str, re.Pattern[str], list[str], str]]:
-    """Return of each text with fields its longest part, pattern, fields and translation; the most specific first."""
+    """Return longest part, pattern, fields and translation of each text with fields, the most specific first."""
     found = []
     for text, template in catalogue(code).items():
         parts = FIELD.split(text)[::2]
-        if len(parts) > 1 and any(parts):  # a mere field would match every word
+        if len(parts) > 1 and any(parts):  # a field alone would match every word
             found.append((sum(map(len, parts)), max(parts, key=len), *_pattern(text), template))
     return [entry for _, *entry in sorted(found, key=lambda each: -each[0])]
 
 
 def _pattern(text: str) -> tuple[re.Pattern[str], list[str]]:
-    """Return the pattern of the sentences that a text with fields makes, and the fields.
+    """Return a pattern for sentences made from a text with fields, and the fields.
 
-    What follows a field is looked for once, by an atomic group: else a sentence could be made to take it minutes.
+    Atomic groups prevent backtracking, by which a malicious sentence could take minutes.
     """
     literal, *rest = FIELD.split(text)
-    any_value = "(.+?)" if len(re.findall("[A-Za-z]", FIELD.sub("", text))) >= LEAST_LETTERS else r"(\S+)"
+    any_value = "(.+?)" if len(re.findall("[A-Za-z]", FIELD.sub("", text))) >= MIN_LETTERS else r"(\S+)"
     fields, groups = [], [re.escape(literal)]
     for field, literal in zip(rest[::2], rest[1::2], strict=True):
         if field in fields:
             groups[-1] += f"\\{fields.index(field) + 1}"
         else:
             fields.append(field)
-            said = f"({NUMBER.pattern})" if field == "n" else any_value
-            groups = [*groups, said] if said == "(.+?)" else [*groups[:-1], groups[-1] + said]
+            value = f"({NUMBER.pattern})" if field == "n" else any_value
+            groups = [*groups, value] if value == "(.+?)" else [*groups[:-1], groups[-1] + value]
         groups[-1] += re.escape(literal)
     *first, last = groups
     return re.compile("".join(f"(?>{group})" for group in first) + last, re.DOTALL), fields
@@ -225,11 +230,11 @@ class _InLanguage(Formatter):
         self._swapped, self._date = code in DECIMAL_COMMA, DATES.get(code, ISO_DATE)
 
     def format_field(self, value: Any, spec: str) -> str:
-        said = super().format_field(value, spec.replace(ISO_DATE, self._date))
+        text = super().format_field(value, spec.replace(ISO_DATE, self._date))
         if not isinstance(value, Real) or isinstance(value, bool):
-            return said
-        said = said.replace("-", "\N{MINUS SIGN}")
-        return said.translate(SWAPPED) if self._swapped else said
+            return text
+        text = text.replace("-", "\N{MINUS SIGN}")
+        return text.translate(SWAPPED) if self._swapped else text
 
 
 _FORMATTERS = {code: _InLanguage(code) for code in LANGUAGES}

@@ -4,7 +4,7 @@ The scripts are ES modules with relative imports, so that editors and linters un
 script, which contains the text of each; in the browser it gives each a blob address and imports the main one. So there
 is no build step, and no address on the server that a proxy could lose or a cache could keep too long.
 
-All texts of the HTML are translated, and those of the scripts that are given to `t` of `language.js`.
+All texts in the HTML are translated, and the texts in the scripts that are passed to `t` of `language.js`.
 """
 
 import html
@@ -28,9 +28,9 @@ IMPORTED = re.compile(r'^(import .* from )"(\.{1,2}/[\w/.]+\.js)";$', re.MULTILI
 TEXT_IN_HTML = re.compile(r'(?<=aria-label=")[^"]+|(?<=title=")[^"]+|(?<=>)[^<>]*\w[^<>]*(?=<)')
 
 #: Modules come in dependency order, so that each import already has its address. `sourceURL` is the name in stack
-#: traces and in the browser's debugger. Streamlit imports the script each time that the data change, perhaps before
-#: it has run. WebKit then gives it a module that still waits, without its exports; so the main module is awaited when
-#: it is mounted, not at the top. And a later import may end first; so data that come after newer ones are not drawn.
+#: traces and in the browser's debugger. Streamlit imports the script again whenever the data change, perhaps before
+#: the first import has run. WebKit then returns a module that is still waiting and has no exports, so the main module
+#: is awaited on mounting, not at the top. A later import may end first, so data older than those drawn are ignored.
 SCRIPT = r"""const addresses = {};
 for (const [name, text] of %s) {
   const imports = /^(import .* from )"\.\/([\w/.]+\.js)";$/gm;
@@ -54,9 +54,9 @@ def component(name: str, folder: Path, main: str, body: str, style: str) -> Call
     Parameters
     ----------
     name : str
-        Its name among Streamlit's components.
+        The component's name in Streamlit.
     folder : Path
-        Of its modules, with those in folders below it.
+        Folder of its modules; subfolders are included.
     main : str
         Path of the main module in the folder.
     body, style : str
@@ -79,34 +79,36 @@ def component(name: str, folder: Path, main: str, body: str, style: str) -> Call
 
 
 def _since(key: str, data: dict[str, Any]) -> float:
-    """Return since when a component has these data, in seconds of the server's clock."""
+    """Return the time at which a component first had these data, in seconds of the server's clock."""
     name = f"data of {key}"
     if name not in st.session_state or st.session_state[name][0] != data:
         st.session_state[name] = data, time.time()
     return st.session_state[name][1]
 
 
-def translated(body: str, known: Mapping[str, str]) -> str:
+def translated(body: str, translations: Mapping[str, str]) -> str:
     """Return HTML with its texts, labels and titles in another language."""
 
     def replaced(found: re.Match[str]) -> str:
         text = html.unescape(found[0].strip())
-        return found[0].replace(found[0].strip(), html.escape(known[text])) if text in known else found[0]
+        if text not in translations:
+            return found[0]
+        return found[0].replace(found[0].strip(), html.escape(translations[text]))
 
     return TEXT_IN_HTML.sub(replaced, body)
 
 
-def script_of(folder: Path, main: str, known: Mapping[str, str], decimal_sign: str = ".") -> str:
+def script_of(folder: Path, main: str, translations: Mapping[str, str], decimal_sign: str = ".") -> str:
     """Return a script whose default export awaits and calls that of the main module.
 
     Parameters
     ----------
     folder : Path
-        All its modules are included, with those in folders below it.
+        All its modules are included, with those in subfolders.
     main : str
         Path of the main module in the folder.
-    known : mapping of str to str
-        Texts by their English; those of the modules are included.
+    translations : mapping of str to str
+        Translations by the English text; the script contains those that its modules use.
     decimal_sign : str
 
     Raises
@@ -115,7 +117,7 @@ def script_of(folder: Path, main: str, known: Mapping[str, str], decimal_sign: s
         Modules import each other in a circle.
     """
     paths = {Path(relpath(path, folder)).as_posix(): path for path in (*folder.rglob("*.js"), LANGUAGE)}
-    # Imports by their path from the folder, from wherever a module is.
+    # Each import as its path from the folder, whichever folder the module is in.
     scripts, imported = {}, {}
     for name, path in sorted(paths.items()):
         script = path.read_text("utf-8")
@@ -123,9 +125,13 @@ def script_of(folder: Path, main: str, known: Mapping[str, str], decimal_sign: s
         others = iter(imported[name])
         scripts[name] = IMPORTED.sub(lambda found, others=others: f'{found[1]}"./{next(others)}";', script)
     everything = "".join(scripts.values())
-    own = {text: said for text, said in known.items() if json.dumps(text, ensure_ascii=False) in everything}
+    used = {
+        text: translation
+        for text, translation in translations.items()
+        if json.dumps(text, ensure_ascii=False) in everything
+    }
     module = Path(relpath(LANGUAGE, folder)).as_posix()
-    for constant, empty, value in (("TRANSLATIONS", "{}", own), ("DECIMAL_SIGN", '"."', decimal_sign)):
+    for constant, empty, value in (("TRANSLATIONS", "{}", used), ("DECIMAL_SIGN", '"."', decimal_sign)):
         filled = f"{constant} = {json.dumps(value, ensure_ascii=False)}"
         scripts[module] = scripts[module].replace(f"{constant} = {empty}", filled)
     order = TopologicalSorter(imported).static_order()

@@ -2,7 +2,7 @@
 
 import re
 
-#: As a catalogue has them, with the forms after a consonant and after a vowel.
+#: Particles as written in a catalogue, with the forms after a consonant and after a vowel.
 FORMS = {
     "은(는)": ("은", "는"),
     "이(가)": ("이", "가"),
@@ -20,11 +20,11 @@ DIGITS = dict(zip("0123456789", "영일이삼사오육칠팔구", strict=True))
 
 
 def with_particles(text: str) -> str:
-    """Return a text with the fitting form of each particle behind Hangul or a number, else with both."""
-    return PARTICLE.sub(_fitting, text) if "(" in text else text
+    """Return a text with the right form of each particle after Hangul or a digit; elsewhere both forms stay."""
+    return PARTICLE.sub(_right_form, text) if "(" in text else text
 
 
-def _fitting(found: re.Match[str]) -> str:
+def _right_form(found: re.Match[str]) -> str:
     syllable, marks, particle = found.groups()
     final = (ord(DIGITS.get(syllable, syllable)) - FIRST) % FINALS
     vowel = final == NONE or (final == RIEUL and particle == "(으)로")

@@ -1,6 +1,6 @@
 // The texts of the scripts in the visit's language.
 
-// By their English; `components.py` fills it in.
+// Translations by the English text; `components.py` fills them in.
 const TRANSLATIONS = {};
 const DECIMAL_SIGN = ".";
 
@@ -14,7 +14,7 @@ export function plural(n, one, many, values = {}) {
   return t(n === 1 ? one : many, { n, ...values });
 }
 
-// A number with so many decimals, else with those that it has, as the visit's language writes it.
+// Format a number for the visit's language, with this many decimals, by default with as many as it has.
 export function decimal(value, digits) {
   return (digits === undefined ? String(value) : value.toFixed(digits)).replace(".", DECIMAL_SIGN);
 }

@@ -1,4 +1,4 @@
-"""Show names of files and speakers, which anybody may have chosen, literally and never as markup."""
+"""Show names of files and speakers literally, never as markup: anybody may have chosen them."""
 
 import html
 import re
@@ -11,7 +11,7 @@ PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 #: Invisible, and prevents a line break.
 WORD_JOINER = "\u2060"
 
-#: Names of corpora, as their authors write them, by the ids that files and commands have.
+#: Names of corpora, as their authors write them, by the ids used in files and commands.
 CORPORA = {
     "ased": "ASED",
     "casia": "CASIA",
@@ -28,7 +28,7 @@ CORPUS_IDS = re.compile(rf"\b({'|'.join(CORPORA)})\b")
 
 #: What Streamlit turns into a link, an icon or an arrow even after escapes: web and mail addresses, names between
 #: colons, and pairs such as ->.
-BECOMES_MORE = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)
+CONVERTED_ANYWAY = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?<=@)(?=\S)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
@@ -37,7 +37,7 @@ def printable(text: str) -> str:
 
 
 def corpus_name(corpus: str) -> str:
-    """Return the name of a corpus; that of another one than those with a reader stays as it was given."""
+    """Return the name of a corpus; for a corpus without a reader this is its id."""
     return CORPORA.get(corpus, printable(corpus))
 
 
@@ -53,13 +53,13 @@ def with_corpus_names(text: str) -> str:
 
 
 def emotion_in_words(emotion: str) -> str:
-    """Return an emotion in the visit's language; a label of one's own stays as it was written."""
+    """Return an emotion in the visit's language; other labels stay unchanged."""
     return t(emotion) if emotion in COLOURS else printable(emotion)
 
 
 def in_markdown(text: str) -> str:
     """Escape a text for Streamlit's Markdown (messages, labels and help texts), on one line."""
-    return PUNCTUATION.sub(r"\\\g<0>", BECOMES_MORE.sub(WORD_JOINER, " ".join(printable(text).split())))
+    return PUNCTUATION.sub(r"\\\g<0>", CONVERTED_ANYWAY.sub(WORD_JOINER, " ".join(printable(text).split())))
 
 
 def in_chart(text: str) -> str:
