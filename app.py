@@ -15,4 +15,4 @@ else:  # imported by the server, before the first visit and without what the pag
     from pages.shared.server import server_guard, visit_stores
 
     visit_stores.install()
-    app = st.App(__file__, middleware=[Middleware(server_guard.Guard)], lifespan=server_guard.started)
+    app = st.App(__file__, middleware=[Middleware(server_guard.Guard)], lifespan=server_guard.lifespan)

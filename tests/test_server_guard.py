@@ -195,8 +195,8 @@ def test_a_visit_that_comes_back_in_time_is_active_and_one_that_is_late_begins_a
         time.sleep(AWAY_S + 0.5)  # what the broken connection began to count means nothing now
         assert put(app, session_id) == 204
 
-    def begins_again(away_s):
-        time.sleep(away_s)
+    def begins_again(disconnected_s):
+        time.sleep(disconnected_s)
         with socket_of(app, again=session_id, origin=app) as stream:
             return opened(stream) != session_id
 
@@ -363,7 +363,7 @@ def media(monkeypatch):
     connected, away = {"ann", "ben"}, {}
     sessions = SimpleNamespace(
         is_active_session=connected.__contains__,
-        _session_storage=SimpleNamespace(away_s=lambda name: away.get(name, float("inf"))),
+        _session_storage=SimpleNamespace(disconnected_s=lambda name: away.get(name, float("inf"))),
     )
     monkeypatch.setattr(visit_stores.runtime, "get_instance", lambda: SimpleNamespace(_session_mgr=sessions))
 
@@ -411,8 +411,8 @@ def test_a_file_that_an_overtaken_run_did_not_name_is_there_if_the_next_run_name
     store.delete_file(gone)
     assert store.get_file(f"{gone}.wav").content == b"gone"
     assert add("ann", b"kept") == kept
-    for delete_if_unnamed in due:
-        delete_if_unnamed()
+    for delete_if_unused in due:
+        delete_if_unused()
     assert store.get_file(f"{kept}.wav").content == b"kept"
     with pytest.raises(MediaFileStorageError):
         store.get_file(f"{gone}.wav")
@@ -450,7 +450,7 @@ def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(
     monkeypatch.setattr(visit_stores.runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=uploads))
     monkeypatch.setattr(server_guard, "shows_uploader", lambda session_id: True)
     monkeypatch.setattr(server_guard, "UPLOAD_STALLS_AFTER_S", 0.1)
-    monkeypatch.setattr(server_guard, "SLOWEST_UPLOAD_BYTES_PER_S", 1e9)
+    monkeypatch.setattr(server_guard, "MIN_UPLOAD_BYTES_PER_S", 1e9)
 
     async def receive():
         await asyncio.sleep(pause_s)
@@ -460,7 +460,7 @@ def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(
         while True:
             await receive()
 
-    scope = {"type": "http", "headers": [(b"content-length", str(visit_stores.MOST_OF_ONE_VISIT_BYTES).encode())]}
+    scope = {"type": "http", "headers": [(b"content-length", str(visit_stores.MAX_VISIT_BYTES).encode())]}
     for _ in range(2):  # a second one has room again
         with pytest.raises(visit_stores.Refused, match="Try again") as refusal:
             asyncio.run(server_guard.Guard(app)._take_upload("a visit", scope, receive, None))

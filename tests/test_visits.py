@@ -52,7 +52,7 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
     tab = connect()
     owner = tab.owner
     cached.ahead().add_finished(owner, ("ahead", "a recording"), "Reading ahead", "its sound")
-    visits._broken(tab)
+    visits._disconnected(tab)
     assert Waits.newest.seconds >= 120
     assert cached.jobs().find(owner, "done") is done
     Waits.newest.action()
@@ -89,7 +89,7 @@ def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_o
     running, waiting, export = jobs
     assert began.wait(PATIENCE_S)
     visits._tabs[owner] = tab = visits._Tab(owner, ("", None), {}, "")
-    visits._broken(tab)
+    visits._disconnected(tab)
     assert Waits.before.seconds < 60
     Waits.before.action()
     end.set()
@@ -114,7 +114,7 @@ def test_what_refers_to_itself_goes_with_its_visit_at_once(connected):
     del ring
     gc.collect()
     assert gone() is not None
-    visits._broken(tab)
+    visits._disconnected(tab)
     Waits.newest.action()
     assert gone() is None
 
@@ -123,12 +123,12 @@ def test_visit_that_comes_back_in_time_keeps_its_results_until_it_goes_again(con
     connect, done, _ = connected
     first = connect()
     owner = first.owner
-    visits._broken(first)
+    visits._disconnected(first)
     forget_first = Waits.newest.action
     second = connect()
     forget_first()
     assert cached.jobs().find(owner, "done") is done
-    visits._broken(second)
+    visits._disconnected(second)
     Waits.newest.action()
     assert cached.jobs().find(owner, "done") is None
 
@@ -164,13 +164,13 @@ def visited(monkeypatch):
     cached.jobs().add_finished(owner, ("explain", "a"), "Explaining", "a map")
     yield visits._tabs[owner], browser
     for tab in [tab for tab in visits._tabs.values() if tab.browser == browser]:
-        visits._broken(tab)
+        visits._disconnected(tab)
         Waits.newest.action()
 
 
 def test_a_reloaded_page_goes_on_with_its_visit_and_its_work_but_takes_the_view_from_its_address(monkeypatch, visited):
     tab, browser = visited
-    visits._broken(tab)
+    visits._disconnected(tab)
     stop = Waits.before.action
     again = opened(monkeypatch, browser)
     assert again.session_state["owner"] == tab.owner
@@ -202,7 +202,7 @@ def test_what_is_deleted_in_one_tab_does_not_come_back_from_another(monkeypatch,
     monkeypatch.setattr(visits, "_browser", lambda: browser)
     monkeypatch.setattr(session, "owner", lambda: "another tab")
     visits.forget_recording("a")
-    visits._broken(tab)
+    visits._disconnected(tab)
     monkeypatch.undo()
     monkeypatch.setattr(threading, "Timer", Waits)
     assert opened(monkeypatch, browser).session_state["held"] == {}
@@ -225,7 +225,7 @@ def test_another_tab_forgets_its_cached_audio_once_a_recording_is_deleted(monkey
 @pytest.mark.parametrize("change", [{0: "another browser"}, {1: "ben"}, {1: None}], ids=str)
 def test_nobody_else_goes_on_with_a_visit(monkeypatch, visited, change):
     tab, browser = visited
-    visits._broken(tab)
+    visits._disconnected(tab)
     other = opened(monkeypatch, tuple(change.get(n, who) for n, who in enumerate(browser)))
     assert other.session_state["owner"] != tab.owner
     assert "held" not in other.session_state

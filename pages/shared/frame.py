@@ -138,7 +138,7 @@ export default ({ parentElement, setTriggerValue }) => {
 """
 _theme = st.components.v2.component("hear_why_theme", js=RUN_AGAIN_IN_NEW_THEME)
 
-uncaught.take_over()
+uncaught.install()
 
 
 def begin(title: str, icon: str, lead: str) -> None:

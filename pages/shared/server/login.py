@@ -56,7 +56,7 @@ def is_allowed(person: dict[str, Any], allowed: list[str]) -> bool:
     if person.get("sub") and person["sub"] in allowed:
         return True
     address = str(person.get("email") or "").casefold()
-    # Some providers let anybody claim any address; only `email_verified` tells.
+    # Some providers let anybody claim any address; only one with `email_verified` can be trusted.
     verified = person.get("email_verified") is True
     return verified and bool(address) and address in {str(one).casefold() for one in allowed}
 

@@ -1,4 +1,4 @@
-"""What the server answers and accepts, from its start and whichever page is opened first.
+"""Restricts what the server answers and accepts, from its start and on every page.
 
 Streamlit's own server answers to any host name and accepts files from anybody who is connected. `app.py` puts this
 guard between the network and Streamlit.
@@ -20,17 +20,15 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 from streamlit import cli_util, config, file_util, runtime
-from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.web.server import server_util
 
-from pages.shared.server.streaming import send_in_pieces
+from pages.shared.server.streaming import send_in_pieces, sound_on_disk
 from pages.shared.server.visit_stores import Refused, require_stores
-from ser_core.audio.long_recording import FileBytes
 
 #: An upload that stalls for this long is aborted, because it reserves memory.
 UPLOAD_STALLS_AFTER_S = 60.0
-#: A slower upload is aborted too, or it would reserve its memory without end.
-SLOWEST_UPLOAD_BYTES_PER_S = 50_000
+#: A slower upload is aborted too, because it would reserve memory for too long.
+MIN_UPLOAD_BYTES_PER_S = 50_000
 
 #: The cookie by which a reloaded page, or another tab, continues this browser's visit until the browser is closed.
 VISIT_COOKIE = "hear_why_visit"
@@ -41,15 +39,14 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-OWN_NAMES = {"localhost", "127.0.0.1", "::1"}
+LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?", re.IGNORECASE)
-CLOSED = re.compile(r"/_stcore/(metrics|agent)(/|$)")
+CLOSED_PATH = re.compile(r"/_stcore/(metrics|agent)(/|$)")
 PAGES = [file.stem.partition("_")[2] for file in (Path(__file__).parents[3] / "pages").glob("*.py")]
-PAGE = re.compile(rf"/({'|'.join(PAGES)})$")
-#: Without this, a page looks for the server below its own address first, and logs an error in the browser's console.
-SERVER = '<script>window.__streamlit = { BACKEND_BASE_URL: new URL(".", location).href }</script>'
-SOUND = re.compile(r"/media/([0-9a-f]+\.wav)$")
-UPLOAD = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+/?$")
+PAGE_PATH = re.compile(rf"/({'|'.join(PAGES)})$")
+#: Otherwise a page first looks for the server below its own address, and logs an error in the browser's console.
+BACKEND_SCRIPT = '<script>window.__streamlit = { BACKEND_BASE_URL: new URL(".", location).href }</script>'
+UPLOAD_PATH = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+/?$")
 
 
 class Guard:
@@ -68,30 +65,30 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 if headers.get("content-type", "").startswith("text/html"):
-                    name_visit(HTTPConnection(scope), headers)
+                    set_visit_cookie(HTTPConnection(scope), headers)
             await send(message)
 
         try:
             require_own_host_and_origin(HTTPConnection(scope))
-            if CLOSED.search(scope["path"]):
+            if CLOSED_PATH.search(scope["path"]):
                 raise Refused(404, "Not found.")
-            if scope["type"] == "http" and scope["method"] == "PUT" and (upload := UPLOAD.search(scope["path"])):
-                await self._take_upload(upload[1], scope, receive, send_with_headers)
-            elif scope["type"] == "http" and scope["method"] == "GET" and PAGE.search(scope["path"]):
+            if scope["type"] == "http" and scope["method"] == "PUT" and (upload := UPLOAD_PATH.search(scope["path"])):
+                await self._receive_upload(upload[1], scope, receive, send_with_headers)
+            elif scope["type"] == "http" and scope["method"] == "GET" and PAGE_PATH.search(scope["path"]):
                 page = HTMLResponse(page_html(), headers={"Cache-Control": "no-cache"})
                 await page(scope, receive, send_with_headers)
             elif scope["type"] == "http" and scope["method"] == "GET" and (sound := sound_on_disk(scope["path"])):
-                wanted = HTTPConnection(scope).headers.get("range", "")
-                await send_in_pieces(sound, wanted, scope, receive, send_with_headers)
+                byte_range = HTTPConnection(scope).headers.get("range", "")
+                await send_in_pieces(sound, byte_range, scope, receive, send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
         except Refused as refusal:
-            answer = PlainTextResponse(refusal.sentence, refusal.status)
+            response = PlainTextResponse(refusal.sentence, refusal.status)
             if scope["type"] == "websocket":
-                answer = WebSocketClose(1008, refusal.sentence)
-            await answer(scope, receive, send_with_headers)
+                response = WebSocketClose(1008, refusal.sentence)
+            await response(scope, receive, send_with_headers)
 
-    async def _take_upload(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _receive_upload(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         if not shows_uploader(session_id):
             raise Refused(403, "The open page takes no files. Open a page that does, and choose the file there.")
         length = HTTPConnection(scope).headers.get("content-length", "")
@@ -99,11 +96,11 @@ class Guard:
             raise Refused(411, "An upload must state its length.")
 
         now = asyncio.get_running_loop().time
-        latest = now() + UPLOAD_STALLS_AFTER_S + int(length) / SLOWEST_UPLOAD_BYTES_PER_S
+        deadline = now() + UPLOAD_STALLS_AFTER_S + int(length) / MIN_UPLOAD_BYTES_PER_S
 
         async def receive_in_time() -> Message:
             try:
-                async with asyncio.timeout_at(min(now() + UPLOAD_STALLS_AFTER_S, latest)):
+                async with asyncio.timeout_at(min(now() + UPLOAD_STALLS_AFTER_S, deadline)):
                     return await receive()
             except TimeoutError:
                 raise Refused(408, "The upload stalled or was too slow. Try again.") from None
@@ -112,31 +109,19 @@ class Guard:
             await self._app(scope, receive_in_time, send)
 
 
-def name_visit(request: HTTPConnection, headers: MutableHeaders) -> None:
-    """Give a browser that has no visit a secret name for one, which scripts cannot read."""
+def set_visit_cookie(request: HTTPConnection, headers: MutableHeaders) -> None:
+    """Set the visit cookie in a browser that has none: a secret that scripts cannot read."""
     if VISIT_COOKIE not in request.cookies:
         encrypted = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
         rules = "Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if encrypted else "")
         headers.append("Set-Cookie", f"{VISIT_COOKIE}={secrets.token_urlsafe(24)}; {rules}")
 
 
-def sound_on_disk(path: str) -> FileBytes | None:
-    """Return the long sound at an address; Streamlit itself would read the requested range into memory."""
-    found = SOUND.search(path)
-    if found is None:
-        return None
-    try:
-        content = runtime.get_instance().media_file_mgr._storage.get_file(found[1]).content
-    except MediaFileStorageError:
-        return None  # Streamlit answers that it is not there
-    return content if isinstance(content, FileBytes) else None
-
-
 @cache
 def page_html() -> str:
-    """Return the document of every page but the first, which says where the server is."""
+    """Return the HTML of every page but the first, with a script that sets the server's address."""
     document = Path(file_util.get_static_dir(), "index.html").read_text("utf-8")
-    return document.replace("<head>", f"<head>{SERVER}", 1)
+    return document.replace("<head>", f"<head>{BACKEND_SCRIPT}", 1)
 
 
 def require_own_host_and_origin(request: HTTPConnection) -> None:
@@ -163,7 +148,7 @@ def is_own_name(host: str, bound_to: tuple[str, int | None] | None = None) -> bo
     with suppress(ValueError):
         name = urlsplit(f"//{host}").hostname.rstrip(".")
         public = [config.get_option("browser.serverAddress"), *config.get_option("server.allowedHosts")]
-        own = OWN_NAMES | {each.lower().rstrip(".") for each in public}
+        own = LOCAL_NAMES | {each.lower().rstrip(".") for each in public}
         return name in own or (bound_to is not None and name == bound_to[0].removeprefix("::ffff:"))
     return False
 
@@ -183,8 +168,8 @@ def shows_uploader(session_id: str) -> bool:
 
 
 @asynccontextmanager
-async def started(app: Any) -> AsyncIterator[None]:
-    """Check that the stores are ours, then open a browser, as `streamlit run` does for scripts."""
+async def lifespan(app: Any) -> AsyncIterator[None]:
+    """At start, check that the stores are ours, then open a browser, as `streamlit run` does for scripts."""
     require_stores(app._runtime)
     if not config.get_option("server.headless"):
         address = server_util.get_url(config.get_option("browser.serverAddress"))

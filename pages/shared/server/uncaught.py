@@ -35,8 +35,8 @@ def _as_json(logger: logging.Logger) -> None:
     logger.addHandler(logger.streamlit_console_handler)
 
 
-def take_over() -> None:
-    """Keep the texts of errors in any page or fragment out of the browser and the log.
+def install() -> None:
+    """Keep the messages of errors in pages and fragments out of the browser and the log.
 
     Streamlit's public error hook exists only for apps started from their own code, not by `streamlit run`.
     """

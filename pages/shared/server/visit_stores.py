@@ -1,4 +1,4 @@
-"""Where Streamlit keeps what visits hold: their uploads, media files and sessions, replaced by stores with limits.
+"""Stores for the uploads, media files and sessions of visits, with limits, in place of Streamlit's own.
 
 Streamlit's own stores take files of any size, serve audio at addresses that can be guessed, and free the memory of a
 visit only when the next one comes.
@@ -33,18 +33,18 @@ from ser_core.audio.long_recording import FileBytes
 from ser_core.errors import SerError
 
 #: Limits of the uploads in memory, for one visit and for all visits together.
-MOST_OF_ONE_VISIT_BYTES = 500 * 2**20
-MOST_OF_ALL_BYTES = 2**30
+MAX_VISIT_BYTES = 500 * 2**20
+MAX_TOTAL_BYTES = 2**30
 
 #: After this long without a connection, a visit's audio is no longer served until it reconnects.
 LEFT_AFTER_S = 15.0
 
-#: How long a file that was made for a download is served. No page shows it, and the browser fetches it at once.
+#: How long a file that was made for a download is served; the browser fetches it at once.
 DOWNLOAD_S = 60.0
 
-#: How long a file is served after a run of the page did not name it: a run that the next one overtakes ends before it
-#: has named every file that the page still shows.
-UNNAMED_S = 10.0
+#: How long a file is served after a run of the page that did not use it. A run that the next one interrupts has not
+#: used every file that the page still shows.
+UNUSED_S = 10.0
 
 #: How many visits whose connection broke may reconnect.
 MAX_DISCONNECTED = 128
@@ -65,29 +65,29 @@ class VisitUploads(MemoryUploadedFileManager):
 
     def __init__(self, upload_endpoint: str) -> None:
         super().__init__(upload_endpoint)
-        self._coming_bytes: Counter[str] = Counter()
+        self._reserved_bytes: Counter[str] = Counter()
 
     @contextmanager
     def reserve(self, session_id: str, size_bytes: int) -> Iterator[None]:
         """Reserve memory for an upload while it arrives."""
         with self._lock:
-            held = sum(len(file.data) for file in self.file_storage.get(session_id, {}).values())
-            if held + self._coming_bytes[session_id] + size_bytes > MOST_OF_ONE_VISIT_BYTES:
-                most = MOST_OF_ONE_VISIT_BYTES // 2**20
+            stored_bytes = sum(len(file.data) for file in self.file_storage.get(session_id, {}).values())
+            if stored_bytes + self._reserved_bytes[session_id] + size_bytes > MAX_VISIT_BYTES:
+                most = MAX_VISIT_BYTES // 2**20
                 raise Refused(413, f"The files of one visit may take {most} MB. Remove one, or reload the page.")
-            if self._total_bytes + self._coming_bytes.total() + size_bytes > MOST_OF_ALL_BYTES:
+            if self._total_bytes + self._reserved_bytes.total() + size_bytes > MAX_TOTAL_BYTES:
                 raise Refused(503, "This server's memory for uploads is full. Try again in a few minutes.")
-            self._coming_bytes[session_id] += size_bytes
+            self._reserved_bytes[session_id] += size_bytes
         try:
             yield
         finally:
             with self._lock:
-                self._coming_bytes[session_id] -= size_bytes
-                self._coming_bytes += Counter()  # drops entries at zero
+                self._reserved_bytes[session_id] -= size_bytes
+                self._reserved_bytes += Counter()  # drops entries at zero
 
     def add_file(self, session_id: str, file: UploadedFileRec) -> None:
         """Store a file with a reservation, unless its visit ended during the upload."""
-        if not self._coming_bytes[session_id]:
+        if not self._reserved_bytes[session_id]:
             raise Refused(403, "No memory was reserved for this file.")
         if runtime.get_instance()._session_mgr.get_session_info(session_id) is not None:
             super().add_file(session_id, file)
@@ -103,7 +103,7 @@ class VisitMedia(MemoryMediaFileStorage):
         super().__init__(media_endpoint)
         self._secret = secrets.token_bytes(32)
         self._visits: dict[str, str | None] = {}
-        self._unnamed: dict[str, object] = {}
+        self._unused: dict[str, object] = {}
         self._lock = threading.Lock()
 
     def load_and_get_id(
@@ -118,7 +118,7 @@ class VisitMedia(MemoryMediaFileStorage):
             identity = f"{context.session_id} {_calculate_file_id(content, mimetype, filename)}"
             file_id = hashlib.blake2b(identity.encode(), key=self._secret, digest_size=16).hexdigest()
         with self._lock:
-            self._unnamed.pop(file_id, None)
+            self._unused.pop(file_id, None)
             self._visits[file_id] = context and context.session_id
             self._files_by_id.setdefault(file_id, MemoryFile(content, mimetype, kind, filename))
         return file_id
@@ -134,20 +134,20 @@ class VisitMedia(MemoryMediaFileStorage):
         return f"{self._media_endpoint}/{file_id}{get_extension_for_mimetype(self._files_by_id[file_id].mimetype)}"
 
     def delete_file(self, file_id: str) -> None:
-        """Delete a file that a run did not name, unless another run names it soon."""
-        self._unnamed[file_id] = since = object()
+        """Delete a file that a run did not use, unless another run uses it soon."""
+        self._unused[file_id] = marker = object()
 
-        def delete_if_unnamed() -> None:
+        def delete_if_unused() -> None:
             with self._lock:
-                if self._unnamed.get(file_id) is since:
+                if self._unused.get(file_id) is marker:
                     self._delete(file_id)
 
-        _later(UNNAMED_S, delete_if_unnamed)
+        _later(UNUSED_S, delete_if_unused)
 
     def _delete(self, file_id: str) -> None:
         super().delete_file(file_id)
         self._visits.pop(file_id, None)
-        self._unnamed.pop(file_id, None)
+        self._unused.pop(file_id, None)
 
     def forget(self, session_id: str) -> None:
         """Delete all files of a visit at once."""
@@ -156,20 +156,20 @@ class VisitMedia(MemoryMediaFileStorage):
                 self._delete(file_id)
 
 
-def _later(seconds: float, do: Callable[..., None], *arguments: Any) -> None:
-    """Call a function in some seconds, on the thread that serves."""
+def _later(seconds: float, function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in some seconds, on the server's thread."""
     loop = runtime.get_instance()._get_async_objs().eventloop
-    loop.call_soon_threadsafe(loop.call_later, seconds, do, *arguments)
+    loop.call_soon_threadsafe(loop.call_later, seconds, function, *arguments)
 
 
 def is_active(session_id: str) -> bool:
     """Return whether a visit is connected, or was a moment ago."""
     sessions = runtime.get_instance()._session_mgr
-    return sessions.is_active_session(session_id) or sessions._session_storage.away_s(session_id) < LEFT_AFTER_S
+    return sessions.is_active_session(session_id) or sessions._session_storage.disconnected_s(session_id) < LEFT_AFTER_S
 
 
 class VisitSessions(SessionStorage):
-    """Visits whose connection broke. Each ends when its time is up, not when the next visitor comes.
+    """Visits without a connection. Each ends when its time is up, not when the next visitor comes.
 
     Parameters
     ----------
@@ -179,40 +179,40 @@ class VisitSessions(SessionStorage):
 
     def __init__(self, ttl_seconds: int) -> None:
         self._ttl_s = ttl_seconds
-        self._away: dict[str, tuple[float, SessionInfo]] = {}
+        self._disconnected: dict[str, tuple[float, SessionInfo]] = {}
 
     def get(self, session_id: str) -> SessionInfo | None:
-        return self._away[session_id][1] if session_id in self._away else None
+        return self._disconnected[session_id][1] if session_id in self._disconnected else None
 
     def save(self, session_info: SessionInfo) -> None:
         session_id, since = session_info.session.id, monotonic()
-        self._away[session_id] = since, session_info
-        asyncio.get_running_loop().call_later(self._ttl_s, self._end_unless_back, session_id, since)
-        if len(self._away) > MAX_DISCONNECTED:
-            self._end(next(iter(self._away)))
+        self._disconnected[session_id] = since, session_info
+        asyncio.get_running_loop().call_later(self._ttl_s, self._end_unless_reconnected, session_id, since)
+        if len(self._disconnected) > MAX_DISCONNECTED:
+            self._end(next(iter(self._disconnected)))
 
     def delete(self, session_id: str) -> None:
-        del self._away[session_id]
+        del self._disconnected[session_id]
 
     def list(self) -> list[SessionInfo]:
-        return [info for _, info in self._away.values()]
+        return [info for _, info in self._disconnected.values()]
 
-    def away_s(self, session_id: str) -> float:
-        """Return the seconds a visit has been without a connection; infinity if it has ended."""
-        return monotonic() - self._away[session_id][0] if session_id in self._away else float("inf")
+    def disconnected_s(self, session_id: str) -> float:
+        """Return the seconds since a visit lost its connection; infinity if it has ended."""
+        return monotonic() - self._disconnected[session_id][0] if session_id in self._disconnected else float("inf")
 
-    def _end_unless_back(self, session_id: str, since: float) -> None:
-        if session_id in self._away and self._away[session_id][0] == since:
+    def _end_unless_reconnected(self, session_id: str, since: float) -> None:
+        if session_id in self._disconnected and self._disconnected[session_id][0] == since:
             self._end(session_id)
 
     def _end(self, session_id: str) -> None:
-        _, info = self._away.pop(session_id)
+        _, info = self._disconnected.pop(session_id)
         info.session.shutdown()
         runtime.get_instance().media_file_mgr._storage.forget(session_id)
 
 
 def install() -> None:
-    """Replace the stores that Streamlit creates at start by the ones above."""
+    """Replace the stores that Streamlit creates at start by those of this module."""
     memory_uploaded_file_manager.MemoryUploadedFileManager = VisitUploads
     memory_media_file_storage.MemoryMediaFileStorage = VisitMedia
     memory_session_storage.MemorySessionStorage = VisitSessions

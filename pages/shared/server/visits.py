@@ -1,4 +1,4 @@
-"""Continue a visit when its page is reloaded or opened in another tab, and free what nobody returns to."""
+"""Continue a visit when its page is reloaded or opened in another tab, and free visits that nobody returns to."""
 
 import threading
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from pages.shared.server import login, memory
 from pages.shared.server.server_guard import VISIT_COOKIE
 from pages.shared.server.visit_stores import LEFT_AFTER_S
 
-#: For two minutes, a visit whose connection broke may reconnect and get its state back from Streamlit.
-COMES_BACK_S = 130
+#: Streamlit lets a visit without a connection reconnect for two minutes.
+FORGOTTEN_AFTER_S = 130
 
-#: What a reloaded page and another tab take from the visit. Its widgets are empty, so uploads are not taken in again.
-TAKEN = (
+#: Session keys that a reloaded page or another tab takes over. Its widgets are empty, so no upload is read twice.
+CONTINUED_KEYS = (
     *("notice_read", "tour", "choices", "held", "long", "current", "queued", "stretch", "made"),
     *("words", "requested_words", "word_model_requested"),
 )
@@ -28,7 +28,7 @@ TAKEN = (
 
 @dataclass(eq=False)
 class _Tab:
-    """A tab of a browser, whose visit has an owner of its own.
+    """A tab of a browser. Each has a visit of its own, with its own owner.
 
     Attributes
     ----------
@@ -41,29 +41,29 @@ class _Tab:
     state: SessionState
     session_id: str
     connected: bool = True
-    #: Whether a recording was deleted in another tab, so that this one's next run forgets its cached audio.
-    is_to_forget: bool = False
+    #: Whether the next run clears the caches, because a recording was deleted in another tab.
+    must_clear_caches: bool = False
 
 
 _tabs: dict[str, _Tab] = {}
 
 
 def begin() -> None:
-    """Continue the visit that this browser has here, if the page was reloaded or is another tab; else begin one.
+    """Continue this browser's visit if the page was reloaded or is another tab; else begin one.
 
-    A reloaded page is the same visit, with its running jobs. Another tab gets what the visit has by now, and then goes
-    its own way.
+    A reloaded page is the same visit, with its running jobs. Another tab gets a copy of the visit's state, and is then
+    independent.
     """
-    if "owner" not in st.session_state and (before := _tab_before()) is not None:
-        _take_over(before)
+    if "owner" not in st.session_state and (last := _last_tab()) is not None:
+        _take_over(last)
     tab = mark_active()
-    if tab.is_to_forget:
-        tab.is_to_forget = False
+    if tab.must_clear_caches:
+        tab.must_clear_caches = False
         analysing.clear_caches()
 
 
-def _tab_before() -> _Tab | None:
-    """Return the browser's tab that was left last, or else the newest one that is open."""
+def _last_tab() -> _Tab | None:
+    """Return the browser's last closed tab, else its newest open one."""
     return min(reversed(_tabs_here()), key=lambda tab: tab.connected, default=None)
 
 
@@ -76,22 +76,23 @@ def _browser() -> tuple[str, str | None]:
     return st.context.cookies.get(VISIT_COOKIE, ""), login.person()
 
 
-def _take_over(before: _Tab) -> None:
-    for name in (name for name in TAKEN if name in before.state):
-        value = before.state[name]
-        st.session_state[name] = dict(value) if isinstance(value, dict) else value
+def _take_over(tab: _Tab) -> None:
+    for name in CONTINUED_KEYS:
+        if name in tab.state:
+            value = tab.state[name]
+            st.session_state[name] = dict(value) if isinstance(value, dict) else value
     session.reset(tuple(session.IN_ADDRESS.values()))()
-    if not before.connected:
-        st.session_state["owner"] = before.owner
+    if not tab.connected:
+        st.session_state["owner"] = tab.owner
         return
-    if (long := open_recordings.held_long()) is not None:  # it is closed in one tab alone
+    if (long := open_recordings.held_long()) is not None:  # so that closing it in one tab leaves it open in the other
         st.session_state["long"] = replace(long, words=dict(long.words), closed=threading.Event())
     for queue in (cached.jobs(), cached.ahead()):
-        queue.share(before.owner, session.owner())
+        queue.share(tab.owner, session.owner())
 
 
 def forget_recording(sha256: str) -> None:
-    """Let the browser's other tabs forget a recording and its stretches too, with their results and cached audio."""
+    """Forget a recording and its stretches in the browser's other tabs too, with results and cached audio."""
     for tab in (tab for tab in _tabs_here() if tab.owner != session.owner()):
         forgotten = {sha256}
         if "held" in tab.state:
@@ -104,12 +105,12 @@ def forget_recording(sha256: str) -> None:
                 queue.forget(tab.owner, about=gone)
         if "long" in tab.state and tab.state["long"].sha256 == sha256:
             tab.state["long"].closed.set()
-        tab.is_to_forget = True
+        tab.must_clear_caches = True
         _run_again(tab)
 
 
 def _run_again(tab: _Tab) -> None:
-    """Run the page of an open tab again, as a change in its browser would."""
+    """Run the page of an open tab again, as after a change in its browser."""
     found = runtime.get_instance()._session_mgr.get_active_session_info(tab.session_id) if runtime.exists() else None
     if found is not None:
         found.session.request_rerun(found.session._client_state)
@@ -121,15 +122,15 @@ def mark_active() -> _Tab:
 
 
 # Streamlit has no hook for the end of a visit, but it releases the resources of a connection.
-@st.cache_resource(scope="session", show_spinner=False, on_release=lambda tab: _broken(tab))
+@st.cache_resource(scope="session", show_spinner=False, on_release=lambda tab: _disconnected(tab))
 def _connected(owner: str) -> _Tab:
-    _tabs.pop(owner, None)  # as the newest
+    _tabs.pop(owner, None)  # so that it becomes the newest
     context = get_script_run_ctx()
     _tabs[owner] = _Tab(owner, _browser(), context.session_state._state, context.session_id)
     return _tabs[owner]
 
 
-def _broken(tab: _Tab) -> None:
+def _disconnected(tab: _Tab) -> None:
     queues = cached.jobs(), long_recordings.transcriptions(), cached.ahead()
     tab.connected = False
 
@@ -143,12 +144,12 @@ def _broken(tab: _Tab) -> None:
             queue.forget(tab.owner)
         memory.give_back()
 
-    def unless_back(do: Callable[[], None]) -> None:
+    def unless_reconnected(function: Callable[[], None]) -> None:
         if _tabs.get(tab.owner) is tab:
-            do()
+            function()
 
     # Jobs about a recording are quick to redo and others are waiting; imports and exports may run on for longer.
-    for wait_s, do in ((LEFT_AFTER_S, stop_work), (COMES_BACK_S, forget)):
-        timer = threading.Timer(wait_s, unless_back, (do,))
+    for wait_s, function in ((LEFT_AFTER_S, stop_work), (FORGOTTEN_AFTER_S, forget)):
+        timer = threading.Timer(wait_s, unless_reconnected, (function,))
         timer.daemon = True
         timer.start()
