@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import controls, frame, waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import explaining
 from pages.shared.evidence import agreement_section, downloads, faithfulness_section, maps_section, stretch_section
 from pages.shared.language import t
 from pages.shared.recording import saving
@@ -26,7 +26,7 @@ complete = len(maps) == len(explainers_of(chosen.classifier))
 shown = with_consensus(maps) if complete else maps
 test = None
 if complete and not drafts and next(iter(maps.values())).covered.any():
-    test = analysing.faithfulness_job(classification, shown, chosen.classifier, chosen.settings)
+    test = explaining.faithfulness_job(classification, shown, chosen.classifier, chosen.settings)
 with above:
     in_words = maps_section.show(chosen, classification, shown, drafts, test)
 maps_section.missing(chosen, explained)

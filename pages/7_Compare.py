@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import controls, frame, waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import classifying
 from pages.shared.charts import axes
 from pages.shared.charts.compared import maps_chart, verdicts_html
 from pages.shared.evidence import compared_models, maps_section, shared_evidence_section
@@ -34,7 +34,7 @@ if not names:
 classifiers, refused = compared_models.load(names, chosen)
 
 st.header(t("Verdicts"), divider="gray")
-jobs = analysing.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
+jobs = classifying.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
 waiting.watch(jobs, titles={name: in_markdown(name) for name in jobs})
 analyses, missing = compared_models.so_far(jobs)
 missing |= refused

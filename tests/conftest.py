@@ -155,10 +155,10 @@ def _maps_once() -> Iterator[None]:
 
     What is computed from is what the pages' own jobs are known by. A test that puts something else there has its way.
     """
-    analysing, computed = sys.modules.get("pages.shared.cached.analysing"), {}
+    explaining, computed = sys.modules.get("pages.shared.cached.explaining"), {}
 
     def once(name: str, known_by: Callable) -> None:
-        compute = getattr(analysing, name)
+        compute = getattr(explaining, name)
 
         def computed_once(analysis, of, classifier, *more):
             key = (name, id(classifier), analysis.stretch, known_by(analysis, of, *more))
@@ -166,13 +166,13 @@ def _maps_once() -> Iterator[None]:
                 computed[key] = classifier, compute(analysis, of, classifier, *more)
             return computed[key][1]
 
-        replaced.setattr(analysing, name, computed_once)
+        replaced.setattr(explaining, name, computed_once)
 
     with pytest.MonkeyPatch.context() as replaced:
-        if analysing:
+        if explaining:
             once(
                 "explainer_run",
-                lambda analysis, method, settings, work: analysing._explainer_key(analysis, method, settings),
+                lambda analysis, method, settings, work: explaining._explainer_key(analysis, method, settings),
             )
             once(
                 "judge_maps",

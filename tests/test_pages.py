@@ -22,7 +22,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, waiting
-from pages.shared.cached import analysing, transcribing
+from pages.shared.cached import classifying, explaining, transcribing
 from pages.shared.evidence import downloads, focus_audio_section, maps_section
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
@@ -233,7 +233,7 @@ def test_a_recording_that_is_renamed_while_it_is_classified_is_saved_under_its_n
     voice, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
-    begun, classify = threading.Event(), analysing.classify_recording
+    begun, classify = threading.Event(), classifying.classify_recording
 
     def slowly(recording, classifier, settings, work):
         if not begun.is_set():
@@ -244,7 +244,7 @@ def test_a_recording_that_is_renamed_while_it_is_classified_is_saved_under_its_n
                 time.sleep(0.01)
         return classify(recording, classifier, settings, work)
 
-    monkeypatch.setattr(analysing, "classify_recording", slowly)
+    monkeypatch.setattr(classifying, "classify_recording", slowly)
     app = opened("app.py")
     app.file_uploader[0].upload("Jane Doe.wav", wav(voice), "audio/wav").run()
     assert begun.wait(60)
@@ -503,9 +503,9 @@ def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft
     monkeypatch.setattr(waiting, "explainers_of", lambda classifier: ("grad_cam", "lime"))
     monkeypatch.setattr(waiting, "with_explanation", lambda analysis, explanation: explanation)
     monkeypatch.setattr(waiting, "with_focus", lambda analysis, explanation, settings: explanation)
-    monkeypatch.setattr(waiting.analysing, "is_explained", lambda *_: False)
-    monkeypatch.setattr(waiting.analysing, "explainer_job", explainer_job)
-    monkeypatch.setattr(waiting.analysing, "explanation_of", lambda job, analysis, settings: job.result)
+    monkeypatch.setattr(waiting.explaining, "is_explained", lambda *_: False)
+    monkeypatch.setattr(waiting.explaining, "explainer_job", explainer_job)
+    monkeypatch.setattr(waiting.explaining, "explanation_of", lambda job, analysis, settings: job.result)
     settings = SimpleNamespace(drafted=lambda: "coarse", against=None)
     chosen = SimpleNamespace(settings=settings, classifier=None)
     explained, called_drafts = waiting.explanations(chosen, job("done", SimpleNamespace(emotion="sad")))
@@ -525,11 +525,11 @@ def test_a_focus_that_does_not_decide_says_so(monkeypatch, alone, without, decid
 def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypatch):
     keys = []
     monkeypatch.setattr(session, "owner", lambda: "ann")
-    monkeypatch.setattr(analysing, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_: keys.append(key)))
+    monkeypatch.setattr(explaining, "jobs", lambda: SimpleNamespace(submit=lambda owner, key, *_: keys.append(key)))
     analysis = SimpleNamespace(recording=SimpleNamespace(sha256="r"), stretch=None)
     for seed in (0, 1, 1):
         mask = np.random.default_rng(seed).random((100, 64)) > 0.7
-        analysing.focus_audio_job(analysis, mask, SimpleNamespace(sha256="m"))
+        explaining.focus_audio_job(analysis, mask, SimpleNamespace(sha256="m"))
     assert keys[0] != keys[1] == keys[2]
 
 
@@ -868,8 +868,9 @@ def test_a_saved_analysis_opens_with_its_maps_without_computing_again_until_the_
     (folder,) = (tmp_path / "analyses").iterdir()
     assert {"grad_cam", "lime", "occlusion"} < set(np.load(folder / "maps.npz"))
     with monkeypatch.context() as nothing_computes:
-        for name in ("classify_recording", "explainer_run", "judge_maps"):
-            nothing_computes.delattr(analysing, name)
+        nothing_computes.delattr(classifying, "classify_recording")
+        for name in ("explainer_run", "judge_maps"):
+            nothing_computes.delattr(explaining, name)
         other = opened("pages/1_Explain.py")
         next(button for button in other.button if (button.key or "").startswith("open_")).click().run()
     assert not other.error

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session
-from pages.shared.cached import analysing
+from pages.shared.cached import forgetting
 from pages.shared.server import visits
 
 PATIENCE_S = 120
@@ -64,11 +64,10 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
 
 def forget_what_was_read_ahead() -> None:
     from pages.shared import cached, session
-    from pages.shared.cached import analysing
 
     key = "ahead", "a recording"
     cached.ahead().add_finished(session.owner(), key, "Reading ahead", "its sound")
-    analysing.forget_recording("a recording")
+    forgetting.forget_recording("a recording")
     assert cached.ahead().find(session.owner(), key) is None
 
 
@@ -213,7 +212,7 @@ def test_another_tab_forgets_its_cached_audio_once_a_recording_is_deleted(monkey
     other = opened(monkeypatch, visited[1])
     monkeypatch.setattr(visits, "_connected", visits._tabs.__getitem__)  # as Streamlit remembers a tab
     cleared = []
-    monkeypatch.setattr(analysing, "clear_caches", lambda: cleared.append(session.owner()))
+    monkeypatch.setattr(forgetting, "clear_caches", lambda: cleared.append(session.owner()))
     with monkeypatch.context() as here:
         here.setattr(session, "owner", lambda: "the tab in which it was deleted")
         visits.forget_recording("a")

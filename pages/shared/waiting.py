@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.cached import analysing
+from pages.shared.cached import classifying, explaining
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.server import visits
@@ -63,7 +63,7 @@ TOGETHER_S = 1.0
 
 def classify(chosen: Chosen) -> Job:
     """Return the finished job that classified the chosen recording; stop the page until then."""
-    job = analysing.classification_job(chosen.recording, chosen.classifier, chosen.settings)
+    job = classifying.classification_job(chosen.recording, chosen.classifier, chosen.settings)
     if "classify" not in results({"classify": job}):
         st.stop()
     return job
@@ -96,7 +96,7 @@ def explanations(chosen: Chosen, classification: Job) -> tuple[dict[str, Analysi
     done, fine = _drafts_and_fine(methods, chosen, classification)
     analysis, explained = classification.result, {}
     for method in (m for m in methods if m in done):
-        explanation = analysing.explanation_of(done[method], analysis, settings)
+        explanation = explaining.explanation_of(done[method], analysis, settings)
         explained[method] = with_focus(with_explanation(analysis, explanation), explanation, settings)
     return explained, {method for method in explained if done[method] is not fine[method]}
 
@@ -118,13 +118,13 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     if len(done) < len(methods):
         return analysis, None, False
     for m in methods:
-        analysis = with_explanation(analysis, analysing.explanation_of(done[m], classification.result, settings))
+        analysis = with_explanation(analysis, explaining.explanation_of(done[m], classification.result, settings))
     explanation = with_consensus(analysis.explanations)[method]
     usual = with_focus(analysis, explanation, settings)
     drafted = any(done[m] is not fine[m] for m in methods)
     if drafted or not settings.focus.is_open:
         return usual, explanation, not drafted
-    job = analysing.deciding_focus(analysis, explanation, chosen.classifier, settings)
+    job = explaining.deciding_focus(analysis, explanation, chosen.classifier, settings)
     found = results({"deciding": job}).get("deciding")
     return found or usual, explanation, found is not None
 
@@ -134,10 +134,10 @@ def _drafts_and_fine(
 ) -> tuple[dict[str, Job], dict[str, Job]]:
     """Return the finished job of each method, which may be a draft, and the fine job of each."""
     analysis, classifier, settings = classification.result, chosen.classifier, chosen.settings
-    missing = [method for method in methods if not analysing.is_explained(analysis, method, settings)]
-    drafts = {m: analysing.explainer_job(analysis, m, classifier, settings.drafted()) for m in missing}
+    missing = [method for method in methods if not explaining.is_explained(analysis, method, settings)]
+    drafts = {m: explaining.explainer_job(analysis, m, classifier, settings.drafted()) for m in missing}
     done = {method: job for method, job in drafts.items() if job.state == "done"}
-    fine = {m: analysing.explainer_job(analysis, m, classifier, settings) for m in methods}
+    fine = {m: explaining.explainer_job(analysis, m, classifier, settings) for m in methods}
     return done | {m: fine[m] for m in results(fine, drafts)}, fine
 
 

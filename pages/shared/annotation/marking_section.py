@@ -14,7 +14,7 @@ from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, opening
 from pages.shared.annotation.shown_marks import Shown, in_words
 from pages.shared.annotation.tiers import word_tier
-from pages.shared.cached import analysing, long_recordings, measuring, transcribing
+from pages.shared.cached import classifying, long_recordings, measuring, transcribing
 from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import Editing, player
@@ -185,7 +185,7 @@ def _evidence(chosen: Chosen | None) -> tuple[Analysis | None, Explanation | Non
     """Return the analysis and its explanation as far as there are any, and whether both are final."""
     if chosen is None:
         return None, None, True  # the sidebar says why there is no model
-    classification = analysing.classification_job(chosen.recording, chosen.classifier, chosen.settings)
+    classification = classifying.classification_job(chosen.recording, chosen.classifier, chosen.settings)
     if not waiting.results({"classify": classification}):
         return None, None, False
     if EVIDENCE not in session.choice("beside"):

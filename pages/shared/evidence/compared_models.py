@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import explaining
 from pages.shared.language import t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.models.comparison_section import emotions_of
@@ -112,7 +112,7 @@ def explained(
     for name, analysis in targeted.items():
         classifier = classifiers[name]
         if method in explainers_of(classifier):
-            jobs[name] = analysing.explainer_job(analysis, method, classifier, _own_settings(settings, classifier))
+            jobs[name] = explaining.explainer_job(analysis, method, classifier, _own_settings(settings, classifier))
         else:
             words[name] = without_maps(classifier)
     waiting.watch(jobs, titles={name: f"{t(METHOD_NAMES[method])}, {in_markdown(name)}" for name in jobs})
@@ -120,7 +120,7 @@ def explained(
     runs, unfinished = so_far(jobs)
     found = {}
     for name in runs:
-        explanation = analysing.explanation_of(jobs[name], targeted[name], settings)
+        explanation = explaining.explanation_of(jobs[name], targeted[name], settings)
         found[name] = with_explanation(targeted[name], explanation)
     return found, words | unfinished
 

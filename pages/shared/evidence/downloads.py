@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import session, waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import explaining
 from pages.shared.language import language, t, texts, translator
 from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
@@ -22,7 +22,7 @@ HELP = texts("The report opens offline and contains the picture, all figures and
 def show(chosen: Chosen, classification: Job) -> None:
     """Offer the explained analysis as files, on request: they need the focus, which takes time."""
     st.markdown(t("**Download**"), help=t(HELP))
-    analysis = analysing.computed_so_far(classification, chosen.classifier, chosen.settings)
+    analysis = explaining.computed_so_far(classification, chosen.classifier, chosen.settings)
     request = (analysis.recording.sha256, analysis.model_sha256, chosen.settings)
     if analysis.focus_by is None and st.session_state.get("downloads_of") != request:
         st.button(

@@ -5,7 +5,7 @@ import streamlit as st
 from scipy.special import expit
 
 from pages.shared import waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import explaining
 from pages.shared.charts.faithfulness import curves_chart
 from pages.shared.language import language, recognised, t, texts
 from ser_core.analysis import Analysis, Explanation
@@ -65,7 +65,7 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
         column.caption(in_words(judged, method, explanation))
     with st.expander(t("Evidence without and with what each map marks"), icon=":material/show_chart:"):
         st.plotly_chart(
-            analysing.chart((job.key, language()), lambda: curves_chart(judged)),
+            explaining.chart((job.key, language()), lambda: curves_chart(judged)),
             width="stretch",
             config={"displaylogo": False},
         )

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import session, waiting
-from pages.shared.cached import analysing, sounds
+from pages.shared.cached import explaining, sounds
 from pages.shared.charts.scores import scores_html
 from pages.shared.language import t, texts
 from ser_core.analysis import Analysis, Explanation, Recording
@@ -47,7 +47,7 @@ def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifi
     else:
         inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
         mask = np.repeat(inside[:, None], analysis.spectrogram.log_mel.shape[1], axis=1)
-    return analysing.focus_audio_job(analysis, mask, classifier) if mask.any() else None
+    return explaining.focus_audio_job(analysis, mask, classifier) if mask.any() else None
 
 
 def show(analysis: Analysis, job: Job | None) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.cached import analysing, measuring
+from pages.shared.cached import explaining, measuring
 from pages.shared.charts import axes
 from pages.shared.charts.maps import maps_chart
 from pages.shared.language import language, recognised, t, texts
@@ -83,14 +83,14 @@ def show(
         *look.values(),
         language(),
     )
-    chart = analysing.chart(drawn, lambda: maps_chart(analysis, shown, drafted, counterfactual, **look))
+    chart = explaining.chart(drawn, lambda: maps_chart(analysis, shown, drafted, counterfactual, **look))
     said = [
         f"{t(METHOD_NAMES[method])}: {in_words(explanation, analysis.spectrogram.settings)}."
         for method, explanation in shown.items()
     ]
     alt = " ".join(said) or t("Log-mel spectrogram")
     st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=alt)
-    computed = analysing.computed_so_far(classification, chosen.classifier, chosen.settings)
+    computed = explaining.computed_so_far(classification, chosen.classifier, chosen.settings)
     player(
         chosen.recording,
         key="explain",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.cached import analysing
+from pages.shared.cached import explaining
 from pages.shared.charts.recording import stretch_chart
 from pages.shared.language import t
 from pages.shared.recording import open_recordings
@@ -40,7 +40,7 @@ def show(analysis: Analysis) -> None:
 def _take_box() -> None:
     boxes = st.session_state[CHART].selection.box
     if boxes:
-        analysing.stop_explaining()
+        explaining.stop_explaining()
         session.choose("stretch", stretch_of(boxes[-1]["x"], open_recordings.current().duration_s))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import session, waiting
-from pages.shared.cached import analysing, measuring, sounds
+from pages.shared.cached import explaining, measuring, sounds
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.compared_models import listed
 from pages.shared.evidence.spoken_words import Spoken
@@ -80,12 +80,12 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     if session.choice("changed") == session.FOCUS and not regions:
         st.markdown(t("No stretch is focus, so there is nothing to change in it alone."))
         return
-    job = analysing.voice_changes_job(analysis, changed, classifier, submit=False)
+    job = explaining.voice_changes_job(analysis, changed, classifier, submit=False)
     if job is None:
         st.button(
             t("Change the voice and ask again"),
             icon=":material/graphic_eq:",
-            on_click=analysing.voice_changes_job,  # which no other run of the page can forget
+            on_click=explaining.voice_changes_job,  # which no other run of the page can forget
             args=(analysis, changed, classifier),
             kwargs={"submit": True},
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from pages.shared import cached, session
-from pages.shared.cached import analysing
+from pages.shared.cached import forgetting
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.recording import open_recordings
@@ -153,7 +153,7 @@ def _delete(sha256: str, fate: str) -> bool:
         return False
     st.session_state.pop(CONFIRMING, None)
     visits.forget_recording(sha256)
-    analysing.forget_recording(sha256)
+    forgetting.forget_recording(sha256)
     open_recordings.forget_recording(sha256)
     return True
 

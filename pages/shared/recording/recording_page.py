@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, controls, frame, session, waiting
-from pages.shared.cached import analysing, measuring
+from pages.shared.cached import classifying, forgetting, measuring
 from pages.shared.charts.scores import scores_html
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
@@ -103,7 +103,7 @@ def show_name(recording: Recording) -> None:
 
 def _rename(recording: Recording, key: str) -> None:
     if name := st.session_state[key].strip():
-        analysing.rename(open_recordings.rename(recording.sha256, name))
+        forgetting.rename(open_recordings.rename(recording.sha256, name))
 
 
 def show_level(recording: Recording) -> None:
@@ -170,9 +170,9 @@ def show() -> None:
         show_level(chosen.recording)
         result = st.container(key="result")
         front_end = chosen.classifier.front_end.spectrogram
-        jobs = {"classify": analysing.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
+        jobs = {"classify": classifying.classification_job(chosen.recording, chosen.classifier, chosen.settings)}
         if chosen.any_voice is not None:
-            jobs["without voice"] = analysing.additional_classification_job(
+            jobs["without voice"] = classifying.additional_classification_job(
                 chosen.recording, chosen.any_voice, chosen.settings
             )
         with result:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared.cached import analysing, saved_results
+from pages.shared.cached import explaining, saved_results
 from pages.shared.charts.scores import verdict_html
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
@@ -26,7 +26,7 @@ def verdict(chosen: Chosen, classification: Job) -> None:
 
 def save(chosen: Chosen, classification: Job) -> None:
     """Save recording and analysis on this machine, or show why that failed."""
-    _save(chosen, [analysing.computed_so_far(classification, chosen.classifier, chosen.settings)])
+    _save(chosen, [explaining.computed_so_far(classification, chosen.classifier, chosen.settings)])
 
 
 def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.cached import analysing
+from pages.shared.cached import classifying
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.recording import open_recordings
@@ -58,7 +58,7 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
         )
         return None
     held = open_recordings.held()
-    job = analysing.voice_job(
+    job = classifying.voice_job(
         [held[sha256].recording for sha256 in chosen], classifier, files, mixed=session.choice("voice_mixed")
     )
     st.caption(_in_words(job, classifier))

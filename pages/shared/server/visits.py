@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.state import SessionState
 
 from pages.shared import cached, session
-from pages.shared.cached import analysing, long_recordings
+from pages.shared.cached import classifying, forgetting, long_recordings
 from pages.shared.recording import open_recordings
 from pages.shared.server import login, memory
 from pages.shared.server.server_guard import VISIT_COOKIE
@@ -59,7 +59,7 @@ def begin() -> None:
     tab = mark_active()
     if tab.must_clear_caches:
         tab.must_clear_caches = False
-        analysing.clear_caches()
+        forgetting.clear_caches()
 
 
 def _last_tab() -> _Tab | None:
@@ -136,7 +136,7 @@ def _disconnected(tab: _Tab) -> None:
 
     def stop_work() -> None:
         for queue in queues:
-            queue.withdraw(tab.owner, analysing.RECORDING_JOBS, running=True)
+            queue.withdraw(tab.owner, classifying.RECORDING_JOBS, running=True)
 
     def forget() -> None:
         del _tabs[tab.owner]

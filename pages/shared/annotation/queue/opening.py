@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject
-from pages.shared.cached import analysing
+from pages.shared.cached import classifying
 from pages.shared.language import t
 from pages.shared.player import Arrival
 from pages.shared.recording import open_recordings
@@ -91,7 +91,7 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
     job = cached.ahead().find(session.owner(), key)
     if job is None:
         cached.ahead().forget(session.owner(), about="ahead")
-        classify = chosen and analysing.classification_ahead(chosen.any_voice or chosen.classifier)
+        classify = chosen and classifying.classification_ahead(chosen.any_voice or chosen.classifier)
 
         def read(work: Work) -> open_recordings.Held | None:
             queued = project.store.recordings.open(project.id, sha256, project.annotator).recording

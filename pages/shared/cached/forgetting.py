@@ -1,0 +1,54 @@
+"""Forget or rename a recording in the results of a visit, and clear its caches."""
+
+from dataclasses import replace
+
+from pages.shared import session
+from pages.shared.cached import ahead, explaining, jobs, measuring, sounds
+from pages.shared.cached.classifying import RECORDING_JOBS
+from pages.shared.player import contents
+from pages.shared.recording import open_recordings
+from ser_core.analysis import Analysis, Recording
+
+
+def rename(recording: Recording) -> None:
+    """Give this visit's results for a renamed recording its new name; unfinished jobs start again."""
+    jobs().withdraw(session.owner(), RECORDING_JOBS, running=True)
+    for job in jobs().finished(session.owner(), (recording.sha256,)):
+        if isinstance(job.result, Analysis):
+            job.result = replace(job.result, recording=recording)
+
+
+def forget_recording(sha256: str) -> None:
+    """Forget this visit's results for a recording and its stretches, and all cached audio and pictures.
+
+    The latter are quick to redo.
+    """
+    for gone in (sha256, *_stretches_of(sha256)):
+        for queue in (jobs(), ahead()):
+            queue.forget(session.owner(), about=gone)
+    clear_caches()
+
+
+def clear_caches() -> None:
+    """Forget all cached audio and pictures of this tab."""
+    for cache in (
+        explaining.cached_explanation,
+        explaining.cached_chart,
+        measuring.spectrogram,
+        sounds.focus_sounds,
+        sounds.changed_voices,
+        measuring.focus_correlates,
+        measuring.prosody,
+        sounds.sound,
+        sounds.region_sound,
+    ):
+        cache.clear()
+    contents.forget_all()
+
+
+def _stretches_of(sha256: str) -> set[str]:
+    """Return the SHA-256 of each stretch of a recording that this visit holds, or held and has classified."""
+    results = [job.result for job in jobs().finished(session.owner(), ())]
+    recordings = [result.recording for result in results if isinstance(result, Analysis)]
+    recordings += [one.recording for one in open_recordings.held().values()]
+    return {recording.sha256 for recording in recordings if recording.part_of == sha256}
