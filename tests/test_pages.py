@@ -27,7 +27,7 @@ from pages.shared.evidence import downloads, focus_audio_section, maps_section
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.words_section import words_of_table
 from pages.shared.language.names import WORD_JOINER, in_markdown
-from pages.shared.player import contents
+from pages.shared.player import signals
 from pages.shared.recording import open_recordings
 from pages.shared.recording.open_recordings import Held
 from pages.shared.session import ABOVE, CHOICES, POINTS
@@ -587,7 +587,7 @@ def test_a_map_against_what_the_model_predicts_is_called_into_question(score, su
 
 def test_the_scores_of_a_padded_segment_stand_in_the_middle_of_what_is_recorded(monkeypatch):
     sent = []
-    monkeypatch.setattr(contents, "served", lambda content, *_: sent.append(np.frombuffer(content, "<f4")))
+    monkeypatch.setattr(signals, "served", lambda content, *_: sent.append(np.frombuffer(content, "<f4")))
     analysis = SimpleNamespace(
         segments=SimpleNamespace(start_frames=np.array([0]), segment_frames=240, selected=[True]),
         spectrogram=SimpleNamespace(settings=SpectrogramSettings()),
@@ -595,7 +595,7 @@ def test_the_scores_of_a_padded_segment_stand_in_the_middle_of_what_is_recorded(
         recording=SimpleNamespace(duration_s=1.5),
         emotions=EMOTION_SETS["core4"],
     )
-    contents.scores_data(analysis, "scores")
+    signals.scores_data(analysis, "scores")
     assert sent[0][0] == pytest.approx(0.75, abs=0.01)
 
 

@@ -176,7 +176,7 @@ def test_a_corrected_f0_is_shown_at_once_and_what_goes_with_it_once_it_is_measur
     monkeypatch.setattr(measuring, "PATIENCE_S", 0)
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": {"ceiling": 5_500}}})
     shown = []
-    monkeypatch.setattr(measuring.contents, "tracks_data", lambda *given: shown.append(given[2]) or {})
+    monkeypatch.setattr(measuring.signals, "tracks_data", lambda *given: shown.append(given[2]) or {})
     frames = np.arange(3.0)
     tracks = Tracks(0.01, 100 + frames, frames, np.zeros((3, 4)), 10 + frames, -frames)
     done, running, refused = EndedJob("done"), EndedJob("running"), EndedJob("failed")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pages.shared import session
 from pages.shared.cached import ahead, explaining, jobs, measuring, sounds
 from pages.shared.cached.classifying import RECORDING_JOBS
-from pages.shared.player import contents
+from pages.shared.player import signals
 from pages.shared.recording import open_recordings
 from ser_core.analysis import Analysis, Recording
 
@@ -43,7 +43,7 @@ def clear_caches() -> None:
         sounds.region_sound,
     ):
         cache.clear()
-    contents.forget_all()
+    signals.forget_all()
 
 
 def _stretches_of(sha256: str) -> set[str]:

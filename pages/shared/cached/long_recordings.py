@@ -9,7 +9,7 @@ from pages.shared import session
 from pages.shared.cached import ahead, jobs
 from pages.shared.cached.transcribing import add_transcription, word_model
 from pages.shared.language import texts
-from pages.shared.player import contents
+from pages.shared.player import signals
 from pages.shared.recording import open_recordings
 from ser_core.audio.long_recording import WorkingCopy, working_copy
 from ser_core.errors import AudioRefused
@@ -71,7 +71,7 @@ def close_long() -> None:
 
 def _forget_working_copy() -> None:
     ahead().forget(session.owner(), about="working copy")
-    contents.forget_long()
+    signals.forget_long()
 
 
 @st.cache_resource

@@ -10,7 +10,7 @@ from pages.shared import waiting
 from pages.shared.evidence.spoken_words import Spoken
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
-from pages.shared.player.contents import signed
+from pages.shared.player.regions import signed
 from pages.shared.recording import open_recordings, word_model
 from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words

@@ -8,7 +8,6 @@ through Streamlit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +15,10 @@ import numpy as np
 
 from pages.shared.language import t
 from pages.shared.language.components import component
-from pages.shared.player import contents
-from pages.shared.player.editing import Arrival, Edit, Editing, Mark, chosen_mark, editing_data, hand_over, regions_data
+from pages.shared.player import signals
+from pages.shared.player.editing import Arrival, Edit, Editing, Mark, chosen_mark, editing_data, hand_over
 from pages.shared.player.measuring import Correct, Measure, measures_data
+from pages.shared.player.regions import RegionTable, region_table_data, regions_data, words_data
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
 from ser_core.audio.long_recording import WorkingCopy
@@ -35,25 +35,6 @@ _mount = component(
     body=(HERE / "player.html").read_text("utf-8"),
     style=(HERE / "player.css").read_text("utf-8"),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class RegionTable:
-    """A table of the regions below the lanes, with their audio.
-
-    Attributes
-    ----------
-    columns : tuple of (str, str)
-        Heading and meaning of each column.
-    rows : tuple of tuple of str
-        One row per region, in the player's order.
-    sounds : tuple of bytes
-        Each region as a WAV file, to download.
-    """
-
-    columns: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[str, ...], ...]
-    sounds: tuple[bytes, ...]
 
 
 def player(
@@ -126,30 +107,30 @@ def player(
     awaited : sequence of {"profile", "scores"}
         Lanes whose data will come; their space is reserved, so that nothing moves then.
     """
-    sound = contents.recording_data(recording, key)
+    sound = signals.recording_data(recording, key)
     of, from_s = (recording, 0.0) if stretch is None else (stretch, stretch.start_s)
     emotion = next(iter(overlays.values())).emotion if overlays else None
     data = {
         **sound,
-        "spectrogram": contents.spectrogram_data(of, spectrogram, key, from_s),
+        "spectrogram": signals.spectrogram_data(of, spectrogram, key, from_s),
         "overlays": [
-            contents.overlay_data(name, map_, spectrogram, key, from_s) for name, map_ in (overlays or {}).items()
+            signals.overlay_data(name, map_, spectrogram, key, from_s) for name, map_ in (overlays or {}).items()
         ],
-        "profile": contents.profile_data(profile, threshold, spectrogram, emotion, key, from_s),
-        "scores": contents.scores_data(analysis, key, from_s),
+        "profile": signals.profile_data(profile, threshold, spectrogram, emotion, key, from_s),
+        "scores": signals.scores_data(analysis, key, from_s),
         "regionsTitle": regions_title or t("Regions"),
-        "regionTable": contents.region_table_data(region_table, recording, key),
-        "words": contents.words_data(words, word_evidence),
+        "regionTable": region_table_data(region_table, recording, key),
+        "words": words_data(words, word_evidence),
         "measures": measures_data(
             measure, of, key, from_s, editing and editing.f0 and editing.f0.from_time(from_s).hz, correct
         ),
-        "ahead": contents.ahead_data(ahead, f"{key} ahead"),
-        "sounds": contents.other_sounds_data(other_sounds, sound, key),
+        "ahead": signals.ahead_data(ahead, f"{key} ahead"),
+        "sounds": signals.other_sounds_data(other_sounds, sound, key),
         **(editing_data(editing, key) if editing else regions_data(regions)),
-        "accent": contents.colour_of(emotion),
+        "accent": signals.colour_of(emotion),
         "charts": charts,
         "awaited": list(awaited),
-        **contents.SCALES,
+        **signals.SCALES,
     }
     _mount(
         key=key,

@@ -19,7 +19,7 @@ import streamlit as st
 
 from pages.shared.language import plural, t
 from pages.shared.language.names import printable
-from pages.shared.player import contents
+from pages.shared.player.regions import labels_data, region_data
 from pages.shared.player.tier_lanes import TierLane, tiers_data
 from ser_core.analysis import Point, Region
 from ser_core.annotations.f0.corrections import CorrectedF0
@@ -177,13 +177,13 @@ def editing_data(editing: Editing, key: str) -> dict[str, Any]:
         "editable": True,
         "whose": editing.whose,
         "regions": [
-            contents.region_data(mark.region) | {"id": mark.id, "suggested": mark.suggested, "state": mark.state}
+            region_data(mark.region) | {"id": mark.id, "suggested": mark.suggested, "state": mark.state}
             for mark in sorted(editing.marks, key=lambda mark: (mark.region.start_s, mark.id))
         ],
-        "labels": contents.labels_data(editing.labels.items()),
+        "labels": labels_data(editing.labels.items()),
         "snaps": sorted(editing.snaps),
         "others": [
-            {"name": printable(name), "regions": [contents.region_data(region) for region in regions]}
+            {"name": printable(name), "regions": [region_data(region) for region in regions]}
             for name, regions in editing.others
         ],
         "state": editing.state,
@@ -212,15 +212,6 @@ def _f0_in_words(corrected: CorrectedF0) -> str:
         "F0 of {n} frames corrected by {names}",
         names=", ".join(names) if len(names) > 1 else printable(next(iter(people))),
     )
-
-
-def regions_data(regions: Any) -> dict[str, Any]:
-    """Return the player's data for read-only regions."""
-    shown = [
-        contents.region_data(region) | {"id": str(index), "suggested": False} for index, region in enumerate(regions)
-    ]
-    nothing = {"labels": [], "snaps": [], "others": [], "tiers": [], "state": "", "done": False, "answered": 0}
-    return {"editable": False, "regions": shown, "arrival": None, **nothing}
 
 
 @dataclass

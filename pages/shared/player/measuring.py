@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.language import recognised, t, texts
-from pages.shared.player import contents
+from pages.shared.player import signals
 from ser_core.analysis import Recording
 from ser_core.annotations.f0.operations import with_corrected_f0
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, Tracks
@@ -66,7 +66,7 @@ def measures_data(
         is_there = job.ended.wait(PATIENCE_S) and job.state == "done"
         tracks = job.result if is_there else with_corrected_f0(tracks, corrected_hz)
         more = not job.ended.is_set()
-    shown = contents.tracks_data(recording, wanted, tracks, key, from_s)
+    shown = signals.tracks_data(recording, wanted, tracks, key, from_s)
     return {"state": "done", "more": more, "ceiling": wanted, **offered, **shown}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pages.shared.language.names import printable
-from pages.shared.player import contents
+from pages.shared.player.regions import labels_data, region_data
 from ser_core.analysis import Region
 
 
@@ -46,10 +46,9 @@ def tiers_data(tiers: Sequence[TierLane]) -> list[dict[str, Any]]:
             "name": printable(tier.name),
             "kind": tier.kind,
             "colour": tier.colour,
-            "labels": contents.labels_data(tier.labels),
+            "labels": labels_data(tier.labels),
             "marks": [
-                contents.region_data(region)
-                | {"id": id_, "suggested": id_ in tier.suggested, "state": tier.states.get(id_)}
+                region_data(region) | {"id": id_, "suggested": id_ in tier.suggested, "state": tier.states.get(id_)}
                 for id_, region in sorted(tier.marks.items(), key=lambda item: (item[1].start_s, item[0]))
             ],
         }

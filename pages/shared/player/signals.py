@@ -1,15 +1,14 @@
-"""The player's data: addresses of files, and the numbers needed to read them."""
+"""The player's data over time: addresses of audio and tiles, and the numbers needed to read them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages.shared.charts import axes
-from pages.shared.language import number, t
+from pages.shared.language import t
 from pages.shared.language.names import printable
 from pages.shared.player.media import served
 from pages.shared.player.tiles import (
@@ -22,7 +21,7 @@ from pages.shared.player.tiles import (
     spectrogram_levels,
     track_levels,
 )
-from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, Recording, Spectrogram, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.acoustics import SILENCE_DB, Tracks
 from ser_core.audio.cutting import wav_bytes
@@ -30,7 +29,6 @@ from ser_core.audio.long_recording import FileBytes, WorkingCopy
 from ser_core.explanation.relevance import colour_limit
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings
-from ser_core.words.evidence import WordEvidence
 
 BYTES = "application/octet-stream"
 SCALES = {
@@ -185,71 +183,6 @@ def _range(line: np.ndarray) -> list[float] | None:
     """Return the lowest and the highest value of a line, None if it has none; digital silence does not count."""
     known = line[np.isfinite(line) & (line > SILENCE_DB)]
     return [float(known.min()), float(known.max())] if len(known) else None
-
-
-def region_data(region: Region) -> dict[str, Any]:
-    return {
-        "start": region.start_s,
-        "end": region.end_s,
-        "low": region.low_hz,
-        "high": region.high_hz,
-        "label": region.label and printable(region.label),
-    }
-
-
-def labels_data(labels: Iterable[tuple[str, str | None]]) -> list[list[str | None]]:
-    """Return labels with their colours, and emotions with their names in the visit's language."""
-    return [[label, colour, t(label) if label in COLOURS else label] for label, colour in labels]
-
-
-def words_data(words: Sequence[Region], evidence: WordEvidence | None) -> list[dict[str, Any]]:
-    """Return words with their times and, if known, their evidence: a figure, a note, and its share of the strongest."""
-    shown = [region_data(word) for word in words]
-    if evidence is None:
-        return shown
-    largest = np.nanmax(np.abs(evidence.value), initial=1e-9)
-    for word, value, low, high, inside in zip(
-        shown, evidence.value, evidence.low, evidence.high, evidence.in_focus, strict=True
-    ):
-        if np.isnan(value):
-            word |= {"figure": "–", "note": t("not in the explained stretch")}
-            continue
-        word |= {
-            "share": float(value / largest),
-            "figure": signed(value),
-            "note": t(
-                "evidence for {emotion} {value}, from {low} to {high}",
-                emotion=t(evidence.emotion),
-                value=signed(value),
-                low=signed(low),
-                high=signed(high),
-            ),
-            "focus": bool(inside),
-        }
-    return shown
-
-
-def signed(value: float) -> str:
-    """Return a value in log-odds with its sign, formatted for the visit's language."""
-    return number(value, "+z.2f")
-
-
-def region_table_data(table: Any, recording: Recording, key: str) -> dict[str, Any] | None:
-    """Return headings and rows of a RegionTable, each row with the address of its audio."""
-    if table is None:
-        return None
-    stem = Path(printable(recording.name)).stem
-    return {
-        "columns": [{"title": title, "means": means} for title, means in table.columns],
-        "rows": [
-            {
-                "cells": list(row),
-                "file": f"{stem}-focus-{number:02d}.wav",
-                "url": served(sound, "audio/wav", hashlib.sha256(sound).hexdigest(), f"{key} region {number}"),
-            }
-            for number, (row, sound) in enumerate(zip(table.rows, table.sounds, strict=True), start=1)
-        ],
-    }
 
 
 def other_sounds_data(sounds: Mapping[str, bytes] | None, recording: dict[str, Any], key: str) -> list[dict[str, str]]:
