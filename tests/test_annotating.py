@@ -406,7 +406,7 @@ def test_recordings_are_rated_by_their_labels_in_a_tier_all_or_none(store, proje
 
 
 REGION = {"id": "a", "start": 0, "end": 1, "low": None, "high": None, "label": "sad"}
-WELL_FORMED = {"recording": sha(0), "whose": "me", "changed": [REGION], "deleted": ["b"]}
+WELL_FORMED = {"recording": sha(0), "owner": "me", "changed": [REGION], "deleted": ["b"]}
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ class EndedJob:
     [({"ceiling": 5_000}, 5_000), ({"ceiling": 1e9}, 5_500), ({"ceiling": "x"}, 5_500), ({"ceiling": [1]}, 5_500)],
 )
 def test_measures_are_requested_at_one_of_the_ceilings_only(monkeypatch, said, ceiling_hz):
-    monkeypatch.setattr(measuring, "PATIENCE_S", 0)
+    monkeypatch.setattr(measuring, "MAX_WAIT_S", 0)
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": said}})
     ceilings = []
     found = measuring.measures_data(lambda _, hz: ceilings.append(hz) or EndedJob("running"), None, "p")
@@ -173,7 +173,7 @@ def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_
 
 
 def test_a_corrected_f0_is_shown_at_once_and_what_goes_with_it_once_it_is_measured(monkeypatch):
-    monkeypatch.setattr(measuring, "PATIENCE_S", 0)
+    monkeypatch.setattr(measuring, "MAX_WAIT_S", 0)
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": {"ceiling": 5_500}}})
     shown = []
     monkeypatch.setattr(measuring.signals, "tracks_data", lambda *given: shown.append(given[2]) or {})
@@ -196,7 +196,7 @@ def test_a_corrected_f0_is_shown_at_once_and_what_goes_with_it_once_it_is_measur
 
 
 def told(number):
-    return {"number": number, "recording": "r", "whose": "1 ann", "changed": [], "deleted": [str(number)]}
+    return {"number": number, "recording": "r", "owner": "1 ann", "changed": [], "deleted": [str(number)]}
 
 
 def test_two_runs_that_begin_at_once_hand_an_edit_over_once_and_in_order(monkeypatch):

@@ -58,9 +58,9 @@ def make(project: OpenProject, edit: Edit) -> None:
         return
     shown_by = st.session_state.setdefault("annotation shown", {})
     try:
-        layer = edit.whose.removeprefix(whose_marks(project, ""))
+        layer = edit.owner.removeprefix(whose_marks(project, ""))
         shown = shown_by.get((project.id, project.annotator, edit.recording, layer))
-        if shown is None or edit.whose != whose_marks(project, layer):
+        if shown is None or edit.owner != whose_marks(project, layer):
             raise AnnotationsRefused("This edit arrived after the project or annotator had changed. Please repeat it.")
         if edit.command == "f0":
             _correct_f0(project, edit, shown)

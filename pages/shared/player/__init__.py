@@ -68,7 +68,7 @@ def player(
     key : str
         Identifies the player, which continues to play across reruns of the page.
     stretch : Recording, optional
-        The stretch of a long recording to which spectrogram, overlays, profile, analysis and measures belong; by
+        The stretch of a long recording to which spectrogram, overlays, profile, analysis and measures belong. By
         default they belong to the recording itself.
     spectrogram : Spectrogram, optional
         Required by `overlays`, `profile` and `analysis`, which share its frames.
@@ -103,16 +103,16 @@ def player(
     correct : callable, optional
         Measures again with F0 corrected by hand; required if F0 can be corrected.
     ahead : tuple of (Recording, Spectrogram or None), optional
-        What the command "next" of an editable player will open: it appears at once, and its marks follow.
+        The recording that the command "next" of an editable player opens. It is shown at once; its marks follow.
     awaited : sequence of {"profile", "scores"}
-        Lanes whose data will come; their space is reserved, so that nothing moves then.
+        Lanes whose data will come later. Their space is reserved, so that nothing moves then.
     """
-    sound = signals.recording_data(recording, key)
-    of, from_s = (recording, 0.0) if stretch is None else (stretch, stretch.start_s)
+    recording_data = signals.recording_data(recording, key)
+    shown, from_s = (recording, 0.0) if stretch is None else (stretch, stretch.start_s)
     emotion = next(iter(overlays.values())).emotion if overlays else None
     data = {
-        **sound,
-        "spectrogram": signals.spectrogram_data(of, spectrogram, key, from_s),
+        **recording_data,
+        "spectrogram": signals.spectrogram_data(shown, spectrogram, key, from_s),
         "overlays": [
             signals.overlay_data(name, map_, spectrogram, key, from_s) for name, map_ in (overlays or {}).items()
         ],
@@ -122,10 +122,10 @@ def player(
         "regionTable": region_table_data(region_table, recording, key),
         "words": words_data(words, word_evidence),
         "measures": measures_data(
-            measure, of, key, from_s, editing and editing.f0 and editing.f0.from_time(from_s).hz, correct
+            measure, shown, key, from_s, editing and editing.f0 and editing.f0.from_time(from_s).hz, correct
         ),
         "ahead": signals.ahead_data(ahead, f"{key} ahead"),
-        "sounds": signals.other_sounds_data(other_sounds, sound, key),
+        "sounds": signals.other_sounds_data(other_sounds, recording_data, key),
         **(editing_data(editing, key) if editing else regions_data(regions)),
         "accent": signals.colour_of(emotion),
         "charts": charts,
@@ -135,6 +135,6 @@ def player(
     _mount(
         key=key,
         data=data,
-        on_editing_change=partial(hand_over, key, editing.made) if editing else lambda: None,
+        on_editing_change=partial(hand_over, key, editing.on_edit) if editing else lambda: None,
         on_lanes_change=lambda: None,
     )

@@ -1,9 +1,9 @@
 """Editable marks in the player, and the edits made to them.
 
     hand_over("player", store.write)
-    player(recording, key="player", editing=Editing(marks=store.read(), labels=COLOURS, made=store.write))
+    player(recording, key="player", editing=Editing(marks=store.read(), labels=COLOURS, on_edit=store.write))
 
-The player shows an edit at once, and says "Saving" until the edit was passed to `made` and the page has called `player`
+The player shows an edit at once, and "Saving" until the edit was passed to `on_edit` and the page has called `player`
 again. Each time it sends all unanswered edits, because Streamlit passes on only the last of several messages that
 arrive during a run; each edit is handed over once. This happens before the next run of any page, so an edit made just
 before switching pages is not lost.
@@ -36,7 +36,7 @@ class Mark:
     id : str
         Its id in the player. The id of a newly drawn mark begins with "new" and lasts as long as the page passes it.
     region : Region
-        With the label to show.
+        Its label is shown.
     suggested : bool
         Drawn dashed. Accepting, moving or labelling it is an edit that changes it; dismissing it deletes it.
     state : str or None
@@ -56,11 +56,11 @@ class Arrival:
     Attributes
     ----------
     number : str
-        Of this opening; no other has it.
+        Unique to this opening.
     mark : str
         Its id in the player.
     region : Region
-        What is selected and played where the player does not show the mark.
+        Selected and played if the player does not show the mark.
     """
 
     number: str
@@ -74,10 +74,10 @@ class Editing:
 
     Attributes
     ----------
-    made : callable
+    on_edit : callable
         Called with each `Edit`, in order. It must not draw Streamlit elements: the run could end there, and the edit
         would arrive again.
-    whose : str
+    owner : str
         Identifies the owner of the marks; each edit repeats it.
     labels : mapping of str to str
         Labels on the keys 1 to 8, in this order, with their colours.
@@ -98,8 +98,8 @@ class Editing:
 
     marks: tuple[Mark, ...]
     labels: Mapping[str, str]
-    made: Callable[["Edit"], None]
-    whose: str = ""
+    on_edit: Callable[["Edit"], None]
+    owner: str = ""
     snaps: tuple[float, ...] = ()
     others: tuple[tuple[str, tuple[Region, ...]], ...] = ()
     state: str = ""
@@ -117,8 +117,8 @@ class Edit:
     ----------
     recording : str
         SHA-256 of the recording that the player showed.
-    whose : str
-        `Editing.whose` at that time.
+    owner : str
+        `Editing.owner` at that time.
     changed : tuple of Mark
         Changed and new marks, in their new state.
     deleted : tuple of str
@@ -133,11 +133,11 @@ class Edit:
     mark : str or None
         For intensity, confidence and channel: the id of the mark, or None for the whole recording.
     hz : tuple of float
-        For F0 drawn by hand: the F0 of each frame of the stretch.
+        For F0 drawn by hand: F0 of each frame of the stretch.
     """
 
     recording: str
-    whose: str = ""
+    owner: str = ""
     changed: tuple[Mark, ...] = ()
     deleted: tuple[str, ...] = ()
     tier: str | None = None
@@ -147,8 +147,8 @@ class Edit:
     hz: tuple[float, ...] = ()
 
 
-def hand_over(key: str, made: Callable[[Edit], None]) -> None:
-    """Call `made` once with each edit from the player of this key, in order; an edit is done when `made` returns.
+def hand_over(key: str, on_edit: Callable[[Edit], None]) -> None:
+    """Call `on_edit` once with each edit from the player of this key, in order; an edit is done when it returns.
 
     The player calls this before a run. The page calls it too, before it reads its marks, in case the last run was
     interrupted.
@@ -162,7 +162,7 @@ def hand_over(key: str, made: Callable[[Edit], None]) -> None:
             if isinstance(number, int) and number > answered.number:
                 found = _edit(edit)
                 if found is not None:
-                    made(found)
+                    on_edit(found)
                 answered.number = number
 
 
@@ -175,7 +175,7 @@ def editing_data(editing: Editing, key: str) -> dict[str, Any]:
     """Return the player's data for editable marks."""
     return {
         "editable": True,
-        "whose": editing.whose,
+        "owner": editing.owner,
         "regions": [
             region_data(mark.region) | {"id": mark.id, "suggested": mark.suggested, "state": mark.state}
             for mark in sorted(editing.marks, key=lambda mark: (mark.region.start_s, mark.id))
@@ -227,16 +227,16 @@ def _answered(key: str) -> _Answered:
 
 
 def _edit(message: Mapping[str, Any]) -> Edit | None:
-    """Return an edit from the player's message; None if it is not one, as a browser may send anything."""
+    """Return an edit from the player's message; None if it is not one, because a browser can send anything."""
     try:
         changed = tuple(Mark(_text(one["id"]), _region(one)) for one in message["changed"])
         deleted = tuple(map(_text, message["deleted"]))
-        recording, whose = _text(message["recording"]), _text(message["whose"])
+        recording, owner = _text(message["recording"]), _text(message["owner"])
         hz = tuple(map(float, message.get("hz") or ()))
     except (SettingsRefused, KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
     rest = (message.get(name) for name in ("tier", "command", "value", "mark"))
-    return Edit(recording, whose, changed, deleted, *rest, hz)
+    return Edit(recording, owner, changed, deleted, *rest, hz)
 
 
 def _text(value: object) -> str:

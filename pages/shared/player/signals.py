@@ -94,14 +94,14 @@ def overlay_data(
     covered, settings = explanation.covered, spectrogram.settings
     first, last = np.flatnonzero(covered)[[0, -1]] if covered.any() else (0, 0)
     relevance = explanation.relevance[first : last + 1]
-    levels, most = relevance_levels(relevance)
+    levels, largest = relevance_levels(relevance)
     errors = None
     if explanation.standard_error is not None:
-        error_levels, highest = relevance_levels(explanation.standard_error[first : last + 1])
+        error_levels, largest_error = relevance_levels(explanation.standard_error[first : last + 1])
         errors = {
             **_frames(int(first), settings, from_s),
             "levels": _levels(error_levels, f"{key} error {name}"),
-            "most": highest,
+            "most": largest_error,
         }
     return {
         **_frames(int(first), settings, from_s),
@@ -109,8 +109,8 @@ def overlay_data(
         "name": name,
         "emotion": t(explanation.emotion),
         "against": explanation.against and t(explanation.against),
-        "most": most,
-        "full": colour_limit(explanation) or most,
+        "most": largest,
+        "full": colour_limit(explanation) or largest,
         "errors": errors,
         "uncovered": [[from_s + float(frame_edge_s(edge, settings)) for edge in run] for run in _runs(~covered)],
     }
@@ -180,13 +180,13 @@ def _lines(tracks: Tracks) -> dict[str, np.ndarray]:
 
 
 def _range(line: np.ndarray) -> list[float] | None:
-    """Return the lowest and the highest value of a line, None if it has none; digital silence does not count."""
+    """Return the lowest and the highest value of a line without digital silence, or None if there is none."""
     known = line[np.isfinite(line) & (line > SILENCE_DB)]
     return [float(known.min()), float(known.max())] if len(known) else None
 
 
 def other_sounds_data(sounds: Mapping[str, bytes] | None, recording: dict[str, Any], key: str) -> list[dict[str, str]]:
-    """Return names and addresses of the playable versions, the recording first; empty if there is no other."""
+    """Return names and addresses of the playable versions, the recording first; empty if it is the only one."""
     if not sounds:
         return []
     others = [
@@ -203,7 +203,7 @@ def forget_all() -> None:
 
 
 def forget_long() -> None:
-    """Release the working copy of the long recording; its space is freed once nothing refers to it."""
+    """Release the working copy of the long recording; its disk space is freed once nothing refers to it."""
     _long_sound.clear()
 
 
@@ -254,7 +254,7 @@ def _spectrogram(
 
 
 def _identity(tracks: Tracks) -> str | None:
-    """Return a hash of what a correction of F0 changes; None for tracks as they were measured."""
+    """Return a hash of the tracks that a correction of F0 changes; None if F0 is not corrected."""
     if tracks.measured_f0_hz is None:
         return None
     return hashlib.sha256(tracks.f0_hz.tobytes() + tracks.hnr_db.tobytes()).hexdigest()

@@ -19,7 +19,7 @@ class TierLane:
         Each edit in the tier repeats it.
     kind : {"intervals", "points"}
     marks : dict of Region
-        With the labels to show, by their ids in the player.
+        By their ids in the player; their labels are shown.
     labels : tuple of (str, str or None)
         Labels on the keys 1 to 9, with colours; empty for free text.
     suggested : frozenset of str

@@ -21,10 +21,10 @@ LINE_TILE = 16_384
 #: 20 s of all measures at their finest level.
 TRACK_TILE = 2_048
 
-#: Percentiles of a spectrogram that get the darkest and brightest colour; values beyond are clipped.
+#: Percentiles of a spectrogram with the darkest and the brightest colour; values beyond are clipped.
 DARKEST_PERCENTILE, BRIGHTEST_PERCENTILE = 2.0, 99.8
-MOST_VALUES_RANKED = 500_000
-SHORT = 32_767
+MAX_RANKED_VALUES = 500_000
+INT16_MAX = 32_767
 
 Reduction = Callable[[np.ndarray], np.ndarray]
 
@@ -59,7 +59,7 @@ class Level:
 
 def spectrogram_levels(log_mel: np.ndarray) -> tuple[list[Level], float, float]:
     """Return the levels of a log-mel spectrogram (frames, bands) as bytes, and the nepers of 0 and 255."""
-    ranked = log_mel[:: 1 + log_mel.size // MOST_VALUES_RANKED]
+    ranked = log_mel[:: 1 + log_mel.size // MAX_RANKED_VALUES]
     low, high = np.percentile(ranked, (DARKEST_PERCENTILE, BRIGHTEST_PERCENTILE)).astype(float)
     high = max(high, low + 1.0)
     scaled = np.clip((log_mel - low) * (255 / (high - low)), 0, 255)
@@ -68,9 +68,9 @@ def spectrogram_levels(log_mel: np.ndarray) -> tuple[list[Level], float, float]:
 
 def relevance_levels(relevance: np.ndarray) -> tuple[list[Level], float]:
     """Return the levels of a map (frames, bands) in 16 bits, and the relevance of the highest number."""
-    most = float(np.abs(relevance).max(initial=0.0)) or 1.0
-    scaled = relevance * (SHORT / most)
-    return [_level(_blocks(scaled, step, _mean).round(), "i2", step, MAP_TILE) for step in MAP_STEPS], most
+    largest = float(np.abs(relevance).max(initial=0.0)) or 1.0
+    scaled = relevance * (INT16_MAX / largest)
+    return [_level(_blocks(scaled, step, _mean).round(), "i2", step, MAP_TILE) for step in MAP_STEPS], largest
 
 
 def profile_levels(profile: np.ndarray) -> list[Level]:
@@ -92,13 +92,15 @@ def track_levels(values: np.ndarray) -> list[Level]:
 def sample_levels(samples: np.ndarray) -> list[Level]:
     """Return minimum and maximum of longer and longer blocks of samples (n,) in [-1, 1], in 16 bits."""
     finest = _blocks(samples, SAMPLE_STEPS[0], _extremes)
-    return overview_levels((np.clip(finest, -1, 1) * SHORT).round())
+    return overview_levels((np.clip(finest, -1, 1) * INT16_MAX).round())
 
 
-def overview_levels(shorts: np.ndarray) -> list[Level]:
+def overview_levels(extremes: np.ndarray) -> list[Level]:
     """Return the levels of `sample_levels` from the finest one, shape (blocks, 2), in 16 bits."""
-    coarser = _blocks(shorts, SAMPLE_STEPS[1] // SAMPLE_STEPS[0], _extremes)
-    return [_level(values, "i2", step, LINE_TILE) for values, step in zip((shorts, coarser), SAMPLE_STEPS, strict=True)]
+    coarser = _blocks(extremes, SAMPLE_STEPS[1] // SAMPLE_STEPS[0], _extremes)
+    return [
+        _level(values, "i2", step, LINE_TILE) for values, step in zip((extremes, coarser), SAMPLE_STEPS, strict=True)
+    ]
 
 
 def _level(columns: np.ndarray, kind: str, step: int, tile: int) -> Level:

@@ -16,9 +16,9 @@ export class Messages {
   }
 
   // Process Python's answer: drop the edits that it has handled.
-  update({ whose, answered }, setStateValue, turned) {
+  update({ owner, answered }, setStateValue, turned) {
     this.send = setStateValue;
-    if (turned) this.pending = (unanswered.get(whose) ?? []).filter(outlivesPage);
+    if (turned) this.pending = (unanswered.get(owner) ?? []).filter(outlivesPage);
     this.pending = this.pending.filter(({ number }) => number > answered);
   }
 
@@ -31,10 +31,10 @@ export class Messages {
 
   // Send all unanswered edits: of several messages, a busy Python receives only the last.
   tellEdit(edit) {
-    const { recording, whose, answered } = this.player.data;
+    const { recording, owner, answered } = this.player.data;
     const number = Math.max(Date.now(), answered + 1, (this.lastEdit ?? 0) + 1);
     this.lastEdit = number;
-    this.pending = [...this.pending, { number, recording: recording.id, whose, changed: [], deleted: [], ...edit }];
+    this.pending = [...this.pending, { number, recording: recording.id, owner, changed: [], deleted: [], ...edit }];
     this.tellEditing();
     this.showSaved();
   }
@@ -48,7 +48,7 @@ export class Messages {
 
   showSaved() {
     const { data } = this.player;
-    if (data.editable) unanswered.set(data.whose, this.pending);
+    if (data.editable) unanswered.set(data.owner, this.pending);
     const shown = this.player.find(".saved");
     shown.hidden = !data.editable;
     const words = this.pending.length ? t("Saving …") : t("All saved");

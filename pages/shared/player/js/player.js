@@ -74,7 +74,7 @@ class Player {
   // --- data from Python ---
 
   update({ data, setStateValue }) {
-    const turned = data.whose !== this.data?.whose;
+    const turned = data.owner !== this.data?.owner;
     this.messages.update(data, setStateValue, turned);
     // The next recording may be shown already, while Python still tells of the last one.
     if (this.turning && this.messages.pending.some(({ command }) => TURNS.includes(command))) return;
