@@ -31,7 +31,7 @@ method = st.segmented_control(
     methods,
     format_func=lambda method: t(METHOD_NAMES[method]),
     required=True,
-    **session.widget("focus_by", session.offered("focus_by", methods)),
+    **session.widget("focus_by", session.choice_among("focus_by", methods)),
 )
 if not chosen.classifier.layers:
     st.caption(in_markdown(recognised(without_maps(chosen.classifier))))

@@ -60,8 +60,8 @@ def test_first_page_says_that_a_save_broke_off_and_what_was_half_written_is_gone
     half_written = tmp_path / "analyses" / ".0123456789abcdef-01234567.part"
     half_written.mkdir(parents=True)
     (half_written / "recording.original").write_bytes(b"half")
-    cached.broken_off.clear()
+    cached.clear_unfinished_saves.clear()
     assert "The app ended while it was saving or deleting" in words(opened("app.py"))
     assert not half_written.exists()
-    cached.broken_off.clear()
+    cached.clear_unfinished_saves.clear()
     assert "The app ended" not in words(opened("app.py"))

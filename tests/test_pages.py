@@ -262,7 +262,7 @@ def take_two_long() -> None:
 
     recording_page.take(b"1", "first *talk*.wav")
     recording_page.take(b"2", "second talk.wav")
-    frame.say_what_was_closed()
+    frame.show_closed_recordings()
 
 
 def test_of_two_recordings_over_ten_minutes_the_page_says_which_one_it_closed(monkeypatch):

@@ -47,7 +47,7 @@ def given(samples, name="interview.wav", **choices) -> AppTest:
     app.file_uploader[0].upload(name, wav(samples), "audio/wav").run()
     app = finished(app)
     # Without its working copy, which has a worker of its own, nothing can be opened.
-    for (owner, _), job in cached.ahead()._jobs.items():
+    for (owner, _), job in cached.read_ahead_jobs()._jobs.items():
         if owner == app.session_state["owner"]:
             assert job.ended.wait(60)
     return app.run()
@@ -135,7 +135,7 @@ def test_closing_stops_the_work_on_it(long_voice):
 
 def working_copies(app: AppTest) -> list:
     """Return references to the files of the working copies of a visit, each of which is freed once nobody has it."""
-    jobs = [job for (owner, _), job in cached.ahead()._jobs.items() if owner == app.session_state["owner"]]
+    jobs = [job for (owner, _), job in cached.read_ahead_jobs()._jobs.items() if owner == app.session_state["owner"]]
     return [weakref.ref(job.result.wav) for job in jobs]
 
 

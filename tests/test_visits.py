@@ -51,13 +51,13 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
     connect, done, running = connected
     tab = connect()
     owner = tab.owner
-    cached.ahead().add_finished(owner, ("ahead", "a recording"), "Reading ahead", "its sound")
+    cached.read_ahead_jobs().add_finished(owner, ("ahead", "a recording"), "Reading ahead", "its sound")
     visits._disconnected(tab)
     assert Waits.newest.seconds >= 120
     assert cached.jobs().find(owner, "done") is done
     Waits.newest.action()
     assert [cached.jobs().find(owner, key) for key in ("done", "running")] == [None, None]
-    assert cached.ahead().find(owner, ("ahead", "a recording")) is None
+    assert cached.read_ahead_jobs().find(owner, ("ahead", "a recording")) is None
     assert running._cancelled.is_set()
     assert owner not in visits._tabs
 
@@ -66,9 +66,9 @@ def forget_what_was_read_ahead() -> None:
     from pages.shared import cached, session
 
     key = "ahead", "a recording"
-    cached.ahead().add_finished(session.owner(), key, "Reading ahead", "its sound")
+    cached.read_ahead_jobs().add_finished(session.owner(), key, "Reading ahead", "its sound")
     forgetting.forget_recording("a recording")
-    assert cached.ahead().find(session.owner(), key) is None
+    assert cached.read_ahead_jobs().find(session.owner(), key) is None
 
 
 def test_a_recording_that_is_forgotten_is_not_kept_as_one_that_was_read_ahead():

@@ -49,7 +49,7 @@ def sidebar() -> Chosen | None:
         if recording is None or classifier is None:
             return None
         voice = voice_section.show(classifier, recording, _labels()) if _offers_voices(classifier) else None
-        saved_section.say_what_changed(recording)
+        saved_section.show_what_changed(recording)
         _target(recording, classifier)
         _settings(classifier)
         settings = session.settings()
@@ -231,7 +231,7 @@ def _settings(classifier: Classifier) -> None:
 
 def _command_line(recording: Recording, settings: AnalysisSettings, voice: bool) -> None:
     shown = st.expander(t("Command line"), icon=":material/terminal:", key="command_line", on_change="rerun")
-    if not shown.open:  # highlighted code brings 1.5 MB of scripts into the browser
+    if not shown.open:  # highlighted code loads 1.5 MB of scripts
         return
     with shown:
         st.code(

@@ -20,7 +20,7 @@ work or in education is prohibited in the European Union (AI Act, Article 5(1)(f
 on the machines that run this app, and is stored only if you save it or add it to a project.
 """)
 
-#: Names by file, in groups. Streamlit's own list would call the first page "app", and has no groups.
+#: Names of the pages by file, in groups. Streamlit's own list would call the first page "app", and has no groups.
 PAGES = texts(
     [
         (
@@ -102,13 +102,12 @@ STYLE = """
 """
 
 
-#: On a phone the sidebar covers the page, and Streamlit closes it after a choice in its own list of pages only. And it
-#: makes each change of the address a step of the browser's history: *Back* would stay on the page for as many presses
-#: as choices were made there.
-ABOUT_PAGES = """
+#: On a phone the sidebar covers the page, and Streamlit closes it only after a click in its own list of pages. It also
+#: adds each change of the address to the browser's history, so *Back* would first undo every choice made on the page.
+PAGE_NAVIGATION = """
 <script>
-  if (!window.knowsPages) {
-    window.knowsPages = true;
+  if (!window.hearWhyNavigation) {
+    window.hearWhyNavigation = true;
     const push = history.pushState.bind(history);
     history.pushState = (state, title, address) => {
       const stays = new URL(address ?? "", location).pathname === location.pathname;
@@ -122,8 +121,8 @@ ABOUT_PAGES = """
 </script>
 """
 
-#: Charts have the colours of the theme that the browser had, and Streamlit does not run a page for another one.
-RUN_AGAIN_IN_NEW_THEME = """
+#: Charts are drawn for the browser's theme, and Streamlit does not run the page again when the theme changes.
+RERUN_ON_THEME_CHANGE = """
 export default ({ parentElement, setTriggerValue }) => {
   const app = document.querySelector("[data-testid=stApp]");
   const theme = () => getComputedStyle(app).colorScheme;
@@ -136,7 +135,7 @@ export default ({ parentElement, setTriggerValue }) => {
   return () => parentElement.watching.disconnect();
 };
 """
-_theme = st.components.v2.component("hear_why_theme", js=RUN_AGAIN_IN_NEW_THEME)
+_theme = st.components.v2.component("hear_why_theme", js=RERUN_ON_THEME_CHANGE)
 
 uncaught.install()
 
@@ -152,8 +151,8 @@ def begin(title: str, icon: str, lead: str) -> None:
     st.caption(lead)
     pages = st.sidebar.container(key="pages", gap=None)
     login.require()
-    say_what_was_closed()
-    # In one element: if it came and went, the browser would draw all below it again, and forget which tab is open.
+    show_closed_recordings()
+    # One element that is always there: otherwise the browser would redraw all below it, and forget which tab is open.
     with st.container():
         links.begin_visit()
         if not st.session_state.get("notice_read"):
@@ -165,8 +164,8 @@ def begin(title: str, icon: str, lead: str) -> None:
         _links(view)
 
 
-def say_what_was_closed() -> None:
-    """Tell the visitor which recordings were closed to make room."""
+def show_closed_recordings() -> None:
+    """Show which recordings were closed to make room."""
     for name in open_recordings.closed():
         st.toast(
             t(
@@ -179,7 +178,7 @@ def say_what_was_closed() -> None:
 
 
 def _links(view: dict[str, str]) -> None:
-    """Link to all pages, by task; a server may lack some, as with the Dockerfile."""
+    """Link to the pages, by task. Some may be missing on a server, as with the Dockerfile."""
     for group, files in PAGES:
         st.caption(t(group))
         for file, name in files.items():
@@ -190,7 +189,7 @@ def _links(view: dict[str, str]) -> None:
     if st.session_state.get("notice_read") and st.button(t("What the law says"), key="law", type="tertiary"):
         _law()
     language.choose()
-    st.html(ABOUT_PAGES, unsafe_allow_javascript=True)
+    st.html(PAGE_NAVIGATION, unsafe_allow_javascript=True)
     _theme(key="theme", on_changed_change=lambda: None)
 
 
@@ -198,13 +197,13 @@ def _notice() -> None:
     with st.container(border=True):
         st.markdown(t(NOTICE))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            understood = st.button(t("I understand"), type="primary", key="notice_button")
-            shown_around = st.button(t("Understood, show me around"), key="notice_tour", icon=":material/explore:")
+            accepted = st.button(t("I understand"), type="primary", key="notice_button")
+            wants_tour = st.button(t("Understood, show me around"), key="notice_tour", icon=":material/explore:")
             if st.button(t("What the law says"), type="tertiary", key="notice_law", icon=":material/gavel:"):
                 _law()
-        if understood or shown_around:
+        if accepted or wants_tour:
             st.session_state["notice_read"] = True
-            if shown_around:
+            if wants_tour:
                 tour.begin()
             st.rerun()
 

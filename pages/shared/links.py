@@ -1,4 +1,4 @@
-"""A link for every view: choices that differ from the defaults are in the address, and are restored from it."""
+"""A link for every view: the address contains the choices that differ from the defaults, and restores them."""
 
 import hashlib
 import re
@@ -21,18 +21,18 @@ from ser_core.model.shipped_models import find_model, model_names
 from ser_core.output.saved_analyses import data_folder, is_saved, list_saved_analyses
 
 RECORDING = "recording"
-#: Limit of a stretch until the recording is known; the sidebar drops one that is outside it.
-LONGEST_S = 600
-#: The tabs of pages whose open one is in the address; the first is the default.
+#: The latest end of a stretch while the recording is not known; the sidebar drops a stretch outside the recording.
+MAX_END_S = 600
+#: Tabs, of which the address names the open one; the first is the default.
 TABS = texts({"train_tab": ("Train", "Corpora"), "evaluate_tab": ("Figures", "Experiments")})
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def begin_visit() -> None:
-    """Restore the view in the address of a visit's first page, and say what this visitor cannot open."""
+    """Restore the view from the address of a visit's first page, and show what this visitor cannot open."""
     if not st.session_state.get("link_read"):
         st.session_state["link_read"] = True
-        ignored = _open()
+        ignored = _restore()
         if ignored:
             st.session_state["link_ignored"] = st.session_state["page"], ignored
     page, ignored = st.session_state.get("link_ignored", (None, []))
@@ -43,52 +43,52 @@ def begin_visit() -> None:
         )
 
 
-def _open() -> list[str]:
+def _restore() -> list[str]:
     """Restore the choices in the address; return the names of those that are unknown or not this visitor's."""
-    given = st.query_params.to_dict()
+    parameters = st.query_params.to_dict()
     ignored = []
     for name in OPENERS:
-        if name in given:
+        if name in parameters:
             try:
-                OPENERS[name](given[name])
+                OPENERS[name](parameters[name])
             except (SerError, ValueError):
                 ignored.append(name)
     return ignored
 
 
 def _open_model(value: str) -> None:
-    session.choose("model", _one_of(model_names(), value))
+    session.choose("model", _require_one_of(model_names(), value))
 
 
 def _open_project(value: str) -> None:
-    session.choose("project", _one_of(open_project.projects(), value))
+    session.choose("project", _require_one_of(open_project.projects(), value))
 
 
 def _open_explainer(value: str) -> None:
-    session.choose("focus_by", _one_of(METHOD_NAMES, value))
+    session.choose("focus_by", _require_one_of(METHOD_NAMES, value))
 
 
 def _open_emotion(value: str) -> None:
-    session.choose("emotion", _one_of(_emotions(), value))
+    session.choose("emotion", _require_one_of(_emotions(), value))
 
 
 def _open_contrast(value: str) -> None:
     if value == session.choice("emotion"):
         raise ValueError
-    session.choose("against", _one_of(_emotions(), value))
+    session.choose("against", _require_one_of(_emotions(), value))
 
 
 def _open_stretch(value: str) -> None:
     start_s, end_s = (float(part) for part in value.split(":"))
     recording = open_recordings.current()
-    longest_s = round(recording.duration_s, 2) if recording else LONGEST_S
-    if not 0 <= start_s < end_s <= longest_s:
+    max_end_s = round(recording.duration_s, 2) if recording else MAX_END_S
+    if not 0 <= start_s < end_s <= max_end_s:
         raise ValueError
     session.choose("stretch", (start_s, end_s))
 
 
 def _open_recording(sha256: str) -> None:
-    """Open a recording that is saved here, or that the project of the link has."""
+    """Open a recording that is saved here, or that is in the project of the link."""
     if not SHA256.fullmatch(sha256):
         raise ValueError
     for saved in list_saved_analyses(data_folder()):
@@ -103,11 +103,11 @@ def _open_recording(sha256: str) -> None:
 
 
 def _open_view(value: str) -> None:
-    session.choose("annotate_view", _one_of(open_project.VIEWS, value))
+    session.choose("annotate_view", _require_one_of(open_project.VIEWS, value))
 
 
 def _open_tab(name: str, value: str) -> None:
-    session.choose(name, _one_of(TABS[name], value))
+    session.choose(name, _require_one_of(TABS[name], value))
 
 
 #: In this order: emotions belong to a model, a recording to a project.
@@ -125,7 +125,7 @@ OPENERS: dict[str, Callable[[str], None]] = {
 }
 
 
-def _one_of(known: object, value: str) -> str:
+def _require_one_of(known: object, value: str) -> str:
     if value not in known:
         raise ValueError
     return value
@@ -139,32 +139,32 @@ def _emotions() -> list[str]:
 
 
 def _view() -> dict[str, str]:
-    """Return the choices that differ from the defaults, as in the address."""
-    wanted = {}
+    """Return the choices that differ from the defaults, as parameters of the address."""
+    parameters = {}
     for name, choice in session.IN_ADDRESS.items():
         value = session.choice(choice)
         if value != session.CHOICES[choice]:
-            wanted[name] = "{:.2f}:{:.2f}".format(*value) if name == "stretch" else str(value)
+            parameters[name] = "{:.2f}:{:.2f}".format(*value) if name == "stretch" else str(value)
     if (sha256 := _shared_recording()) is not None:
-        wanted[RECORDING] = sha256
-    return wanted
+        parameters[RECORDING] = sha256
+    return parameters
 
 
 def write() -> dict[str, str]:
     """Put the choices that differ from the defaults into the address, and return them."""
-    wanted = _view()
+    parameters = _view()
     for name in (*session.IN_ADDRESS, RECORDING):
-        if name in wanted and st.query_params.get(name) != wanted[name]:
-            st.query_params[name] = wanted[name]
-        elif name not in wanted and name in st.query_params:
+        if name in parameters and st.query_params.get(name) != parameters[name]:
+            st.query_params[name] = parameters[name]
+        elif name not in parameters and name in st.query_params:
             del st.query_params[name]
-    return wanted
+    return parameters
 
 
 def tabs(name: str) -> Sequence[TabContainer]:
-    """Draw tabs of which the open one is a choice of this visit; another one runs the page again."""
+    """Draw tabs; the open one is a choice of this visit, and opening another runs the page again."""
     labels = {t(title): title for title in TABS[name]}
-    if st.session_state.get(name) not in labels:  # forgotten with the page, or in another language
+    if st.session_state.get(name) not in labels:  # forgotten on another page, or chosen in another language
         st.session_state[name] = t(session.choice(name))
 
     def remember() -> None:

@@ -90,7 +90,7 @@ CHOICES = {
     "saved_text": "",
     "saved_page": ("", 0),
 }
-#: Choices that the address says, by their names there; what it does not name has its default.
+#: Choices that are in the address, by their names there; a choice that is not in it has its default.
 IN_ADDRESS = {
     "model": "model",
     "emotion": "emotion",
@@ -135,7 +135,7 @@ def local_time(at: datetime) -> datetime:
     """Return a time in the visitor's time zone."""
     try:
         return at.astimezone(ZoneInfo(st.context.timezone or "UTC"))
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the browser may say anything
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a browser can send anything
         return at.astimezone(UTC)
 
 
@@ -150,8 +150,8 @@ def choose(name: str, value: Any) -> None:
     st.session_state.pop(_key(name), None)
 
 
-def offered(name: str, options: Sequence[Any]) -> Any:
-    """Return a choice, or the first of the options if it is not among them; its widget then shows that one."""
+def choice_among(name: str, options: Sequence[Any]) -> Any:
+    """Return a choice, or the first of the options if it is not among them, and update its widget."""
     if choice(name) in options:
         return choice(name)
     st.session_state.pop(_key(name), None)
@@ -180,23 +180,23 @@ def awaited() -> list[Job]:
     return st.session_state.setdefault("awaited", [])
 
 
-def widget(name: str, shown: Any) -> dict[str, Any]:
+def widget(name: str, value: Any) -> dict[str, Any]:
     """Return the key and the callback that tie a widget to a choice.
 
     Streamlit forgets a widget's value on a page without it; the choice remains. If a run stopped before it drew a
-    widget, the browser forgets the value but Streamlit does not, so it is set again. Only the first run sends the value
-    to the browser; if the browser is still loading the widget's script then, it uses that of a later run.
+    widget, the browser forgets the value but Streamlit does not, so it is set again. A value that is set once can reach
+    the browser before it has loaded the widget's script, so it is set until the browser has sent one.
     """
     key, drawn = _key(name), st.session_state.setdefault("drawn", set())
     known = key in st.session_state and key in drawn | st.session_state.get("drawn_before", set())
     if not known or not _is_in_browser(key):
-        st.session_state[key] = st.session_state[key] if known else shown
+        st.session_state[key] = st.session_state[key] if known else value
     drawn.add(key)
     return {"key": key, "on_change": _remember, "args": (name,)}
 
 
 def _is_in_browser(key: str) -> bool:
-    """Return whether the browser sent a value of the widget with this run, as it does once it has drawn it."""
+    """Return whether the browser sent the widget's value with this run, as it does once it has drawn the widget."""
     state = get_script_run_ctx().session_state._state
     return state._key_id_mapper.get_id_from_key(key) in state._new_widget_state.states
 

@@ -105,8 +105,8 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     """Return the analysis with the focus of a method or of the consensus, its explanation, and whether it is final.
 
     This never waits: over several runs there is first no explanation (None), then a draft, then the fine one with a
-    focus of the usual size, and last the focus that decides. If the method cannot explain the classifier, the first one
-    that can is used.
+    focus of the default size, and last the focus that decides. If the method cannot explain the classifier, the first
+    one that can is used.
     """
     analysis, settings = classification.result, chosen.settings
     if not _has_contrast(chosen, classification):
@@ -120,13 +120,13 @@ def focused_by(method: str, chosen: Chosen, classification: Job) -> tuple[Analys
     for m in methods:
         analysis = with_explanation(analysis, explaining.explanation_of(done[m], classification.result, settings))
     explanation = with_consensus(analysis.explanations)[method]
-    usual = with_focus(analysis, explanation, settings)
+    preliminary = with_focus(analysis, explanation, settings)
     drafted = any(done[m] is not fine[m] for m in methods)
     if drafted or not settings.focus.is_open:
-        return usual, explanation, not drafted
+        return preliminary, explanation, not drafted
     job = explaining.deciding_focus(analysis, explanation, chosen.classifier, settings)
     found = results({"deciding": job}).get("deciding")
-    return found or usual, explanation, found is not None
+    return found or preliminary, explanation, found is not None
 
 
 def _drafts_and_fine(
@@ -162,8 +162,8 @@ def results(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None) -> di
 def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles: Mapping[str, str] = LABELS) -> None:
     """Show the progress of unfinished jobs; the page runs again when one of them or of `drafts` ends.
 
-    The first result is shown at once, later ones that end within a second of each other together: each run draws the
-    page's charts again. Jobs that this page waits for go before those of pages that the visitor has left.
+    The first result is shown at once; later ones that end within a second of each other are shown together, because
+    each run draws the page's charts again. Jobs of this page run before those of pages that the visitor has left.
     """
     pending = {name: job for name, job in jobs.items() if job.state in ("waiting", "running")}
     if pending:
@@ -180,7 +180,7 @@ def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles:
 
 
 def rerun_when_ended(job: Job) -> None:
-    """Let the page run again when a job ends, and show nothing."""
+    """Run the page again when a job ends, without showing progress."""
     if not job.ended.is_set():
         st.fragment(_rerun_when_ended, run_every=0.3)(job)
 
@@ -198,7 +198,7 @@ def _watch(
     together_s: float,
 ) -> None:
     visits.mark_active()
-    # Not in the page's own run: the press of a button further down would be lost.
+    # Not in the page's own run, in which a click on a button further down would be lost.
     if next(calls) and results_are_due([*pending.values(), *drafts.values()], together_s):
         st.rerun()
     shown: list[Job] = []
@@ -216,9 +216,9 @@ def _watch(
 
 
 def results_are_due(jobs: Collection[Job], together_s: float) -> bool:
-    """Return whether jobs have ended and are to be shown: at once, or up to `together_s` later while another one runs.
+    """Return whether ended jobs are to be shown: at once, or up to `together_s` later while another one runs.
 
-    What was stopped or has failed is said at once.
+    Jobs that were stopped or failed are shown at once.
     """
     ended = [job for job in jobs if job.ended.is_set()]
     if all(job.state == "done" for job in ended) and any(job.state == "running" for job in jobs):
@@ -227,7 +227,7 @@ def results_are_due(jobs: Collection[Job], together_s: float) -> bool:
 
 
 def _state_in_words(job: Job, above: Collection[Job], drafts: Collection[Job]) -> str:
-    """Say what a job does, or what it waits for: others' jobs are counted, the visitor's own are named.
+    """Describe what a job does, or what it waits for: a number of other visitors' jobs, or the visitor's own work.
 
     Parameters
     ----------

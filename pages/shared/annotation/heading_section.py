@@ -78,7 +78,7 @@ def _explainer(chosen: Chosen | None) -> None:
         format_func=lambda method: t(METHOD_NAMES[method]),
         label_visibility="collapsed",
         help=t("The explainer that gives the model's evidence and the suggestions."),
-        **session.widget("suggest_by", session.offered("suggest_by", methods)),
+        **session.widget("suggest_by", session.choice_among("suggest_by", methods)),
     )
 
 

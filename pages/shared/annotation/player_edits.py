@@ -107,7 +107,7 @@ def _analyse(edit: Edit) -> None:
     if job.state != "done":
         return
     try:
-        long_recordings.open_stretch(long, job.result, region.start_s, region.end_s, instead=True)
+        long_recordings.open_stretch(long, job.result, region.start_s, region.end_s, replace_last=True)
     except SerError as refusal:
         refusals().append(str(refusal))
 

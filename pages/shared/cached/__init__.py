@@ -55,20 +55,20 @@ def _cluster() -> Cluster | None:
 
 
 @st.cache_resource
-def ahead() -> Jobs:
+def read_ahead_jobs() -> Jobs:
     """Return the queue of recordings that are read ahead; they are decoded in another process."""
     return Jobs()
 
 
 @st.cache_resource
 def trainings() -> Jobs:
-    """Return the queue of trainings: one at a time, in parallel to the queue of short jobs."""
+    """Return the queue of trainings. They run one at a time, in parallel with short jobs."""
     return Jobs()
 
 
 @st.cache_resource(show_spinner=False)
-def broken_off() -> str | None:
-    """Clean up saves that were interrupted by the last shutdown, once per start; return what to tell the visitor."""
+def clear_unfinished_saves() -> str | None:
+    """Clean up saves that were interrupted by the last shutdown, once per start; return a message for the visitor."""
     return clear_unfinished(data_folder())
 
 
@@ -83,7 +83,7 @@ def _annotations(url: str) -> Store:
 
 
 def has_annotations() -> bool:
-    """Return whether there are annotations; nothing is created."""
+    """Return whether there are annotations, without creating any."""
     return bool(os.environ.get("SER_DATABASE_URL")) or (data_folder() / FILE_NAME).is_file()
 
 
@@ -108,7 +108,7 @@ def finished(key: tuple[Hashable, ...]) -> Job | None:
 
 
 def corpus_overview(name: str, folder: str) -> CorpusOverview:
-    """Return figures of a corpus, as it was when its folder was first read."""
+    """Return figures of a corpus from the first time its folder was read."""
     with st.spinner(t("Reading the corpus")):
         return _corpus_overview(name, folder)
 

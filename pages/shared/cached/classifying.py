@@ -48,7 +48,7 @@ def classification_jobs(
 
 
 def additional_classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
-    """Return the job in which a second model classifies the recording that is shown; withdraw nothing."""
+    """Return the job in which a second model classifies the current recording; withdraw nothing."""
     return _classification_job(
         recording, classifier, AnalysisSettings(emotion=settings.emotion, stretch_s=settings.stretch_s)
     )
@@ -76,11 +76,11 @@ def _withdraw_outdated(inputs: Hashable) -> None:
 def _classification_job(recording: Recording, classifier: Classifier, settings: AnalysisSettings) -> Job:
     """Return the job that classifies a recording; another emotion or stretch reuses its scores."""
     key = ("classify", recording.sha256, classifier.sha256, settings)
-    known = finished((*key[:-1], AnalysisSettings()))
-    if known is not None and jobs().find(session.owner(), key) is None:
-        analysis = known.result
+    default = finished((*key[:-1], AnalysisSettings()))
+    if default is not None and jobs().find(session.owner(), key) is None:
+        analysis = default.result
         emotion = settings.emotion or analysis.emotions[int(analysis.scores.recording.argmax())]
-        with suppress(SettingsRefused):  # the job says why
+        with suppress(SettingsRefused):  # the job shows the refusal
             jobs().add_finished(session.owner(), key, "Classifying", with_target(analysis, emotion, settings))
     return jobs().submit(
         session.owner(),
@@ -100,15 +100,16 @@ def voice_job(
     are left out.
     """
     held = {recording.sha256 for recording in recordings}
-    further = [file for file in files or () if file.sha256 not in held and not file.is_long]
-    sound_of = sounds_of(further, data_folder())
+    other_files = [file for file in files or () if file.sha256 not in held and not file.is_long]
+    sound_of = sounds_of(other_files, data_folder())
 
-    def know(work: Work) -> tuple[VoiceNormal, float]:
-        read = [sound for file in further if (sound := sound_of(file.sha256)) is not None]
-        normal = know_voice([*recordings, *read], classifier, work, mixed=mixed)
-        return normal, sum(map(speech_seconds, [*recordings, *read]))
+    def compute_normal(work: Work) -> tuple[VoiceNormal, float]:
+        sounds = [sound_of(file.sha256) for file in other_files]
+        all_recordings = [*recordings, *(sound for sound in sounds if sound is not None)]
+        normal = know_voice(all_recordings, classifier, work, mixed=mixed)
+        return normal, sum(map(speech_seconds, all_recordings))
 
-    key = ("voice", classifier.sha256, mixed, *sorted(held | {file.sha256 for file in further}))
+    key = ("voice", classifier.sha256, mixed, *sorted(held | {file.sha256 for file in other_files}))
     if jobs().find(session.owner(), key) is None:
         jobs().withdraw(session.owner(), ("voice",))
-    return jobs().submit(session.owner(), key, "Voice's own normal", know, Lane.DRAFT)
+    return jobs().submit(session.owner(), key, "Voice's own normal", compute_normal, Lane.DRAFT)

@@ -84,7 +84,7 @@ def stop_explaining() -> None:
 def deciding_focus(
     analysis: Analysis, explanation: Explanation, classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
-    """Return the job that finds the focus that decides."""
+    """Return the job that finds the deciding focus."""
     return jobs().submit(
         session.owner(),
         _focus_key(analysis, explanation, settings),
@@ -95,7 +95,7 @@ def deciding_focus(
 
 
 def finished_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Job | None:
-    """Return the finished job that found the focus that decides, or None; submit nothing."""
+    """Return the finished job that found the deciding focus, or None; submit nothing."""
     return finished(_focus_key(analysis, explanation, settings))
 
 
@@ -142,8 +142,8 @@ def faithfulness_job(
 
 def focus_audio_job(analysis: Analysis, mask: np.ndarray, classifier: Classifier) -> Job:
     """Return the job that turns the points of a mask (frames, bands) into audio, and classifies it."""
-    marked = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, marked)
+    mask_sha256 = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
+    key = (analysis.recording.sha256, classifier.sha256, analysis.stretch, mask_sha256)
     return jobs().submit(
         session.owner(),
         ("focus audio", *key),
@@ -170,11 +170,11 @@ def voice_changes_job(
 
 
 def chart(key: Hashable, draw: Callable[[], go.Figure]) -> go.Figure:
-    """Return a chart, drawn once for each key, which must contain everything that it depends on."""
+    """Return a chart, drawn once for each key; the key must contain everything that the chart depends on."""
     return cached_chart((key, language()), draw)
 
 
-# Plotly takes 0.1 s for a chart, which every run of a page would need.
+# Plotly takes 0.1 s for a chart, too long for every run of a page.
 @st.cache_resource(scope="session", max_entries=8, show_spinner=False)
 def cached_chart(key: Hashable, _draw: Callable[[], go.Figure]) -> go.Figure:
     return _draw()

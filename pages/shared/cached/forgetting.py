@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pages.shared import session
-from pages.shared.cached import ahead, explaining, jobs, measuring, sounds
+from pages.shared.cached import explaining, jobs, measuring, read_ahead_jobs, sounds
 from pages.shared.cached.classifying import RECORDING_JOBS
 from pages.shared.player import signals
 from pages.shared.recording import open_recordings
@@ -11,7 +11,7 @@ from ser_core.analysis import Analysis, Recording
 
 
 def rename(recording: Recording) -> None:
-    """Give this visit's results for a renamed recording its new name; unfinished jobs start again."""
+    """Update the name of a renamed recording in this visit's results; unfinished jobs start again."""
     jobs().withdraw(session.owner(), RECORDING_JOBS, running=True)
     for job in jobs().finished(session.owner(), (recording.sha256,)):
         if isinstance(job.result, Analysis):
@@ -19,18 +19,15 @@ def rename(recording: Recording) -> None:
 
 
 def forget_recording(sha256: str) -> None:
-    """Forget this visit's results for a recording and its stretches, and all cached audio and pictures.
-
-    The latter are quick to redo.
-    """
-    for gone in (sha256, *_stretches_of(sha256)):
-        for queue in (jobs(), ahead()):
-            queue.forget(session.owner(), about=gone)
+    """Forget this visit's results for a recording and its stretches, and all cached audio and pictures."""
+    for forgotten in (sha256, *_stretches_of(sha256)):
+        for queue in (jobs(), read_ahead_jobs()):
+            queue.forget(session.owner(), about=forgotten)
     clear_caches()
 
 
 def clear_caches() -> None:
-    """Forget all cached audio and pictures of this tab."""
+    """Forget all cached audio and pictures of this tab, which are quick to make again."""
     for cache in (
         explaining.cached_explanation,
         explaining.cached_chart,

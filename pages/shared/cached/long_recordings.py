@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.cached import ahead, jobs
+from pages.shared.cached import jobs, read_ahead_jobs
 from pages.shared.cached.transcribing import add_transcription, word_model
 from pages.shared.language import texts
 from pages.shared.player import signals
@@ -48,16 +48,16 @@ def working_copy_job(long: open_recordings.HeldLong) -> Job:
         return copy
 
     key = ("working copy", long.sha256, long.key)
-    if ahead().find(session.owner(), key) is None:
+    if read_ahead_jobs().find(session.owner(), key) is None:
         _forget_working_copy()
-    return ahead().submit(session.owner(), key, "Decoding", decode)
+    return read_ahead_jobs().submit(session.owner(), key, "Decoding", decode)
 
 
 def open_stretch(
-    long: open_recordings.HeldLong, copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False
+    long: open_recordings.HeldLong, copy: WorkingCopy, start_s: float, end_s: float, *, replace_last: bool = False
 ) -> None:
     """Hold a stretch of a long recording, with its words if they are known; see `open_recordings.hold_stretch`."""
-    recording = open_recordings.hold_stretch(copy, start_s, end_s, instead)
+    recording = open_recordings.hold_stretch(copy, start_s, end_s, replace_last=replace_last)
     words = long.words.get(session.choice("timeline_language"), TimelineWords())
     if words.until_s > min(end_s, copy.duration_s) - 0.01:  # to the end of the stretch
         add_transcription(recording.sha256, words.within(start_s, end_s))
@@ -70,13 +70,13 @@ def close_long() -> None:
 
 
 def _forget_working_copy() -> None:
-    ahead().forget(session.owner(), about="working copy")
+    read_ahead_jobs().forget(session.owner(), about="working copy")
     signals.forget_long()
 
 
 @st.cache_resource
 def transcriptions() -> Jobs:
-    """Return the queue of long recordings: other work must not wait until two hours are transcribed."""
+    """Return the queue of transcriptions of long recordings: other work must not wait for two hours of speech."""
     queue = Jobs()
     atexit.register(queue.close)
     return queue

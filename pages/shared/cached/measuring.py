@@ -1,4 +1,4 @@
-"""What is measured of a visit's recordings without a model: spectrogram, pitch and level, and acoustic correlates."""
+"""Measures of a visit's recordings, without a model: spectrogram, pitch and level, and acoustic correlates."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,7 @@ def prosody(sha256: str, _recording: Recording) -> Prosody:
 def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None = None) -> Job:
     """Return the job that measures a recording over time, for the lanes of the player.
 
-    `made_from` is the SHA-256 of the original if this is a changed version: the measures are forgotten with it.
+    `made_from` is the SHA-256 of the original if this is a changed version; they are forgotten together.
     """
     return jobs().submit(
         session.owner(),
@@ -45,7 +45,7 @@ def measures_job(recording: Recording, ceiling_hz: float, made_from: str | None 
 
 
 def correction_job(recording: Recording, ceiling_hz: float, tracks: Tracks, corrected_hz: Mapping[int, float]) -> Job:
-    """Return the job that measures a recording with corrected F0, except frames that an earlier one has measured."""
+    """Return the job that measures a recording with corrected F0; it reuses the frames of earlier jobs."""
     owner, about = session.owner(), ("corrected", recording.sha256, ceiling_hz)
     key = (*about, frozenset(corrected_hz.items()))
     job = jobs().find(owner, key)

@@ -9,12 +9,12 @@ from ser_core.output.stored_results import Result
 
 #: Kinds of jobs whose results *Save* stores.
 SAVED_JOBS = ("classify", "explain", "focus", "judge", "focus audio", "words")
-#: Key of the words that a visitor gave, and of the language to transcribe in.
+#: Key of the words that a visitor entered, and of the language to transcribe in.
 ABOUT_WORDS = "about words"
 
 
 def results_of(analysis: Analysis) -> list[Result]:
-    """Return everything that this visit has computed of a recording with a model, to be saved.
+    """Return all results of this visit for a recording and a model, to be saved.
 
     If the voice was judged by its own normal, only the words are saved.
     """
@@ -25,24 +25,24 @@ def results_of(analysis: Analysis) -> list[Result]:
 
 
 def _results_of_words(sha256: str) -> list[Result]:
-    """Return the words that were given, else transcribed, and the requested language."""
-    given, language = open_recordings.given_words().get(sha256), open_recordings.requested_words().get(sha256)
-    found: list[Result] = []
-    if given or language is not None:
-        found.append(((ABOUT_WORDS, sha256), "Words", {"given": given, "language": language}))
+    """Return the words that the visitor entered, else the transcribed ones, and the requested language."""
+    entered, language = open_recordings.entered_words().get(sha256), open_recordings.requested_words().get(sha256)
+    results: list[Result] = []
+    if entered or language is not None:
+        results.append(((ABOUT_WORDS, sha256), "Words", {"given": entered, "language": language}))
     if language is not None and (job := finished_transcription(sha256, language or None)):
-        found.append((job.key, job.title, job.result))
-    return found
+        results.append((job.key, job.title, job.result))
+    return results
 
 
 def restore_results(results: list[Result], sha256: str) -> None:
-    """Give this visit saved results of a recording, so that they are not computed again."""
+    """Add saved results of a recording to this visit, so that they are not computed again."""
     for key, title, result in results:
         if not isinstance(key, tuple) or sha256 not in key:
             continue
         if key[0] == ABOUT_WORDS:
             for by_recording, saved in (
-                (open_recordings.given_words(), "given"),
+                (open_recordings.entered_words(), "given"),
                 (open_recordings.requested_words(), "language"),
             ):
                 by_recording.pop(sha256, None)

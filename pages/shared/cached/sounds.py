@@ -48,13 +48,13 @@ def changed_voices(key: Hashable, _found: VoiceCounterfactuals, _names: dict[str
     """Return the recording, and the voice after each flip at the same length and loudness."""
     before = _found.recording
     sounds = {name: _found.sound(flip) for name, flip in _names.items()}
-    longest = max(len(sound) for sound in (before.samples, *sounds.values()))
-    padded = np.pad(before.samples, (0, longest - len(before.samples)))
+    samples = max(len(sound) for sound in (before.samples, *sounds.values()))
+    padded = np.pad(before.samples, (0, samples - len(before.samples)))
     padded.setflags(write=False)
     identity = hashlib.sha256(f"{key}".encode()).hexdigest()
     wavs = {}
     for name, sound in sounds.items():
-        # If loudness is what changed, matching the level would undo it.
+        # If loudness was changed, matching the level would undo it.
         matched = sound if _names[name].property.field == "level_db" else level_matched(sound, before.samples)
-        wavs[name] = wav_bytes(np.pad(matched, (0, longest - len(matched))), before.sample_rate_hz)
+        wavs[name] = wav_bytes(np.pad(matched, (0, samples - len(matched))), before.sample_rate_hz)
     return ChangedVoices(replace(before, samples=padded, sha256=identity), wavs)

@@ -34,7 +34,7 @@ def word_model_folder() -> Path | None:
 
 
 def word_model_job() -> Job:
-    """Return the job that fetches the model that transcribes, if it is still missing when the job begins.
+    """Return the job that downloads the model that transcribes, if it is still missing when the job begins.
 
     Each visit has a job of its own, so that stopping it affects nobody else.
     """
@@ -62,9 +62,9 @@ def finished_transcription(sha256: str, language: str | None) -> Job | None:
 
 
 def known_words(sha256: str) -> tuple[Region, ...]:
-    """Return the words of a recording that were given or transcribed in this visit; empty if there are none."""
-    if given := open_recordings.given_words().get(sha256):
-        return given
+    """Return the words of a recording that were entered or transcribed in this visit; empty if there are none."""
+    if entered := open_recordings.entered_words().get(sha256):
+        return entered
     job = finished_transcription(sha256, open_recordings.requested_words().get(sha256) or None)
     return job.result.words if job else ()
 
@@ -87,14 +87,14 @@ def _transcription_key(sha256: str, language: str | None) -> tuple[Hashable, ...
 
 
 def add_transcription(sha256: str, transcript: Transcript) -> None:
-    """Give this visit the words of a recording that was cut out of a transcribed one."""
+    """Add the words of a recording that was cut out of a transcribed one."""
     jobs().add_finished(session.owner(), _transcription_key(sha256, None), "Transcription", transcript)
 
 
 def word_evidence_job(
     analysis: Analysis, words: tuple[Region, ...], classifier: Classifier, settings: AnalysisSettings
 ) -> Job:
-    """Return the job that measures how much each word speaks for the emotion."""
+    """Return the job that measures how much each word is evidence for the emotion."""
     about = (analysis.recording.sha256, classifier.sha256, analysis.stretch, analysis.emotion, settings.against)
     times_s = tuple((word.start_s, word.end_s) for word in words)  # spelling does not matter
     key = ("words", *about, times_s, settings.seed)

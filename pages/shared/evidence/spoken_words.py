@@ -61,7 +61,7 @@ class Spoken:
 def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
     """Return the words as far as they are known; nothing is computed until the visitor requests it."""
     recording, settings = analysis.recording, chosen.settings
-    words, transcript, jobs = open_recordings.given_words().get(recording.sha256, ()), None, {}
+    words, transcript, jobs = open_recordings.entered_words().get(recording.sha256, ()), None, {}
     given = bool(words)
     if recording.sha256 not in open_recordings.requested_words() or settings.against == analysis.emotion:
         return Spoken(transcribing.known_words(recording.sha256), given)

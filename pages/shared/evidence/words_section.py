@@ -79,13 +79,13 @@ def _ask_for_file(recording: Recording) -> None:
     )
     if file is not None and st.session_state.get("words_file") != file.file_id:
         try:
-            open_recordings.given_words()[recording.sha256] = read_words(file.getvalue(), file.name)
+            open_recordings.entered_words()[recording.sha256] = read_words(file.getvalue(), file.name)
         except WordsRefused as refusal:
             st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
             return
         st.session_state["words_file"] = file.file_id
         st.rerun()
-    given = open_recordings.given_words()
+    given = open_recordings.entered_words()
     if recording.sha256 in given and st.button(t("Forget the words"), key="forget_words", icon=":material/delete:"):
         del given[recording.sha256]
         st.rerun()
@@ -190,7 +190,7 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
         st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return
     if words is not None and words != spoken.words:
-        open_recordings.given_words()[analysis.recording.sha256] = words
+        open_recordings.entered_words()[analysis.recording.sha256] = words
         st.rerun()
 
 

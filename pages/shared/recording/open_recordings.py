@@ -79,13 +79,13 @@ def hold_queued(opened: Held) -> None:
     _hold(opened, "queued")
 
 
-def hold_stretch(copy: WorkingCopy, start_s: float, end_s: float, instead: bool = False) -> Recording:
+def hold_stretch(copy: WorkingCopy, start_s: float, end_s: float, *, replace_last: bool = False) -> Recording:
     """Cut a stretch out of a long recording, read and check it, and hold it.
 
     Parameters
     ----------
-    instead : bool
-        Whether to replace the stretch that was held in this way before.
+    replace_last : bool
+        Whether to replace the last stretch that was held with this option.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def hold_stretch(copy: WorkingCopy, start_s: float, end_s: float, instead: bool 
     sound = copy.stretch(start_s, end_s)
     name = f"{Path(copy.name).stem} {clock(start_s)}–{clock(min(end_s, copy.duration_s))}.wav"
     recording = replace(read_recording(sound, name), part_of=copy.sha256, start_s=start_s)
-    _hold(Held(recording, sound), "stretch" if instead else None)
+    _hold(Held(recording, sound), "stretch" if replace_last else None)
     return recording
 
 
@@ -157,7 +157,7 @@ def close_long() -> None:
     session.reset(session.TIMELINE)()
 
 
-def given_words() -> dict[str, tuple[Region, ...]]:
+def entered_words() -> dict[str, tuple[Region, ...]]:
     """Return the words that were uploaded or edited in this visit, by recording."""
     return st.session_state.setdefault("words", {})
 
@@ -171,7 +171,7 @@ def forget_recording(sha256: str) -> None:
     """Forget a recording with its stretches and all uploaded files, and reset the widgets that took them."""
     stretches = [key for key, one in held().items() if one.recording.part_of == sha256]
     for gone in (sha256, *stretches):
-        for known in (held(), given_words(), requested_words()):
+        for known in (held(), entered_words(), requested_words()):
             known.pop(gone, None)
         _forget_in_voice(gone)
     if (long := held_long()) is not None and long.sha256 == sha256:

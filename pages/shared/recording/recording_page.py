@@ -158,10 +158,10 @@ def show() -> None:
     frame.begin(
         t("Hear Why"), "👂", t("Which emotion does a model recognise in speech, and which sounds led it there?")
     )
-    if words := cached.broken_off():
+    if words := cached.clear_unfinished_saves():
         st.info(recognised(words), icon=":material/power_off:")
     choose_recording()
-    frame.say_what_was_closed()
+    frame.show_closed_recordings()
     chosen = controls.sidebar()
     if (long := open_recordings.held_long()) is not None:
         timeline_section.show(long)

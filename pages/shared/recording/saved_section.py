@@ -139,7 +139,7 @@ def _changed_since(saved: SavedAnalysis) -> str | None:
     return None if same else f"{changed} {then}"
 
 
-def say_what_changed(recording: Recording) -> None:
+def show_what_changed(recording: Recording) -> None:
     """Say why a reopened analysis was computed again, if it was."""
     reopened, words = st.session_state.get("reopened", (None, None))
     if words and reopened == recording.sha256:

@@ -87,7 +87,7 @@ def _take_over(tab: _Tab) -> None:
         return
     if (long := open_recordings.held_long()) is not None:  # so that closing it in one tab leaves it open in the other
         st.session_state["long"] = replace(long, words=dict(long.words), closed=threading.Event())
-    for queue in (cached.jobs(), cached.ahead()):
+    for queue in (cached.jobs(), cached.read_ahead_jobs()):
         queue.share(tab.owner, session.owner())
 
 
@@ -101,7 +101,7 @@ def forget_recording(sha256: str) -> None:
             for name in ("held", "words", "requested_words"):
                 if name in tab.state:
                     tab.state[name].pop(gone, None)
-            for queue in (cached.jobs(), cached.ahead()):
+            for queue in (cached.jobs(), cached.read_ahead_jobs()):
                 queue.forget(tab.owner, about=gone)
         if "long" in tab.state and tab.state["long"].sha256 == sha256:
             tab.state["long"].closed.set()
@@ -131,7 +131,7 @@ def _connected(owner: str) -> _Tab:
 
 
 def _disconnected(tab: _Tab) -> None:
-    queues = cached.jobs(), long_recordings.transcriptions(), cached.ahead()
+    queues = cached.jobs(), long_recordings.transcriptions(), cached.read_ahead_jobs()
     tab.connected = False
 
     def stop_work() -> None:

@@ -38,7 +38,7 @@ def open_queued(queued: QueuedRecording) -> str | None:
             return _missing(queued)
         open_recordings.hold_long(path, queued.file.name, sha256)
         return None
-    job = cached.ahead().find(session.owner(), ("ahead", sha256))
+    job = cached.read_ahead_jobs().find(session.owner(), ("ahead", sha256))
     held = job.result if job is not None and job.state == "done" else None
     work_owner.set(session.owner())  # a callback comes before the run that sets it
     try:
@@ -88,9 +88,9 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
     if sha256 is None or sha256 in open_recordings.held():
         return
     key = ("ahead", sha256)
-    job = cached.ahead().find(session.owner(), key)
+    job = cached.read_ahead_jobs().find(session.owner(), key)
     if job is None:
-        cached.ahead().forget(session.owner(), about="ahead")
+        cached.read_ahead_jobs().forget(session.owner(), about="ahead")
         classify = chosen and classifying.classification_ahead(chosen.any_voice or chosen.classifier)
 
         def read(work: Work) -> open_recordings.Held | None:
@@ -102,7 +102,7 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
                 classify(held.recording)
             return held
 
-        job = cached.ahead().submit(session.owner(), key, "Reading ahead", read, Lane.QUICK)
+        job = cached.read_ahead_jobs().submit(session.owner(), key, "Reading ahead", read, Lane.QUICK)
     waiting.rerun_when_ended(job)
 
 
@@ -110,5 +110,5 @@ def ahead(sha256: str | None) -> Recording | None:
     """Return the recording that comes next, if it was read already."""
     if sha256 in open_recordings.held():
         return open_recordings.held()[sha256].recording
-    job = cached.ahead().find(session.owner(), ("ahead", sha256))
+    job = cached.read_ahead_jobs().find(session.owner(), ("ahead", sha256))
     return job.result.recording if job is not None and job.state == "done" and job.result is not None else None
