@@ -14,7 +14,7 @@ frame.begin(t("Explain"), "👂", t("Where in time and frequency is the evidence
 chosen, classification = controls.classified_recording()
 analysis = classification.result
 
-saving.verdict(chosen, classification)
+saving.show_verdict(chosen, classification)
 maps_section.heading(chosen, analysis)
 stretch_section.show(analysis)
 # Progress is below the maps, so that they do not move when it ends.

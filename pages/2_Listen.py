@@ -23,7 +23,7 @@ from ser_core.pipeline import level_of_focus
 
 frame.begin(t("Listen"), "👂", t("Listen to the parts of the recording that decide the verdict."))
 chosen, classification = controls.classified_recording()
-saving.verdict(chosen, classification)
+saving.show_verdict(chosen, classification)
 
 methods = [*focus_methods_of(chosen.classifier), "consensus"]
 method = st.segmented_control(

@@ -62,7 +62,7 @@ chart = maps_chart(first, names, explained, missing | unexplained, method, share
 st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=in_words)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.caption(compared_models.how_scaled(first, chosen.settings), width="content")
-    saving.offer_for_all(chosen, list((analyses | explained).values()))
+    saving.offer_to_save_all(chosen, list((analyses | explained).values()))
 if explained and complete:
     st.caption(in_markdown(in_words))
     shared_evidence_section.show(explained, method, shared, chosen.settings)

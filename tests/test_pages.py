@@ -260,8 +260,8 @@ def take_two_long() -> None:
     from pages.shared import frame
     from pages.shared.recording import recording_page
 
-    recording_page.take(b"1", "first *talk*.wav")
-    recording_page.take(b"2", "second talk.wav")
+    recording_page.open_file(b"1", "first *talk*.wav")
+    recording_page.open_file(b"2", "second talk.wav")
     frame.show_closed_recordings()
 
 
@@ -281,18 +281,18 @@ def hold_three() -> None:
     from ser_core.audio.cutting import wav_bytes
     from tests.conftest import voice_like
 
-    open_recordings.MOST_HELD_BYTES = 2 * 6 * 16_000 + 1_000  # two recordings of a second, decoded and as files
+    open_recordings.MAX_HELD_BYTES = 2 * 6 * 16_000 + 1_000  # two recordings of a second, decoded and as files
     for seed, name in ((0, "a.wav"), (1, "b.wav"), (0, "a again.wav"), (2, "c.wav")):
         open_recordings.hold(wav_bytes(voice_like(1.0, 16_000, seed=seed), 16_000), name)
     st.session_state["said"] = open_recordings.closed()
 
 
 def test_the_recordings_of_a_visit_have_a_limit_and_the_oldest_gives_way():
-    before = open_recordings.MOST_HELD_BYTES
+    before = open_recordings.MAX_HELD_BYTES
     try:
         app = AppTest.from_function(hold_three, default_timeout=60).run()
     finally:
-        open_recordings.MOST_HELD_BYTES = before
+        open_recordings.MAX_HELD_BYTES = before
     assert not app.exception
     assert [one.recording.name for one in app.session_state["held"].values()] == ["a again.wav", "c.wav"]
     assert app.session_state["said"] == ["b.wav"]

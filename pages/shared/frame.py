@@ -172,7 +172,7 @@ def show_closed_recordings() -> None:
                 "{name} was closed to make room: one recording over ten minutes is open at a time, and "
                 "{most} MiB of others.",
                 name=in_markdown(name),
-                most=open_recordings.MOST_HELD_BYTES // 2**20,
+                most=open_recordings.MAX_HELD_BYTES // 2**20,
             )
         )
 

@@ -21,20 +21,20 @@ FOUND, MARKED_AT = "#9467bd", 1.0
 
 def timeline_chart(
     timeline: Timeline,
-    seconds: float,
+    smoothing_s: float,
     quiet_dbfs: float,
     stretch_s: tuple[float, float],
     found_s: Sequence[float] = (),
 ) -> go.Figure:
-    """Draw probabilities, smoothed over `seconds`, and levels, with the chosen time range shaded.
+    """Draw probabilities, smoothed over `smoothing_s`, and levels, with the chosen time range shaded.
 
     Times at which something was found are marked above the curves.
     """
-    means = smoothed(timeline, seconds, quiet_dbfs)
+    means = smoothed(timeline, smoothing_s, quiet_dbfs)
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.76, 0.24])
     # A date axis takes milliseconds and shows hours and minutes.
     times = timeline.middles_s * 1000
-    shown, curves = _without_short_gaps(times, means, 1000 * max(seconds, SHORTEST_GAP_S))
+    shown, curves = _without_short_gaps(times, means, 1000 * max(smoothing_s, SHORTEST_GAP_S))
     for index, emotion in enumerate(timeline.emotions):
         trace = go.Scatter(
             x=shown,

@@ -32,12 +32,12 @@ def show(analysis: Analysis) -> None:
         width="stretch",
         config={"displayModeBar": False},
         key=CHART,
-        on_select=_take_box,
+        on_select=_on_box,
         selection_mode="box",
     )
 
 
-def _take_box() -> None:
+def _on_box() -> None:
     boxes = st.session_state[CHART].selection.box
     if boxes:
         explaining.stop_explaining()

@@ -31,12 +31,12 @@ def show_matrix(confusion: list[list[int]], emotions: tuple[str, ...]) -> None:
         width="stretch",
         config=axes.NO_BUTTONS,
         key=CHART,
-        on_select=_take_click,
+        on_select=_on_click,
         selection_mode="points",
     )
 
 
-def _take_click() -> None:
+def _on_click() -> None:
     points = st.session_state[CHART].selection.points
     if points:
         session.choose("acted", points[0]["y"])

@@ -46,12 +46,12 @@ def button(recording: Recording | open_recordings.HeldLong) -> None:
         try:
             is_in_projects = bool(_ownerships(recording.sha256))
         except AnnotationsRefused:
-            is_in_projects = True  # unknown; the next run says why
+            is_in_projects = True  # unknown; the next run shows why
         if is_in_projects or _delete(recording.sha256, LEAVE):
             st.rerun()
 
 
-#: It opens at the end of the sidebar, below what the window shows.
+#: The confirmation opens at the end of the sidebar, perhaps below the window.
 SHOW_CONFIRMATION = """
 <script>document.querySelector(".st-key-confirm_deletion")?.scrollIntoView({ block: "nearest" })</script>
 """
@@ -76,17 +76,17 @@ def _confirm(recording: Recording | open_recordings.HeldLong) -> None:
                 ),
             )
         with st.container(horizontal=True):
-            sure = st.button(t("Delete"), key="confirm_delete", type="primary", icon=":material/delete_forever:")
+            confirmed = st.button(t("Delete"), key="confirm_delete", type="primary", icon=":material/delete_forever:")
             if st.button(t("Cancel"), key="cancel_delete"):
                 del st.session_state[CONFIRMING]
                 st.rerun()
         st.html(SHOW_CONFIRMATION, unsafe_allow_javascript=True)
-        if sure and _delete(recording.sha256, fate):
+        if confirmed and _delete(recording.sha256, fate):
             st.rerun()
 
 
 def _in_projects(recording: Recording | open_recordings.HeldLong) -> list[Ownership]:
-    """Show which projects contain a recording, with whose marks; return those the visitor may delete it from."""
+    """Show which projects contain a recording, and who marked it; return those the visitor may delete it from."""
     try:
         ownerships = _ownerships(recording.sha256)
     except AnnotationsRefused as refusal:
@@ -95,7 +95,7 @@ def _in_projects(recording: Recording | open_recordings.HeldLong) -> list[Owners
             icon=":material/database_off:",
         )
         return []
-    mine = []
+    deletable = []
     for ownership in ownerships:
         st.markdown(
             t(
@@ -105,12 +105,12 @@ def _in_projects(recording: Recording | open_recordings.HeldLong) -> list[Owners
             )
         )
         if ownership.may_delete(_person()):
-            mine.append(ownership)
+            deletable.append(ownership)
         else:
             ask = t("It stays there. Ask {people} to delete it.", people=in_markdown(ownership.responsible))
             unknown = t("If that is you, enter your name on the page Annotate first.")
             st.caption(ask if _person() else f"{ask} {unknown}")
-    return mine
+    return deletable
 
 
 def marks_in_words(ownership: Ownership) -> str:
@@ -165,7 +165,7 @@ def _delete_in_projects(sha256: str, fate: str) -> None:
     except AnnotationsRefused:
         if fate != LEAVE:
             raise
-        return  # the visitor knows that it stays there
+        return  # the page has told the visitor that it stays there
     with closing(store):
         if fate != LEAVE:
             store.trash.delete_recording(sha256, _person(), for_good=fate == FOR_GOOD)

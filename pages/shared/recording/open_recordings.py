@@ -16,8 +16,8 @@ from ser_core.audio.long_recording import WorkingCopy
 from ser_core.audio.reading import read_recording
 from ser_core.timeline.words import TimelineWords
 
-#: Limit for all recordings of a visit, decoded and as files together; the last one is always held.
-MOST_HELD_BYTES = 600 * 2**20
+#: Limit for all recordings of a visit, decoded and as files together; the newest one is always held.
+MAX_HELD_BYTES = 600 * 2**20
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class HeldLong:
     source: bytes | Path
     sha256: str
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
-    #: The words that are transcribed so far, by the requested language, or "" for any.
+    #: The words transcribed so far, by the requested language, or "" for any.
     words: dict[str, TimelineWords] = field(default_factory=dict)
     closed: threading.Event = field(default_factory=threading.Event)
 
@@ -75,7 +75,7 @@ def rename(sha256: str, name: str) -> Recording:
 
 
 def hold_queued(opened: Held) -> None:
-    """Hold a recording from a queue instead of the one before: queues are long."""
+    """Hold a recording from a queue in place of the last one, because queues are long."""
     _hold(opened, "queued")
 
 
@@ -102,16 +102,16 @@ def hold_stretch(copy: WorkingCopy, start_s: float, end_s: float, *, replace_las
 
 
 def _hold(opened: Held, role: str | None = None) -> None:
-    """Hold a recording and make it the current one, instead of the last one in the same role.
+    """Hold a recording in place of the last one with the same role, and make it the current one.
 
-    The oldest ones are closed if all together take too much memory.
+    The oldest recordings are closed if all together take too much memory.
     """
     sha256, others = opened.recording.sha256, held()
     last = st.session_state.get(role) if role else None
-    for gone in (last, sha256):
-        others.pop(gone, None)
-    others[sha256] = opened  # as the newest
-    while sum(one.size_bytes for one in others.values()) > MOST_HELD_BYTES and len(others) > 1:
+    for replaced in (last, sha256):
+        others.pop(replaced, None)
+    others[sha256] = opened  # the newest is last
+    while sum(one.size_bytes for one in others.values()) > MAX_HELD_BYTES and len(others) > 1:
         oldest = next(iter(others))
         st.session_state.setdefault("closed", []).append(others.pop(oldest).recording.name)
         _forget_in_voice(oldest)
@@ -121,21 +121,21 @@ def _hold(opened: Held, role: str | None = None) -> None:
 
 
 def closed() -> list[str]:
-    """Return the names of recordings that were closed to make room for others, once."""
+    """Return the names of recordings that were closed to make room for others; each is returned once."""
     return st.session_state.pop("closed", [])
 
 
 def hold_long(source: bytes | Path, name: str, sha256: str) -> None:
-    """Hold a long recording instead of the previous one, and make it the current one."""
-    if (before := held_long()) is not None and before.sha256 != sha256:
-        st.session_state.setdefault("closed", []).append(before.name)
+    """Hold a long recording in place of the previous one, and make it the current one."""
+    if (previous := held_long()) is not None and previous.sha256 != sha256:
+        st.session_state.setdefault("closed", []).append(previous.name)
     close_long()
     st.session_state["long"] = HeldLong(display_name(name), source, sha256)
     make_current(sha256)
 
 
 def held_long() -> HeldLong | None:
-    """Return the long recording of this visit; one that was deleted in another tab is closed."""
+    """Return the long recording of this visit; None if it was deleted in another tab."""
     long = st.session_state.get("long")
     return None if long is None or long.closed.is_set() else long
 
@@ -158,22 +158,22 @@ def close_long() -> None:
 
 
 def entered_words() -> dict[str, tuple[Region, ...]]:
-    """Return the words that were uploaded or edited in this visit, by recording."""
+    """Return the words that were uploaded or edited in this visit, by SHA-256 of the recording."""
     return st.session_state.setdefault("words", {})
 
 
 def requested_words() -> dict[str, str]:
-    """Return the recordings whose words were requested, with the language to transcribe, or "" for any."""
+    """Return the languages to transcribe in ("" for any), by SHA-256 of the recordings whose words were requested."""
     return st.session_state.setdefault("requested_words", {})
 
 
 def forget_recording(sha256: str) -> None:
     """Forget a recording with its stretches and all uploaded files, and reset the widgets that took them."""
     stretches = [key for key, one in held().items() if one.recording.part_of == sha256]
-    for gone in (sha256, *stretches):
-        for known in (held(), entered_words(), requested_words()):
-            known.pop(gone, None)
-        _forget_in_voice(gone)
+    for forgotten in (sha256, *stretches):
+        for by_sha256 in (held(), entered_words(), requested_words()):
+            by_sha256.pop(forgotten, None)
+        _forget_in_voice(forgotten)
     if (long := held_long()) is not None and long.sha256 == sha256:
         close_long()
     forget_uploads(token.partition("-")[2] for token in st.session_state.pop("taken", {}))
@@ -204,15 +204,15 @@ def upload_turn() -> int:
 
 
 def current() -> Recording | None:
-    """Return the current recording; None also while it is a long one."""
+    """Return the current recording; None if there is none, or if it is a long one."""
     found = held().get(st.session_state.get("current"))
     return found.recording if found else None
 
 
 def make_current(sha256: str | None) -> None:
-    """Switch to another recording, and reset emotion, contrast and time range; a first one takes those of a link."""
-    before = st.session_state.get("current")
-    if before != sha256:
+    """Switch to another recording, and reset emotion, contrast and time range; the first one keeps those of a link."""
+    previous = st.session_state.get("current")
+    if previous != sha256:
         st.session_state["current"] = sha256
-        if before is not None:
+        if previous is not None:
             session.reset(session.TARGET)()

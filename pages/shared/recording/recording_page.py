@@ -18,7 +18,7 @@ from ser_core.audio.reading import FULL_SCALE
 from ser_core.errors import RecordingTooLong, SerError
 from ser_core.work.jobs import Job
 
-#: Streamlit asks for WebM, which not every Safari records; it reads whatever a browser records without being asked.
+#: Streamlit requests WebM, which some versions of Safari cannot record; it can read any other format of a browser.
 RECORD_ANY_TYPE = """
 <script>
   if (window.MediaRecorder && !MediaRecorder.ofAnyType && !MediaRecorder.isTypeSupported("audio/webm")) {
@@ -39,17 +39,17 @@ def choose_recording() -> None:
         [t(":material/mic: Record"), t(":material/upload_file: Upload"), t(":material/album: Samples")]
     )
     with record:
-        spoken = st.audio_input(
+        recorded = st.audio_input(
             t("Speak for at least one second, ideally three to fifteen"),
             sample_rate=48_000,
             key=f"record_{open_recordings.upload_turn()}",
         )
         st.html(RECORD_ANY_TYPE, unsafe_allow_javascript=True)
-        if spoken is not None:
+        if recorded is not None:
             name = t("Recording {n}.wav", n=open_recordings.recordings_made() + 1)
-            take_once(spoken.getvalue(), name, f"record-{spoken.file_id}")
+            open_once(recorded.getvalue(), name, f"record-{recorded.file_id}")
     with upload:
-        given = st.file_uploader(
+        files = st.file_uploader(
             t("Recordings of speech, at most two hours each"),
             accept_multiple_files=True,
             help=t(
@@ -60,25 +60,25 @@ def choose_recording() -> None:
             ),
             key=f"upload_{open_recordings.upload_turn()}",
         )
-        for file in given:
-            take_once(file.getvalue(), file.name, f"upload-{file.file_id}")
+        for file in files:
+            open_once(file.getvalue(), file.name, f"upload-{file.file_id}")
     with sample:
         samples_section.show()
 
 
-def take_once(source: bytes, name: str, token: str) -> None:
-    """Read a widget's file when it arrives, but not again in every rerun while the widget still holds it."""
+def open_once(source: bytes, name: str, token: str) -> None:
+    """Open a widget's file when it arrives, but not again in each rerun while the widget still holds it."""
     taken = st.session_state.setdefault("taken", {})
     if token not in taken:
-        taken[token] = take(source, name)
+        taken[token] = open_file(source, name)
         if token.startswith("record-") and taken[token] is None:
             st.session_state["made"] = open_recordings.recordings_made() + 1
     elif taken[token]:
         st.error(in_markdown(recognised(taken[token])), icon=":material/block:")
 
 
-def take(source: bytes, name: str) -> str | None:
-    """Read a recording and show it or its timeline; if it is refused, show and return why."""
+def open_file(source: bytes, name: str) -> str | None:
+    """Open a recording or, if it is long, its timeline; if it is refused, show and return why."""
     try:
         open_recordings.hold(source, name)
     except RecordingTooLong:
@@ -131,7 +131,7 @@ def show_result(chosen: session.Chosen, classification: Job, any_voice: Analysis
     `any_voice` is the analysis without the voice's own normal, if the model is adapted to a voice.
     """
     analysis = classification.result
-    saving.verdict(chosen, classification)
+    saving.show_verdict(chosen, classification)
     st.html(scores_html(analysis.emotions, analysis.scores.recording, any_voice and any_voice.scores.recording))
     if any_voice is not None:
         best = float(any_voice.scores.recording.max())
@@ -144,7 +144,7 @@ def show_result(chosen: session.Chosen, classification: Job, any_voice: Analysis
                 best=best,
             )
         )
-    for remark in analysis.warnings[len(chosen.recording.warnings) :]:  # on how it was classified: no cause for alarm
+    for remark in analysis.warnings[len(chosen.recording.warnings) :]:  # on the classification; no cause for alarm
         st.caption(recognised(remark))
     explain, listen = st.columns(2)
     explain.page_link(

@@ -21,7 +21,7 @@ def show() -> bool:
     with st.container(gap="xsmall", key="samples"):
         for number, one in enumerate(samples, start=1):
             if st.button(f"“{one.words}”", key=f"sample_{one.number}", icon=":material/play_circle:", type="tertiary"):
-                pressed = _take(one, number)
+                pressed = _open(one, number)
     st.caption(
         t(
             "Read aloud for LibriVox, in the public domain: Jane Austen, *Sense and Sensibility*, 1811. A calm "
@@ -31,16 +31,16 @@ def show() -> bool:
     return pressed
 
 
-def take_first() -> bool:
-    """Open the first sample; return whether there is one that can be read."""
+def open_first() -> bool:
+    """Open the first sample; return whether this succeeded."""
     samples = available_samples()
     if not samples:
         st.info(t(MISSING))
         return False
-    return _take(samples[0], 1)
+    return _open(samples[0], 1)
 
 
-def _take(sample: Sample, number: int) -> bool:
+def _open(sample: Sample, number: int) -> bool:
     try:
         open_recordings.hold(sample.path.read_bytes(), f"Austen {number}.wav")
     except SerError as refusal:
@@ -50,9 +50,9 @@ def _take(sample: Sample, number: int) -> bool:
 
 
 def instead_of_recording() -> None:
-    """On a page that needs a recording, say that there is none and offer the samples."""
+    """Say that this page needs a recording, and offer the samples."""
     if open_recordings.current() is not None or open_recordings.held_long() is not None:
-        return  # the sidebar says what is missing
+        return  # the sidebar shows what is missing
     with st.container(border=True):
         st.markdown(t("**No recording yet.** Press a sample to see this page at work:"))
         if show():

@@ -15,7 +15,7 @@ from ser_core.model.classifier import OF_A_VOICE
 from ser_core.model.shipped_models import model_names
 from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, list_saved_analyses
 
-PAGE = 10
+PAGE_SIZE = 10
 
 
 def show() -> None:
@@ -25,7 +25,7 @@ def show() -> None:
         return
     with st.expander(t("Saved analyses ({n})", n=len(analyses)), icon=":material/folder:"):
         found, text = analyses, session.choice("saved_text")
-        if len(analyses) > PAGE:
+        if len(analyses) > PAGE_SIZE:
             st.text_input(
                 t("Search saved analyses"),
                 label_visibility="collapsed",
@@ -35,12 +35,12 @@ def show() -> None:
                 **session.widget("saved_text", text),
             )
             words = text.casefold().split()
-            found = [saved for saved in analyses if all(word in _words_of(saved) for word in words)]
-        pages = max(1, math.ceil(len(found) / PAGE))
+            found = [saved for saved in analyses if all(word in _search_text(saved) for word in words)]
+        pages = max(1, math.ceil(len(found) / PAGE_SIZE))
         searched, number = session.choice("saved_page")
         number = min(number, pages - 1) if searched == text else 0
-        first = number * PAGE
-        shown = found[first : first + PAGE]
+        first = number * PAGE_SIZE
+        shown = found[first : first + PAGE_SIZE]
         for saved in shown:
             _row(saved)
         if not found:
@@ -55,19 +55,19 @@ def _turn_pages(position: str, number: int, pages: int) -> None:
     """Show the position in the list, between buttons to turn to newer and older analyses."""
     newer, middle, older = st.columns([1, 3, 1], vertical_alignment="center")
     middle.caption(position, text_alignment="center")
-    for column, way, words, icon, to in (
+    for column, name, label, icon, target in (
         (newer, "Newer", t("Newer"), ":material/chevron_left:", number - 1),
         (older, "Older", t("Older"), ":material/chevron_right:", number + 1),
     ):
         column.button(
-            words,
-            key=f"icon_saved_{way}",
+            label,
+            key=f"icon_saved_{name}",
             icon=icon,
             type="tertiary",
-            disabled=not 0 <= to < pages,
-            help=words,
+            disabled=not 0 <= target < pages,
+            help=label,
             on_click=session.choose,
-            args=("saved_page", (session.choice("saved_text"), to)),
+            args=("saved_page", (session.choice("saved_text"), target)),
         )
 
 
@@ -95,7 +95,7 @@ def _row(saved: SavedAnalysis) -> None:
         _delete(saved)
 
 
-def _words_of(saved: SavedAnalysis) -> str:
+def _search_text(saved: SavedAnalysis) -> str:
     return f"{saved.recording_name} {saved.model_name} {saved.verdict} {t(saved.verdict)}".casefold()
 
 
@@ -124,23 +124,23 @@ def _reopen(saved: SavedAnalysis) -> None:
 
 
 def _changed_since(saved: SavedAnalysis) -> str | None:
-    """Say why a saved analysis is computed again, and what its verdict was; None if the same model is here."""
+    """Say why a saved analysis is computed again, and what its verdict was; None if the model is the same."""
     name = saved.model_name.removesuffix(OF_A_VOICE)
-    then = t("The verdict was {verdict} when it was saved.", verdict=t(saved.verdict))
+    saved_verdict = t("The verdict was {verdict} when it was saved.", verdict=t(saved.verdict))
     if name != saved.model_name:
-        return " ".join([t("It was saved relative to a voice's own normal, which is never stored."), then])
+        return " ".join([t("It was saved relative to a voice's own normal, which is never stored."), saved_verdict])
     if name not in model_names():
-        return " ".join([t("The model {name}, which it was saved with, is no longer here.", name=name), then])
+        return " ".join([t("The model {name}, which it was saved with, is no longer here.", name=name), saved_verdict])
     try:
-        same = saved.is_of(cached.model(name).sha256)
+        is_same = saved.is_of(cached.model(name).sha256)
     except SerError:
-        return None  # the sidebar says why the model cannot be loaded
+        return None  # the sidebar shows why the model cannot be loaded
     changed = t("The model {name} has changed since this analysis was saved.", name=name)
-    return None if same else f"{changed} {then}"
+    return None if is_same else f"{changed} {saved_verdict}"
 
 
 def show_what_changed(recording: Recording) -> None:
-    """Say why a reopened analysis was computed again, if it was."""
+    """Show why a reopened analysis was computed again, if it was."""
     reopened, words = st.session_state.get("reopened", (None, None))
     if words and reopened == recording.sha256:
         st.warning(in_markdown(words), icon=":material/history:")

@@ -1,4 +1,4 @@
-"""Verdict and *Save*, on every page that shows an analysis; what was computed is saved with it."""
+"""The verdict and the button *Save*, on every page that shows an analysis; all its results are saved with it."""
 
 import streamlit as st
 
@@ -16,27 +16,23 @@ from ser_core.work.jobs import Job
 HELP = texts("Save the recording, and the maps, focus, scores and words that are there by now, on this machine.")
 
 
-def verdict(chosen: Chosen, classification: Job) -> None:
+def show_verdict(chosen: Chosen, classification: Job) -> None:
     """Show the verdict, and offer to save the analysis."""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.html(verdict_html(classification.result), width="content")
         if st.button(t("Save"), icon=":material/save:", help=t(HELP)):
-            save(chosen, classification)
+            _save(chosen, [explaining.computed_so_far(classification, chosen.classifier, chosen.settings)])
 
 
-def save(chosen: Chosen, classification: Job) -> None:
-    """Save recording and analysis on this machine, or show why that failed."""
-    _save(chosen, [explaining.computed_so_far(classification, chosen.classifier, chosen.settings)])
-
-
-def offer_for_all(chosen: Chosen, analyses: list[Analysis]) -> None:
-    """Offer to save the analyses of several models, each of which opens by itself."""
+def offer_to_save_all(chosen: Chosen, analyses: list[Analysis]) -> None:
+    """Offer to save the analyses of several models, each separately."""
     each = t("The analysis of each model is saved by itself.")
     if st.button(t("Save"), icon=":material/save:", help=f"{t(HELP)} {each}"):
         _save(chosen, analyses)
 
 
 def _save(chosen: Chosen, analyses: list[Analysis]) -> None:
+    """Save the recording with each analysis on this machine, or show why that failed."""
     source = open_recordings.held()[chosen.recording.sha256].source
     try:
         with st.spinner(t("Saving")):

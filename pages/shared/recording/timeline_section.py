@@ -24,9 +24,9 @@ from ser_core.timeline.timeline import Timeline
 from ser_core.work.atomic_folder import folder_name
 
 CHART = "timeline_chart"
-#: The container of the chart, in which a click plays.
-PLAYED = "timeline_played"
-FIRST_STRETCH_S = 30
+#: The container of the chart, in which a click plays that moment.
+CHART_CONTAINER = "timeline_played"
+DEFAULT_STRETCH_S = 30
 
 
 def show(long: open_recordings.HeldLong) -> None:
@@ -43,7 +43,7 @@ def show(long: open_recordings.HeldLong) -> None:
     try:
         classifier = cached.model(controls.model_name() or "")
     except SerError:
-        return  # the sidebar says why
+        return  # the sidebar shows why
     own_voice = classifier.voice is not None and st.toggle(
         t("One speaker"),
         help=t(
@@ -62,16 +62,16 @@ def show(long: open_recordings.HeldLong) -> None:
     copy = results.get("copy")
     if copy is not None:
         with sound:
-            player(copy, key="timeline_player", charts=PLAYED)
+            player(copy, key="timeline_player", charts=CHART_CONTAINER)
     if copy is None or "timeline" not in results:
         return
     timeline = results["timeline"]
     open_part = partial(_open, long, copy)
     with curves:
-        seconds, quiet_dbfs = _curves(long, timeline)
+        smoothing_s, quiet_dbfs = _curves(long, timeline)
     _choose_stretch(timeline, open_part)
     timeline_words_section.show(long, timeline, open_part)
-    _strongest(long, timeline, seconds, quiet_dbfs, open_part)
+    _strongest(long, timeline, smoothing_s, quiet_dbfs, open_part)
 
 
 def _curves(long: open_recordings.HeldLong, timeline: Timeline) -> tuple[float, float]:
@@ -88,47 +88,47 @@ def _curves(long: open_recordings.HeldLong, timeline: Timeline) -> tuple[float, 
         st.caption(voice_section.known_in_words(timeline.voice))
     for warning in timeline.warnings:
         st.warning(recognised(warning), icon=":material/warning:")
-    seconds, quiet_dbfs = _smoothing(timeline)
-    with st.container(key=PLAYED):
+    smoothing_s, quiet_dbfs = _smoothing(timeline)
+    with st.container(key=CHART_CONTAINER):
         st.plotly_chart(
             timeline_chart(
-                timeline, seconds, quiet_dbfs, _stretch_s(timeline), timeline_words_section.found_times_s(long)
+                timeline, smoothing_s, quiet_dbfs, _stretch_s(timeline), timeline_words_section.found_times_s(long)
             ),
             width="stretch",
             config={"displaylogo": False},
             key=CHART,
-            on_select=_take_box,
+            on_select=_on_box,
             selection_mode="box",
         )
     st.caption(t("Click a curve to play from there; draw a box to choose a part."))
-    return seconds, quiet_dbfs
+    return smoothing_s, quiet_dbfs
 
 
 def _smoothing(timeline: Timeline) -> tuple[float, float]:
-    smoothing, quiet = st.columns(2)
-    # 10 s up to half an hour, 60 s for two hours: finer curves would be illegible.
+    left, right = st.columns(2)
+    # 10 s up to half an hour, 60 s for two hours: with less smoothing the curves would be illegible.
     chosen = session.choice("timeline_smoothing")
-    usual = max(10, 10 * round(timeline.duration_s / 1200))
-    seconds = smoothing.slider(
+    default_s = max(10, 10 * round(timeline.duration_s / 1200))
+    smoothing_s = left.slider(
         t("Smoothing (s)"),
         0,
         120,
         help=t("Each point is the mean over this many seconds around it. 0 shows every segment of the model."),
-        **session.widget("timeline_smoothing", usual if chosen is None else chosen),
+        **session.widget("timeline_smoothing", default_s if chosen is None else chosen),
     )
-    quiet_dbfs = quiet.slider(
+    quiet_dbfs = right.slider(
         t("Pause threshold (dBFS)"),
         -90,
         -20,
         help=t("Segments below this level (the dotted line) are left out. Longer pauses leave gaps in the curves."),
         **session.widget("timeline_quiet", session.choice("timeline_quiet")),
     )
-    return seconds, quiet_dbfs
+    return smoothing_s, quiet_dbfs
 
 
 def _shown_stretch(timeline: Timeline) -> tuple[time, time]:
     last = _as_time(ceil(timeline.duration_s))
-    start, end = session.choice("timeline_stretch") or (_as_time(0), _as_time(FIRST_STRETCH_S))
+    start, end = session.choice("timeline_stretch") or (_as_time(0), _as_time(DEFAULT_STRETCH_S))
     return min(start, last), min(end, last)
 
 
@@ -162,7 +162,7 @@ def _choose_stretch(timeline: Timeline, open_part: Callable[[float, float], None
         )
 
 
-def _take_box() -> None:
+def _on_box() -> None:
     boxes = st.session_state[CHART].selection.box
     if boxes:
         start_s, end_s = seconds_of_box(boxes[-1])
@@ -172,12 +172,12 @@ def _take_box() -> None:
 def _strongest(
     long: open_recordings.HeldLong,
     timeline: Timeline,
-    seconds: float,
+    smoothing_s: float,
     quiet_dbfs: float,
     open_part: Callable[[float, float], None],
 ) -> None:
     st.markdown(t("**Strongest parts**"), help=t("Where the smoothed probability of each emotion is highest."))
-    for emotion, stretches in strongest_stretches(timeline, seconds, quiet_dbfs).items():
+    for emotion, stretches in strongest_stretches(timeline, smoothing_s, quiet_dbfs).items():
         name, *columns = st.columns([1, 2, 2, 2], vertical_alignment="center")
         name.html(f'<span style="border-bottom: 0.2rem solid {COLOURS[emotion]}">{t(emotion)}</span>')
         for number, (column, (region, mean)) in enumerate(zip(columns, stretches, strict=False)):
@@ -195,7 +195,7 @@ def _strongest(
 
 
 def _open(long: open_recordings.HeldLong, copy: WorkingCopy, start_s: float, end_s: float) -> None:
-    """Cut out a part as a recording of its own and switch to the player."""
+    """Cut out a part as a separate recording, and switch to the page Listen."""
     try:
         with st.spinner(t("Cutting out the part")):
             long_recordings.open_stretch(long, copy, start_s, end_s)

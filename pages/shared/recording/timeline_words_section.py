@@ -21,14 +21,14 @@ HELP = texts("""
 Whisper transcribes on this machine, piece by piece, in the background. What is transcribed so far can be searched
 meanwhile, and stays if you stop it. Without speech, nothing is transcribed.
 """)
-#: How much is opened before and after the start of a phrase.
+#: How much of the recording is opened before and after the start of a phrase.
 BEFORE_S, AFTER_S = 5.0, 10.0
-MOST_SHOWN = 50
-FOUND_BY_MODEL = ""
+MAX_LISTED = 50
+ANY_LANGUAGE = ""
 
 
 def found_times_s(long: open_recordings.HeldLong) -> list[float]:
-    """Return when the searched phrase is said, in seconds, as far as the words are known."""
+    """Return the times in seconds at which the searched phrase is said, in the words known so far."""
     words = known_words(long)
     return [words.transcript.words[found.start].start_s for found in _found(words)]
 
@@ -56,7 +56,7 @@ def show(long: open_recordings.HeldLong, timeline: Timeline, open_part: Callable
         if folder is None:
             word_model.offer()
         elif st.button(t("Transcribe to search words"), key="transcribe_long", icon=":material/manage_search:"):
-            session.choose("timeline_language", FOUND_BY_MODEL)
+            session.choose("timeline_language", ANY_LANGUAGE)
             st.rerun()
         return
     if folder is not None:
@@ -108,16 +108,16 @@ def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) 
 
 
 def _times_in_words(times: int) -> str:
-    if times > MOST_SHOWN:
-        return t("Said {n} times; the first {most} are listed.", n=times, most=MOST_SHOWN)
+    if times > MAX_LISTED:
+        return t("Said {n} times; the first {most} are listed.", n=times, most=MAX_LISTED)
     return plural(times, "Said once.", "Said {n} times.") if times else t("Not said.")
 
 
 def _choose_language(column: st.delta_generator.DeltaGenerator) -> None:
     column.selectbox(
         t("Language"),
-        # Streamlit finds an option by its text, so the text of the first one never changes.
-        [FOUND_BY_MODEL, *sorted(LANGUAGES, key=lambda code: t(LANGUAGES[code]))],
+        # Streamlit identifies an option by its text, so the text of the first one never changes.
+        [ANY_LANGUAGE, *sorted(LANGUAGES, key=lambda code: t(LANGUAGES[code]))],
         format_func=lambda code: t(LANGUAGES[code] if code else "Found by the model"),
         help=t("If the model found the wrong one, choose another; the recording is then transcribed again."),
         **session.widget("timeline_language", session.choice("timeline_language")),
@@ -127,15 +127,15 @@ def _choose_language(column: st.delta_generator.DeltaGenerator) -> None:
 def _show_found(
     words: TimelineWords, found: Sequence[range], timeline: Timeline, open_part: Callable[[float, float], None]
 ) -> None:
-    """List where the phrase is said, each to be opened in the player."""
+    """List the places where the phrase is said, each with a button to open it in the player."""
     if not found:
         return
     with st.container(height=260 if len(found) > 5 else "content", border=False, key="found_words"):
-        for number, one in enumerate(found[:MOST_SHOWN]):
+        for number, one in enumerate(found[:MAX_LISTED]):
             at_s = words.transcript.words[one.start].start_s
-            before, said, after = map(in_markdown, phrase_around(words.transcript.words, one))
+            before, phrase, after = map(in_markdown, phrase_around(words.transcript.words, one))
             if st.button(
-                f"`{clock(at_s)}` {before} **{said}** {after}",
+                f"`{clock(at_s)}` {before} **{phrase}** {after}",
                 key=f"found_{number}",
                 icon=":material/hearing:",
                 type="tertiary",

@@ -38,7 +38,7 @@ def _choose_recording() -> None:
     st.markdown(t("**Step 1 of 3: choose a recording.** Take this sample, or record or upload a sentence of your own."))
     with st.container(horizontal=True, gap="small"):
         pressed = st.button(t("Take a sample"), key="tour_sample", type="primary", icon=":material/play_circle:")
-        if pressed and samples_section.take_first():
+        if pressed and samples_section.open_first():
             st.rerun()
         _end(t("Skip the tour"))
 

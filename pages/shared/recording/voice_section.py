@@ -17,7 +17,7 @@ from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 
 #: More recordings hardly change a voice's own normal.
-MOST_OF_PROJECT = 40
+MAX_PROJECT_RECORDINGS = 40
 
 HELP = texts("""
 One person's angry voice is another's usual tone. Several recordings of a person show how the model usually judges this
@@ -66,7 +66,7 @@ def show(classifier: Classifier, recording: Recording, labels: dict[str, str]) -
 
 
 def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
-    """Return the recordings of one person: by default all that are open now, but none that are added later."""
+    """Return the recordings of one person: by default all that are open now, without those opened later."""
     if classifier.voice is None:
         st.caption(
             t("{name} judges every voice alike. Choose another model to use this.", name=in_markdown(classifier.name))
@@ -77,15 +77,15 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
     if not on:
         return []
     chosen = session.choice("voice")
-    there = list(labels) if chosen is None else [sha256 for sha256 in chosen if sha256 in labels]
-    if there != chosen:
-        session.choose("voice", there)
+    selected = list(labels) if chosen is None else [sha256 for sha256 in chosen if sha256 in labels]
+    if selected != chosen:
+        session.choose("voice", selected)
     recordings = st.multiselect(
         t("Recordings of this person"),
         list(labels),
         format_func=labels.get,
         placeholder=t("Choose at least one"),
-        **session.widget("voice", there),
+        **session.widget("voice", selected),
     )
     mixed = session.choice("voice_mixed")
     st.checkbox(t("They show different emotions"), help=t(MIXED_HELP), **session.widget("voice_mixed", mixed))
@@ -93,7 +93,7 @@ def _choose(classifier: Classifier, labels: dict[str, str]) -> list[str]:
 
 
 def others_of_voice(recording: Recording) -> list[Recording]:
-    """Return the other recordings that the visitor listed for the same person; none while this is off."""
+    """Return the other recordings that the visitor listed for the same person; none if *Voice* is off."""
     chosen, held = session.choice("voice") or [], open_recordings.held()
     if not session.choice("voice_on") or recording.sha256 not in chosen:
         return []
@@ -114,22 +114,27 @@ def _of_project() -> list[RecordingFile]:
         key = st.selectbox(
             t("Also from a project"),
             [None, *speakers],
-            format_func=lambda key: t("none") if key is None else _labelled(speakers[key]),
+            format_func=lambda key: t("none") if key is None else _label_of(speakers[key]),
             help=t(
                 "Recordings on the page Annotate whose speaker is named. Of more than {most}, the "
                 "first by name are used.",
-                most=MOST_OF_PROJECT,
+                most=MAX_PROJECT_RECORDINGS,
             ),
             **session.widget("voice_project", session.choice("voice_project")),
         )
-        return store.recordings.of_speaker(*key)[:MOST_OF_PROJECT] if key else []
+        return store.recordings.of_speaker(*key)[:MAX_PROJECT_RECORDINGS] if key else []
     except AnnotationsRefused as refusal:
         st.caption(in_markdown(recognised(str(refusal))))
         return []
 
 
-def _labelled(one: Speaker) -> str:
-    return t("{name} in {project} ({n})", name=printable(one.speaker), project=printable(one.project), n=one.count)
+def _label_of(speaker: Speaker) -> str:
+    return t(
+        "{name} in {project} ({n})",
+        name=printable(speaker.speaker),
+        project=printable(speaker.project),
+        n=speaker.count,
+    )
 
 
 def _in_words(job: Job, classifier: Classifier) -> str:
@@ -153,8 +158,8 @@ def known_in_words(voice: VoiceShare) -> str:
     return f"{known} {_share_in_words(voice.share, voice.trust)}"
 
 
-def _share_in_words(share: float, trusted: float) -> str:
-    return f"{recognised(share_in_words(share))} {recognised(caution_in_words(trusted))}".strip()
+def _share_in_words(share: float, trust_share: float) -> str:
+    return f"{recognised(share_in_words(share))} {recognised(caution_in_words(trust_share))}".strip()
 
 
 def adapted(classifier: Classifier, job: Job | None) -> Classifier:

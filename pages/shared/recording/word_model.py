@@ -1,4 +1,4 @@
-"""The model that transcribes words: where it is, and how to get it."""
+"""The model that transcribes words: its folder, languages and download."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +12,7 @@ from pages.shared.language.names import in_markdown
 from ser_core.errors import WordModelRefused
 from ser_core.words.transcription import DOWNLOAD_MB
 
-#: Whisper's languages with the most speakers, and those of the corpora that are read here.
+#: Whisper's languages with the most speakers, and those of the corpora that can be read here.
 LANGUAGES = texts(
     {
         "ar": "Arabic",
@@ -80,7 +80,7 @@ def offer() -> None:
         return
     job = transcribing.word_model_job()
     if "word model" in waiting.results({"word model": job}):
-        # So that it is offered again if it is ever deleted.
+        # Otherwise it would not be offered again after it was deleted.
         job.queue.drop(job)
         st.session_state["word_model_requested"] = False
         st.rerun()
