@@ -1,4 +1,4 @@
-"""Gaussian data selection: which segments are selected or dropped, and the effect of the threshold."""
+"""Gaussian data selection: the segments that are selected and dropped, and the effect of the threshold."""
 
 import numpy as np
 import streamlit as st
@@ -51,8 +51,8 @@ def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
         return
     st.markdown(t("**Dropped: {n}**", n=len(dropped)))
     for index in dropped[:50]:
-        what, play = st.columns([2, 5], vertical_alignment="center")
-        what.markdown(
+        label, play = st.columns([2, 5], vertical_alignment="center")
+        label.markdown(
             t(
                 "**{number}** · {start:.2f} to {end:.2f} s",
                 number=index + 1,

@@ -13,7 +13,7 @@ from pages.shared.models import corpora_section, training_form
 from ser_core.work.jobs import Job
 from ser_core.work.training_process import broken_off, forget_broken_off, runs_folder, train_in_process
 
-EVERYBODY = "everybody"  # a training belongs to the machine: every visitor sees it
+EVERYBODY = "everybody"  # the owner of trainings, which every visitor sees
 
 
 @st.fragment(run_every=3)
@@ -37,7 +37,7 @@ def begin(arguments: list[str]) -> Job:
 
 
 def ask_to_resume() -> list[str] | None:
-    """Offer to resume a training that the end of the app interrupted; return its arguments if the visitor agrees."""
+    """Offer to resume a training that ended with the app; return its arguments if the visitor agrees."""
     arguments = broken_off()
     if arguments is None:
         return None
@@ -57,20 +57,20 @@ def ask_to_resume() -> list[str] | None:
 
 def train(folders: dict[str, str]) -> None:
     """Ask for the settings, train, and show the progress."""
-    arguments = training_form.arguments_of_training(folders)
-    known = cached.trainings().find(EVERYBODY, "training")
-    busy = known is not None and known.state in ("waiting", "running")
+    arguments = training_form.training_arguments(folders)
+    job = cached.trainings().find(EVERYBODY, "training")
+    busy = job is not None and job.state in ("waiting", "running")
     if st.button(t("Train"), type="primary", icon=":material/model_training:", disabled=arguments is None or busy):
-        if known is not None:
-            cached.trainings().drop(known)
-        known = begin(arguments)
+        if job is not None:
+            cached.trainings().drop(job)
+        job = begin(arguments)
     elif not busy and (resumed := ask_to_resume()):
-        if known is not None:
-            cached.trainings().drop(known)
+        if job is not None:
+            cached.trainings().drop(job)
         begin(resumed)
         st.rerun()
-    if known is not None:
-        done = waiting.results({"train": known})
+    if job is not None:
+        done = waiting.results({"train": job})
         if "train" in done:
             st.success(
                 t("Training is complete. Choose the model in the sidebar; its figures are on the page Evaluate.")

@@ -1,4 +1,4 @@
-"""How well a model does on held-out people and corpora, and the results of the paper's experiments."""
+"""The results of a model on held-out people and corpora, and of the paper's experiments."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from ser_core.model.checkpoint import CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, re
 from ser_core.model.shipped_models import find_model, model_names
 
 ALL_FOLDS, NEW_CORPORA, OWN_TEST = texts(("all folds", "new corpora", "this model's own test"))
-#: For a model whose card does not describe its test on new corpora.
-NO_SPLIT = texts("each corpus left out of training in turn")
+#: The split of a model whose card does not describe its test on new corpora.
+DEFAULT_SPLIT = texts("each corpus left out of training in turn")
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def tested(table: Path, written_ns: int) -> tuple[Predictions, dict[str, Any]]:
-    """Return a table and its figures; `written_ns` makes a rewritten table a new one for the cache."""
+    """Return a table and its figures; `written_ns` makes the cache compute them again for a rewritten table."""
     predictions = read_predictions(table)
     return predictions, all_figures(predictions) | {"headline": headline(predictions)}
 
@@ -38,7 +38,7 @@ def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
     """Ask for one of the model's tests, if there are several; return its table and its split in words."""
     offered = {OWN_TEST: (folder / TEST_TABLE, split_in_words(str(card.get("split", ""))))}
     if (folder / CORPORA_TABLE).is_file():
-        split = card.get("leave_one_corpus_out", {}).get("split", NO_SPLIT)
+        split = card.get("leave_one_corpus_out", {}).get("split", DEFAULT_SPLIT)
         offered = {NEW_CORPORA: (folder / CORPORA_TABLE, split_in_words(split))} | offered
     if "cross_validation" in card and (folder / FOLDS_TABLE).is_file():
         split = t(
@@ -76,7 +76,7 @@ def show_figures(name: str) -> None:
     generalisation_section.show(name, folder, card, tested_now)
     comparison_section.show(name, predictions.emotions)
     model_figures.show_emotions(predictions, figures, by_others=table.name != TEST_TABLE)
-    model_figures.show_trust(figures, card.get("history", {}))
+    model_figures.show_calibration(figures, card.get("history", {}))
 
 
 frame.begin(t("Evaluate"), "👂", t("How well does the model do on people it was not trained on?"))

@@ -1558,9 +1558,9 @@ def form_of_training(tmp_path, monkeypatch):
     """The page Train with two corpora, and the list of what its form has returned."""
     from pages.shared.models import training_form
 
-    returned, ask = [], training_form.arguments_of_training
+    returned, ask = [], training_form.training_arguments
     monkeypatch.setattr(
-        training_form, "arguments_of_training", lambda folders: returned.append(ask(folders)) or returned[-1]
+        training_form, "training_arguments", lambda folders: returned.append(ask(folders)) or returned[-1]
     )
     monkeypatch.delenv("SER_CORPORA", raising=False)
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "weights")

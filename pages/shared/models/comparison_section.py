@@ -1,4 +1,4 @@
-"""Whether a model is better than another one with the same emotions, in a sentence."""
+"""Compare a model with another one that has the same emotions, in a sentence."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from ser_core.model.shipped_models import find_model, model_names
 
 
 def show(name: str, emotions: tuple[str, ...]) -> None:
-    """Ask for another model, and give the difference and whether it may be chance."""
+    """Ask for another model, and show the difference and whether it may be due to chance."""
     with st.container(border=True):
         choice, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
         other = choice.selectbox(

@@ -46,7 +46,7 @@ def _on_click() -> None:
 def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
     """Offer two lists to select a cell, as a click does, and list its recordings.
 
-    `by_others`: other models predicted them than the one that *Why?* explains.
+    `by_others`: whether models other than the one that *Why?* explains made the predictions.
     """
     with st.container(border=True):
         acted, predicted = (
@@ -89,7 +89,7 @@ def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
 
 
 def _page_of(cell: Predictions) -> range:
-    """Show the number of recordings and a pager; return the indices on the current page."""
+    """Show the number of recordings and a pager; return the indices of the current page."""
     count = len(cell.labels)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(
@@ -120,7 +120,7 @@ def _show_missing_corpora(cell: Predictions) -> None:
 
 
 def _show_recording(cell: Predictions, index: int) -> None:
-    """Show the speaker and the scores, and if the audio is here, a player and a link to the evidence."""
+    """Show speaker and scores and, if the audio is here, a player and a link to the evidence."""
     corpus, sha256 = cell.corpora[index], cell.sha256[index]
     acted, predicted = cell.labels[index], cell.predicted[index]
     speaker = t("speaker {name}", name=cell.speakers[index].removeprefix(f"{corpus}:"))

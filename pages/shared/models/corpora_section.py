@@ -14,7 +14,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.overview import CorpusOverview
 from ser_core.errors import SerError
 
-MOST_NAMES = 50
+MAX_LISTED = 50
 #: Headings of the table of corpora.
 COLUMNS = texts(
     ("corpus", "language", "recordings", "speakers", "emotions", "sentences", "minutes", "left out", "unreadable")
@@ -22,7 +22,7 @@ COLUMNS = texts(
 
 
 def show(folders: dict[str, str]) -> None:
-    """Show the corpora whose folders exist, and why a folder does not contain its corpus."""
+    """Show the corpora whose folders exist; if a folder does not contain its corpus, show why."""
     overviews = {}
     for name, folder in folders.items():
         try:
@@ -117,12 +117,12 @@ def show_left_out(overview: CorpusOverview, folder: Path) -> None:
         st.dataframe(
             [
                 {file: name_under(folder, path), why: printable(recognised(reason))}
-                for path, reason in files[:MOST_NAMES]
+                for path, reason in files[:MAX_LISTED]
             ],
             hide_index=True,
         )
-        if len(files) > MOST_NAMES:
-            st.caption(t("And {n} more.", n=len(files) - MOST_NAMES))
+        if len(files) > MAX_LISTED:
+            st.caption(t("And {n} more.", n=len(files) - MAX_LISTED))
 
 
 def listen(overview: CorpusOverview, folder: Path) -> None:

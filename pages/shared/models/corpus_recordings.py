@@ -13,11 +13,11 @@ from ser_core.corpora.manifest import SIMPLE_WORD
 
 
 def folder_of(corpus: str) -> Path | None:
-    """Return the corpus's folder under SER_CORPORA, or None; names other than simple words lead nowhere."""
-    known = os.environ.get("SER_CORPORA")
-    if not known or not SIMPLE_WORD.fullmatch(corpus):
+    """Return the corpus's folder under SER_CORPORA; None if it is missing, or if the name is not a simple word."""
+    root = os.environ.get("SER_CORPORA")
+    if not root or not SIMPLE_WORD.fullmatch(corpus):
         return None
-    folder = Path(known) / corpus
+    folder = Path(root) / corpus
     return folder if folder.is_dir() else None
 
 

@@ -13,12 +13,12 @@ from ser_core.errors import SerError
 from ser_core.experiments import read_result
 
 
-def read_result_drawn(name: str, drawn: Callable[[dict[str, Any]], object]) -> dict[str, Any] | None:
+def read_drawable_result(name: str, draw: Callable[[dict[str, Any]], object]) -> dict[str, Any] | None:
     """Return an experiment's results if they exist and can be drawn; show an error if they are damaged."""
     try:
         result = read_result(name)
         if result is not None:
-            drawn(result)
+            draw(result)
         return result
     except SerError as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/error:")
@@ -29,14 +29,14 @@ def read_result_drawn(name: str, drawn: Callable[[dict[str, Any]], object]) -> d
     return None
 
 
-def show_missing(commands: dict[str, str], of: int) -> None:
+def show_missing(commands: dict[str, str], total: int) -> None:
     """Show the commands that compute missing results, collapsed if other results are shown."""
     if not commands:
         return
     words = t("No results yet")
-    if of > 1:
+    if total > 1:
         words = t("No results yet: {names}", names=", ".join(in_markdown(name) for name in commands))
-    if len(commands) < of:
+    if len(commands) < total:
         container = st.expander(words, icon=":material/terminal:")
     else:
         container = st.container()
@@ -44,7 +44,7 @@ def show_missing(commands: dict[str, str], of: int) -> None:
     container.code("\n".join(commands.values()), language="bash", wrap_lines=True)
 
 
-def command(what: str, *options: str) -> str:
-    """Return a command with the corpora on this machine."""
-    here = [f'--corpus "{name}=$SER_CORPORA/{name}"' for name in READERS if corpus_recordings.folder_of(name)]
-    return " ".join(["python -m ser_core", what, *options, *(here or ["--corpus NAME=FOLDER"])])
+def command(subcommand: str, *options: str) -> str:
+    """Return a command line with the corpora on this machine."""
+    corpora = [f'--corpus "{name}=$SER_CORPORA/{name}"' for name in READERS if corpus_recordings.folder_of(name)]
+    return " ".join(["python -m ser_core", subcommand, *options, *(corpora or ["--corpus NAME=FOLDER"])])

@@ -12,16 +12,16 @@ from pages.shared.charts import experiments as charts
 from pages.shared.language import number, t, texts
 from pages.shared.language.names import corpus_name, in_markdown
 from pages.shared.models import peers_section, selection_cost_section
-from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
+from pages.shared.models.experiment_file import command, read_drawable_result, show_missing
 from pages.shared.models.model_figures import split_in_words
 from ser_core.errors import SerError
 from ser_core.model.checkpoint import read_card
 from ser_core.model.networks import NETWORKS
 from ser_core.model.shipped_models import find_model
 
-#: From this word error rate on, no word counts as understood.
+#: Above this word error rate, no word counts as understood.
 UNINTELLIGIBLE = 0.9
-#: What a rank correlation of two maps means, by its lowest value.
+#: Meaning of a rank correlation of two maps, by its lowest value.
 SIMILARITY = texts(
     {
         0.5: "the branches use much the same parts",
@@ -30,7 +30,7 @@ SIMILARITY = texts(
         -1.0: "the branches use opposite parts",
     }
 )
-#: Sentences in results of earlier versions.
+#: Sentences in results of earlier versions, which the catalogues must have.
 texts(
     (
         "none of the {speakers} test speakers were trained on",
@@ -53,7 +53,7 @@ def show(models: Sequence[str]) -> None:
 def show_bands() -> None:
     """Show which frequencies speak for which emotion."""
     st.header(t("Frequencies by emotion"), help=t("Fig. 24 of the paper."))
-    result = read_result_drawn("bands", _bands)
+    result = read_drawable_result("bands", _bands)
     if result is None:
         show_missing({"bands": command("experiment bands")}, 1)
         return
@@ -80,7 +80,7 @@ def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
 def show_branches() -> None:
     """Show the maps of both branches for one segment, and how similar they are in all recordings."""
     st.header(t("VGGish and YAMNet on the same segment"), help=t("Fig. 7 of the paper."))
-    result = read_result_drawn("branches", _branches)
+    result = read_drawable_result("branches", _branches)
     if result is None:
         show_missing({"branches": command("experiment branches")}, 1)
         return
@@ -93,7 +93,7 @@ def show_branches() -> None:
 
 def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
     example, cells = result["example"], result["cells"]
-    middle, low, high = (_signed(value) for value in (result["rank_correlation"], *result["quartiles"]))
+    middle, low, high = (number(value, ".2f") for value in (result["rank_correlation"], *result["quartiles"]))
     words = t(
         "Rank correlation of the two maps: **{middle}**, the median of {recordings:d} recordings (quartiles {low} to "
         "{high}): {similarity}. The segment shown is the one that {model} is surest of: {emotion}, score {score:.2f}, "
@@ -122,21 +122,17 @@ def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
 
 
 def _similarity(correlation: float) -> str:
-    for least, words in SIMILARITY.items():
-        if correlation >= least:
+    for lowest, words in SIMILARITY.items():
+        if correlation >= lowest:
             return t(words)
     raise ValueError(f"{correlation} is not a correlation")
-
-
-def _signed(value: float) -> str:
-    return number(value, ".2f")
 
 
 def show_robustness(models: Sequence[str]) -> None:
     """Show the robustness of the models to degraded audio."""
     st.header(t("Robustness"), help=t("To simulated noise, gain, phone band and reverberation."))
     names = {model: f"robustness-{model}" for model in models}
-    found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _robustness))}
+    found = {model: result for model, name in names.items() if (result := read_drawable_result(name, _robustness))}
     missing = {
         model: command("experiment robustness", f"--model {shlex.quote(model)}")
         for model in models
@@ -150,7 +146,7 @@ def show_robustness(models: Sequence[str]) -> None:
 
 
 def show_content(models: Sequence[str]) -> None:
-    """Show what is left of the verdict where no word is understood, or the pitch is gone."""
+    """Show how well models do if no word is understood, or without pitch."""
     st.header(
         t("Content or voice"),
         help=t(
@@ -159,7 +155,7 @@ def show_content(models: Sequence[str]) -> None:
         ),
     )
     names = {model: f"content-{model}" for model in models}
-    found = {model: result for model, name in names.items() if (result := read_result_drawn(name, _content))}
+    found = {model: result for model, name in names.items() if (result := read_drawable_result(name, _content))}
     if found:
         words = [_content(result)[0] for result in found.values()]
         st.markdown("  \n".join(words))
@@ -182,7 +178,7 @@ def _content(result: dict[str, Any]) -> tuple[str, go.Figure]:
     whole, *others = result["conditions"].values()
     unintelligible = [c for c in others if c["word_error_rate"][0] > UNINTELLIGIBLE]
     best = max((c["uar"] for c in unintelligible), default=None)
-    said = t(
+    words = t(
         "{model}, {recordings} recordings of {speakers} unseen speakers: UAR {uar} as recorded."
         if best is None
         else "{model}, {recordings} recordings of {speakers} unseen speakers: UAR {uar} as recorded, at most {best} "
@@ -193,7 +189,7 @@ def _content(result: dict[str, Any]) -> tuple[str, go.Figure]:
         uar=_with_interval(whole["uar"]),
         best=best and _with_interval(best),
     )
-    return said, charts.content_chart({"": result})
+    return words, charts.content_chart({"": result})
 
 
 def _with_interval(figures: Sequence[float]) -> str:

@@ -14,7 +14,7 @@ from pages.shared.charts import generalisation as charts
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import corpus_name, in_markdown
 from pages.shared.models.comparison_section import points, side_of_zero
-from pages.shared.models.experiment_file import read_result_drawn
+from pages.shared.models.experiment_file import read_drawable_result
 from pages.shared.models.model_figures import with_interval
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora.listeners import restrict_recall
@@ -35,7 +35,7 @@ HELP = texts(
 
 
 def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
-    """Show a model's tests side by side, and the command that makes a missing test on new corpora."""
+    """Show a model's tests side by side, and if there is no test on new corpora, the command that makes it."""
     st.header(t("New people and new corpora"), help=t(HELP))
     tables, found = {}, {}
     for way, file in tables_of(folder).items():
@@ -56,13 +56,13 @@ def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
 def _command(name: str, card: dict[str, Any]) -> str:
     """Return the command that tests a model's training recipe on new corpora."""
     emotions = next((key for key, each in EMOTION_SETS.items() if list(each) == card.get("emotions")), "core4")
-    how = f"--network {card.get('architecture')} --emotions {emotions} --preset {card.get('preset', 'default')}"
+    recipe = f"--network {card.get('architecture')} --emotions {emotions} --preset {card.get('preset', 'default')}"
     corpora = " ".join(f'--corpus "{corpus}=$SER_CORPORA/{corpus}"' for corpus in card.get("corpora", ()))
-    measured = f"--split corpus --fold all --figures-of {shlex.quote(name)}"
-    # Without them YAMNet starts from the shipped model, which was trained on people of every corpus.
+    test = f"--split corpus --fold all --figures-of {shlex.quote(name)}"
+    # Without these weights YAMNet starts from the shipped model, which was trained on people of every corpus.
     starts_from_yamnet = card.get("architecture") in NETWORKS.keys() - FROZEN.keys()
     weights = "SER_YAMNET_WEIGHTS=FILE " if starts_from_yamnet else ""
-    return f"{weights}python -m ser_core train {measured} {how} {corpora or '--corpus NAME=FOLDER'}"
+    return f"{weights}python -m ser_core train {test} {recipe} {corpora or '--corpus NAME=FOLDER'}"
 
 
 def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]], words: dict[str, str]) -> None:
@@ -150,21 +150,21 @@ def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora:
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Predictions: pickle.dumps})
 def _gain(with_normal: Predictions, without: Predictions) -> PairedDifference:
-    """Return what the voice's own normal gains in the corpora whose words do not give the emotion away.
+    """Return the gain by the voice's own normal in the corpora whose words do not give the emotion away.
 
-    Resampling speakers takes as long as all else that the page does when it is run again.
+    It is cached because resampling speakers takes as long as the rest of a run of the page.
     """
     return paired_difference(
         *(table.of(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without))
     )
 
 
-def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str:
-    """Say what the voice's own normal gains, mean over corpora."""
+def _voice_words(with_normal: Predictions, without: Predictions, test: str) -> str:
+    """Describe the gain by the voice's own normal, mean over corpora."""
     try:
         difference = _gain(with_normal, without)
     except SerError as refusal:
-        return t("The voice's own normal, {test}: {refusal}", test=on, refusal=in_markdown(recognised(str(refusal))))
+        return t("The voice's own normal, {test}: {refusal}", test=test, refusal=in_markdown(recognised(str(refusal))))
     low, high = difference.interval
     return t(
         "The voice's own normal, {test}: **{gain} points** of UAR ({low} to {high}) on {recordings} recordings of "
@@ -172,7 +172,7 @@ def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str
         if side_of_zero(difference.interval)
         else "The voice's own normal, {test}: **{gain} points** of UAR ({low} to {high}) on {recordings} recordings "
         "of {speakers} speakers; no significant difference.",
-        test=on,
+        test=test,
         gain=points(difference.gain),
         low=points(low),
         high=points(high),
@@ -182,9 +182,9 @@ def _voice_words(with_normal: Predictions, without: Predictions, on: str) -> str
 
 
 def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the recalls of human listeners for these emotions, by corpus, where they are known."""
+    """Return the recalls of human listeners for these emotions, by corpus, if they are known."""
 
-    def people_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    def listeners_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
         found = {
             corpus: restrict_recall(result["corpora"][corpus], emotions)
             for corpus in corpora
@@ -192,8 +192,8 @@ def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[
         }
         return {corpus: people for corpus, people in found.items() if people}
 
-    result = read_result_drawn("listeners", people_of)
-    return people_of(result) if result else {}
+    result = read_drawable_result("listeners", listeners_of)
+    return listeners_of(result) if result else {}
 
 
 def _listeners_words(

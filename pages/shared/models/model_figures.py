@@ -23,28 +23,28 @@ def split_in_words(split: str) -> str:
 def show_headline(split: str, figures: dict[str, Any]) -> None:
     """Show the headline figures, and how they were measured."""
     pooled, worst = figures["pooled"], figures["worst_speaker"]
-    one, two, three, four = st.columns(4)
-    uar, about = headline_words(figures)
+    first, second, third, fourth = st.columns(4)
+    uar, note = headline_words(figures)
     low, high = figures["headline"]["interval"]
     interval = t("95 % interval {low:.0f} to {high:.0f} %", low=100 * low, high=100 * high)
-    one.metric(
+    first.metric(
         t("UAR, mean over corpora"),
         t("{percent:.1f} %", percent=100 * uar),
         interval if uar == figures["headline"]["uar"] else None,
         delta_color="off",
         delta_arrow="off",
     )
-    two.metric(t("Recordings"), pooled["recordings"])
-    three.metric(t("Speakers"), pooled["speakers"])
+    second.metric(t("Recordings"), pooled["recordings"])
+    third.metric(t("Speakers"), pooled["speakers"])
     error = 100 * figures["calibration"]["expected_error"]
-    four.metric(t("Calibration error, pooled"), t("{percent:.1f} %", percent=error))
+    fourth.metric(t("Calibration error, pooled"), t("{percent:.1f} %", percent=error))
     measured = t(
         "Split: {split}. UAR is the mean of the emotions' recalls; chance is {chance:.0f} %. Intervals (95 %) resample "
         "speakers; with few speakers they are rough.",
         split=in_markdown(split),
         chance=100 / len(pooled["recall"]),
     )
-    st.caption(f"{measured} {about}".strip())
+    st.caption(f"{measured} {note}".strip())
     if worst:
         st.caption(
             t(
@@ -59,19 +59,19 @@ def show_headline(split: str, figures: dict[str, Any]) -> None:
 def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
     """Return the headline UAR, and a note on corpora whose words give the emotion away.
 
-    These are left out if the table has the four corpora measured today. Figures of earlier models, without CREMA-D,
-    stay as published.
+    The mean leaves these corpora out if the table has the four corpora that are measured now. Earlier models were
+    tested without CREMA-D; their figures stay as published.
     """
-    found, every = figures["headline"], figures["mean_over_corpora_uar"]
-    if not found["apart"]:
-        return every, ""
-    apart = ", ".join(in_markdown(corpus_name(corpus)) for corpus in found["apart"])
-    if set(MEASURED) <= set(found["corpora"]):
-        return found["uar"], t("The mean leaves out {names}, whose words give the emotion away.", names=apart)
-    return every, t(
+    headline, uar_of_all = figures["headline"], figures["mean_over_corpora_uar"]
+    if not headline["apart"]:
+        return uar_of_all, ""
+    apart = ", ".join(in_markdown(corpus_name(corpus)) for corpus in headline["apart"])
+    if set(MEASURED) <= set(headline["corpora"]):
+        return headline["uar"], t("The mean leaves out {names}, whose words give the emotion away.", names=apart)
+    return uar_of_all, t(
         "The mean includes {names}, whose words give the emotion away; without it: {uar:.1f} %.",
         names=apart,
-        uar=100 * found["uar"],
+        uar=100 * headline["uar"],
     )
 
 
@@ -115,7 +115,7 @@ def with_interval(figures: dict[str, Any]) -> str:
 def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_others: bool) -> None:
     """Draw recalls and the confusion matrix, and list the recordings of a cell.
 
-    `by_others`: the predictions are those of models of other folds or corpora than the one that the app explains.
+    `by_others`: whether the predictions are by models of other folds or corpora than the one that the app explains.
     """
     left, right = st.columns(2, gap="large")
     with left:
@@ -133,11 +133,11 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_other
         )
         shown = figures["pooled"] if corpus == ALL else figures["corpora"][corpus]
         confusion_cell.show_matrix(shown["confusion"], predictions.emotions)
-    here = np.array([corpus in (ALL, its) for its in predictions.corpora])
-    confusion_cell.show_recordings(predictions.of(here), by_others=by_others)
+    in_corpus = np.array([corpus in (ALL, name) for name in predictions.corpora])
+    confusion_cell.show_recordings(predictions.of(in_corpus), by_others=by_others)
 
 
-def show_trust(figures: dict[str, Any], history: dict[str, list[dict[str, float]]]) -> None:
+def show_calibration(figures: dict[str, Any], history: dict[str, list[dict[str, float]]]) -> None:
     """Draw calibration, abstention and learning curves."""
     left, right = st.columns(2, gap="large")
     left.markdown(

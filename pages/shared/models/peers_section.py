@@ -9,19 +9,19 @@ from pages.shared.charts import axes, experiments
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points
-from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
+from pages.shared.models.experiment_file import command, read_drawable_result, show_missing
 from pages.shared.models.model_figures import split_in_words
 from ser_core.experiments import COMPARISON
 
 
 def show() -> None:
-    """Draw the UAR of every model, and list its cost."""
+    """Draw the UAR of every model, and list their costs."""
     st.header(t("Comparison with peers"), help=t("Peers: small versions of the systems in the paper's Table 1."))
-    result = read_result_drawn(COMPARISON, _drawn)
+    result = read_drawable_result(COMPARISON, _draw)
     if result is None:
         show_missing({COMPARISON: command("compare --models all --split speaker")}, 1)
         return
-    words, figure, rows = _drawn(result)
+    words, figure, rows = _draw(result)
     st.markdown(words)
     st.plotly_chart(figure, config=axes.NO_BUTTONS)
     st.dataframe(rows, hide_index=True, height="content", column_config=_columns(next(iter(result["models"]))))
@@ -29,9 +29,9 @@ def show() -> None:
         st.caption(t("Without {name}: {reason}", name=in_markdown(name), reason=in_markdown(recognised(reason))))
 
 
-def _drawn(result: dict[str, Any]) -> tuple[str, go.Figure, list[dict[str, Any]]]:
+def _draw(result: dict[str, Any]) -> tuple[str, go.Figure, list[dict[str, Any]]]:
     """Return the method in words, the chart, and the rows of the table."""
-    models = dict(sorted(result["models"].items(), key=lambda of: -of[1]["uar"]))
+    models = dict(sorted(result["models"].items(), key=lambda item: -item[1]["uar"]))
     words = t(
         "All models on the same {recordings:d} recordings of {speakers:d} held-out speakers. Split: {split}. UAR, mean "
         "over corpora; intervals (95 %) resample speakers. The peers are trained for few epochs after their "

@@ -1,4 +1,4 @@
-"""The experiment on data selection: what training on the selected segments saves and costs."""
+"""The experiment on data selection: time saved and UAR lost by training on the selected segments."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from pages.shared.charts import selection as charts
 from pages.shared.charts.experiments import NETWORKS
 from pages.shared.language import plural, t
 from pages.shared.models.comparison_section import points, side_of_zero
-from pages.shared.models.experiment_file import command, read_result_drawn, show_missing
+from pages.shared.models.experiment_file import command, read_drawable_result, show_missing
 from ser_core.experiments.results_page import PAPER_ACCURACY, PAPER_MINUTES
 
 
@@ -18,7 +18,7 @@ def show() -> None:
     """Show the effect of data selection on training time and UAR, for one network and for all."""
     st.header(t("Data selection: training time and UAR"), help=t("Figs. 20, 22 and 23 and Table 5 of the paper."))
     names = {network: f"selection-{network}" for network in NETWORKS}
-    found = {network: result for network, name in names.items() if (result := read_result_drawn(name, _selected))}
+    found = {network: result for network, name in names.items() if (result := read_drawable_result(name, _draw))}
     missing = {one: command("experiment selection", f"--network {one}") for one in names if one not in found}
     if found:
         _show_found(found)
@@ -57,7 +57,7 @@ def _show_found(found: dict[str, dict[str, Any]]) -> None:
     right.plotly_chart(charts.networks_chart(found), config=axes.NO_BUTTONS)
 
 
-def _selected(result: dict[str, Any]) -> object:
+def _draw(result: dict[str, Any]) -> object:
     return _selection(result), charts.networks_chart({next(iter(NETWORKS)): result})
 
 

@@ -56,12 +56,12 @@ def corpus_folders() -> dict[str, str]:
     dict
         The folder of each chosen corpus; empty if it does not exist.
     """
-    known = Path(os.environ.get("SER_CORPORA") or "/nowhere")
-    here = [name for name in READERS if (known / name).is_dir()]
+    root = Path(os.environ.get("SER_CORPORA") or "/nowhere")
+    available = [name for name in READERS if (root / name).is_dir()]
     chosen = st.multiselect(
         t("Corpora"),
         list(READERS),
-        default=here,
+        default=available,
         format_func=corpus_name,
         key="train_corpora",
         placeholder=t("Choose one or more"),
@@ -70,7 +70,7 @@ def corpus_folders() -> dict[str, str]:
     folders = {
         name: columns[index % 2].text_input(
             t("Folder of {name}", name=corpus_name(name)),
-            str(known / name) if name in here else "",
+            str(root / name) if name in available else "",
             key=f"train_folder_{name}",
         )
         for index, name in enumerate(chosen)
@@ -78,14 +78,14 @@ def corpus_folders() -> dict[str, str]:
     folders = {name: folder.strip() if os.path.isdir(folder.strip()) else "" for name, folder in folders.items()}
     missing = [name for name, folder in folders.items() if not folder]
     if not folders or missing:
-        wanted = t("Choose at least one corpus.")
+        message = t("Choose at least one corpus.")
         if missing:
-            wanted = t("Enter the folder of {names}.", names=", ".join(map(corpus_name, missing)))
-        st.info(wanted, icon=":material/folder_open:")
+            message = t("Enter the folder of {names}.", names=", ".join(map(corpus_name, missing)))
+        st.info(message, icon=":material/folder_open:")
     return folders
 
 
-def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
+def training_arguments(folders: dict[str, str]) -> list[str] | None:
     """Ask for the settings of a training; return the command's arguments, or None if something is missing."""
     left, middle, right = st.columns(3)
     network = left.selectbox(
@@ -110,7 +110,7 @@ def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
         key="train_preset",
         help=t("The paper's preset: Adam with a learning rate of 0.01 for 20 epochs, and nothing else."),
     )
-    more = _more(network, preset, fold)
+    more = _more_options(network, preset, fold)
     if not folders or not all(folders.values()):
         return None
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in TRAINABLE:
@@ -122,7 +122,7 @@ def arguments_of_training(folders: dict[str, str]) -> list[str] | None:
 
 
 def _fold(column: DeltaGenerator, split: str, corpora: list[str]) -> str:
-    """Ask which fold of the speakers, or which corpus, is the test; or each in turn."""
+    """Ask which fold of the speakers, or which corpus, to test on; or all in turn."""
     count = {"random": 1, "corpus": len(corpora)}.get(split, FOLDS)
     folds = [str(number) for number in range(1, count + 1)]
     words = {fold: t("{fold} of {n}", fold=fold, n=FOLDS) for fold in folds}
@@ -144,18 +144,18 @@ def _fold(column: DeltaGenerator, split: str, corpora: list[str]) -> str:
     )
 
 
-def _more(network: str, preset: str, fold: str) -> list[str]:
+def _more_options(network: str, preset: str, fold: str) -> list[str]:
     """Ask for rarely changed options; return the arguments."""
     plan = TrainingPlan({}, network=network, preset=preset)
     branches = [stage for stage in plan.stages if stage in ARCHITECTURES]
     trained = [branch for branch in branches if branch not in FROZEN]
-    usual = _usual_start(branches)
+    default_start = _default_start(branches)
     with st.expander(t("More options"), icon=":material/tune:"):
         left, middle, right = st.columns(3, vertical_alignment="bottom")
-        begin = left.selectbox(
+        start = left.selectbox(
             t("Start from"),
             [None, *(model for model in model_names() if branches and set(branches) <= _branches_of(model))],
-            format_func=lambda model: model or t(usual),
+            format_func=lambda model: model or t(default_start),
             key="train_begin",
             help=t(
                 "A model with the same branches; the people it was trained on are left out of the test. By "
@@ -177,17 +177,17 @@ def _more(network: str, preset: str, fold: str) -> list[str]:
             help=t("For each branch. Empty: as in the preset. Whisper's last layer is fitted without epochs."),
         )
         resume = right.toggle(t("Resume an interrupted run"), True, key="train_resume")
-    if fold == ALL_FOLDS and trained and (begin or usual == SHIPPED_YAMNET):
-        _warn_of_lost_folds(begin or t(usual))
+    if fold == ALL_FOLDS and trained and (start or default_start == SHIPPED_YAMNET):
+        _warn_of_lost_folds(start or t(default_start))
     return [
-        *(["--warm-start", begin] if begin else []),
+        *(["--warm-start", start] if start else []),
         *(["--epochs", str(epochs)] if epochs and trained else []),
         *(["--resume"] if resume else []),
     ]
 
 
-def _usual_start(branches: list[str]) -> str:
-    """Return what a training starts from unless the visitor chooses a model."""
+def _default_start(branches: list[str]) -> str:
+    """Return the weights that a training starts from unless the visitor chooses a model."""
     if "whisper" in branches:
         return WHISPER_BASE if os.environ.get(WHISPER_WEIGHTS) else SHIPPED_WHISPER
     if "yamnet" in branches:
