@@ -45,10 +45,10 @@ rows = focus_section.rows(analysis, spoken.words)
 audio = focus_audio_section.audio_job(analysis, explanation, chosen.classifier) if explanation and final else None
 scores = audio.result if audio and audio.state == "done" else None
 if explanation and final:
-    said = f"**{focus_section.in_words(analysis)}.**"
+    summary = f"**{focus_section.in_words(analysis)}.**"
     if scores:
-        said = f"{said} {focus_audio_section.in_words(analysis, scores)}"
-    status.markdown(f"{spoken.in_words} {said}".strip())
+        summary = f"{summary} {focus_audio_section.in_words(analysis, scores)}"
+    status.markdown(f"{spoken.in_words} {summary}".strip())
 player(
     analysis.recording,
     key="player",

@@ -36,7 +36,7 @@ classifiers, refused = compared_models.load(names, chosen)
 st.header(t("Verdicts"), divider="gray")
 jobs = classifying.classification_jobs(chosen.recording, classifiers, method, chosen.settings)
 waiting.watch(jobs, titles={name: in_markdown(name) for name in jobs})
-analyses, missing = compared_models.so_far(jobs)
+analyses, missing = compared_models.results_so_far(jobs)
 missing |= refused
 st.html(verdicts_html(names, analyses, missing))
 if chosen.any_voice and chosen.model_name in names:
@@ -61,7 +61,7 @@ in_words = " ".join(
 chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
 st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=in_words)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    st.caption(compared_models.how_scaled(first, chosen.settings), width="content")
+    st.caption(compared_models.scaling_in_words(first, chosen.settings), width="content")
     saving.offer_to_save_all(chosen, list((analyses | explained).values()))
 if explained and complete:
     st.caption(in_markdown(in_words))

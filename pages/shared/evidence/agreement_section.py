@@ -47,4 +47,4 @@ def in_words(correlation: float, overlap: float) -> str:
     """Describe a rank correlation and an overlap; the correlation is NaN if a map is constant."""
     if np.isnan(correlation):
         return t("one of them is constant")
-    return t(next(words for least, words in IN_WORDS if correlation >= least), overlap=overlap)
+    return t(next(words for lowest, words in IN_WORDS if correlation >= lowest), overlap=overlap)

@@ -22,7 +22,7 @@ from ser_core.pipeline import target_of, with_explanation, with_target
 from ser_core.settings import AnalysisSettings, GradCamSettings
 from ser_core.work.jobs import Job
 
-MOST, BESIDE = 6, 2
+MAX_MODELS, DEFAULT_OTHERS = 6, 2
 PENDING, STOPPED = texts(("Not ready yet.", "Stopped."))
 
 
@@ -34,11 +34,11 @@ def choose(chosen: Chosen) -> list[str]:
         session.choose("compared", None)
         own, emotions = chosen.model_name, chosen.classifier.emotions
         alike = [name for name in names if name != own and emotions_of(name) == emotions]
-        selected = [own, *alike[:BESIDE]]
+        selected = [own, *alike[:DEFAULT_OTHERS]]
     return st.multiselect(
         t("Models"),
         names,
-        max_selections=MOST,
+        max_selections=MAX_MODELS,
         placeholder=t("Choose one to six models"),
         help=t("They may know other emotions. Default: the sidebar's model and two others with the same emotions."),
         **session.widget("compared", selected),
@@ -61,7 +61,7 @@ def choose_method() -> str:
 
 
 def load(names: list[str], chosen: Chosen) -> tuple[dict[str, Classifier], dict[str, str]]:
-    """Return the classifiers by name, adapted to a voice as in the sidebar, and why others could not be loaded."""
+    """Return the classifiers by name, adapted to a voice as in the sidebar, and reasons why others were not loaded."""
     loaded, refused = {}, {}
     for name in names:
         try:
@@ -71,7 +71,7 @@ def load(names: list[str], chosen: Chosen) -> tuple[dict[str, Classifier], dict[
     return loaded, refused
 
 
-def so_far(jobs: dict[str, Job]) -> tuple[dict[str, object], dict[str, str]]:
+def results_so_far(jobs: dict[str, Job]) -> tuple[dict[str, object], dict[str, str]]:
     """Return the finished results, and a text for each unfinished one."""
     results, words = {}, {}
     for name, job in jobs.items():
@@ -106,7 +106,7 @@ def explained(
     method: str,
     settings: AnalysisSettings,
 ) -> tuple[dict[str, Analysis], dict[str, str]]:
-    """Explain the emotion in the same time range with every model; return the finished ones, and texts for the rest."""
+    """Explain the emotion in the same time range with every model; return finished analyses, and texts for the rest."""
     targeted, words = _targeted(analyses, emotion, settings)
     jobs = {}
     for name, analysis in targeted.items():
@@ -117,7 +117,7 @@ def explained(
             words[name] = without_maps(classifier)
     waiting.watch(jobs, titles={name: f"{t(METHOD_NAMES[method])}, {in_markdown(name)}" for name in jobs})
     offer_again(jobs)
-    runs, unfinished = so_far(jobs)
+    runs, unfinished = results_so_far(jobs)
     found = {}
     for name in runs:
         explanation = explaining.explanation_of(jobs[name], targeted[name], settings)
@@ -128,7 +128,7 @@ def explained(
 def _targeted(
     analyses: dict[str, Analysis], emotion: str, settings: AnalysisSettings
 ) -> tuple[dict[str, Analysis], dict[str, str]]:
-    """Return the analyses of the models that know the emotions, all with the first one's time range."""
+    """Return the analyses of the models that have the emotions, all with the first one's time range."""
     targeted, words = {}, {}
     for name, analysis in analyses.items():
         try:
@@ -143,29 +143,29 @@ def _targeted(
 
 def _own_settings(settings: AnalysisSettings, classifier: Classifier) -> AnalysisSettings:
     """Return the settings without a layer that this model lacks."""
-    known = settings.grad_cam.layer in classifier.layers
-    return settings if known else replace(settings, grad_cam=GradCamSettings())
+    has_layer = settings.grad_cam.layer in classifier.layers
+    return settings if has_layer else replace(settings, grad_cam=GradCamSettings())
 
 
-def how_scaled(analysis: Analysis, settings: AnalysisSettings) -> str:
-    """Say how the colours are scaled, and which time range is explained if it is not the whole recording."""
-    said = t("Each map is divided by its own highest absolute value.")
+def scaling_in_words(analysis: Analysis, settings: AnalysisSettings) -> str:
+    """Describe the scale of the colours and, unless it is the whole recording, the time range."""
+    scaling = t("Each map is divided by its own highest absolute value.")
     start, end = analysis.stretch.start_s, analysis.stretch.end_s
     if end - start >= analysis.recording.duration_s - 0.01:
-        return said
+        return scaling
     if settings.stretch_s:
-        which = t("All explain {start:.2f} to {end:.2f} s.", start=start, end=end)
+        time_range = t("All explain {start:.2f} to {end:.2f} s.", start=start, end=end)
     else:
-        which = t(
+        time_range = t(
             "All explain {start:.2f} to {end:.2f} s, where the first model that knows the emotion scores it highest.",
             start=start,
             end=end,
         )
-    return f"{said} {which}"
+    return f"{scaling} {time_range}"
 
 
 def verdicts_in_words(analyses: dict[str, Analysis]) -> str:
-    """Say how far the models' verdicts agree, and which models do not know an emotion that another predicts."""
+    """Describe how far the models' verdicts agree, and which models lack an emotion that another predicts."""
     groups: dict[str, list[str]] = {}
     for name, analysis in analyses.items():
         groups.setdefault(analysis.verdict, []).append(name)
@@ -186,16 +186,16 @@ def verdicts_in_words(analyses: dict[str, Analysis]) -> str:
         parts[0] = _majority(len(names), len(analyses), t(emotion))
     if unsure:
         parts.append(t("{models} is not sure" if len(unsure) == 1 else "{models} are not sure", models=listed(unsure)))
-    said = "; ".join(parts)
+    verdicts = "; ".join(parts)
     if len(largest_first) > 1 and len(largest_first[0][1]) == 1:
-        said = t("No two agree: {verdicts}", verdicts=said)
-    return " ".join([f"{said}.", *_unknown_emotions(groups, analyses)])
+        verdicts = t("No two agree: {verdicts}", verdicts=verdicts)
+    return " ".join([f"{verdicts}.", *_unknown_emotions(groups, analyses)])
 
 
-def _majority(count: int, of: int, emotion: str) -> str:
-    if count < of:
-        return t("{count} of {all} predict {emotion}", count=count, all=of, emotion=emotion)
-    return t("Both predict {emotion}" if of == 2 else "All {all} predict {emotion}", all=of, emotion=emotion)
+def _majority(count: int, total: int, emotion: str) -> str:
+    if count < total:
+        return t("{count} of {all} predict {emotion}", count=count, all=total, emotion=emotion)
+    return t("Both predict {emotion}" if total == 2 else "All {all} predict {emotion}", all=total, emotion=emotion)
 
 
 def _unknown_emotions(verdicts: dict[str, list[str]], analyses: dict[str, Analysis]) -> list[str]:

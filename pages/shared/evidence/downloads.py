@@ -48,10 +48,16 @@ def _files(analysis: Analysis) -> None:
     name = folder_name(analysis.recording.name)
     # Files are made when they are fetched, after the visit.
     in_language = {"say": translator(), "language": language()}
-    whole = replace(analysis, explanations=with_consensus(analysis.explanations))
+    complete = replace(analysis, explanations=with_consensus(analysis.explanations))
     files = (
-        (t("Maps (npz)"), f"{name}-maps.npz", "application/octet-stream", lambda: _npz(whole), ":material/data_array:"),
-        (t("Picture (PNG)"), f"{name}-maps.png", "image/png", lambda: _png(whole), ":material/image:"),
+        (
+            t("Maps (npz)"),
+            f"{name}-maps.npz",
+            "application/octet-stream",
+            lambda: _npz(complete),
+            ":material/data_array:",
+        ),
+        (t("Picture (PNG)"), f"{name}-maps.png", "image/png", lambda: _png(complete), ":material/image:"),
         (
             t("Report (HTML)"),
             f"{name}-report.html",

@@ -58,10 +58,10 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
     if judged is None:
         return
     for column, (method, explanation) in zip(st.columns(len(explanations)), explanations.items(), strict=True):
-        word = judged.of(method)
-        colour, icon = BADGES[word]
+        grade = judged.of(method)
+        colour, icon = BADGES[grade]
         column.markdown(t(METHOD_NAMES[method]))
-        column.badge(t(word), color=colour, icon=icon)
+        column.badge(t(grade), color=colour, icon=icon)
         column.caption(in_words(judged, method, explanation))
     with st.expander(t("Evidence without and with what each map marks"), icon=":material/show_chart:"):
         st.plotly_chart(
@@ -134,9 +134,9 @@ def _counterfactual_in_words(judged: Judgement, analysis: Analysis, settings: An
 
 def in_words(judged: Judgement, method: str, explanation: Explanation) -> str:
     """Give the score without a map's strongest fifth and from that fifth alone, compared with a random fifth."""
-    own, index = judged.curves[method], 1 + SHARES.index(SHARE)
-    without, by_chance_without = _scores(own.deletion[index], [curves.deletion[index] for curves in judged.random])
-    alone, by_chance_alone = _scores(own.insertion[index], [curves.insertion[index] for curves in judged.random])
+    curves, index = judged.curves[method], 1 + SHARES.index(SHARE)
+    without, by_chance_without = _scores(curves.deletion[index], [chance.deletion[index] for chance in judged.random])
+    alone, by_chance_alone = _scores(curves.insertion[index], [chance.insertion[index] for chance in judged.random])
     words = t(
         "Score without the strongest fifth: {without:.2f} (without a random fifth {by_chance_without:.2f}). "
         "From that fifth alone: {alone:.2f} (from a random fifth {by_chance_alone:.2f}).",

@@ -23,7 +23,7 @@ it rests on the focus.
 """)
 SOUNDS = texts({session.REGIONS: "The focus regions", session.POINTS: "The strongest points of the map"})
 VERSIONS = texts({"the focus alone": "the focus alone", "everything else": "everything else"})
-#: By whether the verdict is the same on the focus alone, and whether it is without the focus.
+#: By whether the verdict stays the same on the focus alone, and whether it does without the focus.
 IN_WORDS = texts(
     {
         (True, True): "From it alone, the verdict stays **{alone}** ({score:.2f}); without it, it stays the same.",
@@ -85,25 +85,25 @@ def show(analysis: Analysis, job: Job | None) -> None:
 
 
 def in_words(analysis: Analysis, scores: FocusScores) -> str:
-    """Say whether the verdict stays the same on the focus alone, and whether it changes without it.
+    """Describe whether the verdict stays the same on the focus alone, and whether it changes without it.
 
-    If the focus is meant to decide and does not, say that no part does.
+    If the focus should decide but does not, add that no part does.
     """
     whole, alone, without = (
         int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)
     )
-    said = t(
+    words = t(
         IN_WORDS[alone == whole, without == whole],
         alone=t(analysis.emotions[alone]),
         score=float(scores.alone.scores[alone]),
         without=t(analysis.emotions[without]),
     )
-    is_to_decide = (session.choice("focus_rule"), session.choice("audible")) == (session.DECIDING, session.REGIONS)
-    if not is_to_decide or alone == whole != without:
-        return said
-    return f"{said} {t('No part of the speech decides by itself; this one comes closest.')}"
+    should_decide = (session.choice("focus_rule"), session.choice("audible")) == (session.DECIDING, session.REGIONS)
+    if not should_decide or alone == whole != without:
+        return words
+    return f"{words} {t('No part of the speech decides by itself; this one comes closest.')}"
 
 
 def sounds_of(key: Hashable, scores: FocusScores, recording: Recording) -> dict[str, bytes]:
-    """Return the versions that the player offers, by name; `key` is that of their job."""
+    """Return the versions that the player offers, by name; `key` is the key of their job."""
     return {t(VERSIONS[name]): sound for name, sound in sounds.focus_sounds(key, scores, recording).items()}

@@ -82,7 +82,7 @@ def rule() -> None:
 
 
 def in_words(analysis: Analysis) -> str:
-    """Say how many stretches are focus, how long they are, and how much of the speech that is."""
+    """Describe the focus: the number of stretches, their length, and their share of the speech."""
     count = len(analysis.focus)
     if not count:
         return t("No stretch is focus")
@@ -106,12 +106,12 @@ def rows(analysis: Analysis, words: tuple[Region, ...]) -> list[FocusRow]:
 
 
 def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
-    """Return the rows as the player lists them, with a column of words if there are any."""
-    spoken = any(row.words for row in rows)
+    """Return the table for the player, with a column of words if there are any."""
+    columns = len(COLUMNS) if any(row.words for row in rows) else len(COLUMNS) - 1
     recording, fade_s = analysis.recording, analysis.focus_settings.fade_s
     return RegionTable(
-        columns=tuple((t(name), t(meaning)) for name, meaning in COLUMNS[: len(COLUMNS) - (not spoken)]),
-        rows=tuple(_cells(row, recording.start_s)[: len(COLUMNS) - (not spoken)] for row in rows),
+        columns=tuple((t(name), t(meaning)) for name, meaning in COLUMNS[:columns]),
+        rows=tuple(_cells(row, recording.start_s)[:columns] for row in rows),
         sounds=tuple(
             sounds.region_sound(recording.sha256, focus.region, fade_s, recording) for focus in analysis.focus
         ),
@@ -119,8 +119,8 @@ def table(analysis: Analysis, rows: list[FocusRow]) -> RegionTable:
 
 
 def _cells(row: FocusRow, from_s: float) -> tuple[str, ...]:
-    def known(value: float | None, form: str) -> str:
-        return "–" if value is None else number(value, form)
+    def formatted(value: float | None, spec: str) -> str:
+        return "–" if value is None else number(value, spec)
 
     return (
         str(row.number),
@@ -128,10 +128,10 @@ def _cells(row: FocusRow, from_s: float) -> tuple[str, ...]:
         number(from_s + row.end_s, ".2f"),
         f"{100 * row.share:.0f} %",
         number(row.strength, "#.2g").rstrip(".,"),  # 0.20 below 0.22, but no point without a digit
-        known(row.level_dbfs, ".1f"),
-        known(row.louder_db, "+z.1f"),
-        known(row.pitch_hz, ".0f"),
-        known(row.higher_st, "+z.1f"),
+        formatted(row.level_dbfs, ".1f"),
+        formatted(row.louder_db, "+z.1f"),
+        formatted(row.pitch_hz, ".0f"),
+        formatted(row.higher_st, "+z.1f"),
         row.words,
     )
 
@@ -142,7 +142,7 @@ def downloads(analysis: Analysis, rows: list[FocusRow]) -> None:
     with st.container(horizontal=True, gap="small"):  # wraps on a narrow screen
         st.download_button(
             t("One WAV"),
-            lambda: wav_bytes(_in_a_row(analysis), recording.sample_rate_hz),
+            lambda: wav_bytes(_concatenated(analysis), recording.sample_rate_hz),
             f"{name}-focus.wav",
             "audio/wav",
             help=t("All regions in a row, with 0.4 s of silence between them."),
@@ -181,10 +181,10 @@ def _offer_marks(analysis: Analysis, name: str) -> None:
 
 
 def focus_marks(analysis: Analysis) -> AnnotatedRecording:
-    """Return the focus regions as marks of the explained emotion, made by the model, in times of the whole recording.
+    """Return the focus regions as marks by the model with the explained emotion, in times of the whole recording.
 
-    Those of a stretch have no SHA-256: a project without the recording would take the end of the stretch for its
-    length.
+    If the recording is a stretch, there is no SHA-256: a project without the whole recording would take the end of the
+    stretch for its length.
     """
     recording = analysis.recording
     regions = [moved(one.region, recording.start_s) for one in analysis.focus]
@@ -193,6 +193,6 @@ def focus_marks(analysis: Analysis) -> AnnotatedRecording:
     return AnnotatedRecording(recording.name, sha256, until_s, recording.sample_rate_hz, tuple(marks))
 
 
-def _in_a_row(analysis: Analysis) -> np.ndarray:
+def _concatenated(analysis: Analysis) -> np.ndarray:
     regions = [focus.region for focus in analysis.focus]
     return concatenate_regions(analysis.recording, regions, analysis.focus_settings.fade_s)

@@ -73,22 +73,22 @@ def show(
     )
     drafted = drafts | ({"consensus"} if drafts else set())
     counterfactual = test.result.flip if test and test.state == "done" else None
-    look = {"opacity": opacity / 100, "only_for": sign == "for", "dark": st.context.theme.type == "dark"}
-    drawn = (
+    style = {"opacity": opacity / 100, "only_for": sign == "for", "dark": st.context.theme.type == "dark"}
+    key = (
         classification.key,
         chosen.settings,
         tuple(shown),
         frozenset(drafted),
         counterfactual is None,
-        *look.values(),
+        *style.values(),
         language(),
     )
-    chart = explaining.chart(drawn, lambda: maps_chart(analysis, shown, drafted, counterfactual, **look))
-    said = [
+    chart = explaining.chart(key, lambda: maps_chart(analysis, shown, drafted, counterfactual, **style))
+    descriptions = [
         f"{t(METHOD_NAMES[method])}: {in_words(explanation, analysis.spectrogram.settings)}."
         for method, explanation in shown.items()
     ]
-    alt = " ".join(said) or t("Log-mel spectrogram")
+    alt = " ".join(descriptions) or t("Log-mel spectrogram")
     st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=alt)
     computed = explaining.computed_so_far(classification, chosen.classifier, chosen.settings)
     player(
@@ -99,17 +99,17 @@ def show(
         charts="maps",
         measure=measuring.measures_job,
     )
-    return said
+    return descriptions
 
 
 def in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
-    """Say where a map's evidence is strongest, in the visitor's language."""
-    said = map_in_words(replace(explanation, emotion=t(explanation.emotion)), settings)
-    return "; ".join(map(recognised, said.split("; ")))
+    """Describe where a map's evidence is strongest, in the visitor's language."""
+    words = map_in_words(replace(explanation, emotion=t(explanation.emotion)), settings)
+    return "; ".join(map(recognised, words.split("; ")))
 
 
 def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
-    """Say which maps are impossible, and which lack evidence or contradict the score; `explained` is by explainer."""
+    """Show which maps are impossible, and which lack evidence or contradict the score; `explained` is by explainer."""
     if not chosen.classifier.layers:
         st.info(in_markdown(recognised(without_maps(chosen.classifier))), icon=":material/info:")
     for method, analysis in explained.items():

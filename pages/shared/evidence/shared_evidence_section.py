@@ -31,8 +31,8 @@ EVIDENCE = texts(
         (-np.inf, "opposite evidence"),
     )
 )
-#: The consensus of models is never negative, so its focus regions are where it exceeds half of its peak.
-LEAST_SHARE_OF_PEAK = 0.5
+#: The consensus of models is never negative, so its focus regions are the parts above half of its peak.
+MIN_SHARE_OF_PEAK = 0.5
 
 
 def show(explained: dict[str, Analysis], method: str, shared: Explanation | None, settings: AnalysisSettings) -> None:
@@ -65,29 +65,28 @@ def _matrix(explained: dict[str, Analysis], method: str) -> None:
 
 def agreement_in_words(compared: Agreement) -> str:
     """Say in plain words whether the models use the same evidence."""
-    pairs = [
-        (correlation, overlap, listed((one, other)))
-        for (i, one), (j, other) in combinations(enumerate(compared.methods), 2)
-        for correlation, overlap in [(compared.rank_correlation[i, j], compared.top_overlap[i, j])]
-        if not np.isnan(correlation)
-    ]
+    pairs = []
+    for (i, one), (j, other) in combinations(enumerate(compared.methods), 2):
+        correlation, overlap = compared.rank_correlation[i, j], compared.top_overlap[i, j]
+        if not np.isnan(correlation):
+            pairs.append((correlation, overlap, listed((one, other))))
     if not pairs:
         return t("No two of these maps can be compared.")
     mean = float(np.mean([correlation for correlation, _, _ in pairs]))
     who = pairs[0][2] if len(pairs) == 1 else t("On average the models")
-    said = [
+    sentences = [
         t(
             "{who} use {evidence}: the strongest tenths of two maps share {shared:.0f} % of their points, against "
             "{chance:.0f} % by chance.",
             who=who,
-            evidence=t(next(words for least, words in EVIDENCE if mean >= least)),
+            evidence=t(next(words for lowest, words in EVIDENCE if mean >= lowest)),
             shared=100 * float(np.mean([shared_part(overlap) for _, overlap, _ in pairs])),
             chance=100 * TOP_SHARE,
         )
     ]
     if len(pairs) > 1:
         (most, _, alike), (least, _, unlike) = max(pairs), min(pairs)
-        said.append(
+        sentences.append(
             t(
                 "Most alike: {alike} ({most:.2f}). Least alike: {unlike} ({least:.2f}).",
                 alike=alike,
@@ -96,19 +95,19 @@ def agreement_in_words(compared: Agreement) -> str:
                 least=float(least),
             )
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _player(
     explained: dict[str, Analysis], method: str, shared: Explanation | None, settings: AnalysisSettings
 ) -> None:
-    here = on_one_grid(explained)
-    analysis = next(iter(here.values()))
-    overlays = {name: one.explanations[method] for name, one in here.items()}
+    on_grid = on_one_grid(explained)
+    analysis = next(iter(on_grid.values()))
+    overlays = {name: one.explanations[method] for name, one in on_grid.items()}
     profile, level, regions = None, None, []
     if shared is not None:
         overlays = {t(CONSENSUS): shared, **overlays}
-        focus = replace(settings.focus, threshold=LEAST_SHARE_OF_PEAK)
+        focus = replace(settings.focus, threshold=MIN_SHARE_OF_PEAK)
         analysis = with_focus(analysis, shared, replace(settings, focus=focus))
         profile, level = analysis.profile, level_of_focus(analysis)
         regions = [one.region for one in analysis.focus]

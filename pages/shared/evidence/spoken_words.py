@@ -1,4 +1,4 @@
-"""The words of a recording as far as they are known: given by a person or transcribed, with the evidence of each."""
+"""The words of a recording that are known so far, entered by the visitor or transcribed, with their evidence."""
 
 from dataclasses import dataclass, field, replace
 
@@ -17,20 +17,20 @@ from ser_core.work.jobs import Job
 
 @dataclass(frozen=True, eq=False)
 class Spoken:
-    """The words of a recording, as far as they are known.
+    """The words of a recording that are known so far.
 
     Attributes
     ----------
-    given : bool
-        Whether a person gave or edited the words.
+    entered : bool
+        Whether the visitor entered or edited the words.
     transcript : Transcript or None
-        None if the words are given, or not transcribed yet.
+        None if the words were entered, or are not transcribed yet.
     jobs : dict of str to Job
         The jobs that find the words and their evidence.
     """
 
     words: tuple[Region, ...] = ()
-    given: bool = False
+    entered: bool = False
     transcript: Transcript | None = None
     evidence: WordEvidence | None = None
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -59,13 +59,13 @@ class Spoken:
 
 
 def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
-    """Return the words as far as they are known; nothing is computed until the visitor requests it."""
+    """Return the words that are known so far; nothing is computed until the visitor requests it."""
     recording, settings = analysis.recording, chosen.settings
     words, transcript, jobs = open_recordings.entered_words().get(recording.sha256, ()), None, {}
-    given = bool(words)
+    entered = bool(words)
     if recording.sha256 not in open_recordings.requested_words() or settings.against == analysis.emotion:
-        return Spoken(transcribing.known_words(recording.sha256), given)
-    if not given:
+        return Spoken(transcribing.known_words(recording.sha256), entered)
+    if not entered:
         language = open_recordings.requested_words()[recording.sha256] or None
         job = transcribing.finished_transcription(recording.sha256, language)
         if job is None and (folder := word_model.folder()) is not None:
@@ -79,4 +79,4 @@ def spoken_words(analysis: Analysis, chosen: Chosen) -> Spoken:
         jobs["words"] = transcribing.word_evidence_job(analysis, words, chosen.classifier, settings)
         found = jobs["words"].result
         evidence = found and replace(found, words=words)
-    return Spoken(words, given, transcript, evidence, jobs)
+    return Spoken(words, entered, transcript, evidence, jobs)

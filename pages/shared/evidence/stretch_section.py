@@ -1,4 +1,4 @@
-"""Which part of a recording over 30 s is explained; a box drawn over its scores chooses another."""
+"""Show which part of a recording over 30 s is explained, and choose another by drawing a box over its scores."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""How the voice decides: its correlates in the focus, the scores over changes of it, and what flips the verdict."""
+"""How the voice decides: its acoustic correlates in the focus, and the changes of the voice that flip the verdict."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -40,7 +40,7 @@ emotions differ by less. Circles are the control, a voice that was changed a lit
 CHANGED = texts({session.WHOLE: "The whole recording", session.FOCUS: "The focus alone"})
 PER_ROW = 4
 #: Maximum number of versions that the player offers beside the recording.
-MOST_SOUNDS = 4
+MAX_SOUNDS = 4
 #: Name, format of the value and of the difference, by the fields of `Correlates` and `Differences`.
 MEASURES = texts(
     {
@@ -59,7 +59,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     Parameters
     ----------
     spoken : Spoken
-        The words of the recording, as far as they are known.
+        The words of the recording that are known so far.
     """
     st.header(t("How: what in the voice decides"), divider="gray", help=t(HELP))
     if analysis.verdict == NO_SPEECH:
@@ -85,7 +85,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
         st.button(
             t("Change the voice and ask again"),
             icon=":material/graphic_eq:",
-            on_click=explaining.voice_changes_job,  # which no other run of the page can forget
+            on_click=explaining.voice_changes_job,  # a callback, so that another run cannot lose the click
             args=(analysis, changed, classifier),
             kwargs={"submit": True},
         )
@@ -102,7 +102,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
 
 
 def _usual(recording: Recording) -> Correlates | None:
-    """Return the usual correlates of this voice, once its other recordings in this visit are measured."""
+    """Return the usual correlates of this voice, once this visit's other recordings of it are measured."""
     others = voice_section.others_of_voice(recording)
     if not others:
         return None
@@ -120,11 +120,11 @@ def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | Non
         )
     st.markdown(f"**{' '.join(sentences)}**")
     rows = []
-    for (measure, difference), (name, form, signed) in MEASURES.items():
-        row = {"": t(name), t("In the focus"): _known(getattr(inside, measure), form)}
-        for where, apart, other in compared:
-            row[where] = _known(getattr(other, measure), form)
-            row[apart] = _known(getattr(differences(inside, other), difference), signed)
+    for (measure, difference), (name, value_format, difference_format) in MEASURES.items():
+        row = {"": t(name), t("In the focus"): _formatted(getattr(inside, measure), value_format)}
+        for column, difference_column, other in compared:
+            row[column] = _formatted(getattr(other, measure), value_format)
+            row[difference_column] = _formatted(getattr(differences(inside, other), difference), difference_format)
         rows.append(row)
     st.table(rows, hide_index=True)
 
@@ -133,21 +133,21 @@ def differences_in_words(found: Differences, there: str) -> str:
     """Return one sentence on what is unusual in the focus, the most unusual first."""
     if found == Differences(None, None, None, None, None):
         return t("There is too little voice in the focus or {there} to compare them.", there=there)
-    said = list(map(recognised, notable_in_words(found)))
-    if not said:
+    words = list(map(recognised, notable_in_words(found)))
+    if not words:
         return t("The voice in the focus is similar to that {there}.", there=there)
-    return t("The voice in the focus is {differences} than {there}.", differences=listed(said), there=there)
+    return t("The voice in the focus is {differences} than {there}.", differences=listed(words), there=there)
 
 
-def _known(value: float | None, form: str) -> str:
-    return "–" if value is None else t(form, value=value).replace("-", "−")
+def _formatted(value: float | None, template: str) -> str:
+    return "–" if value is None else t(template, value=value).replace("-", "−")
 
 
 def _result(found: VoiceCounterfactuals, analysis: Analysis, spoken: Spoken, key: object) -> None:
     """Show what flips the verdict, the curves, and the sounds before and after."""
     st.markdown(f"**{in_words(found, analysis.emotions)}**")
     _show_curves(found, analysis.emotions)
-    flips = sorted((flip for curve in found.curves for flip in curve.flips), key=lambda flip: flip.size)[:MOST_SOUNDS]
+    flips = sorted((flip for curve in found.curves for flip in curve.flips), key=lambda flip: flip.size)[:MAX_SOUNDS]
     if flips:
         _play_before_and_after(found, flips, analysis, spoken, key)
 
@@ -204,7 +204,7 @@ def _play_before_and_after(
 
 
 def in_words(found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
-    """Say which smallest natural change of all flips the verdict, or that none does."""
+    """Describe the smallest natural change of all that flips the verdict, or say that none does."""
     if found.smallest is None:
         return recognised(counterfactuals_in_words(found, tuple(map(t, emotions))))
     return t(
@@ -222,7 +222,7 @@ def _flip_in_words(flip: VoiceFlip, emotions: tuple[str, ...]) -> str:
 
 
 def curve_in_words(curve: VoiceCurve, found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
-    """Say which smallest natural changes of one property flip the verdict, or why none does."""
+    """Describe the smallest natural changes of one property that flip the verdict, or say why none does."""
     if curve.flips:
         return "; ".join(_flip_in_words(flip, emotions) for flip in curve.flips) + "."
     verdict = int(found.original.argmax())

@@ -31,9 +31,9 @@ WORD, START, END = texts(("Word", "Start (s)", "End (s)"))
 
 
 def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
-    """Draw the section below the player, which shows the words themselves."""
+    """Draw the section below the player; the words themselves are in the player."""
     st.header(t("Words: which of them decide"), divider="gray", help=t(HELP))
-    _ask(analysis.recording, spoken)
+    _request(analysis.recording, spoken)
     waiting.results(spoken.jobs)
     if spoken.transcript is not None:
         _show_language(analysis.recording, spoken.transcript)
@@ -48,11 +48,11 @@ def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) ->
 # --- requesting words ---
 
 
-def _ask(recording: Recording, spoken: Spoken) -> None:
+def _request(recording: Recording, spoken: Spoken) -> None:
     can_find = bool(spoken.words) or word_model.folder() is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if can_find and recording.sha256 not in open_recordings.requested_words():
-            # As a callback: the page runs again whenever a map is done, which may be before it comes to this button.
+            # A callback: the page runs again whenever a map is done, perhaps before the run reaches this button.
             st.button(
                 t("Find the words that decide"),
                 key="find_words",
@@ -61,12 +61,12 @@ def _ask(recording: Recording, spoken: Spoken) -> None:
                 args=(recording.sha256, ""),
             )
         with st.popover(t("Words from a file"), icon=":material/upload_file:", width="content"):
-            _ask_for_file(recording)
+            _upload(recording)
     if not can_find:
         word_model.offer()
 
 
-def _ask_for_file(recording: Recording) -> None:
+def _upload(recording: Recording) -> None:
     st.markdown(t("Upload the words and their times; they replace the transcription."))
     file = st.file_uploader(
         t("Words"),
@@ -85,9 +85,9 @@ def _ask_for_file(recording: Recording) -> None:
             return
         st.session_state["words_file"] = file.file_id
         st.rerun()
-    given = open_recordings.entered_words()
-    if recording.sha256 in given and st.button(t("Forget the words"), key="forget_words", icon=":material/delete:"):
-        del given[recording.sha256]
+    entered = open_recordings.entered_words()
+    if recording.sha256 in entered and st.button(t("Forget the words"), key="forget_words", icon=":material/delete:"):
+        del entered[recording.sha256]
         st.rerun()
 
 
@@ -95,27 +95,27 @@ def _ask_for_file(recording: Recording) -> None:
 
 
 def _show_language(recording: Recording, transcript: Transcript) -> None:
-    """Show and ask for the language, and say what was not transcribed."""
+    """Show the language and offer others, and show how much was not transcribed."""
     if transcript.speech_s < LEAST_SPEECH_S:
         st.info(t("No speech was found in this recording, so there are no words."), icon=":material/voice_over_off:")
         return
     sha256, found = recording.sha256, transcript.language
     chosen = open_recordings.requested_words()[sha256]
-    known = word_model.LANGUAGES | ({found: word_model.LANGUAGES.get(found, found)} if found else {})
-    by_itself = t("Found by the model")
+    languages = word_model.LANGUAGES | ({found: word_model.LANGUAGES.get(found, found)} if found else {})
+    detected = t("Found by the model")
     if transcript.language_confidence is not None:
-        by_itself = t(
+        detected = t(
             "{language} (found, {percent:.0f} %)",
-            language=t(known[found]),
+            language=t(languages[found]),
             percent=100 * transcript.language_confidence,
         )
     column, _ = st.columns([2, 3])
-    codes = ["", *sorted(known, key=known.get)]
+    codes = ["", *sorted(languages, key=languages.get)]
     picked = column.selectbox(
         t("Language"),
         codes,
         index=codes.index(chosen),
-        format_func=lambda code: t(known[code]) if code else by_itself,
+        format_func=lambda code: t(languages[code]) if code else detected,
         key=f"language_{sha256}",
         help=t("If the model found the wrong one, choose another; the words are then transcribed again."),
     )
@@ -131,10 +131,10 @@ def _show_language(recording: Recording, transcript: Transcript) -> None:
 
 
 def _summary(evidence: WordEvidence, analysis: Analysis, explanation: Explanation | None) -> str:
-    """Say which words decide, what silencing them costs, and whether the map agrees."""
+    """Describe the effect of silencing the words, and whether the map agrees."""
     if not evidence.phrases:
         return t("No word speaks for {emotion}.", emotion=t(evidence.emotion))
-    said = t(
+    summary = t(
         "While the words are silenced one by one, the strongest first, the evidence for **{emotion}** "
         "(log-odds) changes by {strongest_first} on average; with the weakest first, by {weakest_first}.",
         emotion=t(evidence.emotion),
@@ -146,16 +146,16 @@ def _summary(evidence: WordEvidence, analysis: Analysis, explanation: Explanatio
         sums = sums_over_words(explanation.relevance, evidence.words, analysis.spectrogram.frame_times_s)
         agreement = rank_agreement(evidence.value, sums)
     if agreement is None:
-        return said
+        return summary
     correlation = t("Rank correlation with {map}: {r}.", map=t(METHOD_NAMES[explanation.method]), r=signed(agreement))
-    return f"{said} {correlation}"
+    return f"{summary} {correlation}"
 
 
 def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> None:
     phrases = phrases_under([focus.region for focus in analysis.focus], words)
     if phrases:
-        said = ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases)
-        st.markdown(t("Words in focus: {phrases}", phrases=said))
+        names = ", ".join(f"*{in_markdown(phrase)}*" for phrase in phrases)
+        st.markdown(t("Words in focus: {phrases}", phrases=names))
     elif analysis.focus:
         st.markdown(t("No word is in focus by at least half."))
 
@@ -163,13 +163,13 @@ def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> No
 def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
     """Show the words with their figures; edited words and times replace the transcript."""
     frame = _figures(analysis, spoken, explanation)
-    fixed = [column for column in frame.columns if column not in (WORD, START, END)]
+    figures = [column for column in frame.columns if column not in (WORD, START, END)]
     edited = st.data_editor(
         frame,
         key=f"words_table_{analysis.recording.sha256}_{hash(spoken.words)}",
         num_rows="dynamic",
         hide_index=True,
-        disabled=fixed,
+        disabled=figures,
         width="stretch",
         column_config={
             WORD: st.column_config.TextColumn(t(WORD), required=True, help=t("Click twice to edit.")),
@@ -178,7 +178,8 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
                 for name in (START, END)
             },
             **{
-                name: st.column_config.NumberColumn(t(name), format="%.2f", help=t(COLUMN_HELP[name])) for name in fixed
+                name: st.column_config.NumberColumn(t(name), format="%.2f", help=t(COLUMN_HELP[name]))
+                for name in figures
             },
         },
     )
@@ -232,7 +233,7 @@ def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None
 
 
 def words_of_table(table: pd.DataFrame, from_s: float = 0.0) -> tuple[Region, ...] | None:
-    """Return the words of an edited table in order of time; None without rows, or while one is not complete.
+    """Return the words of an edited table in order of time; None if it has no rows, or an incomplete one.
 
     Raises
     ------
