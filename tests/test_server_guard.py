@@ -463,7 +463,7 @@ def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(
     scope = {"type": "http", "headers": [(b"content-length", str(visit_stores.MAX_VISIT_BYTES).encode())]}
     for _ in range(2):  # a second one has room again
         with pytest.raises(visit_stores.Refused, match="Try again") as refusal:
-            asyncio.run(server_guard.Guard(app)._take_upload("a visit", scope, receive, None))
+            asyncio.run(server_guard.Guard(app)._receive_upload("a visit", scope, receive, None))
         assert refusal.value.status == 408
 
 

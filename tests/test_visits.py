@@ -64,6 +64,7 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
 
 def forget_what_was_read_ahead() -> None:
     from pages.shared import cached, session
+    from pages.shared.cached import forgetting
 
     key = "ahead", "a recording"
     cached.read_ahead_jobs().add_finished(session.owner(), key, "Reading ahead", "its sound")
