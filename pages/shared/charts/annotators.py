@@ -1,4 +1,4 @@
-"""Charts of how well annotators agree with one another, and explainers with annotators."""
+"""Charts of the agreement among annotators, and between explainers and annotators."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,7 +33,7 @@ TITLES = texts(
         "roc_area": "ROC area over time",
     }
 )
-#: What is said of a cell of a confusion matrix, by what annotators label.
+#: Tooltip of a cell of a confusion matrix, by the unit that annotators label.
 CELL = texts(
     {
         "recordings": "%{y}, labelled %{x} by the other: %{customdata} recordings",
@@ -45,14 +45,14 @@ CELL = texts(
 def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str], dark: bool = False) -> go.Figure:
     """Draw Cohen's kappa of each pair with its interval; a tooltip says why a pair has none."""
     names = [_name(annotator) for annotator in annotators]
-    of_pair = agreement.cohen | {pair[::-1]: kappa for pair, kappa in agreement.cohen.items()}
-    rows = [[of_pair.get((one, other)) for other in annotators] for one in annotators]
+    kappas = agreement.cohen | {pair[::-1]: kappa for pair, kappa in agreement.cohen.items()}
+    rows = [[kappas.get((one, other)) for other in annotators] for one in annotators]
     figure = go.Figure(
         go.Heatmap(
             z=[[None if kappa is None else kappa.value for kappa in row] for row in rows],
             x=names,
             y=names,
-            text=[["" if kappa is None else _figure(kappa, "<br>") for kappa in row] for row in rows],
+            text=[["" if kappa is None else _value_in_words(kappa, "<br>") for kappa in row] for row in rows],
             texttemplate="%{text}",
             textfont={"color": "white"} if dark else None,  # else plotly picks a colour for white paper
             customdata=[["" if kappa is None else _in_words(kappa) for kappa in row] for row in rows],
@@ -63,7 +63,7 @@ def agreement_matrix_chart(agreement: LabelAgreement, annotators: Sequence[str],
             colorbar={"title": t("Cohen's kappa"), "thickness": 12, "tickvals": [-1, 0, 1]},
         )
     )
-    return _of_cells(figure, t("Annotator"), t("Annotator"), len(names))
+    return _with_cell_layout(figure, t("Annotator"), t("Annotator"), len(names))
 
 
 def annotator_confusion_chart(
@@ -95,10 +95,10 @@ def annotator_confusion_chart(
         )
     )
     figure.add_trace(invisible_markers(labels, t("labelled by the other as")))
-    return _of_cells(figure, *(_name(annotator) for annotator in pair), len(labels))
+    return _with_cell_layout(figure, *(_name(annotator) for annotator in pair), len(labels))
 
 
-def _of_cells(figure: go.Figure, rows: str, columns: str, count: int) -> go.Figure:
+def _with_cell_layout(figure: go.Figure, rows: str, columns: str, count: int) -> go.Figure:
     figure.update_yaxes(title=rows, type="category", range=[count - 0.5, -0.5], showgrid=False, fixedrange=True)
     figure.update_xaxes(title=columns, type="category", range=[-0.5, count - 0.5], showgrid=False, fixedrange=True)
     return axes.sized(figure, max(240, 110 + 56 * count))
@@ -154,8 +154,8 @@ def _name(annotator: str) -> str:
     return in_chart(annotator) or t("(no name)")
 
 
-def _figure(found: Measured, between: str) -> str:
-    """Return a value with two digits and its interval; an empty string if there is no value."""
+def _value_in_words(found: Measured, between: str) -> str:
+    """Return a value and its interval with two digits; an empty string if there is no value."""
     if found.value is None:
         return ""
     value = number(found.value, ".2f")
@@ -165,11 +165,13 @@ def _figure(found: Measured, between: str) -> str:
 def _in_words(found: Measured) -> str:
     if found.value is None:
         return recognised(found.reason)
-    return plural(found.recordings, "{value}, {n} recording", "{value}, {n} recordings", value=_figure(found, " "))
+    return plural(
+        found.recordings, "{value}, {n} recording", "{value}, {n} recordings", value=_value_in_words(found, " ")
+    )
 
 
 def interval_in_words(interval: tuple[float, float], digits: int = 2) -> str:
-    """Return an interval with two digits or none."""
+    """Return an interval with two digits, or as whole numbers."""
     words = t("{low:.2f} to {high:.2f}" if digits else "{low:.0f} to {high:.0f}", low=interval[0], high=interval[1])
     return words.replace("-", "\N{MINUS SIGN}")
 
@@ -180,5 +182,5 @@ def label_in_words(label: str) -> str:
 
 
 def map_name(method: str) -> str:
-    """Return what the map of an explainer, or of `ENERGY`, is called."""
+    """Return the name of the map of an explainer or of `ENERGY`."""
     return t(METHOD_NAMES[method]) if method in METHOD_NAMES else t("loudness")

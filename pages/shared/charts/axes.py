@@ -1,9 +1,9 @@
-"""Axes and colours that all charts share: seconds below, mel-spaced Hz on the left, light and dark theme."""
+"""Axes and colours of all charts: seconds below, mel-spaced Hz on the left, light and dark theme."""
 
 from collections.abc import Sequence
 
 import numpy as np
-import pandas  # noqa: F401 - Plotly takes a pandas that another thread has half imported for the whole one
+import pandas  # noqa: F401 - Plotly would use a pandas that another thread has only half imported
 import plotly.colors
 import plotly.graph_objects as go
 
@@ -12,11 +12,11 @@ from ser_core.analysis import Recording, Spectrogram, clock
 from ser_core.front_end.spectrogram import NEPER_IN_DB, band_centres_hz
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000, 7_000)
-MOST_COLUMNS = 1_600
-#: Pixels at the left of the player's lanes (player/js/view.js): one time axis for charts and player.
+MAX_COLUMNS = 1_600
+#: Pixels at the left of the player's lanes (player/js/view.js), so that charts and player share a time axis.
 PLAYER_GUTTER = 58
 
-#: Dragging zooms and a double click shows all again; more buttons would hide the title on a phone.
+#: Dragging zooms and a double click zooms out; more buttons would hide the title on a phone.
 CONFIG = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
@@ -28,11 +28,11 @@ GREY = "rgba(127, 127, 127, 0.35)"
 REFERENCE = "#7F7F7F"
 GRID = {"showgrid": True, "gridcolor": GREY, "zeroline": False}
 
-#: Streamlit replaces Magma's own darkest colour, #000004, by one of its theme.
+#: Streamlit replaces Magma's own darkest colour, #000004, by a colour of its theme.
 MAGMA = ["rgb(0, 0, 3)", *plotly.colors.sequential.Magma[1:]]
 
-#: Below maps of evidence. Silence has the colour of the page and speech is grey, never as light or as dark as the
-#: evidence itself, so that where a map is zero it recedes in both themes.
+#: Spectrogram colours under maps of evidence. Silence has the colour of the page, and speech is grey, never as light or
+#: as dark as the evidence, so that the spectrogram recedes in both themes.
 UNDERLAY = {True: ["rgb(12, 14, 18)", "rgb(140, 142, 146)"], False: ["rgb(255, 255, 255)", "rgb(120, 122, 126)"]}
 HOVER = "%{x:.2f} s, %{y}<br>%{z:.0f} dB<extra></extra>"
 
@@ -50,8 +50,8 @@ ONLY_FOR = [[0.0, "rgba(127, 127, 127, 0.0)"], *FOR_AND_AGAINST[3:]]
 
 
 def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a map (frames, bands) and its times with at most `MOST_COLUMNS` frames, each the mean of several."""
-    step = -(-len(values) // MOST_COLUMNS)
+    """Return a map (frames, bands) and its times with at most `MAX_COLUMNS` frames, each the mean of several."""
+    step = -(-len(values) // MAX_COLUMNS)
     if step == 1:
         return values, times_s
     whole = len(values) // step * step
@@ -60,15 +60,15 @@ def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.nda
     )
 
 
-def even(times_s: np.ndarray) -> dict[str, float]:
-    """Return the first of evenly spaced times and their distance, as Plotly takes them for the columns of a map."""
+def evenly_spaced(times_s: np.ndarray) -> dict[str, float]:
+    """Return start and step of evenly spaced times, as Plotly takes them for the columns of a map."""
     return {"x0": float(times_s[0]), "dx": float(times_s[1] - times_s[0]) if len(times_s) > 1 else 1.0}
 
 
 def level_db(spectrogram: Spectrogram, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
     """Return a spectrogram's level for display in whole dB, (bands, columns) int8, and the times of the columns.
 
-    A chart of four maps contains it nine times; sound below full scale lies between -60 and 65 dB.
+    Small integers, because a chart of four maps contains the level nine times. Sound below full scale has -60 to 65 dB.
     """
     values, times_s = columns_for_display(spectrogram.log_mel[frames], spectrogram.frame_times_s[frames])
     return (NEPER_IN_DB * values.T).round().clip(-128, 127).astype(np.int8), times_s
@@ -82,7 +82,7 @@ def hz_axis(spectrogram: Spectrogram) -> dict[str, object]:
 def bands_axis(centres: np.ndarray) -> dict[str, object]:
     """Return the settings of an axis over bands with these centres in Hz; one band is one step.
 
-    Its ticks are where frequencies are round; of a point, a hover names the band's own.
+    Ticks are at round frequencies; a tooltip gives the centre of its band.
     """
     ticks = [hz for hz in TICKS_HZ if centres[0] <= hz <= centres[-1]]
     return {
@@ -99,7 +99,7 @@ def bands_axis(centres: np.ndarray) -> dict[str, object]:
 def spectrogram_trace(spectrogram: Spectrogram, colours: str | list[str], frames: slice = slice(None)) -> go.Heatmap:
     """Return the log-mel spectrogram, or some of its frames, in dB as a heat map without a colour bar."""
     level, times_s = level_db(spectrogram, frames)
-    return go.Heatmap(z=level, **even(times_s), colorscale=colours, showscale=False, hovertemplate=HOVER)
+    return go.Heatmap(z=level, **evenly_spaced(times_s), colorscale=colours, showscale=False, hovertemplate=HOVER)
 
 
 def underlay_trace(spectrogram: Spectrogram, frames: slice = slice(None), *, dark: bool) -> go.Heatmap:
@@ -132,19 +132,19 @@ def for_and_against(limit: float, *, bar: bool, only_for: bool = False) -> dict[
 
 
 def error_bars(values: Sequence[float | None], intervals: Sequence[Sequence[float | None]]) -> dict[str, object]:
-    """Return Plotly's bars from each value to the ends of its interval; none where there is no value."""
+    """Return Plotly's error bars from each value to the ends of its interval; none where there is no value."""
     low, high = np.array(intervals, float).reshape(-1, 2).T
     middle = np.array(values, float)
     return {"array": high - middle, "arrayminus": middle - low, "thickness": 2}
 
 
 def time_title(recording: Recording) -> str:
-    """Return the title of a time axis; that of a stretch says from when of the long recording it counts."""
+    """Return the title of a time axis; for a stretch it gives the start in the long recording."""
     return t("Time (s) from {clock}", clock=clock(recording.start_s)) if recording.start_s else t("Time (s)")
 
 
-def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
-    """Set the layout of charts over time, with seconds on the lowest axis, right above or below the player's."""
+def set_time_layout(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
+    """Set the layout of charts over time: seconds on the lowest axis, aligned with those of the player."""
     figure.update_xaxes(range=[0, duration_s], showgrid=False, zeroline=False, ticks="outside", minallowed=0)
     figure.update_xaxes(maxallowed=duration_s)
     figure.update_yaxes(automargin=False)
@@ -156,7 +156,7 @@ def finish(figure: go.Figure, duration_s: float, height: int) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         dragmode="zoom",
         hovermode="closest",
-        datarevision=1,  # Streamlit gives Plotly each figure twice; it need not draw the same data again
+        datarevision=1,  # Streamlit passes each figure to Plotly twice; the second time nothing is redrawn
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return figure
@@ -175,7 +175,7 @@ def sized(figure: go.Figure, height: int) -> go.Figure:
 
 
 def with_legend(figure: go.Figure) -> go.Figure:
-    """Show a legend above the chart, in which a click hides nothing."""
+    """Show a legend above the chart; clicks in it hide nothing."""
     return figure.update_layout(
         showlegend=True,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},

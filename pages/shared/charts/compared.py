@@ -1,4 +1,4 @@
-"""Several models side by side: their verdicts, their maps, and how far the maps agree."""
+"""Several models side by side: their verdicts, their maps, and the agreement of the maps."""
 
 import html
 import textwrap
@@ -17,7 +17,7 @@ from ser_core.explanation.agreement import Agreement
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.scores import NO_SPEECH, NOT_SURE
 
-#: The spaces distinguish it from every model name.
+#: Its spaces distinguish it from model names, which have none.
 CONSENSUS = texts("Consensus of models")
 ROW_HEIGHT, WORDS_WIDTH = 150, 42
 BELOW_AND_ABOVE = [
@@ -28,7 +28,7 @@ BELOW_AND_ABOVE = [
 
 
 def verdicts_html(names: list[str], analyses: dict[str, Analysis], missing: dict[str, str]) -> str:
-    """Return a table with a model per row: its verdict, and its score of each emotion that any model knows."""
+    """Return a table with one model per row: its verdict, and its score of each emotion that any model has."""
     emotions = [emotion for emotion in COLOURS if any(emotion in analysis.emotions for analysis in analyses.values())]
     head = "".join(f'<th scope="col">{html.escape(t(emotion))}</th>' for emotion in emotions)
     rows = []
@@ -97,29 +97,29 @@ def maps_chart(
         rows=rows, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.24 / rows, subplot_titles=titles
     )
     figure.update_annotations(x=0, xanchor="left", font_size=13)
-    last = max((row for row, (_, _, explanation) in enumerate(pictures, start=1) if explanation), default=0)
+    last_map = max((row for row, (_, _, explanation) in enumerate(pictures, start=1) if explanation), default=0)
     for row, (name, analysis, explanation) in enumerate(pictures, start=1):
         if explanation is None:
-            _put_words(figure, row, recognised(missing[name]))
+            _add_note(figure, row, recognised(missing[name]))
         else:
-            _put_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, dark=dark, bar=row == last)
+            _add_map(figure, row, analysis.spectrogram, explanation, first.spectrogram, dark=dark, bar=row == last_map)
     figure.update_yaxes(axes.hz_axis(first.spectrogram))
     figure.update_xaxes(title=axes.time_title(first.recording), row=rows, col=1)
-    return axes.finish(figure, first.recording.duration_s, 120 + ROW_HEIGHT * rows).update_layout(margin_b=90)
+    return axes.set_time_layout(figure, first.recording.duration_s, 120 + ROW_HEIGHT * rows).update_layout(margin_b=90)
 
 
 def _title(name: str, explanation: Explanation | None) -> str:
     if explanation is None:
         return f"<b>{in_chart(name)}</b>"
     model, emotion = in_chart(name), t(explanation.emotion)
-    said = t("<b>{model}</b> for {emotion}", model=model, emotion=emotion)
+    title = t("<b>{model}</b> for {emotion}", model=model, emotion=emotion)
     if explanation.against:
         against = t(explanation.against)
-        said = t("<b>{model}</b> for {emotion} versus {against}", model=model, emotion=emotion, against=against)
-    return said if (explanation.relevance > 0).any() else t("{map}: no positive evidence", map=said)
+        title = t("<b>{model}</b> for {emotion} versus {against}", model=model, emotion=emotion, against=against)
+    return title if (explanation.relevance > 0).any() else t("{map}: no positive evidence", map=title)
 
 
-def _put_words(figure: go.Figure, row: int, words: str) -> None:
+def _add_note(figure: go.Figure, row: int, words: str) -> None:
     figure.add_trace(go.Scatter(x=[0], y=[0], mode="markers", opacity=0, hoverinfo="skip", showlegend=False), row, 1)
     figure.add_shape(
         type="rect", x0=0, x1=1, y0=0, y1=1, xref="x domain", yref="y domain", fillcolor="rgba(127,127,127,0.10)",
@@ -131,7 +131,7 @@ def _put_words(figure: go.Figure, row: int, words: str) -> None:
     )  # fmt: skip
 
 
-def _put_map(
+def _add_map(
     figure: go.Figure,
     row: int,
     spectrogram: Spectrogram,
@@ -157,14 +157,14 @@ def _band_positions(spectrogram: Spectrogram, axis: Spectrogram) -> np.ndarray:
 def _relevance_trace(
     spectrogram: Spectrogram, explanation: Explanation, positions: np.ndarray, *, bar: bool
 ) -> go.Heatmap:
-    most = float(np.abs(explanation.relevance).max(initial=0.0)) or 1.0
-    shown, times_s = axes.columns_for_display(explanation.relevance / most, spectrogram.frame_times_s)
+    largest = float(np.abs(explanation.relevance).max(initial=0.0)) or 1.0
+    scaled, times_s = axes.columns_for_display(explanation.relevance / largest, spectrogram.frame_times_s)
     level, _ = axes.columns_for_display(spectrogram.log_mel, spectrogram.frame_times_s)
-    hz = np.broadcast_to(band_centres_hz(spectrogram.settings)[:, None], shown.T.shape)
+    hz = np.broadcast_to(band_centres_hz(spectrogram.settings)[:, None], scaled.T.shape)
     return go.Heatmap(
         x=times_s,
         y=positions,
-        z=(100 * shown.T).round().astype(np.int8),  # one byte per point: up to six maps are shown at once
+        z=(100 * scaled.T).round().astype(np.int8),  # one byte per point: up to six maps are shown at once
         **axes.for_and_against(100, bar=bar),
         customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T]).round().astype(np.int16),
         hovertemplate="%{x:.2f} s, %{customdata[0]} Hz, %{customdata[1]} dB<br>"

@@ -47,7 +47,7 @@ def confusion_chart(
         column, row = emotions.index(chosen[1]), emotions.index(chosen[0])
         edges = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
         figure.add_shape(type="rect", line={"color": CHOSEN, "width": 3}, **edges)
-    # A click reports the emotions of the model, whatever they are called.
+    # A click reports the model's own names of the emotions, in every language.
     ticks = {"tickvals": list(emotions), "ticktext": [t(emotion) for emotion in emotions]}
     figure.update_yaxes(title=t("Acted"), range=[len(emotions) - 0.5, -0.5], showgrid=False, fixedrange=True)
     figure.update_xaxes(title=t("Predicted"), range=[-0.5, len(emotions) - 0.5], showgrid=False, fixedrange=True)
@@ -55,10 +55,10 @@ def confusion_chart(
     return axes.sized(figure, 360).update_layout(hovermode="closest", hoverdistance=-1)
 
 
-def invisible_markers(labels: Sequence[str], said: str) -> go.Scatter:
+def invisible_markers(labels: Sequence[str], between: str) -> go.Scatter:
     """Return an invisible marker in every cell: Streamlit reports clicks on markers, but not on a heat map.
 
-    `said` stands between the labels of row and column when the pointer is on a cell.
+    The tooltip of a cell shows `between` between the labels of row and column.
     """
     invisible = {"marker": {"opacity": 0}}
     return go.Scatter(
@@ -68,7 +68,7 @@ def invisible_markers(labels: Sequence[str], said: str) -> go.Scatter:
         marker={"symbol": "square", "size": 30, "opacity": 0},
         selected=invisible,
         unselected=invisible,
-        hovertemplate="%{y}, " + said + " %{x}<br>" + t("Click to list the recordings") + "<extra></extra>",
+        hovertemplate="%{y}, " + between + " %{x}<br>" + t("Click to list the recordings") + "<extra></extra>",
     )
 
 
@@ -89,14 +89,14 @@ def diagonal() -> go.Scatter:
 
 
 def reliability_trace(bins: list[dict[str, float]], sizes: tuple[float, float]) -> go.Scatter:
-    """Return the accuracy in each bin of the best score, in markers of sizes by its number of recordings."""
+    """Return the accuracy in each bin of the best score, with larger markers for bins with more recordings."""
     recordings = np.array([b["recordings"] for b in bins])
-    least, most = sizes
+    smallest, largest = sizes
     return go.Scatter(
         x=[b["score"] for b in bins],
         y=[b["accuracy"] for b in bins],
         mode="lines+markers",
-        marker={"size": least + (most - least) * np.sqrt(recordings / recordings.max())},
+        marker={"size": smallest + (largest - smallest) * np.sqrt(recordings / recordings.max())},
         customdata=recordings,
         hovertemplate=t(
             "score {score}: accuracy {accuracy}, {n} recordings",

@@ -21,18 +21,18 @@ OURS, PEERS = "#0072B2", axes.REFERENCE
 
 
 def peers_chart(models: dict[str, Any]) -> go.Figure:
-    """Draw the UAR of models with its interval, in the given order; our own networks in colour."""
+    """Draw the UAR of models with its interval, in the order of `models`; our own networks in colour."""
     names = list(models)
     figure = go.Figure()
-    for words, colour, ours in ((t("ours"), OURS, True), (t("peers"), PEERS, False)):
-        chosen = [name for name in names if (models[name]["architecture"] in networks.NETWORKS) == ours]
-        uars = [100 * models[name]["uar"] for name in chosen]
-        intervals = [100 * np.array(models[name]["interval"]) for name in chosen]
+    for label, colour, ours in ((t("ours"), OURS, True), (t("peers"), PEERS, False)):
+        group = [name for name in names if (models[name]["architecture"] in networks.NETWORKS) == ours]
+        uars = [100 * models[name]["uar"] for name in group]
+        intervals = [100 * np.array(models[name]["interval"]) for name in group]
         figure.add_trace(
             go.Scatter(
                 x=uars,
-                y=[in_chart(name) for name in chosen],
-                name=words,
+                y=[in_chart(name) for name in group],
+                name=label,
                 mode="markers+text",
                 text=[number(uar, ".1f") for uar in uars],
                 textposition="top center",
@@ -114,7 +114,7 @@ def segment_chart(log_mel: list[list[float]]) -> go.Figure:
 
 
 def branch_chart(log_mel: list[list[float]], map_: list[list[float]]) -> go.Figure:
-    """Draw a branch's Grad-CAM map in its own cells, divided by its strongest, over one segment."""
+    """Draw a branch's Grad-CAM map in its own cells, divided by the strongest, over one segment."""
     cells = np.array(map_, float)
     scaled = cells / (np.abs(cells).max() or 1.0)
     title, hover = t("evidence, relative to the strongest"), t("relevance {x}", x="%{z:+.2f}")
@@ -124,7 +124,7 @@ def branch_chart(log_mel: list[list[float]], map_: list[list[float]]) -> go.Figu
 
 
 def _patch(log_mel: list[list[float]], cells: Any, colours: Any, title: str, hover: str) -> go.Figure:
-    """Draw any number of cells (time, frequency) over the time and bands of one segment."""
+    """Draw cells (time, frequency) of any size over the time and bands of one segment."""
     settings = SpectrogramSettings()
     frames, bands = np.array(log_mel, float).shape
     cells = np.array(cells, float)
@@ -195,7 +195,7 @@ def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
     for (model, result), (colour, symbol) in zip(results.items(), cycle(MODELS), strict=False):
         shift = (list(results).index(model) - (len(results) - 1) / 2) * 0.22
         for column, name in enumerate(("word_error_rate", "uar"), start=1):
-            measured = 100 * np.array([of[name] for of in result["conditions"].values()], float)
+            measured = 100 * np.array([condition[name] for condition in result["conditions"].values()], float)
             mean, intervals = measured[:, 0], measured[:, 1:]
             figure.add_trace(
                 go.Scatter(

@@ -1,4 +1,4 @@
-"""Deletion and insertion curves of the maps, next to those of maps that ignore the model."""
+"""Deletion and insertion curves of the maps, next to the curves of maps that do not depend on the model."""
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -27,10 +27,10 @@ def curves_chart(judged: Judgement) -> go.Figure:
         rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=(t("removed"), t("inserted"))
     )
     for number, curves in enumerate(judged.random):
-        _add(figure, curves, t("random maps"), axes.GREY, "solid", shown=number == 0)
-    _add(figure, judged.energy, t("loudness"), "#8a8a8a", "dash", shown=True)
+        _add(figure, curves, t("random maps"), axes.GREY, "solid", in_legend=number == 0)
+    _add(figure, judged.energy, t("loudness"), "#8a8a8a", "dash", in_legend=True)
     for method, curves in judged.curves.items():
-        _add(figure, curves, t(METHOD_NAMES[method]), *LINES[method], shown=True)
+        _add(figure, curves, t(METHOD_NAMES[method]), *LINES[method], in_legend=True)
     figure.update_xaxes(
         title=t("share of the cells (%)"), range=[0, 100], showgrid=False, zeroline=False, ticks="outside"
     )
@@ -40,7 +40,7 @@ def curves_chart(judged: Judgement) -> go.Figure:
     return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25, "x": 0}, margin={"b": 90})
 
 
-def _add(figure: go.Figure, curves: Curves, name: str, colour: str, dash: str, *, shown: bool) -> None:
+def _add(figure: go.Figure, curves: Curves, name: str, colour: str, dash: str, *, in_legend: bool) -> None:
     for column, values in ((1, curves.deletion), (2, curves.insertion)):
         figure.add_trace(
             go.Scatter(
@@ -48,7 +48,7 @@ def _add(figure: go.Figure, curves: Curves, name: str, colour: str, dash: str, *
                 y=values,
                 name=name,
                 legendgroup=name,
-                showlegend=shown and column == 1,
+                showlegend=in_legend and column == 1,
                 line={"color": colour, "dash": dash, "width": 2},
                 hovertemplate="%{x:.0f} %: %{y:.2f}<extra>" + name + "</extra>",
             ),

@@ -9,7 +9,7 @@ from pages.shared.language import t
 from pages.shared.language.names import corpus_name, in_chart
 from ser_core.learning.metrics import APART
 
-#: Colour, symbol and dash of each test; with own normal, symbols are open and lines dotted, for readers without colour.
+#: Colour, symbol and dash of each test. With own normal, symbols are open and lines dotted, to do without colour.
 STYLES = {
     "people": ("#0072B2", "circle", "solid"),
     "people_voice": ("#0072B2", "circle-open", "dot"),

@@ -15,8 +15,8 @@ from ser_core.explanation.counterfactual.cells import Counterfactual
 from ser_core.explanation.relevance import colour_limit
 from ser_core.settings import AnalysisSettings
 
-#: Of longer recordings, only a stretch is explained.
-LONGEST_WHOLE_S = AnalysisSettings().longest_stretch_s
+#: Only a stretch of a longer recording is explained.
+MAX_WHOLE_S = AnalysisSettings().longest_stretch_s
 
 
 def maps_chart(
@@ -32,7 +32,7 @@ def maps_chart(
     """Draw the spectrogram and each explanation over it, every map scaled by its own strongest relevance.
 
     The counterfactual is outlined in the spectrogram. `opacity` applies to the maps; `only_for` hides negative
-    relevance. Of a long recording only the explained stretch is drawn.
+    relevance. Only the explained stretch of a long recording is drawn.
     """
     frames, (start_s, end_s) = _shown(analysis)
     rows, spectrogram = 1 + len(explanations), analysis.spectrogram.settings
@@ -54,7 +54,7 @@ def maps_chart(
     figure.update_yaxes(axes.hz_axis(analysis.spectrogram))
     figure.update_xaxes(title=axes.time_title(analysis.recording), row=rows, col=1)
     figure.update_annotations(x=0, xanchor="left", font_size=13)
-    axes.finish(figure, end_s, 90 + 175 * rows)
+    axes.set_time_layout(figure, end_s, 90 + 175 * rows)
     figure.update_xaxes(range=[start_s, end_s], minallowed=start_s)
     return figure.update_layout(margin_b=90)
 
@@ -62,7 +62,7 @@ def maps_chart(
 def _shown(analysis: Analysis) -> tuple[slice, tuple[float, float]]:
     """Return the frames to draw, and their start and end in seconds."""
     duration_s, stretch = analysis.recording.duration_s, analysis.stretch
-    if duration_s <= LONGEST_WHOLE_S:
+    if duration_s <= MAX_WHOLE_S:
         return slice(None), (0.0, duration_s)
     first, last = np.searchsorted(analysis.spectrogram.frame_times_s, (stretch.start_s, stretch.end_s))
     return slice(int(first), int(last)), (stretch.start_s, min(stretch.end_s, duration_s))
@@ -74,7 +74,7 @@ def _outline(analysis: Analysis, counterfactual: Counterfactual, frames: slice) 
     )
     return go.Contour(
         z=(mask.T > 0.5).astype(np.uint8),
-        **axes.even(times_s),
+        **axes.evenly_spaced(times_s),
         contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
         line={"color": "#5ef2ff", "width": 2, "smoothing": 0},
         showscale=False,
@@ -94,7 +94,7 @@ def _relevance_trace(
         words += " ± %{text:.1g}"
     return go.Heatmap(
         z=relevance.T.astype(np.float32),
-        **axes.even(times_s),
+        **axes.evenly_spaced(times_s),
         **axes.for_and_against(colour_limit(explanation) or 1.0, bar=last, only_for=only_for),
         customdata=axes.level_db(analysis.spectrogram, frames)[0],
         text=None if errors is None else errors.T.astype(np.float32),

@@ -1,4 +1,4 @@
-"""Charts over the time of a recording: waveform, smoothed scores, and hatching of what is not covered."""
+"""Charts over the time of a recording: waveform, smoothed scores, and hatching of frames without evidence."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,8 +10,8 @@ from ser_core.analysis.emotions import COLOURS
 
 WAVEFORM_POINTS = 3_000
 CHOSEN = "rgba(86, 180, 233, 0.25)"
-#: Of a long recording, each point is the mean over this share of it: the curves would hide each other.
-SMOOTHED_SCORES = 60
+#: Each point is the mean over this fraction of the recording: otherwise the curves would hide each other.
+SMOOTHING_FRACTION = 60
 
 
 def waveform_trace(recording: Recording) -> go.Scatter:
@@ -35,7 +35,7 @@ def stretch_chart(analysis: Analysis) -> go.Figure:
     """Draw the smoothed scores of a long recording, with the explained stretch shaded; a box chooses another."""
     segments, frames = analysis.segments, analysis.spectrogram.settings
     middles = frame_edge_s(segments.start_frames + segments.segment_frames / 2, frames)
-    wide = max(1, len(middles) // SMOOTHED_SCORES)
+    wide = max(1, len(middles) // SMOOTHING_FRACTION)
     count = np.convolve(np.ones(len(middles)), np.ones(wide), mode="same")
     figure = go.Figure()
     for index, emotion in enumerate(analysis.emotions):
@@ -51,7 +51,7 @@ def stretch_chart(analysis: Analysis) -> go.Figure:
     figure.add_vrect(analysis.stretch.start_s, analysis.stretch.end_s, **chosen)
     figure.update_yaxes(title=t("Score"), range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, fixedrange=True)
     figure.update_xaxes(title=axes.time_title(analysis.recording))
-    axes.finish(figure, analysis.recording.duration_s, 190)
+    axes.set_time_layout(figure, analysis.recording.duration_s, 190)
     # A box sets the time range whatever its height.
     return figure.update_layout(dragmode="select", selectdirection="h", margin_t=34)
 

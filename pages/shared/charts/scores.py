@@ -15,7 +15,7 @@ from ser_core.model.scores import NO_SPEECH, NOT_SURE
 
 
 def verdict_html(analysis: Analysis) -> str:
-    """Return the verdict, underlined in its emotion's colour, with what it rests on."""
+    """Return the verdict, underlined in its emotion's colour, with its score and number of segments."""
     best = int(np.argmax(analysis.scores.recording))
     score, emotion = float(analysis.scores.recording[best]), t(analysis.emotions[best])
     if analysis.verdict == NO_SPEECH:
@@ -46,8 +46,8 @@ def scores_html(emotions: tuple[str, ...], scores: np.ndarray, beside: np.ndarra
         rows.append(f"<span>{html.escape(t(emotion))}</span>{_bar_html(emotion, score)}")
         if beside is not None:
             rows.append(f"<span></span>{_bar_html(emotion, beside[index], 'beside')}")
-    said = ", ".join(f"{t(emotion)} {number(score, '.2f')}" for emotion, score in zip(emotions, scores, strict=True))
-    label = html.escape(t("Scores of the emotions: {scores}", scores=said))
+    listed = ", ".join(f"{t(emotion)} {number(score, '.2f')}" for emotion, score in zip(emotions, scores, strict=True))
+    label = html.escape(t("Scores of the emotions: {scores}", scores=listed))
     return f'<div class="scores" role="img" aria-label="{label}">{"".join(rows)}</div>'
 
 
@@ -64,9 +64,9 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
 
     Unnatural values are grey, circles are the control, and dotted lines the smallest changes that flip the verdict.
     """
-    one, amounts = curve.property, curve.amounts
+    changed, amounts = curve.property, curve.amounts
     figure = go.Figure()
-    values = [recognised(one.in_words(amount)) if amount else t("unchanged") for amount in amounts]
+    values = [recognised(changed.in_words(amount)) if amount else t("unchanged") for amount in amounts]
     for index, emotion in enumerate(emotions):
         colour, name = COLOURS[emotion], t(emotion)
         figure.add_scatter(
@@ -93,12 +93,12 @@ def voice_curve_chart(curve: VoiceCurve, emotions: tuple[str, ...], dark: bool) 
     for flip in curve.flips:
         figure.add_vline(flip.amount, line={"dash": "dot", "width": 1.5, "color": "#ffffff" if dark else "#000000"})
     axes.sized(figure, 220)
-    figure.update_xaxes(title=t(one.unit), range=[amounts[0], amounts[-1]], showgrid=False)
+    figure.update_xaxes(title=t(changed.unit), range=[amounts[0], amounts[-1]], showgrid=False)
     figure.update_xaxes(zeroline=True, zerolinecolor=axes.GREY, ticks="outside", title_standoff=6, fixedrange=True)
-    if one.is_factor:
-        ticks = [-one.limit, 0, one.limit]
+    if changed.is_factor:
+        ticks = [-changed.limit, 0, changed.limit]
         figure.update_xaxes(
-            tickvals=ticks, ticktext=[t("×{value:g}", value=round(one.value(tick), 2)) for tick in ticks]
+            tickvals=ticks, ticktext=[t("×{value:g}", value=round(changed.value(tick), 2)) for tick in ticks]
         )
     figure.update_yaxes(range=[0, 1.02], tickvals=[0, 0.5, 1], gridcolor=axes.GREY, zeroline=False, fixedrange=True)
     return figure.update_layout(margin={"l": 28, "r": 8, "t": 8, "b": 40})
@@ -115,7 +115,7 @@ def lines_html(emotions: tuple[str, ...]) -> str:
 
 
 def _dashed(colour: str, lengths: tuple[int, ...]) -> str:
-    """Return a background of CSS: a line of dashes and gaps of these lengths in pixels."""
+    """Return a CSS background: a line of dashes and gaps of these lengths in pixels."""
     ends = np.cumsum([0, *(lengths or (1, 0))])
     parts = (
         f"{colour if index % 2 == 0 else 'transparent'} {start}px {end}px"

@@ -1,4 +1,4 @@
-"""Charts of data selection: the segments that it selects in a recording, and what it saves and costs in training."""
+"""Charts of data selection: the selected segments of a recording, and the savings and costs in training."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ RULES = texts(
     }
 )
 BASELINES = texts({"random": "random segments", "quietest": "the quietest segments"})
-#: An axis reaches at least this many points to either side, so that small differences look small.
-LEAST_REACH = 5
+#: An axis extends at least this many points to either side, so that small differences look small.
+MIN_HALF_RANGE = 5
 
 
 def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray, threshold: float) -> go.Figure:
@@ -39,17 +39,17 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
     )
     figure.add_trace(waveform_trace(analysis.recording), 1, 1)
     starts, ends = segment_times_s(analysis)
-    for wanted, name, colour in ((True, t("selected"), SELECTED), (False, t("dropped"), DROPPED)):
+    for is_selected, name, colour in ((True, t("selected"), SELECTED), (False, t("dropped"), DROPPED)):
         x, y = [], []
-        for index in np.flatnonzero(selected == wanted):
+        for index in np.flatnonzero(selected == is_selected):
             x += [starts[index], ends[index], None]
             y += [scores[index], scores[index], None]
-        line = {"color": colour, "width": 6, "dash": "solid" if wanted else "dot"}
+        line = {"color": colour, "width": 6, "dash": "solid" if is_selected else "dot"}
         hover = "%{x:.2f} s: %{y:.2f}<extra>" + name + "</extra>"
         figure.add_trace(go.Scatter(x=x, y=y, name=name, mode="lines", line=line, hovertemplate=hover), 2, 1)
     for index in range(len(scores)):
         middle = (starts[index] + ends[index]) / 2
-        # In a row of their own: beside its bar, a number would lie under that of a neighbour.
+        # All numbers are in one row: beside its bar, a number could be hidden by a neighbour's.
         figure.add_annotation(x=middle, y=1.09, text=str(index + 1), showarrow=False, font_size=11, row=2, col=1)
     dashed = {"line_dash": "dash", "line_color": axes.REFERENCE}
     figure.add_hline(threshold, name=t("threshold"), showlegend=True, **dashed, row=2, col=1)
@@ -59,7 +59,7 @@ def selection_chart(analysis: Analysis, scores: np.ndarray, selected: np.ndarray
     figure.update_xaxes(title=axes.time_title(analysis.recording), row=2, col=1)
     for title in figure.layout.annotations[:2]:
         title.update(x=0, xanchor="left", font_size=13)
-    axes.finish(figure, analysis.recording.duration_s, 460)
+    axes.set_time_layout(figure, analysis.recording.duration_s, 460)
     figure.update_layout(legend={"y": -0.16, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin_b=84)
     return figure
 
@@ -72,7 +72,7 @@ def segment_times_s(analysis: Analysis) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.minimum(ends, analysis.recording.duration_s)
 
 
-# --- what it saves and costs in training ---
+# --- savings and costs in training ---
 
 
 def saving_chart(rules: dict[str, Any]) -> go.Figure:
@@ -109,7 +109,7 @@ def _change(amount: float, whole: float) -> str:
 
 
 def cost_chart(rules: dict[str, Any]) -> go.Figure:
-    """Draw the UAR with each rule, and its paired difference to all segments with interval, in points."""
+    """Draw the UAR with each rule, and the paired difference from all segments with its interval, in points."""
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.1)
     fewer = {name: rule for name, rule in rules.items() if name != "none"}
     gains = np.array([100 * rule["gain"] for rule in fewer.values()])
@@ -183,9 +183,9 @@ def networks_chart(results: dict[str, dict[str, Any]]) -> go.Figure:
         values = measured[:, :, column - 1]
         for network, (before, after) in zip(names, values, strict=True):
             _add_change(figure, t(NETWORKS[network]), before, after, FEWER, column)
-        middle, reach = (values.max() + values.min()) / 2, max(LEAST_REACH, np.ptp(values) / 2 + 1)
-        shown = [middle - reach, middle + reach]
-        figure.update_xaxes(axes.GRID | {"title": title, "range": shown, "nticks": 4}, row=1, col=column)
+        middle, half_range = (values.max() + values.min()) / 2, max(MIN_HALF_RANGE, np.ptp(values) / 2 + 1)
+        limits = [middle - half_range, middle + half_range]
+        figure.update_xaxes(axes.GRID | {"title": title, "range": limits, "nticks": 4}, row=1, col=column)
     _add_legend_of_change(figure)
     figure.update_yaxes(range=[len(names) - 0.5, -0.5], showgrid=False)
     return axes.with_legend(axes.sized(figure, 94 + 52 * len(names)))

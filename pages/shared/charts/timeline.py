@@ -15,7 +15,7 @@ from ser_core.timeline.timeline import Timeline
 
 LEVEL = "#7f8fa6"
 SHORTEST_GAP_S = 2.0
-#: Colour and height of the marks of what was found.
+#: Colour and height of the marks of search results.
 FOUND, MARKED_AT = "#9467bd", 1.0
 
 
@@ -28,7 +28,7 @@ def timeline_chart(
 ) -> go.Figure:
     """Draw probabilities, smoothed over `smoothing_s`, and levels, with the chosen time range shaded.
 
-    Times at which something was found are marked above the curves.
+    The times of search results are marked above the curves.
     """
     means = smoothed(timeline, smoothing_s, quiet_dbfs)
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.76, 0.24])
@@ -55,7 +55,7 @@ def timeline_chart(
     figure.add_trace(level, 2, 1)
     if found_s:
         marks = {"symbol": "triangle-down", "size": 10, "color": FOUND}
-        # As dates: Plotly takes a whole number of four digits for a year.
+        # As dates, because Plotly takes a whole number of four digits for a year.
         times_ms, name = (1000 * np.array(found_s)).astype("datetime64[ms]"), t("found words")
         heights = np.full(len(times_ms), MARKED_AT)
         figure.add_trace(
@@ -66,7 +66,7 @@ def timeline_chart(
     figure.update_yaxes(fixedrange=True, zeroline=False, gridcolor=axes.GREY)
     figure.update_yaxes(title=t("Probability"), range=[0, 1.02], tickvals=[0, 0.5, 1], row=1, col=1)
     figure.update_yaxes(title="dBFS", nticks=4, row=2, col=1)
-    axes.finish(figure, timeline.duration_s * 1000, 420)
+    axes.set_time_layout(figure, timeline.duration_s * 1000, 420)
     clock = "%-H:%M:%S" if timeline.duration_s >= 3600 else "%-M:%S"
     figure.update_xaxes(type="date", tickformat=clock, hoverformat=clock)
     figure.update_xaxes(title=t("Time (h:min:s)" if timeline.duration_s >= 3600 else "Time (min:s)"), row=2, col=1)
