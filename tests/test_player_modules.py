@@ -506,7 +506,7 @@ def test_two_frames_have_the_power_densities_that_numpy_finds(page):
     samples = np.random.default_rng(0).integers(-8_000, 8_000, 600).tolist()
     length, size, found = page.evaluate(
         """async (samples) => {
-          const { Spectra } = await import("/modules/lanes/acoustics.js");
+          const { Spectra } = await import("/modules/lanes/spectrogram.js");
           const spectra = new Spectra(8000, 0.005);
           const powers = [new Float64Array(spectra.bins), new Float64Array(spectra.bins)];
           spectra.add(samples, [0, 333], powers);
@@ -525,7 +525,7 @@ def test_a_sine_of_full_scale_has_its_power_spread_over_the_band_of_the_window(p
     sine = (32_767 * np.sin(2 * np.pi * 1_000 * np.arange(600) / 8_000)).round().tolist()
     power = page.evaluate(
         """async (samples) => {
-          const { Spectra } = await import("/modules/lanes/acoustics.js");
+          const { Spectra } = await import("/modules/lanes/spectrogram.js");
           const spectra = new Spectra(8000, 0.03);
           const powers = [new Float64Array(spectra.bins), new Float64Array(spectra.bins)];
           spectra.add(samples, [0, 100], powers);
@@ -546,7 +546,8 @@ def test_a_tile_has_the_levels_that_numpy_finds_and_waits_for_its_samples(page):
     columns, levels, level, beside = page.evaluate(
         """async () => {
           const { Values } = await import("/modules/tiles.js");
-          const { FrequencyAxis, Spectrogram } = await import("/modules/lanes/acoustics.js");
+          const { FrequencyAxis } = await import("/modules/lanes/scales.js");
+          const { Spectrogram } = await import("/modules/lanes/spectrogram.js");
           const finest = { url: "/files/sound", type: "i2", step: 1, columns: 8000, rows: 1, tile: 3000 };
           const levels = [{ ...finest, offset: () => 0 }];
           let arrived = () => {};
@@ -577,7 +578,7 @@ def test_a_tile_has_the_levels_that_numpy_finds_and_waits_for_its_samples(page):
 def test_heights_of_frequencies_by_hand_on_every_axis(page):
     shares, back, ticks = page.evaluate(
         """async () => {
-          const { FrequencyAxis } = await import("/modules/lanes/acoustics.js");
+          const { FrequencyAxis } = await import("/modules/lanes/scales.js");
           const axes = ["linear", "mel", "bark"].map((scale) => new FrequencyAxis(scale, 8000));
           return [
             axes.map((axis) => [0, 1000, 8000].map((hz) => axis.share(hz))),
@@ -600,7 +601,7 @@ def test_heights_of_frequencies_by_hand_on_every_axis(page):
 # --- the measures of a selection ---
 
 MEASURED = """async ([rows, stretches]) => {
-  const { asTable, inWords, measuresOf } = await import("/modules/lanes/acoustics.js");
+  const { asTable, inWords, measuresOf } = await import("/modules/lanes/measures.js");
   const data = Float32Array.from(rows.flat(), (value) => (value === null ? NaN : value));
   return stretches.map(([start, end]) => {
     const measures = measuresOf({ data, first: 0, hop: 0.1 }, { start, end });

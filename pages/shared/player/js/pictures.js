@@ -1,7 +1,8 @@
 // Convert Python's data into what the lanes draw, with the theme's colours and colour tables of 256 steps for spectrogram
 // and relevance.
 
-import { FrequencyAxis, TRACKS } from "./lanes/acoustics.js";
+import { TRACKS } from "./lanes/measures.js";
+import { FrequencyAxis } from "./lanes/scales.js";
 import { clamp } from "./axes.js";
 import { fetchBytes } from "./wav.js";
 import { decimal, t } from "../../language/language.js";

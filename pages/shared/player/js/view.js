@@ -1,9 +1,9 @@
 // The view: the picture for the lanes, their layout, and drawing at most once per frame.
 
-import { Spectrogram } from "./lanes/acoustics.js";
 import { TimeAxis, clamp } from "./axes.js";
 import { drawSamples } from "./lanes/lane_canvas.js";
 import { Lanes } from "./lanes/lanes.js";
+import { Spectrogram } from "./lanes/spectrogram.js";
 import { colourTable, fetchScores, greyTable, pictureOf, themeOf } from "./pictures.js";
 import { Values } from "./tiles.js";
 import { FULL_SCALE, RETRY_MS } from "./wav.js";

@@ -3,16 +3,13 @@
 
 import { icon } from "../controls.js";
 import { nothingYet } from "../regions.js";
-import { MEASURED_F0, ROWS, trackPoints } from "./acoustics.js";
+import { MEASURED_F0, ROWS } from "./measures.js";
+import { octaveScale } from "./scales.js";
 import { clamp } from "../axes.js";
 import { decimal, t } from "../../../language/language.js";
 
-export const CORRECTED = "#d6409f";
 const UNVOICED = 0;
 const WITHOUT_VOICE = [75, 500];
-const TICKS_HZ = [30, 50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600];
-const DOTS_APART = 5;
-const TICKS_APART = 14;
 
 // What can be done to the frames of the selection: the key, what it is called, what is said afterwards, and what becomes of
 // an F0 in Hz, 0 for unvoiced.
@@ -84,7 +81,7 @@ export class F0Correction {
     const { f0, measures } = this.player.data;
     const [least, most] = measures.ranges?.measured ?? WITHOUT_VOICE;
     const [low, high] = measures.ranges?.f0 ?? WITHOUT_VOICE;
-    return octaves(Math.max(f0.limits[0], Math.min(least / 2, low)), Math.min(f0.limits[1], Math.max(2 * most, high)));
+    return octaveScale(Math.max(f0.limits[0], Math.min(least / 2, low)), Math.min(f0.limits[1], Math.max(2 * most, high)));
   }
 
   // The values to draw. Until Python has answered an edit they are those that it was made in, where it is shown already; and
@@ -259,61 +256,4 @@ export class F0Correction {
     const hz = frames.map((frame) => drawn.get(frame));
     this.change(stretch, (_hz, _measured, frame) => drawn.get(frame), { value: "draw", hz }, t("F0 drawn"));
   }
-}
-
-// Corrected frames in a colour of their own and with dots, over what was measured there as a thin dashed line. A strip below
-// shows all of them, those that were made unvoiced too.
-export function drawCorrected({ pen, axis, picture, theme }, lane, y) {
-  const { values } = picture.tracks;
-  const { points, fine } = trackPoints(values, 0, axis);
-  const own = trackPoints(values, MEASURED_F0, axis).points;
-  const isCorrected = own.map(({ high }) => !Number.isNaN(high));
-  if (!isCorrected.includes(true)) return;
-  const apart = points.length > 1 ? points[1].x - points[0].x : DOTS_APART;
-  pen.fillStyle = pen.strokeStyle = CORRECTED;
-  points.forEach(({ x }, index) => isCorrected[index] && pen.fillRect(x - apart / 2, lane.bottom - 4, Math.max(1, apart + 0.5), 3));
-  if (!fine) {
-    points.forEach(({ x, low, high }, index) => isCorrected[index] && pen.fillRect(x - 0.5, y(high) - 0.75, 1, y(low) - y(high) + 1.5));
-    return;
-  }
-  const corrected = points.map(({ x, low }, index) => ({ x, hz: isCorrected[index] ? low : NaN }));
-  pen.lineWidth = 2.5;
-  strokeLine(pen, corrected, y);
-  for (const { x, hz } of apart >= DOTS_APART ? corrected : []) {
-    if (Number.isNaN(hz)) continue;
-    pen.beginPath();
-    pen.arc(x, y(hz), 2.5, 0, 2 * Math.PI);
-    pen.fill();
-  }
-  pen.strokeStyle = theme.text;
-  pen.lineWidth = 1;
-  pen.setLineDash([3, 3]);
-  strokeLine(pen, own.map(({ x, low }) => ({ x, hz: low || NaN })), y);
-  pen.setLineDash([]);
-}
-
-function strokeLine(pen, points, y) {
-  pen.beginPath();
-  let before = NaN;
-  for (const { x, hz } of points) {
-    if (Number.isNaN(before)) pen.moveTo(x - 1, y(hz)); // one frame alone is a dash
-    if (!Number.isNaN(hz)) pen.lineTo(x, y(hz));
-    before = hz;
-  }
-  pen.stroke();
-}
-
-// A scale of octaves, on which a voice keeps its place when it is halved or doubled.
-function octaves(low, high) {
-  const span = Math.log2(high / low);
-  const share = (hz) => Math.log2(hz / low) / span;
-  return {
-    share,
-    hz: (height) => low * 2 ** (span * height),
-    ticks(height) {
-      const ticks = [];
-      for (const hz of TICKS_HZ) if (hz >= low && hz <= high && !((share(hz) - share(ticks.at(-1))) * height < TICKS_APART)) ticks.push(hz);
-      return ticks;
-    },
-  };
 }

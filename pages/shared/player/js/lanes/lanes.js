@@ -1,9 +1,10 @@
 // The lanes, one below the other; redrawn when the view, the data or the theme changes, but not during playback.
 
-import { FORMANTS, ROWS as TRACK_ROWS, TRACKS, trackPoints } from "./acoustics.js";
 import { clamp, rowOf } from "../axes.js";
-import { drawCorrected } from "./f0.js";
+import { drawCorrected } from "./f0_drawing.js";
 import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
+import { FORMANTS, ROWS as TRACK_ROWS, TRACKS, trackPoints } from "./measures.js";
+import { linearScale } from "./scales.js";
 import { FORMANT, WAVE, paintTile, shadeOf, signed } from "../pictures.js";
 import { FULL_SCALE } from "../wav.js";
 import { decimal, t } from "../../../language/language.js";
@@ -35,7 +36,6 @@ const AGAINST = "#8a9bb0";
 const AWAITED = t("This appears once it is computed");
 // Praat draws no formants this far below the loudest frame either.
 const FORMANTS_WITHIN_DB = 30;
-const TRACK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
 // One method per lane, named as in HEIGHTS.
 export class Lanes extends LaneCanvas {
@@ -229,7 +229,7 @@ export class Lanes extends LaneCanvas {
     const { values, ranges, message } = picture.tracks;
     this.shadeRegions(lane);
     if (message || !(scale || ranges[name])) return this.note(lane, message || t("No voice in this recording"));
-    const { share, ticks } = scale ?? straight(ranges[name]);
+    const { share, ticks } = scale ?? linearScale(ranges[name]);
     const y = (value) => lane.bottom - share(value) * lane.height;
     for (const value of ticks(lane.height)) {
       this.rule(y(value), { alpha: 0.15 });
@@ -400,18 +400,4 @@ function spectrumCanvas(tile, { peak, rows }, table, decibels) {
     Object.assign(tile, { peak, table, decibels, canvas });
   }
   return tile.canvas;
-}
-
-// A straight scale, for a little more than the range of the values.
-function straight([least, most]) {
-  const room = Math.max(0.08 * (most - least), 0.5);
-  const [low, high] = [least - room, most + room];
-  return {
-    share: (value) => (value - low) / (high - low),
-    ticks(height) {
-      const step = TRACK_STEPS.find((candidate) => (candidate / (high - low)) * height >= 14) ?? high - low;
-      const first = Math.ceil(low / step);
-      return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, index) => (first + index) * step);
-    },
-  };
 }

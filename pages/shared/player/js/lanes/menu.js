@@ -1,7 +1,7 @@
 // The menu of lanes, and the line of measures below them.
 
 import { icon } from "../controls.js";
-import { asTable, framesOf, inWords, measuresOf } from "./acoustics.js";
+import { asTable, framesOf, inWords, measuresOf } from "./measures.js";
 import { t } from "../../../language/language.js";
 
 // What each lane is called, in the order of the lanes. Those that need measures are measured once one of them is shown.

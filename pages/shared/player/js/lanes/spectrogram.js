@@ -1,8 +1,7 @@
-// What the browser computes of the sound: a spectrogram at the screen's resolution, and the measures of a selection.
+// The spectrogram of the sound, computed by the browser at the screen's resolution.
 
 import { clamp } from "../axes.js";
 import { FULL_SCALE } from "../wav.js";
-import { decimal, plural, t } from "../../../language/language.js";
 
 // Effective lengths of the windows in seconds; a whole window is twice as long.
 export const WINDOWS = { wide: 0.005, narrow: 0.03 };
@@ -13,45 +12,6 @@ const MOST_WINDOWS = 8; // for each column, if columns are longer than windows
 const LONGEST_VIEW = 30;
 const MOST_SAMPLES = 2.5e6; // so that the tiles of the waveform hold a whole view
 const PATIENCE_MS = 12;
-
-// --- frequencies ---
-
-// Mel as in HTK, and Bark as in Traunmüller 1990, from Hz and back.
-export const SCALES = {
-  linear: { of: (hz) => hz, hz: (value) => value },
-  mel: { of: (hz) => 2595 * Math.log10(1 + hz / 700), hz: (mel) => 700 * (10 ** (mel / 2595) - 1) },
-  bark: { of: (hz) => (26.81 * hz) / (1960 + hz) - 0.53, hz: (bark) => (1960 * (bark + 0.53)) / (26.28 - bark) },
-};
-const LINEAR_STEPS = [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
-const OTHER_TICKS = [100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000, 7000, 10000, 15000, 20000, 30000, 50000, 90000];
-
-export class FrequencyAxis {
-  constructor(scale, top) {
-    Object.assign(this, { scale, top, low: SCALES[scale].of(0), high: SCALES[scale].of(top) });
-  }
-
-  // The height of a frequency, 0 at 0 Hz and 1 at the top, and the inverse.
-  share(hz) {
-    return (SCALES[this.scale].of(hz) - this.low) / (this.high - this.low);
-  }
-
-  hz(share) {
-    return SCALES[this.scale].hz(this.low + share * (this.high - this.low));
-  }
-
-  // Frequencies to label, at least so many pixels apart.
-  ticks(height, apart = 22) {
-    if (this.scale === "linear") {
-      const step = LINEAR_STEPS.find((hz) => this.share(hz) * height >= apart) ?? this.top;
-      return Array.from({ length: Math.floor(this.top / step + 1e-9) + 1 }, (_, index) => index * step);
-    }
-    const ticks = [0];
-    for (const hz of OTHER_TICKS) if (hz <= this.top && (this.share(hz) - this.share(ticks.at(-1))) * height >= apart) ticks.push(hz);
-    return ticks;
-  }
-}
-
-// --- spectra ---
 
 class Fft {
   constructor(size) {
@@ -248,124 +208,4 @@ export class Spectrogram {
     const column = Math.floor(((time - tile.start) / (tile.end - tile.start)) * tile.columns);
     return tile.levels[column * this.rows + clamp(Math.floor(share * this.rows), 0, this.rows - 1)];
   }
-}
-
-// --- measures ---
-
-// The rows of a frame of measures, as Python sends them; coarser levels hold their minima and then their maxima.
-export const TRACKS = ["f0", "intensity", "hnr", "tilt"];
-export const FORMANTS = [4, 5, 6, 7];
-// Where F0 was corrected by hand: what was measured there, 0 if that was unvoiced; elsewhere NaN.
-export const MEASURED_F0 = 8;
-export const ROWS = 9;
-const LEAST_SLOPE_FRAMES = 3;
-
-// The points of a measure in view, from its lowest to its highest value where one point stands for several frames.
-export function trackPoints(values, row, axis) {
-  const level = values.levelFor(axis.span / axis.width);
-  const { rows, step } = values.levels[level];
-  const points = [];
-  const margin = 1.5 * step * values.column;
-  const beyond = axis.x(axis.start + margin);
-  for (const { tile } of values.between(axis.start - margin, axis.end + margin, level)) {
-    for (let column = 0; column < (tile?.columns ?? 0); column++) {
-      const x = axis.x(values.timeAt(tile.first + column + 0.5, level));
-      if (x < -beyond || x > axis.width + beyond) continue;
-      points.push({ x, low: tile.data[column * rows + row], high: tile.data[column * rows + row + rows - ROWS] });
-    }
-  }
-  return { points, fine: step === 1 };
-}
-
-// The frames of a selection and one on either side, or null while some are being fetched.
-export function framesOf(values, { start, end }) {
-  const last = values.levels[0].columns;
-  const first = clamp(Math.floor(values.columnAt(start, 0) - 0.5) - 1, 0, last);
-  const past = clamp(Math.ceil(values.columnAt(end, 0) + 0.5) + 1, first, last);
-  const data = new Float32Array((past - first) * ROWS);
-  for (const { tile } of values.between(values.timeAt(first + 0.25, 0), values.timeAt(past - 0.25, 0), 0)) {
-    if (!tile) return null;
-    const [from, to] = [Math.max(first, tile.first), Math.min(past, tile.first + tile.columns)];
-    data.set(tile.data.subarray((from - tile.first) * ROWS, (to - tile.first) * ROWS), (from - first) * ROWS);
-  }
-  return { data, first: first + values.start / values.column, hop: values.column };
-}
-
-// The measures of a selection, by the names and definitions of the library (`ser_core/audio/measures.py`).
-export function measuresOf({ data, first, hop }, { start, end }) {
-  const count = data.length / ROWS;
-  const within = [];
-  for (let index = 0; index < count; index++) {
-    const time = (first + index + 0.5) * hop;
-    if (time >= start - 1e-9 && time < end - 1e-9) within.push({ time, at: index * ROWS });
-  }
-  const known = (row) => within.map(({ at }) => data[at + row]).filter((value) => !Number.isNaN(value));
-  const f0 = known(0);
-  const semitones = f0.map((hz) => 12 * Math.log2(hz));
-  const times = within.filter(({ at }) => !Number.isNaN(data[at])).map(({ time }) => time);
-  const power = mean(known(1).map((level) => 10 ** (level / 10)));
-  const [f1, f2, f3, f4] = formantsAt(data, count, (start + end) / 2 / hop - 0.5 - first);
-  return {
-    duration_s: end - start,
-    voiced_percent: within.length ? (100 * f0.length) / within.length : null,
-    f0_mean_hz: mean(f0),
-    f0_lowest_hz: f0.length ? Math.min(...f0) : null,
-    f0_highest_hz: f0.length ? Math.max(...f0) : null,
-    f0_range_st: f0.length ? Math.max(...semitones) - Math.min(...semitones) : null,
-    f0_slope_st_per_s: f0.length >= LEAST_SLOPE_FRAMES ? slope(times, semitones) : null,
-    intensity_db: power === null ? null : 10 * Math.log10(power),
-    f1_hz: f1,
-    f2_hz: f2,
-    f3_hz: f3,
-    f4_hz: f4,
-    hnr_db: mean(known(2)),
-    tilt_db_per_octave: mean(known(3)),
-    f0_corrected_frames: known(MEASURED_F0).length,
-  };
-}
-
-const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
-
-function slope(x, y) {
-  const [middle, level] = [mean(x), mean(y)];
-  const spread = x.reduce((sum, value) => sum + (value - middle) ** 2, 0);
-  return x.reduce((sum, value, index) => sum + (value - middle) * (y[index] - level), 0) / spread;
-}
-
-function formantsAt(data, count, position) {
-  const before = Math.floor(position + 1e-9);
-  if (before < 0 || before + 1 >= count) return FORMANTS.map(() => null);
-  const share = Math.max(0, position - before);
-  return FORMANTS.map((row) => {
-    const value = (1 - share) * data[before * ROWS + row] + share * data[(before + 1) * ROWS + row];
-    return Number.isNaN(value) ? null : value;
-  });
-}
-
-// Measures in a line for people; what is missing is left out.
-export function inWords(measures) {
-  // No minus before a zero.
-  const digits = (value, decimals = 0) => decimal(Number(value.toFixed(decimals)) || 0, decimals).replace("-", "−");
-  const words = [`${digits(measures.duration_s, 3)} s`];
-  const { f0_mean_hz: f0, f0_slope_st_per_s: rising } = measures;
-  if (f0 !== null) {
-    const range = `${digits(measures.f0_lowest_hz)}–${digits(measures.f0_highest_hz)} Hz, ${digits(measures.f0_range_st, 1)} st`;
-    words.push(`F0 ${digits(f0)} Hz (${range}${rising === null ? "" : `, ${rising > 0 ? "+" : ""}${digits(rising, 1)} st/s`})`);
-  } else words.push(t("no voice"));
-  const { f0_corrected_frames: corrected } = measures;
-  if (corrected) words.push(plural(corrected, "{n} frame corrected", "{n} frames corrected"));
-  if (measures.intensity_db !== null) words.push(`${digits(measures.intensity_db, 1)} dB`);
-  const formants = [1, 2, 3, 4].map((number) => measures[`f${number}_hz`]);
-  if (formants.some((hz) => hz !== null)) words.push(`F1–F4 ${formants.map((hz) => (hz === null ? "–" : digits(hz))).join(", ")} Hz`);
-  if (measures.hnr_db !== null) words.push(t("HNR {value} dB", { value: digits(measures.hnr_db, 1) }));
-  if (measures.tilt_db_per_octave !== null) words.push(t("tilt {value} dB/octave", { value: digits(measures.tilt_db_per_octave, 1) }));
-  return words.join(" · ");
-}
-
-// A heading and a row with tabs between the cells, as spreadsheets paste them.
-export function asTable(measures, { start, end }, origin = 0) {
-  const cells = { start_s: origin + start, end_s: origin + end, ...measures };
-  // Of hours, six digits would leave no milliseconds.
-  const row = Object.values(cells).map((value) => (value === null ? "" : Number(value.toPrecision(value > 1000 ? 8 : 6)).toString()));
-  return `${Object.keys(cells).join("\t")}\n${row.join("\t")}\n`;
 }
