@@ -5,20 +5,20 @@ import { decimal } from "../../language/language.js";
 
 const SHORTEST_VIEW = 0.005;
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
-const TICK_APART = 70;
+const TICK_DISTANCE = 70;
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export class TimeAxis {
   constructor(duration) {
     this.duration = duration;
-    this.origin = 0; // of a stretch: where it begins in its long recording, whose times people are shown
+    this.origin = 0; // start of a stretch in its long recording, whose times are displayed
     this.width = 1;
     this.start = 0;
     this.end = duration;
   }
 
-  // A time in words, as people are shown it.
+  // A time as it is displayed.
   clock(time, decimals) {
     return clock(time + this.origin, decimals);
   }
@@ -65,13 +65,13 @@ export class TimeAxis {
   }
 
   ticks() {
-    const least = (TICK_APART / this.width) * this.span;
-    const step = TICK_STEPS.find((candidate) => candidate >= least) ?? 3600;
+    const minStep = (TICK_DISTANCE / this.width) * this.span;
+    const step = TICK_STEPS.find((candidate) => candidate >= minStep) ?? 3600;
     const first = Math.ceil((this.start + this.origin) / step - 1e-9);
     const count = Math.floor((this.end + this.origin) / step + 1e-9) - first + 1;
-    return Array.from({ length: count }, (_, index) => (first + index) * step).map((shown) => ({
-      time: shown - this.origin,
-      label: clock(shown, decimalsOf(step)),
+    return Array.from({ length: count }, (_, index) => (first + index) * step).map((time) => ({
+      time: time - this.origin,
+      label: clock(time, decimalsOf(step)),
     }));
   }
 }
@@ -80,7 +80,7 @@ function decimalsOf(step) {
   return step >= 1 ? 0 : Math.ceil(-Math.log10(step) - 1e-9);
 }
 
-// Seconds; from one minute on minutes and seconds, and from one hour on hours too.
+// A time as seconds, from one minute as minutes and seconds, and from one hour with hours.
 export function clock(time, decimals) {
   if (time < 60) return decimal(time, decimals);
   const rounded = Number(time.toFixed(decimals)); // before the minutes, or 119.999 could become 1:60

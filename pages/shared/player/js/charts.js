@@ -8,8 +8,8 @@ export class Charts {
   constructor(player) {
     this.player = player;
     this.listening = new WeakSet();
-    // Plotly tells of a click only through its own events, and Streamlit may replace a chart in any run of the page. So a
-    // chart is listened to from the moment at which it is pressed; the click follows when it is released.
+    // Plotly reports a click only through its own events, and Streamlit may replace a chart in any run of the page. So the
+    // listener is added when the pointer is pressed on a chart; the click follows on release.
     this.pressed = ({ target }) => this.listen(target.closest?.(".js-plotly-plot"));
     document.addEventListener("pointerdown", this.pressed, true);
   }
@@ -26,12 +26,12 @@ export class Charts {
       const { player } = this;
       const time = secondsOf(points.at(0)?.x);
       if (!Number.isFinite(time) || !player.root.isConnected) return;
-      if (player.data.recording.long) player.playFrom(time); // a point stands for many seconds
+      if (player.data.recording.long) player.playFrom(time); // a point covers many seconds
       else player.playAround(time, BEFORE_S, AFTER_S);
     });
   }
 
-  // Show the stretch that plays, and the playhead in it; nothing while nothing plays.
+  // Show the stretch that is playing, and the playhead in it; nothing during silence.
   place(position) {
     const { run } = this.player.sound;
     for (const chart of this.all()) {
@@ -47,16 +47,16 @@ export class Charts {
   }
 }
 
-// A date axis, which shows hours and minutes, names times as dates, since 1970.
+// The times of a date axis, which shows hours and minutes, are dates since 1970.
 const secondsOf = (x) => (typeof x === "string" ? Date.parse(`${x.replace(" ", "T")}${x.includes(" ") ? "Z" : ""}`) / 1000 : x);
 
 function addLayer(chart) {
   const layer = document.createElement("div");
   layer.className = LAYER;
   layer.style.cssText = "position: absolute; overflow: hidden; pointer-events: none";
-  for (const look of ["background: rgb(255 255 255 / 22%)", "width: 2px; background: white; box-shadow: 0 0 0 1px black"]) {
+  for (const style of ["background: rgb(255 255 255 / 22%)", "width: 2px; background: white; box-shadow: 0 0 0 1px black"]) {
     const part = document.createElement("div");
-    part.style.cssText = `position: absolute; top: 0; bottom: 0; ${look}`;
+    part.style.cssText = `position: absolute; top: 0; bottom: 0; ${style}`;
     layer.append(part);
   }
   chart.querySelector(".svg-container")?.append(layer); // there is none while Plotly draws the chart

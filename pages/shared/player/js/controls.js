@@ -58,16 +58,17 @@ export class Bar {
     button.setAttribute("aria-label", playing ? t("Pause (Space)") : t("Play (Space)"));
   }
 
-  // The chosen overlay stays chosen while it exists, and so does "none". Whose map an only one is, the page says. Until somebody chooses the spectrogram's
-  // colours, they are grey below a map, whose own colours need it, and magma without one.
+  // The chosen overlay stays chosen while it exists, and so does "none". A single map is only called "Evidence", because the
+  // page names it. Until the visitor chooses the spectrogram's colours, they are grey under a map, and magma without one.
   offerOverlays() {
     const { overlays, spectrogram } = this.player.data;
     const list = this.find(".overlay select");
     const names = overlays.map(({ name }) => name);
     const before = [...list.options].map(({ value }) => value).slice(1);
     if (before.join("\n") !== names.join("\n")) {
-      const none = list.options.length > 1 && list.value === "";
-      const chosen = none ? "" : names.includes(list.value) ? list.value : (names[0] ?? "");
+      const isNone = list.options.length > 1 && list.value === "";
+      const isKnown = isNone || names.includes(list.value);
+      const chosen = isKnown ? list.value : (names[0] ?? "");
       list.replaceChildren(new Option(t("none"), ""), ...names.map((name) => new Option(names.length > 1 ? name : t("Evidence"), name)));
       list.value = chosen;
     }
@@ -99,12 +100,12 @@ export class Bar {
     button.setAttribute("role", "radio");
     button.addEventListener("click", () => this.playVersion(index));
     button.addEventListener("keydown", (event) => {
-      const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (!way) return;
+      const direction = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!direction) return;
       event.preventDefault();
       event.stopPropagation();
       const { length } = this.player.data.sounds;
-      this.playVersion((index + way + length) % length, true);
+      this.playVersion((index + direction + length) % length, true);
     });
     return button;
   }
@@ -115,7 +116,7 @@ export class Bar {
     this.version = chosen.name;
     this.player.sound.switchTo(chosen.url);
     this.markVersion(focus);
-    this.player.say(t("Playing {name}", { name: chosen.name }));
+    this.player.announce(t("Playing {name}", { name: chosen.name }));
   }
 
   markVersion(focus = false) {
@@ -141,10 +142,10 @@ export class Bar {
       );
       list.append(row);
     }
-    box.replaceChildren(list, this.switchOfKeys());
+    box.replaceChildren(list, this.keySwitch());
   }
 
-  switchOfKeys() {
+  keySwitch() {
     const label = document.createElement("label");
     const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: oneCharacter.on });
     box.addEventListener("change", () => {
@@ -155,7 +156,7 @@ export class Bar {
   }
 }
 
-// The words in a row, each over its value; a click plays one, and with Shift all from the word played before.
+// The words in a row, each above its value. A click plays a word; with Shift, all from the word clicked before.
 export class Transcript {
   // `play(stretch)` is called for a word or a phrase.
   constructor(element, play) {
@@ -163,17 +164,17 @@ export class Transcript {
   }
 
   set(words) {
-    const wish = JSON.stringify(words);
-    if (wish === this.shown) return;
-    Object.assign(this, { shown: wish, words, from: null });
+    const content = JSON.stringify(words);
+    if (content === this.shown) return;
+    Object.assign(this, { shown: content, words, from: null });
     this.element.hidden = !words.length;
     this.element.replaceChildren(...words.map((word, index) => this.button(word, index)));
   }
 
   button(word, index) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: word.label, title: word.note ?? "" });
-    const played = t("Play {name}", { name: word.label });
-    button.setAttribute("aria-label", word.note ? `${played}. ${word.note}` : played);
+    const label = t("Play {name}", { name: word.label });
+    button.setAttribute("aria-label", word.note ? `${label}. ${word.note}` : label);
     button.classList.toggle("focus", Boolean(word.focus));
     if (word.figure) button.append(Object.assign(document.createElement("small"), { textContent: word.figure }));
     if (word.share) button.style.setProperty("--shade", shadeOf(word.share));
@@ -205,16 +206,16 @@ export class RegionTable {
   }
 
   set(table) {
-    const wish = JSON.stringify(table);
-    if (wish === this.shown) return;
-    this.shown = wish;
+    const content = JSON.stringify(table);
+    if (content === this.shown) return;
+    this.shown = content;
     const focusable = () => [...this.element.querySelectorAll("button, a")];
     const focused = focusable().indexOf(this.element.getRootNode().activeElement);
     this.element.hidden = !table?.rows.length;
     this.rows = this.element.hidden ? [] : table.rows.map((row, index) => this.row(row, index));
     if (this.element.hidden) return this.element.replaceChildren();
     const head = document.createElement("tr");
-    head.append(unseenHead(t("Play")), ...table.columns.map(({ title, means }) => Object.assign(cell("th", title), { title: means, scope: "col" })), unseenHead(t("Download")));
+    head.append(hiddenHeading(t("Play")), ...table.columns.map(({ title, means }) => Object.assign(cell("th", title), { title: means, scope: "col" })), hiddenHeading(t("Download")));
     const body = document.createElement("tbody");
     body.append(...this.rows);
     const whole = document.createElement("table");
@@ -253,8 +254,8 @@ export class RegionTable {
   }
 }
 
-// The heading of a column that needs none for the eye.
-function unseenHead(words) {
+// The heading of a column, for screen readers only.
+function hiddenHeading(words) {
   const head = Object.assign(document.createElement("th"), { scope: "col" });
   head.append(Object.assign(cell("span", words), { className: "unseen" }));
   return head;

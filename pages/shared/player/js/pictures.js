@@ -12,7 +12,7 @@ export const WAVE = "#7f8fa6";
 export const FORMANT = "#00b4d8";
 const MAP_STEPS = 256;
 const NEPER_IN_DB = 20 * Math.LOG10E;
-const SHORT = 32767;
+const INT16_MAX = 32767;
 
 // `valuesOf` reuses the tiles of unchanged data; `scores` are the fetched segment scores.
 export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, scores, regions, colourOf, labelOf, spectrogram, menu, f0 }) {
@@ -35,7 +35,7 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
       errors: chosen.errors && { ...chosen.errors, values: valuesOf(chosen.errors) },
       rows: data.spectrogram.hz.length,
       table: overlayTable(data.scale),
-      shade: (value) => Math.round(127.5 * (1 + clamp((value / SHORT) * (chosen.most / chosen.full), -1, 1))),
+      shade: (value) => Math.round(127.5 * (1 + clamp((value / INT16_MAX) * (chosen.most / chosen.full), -1, 1))),
     },
     spectrum: {
       spectrogram,
@@ -60,7 +60,7 @@ export function pictureOf(data, { valuesOf, colours, overlay, opacity, theme, sc
   };
 }
 
-// The measures over time, or a message why they are not there.
+// The measures over time, or a message that says why there are none.
 function tracksOf(measures, valuesOf, menu) {
   const names = TRACKS.filter((name) => menu.isShown(name));
   if (measures?.state === "done" && measures.ceiling === menu.ceiling) return { names, values: valuesOf(measures), ranges: measures.ranges };
@@ -113,10 +113,10 @@ function evidenceOf({ name, emotion, against }) {
 
 // One row per segment: its centre, whether it is selected, and its score of each emotion.
 export async function fetchScores({ url, segments, emotions }) {
-  const wide = 2 + emotions.length;
-  const all = new Float32Array(await fetchBytes(url, 0, 4 * wide * segments));
+  const columns = 2 + emotions.length;
+  const all = new Float32Array(await fetchBytes(url, 0, 4 * columns * segments));
   return Array.from({ length: segments }, (_, index) => {
-    const [time, selected, ...scores] = all.subarray(index * wide, (index + 1) * wide);
+    const [time, selected, ...scores] = all.subarray(index * columns, (index + 1) * columns);
     return { time, selected: selected > 0, scores };
   });
 }
@@ -147,14 +147,14 @@ function spectrogramAt({ spectrogram, overlay }, lane, time, y) {
   const relevance = overlay?.values.valueAt(time, row) ?? null;
   if (relevance === null) return words;
   const certainty = overlay.errors ? errorAt(overlay.errors, time, row) : "";
-  return [...words, t("relevance {value}", { value: digits((relevance / SHORT) * overlay.most) + certainty })];
+  return [...words, t("relevance {value}", { value: digits((relevance / INT16_MAX) * overlay.most) + certainty })];
 }
 
-// Errors are not drawn, so their tiles are fetched where somebody points.
+// Errors are not drawn, so their tiles are fetched where the pointer is.
 function errorAt({ values, most }, time, row) {
   for (const { tile } of values.between(time, time + values.column, 0)) if (!tile) return "";
   const error = values.valueAt(time, row);
-  return error === null ? "" : ` ± ${digits((error / SHORT) * most, 1)}`;
+  return error === null ? "" : ` ± ${digits((error / INT16_MAX) * most, 1)}`;
 }
 
 function spectrumAt({ spectrogram, frequencies }, lane, time, y) {
@@ -177,8 +177,8 @@ function tracksAt({ names, values }, time) {
 
 function scoresAt({ segments, emotions }, time) {
   if (!segments.length) return [];
-  const near = segments.reduce((best, one) => (Math.abs(one.time - time) < Math.abs(best.time - time) ? one : best));
-  return emotions.map(({ name }, index) => `${name} ${decimal(near.scores[index], 2)}`);
+  const nearest = segments.reduce((best, one) => (Math.abs(one.time - time) < Math.abs(best.time - time) ? one : best));
+  return emotions.map(({ name }, index) => `${name} ${decimal(nearest.scores[index], 2)}`);
 }
 
 export const signed = (text) => text.replace("-", "−");
@@ -209,8 +209,8 @@ export function colourTable(stops) {
   return table;
 }
 
-// The colour behind a word, for a share of the strongest word's evidence, -1 to 1: blue against, red for, as on the maps,
-// but so weak that text on it stays readable in both themes.
+// The colour behind a word, for its share of the strongest word's evidence, -1 to 1: blue against, red for, as on the
+// maps, but so weak that text on it is readable in both themes.
 export const shadeOf = (share) => `rgba(${share > 0 ? "227, 74, 51" : "66, 146, 198"}, ${(0.5 * Math.min(1, Math.abs(share))).toFixed(3)})`;
 
 // Speech is dark in the light theme and light in the dark theme, so silence recedes in both.

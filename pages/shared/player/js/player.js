@@ -1,4 +1,4 @@
-// The player: its actions, whether from keys, pointer or buttons, and the data from Python.
+// The player: its actions, which keys, pointer and buttons call, and the data from Python.
 
 import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
 import { Bounds } from "./input/bounds.js";
@@ -12,23 +12,23 @@ import { LanesMenu } from "./lanes/menu.js";
 import { Tiers } from "./lanes/tiers.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
-import { Regions, nothingYet } from "./regions.js";
+import { Regions, newRegion } from "./regions.js";
 import { Sound } from "./sound.js";
 import { View } from "./view.js";
 import { decimal, t } from "../../language/language.js";
 
 const players = new WeakMap();
 const TURNS = ["previous", "next"];
-const LONGEST_ANALYSED = 600;
-// A mark of less than this share of the recording is shown with this much around it when the recording is opened for it.
-const LEAST_SHARE = 0.01;
-const ROOM_S = 5;
-// What is played of a point that is not shown.
-const LEAST_S = 0.15;
+const MAX_ANALYSED_S = 600;
+// When a recording is opened for a mark shorter than this share of it, the view shows this much around the mark.
+const SHORT_MARK_SHARE = 0.01;
+const AROUND_MARK_S = 5;
+// A point that is not shown is played for this long.
+const MIN_PLAYED_S = 0.15;
 const arrived = new Set();
 
-// Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up after
-// an overtaken call, so the player ends only when it has left the page.
+// Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up
+// after a call that a newer one interrupted, so the player is destroyed only when it has left the page.
 export default function mount(component) {
   const root = component.parentElement;
   if (!players.has(root)) players.set(root, new Player(root));
@@ -46,10 +46,10 @@ class Player {
     this.find = (selector) => root.querySelector(selector);
     this.axis = new TimeAxis(1);
     this.selection = null;
-    this.held = []; // keys for the recording that is being opened
+    this.waitingKeys = []; // for the recording that is being opened
     this.scrubbed = null; // position of the playhead while it is dragged
     this.messages = new Messages(this);
-    this.sound = new Sound(this.find("audio"), (why) => this.soundChanged(why));
+    this.sound = new Sound(this.find("audio"), (event) => this.soundChanged(event));
     this.regions = new Regions(this.find(".regions"), this.axis, {
       choose: (region, name) => this.chooseRegion(region, name),
       edited: (edit, words) => this.regionsEdited(edit, words),
@@ -74,32 +74,32 @@ class Player {
   // --- data from Python ---
 
   update({ data, setStateValue }) {
-    const turned = data.owner !== this.data?.owner;
-    this.messages.update(data, setStateValue, turned);
-    // The next recording may be shown already, while Python still tells of the last one.
+    const ownerChanged = data.owner !== this.data?.owner;
+    this.messages.update(data, setStateValue, ownerChanged);
+    // The next recording may be shown already while Python still sends the previous one.
     if (this.turning && this.messages.pending.some(({ command }) => TURNS.includes(command))) return;
     const analysed = this.analysing && !this.messages.pending.some(({ command }) => command === "analyse");
-    if (this.turning || analysed) this.read("");
+    if (this.turning || analysed) this.showReadout("");
     this.turning = false;
     if (analysed) this.analysing = false;
-    const held = this.held.splice(0);
-    const before = this.openedFrom ?? this.data?.recording.url;
+    const keys = this.waitingKeys.splice(0);
+    const previousUrl = this.openedFrom ?? this.data?.recording.url;
     this.openedFrom = null;
-    this.present(data, turned);
+    this.present(data, ownerChanged);
     if (data.arrival) this.arrive(data.arrival);
     this.messages.showSaved();
-    if (turned && this.messages.pending.length) this.messages.tellEditing();
+    if (ownerChanged && this.messages.pending.length) this.messages.send();
     this.menu.offer(setStateValue);
     this.sound.fetchAhead(data.ahead?.recording);
-    if (data.recording.url !== before) for (const event of held) pressKey(this, event);
+    if (data.recording.url !== previousUrl) for (const event of keys) pressKey(this, event);
   }
 
-  present(data, turned = false) {
-    const another = data.recording.url !== this.data?.recording.url;
-    if (another) this.open(data);
+  present(data, ownerChanged = false) {
+    const isNew = data.recording.url !== this.data?.recording.url;
+    if (isNew) this.open(data);
     this.data = data;
-    if (another && data.editable) this.focus.takeAtOpening();
-    if (another || turned || !this.messages.pending.length) {
+    if (isNew && data.editable) this.focus.takeAtOpening();
+    if (isNew || ownerChanged || !this.messages.pending.length) {
       this.regions.set(data.regions, data);
       this.tiers.set(data.tiers, data.snaps);
     }
@@ -120,27 +120,27 @@ class Player {
     this.view.layOut();
   }
 
-  // A recording that was opened for one of its marks: select and play it, once.
+  // Select and play the mark for which the recording was opened, once.
   arrive({ number, id, start, end }) {
     if (arrived.has(number)) return;
     arrived.add(number);
-    if (end - start < LEAST_SHARE * this.axis.duration) this.show(start - ROOM_S, end + ROOM_S);
+    if (end - start < SHORT_MARK_SHARE * this.axis.duration) this.show(start - AROUND_MARK_S, end + AROUND_MARK_S);
     const row = [this.regions, ...this.tiers.rows].find(({ list }) => list.some((region) => region.id === id));
-    if (!row) return this.playStretch({ start, end: Math.max(end, start + LEAST_S) });
+    if (!row) return this.playStretch({ start, end: Math.max(end, start + MIN_PLAYED_S) });
     row.choose(row.list.findIndex((region) => region.id === id));
     this.sound.play(this.selection);
   }
 
-  // The next recording, as far as it is known before Python opens it; its marks are not.
+  // Show the next recording before Python opens it, without its marks, which are not known yet.
   presentAhead() {
     const { data } = this;
     const tiers = data.tiers.map((tier) => ({ ...tier, marks: [] }));
-    const nothing = { overlays: [], profile: null, scores: null, regions: [], tiers, words: [], others: [], state: "", done: false };
+    const empty = { overlays: [], profile: null, scores: null, regions: [], tiers, words: [], others: [], state: "", done: false };
     const awaited = data.profile ? ["profile", "scores"] : data.awaited;
     this.openedFrom = data.recording.url;
     const measures = data.measures && { ...data.measures, state: "running" };
     const f0 = data.f0 && { ...data.f0, words: "" };
-    this.present({ ...data, ...nothing, awaited, measures, f0, ...data.ahead, ahead: null });
+    this.present({ ...data, ...empty, awaited, measures, f0, ...data.ahead, ahead: null });
   }
 
   open({ recording }) {
@@ -148,7 +148,7 @@ class Player {
     this.axis.origin = recording.origin;
     this.axis.showAll();
     this.setSelection(null);
-    this.tiers.chooseNone();
+    this.tiers.clearChosen();
     this.regions.chosen = null;
     this.question = null;
     this.sound.load(recording.url, recording.duration);
@@ -191,7 +191,7 @@ class Player {
   }
 
   zoomToSelection() {
-    if (!this.selection) return this.say(t("Select a stretch first"));
+    if (!this.selection) return this.announce(t("Select a stretch first"));
     const { start, end } = this.selection;
     const margin = 0.05 * (end - start);
     this.show(start - margin, end + margin);
@@ -205,7 +205,7 @@ class Player {
     box.popover = this.full ? "manual" : null;
     if (this.full) box.showPopover();
     this.find(".bar .full").setAttribute("aria-pressed", this.full);
-    this.say(this.full ? t("Fills the window") : t("Back on the page"));
+    this.announce(this.full ? t("Fills the window") : t("Back on the page"));
     timeline.focus({ preventScroll: true });
     this.view.layOut();
   }
@@ -216,8 +216,8 @@ class Player {
     if (this.sound.run) return this.sound.stop();
     const { selection } = this;
     const at = this.sound.position;
-    const within = selection && at >= selection.start - 1e-3 && at <= selection.end + 1e-3;
-    this.sound.play(within ? selection : null);
+    const isWithin = selection && at >= selection.start - 1e-3 && at <= selection.end + 1e-3;
+    this.sound.play(isWithin ? selection : null);
   }
 
   playView() {
@@ -232,8 +232,8 @@ class Player {
     if (this.axis.follow(time)) this.view.redraw();
   }
 
-  step(way) {
-    this.seek(clamp(this.sound.position + (way * this.axis.span) / 50, 0, this.axis.duration));
+  step(direction) {
+    this.seek(clamp(this.sound.position + (direction * this.axis.span) / 50, 0, this.axis.duration));
   }
 
   scrub(time) {
@@ -254,7 +254,7 @@ class Player {
     const { selection } = this;
     if (selection && (time < selection.start || time > selection.end)) {
       this.setSelection(null, true);
-      this.chooseNone();
+      this.clearChosen();
     }
     this.seek(time);
   }
@@ -262,7 +262,7 @@ class Player {
   toggleLoop() {
     this.sound.setLoop(!this.sound.loop);
     this.find(".loop").setAttribute("aria-pressed", this.sound.loop);
-    this.say(this.sound.loop ? t("Loop on") : t("Loop off"));
+    this.announce(this.sound.loop ? t("Loop on") : t("Loop off"));
   }
 
   // --- the selection ---
@@ -274,20 +274,20 @@ class Player {
     this.menu.measure();
     if (this.data) this.f0.show();
     if (!done) return;
-    if (!selection) return this.say(t("Selection cleared"));
+    if (!selection) return this.announce(t("Selection cleared"));
     this.sound.prepare(selection);
     const { start, end } = selection;
     const { axis } = this;
     const [from, to, length] = [axis.origin + start, axis.origin + end, end - start].map((time) => decimal(time, 3));
-    this.say(t("Selected {from} to {to} seconds, {length} seconds long", { from, to, length }));
+    this.announce(t("Selected {from} to {to} seconds, {length} seconds long", { from, to, length }));
     this.readSelection();
   }
 
   readSelection() {
-    if (!this.selection) return this.read("");
+    if (!this.selection) return this.showReadout("");
     const { start, end } = this.selection;
     const [from, to] = [start, end].map((time) => this.axis.clock(time, 3));
-    this.read(t("Selected {from} to {to}: {length} s", { from, to, length: decimal(end - start, 3) }));
+    this.showReadout(t("Selected {from} to {to}: {length} s", { from, to, length: decimal(end - start, 3) }));
   }
 
   // Select from one time to another, in either order; once `done`, playback moves there.
@@ -296,23 +296,23 @@ class Player {
     if (selection.end - selection.start < 1e-4) return this.setSelection(null, done);
     this.setSelection(selection, done);
     if (!done) return;
-    this.chooseNone();
+    this.clearChosen();
     const playing = this.sound.run;
     this.sound.stop(selection.start);
     if (playing) this.sound.play(selection);
     else this.sound.seek(selection.start);
   }
 
-  // One end stays fixed: at first the playhead, later the end that was not moved last.
-  extend(way) {
+  // Extend the selection. One end stays fixed: at first the playhead, later the end that was not moved last.
+  extend(direction) {
     const { selection, axis } = this;
     if (!selection) this.fixedEnd = this.sound.position;
     else if (this.fixedEnd !== selection.end) this.fixedEnd = selection.start;
     const other = !selection ? this.fixedEnd : this.fixedEnd === selection.start ? selection.end : selection.start;
-    const to = clamp(other + (way * axis.span) / 50, 0, axis.duration);
+    const to = clamp(other + (direction * axis.span) / 50, 0, axis.duration);
     const [start, end] = [Math.min(this.fixedEnd, to), Math.max(this.fixedEnd, to)];
     this.setSelection(end > start ? { start, end } : null, true);
-    this.chooseNone();
+    this.clearChosen();
     if (axis.follow(to)) this.view.redraw();
   }
 
@@ -322,42 +322,42 @@ class Player {
     if (this.f0.on && !this.selection && !this.question) return this.f0.toggle();
     if (this.full && !this.selection && !this.question) return this.toggleFull();
     this.setSelection(null, true);
-    this.chooseNone();
+    this.clearChosen();
     this.question = null;
-    this.read("");
+    this.showReadout("");
   }
 
-  // Keys now refer to the selected time range, no longer to a region.
-  chooseNone() {
-    if (this.keyed.chosen === null) return this.tiers.chooseNone();
-    this.tiers.chooseNone();
-    this.regions.chooseNone();
+  // Make the keys refer to the selected time range, and no longer to a region.
+  clearChosen() {
+    if (this.keyTarget.chosen === null) return this.tiers.clearChosen();
+    this.tiers.clearChosen();
+    this.regions.clearChosen();
     this.showState();
-    this.messages.tellChosen();
+    this.messages.sendChosen();
   }
 
-  // One thing is selected at a time: if a region or a mark of a tier is, the selection is its stretch, however it changes.
+  // If a region or a mark of a tier is selected, the selected time range follows it.
   selectChosen() {
-    const { keyed, selection } = this;
-    if (keyed.chosen === null) return;
-    const region = keyed.list[keyed.chosenIndex()];
+    const { keyTarget, selection } = this;
+    if (keyTarget.chosen === null) return;
+    const region = keyTarget.list[keyTarget.chosenIndex()];
     if (!region) {
-      keyed.chooseNone();
+      keyTarget.clearChosen();
       return this.setSelection(null);
     }
-    const { start, end } = keyed.stretchOf(region);
+    const { start, end } = keyTarget.stretchOf(region);
     if (start !== selection?.start || end !== selection?.end) this.setSelection({ start, end });
   }
 
   playStretch({ start, end }) {
-    this.chooseNone();
+    this.clearChosen();
     this.setSelection({ start, end }, true);
     this.sound.stop();
     this.sound.seek(start);
     this.sound.play(this.selection);
   }
 
-  // Play on from a time.
+  // Play from a time on.
   playFrom(time) {
     this.setSelection(null);
     this.sound.stop();
@@ -365,7 +365,7 @@ class Player {
     this.sound.play();
   }
 
-  // Play the region at a time, else from a little before it to a little after.
+  // Play the region at a time, else from shortly before it to shortly after.
   playAround(time, before, after) {
     const region = this.regions.list.find(({ start, end }) => start <= time && time < end);
     const { start, end } = region ?? { start: Math.max(0, time - before), end: Math.min(this.axis.duration, time + after) };
@@ -375,14 +375,14 @@ class Player {
   // --- regions ---
 
   chooseRegion({ start, end }, name) {
-    this.tiers.chooseNone();
+    this.tiers.clearChosen();
     const stretch = { start, end };
     this.setSelection(stretch, true);
-    this.say(t("Region {name}", { name }));
+    this.announce(t("Region {name}", { name }));
     if (this.axis.follow(start)) this.view.redraw();
     this.sound.stop();
     this.sound.seek(start);
-    this.messages.tellChosen();
+    this.messages.sendChosen();
     if (!this.regions.editable) this.sound.play(stretch);
   }
 
@@ -396,22 +396,22 @@ class Player {
   }
 
   selectionToRegion() {
-    if (this.selection) this.keyed.add(this.selection);
+    if (this.selection) this.keyTarget.add(this.selection);
   }
 
-  // What the keys for regions refer to: the tier whose mark is selected, else the regions.
-  get keyed() {
+  // The row that the keys for regions refer to: the tier whose mark is selected, else the regions.
+  get keyTarget() {
     return this.tiers.chosen ?? this.regions;
   }
 
-  // The region whose fields Python shows: words and other free text have none.
-  get detailed() {
-    return this.tiers.chosen?.labels.length === 0 ? null : this.keyed.chosen;
+  // The id of the region whose fields Python shows: words and other free text have none.
+  get idWithFields() {
+    return this.tiers.chosen?.labels.length === 0 ? null : this.keyTarget.chosen;
   }
 
   playTier(stretch) {
     this.showState();
-    this.messages.tellChosen();
+    this.messages.sendChosen();
     this.setSelection(stretch, true);
     this.sound.stop();
     this.sound.seek(stretch.start);
@@ -421,9 +421,9 @@ class Player {
   tierEdited(edit, words) {
     this.selectEdited();
     this.showState();
-    this.say(words);
+    this.announce(words);
     this.view.layOut();
-    this.messages.tellEdit(edit);
+    this.messages.sendEdit(edit);
   }
 
   // Label the selected region, else turn the selection into a labelled region; with Shift label the whole recording.
@@ -431,21 +431,21 @@ class Player {
     const label = ((!whole && this.tiers.chosen?.labels) || this.data.labels)[index]?.[0];
     if (!label) return;
     if (whole) this.command("label", label, t("Whole recording: {label}", { label: this.regions.shownLabel(label) }));
-    else if (!this.keyed.label(label)) {
-      if (this.selection) this.keyed.add({ ...this.selection, label });
-      else this.say(t("Select or draw a region first"));
+    else if (!this.keyTarget.label(label)) {
+      if (this.selection) this.keyTarget.add({ ...this.selection, label });
+      else this.announce(t("Select or draw a region first"));
     }
   }
 
   split() {
-    if (!this.keyed.split(this.sound.position)) this.say(t("The playhead is not inside a region"));
+    if (!this.keyTarget.split(this.sound.position)) this.announce(t("The playhead is not inside a region"));
   }
 
   merge() {
-    if (!this.keyed.merge()) this.say(t("Select a region that has another one after it"));
+    if (!this.keyTarget.merge()) this.announce(t("Select a region that has another one after it"));
   }
 
-  // Regions of time and frequency are drawn on the spectrograms.
+  // Whether a region of time and frequency can be drawn here: only on the spectrograms.
   canBox({ y }) {
     return this.regions.editable && ["spectrogram", "spectrum"].includes(this.view.lanes.laneAt(y));
   }
@@ -458,7 +458,7 @@ class Player {
     const hzOf = name === "spectrum" ? (y) => Math.round(spectrum.frequencies.hz(share(y))) : (y) => hzAt(spectrogram.rows * share(y), spectrogram.hz);
     const [start, end] = [from.x, to.x].sort((one, other) => one - other).map((x) => this.axis.time(x));
     const [low, high] = [from.y, to.y].sort((one, other) => other - one).map(hzOf);
-    const box = { ...nothingYet(), start, end, low, high };
+    const box = { ...newRegion(), start, end, low, high };
     this.regions.preview(before, box);
     return box;
   }
@@ -473,13 +473,13 @@ class Player {
   regionsEdited(edit, words) {
     this.selectEdited();
     this.showState();
-    this.say(words);
+    this.announce(words);
     this.view.redraw(true);
-    this.messages.tellEdit(edit);
+    this.messages.sendEdit(edit);
   }
 
   selectEdited() {
-    if (this.keyed.chosen === null) this.setSelection(null);
+    if (this.keyTarget.chosen === null) this.setSelection(null);
     this.selectChosen();
     const { selection, sound } = this;
     this.readSelection();
@@ -487,37 +487,37 @@ class Player {
   }
 
   // Python handles commands about the whole recording, the fields of a region, or the page.
-  command(name, value, words, of = {}) {
-    this.say(words);
-    this.read(words);
-    this.messages.tellEdit({ command: name, value, ...of });
+  command(name, value, words, target = {}) {
+    this.announce(words);
+    this.showReadout(words);
+    this.messages.sendEdit({ command: name, value, ...target });
   }
 
-  turn(way) {
-    this.command(way, null, t("Opening another recording"));
+  turn(direction) {
+    this.command(direction, null, t("Opening another recording"));
     this.turning = true;
-    if (way === "next" && this.data.ahead) this.presentAhead();
+    if (direction === "next" && this.data.ahead) this.presentAhead();
   }
 
-  // Keys that come before Python has opened the next recording are for that one, and wait for it; what only plays does
-  // not wait if it is here already.
-  holds(event, isEditing) {
+  // Postpone a key that is pressed before Python has opened the next recording, for which it is meant. Keys that only
+  // play need not wait if the recording is shown already. Return whether the key was postponed.
+  postpones(event, isEditing) {
     const waits = this.turning && (isEditing || !this.openedFrom);
-    if (waits) this.held.push(event);
+    if (waits) this.waitingKeys.push(event);
     return waits;
   }
 
-  // Of a long recording, the model sees only a stretch, and only if somebody asks for it.
+  // The model analyses only a stretch of a long recording, on request.
   analyse() {
     const { start, end, span } = this.axis;
-    if (span > LONGEST_ANALYSED + 1e-6) {
-      this.read(t("At most ten minutes are analysed at once: zoom in first"));
-      return this.say(t("Zoom in to at most ten minutes first"));
+    if (span > MAX_ANALYSED_S + 1e-6) {
+      this.showReadout(t("At most ten minutes are analysed at once: zoom in first"));
+      return this.announce(t("Zoom in to at most ten minutes first"));
     }
-    this.say(t("Analysing what is in view"));
-    this.read(t("Analysing what is in view …"));
+    this.announce(t("Analysing what is in view"));
+    this.showReadout(t("Analysing what is in view …"));
     this.analysing = true;
-    this.messages.tellEdit({ command: "analyse", changed: [{ ...nothingYet(), start, end }] });
+    this.messages.sendEdit({ command: "analyse", changed: [{ ...newRegion(), start, end }] });
   }
 
   setDone(done) {
@@ -529,44 +529,44 @@ class Player {
     this.turn("next");
   }
 
-  // Intensity, confidence and channel take two keys: which, and a digit; the first key twice removes the value.
+  // Intensity, confidence and channel take two keys: a letter and a digit. The letter twice removes the value.
   askFor(field) {
     this.question = field;
-    this.say(VALUES[field].question);
-    this.read(VALUES[field].question);
+    this.announce(VALUES[field].question);
+    this.showReadout(VALUES[field].question);
   }
 
-  // Whether a key was the answer.
+  // Take a key as the answer to the question; return whether it was one.
   answer(key) {
     const field = this.question;
     this.question = null;
     if (!field) return false;
-    const { letter, of, words, none } = VALUES[field];
-    const value = key.toLowerCase() === letter ? null : of(key, this.data);
+    const { letter, parse, words, none } = VALUES[field];
+    const value = key.toLowerCase() === letter ? null : parse(key, this.data);
     if (value === undefined) return false;
-    const { keyed } = this;
-    const region = keyed.list[keyed.chosenIndex()];
-    const whose = region && { mark: region.id, tier: keyed.tier?.key };
-    if (region?.suggested) this.say(t("Accept the suggestion first"));
-    else this.command(field, value, value === null ? none : words(value), whose);
+    const { keyTarget } = this;
+    const region = keyTarget.list[keyTarget.chosenIndex()];
+    const target = region && { mark: region.id, tier: keyTarget.tier?.key };
+    if (region?.suggested) this.announce(t("Accept the suggestion first"));
+    else this.command(field, value, value === null ? none : words(value), target);
     return true;
   }
 
   // --- status texts ---
 
-  // What is known of the selected region, else of the whole recording.
+  // The state of the selected region, else of the whole recording.
   showState() {
-    const region = this.keyed.list[this.keyed.chosenIndex()];
+    const region = this.keyTarget.list[this.keyTarget.chosenIndex()];
     const shown = this.find(".state");
     const words = this.regions.editable ? (region?.state ?? this.data.state) : "";
     if (shown.textContent !== words) shown.textContent = words;
   }
 
-  say(words) {
+  announce(words) {
     this.find(".said").textContent = words;
   }
 
-  read(words) {
+  showReadout(words) {
     this.find(".readout").textContent = words;
   }
 
@@ -579,21 +579,21 @@ class Player {
     if (!inside) return;
     cross.style.transform = `translateY(${at.y}px)`;
     pointer.style.transform = `translateX(${at.x}px)`;
-    if (!this.gestures.drag?.moved) this.read(readoutAt(this.view.picture, this.view.lanes, this.axis, at));
+    if (!this.gestures.drag?.moved) this.showReadout(readoutAt(this.view.picture, this.view.lanes, this.axis, at));
     else if (this.selection) {
       const { start, end } = this.selection;
       const [from, to, length] = [this.axis.clock(start, 3), this.axis.clock(end, 3), decimal(end - start, 3)];
-      this.read(t("{from} to {to}: {length} s", { from, to, length }));
+      this.showReadout(t("{from} to {to}: {length} s", { from, to, length }));
     }
   }
 
-  soundChanged(why) {
+  soundChanged(event) {
     const playing = Boolean(this.sound.run);
-    this.find(".silent").hidden = why !== "silent";
-    if (why === "play" || why === "pause") {
+    this.find(".silent").hidden = event !== "silent";
+    if (event === "play" || event === "pause") {
       this.bar.showPlaying(playing);
       const at = decimal(this.axis.origin + this.sound.position, 2);
-      this.say(playing ? t("Playing") : t("Paused at {at} seconds", { at }));
+      this.announce(playing ? t("Playing") : t("Paused at {at} seconds", { at }));
     }
     this.view.wake();
   }

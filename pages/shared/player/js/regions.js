@@ -1,18 +1,18 @@
-// The lane of regions. Each is an element, so that keys and screen readers reach it. A click selects one. If they are
-// editable, dragging draws, moves and resizes them, and keys label, split, merge, accept and delete them; each change is
-// one edit with the changed and the deleted regions.
+// The lane of regions. Each region is an element, so that keys and screen readers reach it, and a click selects it. If
+// regions are editable, dragging draws, moves and resizes them, and keys label, split, merge, accept and delete them. Each
+// change is one edit with the changed and the deleted regions.
 
 import { clamp } from "./axes.js";
 import { WAVE } from "./pictures.js";
 import { decimal, t } from "../../language/language.js";
 
-const LEAST = 4;
-const EDGE = 7;
-const SNAP = 6;
-const TWICE_MS = 400;
-const MOST_ROWS = 3;
-const REST_MS = 500;
-// What people are told of an edit.
+const MIN_WIDTH = 4;
+const EDGE_WIDTH = 7;
+const SNAP_DISTANCE = 6;
+const DOUBLE_CLICK_MS = 400;
+const MAX_ROWS = 3;
+const SETTLE_AFTER_MS = 500;
+// Announcements of edits.
 const EDITS = {
   drawn: (at) => t("Region {name}, {from} to {to} seconds, drawn", at),
   moved: (at) => t("Region {name}, {from} to {to} seconds, moved", at),
@@ -26,10 +26,10 @@ const EDITS = {
   deleted: () => t("Region deleted"),
 };
 
-// What is drawn or dragged while a new list arrives: it goes on there, unless the list has changed its region.
+// Continue a drag in a new list from Python, unless the list has changed the dragged region.
 function carriedOver(drag, list) {
   const region = drag.before[drag.index];
-  const index = region ? list.findIndex((one) => inWords([one]) === inWords([region])) : -1;
+  const index = region ? list.findIndex((one) => fingerprint([one]) === fingerprint([region])) : -1;
   return index < 0 && drag.part !== "new" ? null : { ...drag, before: list, index };
 }
 
@@ -46,25 +46,25 @@ export class Regions {
     element.addEventListener("keydown", (event) => this.key(event));
   }
 
-  // Ignore an unchanged list: a region may be dragged or renamed right now.
+  // Follow the data from Python. An unchanged list is ignored, because a region may be dragged or renamed right now.
   set(list, { editable, labels, snaps }) {
     Object.assign(this, { editable, snaps, colours: new Map(labels), names: new Map(labels.map(([label, , name]) => [label, name])) });
     this.element.classList.toggle("editable", editable);
-    if (inWords(list) === inWords((this.drag ?? this.unsettled)?.before ?? this.list)) return;
-    const moved = this.unsettled;
-    clearTimeout(moved?.timer);
+    if (fingerprint(list) === fingerprint((this.drag ?? this.unsettled)?.before ?? this.list)) return;
+    const { unsettled } = this;
+    clearTimeout(unsettled?.timer);
     this.unsettled = null;
     const drag = this.drag && carriedOver(this.drag, list);
     this.cancel();
     Object.assign(this, { list, drag });
     if (drag?.moved) this.preview(list, this.draft);
     else this.layOut();
-    // An edge that keys have just moved stays there, whatever came from Python meanwhile.
-    const there = moved && list.find(({ id }) => id === moved.region.id);
-    if (there) this.moveEdges({ ...there, start: moved.region.start, end: moved.region.end });
+    // An edge that keys have just moved stays where it is, whatever has come from Python.
+    const region = unsettled && list.find(({ id }) => id === unsettled.region.id);
+    if (region) this.moveEdges({ ...region, start: unsettled.region.start, end: unsettled.region.end });
   }
 
-  // A label as people are shown it: emotions have a name in each language.
+  // A label as it is displayed: emotions have a name in each language.
   shownLabel(label) {
     return this.names?.get(label) ?? label;
   }
@@ -82,7 +82,7 @@ export class Regions {
   }
 
   countRows() {
-    return countOf(rowsOf(this.list));
+    return rowCount(rowsOf(this.list));
   }
 
   // Position the elements in the view, overlapping ones in different rows.
@@ -90,7 +90,7 @@ export class Regions {
     const focused = this.element.getRootNode().activeElement;
     if (this.shown !== this.list) this.matchButtons();
     const rows = rowsOf(this.list);
-    const count = countOf(rows);
+    const count = rowCount(rows);
     this.list.forEach((region, index) => {
       const { start, end, id, suggested } = region;
       const button = this.buttons[index];
@@ -99,32 +99,34 @@ export class Regions {
       button.hidden = right < 0 || left > this.axis.width;
       if (button.hidden) return;
       const label = this.name(index);
-      Object.assign(button.style, { left: `${left}px`, width: `${Math.max(LEAST, right - left)}px` });
+      Object.assign(button.style, { left: `${left}px`, width: `${Math.max(MIN_WIDTH, right - left)}px` });
       Object.assign(button.style, { top: `calc(${(100 * (rows[index] % count)) / count}% + 1px)`, height: `calc(${100 / count}% - 2px)` });
       button.style.setProperty("--accent", this.colourOf(region) ?? "");
       button.classList.toggle("narrow", right - left < 14);
       button.classList.toggle("suggested", suggested);
       button.setAttribute("aria-pressed", id === this.chosen);
       if (button.textContent !== label) button.textContent = label;
-      const at = this.wordsOf(index);
-      const words = suggested ? t("Suggested region {name}, {from} to {to} seconds", at) : t("Region {name}, {from} to {to} seconds", at);
+      const fields = this.fieldsOf(index);
+      const words = suggested
+        ? t("Suggested region {name}, {from} to {to} seconds", fields)
+        : t("Region {name}, {from} to {to} seconds", fields);
       if (button.title !== words) button.setAttribute("aria-label", (button.title = words));
     });
     if (focused?.matches(".region")) this.keepFocus(focused);
   }
 
-  // The name and the bounds of a region, as people are told them.
-  wordsOf(index) {
+  // The name and the bounds of a region, as fields of announcements.
+  fieldsOf(index) {
     const [from, to] = [this.list[index].start, this.list[index].end].map((time) => decimal(this.axis.origin + time, 2));
     return { name: this.name(index), from, to };
   }
 
-  // One element per region, in order of time, as the Tab key goes. A region keeps its element as long as it exists.
+  // Make one element per region, in order of time, which the Tab key follows. A region keeps its element while it exists.
   matchButtons() {
     const before = new Map(this.buttons.map((button) => [button.regionId, button]));
     this.buttons = this.list.map(({ id }) => before.get(id) ?? regionButton(id));
-    const there = new Set(this.buttons);
-    for (const button of before.values()) if (!there.has(button)) button.remove();
+    const present = new Set(this.buttons);
+    for (const button of before.values()) if (!present.has(button)) button.remove();
     let next = this.element.firstElementChild;
     for (const button of this.buttons) {
       if (button === next) next = next.nextElementSibling;
@@ -137,8 +139,8 @@ export class Regions {
   // still work.
   keepFocus(focused) {
     const visible = (button) => button?.isConnected && !button.hidden;
-    const heir = [focused, this.buttons[this.chosenIndex()]].find(visible) ?? this.element.parentElement.querySelector(".timeline");
-    if (heir !== this.element.getRootNode().activeElement) heir.focus({ preventScroll: true });
+    const target = [focused, this.buttons[this.chosenIndex()]].find(visible) ?? this.element.parentElement.querySelector(".timeline");
+    if (target !== this.element.getRootNode().activeElement) target.focus({ preventScroll: true });
   }
 
   timeOf(event) {
@@ -171,9 +173,9 @@ export class Regions {
   // A captured pointer sends no double clicks.
   clicked(index, now) {
     const { id } = this.list[index];
-    const twice = this.click?.id === id && now - this.click.now < TWICE_MS;
-    this.click = twice ? null : { id, now };
-    if (!twice || !this.editable) this.choose(index);
+    const isDouble = this.click?.id === id && now - this.click.now < DOUBLE_CLICK_MS;
+    this.click = isDouble ? null : { id, now };
+    if (!isDouble || !this.editable) this.choose(index);
     else if (this.list[index].suggested) this.accept();
     else this.rename(index);
   }
@@ -185,18 +187,18 @@ export class Regions {
     this.hooks.choose(this.list[index], this.name(index));
   }
 
-  chooseNone() {
+  clearChosen() {
     if (this.chosen === null) return;
     this.chosen = null;
     this.layOut();
   }
 
   // Select the next or previous region in order of time, wrapping around.
-  chooseNext(way) {
+  chooseNext(direction) {
     const { length } = this.list;
     if (!length) return;
     const here = this.list.findIndex(({ id }) => id === this.chosen);
-    this.choose(here < 0 ? (way > 0 ? 0 : length - 1) : (here + way + length) % length);
+    this.choose(here < 0 ? (direction > 0 ? 0 : length - 1) : (here + direction + length) % length);
   }
 
   // --- editing ---
@@ -205,7 +207,7 @@ export class Regions {
   partAt(index, time) {
     if (!this.editable) return "middle";
     const { start, end, suggested } = this.list[index];
-    const reach = Math.min(EDGE, (this.axis.x(end) - this.axis.x(start)) / 3);
+    const reach = Math.min(EDGE_WIDTH, (this.axis.x(end) - this.axis.x(start)) / 3);
     if (Math.abs(this.axis.x(time) - this.axis.x(start)) < reach) return "start";
     if (Math.abs(this.axis.x(time) - this.axis.x(end)) < reach) return "end";
     return suggested ? "new" : "middle";
@@ -223,7 +225,7 @@ export class Regions {
     }
     drag.moved ||= Math.abs(this.axis.x(time) - this.axis.x(drag.time)) > 3;
     if (!this.editable || !drag.moved) return;
-    const region = drag.part === "new" ? (drag.drawn ??= nothingYet()) : drag.before[drag.index];
+    const region = drag.part === "new" ? (drag.drawn ??= newRegion()) : drag.before[drag.index];
     this.preview(drag.before, { ...region, ...this.dragged(drag, time, !event.altKey) });
   }
 
@@ -242,22 +244,22 @@ export class Regions {
       return { start: Math.min(one, other), end: Math.max(one, other) };
     }
     const { start, end } = before[index];
-    const least = (LEAST / this.axis.width) * this.axis.span;
-    if (part === "start") return { start: clamp(snapped(time), 0, end - least) };
-    if (part === "end") return { end: clamp(snapped(time), start + least, this.axis.duration) };
+    const shortest = (MIN_WIDTH / this.axis.width) * this.axis.span;
+    if (part === "start") return { start: clamp(snapped(time), 0, end - shortest) };
+    if (part === "end") return { end: clamp(snapped(time), start + shortest, this.axis.duration) };
     const by = clamp(time - from, -start, this.axis.duration - end);
-    const nearer = [start, end].map((edge) => snapped(edge + by) - edge).find((way) => Math.abs(way - by) > 1e-9) ?? by;
-    const way = clamp(nearer, -start, this.axis.duration - end);
-    return { start: start + way, end: end + way };
+    const nearer = [start, end].map((edge) => snapped(edge + by) - edge).find((shift) => Math.abs(shift - by) > 1e-9) ?? by;
+    const shift = clamp(nearer, -start, this.axis.duration - end);
+    return { start: start + shift, end: end + shift };
   }
 
   // Snap to the nearest boundary, if one is near.
   snapped(time) {
     let best = time;
-    let least = SNAP;
+    let nearest = SNAP_DISTANCE;
     for (const snap of this.snaps) {
-      const far = Math.abs(this.axis.x(snap) - this.axis.x(time));
-      if (far < least) [best, least] = [snap, far];
+      const distance = Math.abs(this.axis.x(snap) - this.axis.x(time));
+      if (distance < nearest) [best, nearest] = [snap, distance];
     }
     return best;
   }
@@ -269,11 +271,11 @@ export class Regions {
     this.commit({ new: "drawn", middle: "moved" }[part] ?? "resized", [region]);
   }
 
-  // Move edges by key: shown at once, and one edit as soon as the keys rest or another one is pressed.
+  // Move edges by key: shown at once, and sent as one edit after a pause, or when another key is pressed.
   moveEdges(region) {
     clearTimeout(this.unsettled?.timer);
     const before = this.unsettled?.before ?? this.list;
-    this.unsettled = { before, region, timer: setTimeout(() => this.settle(), REST_MS) };
+    this.unsettled = { before, region, timer: setTimeout(() => this.settle(), SETTLE_AFTER_MS) };
     this.preview(before, region);
   }
 
@@ -295,18 +297,18 @@ export class Regions {
   // Apply an edit, keep the order of time, and announce it. Changed suggestions become regions.
   commit(what, changed, deleted = []) {
     changed = changed.map((region) => ({ ...region, suggested: false }));
-    const gone = new Set([...deleted, ...changed.map(({ id }) => id)]);
-    this.list = inOrder([...this.list.filter(({ id }) => !gone.has(id)), ...changed]);
+    const replaced = new Set([...deleted, ...changed.map(({ id }) => id)]);
+    this.list = inOrder([...this.list.filter(({ id }) => !replaced.has(id)), ...changed]);
     this.chosen = changed[0]?.id ?? null;
-    this.click = null; // a click before an edit and one after it are no double click
+    this.click = null; // clicks before and after an edit are no double click
     this.layOut();
     const index = this.chosenIndex();
     if (index >= 0) this.buttons[index].focus({ preventScroll: true });
-    this.hooks.edited({ changed, deleted }, EDITS[what](index < 0 ? {} : this.wordsOf(index)));
+    this.hooks.edited({ changed, deleted }, EDITS[what](index < 0 ? {} : this.fieldsOf(index)));
   }
 
   add(stretch) {
-    this.commit("drawn", [{ ...nothingYet(), ...stretch }]);
+    this.commit("drawn", [{ ...newRegion(), ...stretch }]);
   }
 
   label(label) {
@@ -324,7 +326,7 @@ export class Regions {
   split(time) {
     const region = this.list[this.chosenIndex()] ?? this.list.find(({ start, end, suggested }) => !suggested && start < time && time < end);
     if (!region || time - region.start < 1e-3 || region.end - time < 1e-3) return false;
-    this.commit("split", [{ ...region, end: time }, { ...region, id: nothingYet().id, start: time }]);
+    this.commit("split", [{ ...region, end: time }, { ...region, id: newRegion().id, start: time }]);
     return true;
   }
 
@@ -366,7 +368,7 @@ export class Regions {
     Object.assign(input, { value: this.shownLabel(before) ?? "", maxLength: 80 });
     input.setAttribute("aria-label", t("Name of region {name}", { name: this.name(index) }));
     input.style.left = `${clamp(this.axis.x(start), 0, Math.max(0, this.axis.width - 144))}px`;
-    const done = (keep) => {
+    const finish = (save) => {
       if (!input.isConnected) return;
       const typed = input.value.trim() || null;
       const label = [...this.names].find(([, name]) => name === typed)?.[0] ?? typed;
@@ -375,14 +377,14 @@ export class Regions {
       const at = this.list.findIndex((one) => one.id === id);
       if (at < 0) return;
       this.buttons[at].focus({ preventScroll: true });
-      if (keep && label !== before) this.commit("named", [{ ...this.list[at], label }]);
+      if (save && label !== before) this.commit("named", [{ ...this.list[at], label }]);
     };
-    input.onblur = () => done(true);
+    input.onblur = () => finish(true);
     input.onkeydown = (event) => {
       event.stopPropagation();
       if (event.key !== "Enter" && event.key !== "Escape") return;
-      event.preventDefault(); // else it would click the region, which gets the focus next
-      done(event.key === "Enter");
+      event.preventDefault(); // otherwise it would click the region, which gets the focus next
+      finish(event.key === "Enter");
     };
     this.element.append(input);
     input.focus();
@@ -390,7 +392,7 @@ export class Regions {
   }
 }
 
-const inWords = (list) => JSON.stringify(list.map(({ id, start, end, low, high, label, suggested, state }) => [id, start, end, low, high, label, suggested, state ?? ""]));
+const fingerprint = (list) => JSON.stringify(list.map(({ id, start, end, low, high, label, suggested, state }) => [id, start, end, low, high, label, suggested, state ?? ""]));
 
 // The row of each region: the first that is free at its start.
 function rowsOf(list) {
@@ -403,7 +405,7 @@ function rowsOf(list) {
   });
 }
 
-const countOf = (rows) => Math.min(MOST_ROWS, Math.max(0, ...rows) + 1);
+const rowCount = (rows) => Math.min(MAX_ROWS, Math.max(0, ...rows) + 1);
 
 function regionButton(id) {
   const button = document.createElement("button");
@@ -417,7 +419,7 @@ function regionButton(id) {
 const inOrder = (list) => [...list].sort((one, other) => one.start - other.start || (one.id < other.id ? -1 : 1));
 
 // Not crypto.randomUUID, which browsers offer only on https or localhost.
-export function nothingYet() {
+export function newRegion() {
   const id = `new ${Date.now()} ${Math.random().toString(36).slice(2)}`;
   return { id, low: null, high: null, label: null, suggested: false };
 }

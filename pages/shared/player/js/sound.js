@@ -4,8 +4,8 @@
 import { clamp } from "./axes.js";
 import { LONGEST_RETRY_MS, RETRY_MS, fadeOut, fetchStretch, playSamples, readHeader, withFades } from "./wav.js";
 
-const LONGEST_STRETCH = 60;
-const MOST_CUTS = 8;
+const MAX_STRETCH_S = 60;
+const MAX_CUTS = 8;
 const SILENT_AFTER_MS = 3_000;
 const sounds = new Set();
 let context = null;
@@ -27,7 +27,7 @@ function contextAt(rate) {
 }
 
 export class Sound {
-  // `changed(why)` is called when playback starts, stops, ends or seeks, with "silent" while nothing can be heard, and
+  // `changed(event)` is called when playback starts, stops, ends or seeks, with "silent" while nothing can be heard, and
   // with "heard" once it can.
   constructor(element, changed) {
     this.element = element;
@@ -37,11 +37,11 @@ export class Sound {
     this.run = null; // the current playback: { stretch or null, voice or null if the element plays }
     this.others = [];
     this.cuts = new Map();
-    this.ticket = 0; // of the newest request; an older one that waits for bytes gives up
+    this.ticket = 0; // of the newest request; older requests that wait for bytes give up
     element.addEventListener("ended", () => this.run && !this.run.voice && this.ended());
     element.addEventListener("pause", () => this.pausedByOthers());
     element.addEventListener("error", () => this.failed());
-    element.addEventListener("loadedmetadata", () => (this.patience = RETRY_MS));
+    element.addEventListener("loadedmetadata", () => (this.retryMs = RETRY_MS));
     sounds.add(this);
   }
 
@@ -49,38 +49,38 @@ export class Sound {
     this.stop();
     Object.assign(this, { duration, at: 0, others: [] });
     this.open(url);
-    this.askForHeader(url);
+    this.requestHeader(url);
   }
 
-  // Until a retry succeeds, users of the header get the rejection.
-  askForHeader(url, pause = RETRY_MS) {
+  // Until a retry succeeds, the header is a rejected promise.
+  requestHeader(url, pause = RETRY_MS) {
     const request = (this.header = this.ahead?.url === url ? this.ahead.header : readHeader(url));
     request.catch(() => {
       setTimeout(() => {
-        if (this.header === request && sounds.has(this)) this.askForHeader(url, Math.min(2 * pause, LONGEST_RETRY_MS));
+        if (this.header === request && sounds.has(this)) this.requestHeader(url, Math.min(2 * pause, LONGEST_RETRY_MS));
       }, pause);
     });
   }
 
   open(url) {
-    Object.assign(this, { url, patience: RETRY_MS });
+    Object.assign(this, { url, retryMs: RETRY_MS });
     this.element.src = url;
   }
 
   // Fetch a short recording that will be opened next: it then plays at once, from its samples.
   fetchAhead({ url, duration } = {}) {
-    if (!url || duration > LONGEST_STRETCH || [this.url, this.ahead?.url].includes(url)) return;
+    if (!url || duration > MAX_STRETCH_S || [this.url, this.ahead?.url].includes(url)) return;
     const header = readHeader(url);
     const samples = header.then((known) => fetchStretch(url, known, { start: 0, end: duration }).then((all) => withFades(all, known.rate)));
     this.ahead = { url, header, samples };
     samples.catch(() => { this.ahead = null; });
   }
 
-  // Other versions of the same length: fetched now, so that switching makes no pause.
+  // Fetch other versions of the same length now, so that switching makes no pause.
   offer(urls) {
     if (urls.join() === this.others.join()) return;
     this.others = urls;
-    if (this.duration <= LONGEST_STRETCH) this.header.then((header) => urls.forEach((url) => this.samplesOf({ start: 0, end: this.duration }, header, url))).catch(() => {});
+    if (this.duration <= MAX_STRETCH_S) this.header.then((header) => urls.forEach((url) => this.samplesOf({ start: 0, end: this.duration }, header, url))).catch(() => {});
   }
 
   // Switch to another version with the same header at the same position, without a pause or a status text.
@@ -101,12 +101,12 @@ export class Sound {
     return this.positionAt(context?.outputLatency || 0);
   }
 
-  // The position for a listener with this latency in seconds; for 0, what leaves the page now.
-  positionAt(late) {
+  // The position that is audible after this latency in seconds; for 0, what leaves the page now.
+  positionAt(latency) {
     if (!this.run) return this.at;
     const { stretch, voice } = this.run;
     if (!voice) return this.run.begun ? this.element.currentTime : this.at;
-    const passed = Math.max(0, context.currentTime - late - voice.startedAt) + voice.offset;
+    const passed = Math.max(0, context.currentTime - latency - voice.startedAt) + voice.offset;
     const length = stretch.end - stretch.start;
     return stretch.start + (voice.cyclic ? passed % length : Math.min(passed, length));
   }
@@ -117,18 +117,18 @@ export class Sound {
     const ticket = ++this.ticket;
     pauseOtherSounds(this);
     // With several versions a short recording plays from samples too, to switch without a gap.
-    const whole = (this.others.length && this.duration <= LONGEST_STRETCH) || this.ahead?.url === this.url;
+    const whole = (this.others.length && this.duration <= MAX_STRETCH_S) || this.ahead?.url === this.url;
     if (!stretch && whole) stretch = { start: 0, end: this.duration };
     const [start, end] = stretch ? [stretch.start, stretch.end] : [0, this.duration];
     if (this.at < start || this.at >= end - 0.001) this.at = start;
     this.run = { stretch, voice: null, begun: false };
     this.changed("play");
-    const fromSamples = stretch && this.rate === 1 && end - start <= LONGEST_STRETCH;
+    const fromSamples = stretch && this.rate === 1 && end - start <= MAX_STRETCH_S;
     try {
       if (!(fromSamples && (await this.playFromSamples(stretch, ticket)))) await this.playElement(stretch, ticket);
     } catch {
       // Refused by the browser (without a user gesture), or not available.
-      if (ticket === this.ticket) this.stayedSilent();
+      if (ticket === this.ticket) this.couldNotPlay();
     }
   }
 
@@ -154,20 +154,20 @@ export class Sound {
     return true;
   }
 
-  // Cache the latest stretches: they are fetched when selected, and played on request.
+  // The samples of a stretch. The latest ones are cached: they are fetched on selection, and played on request.
   samplesOf({ start, end }, header, url = this.url) {
     if (this.ahead?.url === url && start === 0 && end === this.duration) return this.ahead.samples;
     const key = `${url} ${start} ${end}`;
     const samples = this.cuts.get(key) ?? fetchStretch(url, header, { start, end }).then((all) => withFades(all, header.rate));
     this.cuts.delete(key);
     this.cuts.set(key, samples);
-    while (this.cuts.size > MOST_CUTS) this.cuts.delete(this.cuts.keys().next().value);
+    while (this.cuts.size > MAX_CUTS) this.cuts.delete(this.cuts.keys().next().value);
     samples.catch(() => this.cuts.delete(key));
     return samples;
   }
 
   prepare(stretch) {
-    if (stretch.end - stretch.start > LONGEST_STRETCH) return;
+    if (stretch.end - stretch.start > MAX_STRETCH_S) return;
     this.header.then((header) => this.samplesOf(stretch, header)).catch(() => {});
   }
 
@@ -225,15 +225,15 @@ export class Sound {
     if (this.run?.begun && !this.run.voice && !this.element.ended && this.element.paused) this.stop();
   }
 
-  stayedSilent() {
+  couldNotPlay() {
     this.stop();
     this.changed("silent");
   }
 
-  // Every browser decodes WAV: if one says that it cannot, it found no audio device. Other errors are the server's, which
-  // loses files for a moment when one rerun overtakes another.
+  // Every browser decodes WAV, so a decoding error means that there is no audio device. Other errors are the server's,
+  // which loses files for a moment when a rerun interrupts another.
   failed() {
-    if (this.element.error?.code === MediaError.MEDIA_ERR_DECODE) this.stayedSilent();
+    if (this.element.error?.code === MediaError.MEDIA_ERR_DECODE) this.couldNotPlay();
     else this.loadAgain();
   }
 
@@ -243,9 +243,9 @@ export class Sound {
       if (!url || this.url !== url) return;
       this.element.load();
       this.element.currentTime = position;
-      if (run && this.run === run && !run.voice) this.element.play().catch(() => this.stayedSilent());
-    }, this.patience);
-    this.patience = Math.min(2 * this.patience, LONGEST_RETRY_MS);
+      if (run && this.run === run && !run.voice) this.element.play().catch(() => this.couldNotPlay());
+    }, this.retryMs);
+    this.retryMs = Math.min(2 * this.retryMs, LONGEST_RETRY_MS);
   }
 
   seek(time) {

@@ -1,17 +1,17 @@
-// Values over time from Python: files of columns at several zoom levels, and only the visible tiles are fetched. A
+// Values over time from Python: files of columns at several zoom levels, of which only the visible tiles are fetched. A
 // column contains one value, a minimum and a maximum, or one value per band.
 
 import { LONGEST_RETRY_MS, RETRY_MS, fetchBytes } from "./wav.js";
 
 const TYPES = { u1: Uint8Array, i2: Int16Array, f4: Float32Array };
-const MOST_TILES = 64;
+const MAX_TILES = 64;
 
 export class Values {
-  // `arrived` is called when a tile has arrived.
-  constructor({ start, column, levels }, arrived) {
-    Object.assign(this, { start, column, levels, arrived, patience: RETRY_MS });
+  // `onTile` is called when a tile has arrived.
+  constructor({ start, column, levels }, onTile) {
+    Object.assign(this, { start, column, levels, onTile, retryMs: RETRY_MS });
     this.tiles = new Map(); // "level/tile" -> { data, and its drawing }, or null while it is being fetched
-    this.before = null; // other values of the same shape, shown until these have arrived
+    this.fallback = null; // other values of the same shape, shown until these have arrived
   }
 
   // The coarsest level that still has a column for every pixel.
@@ -37,7 +37,7 @@ export class Values {
       this.tiles.delete(key); // least recently used first
       this.tiles.set(key, found);
     }
-    return found ?? this.before?.tiles.get(key) ?? null;
+    return found ?? this.fallback?.tiles.get(key) ?? null;
   }
 
   async fetch(key, { url, type, rows, columns, tile, offset }, index) {
@@ -48,13 +48,13 @@ export class Values {
       const from = await offset();
       const data = new TYPES[type](await fetchBytes(url, from + index * tile * bytes, from + last * bytes));
       this.tiles.set(key, { data, first: index * tile, columns: data.length / rows });
-      for (const oldest of this.tiles.keys()) if (this.tiles.size > MOST_TILES) this.tiles.delete(oldest);
-      this.patience = RETRY_MS;
-      this.arrived();
+      for (const oldest of this.tiles.keys()) if (this.tiles.size > MAX_TILES) this.tiles.delete(oldest);
+      this.retryMs = RETRY_MS;
+      this.onTile();
     } catch {
       // Connections break, and a server may be restarted; retry less and less often.
-      setTimeout(() => this.tiles.delete(key) && this.arrived(), this.patience);
-      this.patience = Math.min(2 * this.patience, LONGEST_RETRY_MS);
+      setTimeout(() => this.tiles.delete(key) && this.onTile(), this.retryMs);
+      this.retryMs = Math.min(2 * this.retryMs, LONGEST_RETRY_MS);
     }
   }
 
@@ -103,17 +103,17 @@ export class Values {
     const zero = axis.x(this.timeAt(first, level));
     let pixel = Math.floor(x.at(-1)); // the pixel in which the previous tile ended
     for (let column = begin; column < end; column++) {
-      const [least, most] = [data[column * rows], data[column * rows + rows - 1]];
+      const [min, max] = [data[column * rows], data[column * rows + rows - 1]];
       const at = zero + (column + 0.5) * scale;
       if (sparse || Math.floor(at) !== pixel) {
         pixel = Math.floor(at);
         x.push(sparse ? at : pixel + 0.5);
-        low.push(least);
-        high.push(most);
+        low.push(min);
+        high.push(max);
       } else {
         const index = x.length - 1;
-        if (least < low[index]) low[index] = least;
-        if (most > high[index]) high[index] = most;
+        if (min < low[index]) low[index] = min;
+        if (max > high[index]) high[index] = max;
       }
     }
   }

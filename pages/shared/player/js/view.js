@@ -9,10 +9,10 @@ import { Values } from "./tiles.js";
 import { FULL_SCALE, RETRY_MS } from "./wav.js";
 import { decimal, t } from "../../language/language.js";
 
-// Left of all lanes; charts over time leave as much (PLAYER_GUTTER in charts/axes.py).
+// Pixels left of all lanes; charts over time leave the same (PLAYER_GUTTER in charts/axes.py).
 const GUTTER = 58;
-const TIME_FOR_READERS_MS = 250;
-// On a lower window marks are drawn on lower lanes, so that their fields are in view too.
+const SCREEN_READER_MS = 250;
+// In a window below this height, lanes with marks are lower, so that the fields of the marks are in view too.
 const DENSE_BELOW = 1000;
 
 const keyOf = (levels) => JSON.stringify(levels.map(({ url }) => url));
@@ -23,11 +23,11 @@ export class View {
     this.find = player.find;
     this.axis = player.axis;
     this.lanes = new Lanes(this.find("canvas.lanes"), this.axis);
-    this.values = new Map(); // Values by their addresses
+    this.values = new Map(); // by their addresses
     this.scores = { segments: [] };
     this.observer = new ResizeObserver(() => this.layOut());
     this.observer.observe(this.find(".stage"));
-    // The height of the window counts too, which this element of Streamlit fills.
+    // This element of Streamlit fills the window, whose height matters too.
     this.observer.observe(document.querySelector("[data-testid=stApp]") ?? document.documentElement);
   }
 
@@ -66,9 +66,9 @@ export class View {
     const theme = themeOf(this.find(".player"));
     this.find(".player").style.colorScheme = theme.dark ? "dark" : "light";
     const magma = this.find(".colours select").value === "magma";
-    const wish = magma ? "magma" : `grey ${theme.dark}`;
-    if (this.coloured !== wish) {
-      this.coloured = wish;
+    const colours = magma ? "magma" : `grey ${theme.dark}`;
+    if (this.shownColours !== colours) {
+      this.shownColours = colours;
       this.colours = magma ? colourTable(data.magma) : greyTable(theme.dark);
     }
     this.used = new Set();
@@ -92,7 +92,7 @@ export class View {
     this.redraw(true);
   }
 
-  // Of the recording that is shown.
+  // The spectrogram of the recording that is shown.
   spectrogramOf({ waveform, recording }) {
     const values = this.valuesOf(waveform);
     if (this.spectrogram?.values !== values) this.spectrogram = new Spectrogram(values, recording.rate, () => this.redraw());
@@ -104,15 +104,15 @@ export class View {
     if (!data || !root.isConnected) return;
     const stage = this.find(".stage");
     const rows = data.editable || regions.list.length ? regions.countRows() : 0;
-    // `data.f0` is what was corrected; whether F0 has a lane is chosen in the menu.
+    // `data.f0` contains corrections; whether F0 has a lane is chosen in the menu.
     const shown = { ...data, f0: false, waveform: true, ruler: true, words: data.words.length, regions: rows, tiers: tiers.countRows(), others: data.others.length };
     for (const name of data.awaited) shown[name] ||= true;
-    for (const name of menu.hidden()) shown[name] = false;
-    for (const name of menu.added()) shown[name] = true;
+    for (const name of menu.hiddenLanes()) shown[name] = false;
+    for (const name of menu.addedLanes()) shown[name] = true;
     this.player.f0.show();
     if (this.player.f0.on && shown.f0) shown.f0 = "tall";
     const dense = data.editable && window.innerHeight < DENSE_BELOW;
-    stage.style.height = `${this.lanes.layOut(shown, GUTTER, { dense, fill: this.player.full ? this.spare(stage) : null })}px`;
+    stage.style.height = `${this.lanes.layOut(shown, GUTTER, { dense, fill: this.player.full ? this.freeHeight(stage) : null })}px`;
     this.find(".timeline").style.left = `${GUTTER}px`;
     this.axis.width = Math.max(1, stage.clientWidth - GUTTER);
     const lane = this.lanes.lanes.regions;
@@ -124,16 +124,16 @@ export class View {
   }
 
   // The height that the rest of the player leaves to the lanes when it fills the window.
-  spare(stage) {
+  freeHeight(stage) {
     const bottoms = [...this.find(".player").children].map(({ offsetTop, offsetHeight }) => offsetTop + offsetHeight);
     return window.innerHeight - (Math.max(...bottoms) - stage.offsetHeight) - 12;
   }
 
   // --- drawing: at most once per frame, and lanes only after a change ---
 
-  redraw(all = false) {
+  redraw(minimap = false) {
     this.stale = true;
-    this.staleMap ||= all;
+    this.staleMinimap ||= minimap;
     this.wake();
   }
 
@@ -147,10 +147,10 @@ export class View {
     if (!data || !root.isConnected) return;
     const position = scrubbed ?? sound.position;
     if (sound.run && !gestures.drag && this.axis.follow(position)) this.stale = true;
-    const { stale, staleMap } = this;
-    this.stale = this.staleMap = false; // before drawing, which may ask for another frame
+    const { stale, staleMinimap } = this;
+    this.stale = this.staleMinimap = false; // before drawing, which may request another frame
     if (stale) this.drawView();
-    if (staleMap) {
+    if (staleMinimap) {
       this.drawMinimap();
       this.player.menu.measure(); // whose frames may have arrived
     }
@@ -200,7 +200,7 @@ export class View {
     this.find(".minimap .mark").style.transform = `translateX(${(position / this.axis.duration) * clientWidth}px)`;
     this.find(".clock .now").textContent = this.axis.clock(position, 3);
     const now = performance.now();
-    if (sound.run && now - (this.readAt ?? 0) < TIME_FOR_READERS_MS) return;
+    if (sound.run && now - (this.readAt ?? 0) < SCREEN_READER_MS) return;
     this.readAt = now;
     transcript.markAt(sound.run ? position : null);
     table.markAt(regions.list, sound.run ? position : null);

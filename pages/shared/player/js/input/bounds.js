@@ -1,12 +1,12 @@
-// The bounds of the selection, and of the region that is selected: typed, moved by milliseconds, or moved to where the
-// sound crosses zero.
+// The bounds of the selection and of the selected region: typed, moved by milliseconds, or moved to zero crossings of the
+// sound.
 
 import { clamp } from "../axes.js";
 import { fetchStretch } from "../wav.js";
 import { decimal, t } from "../../../language/language.js";
 
-const LEAST_S = 0.001;
-// How far an edge may be from where the sound crosses zero.
+const MIN_LENGTH_S = 0.001;
+// The largest distance from an edge to a zero crossing.
 const REACH_S = 0.02;
 
 export class Bounds {
@@ -15,7 +15,7 @@ export class Bounds {
     this.inputs = { start: element.querySelector(".start"), end: element.querySelector(".end") };
     element.addEventListener("submit", (event) => this.typed(event));
     element.addEventListener("keydown", (event) => this.key(event));
-    // What is typed stays until the focus leaves both fields, or something else is selected.
+    // Typed bounds stay until the focus leaves both fields, or something else is selected.
     element.addEventListener("focusout", ({ relatedTarget }) => element.contains(relatedTarget) || this.show(true));
   }
 
@@ -23,8 +23,8 @@ export class Bounds {
     const { selection } = this.player;
     this.element.hidden = !selection;
     if (!selection) return;
-    const same = this.shown?.start === selection.start && this.shown.end === selection.end;
-    const typing = !leaving && same && this.element.matches(":focus-within");
+    const isSame = this.shown?.start === selection.start && this.shown.end === selection.end;
+    const typing = !leaving && isSame && this.element.matches(":focus-within");
     this.shown = selection;
     for (const [name, input] of Object.entries(this.inputs)) {
       if (!typing) input.value = decimal(this.player.axis.origin + selection[name], 3);
@@ -33,7 +33,7 @@ export class Bounds {
   }
 
   type() {
-    if (!this.player.selection) return this.player.say(t("Select a stretch first"));
+    if (!this.player.selection) return this.player.announce(t("Select a stretch first"));
     this.inputs.start.focus({ preventScroll: true });
     this.inputs.start.select();
   }
@@ -44,61 +44,61 @@ export class Bounds {
   }
 
   leave() {
-    const { keyed, timeline } = this.player;
-    (keyed.buttons[keyed.chosenIndex()] ?? timeline).focus({ preventScroll: true });
+    const { keyTarget, timeline } = this.player;
+    (keyTarget.buttons[keyTarget.chosenIndex()] ?? timeline).focus({ preventScroll: true });
   }
 
   typed(event) {
     event.preventDefault();
     const { duration, origin } = this.player.axis;
     const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => Number(value.replace(",", ".")) - origin);
-    if (!(start >= -1e-9 && end <= duration + LEAST_S && end - start >= LEAST_S - 1e-9)) {
+    if (!(start >= -1e-9 && end <= duration + MIN_LENGTH_S && end - start >= MIN_LENGTH_S - 1e-9)) {
       const [from, to] = [decimal(origin), decimal(origin + duration, 3)];
-      this.player.read(t("Bounds must be from {from} to {to} s, and at least 1 ms apart", { from, to }));
-      return this.player.say(t("These bounds are not possible"));
+      this.player.showReadout(t("Bounds must be from {from} to {to} s, and at least 1 ms apart", { from, to }));
+      return this.player.announce(t("These bounds are not possible"));
     }
     this.leave();
     this.set({ start: Math.max(0, start), end: Math.min(end, duration) });
-    this.player.keyed.settle();
+    this.player.keyTarget.settle();
   }
 
-  // The edge that moves is underlined.
+  // Let keys move the other edge; the edge that moves is underlined.
   turn() {
     this.edge = this.edge === "end" ? "start" : "end";
     this.show();
-    this.player.say(this.edge === "end" ? t("The end moves") : t("The start moves"));
+    this.player.announce(this.edge === "end" ? t("The end moves") : t("The start moves"));
   }
 
   nudge(seconds) {
     const { selection, axis } = this.player;
-    if (!selection) return this.player.say(t("Select a stretch first"));
+    if (!selection) return this.player.announce(t("Select a stretch first"));
     const { start, end } = selection;
-    const [least, most] = this.edge === "start" ? [0, end - LEAST_S] : [start + LEAST_S, axis.duration];
-    this.set({ start, end, [this.edge]: clamp(selection[this.edge] + seconds, least, most) });
+    const [min, max] = this.edge === "start" ? [0, end - MIN_LENGTH_S] : [start + MIN_LENGTH_S, axis.duration];
+    this.set({ start, end, [this.edge]: clamp(selection[this.edge] + seconds, min, max) });
   }
 
   set({ start, end }) {
     const { player } = this;
-    const region = player.keyed.list[player.keyed.chosenIndex()];
-    if (region && player.keyed.editable) player.keyed.moveEdges({ ...region, start, end });
+    const region = player.keyTarget.list[player.keyTarget.chosenIndex()];
+    if (region && player.keyTarget.editable) player.keyTarget.moveEdges({ ...region, start, end });
     player.setSelection({ start, end }, true);
   }
 
   async toZero() {
     const { player } = this;
     const { selection, sound } = player;
-    if (!selection) return player.say(t("Select a stretch first"));
+    if (!selection) return player.announce(t("Select a stretch first"));
     const { url } = sound;
     const header = await sound.header;
     const [start, end] = await Promise.all([selection.start, selection.end].map((edge) => crossingNear(edge, url, header)));
     if (player.selection !== selection || sound.url !== url) return;
-    if (start === null || end === null || end - start < LEAST_S) return player.say(t("The sound does not cross zero near here"));
+    if (start === null || end === null || end - start < MIN_LENGTH_S) return player.announce(t("The sound does not cross zero near here"));
     this.set({ start, end });
-    player.keyed.settle();
+    player.keyTarget.settle();
   }
 }
 
-// The time of the nearest zero crossing, between two samples by straight line; null if there is none near.
+// The time of the nearest zero crossing, interpolated between two samples; null if there is none near.
 async function crossingNear(time, url, header) {
   const from = Math.max(0, Math.round((time - REACH_S) * header.rate)) / header.rate;
   const samples = await fetchStretch(url, header, { start: from, end: time + REACH_S });

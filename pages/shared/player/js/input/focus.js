@@ -1,9 +1,9 @@
-// Where the focus of the keyboard goes on a page of marks: it stays in the player, or returns to it after a click on a
-// button of the page, so that keys go on working. Who goes from control to control by keys keeps the control.
+// The keyboard focus on a page with marks. It stays in the player, or returns to it after a click on a button of the page,
+// so that keys keep working. A control that was reached by keys keeps the focus.
 
 const TYPED = "input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable=true], [role=combobox]";
 const PRESSED = "button, label, summary, select, [role=option], [type=range]";
-// A region gets the focus itself, and what opens something to type in keeps it.
+// Elements that keep the focus: regions, and elements that open something to type in.
 const KEPT = ".region, .bounds, [aria-haspopup], [data-testid=stPopover], [data-testid=stPopoverBody], [role=dialog]:not(.help)";
 
 const PANEL = "[data-testid=stPopoverBody]";
@@ -17,9 +17,9 @@ export class Focus {
     document.addEventListener("pointerdown", () => this.pointed(), { signal, capture: true });
     // In the capture phase, because some of Streamlit's buttons let no click through to the document.
     document.addEventListener("click", (event) => event.detail > 0 && this.clicked(event.composedPath()), { signal, capture: true });
-    document.addEventListener("keydown", (event) => event.key === "Tab" && player.full && this.goOn(event), { signal });
+    document.addEventListener("keydown", (event) => event.key === "Tab" && player.full && this.keepTabInside(event), { signal });
     document.addEventListener("keydown", ({ key }) => this.keyed(key), { signal, capture: true });
-    // A list that was opened with the pointer is closed by a change.
+    // A change closes a list that was opened with the pointer.
     player.root.addEventListener("pointerdown", () => { this.byPointer = true; }, { signal, capture: true });
     player.root.addEventListener("keydown", () => { this.byPointer = false; }, { signal, capture: true });
     player.root.addEventListener("change", ({ target }) => this.byPointer && !target.matches("[type=text]") && this.take(), { signal });
@@ -45,13 +45,13 @@ export class Focus {
     if (key === "Escape" && this.pointing && document.querySelector(PANEL)) this.onceClosed();
   }
 
-  // A panel of the page keeps the focus until it is closed with the pointer or, where that opened it, by Escape.
+  // A panel of the page keeps the focus until it is closed with the pointer or, if the pointer opened it, with Escape.
   onceClosed() {
     if (this.player.regions.editable) setTimeout(() => document.querySelector(PANEL) || this.takeAtOpening(), CLOSED_MS);
   }
 
-  // While the player fills the window, the Tab key stays within it: what lies behind cannot be seen.
-  goOn(event) {
+  // While the player fills the window, the Tab key stays within it, because the rest of the page is hidden.
+  keepTabInside(event) {
     const all = this.player.find(".player").querySelectorAll("button, select, input, a[href], [tabindex]");
     const controls = [...all].filter((one) => one.tabIndex >= 0 && !one.disabled && one.checkVisibility());
     const { length } = controls;
@@ -74,7 +74,7 @@ export class Focus {
   }
 }
 
-// The element that has the focus, within whatever shadow.
+// The element that has the focus, also within a shadow root.
 function focused() {
   let { activeElement } = document;
   while (activeElement?.shadowRoot?.activeElement) ({ activeElement } = activeElement.shadowRoot);

@@ -78,7 +78,7 @@ export class TimelineGestures {
     else if (drag.scrubbing) player.endScrub(time);
     else if (drag.moved || event.shiftKey) player.select(drag.anchor, time, true);
     else {
-      player.f0.giveUpStroke();
+      player.f0.cancelStroke();
       player.click(at);
     }
   }
@@ -86,20 +86,20 @@ export class TimelineGestures {
   cancel(event) {
     this.pointers.delete(event.pointerId);
     if (!this.pointers.size) this.pinch = null;
-    this.giveUp();
+    this.cancelDrag();
   }
 
-  giveUp() {
+  cancelDrag() {
     const { drag } = this;
     this.drag = null;
     if (drag?.box) this.player.endBox(drag.before, null);
-    else if (drag?.draws) this.player.f0.giveUpStroke();
+    else if (drag?.draws) this.player.f0.cancelStroke();
     else if (drag?.scrubbing) this.player.scrub(null);
     else if (drag?.moved) this.player.setSelection(drag.before);
   }
 
   beginPinch() {
-    this.giveUp();
+    this.cancelDrag();
     const { axis } = this.player;
     this.pinch = [...this.pointers].map(([id, { x }]) => ({ id, time: axis.time(x) }));
   }
@@ -116,7 +116,7 @@ export class TimelineGestures {
   }
 }
 
-// With Ctrl (which touchpad pinches send too) zoom; sideways or with Shift pan; otherwise the page scrolls.
+// With Ctrl, which browsers also send for touchpad pinches, zoom; sideways or with Shift, pan; otherwise scroll the page.
 function wheel(player, event, x) {
   const scale = event.deltaMode ? 16 : 1;
   const sideways = event.shiftKey ? event.deltaX || event.deltaY : event.deltaX;

@@ -1,21 +1,21 @@
-// The keys, and what each of them does. They work only while the focus is in the player, and those of one character can be
-// switched off.
+// The keys and their actions. They work only while the focus is in the player, and keys of one character can be switched
+// off.
 
 import { t } from "../../../language/language.js";
 
 // [keys as shown, keys as the browser names them, description, action]
 const KEYS = [
   [t("Space"), [" "], t("play or pause (the selection, if any)"), (player) => player.toggle()],
-  ["← →", ["ArrowLeft", "ArrowRight"], t("move by 1/50 of the view"), (player, way) => player.step(way)],
-  [t("Shift ← →"), [], t("extend the selection"), (player, way) => player.extend(way)],
-  [t("Home, End"), ["Home", "End"], t("go to the start or end"), (player, way) => player.seek(way < 0 ? 0 : player.axis.duration)],
+  ["← →", ["ArrowLeft", "ArrowRight"], t("move by 1/50 of the view"), (player, direction) => player.step(direction)],
+  [t("Shift ← →"), [], t("extend the selection"), (player, direction) => player.extend(direction)],
+  [t("Home, End"), ["Home", "End"], t("go to the start or end"), (player, direction) => player.seek(direction < 0 ? 0 : player.axis.duration)],
   ["L", ["l", "L"], t("loop on or off"), (player) => player.toggleLoop()],
-  ["+ −", ["+", "=", "-", "_"], t("zoom in or out"), (player, way) => player.zoom(way < 0 ? 1 / 1.5 : 1.5)],
+  ["+ −", ["+", "=", "-", "_"], t("zoom in or out"), (player, direction) => player.zoom(direction < 0 ? 1 / 1.5 : 1.5)],
   ["0", ["0"], t("show the whole recording"), (player) => player.showAll()],
   ["Z", ["z", "Z"], t("zoom to the selection"), (player) => player.zoomToSelection()],
   ["W", ["w", "W"], t("play what is in view"), (player) => player.playView()],
   ["E", ["e", "E"], t("type the bounds of the selection"), (player) => player.bounds.type()],
-  [", .", ["Comma", "Period"], t("move an edge of the selection by 1 ms, with Shift by 10 ms"), (player, way, _, event) => player.bounds.nudge(way * (event.shiftKey ? 0.01 : 0.001))],
+  [", .", ["Comma", "Period"], t("move an edge of the selection by 1 ms, with Shift by 10 ms"), (player, direction, _, event) => player.bounds.nudge(direction * (event.shiftKey ? 0.01 : 0.001))],
   ["X", ["x", "X"], t("move the other edge"), (player) => player.bounds.turn()],
   ["O", ["o", "O"], t("move both edges to where the sound crosses zero"), (player) => player.bounds.toZero()],
   [t("Escape"), ["Escape"], t("clear the selection"), (player) => player.escape()],
@@ -29,8 +29,8 @@ const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 const EDITING_KEYS = [
   [t("1 to 9"), [...DIGITS, "9"], t("label the selected region or time range (9 in tiers only); with Shift the whole recording"), (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
   ["R", ["r", "R"], t("turn the selection into a region"), (player) => player.selectionToRegion()],
-  ["J K", ["j", "k"], t("select the previous or next region"), (player, way) => player.keyed.chooseNext(way)],
-  ["A", ["a", "A"], t("accept the selected suggestion"), (player) => player.keyed.accept()],
+  ["J K", ["j", "k"], t("select the previous or next region"), (player, direction) => player.keyTarget.chooseNext(direction)],
+  ["A", ["a", "A"], t("accept the selected suggestion"), (player) => player.keyTarget.accept()],
   ["S", ["s", "S"], t("split at the playhead"), (player) => player.split()],
   ["M", ["m", "M"], t("merge the selected region with the next"), (player) => player.merge()],
   [t("F2, Delete"), [], t("rename or delete the focused region")],
@@ -38,44 +38,44 @@ const EDITING_KEYS = [
   ["P", ["p", "P"], t("then 1 to 9 or 0: confidence, 10 to 90 or 100 %, likewise"), (player) => player.askFor("confidence")],
   ["D", ["d", "D"], t("this recording is done, or is not"), (player) => player.setDone(!player.data.done)],
   ["N", ["n", "N"], t("done, and open the next recording"), (player) => player.doneAndNext()],
-  [t("Page up, down"), ["PageUp", "PageDown"], t("previous or next recording"), (player, way) => player.turn(way < 0 ? "previous" : "next")],
+  [t("Page up, down"), ["PageUp", "PageDown"], t("previous or next recording"), (player, direction) => player.turn(direction < 0 ? "previous" : "next")],
   ["Q", ["q", "Q"], t("back to the queue"), (player) => player.command("queue", null, t("Opening the queue"))],
 ];
-// Only where F0 can be corrected; all but the first while it is being corrected.
+// If F0 can be corrected: the first key, and the others while it is being corrected.
 const F0_KEYS = [
   ["T", ["t", "T"], t("correct F0 by hand: in its lane, a drag draws"), (player) => player.f0.toggle()],
-  ["↓ ↑", ["ArrowDown", "ArrowUp"], t("halve or double F0 of the selection"), (player, way) => player.f0.apply(way < 0 ? "halve" : "double")],
+  ["↓ ↑", ["ArrowDown", "ArrowUp"], t("halve or double F0 of the selection"), (player, direction) => player.f0.apply(direction < 0 ? "halve" : "double")],
   ["U", ["u", "U"], t("make the selection unvoiced"), (player) => player.f0.apply("unvoice")],
   ["Y", ["y", "Y"], t("voice it again, as measured"), (player) => player.f0.apply("voice")],
   ["G", ["g", "G"], t("type F0 at both ends of the selection"), (player) => player.f0.type()],
   ["B", ["b", "B"], t("restore the measured F0 of the selection"), (player) => player.f0.apply("reset")],
 ];
-// Only where there are several channels, and not while the letter corrects F0.
+// If there are several channels, and while the letter does not correct F0.
 const CHANNEL_KEY = ["B", ["b", "B"], t("then 1 to 8: the channel that it is about; 1 is the first or all"), (player) => player.askFor("channel")];
 export const VALUES = {
   intensity: {
     letter: "i",
     question: t("Intensity: 1 to 5, or I for none"),
-    of: (key) => (/^[1-5]$/.test(key) ? Number(key) : undefined),
+    parse: (key) => (/^[1-5]$/.test(key) ? Number(key) : undefined),
     words: (value) => t("Intensity {value}", { value }),
     none: t("No intensity"),
   },
   confidence: {
     letter: "p",
     question: t("Confidence: 1 to 9 for 10 to 90 %, 0 for 100 %, or P for none"),
-    of: (key) => (/^[0-9]$/.test(key) ? (Number(key) || 10) / 10 : undefined),
+    parse: (key) => (/^[0-9]$/.test(key) ? (Number(key) || 10) / 10 : undefined),
     words: (value) => t("Confidence {value} %", { value: Math.round(100 * value) }),
     none: t("No confidence"),
   },
   channel: {
     letter: "b",
     question: t("Channel: its number; 1, or B, for the first or all"),
-    of: (key, { recording }) => (/^[1-8]$/.test(key) && Number(key) <= recording.channels ? (key === "1" ? null : Number(key)) : undefined),
+    parse: (key, { recording }) => (/^[1-8]$/.test(key) && Number(key) <= recording.channels ? (key === "1" ? null : Number(key)) : undefined),
     words: (value) => t("Channel {value}", { value }),
     none: t("Channel 1 or all"),
   },
 };
-const soundKeys = ({ length }) => {
+const versionKeys = ({ length }) => {
   const digits = DIGITS.slice(0, length);
   return length ? [[digits.join(" "), digits, t("play one of the versions"), (player, _, key) => player.bar.playVersion(Number(key) - 1)]] : [];
 };
@@ -96,10 +96,10 @@ export function keysOf(player) {
   const ofLong = regions.editable && data.recording?.long ? LONG_KEYS : [];
   const ofF0 = player.f0.offered ? F0_KEYS.slice(0, player.f0.on ? F0_KEYS.length : 1) : [];
   const ofChannels = regions.editable && data.recording?.channels > 1 && !player.f0.on ? [CHANNEL_KEY] : [];
-  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofChannels, ...ofF0, ...ofLong, ...soundKeys(data.sounds)];
+  return [...KEYS, ...(regions.editable ? EDITING_KEYS : []), ...ofChannels, ...ofF0, ...ofLong, ...versionKeys(data.sounds)];
 }
 
-// Which keys a focused control needs itself: text and lists all, buttons and links two.
+// Keys that a focused control needs itself: all in text fields and lists, two on buttons and links.
 const TAKES_TEXT = "select, input, textarea";
 const BUTTON = ".bar button, .menu button, .measures button, .f0 button, .sounds button, .transcript button, .table :is(button, a)";
 
@@ -108,7 +108,7 @@ function isOfControl({ target, key }) {
   return Boolean(target.closest(BUTTON)) && [" ", "Enter"].includes(key);
 }
 
-// The characters of these keys depend on the layout or on Shift.
+// The name of a key; the characters of digits, comma and period depend on the layout or on Shift.
 function nameOf({ code, key }) {
   if (/^(Digit|Numpad)[0-9]$/.test(code)) return code.at(-1);
   return ["Comma", "Period"].includes(code) ? code : key;
@@ -124,8 +124,8 @@ export function pressKey(player, event) {
   if (!answered && !found) return;
   event.preventDefault();
   event.stopPropagation();
-  if (answered || player.holds(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
-  if (!found[1].includes("Comma")) player.keyed.settle();
+  if (answered || player.postpones(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
+  if (!found[1].includes("Comma")) player.keyTarget.settle();
   const action = event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(key) ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);
 }
@@ -135,13 +135,13 @@ function undoOrRedo(player, event) {
   if (!player.regions.editable || !["z", "y"].includes(key)) return;
   event.preventDefault();
   event.stopPropagation();
-  if (player.holds(event, true)) return;
-  player.keyed.settle();
+  if (player.postpones(event, true)) return;
+  player.keyTarget.settle();
   if (key === "y" || event.shiftKey) player.command("redo", null, t("Redo"));
   else player.command("undo", null, t("Undo"));
 }
 
-// Whether keys of one character do anything (WCAG 2.1.4), for all players of this browser.
+// Whether keys of one character are on (WCAG 2.1.4), for all players in this browser.
 const STORED = "hear-why-no-letters";
 export const oneCharacter = {
   get on() {
@@ -156,7 +156,7 @@ export const oneCharacter = {
       if (on) localStorage.removeItem(STORED);
       else localStorage.setItem(STORED, "off");
     } catch {
-      // Then they stay on.
+      // Refused by the browser; they stay on.
     }
   },
 };

@@ -1,24 +1,23 @@
-// F0 corrected by hand: the mode in which it is corrected, its bar below the lanes, and how corrected frames are drawn.
-// Python decides what a correction does to each frame; the same is shown here at once.
+// Correct F0 by hand: the mode, its bar below the lanes, and drawing with the pointer. Python computes the effect of a
+// correction on each frame; the same effect is shown here at once.
 
 import { icon } from "../controls.js";
-import { nothingYet } from "../regions.js";
+import { newRegion } from "../regions.js";
 import { MEASURED_F0, ROWS } from "./measures.js";
 import { octaveScale } from "./scales.js";
 import { clamp } from "../axes.js";
 import { decimal, t } from "../../../language/language.js";
 
 const UNVOICED = 0;
-const WITHOUT_VOICE = [75, 500];
+const DEFAULT_RANGE = [75, 500];
 
-// What can be done to the frames of the selection: the key, what it is called, what is said afterwards, and what becomes of
-// an F0 in Hz, 0 for unvoiced.
+// Operations on the frames of the selection: key, name, announcement, and the new F0 for an F0 in Hz (0 if unvoiced).
 const OPERATIONS = {
-  halve: { key: "↓", words: t("Halve"), said: t("F0 halved"), of: (hz) => hz / 2 },
-  double: { key: "↑", words: t("Double"), said: t("F0 doubled"), of: (hz) => 2 * hz },
-  unvoice: { key: "U", words: t("Unvoice"), said: t("Made unvoiced"), of: () => UNVOICED },
-  voice: { key: "Y", words: t("Voice again"), said: t("Voiced as measured"), of: (hz, measured) => hz || measured },
-  reset: { key: "B", words: t("As measured"), said: t("F0 as it was measured"), of: (_, measured) => measured },
+  halve: { key: "↓", words: t("Halve"), said: t("F0 halved"), newHz: (hz) => hz / 2 },
+  double: { key: "↑", words: t("Double"), said: t("F0 doubled"), newHz: (hz) => 2 * hz },
+  unvoice: { key: "U", words: t("Unvoice"), said: t("Made unvoiced"), newHz: () => UNVOICED },
+  voice: { key: "Y", words: t("Voice again"), said: t("Voiced as measured"), newHz: (hz, measured) => hz || measured },
+  reset: { key: "B", words: t("As measured"), said: t("F0 as it was measured"), newHz: (_, measured) => measured },
 };
 
 export class F0Correction {
@@ -53,12 +52,12 @@ export class F0Correction {
     if (!this.offered) return;
     this.on = !this.on;
     if (this.on && !this.player.menu.isShown("f0")) this.player.menu.change({}, { f0: true });
-    this.player.say(this.on ? t("F0 can be corrected: draw in its lane, or select a stretch") : t("F0 is no longer corrected"));
+    this.player.announce(this.on ? t("F0 can be corrected: draw in its lane, or select a stretch") : t("F0 is no longer corrected"));
     this.show();
     this.player.view.layOut();
   }
 
-  // The line below the lanes.
+  // Update the bar below the lanes.
   show() {
     const { data, menu, selection } = this.player;
     const bar = this.find(".f0");
@@ -74,46 +73,47 @@ export class F0Correction {
     this.find(".f0 .operations").hidden = this.line.hidden = !this.on;
   }
 
-  // The scale of the lane while F0 is corrected: an octave beyond what was measured, and all that was corrected. So it stays
-  // while frames are halved.
+  // The scale of the lane while F0 is corrected: an octave beyond the measured F0, and all corrected F0. So it does not
+  // change while frames are halved.
   get scale() {
     if (!this.on) return null;
     const { f0, measures } = this.player.data;
-    const [least, most] = measures.ranges?.measured ?? WITHOUT_VOICE;
-    const [low, high] = measures.ranges?.f0 ?? WITHOUT_VOICE;
-    return octaveScale(Math.max(f0.limits[0], Math.min(least / 2, low)), Math.min(f0.limits[1], Math.max(2 * most, high)));
+    const [minMeasured, maxMeasured] = measures.ranges?.measured ?? DEFAULT_RANGE;
+    const [min, max] = measures.ranges?.f0 ?? DEFAULT_RANGE;
+    const low = Math.max(f0.limits[0], Math.min(minMeasured / 2, min));
+    return octaveScale(low, Math.min(f0.limits[1], Math.max(2 * maxMeasured, max)));
   }
 
-  // The values to draw. Until Python has answered an edit they are those that it was made in, where it is shown already; and
-  // those that are new come into view where they have arrived.
+  // The values to draw. Until Python has answered an edit, these are the values that were edited, which show the edit
+  // already. New values are drawn where their tiles have arrived.
   valuesOf(measures, valuesOf) {
     const { id } = this.player.data.recording;
-    const before = this.recording === id ? this.values : null;
-    const waits = this.player.messages.pending.some(({ command }) => command === "f0");
-    if (waits && before) return before;
+    const previous = this.recording === id ? this.values : null;
+    const isWaiting = this.player.messages.pending.some(({ command }) => command === "f0");
+    if (isWaiting && previous) return previous;
     const values = valuesOf(measures);
-    if (values !== before) {
-      if (before) before.before = null;
-      const isOfSame = before?.start === values.start && before.levels[0].columns === values.levels[0].columns;
-      values.before = isOfSame ? before : null;
+    if (values !== previous) {
+      if (previous) previous.fallback = null;
+      const hasSameShape = previous?.start === values.start && previous.levels[0].columns === values.levels[0].columns;
+      values.fallback = hasSameShape ? previous : null;
     }
     Object.assign(this, { values, recording: id });
     return values;
   }
 
-  // --- what is done to a selection ---
+  // --- operations on a selection ---
 
   apply(name) {
     const { player } = this;
     const { selection } = player;
-    if (!selection) return player.say(t("Select a stretch first"));
-    const { of, said } = OPERATIONS[name];
-    this.change(selection, (hz, measured) => of(hz, measured), { value: name }, said);
+    if (!selection) return player.announce(t("Select a stretch first"));
+    const { newHz, said } = OPERATIONS[name];
+    this.change(selection, newHz, { value: name }, said);
   }
 
   // Type F0 at both ends of the selection.
   type() {
-    if (!this.player.selection) return this.player.say(t("Select a stretch first"));
+    if (!this.player.selection) return this.player.announce(t("Select a stretch first"));
     const [from] = this.line.elements;
     from.focus({ preventScroll: true });
     from.select();
@@ -126,7 +126,7 @@ export class F0Correction {
     const last = this.line.elements[1].value.trim() ? to : from;
     if (!this.isPossible(from) || !this.isPossible(last)) return this.refuse();
     const frames = this.framesIn(player.selection);
-    if (!frames.length) return player.say(t("Select a stretch first"));
+    if (!frames.length) return player.announce(t("Select a stretch first"));
     player.timeline.focus({ preventScroll: true });
     this.draw(new Map(frames.map((frame, index) => [frame, from + ((last - from) * index) / Math.max(1, frames.length - 1)])));
   }
@@ -139,37 +139,37 @@ export class F0Correction {
   refuse() {
     const [low, high] = this.player.data.f0.limits;
     const words = t("F0 can be {low} to {high} Hz", { low, high });
-    this.player.say(words);
-    this.player.read(words);
+    this.player.announce(words);
+    this.player.showReadout(words);
   }
 
   framesIn({ start, end }) {
     const { start: origin, column, levels } = this.values;
     const first = Math.max(0, Math.ceil((start - origin) / column - 0.5 - 1e-6));
-    const past = Math.min(levels[0].columns, Math.ceil((end - origin) / column - 0.5 - 1e-6));
-    return Array.from({ length: Math.max(0, past - first) }, (_, index) => first + index);
+    const endFrame = Math.min(levels[0].columns, Math.ceil((end - origin) / column - 0.5 - 1e-6));
+    return Array.from({ length: Math.max(0, endFrame - first) }, (_, index) => first + index);
   }
 
   // Show a change of a stretch and send it, unless a frame would leave the range or nothing would change.
-  change(stretch, of, edit, said) {
+  change(stretch, newHz, edit, said) {
     const { player } = this;
     const frames = this.ready() && this.framesIn(stretch).map((frame) => this.frame(frame)).filter(Boolean);
     if (!frames) return;
-    const after = frames.map(({ hz, measured, frame }) => of(hz, measured, frame));
+    const after = frames.map(({ hz, measured, frame }) => newHz(hz, measured, frame));
     if (after.some((hz) => hz !== UNVOICED && !this.isPossible(hz))) return this.refuse();
     const changed = frames.some(({ hz, isCorrected }, index) => after[index] !== hz || (edit.value === "reset" && isCorrected));
-    if (frames.length && !changed) return player.say(t("There is nothing to change in the selection"));
+    if (frames.length && !changed) return player.announce(t("There is nothing to change in the selection"));
     frames.forEach((one, index) => this.put(one, after[index]));
-    player.say(said);
-    player.read(said);
-    player.messages.tellEdit({ command: "f0", changed: [{ ...nothingYet(), start: stretch.start, end: stretch.end }], ...edit });
+    player.announce(said);
+    player.showReadout(said);
+    player.messages.sendEdit({ command: "f0", changed: [{ ...newRegion(), start: stretch.start, end: stretch.end }], ...edit });
     player.view.refresh();
   }
 
   ready() {
     const { picture } = this.player.view;
     if (picture?.tracks.message || !this.values) {
-      this.player.say(picture?.tracks.message ?? t("Measuring …"));
+      this.player.announce(picture?.tracks.message ?? t("Measuring …"));
       return false;
     }
     return true;
@@ -177,16 +177,16 @@ export class F0Correction {
 
   // --- frames ---
 
-  // What is known of a frame of the finest level; null while it is being fetched.
+  // The F0 of a frame, as shown and as measured; null while it is being fetched.
   frame(frame) {
     const { tile: size } = this.values.levels[0];
     const tile = this.values.tile(0, Math.floor(frame / size));
     if (!tile) return null;
     const at = (frame - tile.first) * ROWS;
-    const [shown, own] = [tile.data[at], tile.data[at + MEASURED_F0]];
-    const isCorrected = !Number.isNaN(own);
+    const [shown, original] = [tile.data[at], tile.data[at + MEASURED_F0]];
+    const isCorrected = !Number.isNaN(original);
     const hz = Number.isNaN(shown) ? UNVOICED : shown;
-    return { frame, tile, at, hz, isCorrected, measured: isCorrected ? own : hz };
+    return { frame, tile, at, hz, isCorrected, measured: isCorrected ? original : hz };
   }
 
   put({ tile, at, measured }, hz) {
@@ -213,14 +213,14 @@ export class F0Correction {
     this.stroke = { last: this.pointAt(at), drawn: new Map(), before: new Map() };
   }
 
-  // The frames between the last place of the pointer and this one lie on a line.
+  // Draw a line from the last position of the pointer to this one.
   strokeTo(at) {
     const { stroke } = this;
     const { last } = stroke;
     const point = this.pointAt(at);
-    const way = Math.sign(point.frame - last.frame);
-    for (let frame = last.frame; ; frame += way) {
-      const share = way ? (frame - last.frame) / (point.frame - last.frame) : 1;
+    const direction = Math.sign(point.frame - last.frame);
+    for (let frame = last.frame; ; frame += direction) {
+      const share = direction ? (frame - last.frame) / (point.frame - last.frame) : 1;
       const found = this.frame(frame);
       const hz = last.hz + share * (point.hz - last.hz);
       if (found) {
@@ -231,17 +231,17 @@ export class F0Correction {
       if (frame === point.frame) break;
     }
     stroke.last = point;
-    this.player.read(`${this.player.axis.clock(this.player.axis.time(at.x), 3)} · F0 ${decimal(point.hz, 0)} Hz`);
+    this.player.showReadout(`${this.player.axis.clock(this.player.axis.time(at.x), 3)} · F0 ${decimal(point.hz, 0)} Hz`);
     this.player.view.redraw();
   }
 
   endStroke() {
     const { drawn } = this.stroke;
-    this.giveUpStroke();
+    this.cancelStroke();
     if (drawn.size) this.draw(drawn);
   }
 
-  giveUpStroke() {
+  cancelStroke() {
     for (const found of this.stroke?.before.values() ?? []) this.put(found, found.hz);
     this.stroke = null;
     this.player.view.redraw();
@@ -251,7 +251,7 @@ export class F0Correction {
   draw(drawn) {
     const { start, column } = this.values;
     const frames = [...drawn.keys()].sort((one, other) => one - other);
-    if (frames.at(-1) - frames[0] >= frames.length) return this.player.say(t("Measuring …")); // where a frame was not here yet
+    if (frames.at(-1) - frames[0] >= frames.length) return this.player.announce(t("Measuring …")); // a frame had not arrived yet
     const stretch = { start: start + frames[0] * column, end: start + (frames.at(-1) + 1) * column };
     const hz = frames.map((frame) => drawn.get(frame));
     this.change(stretch, (_hz, _measured, frame) => drawn.get(frame), { value: "draw", hz }, t("F0 drawn"));

@@ -1,5 +1,5 @@
-// The canvas of the lanes, and what lanes share: bounds, titles, axis labels, lines, areas, regions and hatching where
-// there is no evidence.
+// The canvas of the lanes, and what all lanes draw: titles, axis labels, lines, areas, regions, and hatching where there
+// is no evidence.
 
 import { WAVE } from "../pictures.js";
 import { t } from "../../../language/language.js";
@@ -77,8 +77,8 @@ export class LaneCanvas {
     pen.stroke(line);
   }
 
-  // The title above a lane; a word with a colour gets a dot. In a narrow lane words stand closer; what does not fit is
-  // left out.
+  // The title above a lane; words with a colour get a dot. In a narrow lane words are closer together, and those that do
+  // not fit are left out.
   title({ words, unit, scale }, { top }) {
     const { pen, theme, gutter } = this;
     pen.textBaseline = "alphabetic";
@@ -112,12 +112,12 @@ export class LaneCanvas {
   }
 
   // The colour scale of an overlay, right-aligned, if there is room.
-  scaleBar(stops, right, y, least) {
+  scaleBar(stops, right, y, minLeft) {
     const { pen, theme, picture } = this;
     pen.font = `11px ${theme.font}`;
     const [before, after] = [t("against"), t("for")];
     const left = right - pen.measureText(after).width - 6 - SCALE_WIDTH;
-    if (left - pen.measureText(before).width - 6 < least) return;
+    if (left - pen.measureText(before).width - 6 < minLeft) return;
     const gradient = pen.createLinearGradient(left, 0, left + SCALE_WIDTH, 0);
     for (const [at, colour] of stops) gradient.addColorStop(at, colour);
     pen.globalAlpha = picture.opacity;

@@ -9,7 +9,7 @@ import { FORMANT, WAVE, paintTile, shadeOf, signed } from "../pictures.js";
 import { FULL_SCALE } from "../wav.js";
 import { decimal, t } from "../../../language/language.js";
 
-const TITLE = 24;
+const TITLE_HEIGHT = 24;
 const HEIGHTS = {
   waveform: 64,
   spectrogram: 192,
@@ -27,14 +27,14 @@ const HEIGHTS = {
   ruler: 24,
 };
 const ROWS = { regions: 24, tiers: 22, others: 18 };
-// A lane that is drawn in.
+// Minimum height of a lane in which F0 is drawn.
 const TALL = 200;
-// These keep their height; the others are lower where space is short, and higher where there is plenty.
+// Lanes of fixed height; the others are lower if space is short, and higher if there is plenty.
 const FIXED = ["words", "regions", "tiers", "others", "ruler"];
 const DENSE = { title: 20, share: 0.62 };
 const AGAINST = "#8a9bb0";
 const AWAITED = t("This appears once it is computed");
-// Praat draws no formants this far below the loudest frame either.
+// Formants are not drawn in frames this far below the loudest one, as in Praat.
 const FORMANTS_WITHIN_DB = 30;
 
 // One method per lane, named as in HEIGHTS.
@@ -44,7 +44,7 @@ export class Lanes extends LaneCanvas {
   // Place the lanes that have content, and return their total height. For `regions`, `tiers` and `others`, `shown` gives the
   // number of rows. `dense` makes pictures lower, `fill` is a height that they fill.
   layOut(shown, gutter, { dense = false, fill = null } = {}) {
-    const { title, share } = dense ? DENSE : { title: TITLE, share: 1 };
+    const { title, share } = dense ? DENSE : { title: TITLE_HEIGHT, share: 1 };
     const total = this.place(shown, gutter, title, fill ? 1 : share);
     if (!fill) return total;
     const pictures = Object.entries(this.lanes).reduce((sum, [name, { height }]) => sum + (FIXED.includes(name) ? 0 : height), 0);
@@ -57,8 +57,8 @@ export class Lanes extends LaneCanvas {
     let top = 0;
     for (const name of Object.keys(HEIGHTS).filter((lane) => shown[lane])) {
       if (name !== "ruler") top += title;
-      const usual = FIXED.includes(name) ? HEIGHTS[name] : Math.round(share * HEIGHTS[name]);
-      const height = Math.max(usual, name in ROWS ? ROWS[name] * shown[name] : 0, shown[name] === "tall" ? TALL : 0);
+      const normal = FIXED.includes(name) ? HEIGHTS[name] : Math.round(share * HEIGHTS[name]);
+      const height = Math.max(normal, name in ROWS ? ROWS[name] * shown[name] : 0, shown[name] === "tall" ? TALL : 0);
       this.lanes[name] = { top, height, bottom: top + height };
       top += height;
     }
@@ -72,10 +72,10 @@ export class Lanes extends LaneCanvas {
   // The word or other person's mark at a time and height, in the read-only lanes.
   stretchAt(time, y) {
     const { words, others } = this.lanes;
-    const within = (lane) => lane && y >= lane.top && y < lane.bottom;
+    const isWithin = (lane) => lane && y >= lane.top && y < lane.bottom;
     let shown = [];
-    if (within(words)) shown = this.picture.words;
-    if (within(others)) shown = this.picture.others[Math.floor((y - others.top) / ROWS.others)].regions;
+    if (isWithin(words)) shown = this.picture.words;
+    if (isWithin(others)) shown = this.picture.others[Math.floor((y - others.top) / ROWS.others)].regions;
     return shown.findLast(({ start, end }) => start <= time && time < end);
   }
 
@@ -142,7 +142,7 @@ export class Lanes extends LaneCanvas {
     }
   }
 
-  // The spectrogram of the sound itself, with the formants over it.
+  // The spectrogram that the browser computes from the sound, with the formants over it.
   spectrum(lane) {
     const { pen, axis, theme, picture } = this;
     const { spectrogram, frequencies, decibels, table, formants } = picture.spectrum;
@@ -173,16 +173,16 @@ export class Lanes extends LaneCanvas {
     const { values, ranges, message } = picture.tracks;
     if (message) return this.note(lane, message);
     const { frequencies } = picture.spectrum;
-    const least = (ranges.intensity?.[1] ?? 0) - FORMANTS_WITHIN_DB;
-    const size = axis.span / axis.width > 0.005 ? 1 : 2; // where frames are less than two pixels apart
+    const minIntensity = (ranges.intensity?.[1] ?? 0) - FORMANTS_WITHIN_DB;
+    const size = axis.span / axis.width > 0.005 ? 1 : 2; // smaller if frames are less than two pixels apart
     for (const { tile } of values.between(axis.start, axis.end, 0)) {
       for (let column = 0; column < (tile?.columns ?? 0); column++) {
         const at = column * TRACK_ROWS;
         const x = axis.x(values.timeAt(tile.first + column + 0.5, 0));
-        if (x < -size || x > axis.width + size || !(tile.data[at + 1] >= least)) continue;
+        if (x < -size || x > axis.width + size || !(tile.data[at + 1] >= minIntensity)) continue;
         for (const row of FORMANTS) {
           const y = lane.bottom - frequencies.share(tile.data[at + row]) * lane.height;
-          if (!(y >= lane.top)) continue; // nor is there a formant that is not a number
+          if (!(y >= lane.top)) continue; // above the lane, or NaN
           pen.fillStyle = "rgba(0, 0, 0, 0.7)";
           pen.fillRect(x - size - 0.5, y - size - 0.5, 2 * size + 1, 2 * size + 1);
           pen.fillStyle = FORMANT;
@@ -192,7 +192,7 @@ export class Lanes extends LaneCanvas {
     }
   }
 
-  // Words in the middle of a lane that cannot be shown yet.
+  // A message in the middle of a lane that cannot be drawn yet.
   note({ top, height }, words) {
     const { pen, axis, theme } = this;
     pen.font = `12px ${theme.font}`;
@@ -223,7 +223,7 @@ export class Lanes extends LaneCanvas {
     this.track("tilt", lane);
   }
 
-  // A measure over time: a line with gaps, or bars from lowest to highest where a pixel holds several frames.
+  // A measure over time: a line with gaps or, if a pixel covers several frames, bars from lowest to highest.
   track(name, lane, scale = null) {
     const { pen, axis, picture } = this;
     const { values, ranges, message } = picture.tracks;
@@ -241,13 +241,13 @@ export class Lanes extends LaneCanvas {
     pen.lineJoin = "round";
     pen.beginPath();
     let drawing = false;
-    for (const { x, low: least, high: most } of points) {
-      if (Number.isNaN(least)) drawing = false;
-      else if (!fine) pen.rect(x - 0.5, y(most) - 0.75, 1, y(least) - y(most) + 1.5);
+    for (const { x, low, high } of points) {
+      if (Number.isNaN(low)) drawing = false;
+      else if (!fine) pen.rect(x - 0.5, y(high) - 0.75, 1, y(low) - y(high) + 1.5);
       else {
-        if (drawing) pen.lineTo(x, y(least));
-        else pen.moveTo(x - 1, y(least)); // one frame alone is a dot
-        pen.lineTo(x, y(least));
+        if (drawing) pen.lineTo(x, y(low));
+        else pen.moveTo(x - 1, y(low)); // a single frame is a dot
+        pen.lineTo(x, y(low));
         drawing = true;
       }
     }
@@ -282,8 +282,8 @@ export class Lanes extends LaneCanvas {
     }
     const x = segments.map(({ time }) => this.axis.x(time));
     const first = Math.max(0, x.findIndex((at) => at >= 0) - 1);
-    const past = x.findIndex((at) => at > this.axis.width);
-    const end = past < 0 ? x.length : past + 1;
+    const after = x.findIndex((at) => at > this.axis.width);
+    const end = after < 0 ? x.length : after + 1;
     const dotted = (end - first) * 9 < this.axis.width;
     emotions.forEach(({ colour }, index) => {
       this.scoreLine(segments.slice(first, end), x.slice(first, end), (segment) => y(segment.scores[index]), colour, dotted);
@@ -308,7 +308,7 @@ export class Lanes extends LaneCanvas {
     });
   }
 
-  // Spoken words between their bounds; a word without room is left out.
+  // Spoken words between their bounds; the text of a word is left out if it does not fit.
   words(lane) {
     const { pen, axis, theme } = this;
     pen.font = `12px ${theme.font}`;
@@ -353,7 +353,7 @@ export class Lanes extends LaneCanvas {
     });
   }
 
-  // Regions are elements of their own, so that they can get the keyboard focus; this draws only the background.
+  // Regions are elements, so that they can get the keyboard focus; this draws only the background.
   regions(lane) {
     this.pen.globalAlpha = 0.06;
     this.pen.fillStyle = this.theme.text;

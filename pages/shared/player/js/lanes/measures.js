@@ -3,15 +3,15 @@
 import { clamp } from "../axes.js";
 import { decimal, plural, t } from "../../../language/language.js";
 
-// The rows of a frame of measures, as Python sends them; coarser levels hold their minima and then their maxima.
+// The rows of a frame of measures, as Python sends them; coarser levels have the minima first, then the maxima.
 export const TRACKS = ["f0", "intensity", "hnr", "tilt"];
 export const FORMANTS = [4, 5, 6, 7];
-// Where F0 was corrected by hand: what was measured there, 0 if that was unvoiced; elsewhere NaN.
+// The measured F0 of frames where F0 was corrected by hand, 0 if they were unvoiced; NaN in all other frames.
 export const MEASURED_F0 = 8;
 export const ROWS = 9;
-const LEAST_SLOPE_FRAMES = 3;
+const MIN_SLOPE_FRAMES = 3;
 
-// The points of a measure in view, from its lowest to its highest value where one point stands for several frames.
+// The points of a measure in view, with its lowest and highest value where a point covers several frames.
 export function trackPoints(values, row, axis) {
   const level = values.levelFor(axis.span / axis.width);
   const { rows, step } = values.levels[level];
@@ -28,15 +28,15 @@ export function trackPoints(values, row, axis) {
   return { points, fine: step === 1 };
 }
 
-// The frames of a selection and one on either side, or null while some are being fetched.
+// The frames of a selection and one frame on either side; null while some are being fetched.
 export function framesOf(values, { start, end }) {
   const last = values.levels[0].columns;
   const first = clamp(Math.floor(values.columnAt(start, 0) - 0.5) - 1, 0, last);
-  const past = clamp(Math.ceil(values.columnAt(end, 0) + 0.5) + 1, first, last);
-  const data = new Float32Array((past - first) * ROWS);
-  for (const { tile } of values.between(values.timeAt(first + 0.25, 0), values.timeAt(past - 0.25, 0), 0)) {
+  const endFrame = clamp(Math.ceil(values.columnAt(end, 0) + 0.5) + 1, first, last);
+  const data = new Float32Array((endFrame - first) * ROWS);
+  for (const { tile } of values.between(values.timeAt(first + 0.25, 0), values.timeAt(endFrame - 0.25, 0), 0)) {
     if (!tile) return null;
-    const [from, to] = [Math.max(first, tile.first), Math.min(past, tile.first + tile.columns)];
+    const [from, to] = [Math.max(first, tile.first), Math.min(endFrame, tile.first + tile.columns)];
     data.set(tile.data.subarray((from - tile.first) * ROWS, (to - tile.first) * ROWS), (from - first) * ROWS);
   }
   return { data, first: first + values.start / values.column, hop: values.column };
@@ -63,7 +63,7 @@ export function measuresOf({ data, first, hop }, { start, end }) {
     f0_lowest_hz: f0.length ? Math.min(...f0) : null,
     f0_highest_hz: f0.length ? Math.max(...f0) : null,
     f0_range_st: f0.length ? Math.max(...semitones) - Math.min(...semitones) : null,
-    f0_slope_st_per_s: f0.length >= LEAST_SLOPE_FRAMES ? slope(times, semitones) : null,
+    f0_slope_st_per_s: f0.length >= MIN_SLOPE_FRAMES ? slope(times, semitones) : null,
     intensity_db: power === null ? null : 10 * Math.log10(power),
     f1_hz: f1,
     f2_hz: f2,
@@ -78,9 +78,9 @@ export function measuresOf({ data, first, hop }, { start, end }) {
 const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
 
 function slope(x, y) {
-  const [middle, level] = [mean(x), mean(y)];
-  const spread = x.reduce((sum, value) => sum + (value - middle) ** 2, 0);
-  return x.reduce((sum, value, index) => sum + (value - middle) * (y[index] - level), 0) / spread;
+  const [meanX, meanY] = [mean(x), mean(y)];
+  const spread = x.reduce((sum, value) => sum + (value - meanX) ** 2, 0);
+  return x.reduce((sum, value, index) => sum + (value - meanX) * (y[index] - meanY), 0) / spread;
 }
 
 function formantsAt(data, count, position) {
@@ -93,15 +93,15 @@ function formantsAt(data, count, position) {
   });
 }
 
-// Measures in a line for people; what is missing is left out.
+// Measures in a line of text; missing ones are left out.
 export function inWords(measures) {
-  // No minus before a zero.
+  // `|| 0` removes the minus before a zero.
   const digits = (value, decimals = 0) => decimal(Number(value.toFixed(decimals)) || 0, decimals).replace("-", "−");
   const words = [`${digits(measures.duration_s, 3)} s`];
-  const { f0_mean_hz: f0, f0_slope_st_per_s: rising } = measures;
+  const { f0_mean_hz: f0, f0_slope_st_per_s: f0Slope } = measures;
   if (f0 !== null) {
     const range = `${digits(measures.f0_lowest_hz)}–${digits(measures.f0_highest_hz)} Hz, ${digits(measures.f0_range_st, 1)} st`;
-    words.push(`F0 ${digits(f0)} Hz (${range}${rising === null ? "" : `, ${rising > 0 ? "+" : ""}${digits(rising, 1)} st/s`})`);
+    words.push(`F0 ${digits(f0)} Hz (${range}${f0Slope === null ? "" : `, ${f0Slope > 0 ? "+" : ""}${digits(f0Slope, 1)} st/s`})`);
   } else words.push(t("no voice"));
   const { f0_corrected_frames: corrected } = measures;
   if (corrected) words.push(plural(corrected, "{n} frame corrected", "{n} frames corrected"));
@@ -113,10 +113,10 @@ export function inWords(measures) {
   return words.join(" · ");
 }
 
-// A heading and a row with tabs between the cells, as spreadsheets paste them.
+// A heading and a row, separated by tabs, to paste into a spreadsheet.
 export function asTable(measures, { start, end }, origin = 0) {
   const cells = { start_s: origin + start, end_s: origin + end, ...measures };
-  // Of hours, six digits would leave no milliseconds.
+  // Six digits would drop the milliseconds of times above 1000 s.
   const row = Object.values(cells).map((value) => (value === null ? "" : Number(value.toPrecision(value > 1000 ? 8 : 6)).toString()));
   return `${Object.keys(cells).join("\t")}\n${row.join("\t")}\n`;
 }

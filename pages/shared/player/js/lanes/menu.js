@@ -4,9 +4,10 @@ import { icon } from "../controls.js";
 import { asTable, framesOf, inWords, measuresOf } from "./measures.js";
 import { t } from "../../../language/language.js";
 
-// What each lane is called, in the order of the lanes. Those that need measures are measured once one of them is shown.
+// The lanes that can be chosen, in order. Lanes with `byDefault` are shown if the page has data for them; those with
+// `measured` need measures, which are computed once such a lane is shown.
 const CHOICES = [
-  { name: "spectrogram", words: t("Log-mel spectrogram"), own: true },
+  { name: "spectrogram", words: t("Log-mel spectrogram"), byDefault: true },
   { name: "spectrum", words: t("Spectrogram") },
   { name: "formants", words: t("Formants"), measured: true },
   { name: "f0", words: "F0", measured: true },
@@ -14,8 +15,8 @@ const CHOICES = [
   { name: "hnr", words: t("Harmonics-to-noise ratio"), measured: true },
   { name: "tilt", words: t("Spectral tilt"), measured: true },
   { name: "measures", words: t("Measures of the selection"), measured: true },
-  { name: "profile", words: t("Evidence over time"), own: true },
-  { name: "scores", words: t("Segment scores"), own: true },
+  { name: "profile", words: t("Evidence over time"), byDefault: true },
+  { name: "scores", words: t("Segment scores"), byDefault: true },
 ];
 const SETTINGS = {
   window: { words: t("Window"), of: () => [["wide", t("Wide band, 5 ms")], ["narrow", t("Narrow band, 30 ms")]] },
@@ -30,11 +31,11 @@ const SETTINGS = {
   scale: { words: t("Frequency axis"), of: () => [["linear", t("Linear")], ["mel", "Mel"], ["bark", "Bark"]] },
 };
 const WINDOWS = { wide: t("wide band, 5 ms"), narrow: t("narrow band, 30 ms") };
-const USUAL = { window: "wide", top: 8000, decibels: 70, scale: "linear", ceiling: 5500 };
-// For the visit: of all players in this tab of the browser.
+const DEFAULTS = { window: "wide", top: 8000, decibels: 70, scale: "linear", ceiling: 5500 };
+// Kept for the visit, for all players in this tab of the browser.
 const STORED = "hear-why-lanes";
-// Between two questions whether the measures are there.
-const [SOONEST_MS, LATEST_MS] = [500, 3000];
+// Time between requests for measures that are not ready.
+const [MIN_RETRY_MS, MAX_RETRY_MS] = [500, 3000];
 
 function stored() {
   try {
@@ -44,11 +45,11 @@ function stored() {
   }
 }
 
-// Which lanes are shown and how; and the line of measures below them.
+// The choice of lanes and its settings, and the line of measures below the lanes.
 export class LanesMenu {
   constructor(player) {
     const { shown = {}, settings = {} } = stored();
-    Object.assign(this, { player, find: player.find, patience: SOONEST_MS, shown, settings: { ...USUAL, ...settings } });
+    Object.assign(this, { player, find: player.find, retryMs: MIN_RETRY_MS, shown, settings: { ...DEFAULTS, ...settings } });
     this.find(".measures .copy").innerHTML = icon("copy");
     this.find(".measures .copy").addEventListener("click", () => this.copy());
   }
@@ -67,61 +68,61 @@ export class LanesMenu {
     return WINDOWS[this.settings.window];
   }
 
-  offered() {
+  available() {
     const { data } = this.player;
-    return CHOICES.filter(({ name, own, measured }) => (own ? data[name] || data.awaited.includes(name) : !measured || data.measures));
+    return CHOICES.filter(({ name, byDefault, measured }) => (byDefault ? data[name] || data.awaited.includes(name) : !measured || data.measures));
   }
 
   isShown(name) {
-    const choice = this.offered().find((one) => one.name === name);
-    return Boolean(choice && (this.shown[name] ?? choice.own ?? false));
+    const choice = this.available().find((one) => one.name === name);
+    return Boolean(choice && (this.shown[name] ?? choice.byDefault ?? false));
   }
 
-  hidden() {
-    return this.offered().filter(({ name, own }) => own && !this.isShown(name)).map(({ name }) => name);
+  hiddenLanes() {
+    return this.available().filter(({ name, byDefault }) => byDefault && !this.isShown(name)).map(({ name }) => name);
   }
 
-  added() {
-    return this.offered().filter(({ name, own }) => !own && this.isShown(name) && !["formants", "measures"].includes(name)).map(({ name }) => name);
+  addedLanes() {
+    return this.available().filter(({ name, byDefault }) => !byDefault && this.isShown(name) && !["formants", "measures"].includes(name)).map(({ name }) => name);
   }
 
-  // Follow the data from Python; `send` tells it which measures are needed.
+  // Follow the data from Python; `send` requests the measures that are needed.
   offer(send) {
     this.send = send;
     const { data } = this.player;
-    const wish = JSON.stringify([this.offered().map(({ name }) => name), data.recording.rate]);
-    if (wish !== this.wish) this.build();
-    this.wish = wish;
-    this.ask();
+    const choices = JSON.stringify([this.available().map(({ name }) => name), data.recording.rate]);
+    if (choices !== this.builtChoices) this.build();
+    this.builtChoices = choices;
+    this.requestMeasures();
   }
 
-  ask() {
+  requestMeasures() {
     const { measures } = this.player.data;
-    const needed = this.offered().some(({ name, measured }) => measured && this.isShown(name));
+    const needed = this.available().some(({ name, measured }) => measured && this.isShown(name));
     clearTimeout(this.timer);
     if (!needed || !measures || (measures.ceiling === this.ceiling && measures.state !== "running" && !measures.more)) {
-      this.patience = SOONEST_MS;
+      this.retryMs = MIN_RETRY_MS;
       return;
     }
-    if (this.requested !== this.ceiling) this.tell();
+    if (this.requested !== this.ceiling) this.sendRequest();
     this.timer = setTimeout(() => {
       if (!this.player.root.isConnected) return;
-      this.tell();
-      this.ask();
-    }, this.patience);
-    this.patience = Math.min(1.5 * this.patience, LATEST_MS);
+      this.sendRequest();
+      this.requestMeasures();
+    }, this.retryMs);
+    this.retryMs = Math.min(1.5 * this.retryMs, MAX_RETRY_MS);
   }
 
-  // A busy Python receives only the last of several messages, so this may be said again.
-  tell() {
-    if (this.requested !== this.ceiling) this.patience = SOONEST_MS;
+  // A busy Python receives only the last of several messages, so the request may be sent again.
+  sendRequest() {
+    if (this.requested !== this.ceiling) this.retryMs = MIN_RETRY_MS;
     this.requested = this.ceiling;
     this.send("lanes", { ceiling: this.ceiling, at: Date.now() });
   }
 
   build() {
     const { data } = this.player;
-    const lanes = this.offered().map(({ name, words }) => {
+    const lanes = this.available().map(({ name, words }) => {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
       button.dataset.lane = name;
       button.addEventListener("click", () => this.choose(name));
@@ -142,7 +143,7 @@ export class LanesMenu {
     select.addEventListener("input", () => {
       const value = options[select.selectedIndex][0];
       this.change({ [name]: value }, {});
-      this.player.say(`${words}: ${options[select.selectedIndex][1]}`);
+      this.player.announce(`${words}: ${options[select.selectedIndex][1]}`);
     });
     label.append(Object.assign(document.createElement("span"), { textContent: words }), select);
     return label;
@@ -156,13 +157,13 @@ export class LanesMenu {
     else this.find(".bar .choose").focus();
   }
 
-  // Formants are drawn over the spectrogram.
+  // Show or hide a lane. Formants are drawn over the spectrogram, so they need it.
   choose(name) {
     const on = !this.isShown(name);
-    const also = { formants: on && { spectrum: true }, spectrum: !on && { formants: false } }[name] || {};
-    this.change({}, { [name]: on, ...also });
+    const dependent = { formants: on && { spectrum: true }, spectrum: !on && { formants: false } }[name] || {};
+    this.change({}, { [name]: on, ...dependent });
     const { words: lane } = CHOICES.find((one) => one.name === name);
-    this.player.say(on ? t("{lane} shown", { lane }) : t("{lane} hidden", { lane }));
+    this.player.announce(on ? t("{lane} shown", { lane }) : t("{lane} hidden", { lane }));
   }
 
   change(settings, shown) {
@@ -171,10 +172,10 @@ export class LanesMenu {
     try {
       sessionStorage.setItem(STORED, JSON.stringify({ shown: this.shown, settings: this.settings }));
     } catch {
-      // Refused by the browser: then they are forgotten with the page.
+      // Refused by the browser; they are then forgotten with the page.
     }
     this.mark();
-    this.ask();
+    this.requestMeasures();
     this.player.view.layOut();
   }
 
@@ -186,7 +187,7 @@ export class LanesMenu {
 
   // --- the measures of the selection ---
 
-  // The measures, or null while they are not there.
+  // The measures, or null while they are not ready.
   measured() {
     const { selection, view, data } = this.player;
     const { values } = view?.picture?.tracks ?? {};
@@ -211,22 +212,22 @@ export class LanesMenu {
     if (measures && this.copying) this.copy();
   }
 
-  // With the key the line is shown too; if its measures are still on their way, they are copied when they arrive.
+  // Copy the measures, and show their line. If they are not ready yet, they are copied when they arrive.
   async copy() {
     const { player } = this;
-    if (!player.selection) return player.say(t("Select a stretch first"));
+    if (!player.selection) return player.announce(t("Select a stretch first"));
     if (!player.data.measures) return;
     if (!this.isShown("measures")) this.change({}, { measures: true });
     const measures = this.measured();
     this.copying = !measures;
     if (!measures) return;
     const copied = await toClipboard(asTable(measures, player.selection, player.axis.origin), this.find(".player"));
-    player.say(copied ? t("Measures copied") : t("The browser does not allow copying"));
-    player.read(copied ? t("Measures copied, with a heading for each column") : t("The browser does not allow copying"));
+    player.announce(copied ? t("Measures copied") : t("The browser does not allow copying"));
+    player.showReadout(copied ? t("Measures copied, with a heading for each column") : t("The browser does not allow copying"));
   }
 }
 
-// Browsers offer the clipboard only on https or localhost; elsewhere an old command does it.
+// Browsers offer the clipboard only on https or localhost; elsewhere an older command is used.
 async function toClipboard(text, parent) {
   try {
     await navigator.clipboard.writeText(text);

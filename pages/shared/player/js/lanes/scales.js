@@ -1,32 +1,32 @@
 // Scales of the lanes: a position from 0 to 1 for each value, and the values to label.
 
-// Mel as in HTK, and Bark as in Traunmüller 1990, from Hz and back.
-export const SCALES = {
-  linear: { of: (hz) => hz, hz: (value) => value },
-  mel: { of: (hz) => 2595 * Math.log10(1 + hz / 700), hz: (mel) => 700 * (10 ** (mel / 2595) - 1) },
-  bark: { of: (hz) => (26.81 * hz) / (1960 + hz) - 0.53, hz: (bark) => (1960 * (bark + 0.53)) / (26.28 - bark) },
+// From Hz and back: mel as in HTK, Bark as in Traunmüller 1990.
+const SCALES = {
+  linear: { from: (hz) => hz, hz: (value) => value },
+  mel: { from: (hz) => 2595 * Math.log10(1 + hz / 700), hz: (mel) => 700 * (10 ** (mel / 2595) - 1) },
+  bark: { from: (hz) => (26.81 * hz) / (1960 + hz) - 0.53, hz: (bark) => (1960 * (bark + 0.53)) / (26.28 - bark) },
 };
 const LINEAR_STEPS_HZ = [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
 const OTHER_TICKS_HZ = [100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000, 7000, 10000, 15000, 20000, 30000, 50000, 90000];
 const MEASURE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const F0_TICKS_HZ = [30, 50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600];
-const F0_TICKS_APART = 14;
+const F0_TICK_DISTANCE = 14;
 
 export class FrequencyAxis {
   constructor(scale, top) {
-    Object.assign(this, { scale, top, low: SCALES[scale].of(0), high: SCALES[scale].of(top) });
+    Object.assign(this, { scale, top, low: SCALES[scale].from(0), high: SCALES[scale].from(top) });
   }
 
-  // The height of a frequency, 0 at 0 Hz and 1 at the top, and the inverse.
+  // The relative height of a frequency: 0 at 0 Hz, 1 at the top. `hz` is the inverse.
   share(hz) {
-    return (SCALES[this.scale].of(hz) - this.low) / (this.high - this.low);
+    return (SCALES[this.scale].from(hz) - this.low) / (this.high - this.low);
   }
 
   hz(share) {
     return SCALES[this.scale].hz(this.low + share * (this.high - this.low));
   }
 
-  // Frequencies to label, at least so many pixels apart.
+  // Frequencies to label, at least `apart` pixels from each other.
   ticks(height, apart = 22) {
     if (this.scale === "linear") {
       const step = LINEAR_STEPS_HZ.find((hz) => this.share(hz) * height >= apart) ?? this.top;
@@ -39,9 +39,9 @@ export class FrequencyAxis {
 }
 
 // A linear scale, a little wider than the range of the values.
-export function linearScale([least, most]) {
-  const room = Math.max(0.08 * (most - least), 0.5);
-  const [low, high] = [least - room, most + room];
+export function linearScale([min, max]) {
+  const margin = Math.max(0.08 * (max - min), 0.5);
+  const [low, high] = [min - margin, max + margin];
   return {
     share: (value) => (value - low) / (high - low),
     ticks(height) {
@@ -61,7 +61,7 @@ export function octaveScale(low, high) {
     hz: (height) => low * 2 ** (span * height),
     ticks(height) {
       const ticks = [];
-      for (const hz of F0_TICKS_HZ) if (hz >= low && hz <= high && !((share(hz) - share(ticks.at(-1))) * height < F0_TICKS_APART)) ticks.push(hz);
+      for (const hz of F0_TICKS_HZ) if (hz >= low && hz <= high && !((share(hz) - share(ticks.at(-1))) * height < F0_TICK_DISTANCE)) ticks.push(hz);
       return ticks;
     },
   };

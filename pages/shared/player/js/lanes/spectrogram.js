@@ -7,11 +7,11 @@ import { FULL_SCALE } from "../wav.js";
 export const WINDOWS = { wide: 0.005, narrow: 0.03 };
 const REFERENCE = 2e-5; // Pa; a sample of 1 counts as 1 Pa, as in Praat
 const TILE_COLUMNS = 128;
-const MOST_TILES = 96;
-const MOST_WINDOWS = 8; // for each column, if columns are longer than windows
-const LONGEST_VIEW = 30;
-const MOST_SAMPLES = 2.5e6; // so that the tiles of the waveform hold a whole view
-const PATIENCE_MS = 12;
+const MAX_TILES = 96;
+const MAX_WINDOWS = 8; // for each column, if columns are longer than windows
+const MAX_VIEW_S = 30;
+const MAX_SAMPLES = 2.5e6; // so that the tiles of the waveform cover a whole view
+const COMPUTE_MS = 12; // for each frame of the screen
 
 class Fft {
   constructor(size) {
@@ -23,7 +23,7 @@ class Fft {
     for (let index = 0; index < size; index++) this.order[index] = (this.order[index >> 1] >> 1) | (index & 1 ? half : 0);
   }
 
-  // In place, by powers of two.
+  // Transform in place, radix 2.
   run(real, imaginary) {
     const { size, cos, sin, order } = this;
     for (let index = 0; index < size; index++) {
@@ -53,7 +53,7 @@ class Fft {
 export class Spectra {
   constructor(rate, seconds) {
     const length = Math.max(8, Math.round(2 * seconds * rate));
-    // Short windows get more bins than they need, so that what lies between two bins is nearly a straight line.
+    // Short windows get extra bins, so that interpolation between two bins is nearly exact.
     const size = 2 ** Math.ceil(Math.log2(length)) * (length < 1024 ? 2 : 1);
     const window = Float64Array.from({ length }, (_, index) => {
       const at = (index + 0.5) / length - 0.5;
@@ -66,8 +66,8 @@ export class Spectra {
     this.imaginary = new Float64Array(size);
   }
 
-  // Add the densities in 1/Hz, re 20 micropascal, of two frames of 16-bit samples to two arrays of bins: a transform of
-  // complex numbers holds two of real ones.
+  // Add the densities in 1/Hz, re 20 micropascal, of two frames of 16-bit samples to two arrays of bins. One complex
+  // transform computes both.
   add(samples, starts, powers) {
     const { real, imaginary, window, length, size, gain, bins } = this;
     real.fill(0);
@@ -86,7 +86,7 @@ export class Spectra {
     }
   }
 
-  // Which bins each row of pixels shows: their mean, or between two bins a value on the line.
+  // The bins that each row of pixels shows: the mean of several, or an interpolation between two.
   rowsOf(axis, count) {
     const perBin = this.rate / this.size;
     return Array.from({ length: count }, (_, row) => {
@@ -113,37 +113,37 @@ function levelsInto(target, offset, rows, power, windows) {
   }
 }
 
-// The spectrogram in tiles of columns, computed as they are looked at, a few in each frame of the screen.
+// The spectrogram in tiles of columns, computed when they come into view, a few in each frame of the screen.
 export class Spectrogram {
-  // `values` are the tiles of the waveform; `more` is called while some tiles are still to be computed.
-  constructor(values, rate, more) {
-    Object.assign(this, { values, rate, more, tiles: new Map(), peak: -Infinity });
+  // `values` are the tiles of the waveform; `onUnfinished` is called while some tiles are still to be computed.
+  constructor(values, rate, onUnfinished) {
+    Object.assign(this, { values, rate, onUnfinished, tiles: new Map(), peak: -Infinity });
   }
 
   set({ window, axis, rows }) {
-    const wish = `${window} ${axis.scale} ${axis.top} ${rows}`;
-    if (wish === this.wish) return;
+    const settings = `${window} ${axis.scale} ${axis.top} ${rows}`;
+    if (settings === this.settings) return;
     if (window !== this.window) this.spectra = new Spectra(this.rate, WINDOWS[window]);
-    Object.assign(this, { wish, window, axis, rows, peak: -Infinity });
+    Object.assign(this, { settings, window, axis, rows, peak: -Infinity });
     this.rowBins = this.spectra.rowsOf(axis, rows);
     this.tiles.clear();
   }
 
   get longestView() {
-    return Math.min(LONGEST_VIEW, MOST_SAMPLES / this.rate);
+    return Math.min(MAX_VIEW_S, MAX_SAMPLES / this.rate);
   }
 
-  // The level whose columns are no longer than a pixel, and up to 1.4 times shorter, so that tiles outlive small zooms.
+  // The level whose columns are up to 1.4 times shorter than a pixel, so that small zooms keep their tiles.
   levelFor(secondsPerPixel) {
     return Math.floor(2 * Math.log2(Math.max(secondsPerPixel, 1 / this.rate)));
   }
 
-  // The tiles between two times, coarser and finer ones first that fill in while those of the level are not computed yet.
-  // Every tile: { start, end, columns, levels }.
+  // The tiles between two times: { start, end, columns, levels }. While tiles of the level are missing, tiles of other
+  // levels come first, to fill the gaps.
   between(from, to, secondsPerPixel) {
     this.level = this.levelFor(secondsPerPixel);
     const seconds = TILE_COLUMNS * 2 ** (this.level / 2);
-    const stop = performance.now() + PATIENCE_MS;
+    const stop = performance.now() + COMPUTE_MS;
     const found = [];
     let waiting = false;
     for (let index = Math.floor(from / seconds); index * seconds < to; index++) {
@@ -158,16 +158,16 @@ export class Spectrogram {
     }
     const complete = found.length === Math.ceil(to / seconds) - Math.floor(from / seconds);
     const others = complete ? [] : [...this.tiles.values()].filter((tile) => tile.level !== this.level && tile.start < to && tile.end > from);
-    for (const oldest of this.tiles.keys()) if (this.tiles.size > MOST_TILES) this.tiles.delete(oldest);
-    if (waiting) this.more();
+    for (const oldest of this.tiles.keys()) if (this.tiles.size > MAX_TILES) this.tiles.delete(oldest);
+    if (waiting) this.onUnfinished();
     return [...others, ...found];
   }
 
-  // Null while samples are being fetched.
+  // Compute a tile; null while its samples are being fetched.
   compute(start, end) {
     const { rate, spectra, rows, level } = this;
     const column = (end - start) / TILE_COLUMNS;
-    const windows = clamp(Math.round(column / WINDOWS[this.window]), 1, MOST_WINDOWS);
+    const windows = clamp(Math.round(column / WINDOWS[this.window]), 1, MAX_WINDOWS);
     const first = Math.round(start * rate) - spectra.length;
     const samples = this.samplesBetween(first, Math.round(end * rate) + spectra.length);
     if (!samples) return null;
@@ -183,12 +183,12 @@ export class Spectrogram {
       powers.forEach((power, which) => levelsInto(tile.levels, (index + which) * rows, this.rowBins, power, windows));
     }
     // Whole decibels, so that the colours seldom change.
-    this.peak = Math.max(this.peak, Math.ceil(tile.levels.reduce((most, value) => Math.max(most, value), -Infinity)));
+    this.peak = Math.max(this.peak, Math.ceil(tile.levels.reduce((max, value) => Math.max(max, value), -Infinity)));
     this.tiles.set(`${level}/${Math.round(start / (end - start))}`, tile);
     return tile;
   }
 
-  // Silence before and after the recording.
+  // Samples, with silence before and after the recording; null while some are being fetched.
   samplesBetween(first, end) {
     const tiles = [...this.values.between(first / this.rate, end / this.rate, 0)].map(({ tile }) => tile);
     if (tiles.includes(null)) return null;

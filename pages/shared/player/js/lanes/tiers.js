@@ -1,23 +1,23 @@
-// The tiers below the regions: a row for each, whose marks are drawn, moved, named, split, merged and deleted as regions
-// are. A click plays a mark; until something else is selected, keys are for its tier and its labels are on the digits.
+// The tiers below the regions, with a row for each. Their marks are drawn, moved, named, split, merged and deleted like
+// regions. A click plays a mark; until something else is selected, the keys refer to its tier, and the digits to its labels.
 
 import { WAVE } from "../pictures.js";
 import { Regions } from "../regions.js";
 import { t } from "../../../language/language.js";
 
 const ROW = 22;
-// Width of a point, and of one with room for the beginning of its label.
-const LEAST = 4;
-const LEAST_NAMED = 26;
-// What is selected and played of a point, in seconds to either side.
-const AROUND = 0.15;
+// Minimum width of a point, and of a point with the beginning of its label.
+const MIN_WIDTH = 4;
+const MIN_LABELLED_WIDTH = 26;
+// A click on a point selects and plays this much to either side.
+const AROUND_S = 0.15;
 
 export class Tiers {
   constructor(player) {
     Object.assign(this, { player, rows: [], chosen: null });
   }
 
-  // Follow the data from Python. A tier keeps its row as long as it is there.
+  // Follow the data from Python. A tier keeps its row as long as it exists.
   set(tiers, snaps) {
     const before = new Map(this.rows.map((row) => [`${row.tier.key} ${row.tier.kind}`, row]));
     this.rows = tiers.map((tier) => before.get(`${tier.key} ${tier.kind}`) ?? this.newRow(tier));
@@ -44,10 +44,10 @@ export class Tiers {
     if (this.chosen === row) this.chosen = null;
   }
 
-  // Keys are for this row from now on, even if none of its marks is selected.
+  // From now on the keys refer to this row, even if none of its marks is selected.
   enter(row) {
     if (this.chosen === row) return;
-    this.player.chooseNone();
+    this.player.clearChosen();
     this.chosen = row;
   }
 
@@ -56,8 +56,8 @@ export class Tiers {
     this.player.playTier(row.stretchOf(mark));
   }
 
-  chooseNone() {
-    this.chosen?.chooseNone();
+  clearChosen() {
+    this.chosen?.clearChosen();
     this.chosen = null;
   }
 
@@ -104,7 +104,7 @@ class TierRow extends Regions {
     return this.colours?.get(label) ?? this.tier.colour ?? WAVE;
   }
 
-  // What was drawn in a tier of free text is named at once.
+  // A mark that is drawn in a tier of free text is named at once.
   add(stretch) {
     super.add(stretch);
     if (!this.labels.length && !stretch.label) this.rename(this.chosenIndex());
@@ -124,20 +124,20 @@ class PointsRow extends TierRow {
   }
 
   stretchOf({ start }) {
-    return { start: Math.max(0, start - AROUND), end: Math.min(this.axis.duration, start + AROUND) };
+    return { start: Math.max(0, start - AROUND_S), end: Math.min(this.axis.duration, start + AROUND_S) };
   }
 
   countRows() {
     return 1;
   }
 
-  // A label ends where the next point stands.
+  // A label ends at the next point.
   layOut() {
     super.layOut();
     const at = this.list.map(({ start }) => this.axis.x(start));
     this.buttons.forEach(({ classList, style }, index) => {
-      const room = Math.max(LEAST, (at[index + 1] ?? Infinity) - at[index]);
-      classList.toggle("narrow", room < LEAST_NAMED);
+      const room = Math.max(MIN_WIDTH, (at[index + 1] ?? Infinity) - at[index]);
+      classList.toggle("narrow", room < MIN_LABELLED_WIDTH);
       Object.assign(style, { width: "max-content", maxWidth: room < Infinity ? `${room}px` : "none" });
     });
   }
