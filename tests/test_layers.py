@@ -36,8 +36,8 @@ STAGE = {name: stage for stage, names in enumerate(STAGES) for name in names}
 
 TORCH = {"torch", "torchaudio", "captum"}
 MAY_USE_TORCH = (
-    "audio.torchaudio_import",
     "front_end.spectrogram",
+    "front_end.torchaudio_import",
     "model.networks",
     "model.peers",
     "model.classifier",

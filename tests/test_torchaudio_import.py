@@ -50,7 +50,7 @@ def package_named_torchaudio(folder: Path, extension: str) -> Path:
 def test_torchaudio_that_imports_is_returned_as_it_is(tmp_path):
     found = printed(
         "import json, sys\n"
-        "from ser_core.audio.torchaudio_import import import_torchaudio, torchaudio\n"
+        "from ser_core.front_end.torchaudio_import import import_torchaudio, torchaudio\n"
         "print(json.dumps({'file': torchaudio.__file__, 'compiled': torchaudio._extension.compiled,\n"
         "    'same': import_torchaudio() is torchaudio is sys.modules['torchaudio']}))",
         package_named_torchaudio(tmp_path, "compiled = True\n"),
@@ -61,7 +61,7 @@ def test_torchaudio_that_imports_is_returned_as_it_is(tmp_path):
 def test_extension_that_does_not_load_is_replaced_everywhere_by_one_that_says_so(tmp_path):
     found = printed(
         "import json, sys\n"
-        "from ser_core.audio.torchaudio_import import torchaudio\n"
+        "from ser_core.front_end.torchaudio_import import torchaudio\n"
         "stand_in = torchaudio.late.extension\n"
         "print(json.dumps({'early': torchaudio.early.whole is torchaudio,\n"
         "    'late': stand_in is sys.modules['torchaudio._extension'],\n"
@@ -73,7 +73,9 @@ def test_extension_that_does_not_load_is_replaced_everywhere_by_one_that_says_so
 
 
 def test_other_errors_of_the_import_are_not_hidden(tmp_path):
-    done = run("import ser_core.audio.torchaudio_import", package_named_torchaudio(tmp_path, "import no_such_module\n"))
+    done = run(
+        "import ser_core.front_end.torchaudio_import", package_named_torchaudio(tmp_path, "import no_such_module\n")
+    )
     assert done.returncode != 0
     assert "ModuleNotFoundError: No module named 'no_such_module'" in done.stderr
 
@@ -81,7 +83,7 @@ def test_other_errors_of_the_import_are_not_hidden(tmp_path):
 def test_without_its_extension_the_real_torchaudio_has_mel_filters_spectrograms_and_masking():
     found = printed(
         EXTENSION_THAT_DOES_NOT_LOAD + "import json, torch\n"
-        "from ser_core.audio.torchaudio_import import torchaudio\n"
+        "from ser_core.front_end.torchaudio_import import torchaudio\n"
         "filters = torchaudio.functional.melscale_fbanks(601, 125.0, 7500.0, 64, 48000, norm=None, mel_scale='htk')\n"
         "mel = torchaudio.transforms.MelSpectrogram(48000, n_fft=1200, hop_length=480, n_mels=64, center=False)\n"
         "masked = torchaudio.transforms.FrequencyMasking(30)(torch.ones(1, 64, 10))\n"
@@ -96,7 +98,7 @@ def test_without_its_extension_the_real_torchaudio_has_mel_filters_spectrograms_
 def test_what_needs_the_extension_says_that_it_is_not_there():
     done = run(
         EXTENSION_THAT_DOES_NOT_LOAD + "import torch\n"
-        "from ser_core.audio.torchaudio_import import torchaudio\n"
+        "from ser_core.front_end.torchaudio_import import torchaudio\n"
         "torchaudio.functional.forced_align(torch.zeros(1, 5, 3), torch.ones(1, 2, dtype=torch.int32))"
     )
     assert done.returncode != 0
@@ -104,7 +106,7 @@ def test_what_needs_the_extension_says_that_it_is_not_there():
 
 
 def test_front_end_works_with_whatever_torchaudio_this_machine_has():
-    from ser_core.audio.torchaudio_import import torchaudio
+    from ser_core.front_end.torchaudio_import import torchaudio
 
     filters = torchaudio.functional.melscale_fbanks(257, 125.0, 7_500.0, 64, 16_000, norm=None, mel_scale="htk")
     expected = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=64, fmin=125, fmax=7_500, htk=True, norm=None)

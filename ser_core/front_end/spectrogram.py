@@ -8,7 +8,7 @@ import torch
 
 from ser_core.analysis import Recording, Spectrogram
 from ser_core.audio.reading import resample
-from ser_core.audio.torchaudio_import import torchaudio
+from ser_core.front_end.torchaudio_import import torchaudio
 from ser_core.settings import SpectrogramSettings
 
 #: Spectrograms are in neper, the natural logarithm of magnitude; pictures show dB, as is usual for speech.

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from ser_core.analysis import Recording
 from ser_core.audio.reading import resample
-from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.front_end.spectrogram import band_centres_hz
+from ser_core.front_end.torchaudio_import import torchaudio
 from ser_core.settings import SpectrogramSettings
 
 FRAME_S = 0.010

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ser_core.audio.torchaudio_import import torchaudio
 from ser_core.errors import ModelRefused
+from ser_core.front_end.torchaudio_import import torchaudio
 from ser_core.settings import FrontEnd, SegmentSettings
 
 #: Sizes of Whisper base (Radford et al. 2022, arXiv:2212.04356); the first three of its six blocks.
