@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
 from benchmarks._recordings import unseen
-from ser_core.audio.long_recording import working_copy
 from ser_core.audio.reading import read_recording, resample
+from ser_core.audio.working_copy import working_copy
 from ser_core.corpora.splits import draw_evenly
 from ser_core.model.checkpoint import fastest_precision
 from ser_core.model.shipped_models import DEFAULT_MODEL, load_model

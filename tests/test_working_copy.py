@@ -10,9 +10,9 @@ import soundfile
 
 from pages.shared.player.tiles import overview_levels, sample_levels
 from pages.shared.server.streaming import PIECE_BYTES, send_in_pieces
-from ser_core.audio import long_recording as module
-from ser_core.audio.long_recording import HEADER_BYTES, LONGEST_STRETCH_S, FileBytes, working_copy
+from ser_core.audio import working_copy as module
 from ser_core.audio.reading import read_recording
+from ser_core.audio.working_copy import HEADER_BYTES, LONGEST_STRETCH_S, FileBytes, working_copy
 from ser_core.errors import AudioRefused, Cancelled, SettingsRefused
 from ser_core.settings import AudioLimits
 from ser_core.work.progress import Work

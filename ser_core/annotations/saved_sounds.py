@@ -18,16 +18,9 @@ from ser_core.annotations.store.transactions import Store
 from ser_core.annotations.store.trash import TRASH_PERIOD
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.audio.cutting import wav_bytes
-from ser_core.audio.long_recording import (
-    FULL_SCALE,
-    LONGEST_STRETCH_S,
-    FileBytes,
-    Source,
-    WorkingCopy,
-    open_long_recording,
-    working_copy,
-)
+from ser_core.audio.long_recording import Source, open_long_recording
 from ser_core.audio.reading import check_size, file_bytes, read_recording
+from ser_core.audio.working_copy import FULL_SCALE, LONGEST_STRETCH_S, FileBytes, WorkingCopy, working_copy
 from ser_core.errors import AnnotationsRefused, AudioRefused, RecordingTooLong
 from ser_core.settings import LONG_RECORDING, AudioLimits
 from ser_core.work.atomic_folder import atomic_write, clear_half_written, sync

@@ -23,7 +23,7 @@ from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation, Recording, Spectrogram, clock, frame_edge_s, moved
 from ser_core.annotations.annotation import GOLD
 from ser_core.annotations.store.transactions.recordings import OpenRecording
-from ser_core.audio.long_recording import WorkingCopy
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.errors import RecordingNotInProject
 from ser_core.explanation import METHOD_NAMES
 from ser_core.pipeline import level_of_focus

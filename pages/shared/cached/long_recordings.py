@@ -11,7 +11,7 @@ from pages.shared.cached.transcribing import add_transcription, word_model
 from pages.shared.language import texts
 from pages.shared.player import signals
 from pages.shared.recording import open_recordings
-from ser_core.audio.long_recording import WorkingCopy, working_copy
+from ser_core.audio.working_copy import WorkingCopy, working_copy
 from ser_core.errors import AudioRefused
 from ser_core.model.classifier import Classifier
 from ser_core.output.saved_analyses import data_folder

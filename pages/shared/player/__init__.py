@@ -21,7 +21,7 @@ from pages.shared.player.measuring import Correct, Measure, measures_data
 from pages.shared.player.regions import RegionTable, region_table_data, regions_data, words_data
 from pages.shared.player.tier_lanes import TierLane
 from ser_core.analysis import Analysis, Explanation, Recording, Region, Spectrogram
-from ser_core.audio.long_recording import WorkingCopy
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.words.evidence import WordEvidence
 
 __all__ = ["Arrival", "Edit", "Editing", "Mark", "RegionTable", "TierLane", "chosen_mark", "hand_over", "player"]

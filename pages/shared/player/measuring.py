@@ -11,7 +11,7 @@ from pages.shared.player import signals
 from ser_core.analysis import Recording
 from ser_core.annotations.f0.operations import with_corrected_f0
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, Tracks
-from ser_core.audio.long_recording import WorkingCopy
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.work.jobs import Job
 
 #: Ceilings of formants to choose from, in Hz, with the voices they suit.

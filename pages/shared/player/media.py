@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit import runtime
 
-from ser_core.audio.long_recording import FileBytes
+from ser_core.audio.working_copy import FileBytes
 
 #: Streamlit reads smaller files whole to identify them.
 SMALL_BYTES = 2**20

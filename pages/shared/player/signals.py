@@ -25,7 +25,7 @@ from ser_core.analysis import Analysis, Explanation, Recording, Spectrogram, fra
 from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.acoustics import SILENCE_DB, Tracks
 from ser_core.audio.cutting import wav_bytes
-from ser_core.audio.long_recording import FileBytes, WorkingCopy
+from ser_core.audio.working_copy import FileBytes, WorkingCopy
 from ser_core.explanation.relevance import colour_limit
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings

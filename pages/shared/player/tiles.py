@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ser_core.audio.long_recording import OVERVIEW_STEP
+from ser_core.audio.working_copy import OVERVIEW_STEP
 
 #: Number of columns of the finest level in one column of each level.
 MAP_STEPS = (1, 8, 64)

@@ -12,8 +12,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import session
 from ser_core.analysis import Recording, Region, clock, display_name
-from ser_core.audio.long_recording import WorkingCopy
 from ser_core.audio.reading import read_recording
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.timeline.words import TimelineWords
 
 #: Limit for all recordings of a visit, decoded and as files together; the newest one is always held.

@@ -16,7 +16,7 @@ from pages.shared.player import player
 from pages.shared.recording import open_recordings, timeline_words_section, voice_section
 from ser_core.analysis import Region, clock
 from ser_core.analysis.emotions import COLOURS
-from ser_core.audio.long_recording import LONGEST_STRETCH_S, WorkingCopy
+from ser_core.audio.working_copy import LONGEST_STRETCH_S, WorkingCopy
 from ser_core.errors import SerError
 from ser_core.output.timeline_folder import timeline_csv
 from ser_core.timeline.curves import strongest_stretches

@@ -9,7 +9,7 @@ from streamlit import runtime
 from streamlit.runtime.media_file_storage import MediaFileStorageError
 from streamlit.web.server.starlette.starlette_app_utils import parse_range_header
 
-from ser_core.audio.long_recording import FileBytes
+from ser_core.audio.working_copy import FileBytes
 
 PIECE_BYTES = 2**18
 SOUND_PATH = re.compile(r"/media/([0-9a-f]+\.wav)$")

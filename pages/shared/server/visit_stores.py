@@ -29,7 +29,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.session_manager import SessionInfo, SessionStorage
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from ser_core.audio.long_recording import FileBytes
+from ser_core.audio.working_copy import FileBytes
 from ser_core.errors import SerError
 
 #: Limits of the uploads in memory, for one visit and for all visits together.

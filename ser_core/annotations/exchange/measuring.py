@@ -15,8 +15,8 @@ from ser_core.annotations.saved_sounds import MARGIN_S
 from ser_core.annotations.words import WORD_TIERS
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, Tracks, tracks_of
 from ser_core.audio.cutting import region_samples
-from ser_core.audio.long_recording import LONGEST_STRETCH_S
 from ser_core.audio.measures import Measures, measures_of
+from ser_core.audio.working_copy import LONGEST_STRETCH_S
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.model.classifier import Classifier
 from ser_core.pipeline.voice import score_sounds

@@ -15,8 +15,8 @@ from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.database import ALL_ON_ONE_PAGE
 from ser_core.annotations.store.transactions import Store
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
-from ser_core.audio.long_recording import FileBytes
 from ser_core.audio.reading import file_bytes
+from ser_core.audio.working_copy import FileBytes
 from ser_core.commands.annotations.project import add_command, opened_project, printable
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.errors import AnnotationsRefused

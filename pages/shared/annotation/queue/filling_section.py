@@ -13,7 +13,7 @@ from pages.shared.recording import open_recordings
 from ser_core.annotations.saved_sounds import audio_file, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.audio.decoding import READABLE
-from ser_core.audio.long_recording import WorkingCopy
+from ser_core.audio.working_copy import WorkingCopy
 from ser_core.errors import AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.progress import Work
