@@ -22,7 +22,8 @@ from benchmarks._recordings import corpora_and_word_model
 from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording, resample
 from ser_core.corpora import read_corpus
-from ser_core.words.transcription import load_word_model, transcribe
+from ser_core.words.transcription import transcribe
+from ser_core.words.word_model import load_word_model
 
 RATE_HZ = 16_000
 CLIP_S, QUICK_CLIPS = 10.0, 1

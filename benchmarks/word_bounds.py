@@ -37,7 +37,8 @@ from ser_core.analysis import Recording, Region
 from ser_core.audio.reading import read_recording, resample
 from ser_core.corpora import read_corpus
 from ser_core.words.bounds import snap_words
-from ser_core.words.transcription import load_word_model, transcribe
+from ser_core.words.transcription import transcribe
+from ser_core.words.word_model import load_word_model
 
 RATE_HZ = 16_000
 EDGES_DB, CLEAR_S, ABOVE_NOISE_DB = (25.0, 40.0), 0.08, 10.0

@@ -33,7 +33,8 @@ from ser_core.words.evidence import (
     frames_of_words,
 )
 from ser_core.words.shapley import SETS, shapley_values, word_sets
-from ser_core.words.transcription import load_word_model, transcribe
+from ser_core.words.transcription import transcribe
+from ser_core.words.word_model import load_word_model
 
 WORDS, BUDGETS, SEEDS = 8, (32, 48, SETS, 96), 4
 #: Sentences of CREMA-D with about as many words.

@@ -39,7 +39,7 @@ from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.saved_analyses import clear_unfinished, delete, list_saved_analyses, save_with_source
 from ser_core.pipeline import analyse_recording
 from ser_core.settings import AnalysisSettings, OcclusionSettings
-from ser_core.words.transcription import WORD_MODEL
+from ser_core.words.word_model import WORD_MODEL
 from ser_core.work.atomic_folder import (
     atomic_file,
     atomic_folder,

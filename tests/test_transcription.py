@@ -18,14 +18,8 @@ from ser_core.audio.reading import read_recording
 from ser_core.errors import Cancelled, SettingsRefused, WordModelRefused, WriteRefused
 from ser_core.words import transcription
 from ser_core.words.bounds import level_of, snap_words
-from ser_core.words.transcription import (
-    Transcript,
-    download_word_model,
-    find_word_model,
-    load_word_model,
-    speech_blocks,
-    transcribe,
-)
+from ser_core.words.transcription import Transcript, speech_blocks, transcribe
+from ser_core.words.word_model import download_word_model, find_word_model, load_word_model
 from ser_core.work.progress import Work
 
 RATE_HZ = 16_000

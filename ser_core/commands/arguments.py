@@ -13,7 +13,7 @@ from ser_core.analysis import display_name
 from ser_core.errors import SerError, SettingsRefused, WordModelRefused
 from ser_core.model.shipped_models import default_model, models_left_out
 from ser_core.output.saved_analyses import data_folder
-from ser_core.words.transcription import (
+from ser_core.words.word_model import (
     DOWNLOAD_MB,
     WORD_MODEL,
     WordModel,

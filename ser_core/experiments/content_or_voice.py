@@ -19,7 +19,8 @@ from ser_core.learning.predictions import Predictions
 from ser_core.model.classifier import Classifier
 from ser_core.model.shipped_models import load_model
 from ser_core.words.text import spelling, word_errors
-from ser_core.words.transcription import WordModel, transcribe
+from ser_core.words.transcription import transcribe
+from ser_core.words.word_model import WordModel
 from ser_core.work.progress import Work
 
 #: Recordings of each corpus that are classified, and those of them that are transcribed too, which takes longer.

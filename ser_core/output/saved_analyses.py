@@ -15,7 +15,7 @@ from ser_core.errors import AudioRefused, SerError, WriteRefused
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.stored_results import MAX_RESULTS_BYTES, Result, read_results, results_bytes
 from ser_core.settings import LONG_RECORDING, AnalysisSettings, AudioLimits, settings_from_dict
-from ser_core.words.transcription import WORD_MODEL
+from ser_core.words.word_model import WORD_MODEL
 from ser_core.work.atomic_folder import clear_half_written, read_regular, recover_all
 from ser_core.work.atomic_folder import delete as delete_folder
 

@@ -10,7 +10,8 @@ from ser_core.analysis import Recording, clock
 from ser_core.audio.long_recording import Source
 from ser_core.timeline.timeline import Timeline, read_stretch
 from ser_core.words.bounds import HOP_S, level_of
-from ser_core.words.transcription import Transcript, WordModel, transcribe
+from ser_core.words.transcription import Transcript, transcribe
+from ser_core.words.word_model import WordModel
 from ser_core.work.progress import UNWATCHED, Work
 
 #: A piece is held in memory, and can be searched once it is transcribed.

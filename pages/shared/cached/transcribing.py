@@ -15,15 +15,8 @@ from ser_core.model.classifier import Classifier
 from ser_core.output.saved_analyses import data_folder
 from ser_core.pipeline import explain_words
 from ser_core.settings import AnalysisSettings
-from ser_core.words.transcription import (
-    WORD_MODEL,
-    Transcript,
-    WordModel,
-    download_word_model,
-    find_word_model,
-    load_word_model,
-    transcribe,
-)
+from ser_core.words.transcription import Transcript, transcribe
+from ser_core.words.word_model import WORD_MODEL, WordModel, download_word_model, find_word_model, load_word_model
 from ser_core.work.jobs import Job, Jobs, Lane
 from ser_core.work.progress import Work
 

@@ -10,7 +10,7 @@ from pages.shared.cached import transcribing
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.errors import WordModelRefused
-from ser_core.words.transcription import DOWNLOAD_MB
+from ser_core.words.word_model import DOWNLOAD_MB
 
 #: Whisper's languages with the most speakers, and those of the corpora that can be read here.
 LANGUAGES = texts(
