@@ -11,10 +11,10 @@ from typing import Any
 
 __version__ = "0.1.0.dev0"
 
-# Two threads that spin while they wait for each other are forty times slower beside any other busy process;
-# the setting only counts when it is made before torch starts its threads.
+# Two threads that spin while waiting for each other are forty times slower next to any other busy process.
+# This must be set before torch starts its threads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# onnxruntime would start a thread that reports its use to its maker; sound and models concern nobody else.
+# Otherwise onnxruntime starts a thread that sends usage data to its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 #: The public names and their modules. Each is imported when it is first used, so that the processes that decode files

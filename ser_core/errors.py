@@ -34,7 +34,7 @@ class AnnotationsOutdated(AnnotationsRefused):
 
 
 class RecordingUnclear(AnnotationsRefused):
-    """Marks that do not say to which recording of a project they belong."""
+    """Marks that cannot be assigned to one recording of a project."""
 
 
 class RecordingNotInProject(AnnotationsRefused):
@@ -42,7 +42,7 @@ class RecordingNotInProject(AnnotationsRefused):
 
 
 class CorpusRefused(SerError):
-    """A folder that does not hold the corpus it is said to hold."""
+    """A folder that does not contain the expected corpus."""
 
 
 class ModelRefused(SerError):
@@ -62,4 +62,4 @@ class WriteRefused(SerError):
 
 
 class Cancelled(Exception):
-    """Work that the person stopped."""
+    """Work that a person stopped."""

@@ -26,13 +26,13 @@ class AudioLimits:
 #: Limits of recordings that are processed in blocks: two hours, and the largest size of a WAV file.
 LONG_RECORDING = AudioLimits(longest_s=7_200.0, max_samples=7_200 * 192_000, largest_file_bytes=4 * 2**30)
 
-#: What ten minutes of audio may cost with a model card's settings: bytes of each of the log-mel spectrogram, all
-#: segments and the correlations between segments (by default 15, 31 and 13 MB), and samples transformed per second (by
-#: default 120 000).
+#: Limits of what a model card's settings may cost: for ten minutes of audio, the bytes of each of the log-mel
+#: spectrogram, all segments, and the correlations between segments (by default 15, 31 and 13 MB); and the samples
+#: transformed per second (by default 120 000).
 MAX_ARRAY_BYTES = 2**27
 MAX_FFT_SAMPLES_PER_S = 2**20
 MAX_FFT_SAMPLES, MAX_BANDS, MAX_FRAMES_PER_S = 2**14, 256, 500
-#: Segment scores are -1 to 1, so that larger thresholds make no difference.
+#: Segment scores lie between -1 and 1, so larger thresholds make no difference.
 MAX_THRESHOLD = 100
 #: Maximum length of a recording that is one segment, because memory grows with it: 60 s by default.
 MAX_WHOLE_FRAMES = 6_000
@@ -81,7 +81,7 @@ class SpectrogramSettings:
 
     @property
     def frame_start_s(self) -> float:
-        """Start of frame 0 on the time axis: that of its middle hop, so that frames tile the axis."""
+        """Start of frame 0 on the time axis. Each frame is placed at its middle hop, so that frames tile the axis."""
         return (self.window_samples - self.hop_samples) / 2 / self.sample_rate_hz
 
     @property
@@ -156,9 +156,9 @@ class FrontEnd:
 
 @dataclass(frozen=True)
 class F0Settings:
-    """How F0 is measured: frame i stands for the time (i + 0.5) x `hop_s`.
+    """How F0 is measured; frame i is at (i + 0.5) x `hop_s`.
 
-    The limits are those of speech, shouting included; without the upper one the detector mistakes overtones for F0.
+    The limits are those of speech, including shouting. Without the upper one the detector mistakes overtones for F0.
     """
 
     hop_s: float = 0.01
@@ -180,9 +180,9 @@ class VoiceSettings:
     shrinkage_recordings : float
         The normal of n recordings is weighted by n / (n + shrinkage_recordings).
     softening : float
-        Logits are divided by it where the emotions are counted (see `ser_core.model.voice.balancing_shift`).
+        Logits are divided by it before emotions are counted (see `ser_core.model.voice.balancing_shift`).
     known_temperature : float
-        The temperature for a wholly known voice as a fraction of that for unknown voices: it is judged more surely.
+        Temperature for a fully known voice, as a fraction of that for unknown voices; below 1, scores are more certain.
     one_emotion_spread, mixed_spread : float
         Spread is how clearly these recordings fall into different emotions, 0 to 1. The normal counts fully from
         `mixed_spread` on, less below it, and not at all below `one_emotion_spread`.
@@ -254,24 +254,25 @@ class LimeSettings:
 
 @dataclass(frozen=True)
 class OnePassSettings:
-    """None: a single pass has nothing to set."""
+    """No settings: One pass has no parameters."""
 
 
 @dataclass(frozen=True)
 class FocusSettings:
-    """How a map becomes a profile over time, and the profile focus regions.
+    """How a map becomes a profile over time, and the profile becomes focus regions.
 
     Attributes
     ----------
     threshold : float or None
-        A share of the profile's highest value above which focus lies, at 0 as published; None: `share` decides.
+        Focus lies where the profile exceeds this share of its highest value; 0 is the published rule. None: `share`
+        decides.
     share : float or None
-        About how much of the speech is focus. None: as little as is enough for the same verdict on the focus alone, and
-        another without it.
+        About how much of the speech is focus. None: the smallest share with which the verdict stays the same on the
+        focus alone and changes without it.
     max_regions : int
-        Without a threshold, only the regions with the most evidence remain.
+        Without a threshold, only this many regions remain, those with the most evidence.
     weakest_region : float
-        Without a threshold, only regions with at least this share of the strongest one's evidence remain.
+        Without a threshold, only regions with at least this share of the strongest region's evidence remain.
     snap_s : float
         Without a threshold, how far a bound may move to a dip of energy.
     """
@@ -329,7 +330,7 @@ class AnalysisSettings:
     stretch_s : (start, end) or None
         None: the whole recording, or its best `default_stretch_s` if it is longer than `longest_stretch_s`.
     explain : tuple of str
-        Methods that draw maps, of grad_cam, lime, occlusion.
+        Methods that draw maps: any of grad_cam, lime, occlusion.
     focus_by : str or None
         The method that gives the profile and the focus: time_consensus, lime_time, one_pass, or one that draws maps.
         None: no focus.
@@ -355,7 +356,7 @@ class AnalysisSettings:
 
     @property
     def time_consensus(self) -> LimeSettings:
-        """The settings of LIME over time: One pass, the other part of that consensus, has none."""
+        """The settings of LIME over time; One pass, the other half of the consensus, has none."""
         return self.lime_time
 
     def drafted(self) -> "AnalysisSettings":
@@ -367,7 +368,7 @@ class AnalysisSettings:
 
 
 def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
-    """Rebuild settings, nested ones too, from `dataclasses.asdict` and JSON.
+    """Rebuild settings, including nested ones, from `dataclasses.asdict` and JSON.
 
     Raises
     ------
@@ -382,10 +383,12 @@ def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
     if wrong:
         raise SettingsRefused(f"{kind.__name__} has unreadable settings: {', '.join(wrong)}.")
     nested = {name: known[name] for name, value in values.items() if isinstance(value, dict)}
-    return kind(
-        **{name: settings_from_dict(nested[name], v) if name in nested else _tupled(v) for name, v in values.items()}
-    )
+    rebuilt = {
+        name: settings_from_dict(nested[name], value) if name in nested else _with_tuples(value)
+        for name, value in values.items()
+    }
+    return kind(**rebuilt)
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(_tupled(one) for one in value) if isinstance(value, list) else value
+def _with_tuples(value: Any) -> Any:
+    return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value

@@ -17,15 +17,15 @@ def display_name(name: str) -> str:
 
     Spaces of any script, and the joiners that some scripts and emoji need, are preserved.
     """
-    shown = "".join(one if _is_shown(one) else "\N{REPLACEMENT CHARACTER}" for one in name)
-    if len(shown) <= LONGEST_NAME:
-        return shown
-    return f"{shown[: LONGEST_NAME - 21]}\N{HORIZONTAL ELLIPSIS}{shown[-20:]}"
+    safe = "".join(character if _is_safe(character) else "\N{REPLACEMENT CHARACTER}" for character in name)
+    if len(safe) <= LONGEST_NAME:
+        return safe
+    return f"{safe[: LONGEST_NAME - 21]}\N{HORIZONTAL ELLIPSIS}{safe[-20:]}"
 
 
-def _is_shown(character: str) -> bool:
-    joins = character in "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-    return character.isprintable() or joins or unicodedata.category(character) == "Zs"
+def _is_safe(character: str) -> bool:
+    is_joiner = character in "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+    return character.isprintable() or is_joiner or unicodedata.category(character) == "Zs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Recording:
     part_of : str or None
         SHA-256 of the long recording that this is a stretch of.
     start_s : float
-        Where this stretch begins in it; people are shown times of the long recording.
+        Where this stretch begins in the long recording, whose times people see.
     channels : int
         Number of channels of the file; the samples are their mean.
     """
@@ -88,7 +88,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Point(Region):
-    """A moment: a region without a length."""
+    """A point in time: a region without a length."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_s == self.end_s:
@@ -125,9 +125,9 @@ def clock(seconds: float) -> str:
     >>> clock(123.9), clock(3723)
     ('2:03', '1:02:03')
     """
-    minutes, left = divmod(int(seconds), 60)
+    minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,9 +263,9 @@ class Analysis:
     speech : ndarray of shape (frames,), bool
         Frames in speech, short pauses within it included.
     focus_by : Explanation or None
-        The explanation that `profile` and `focus` were read from.
+        The explanation from which `profile` and `focus` were computed.
     focus_settings : FocusSettings
-        What they were computed with; `share` is the one that was found if the settings gave none.
+        The settings of that computation. If they left `share` open, it is the share that was found.
     voice : VoiceShare or None
         None if the model used only the normal of its training data.
     """

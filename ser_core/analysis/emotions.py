@@ -1,4 +1,4 @@
-"""Sets of emotions, each in a fixed order, their names elsewhere, and one colour per emotion."""
+"""Sets of emotions, each in a fixed order; other names of the emotions; and one colour per emotion."""
 
 import unicodedata
 
@@ -38,9 +38,8 @@ LINE_PATTERNS = {
     "chagrin": (2, 9),
 }
 
-
 #: Other names of the emotions: English words, common codes, other languages. None of them is ambiguous.
-NAMES_ELSEWHERE = {
+OTHER_NAMES = {
     "angry": "anger ang rage wut wütend ärger verärgert zorn zornig colère fâché ira enojo enojado enfado "
     "enfadado rabbia arrabbiato raiva zangado boos boosheid złość zły гнев злость 화남 분노 화 生气 "
     "愤怒 怒り 怒",
@@ -58,11 +57,11 @@ NAMES_ELSEWHERE = {
     "удивление 놀람 놀라움 惊讶 驚き",
     "calm": "calmness cal ruhig calme calma tranquilo rustig spokój lugn спокойствие 평온 차분",
 }
-SYNONYMS = {name: emotion for emotion, names in NAMES_ELSEWHERE.items() for name in names.split()}
+SYNONYMS = {name: emotion for emotion, names in OTHER_NAMES.items() for name in names.split()}
 
 
 def known_emotion(label: str) -> str | None:
-    """Return the emotion of `COLOURS` that a label names, in whatever case and in several languages, or None.
+    """Return the emotion of `COLOURS` that a label names, in any case and in several languages, or None.
 
     >>> known_emotion("Ärger"), known_emotion("ANG"), known_emotion("화남"), known_emotion("bored")
     ('angry', 'angry', 'angry', None)
