@@ -15,7 +15,7 @@ from ser_core.audio.acoustic_correlates import (
     correlates_in,
     correlates_outside,
     differences,
-    usual_correlates,
+    median_correlates,
 )
 from ser_core.audio.reading import read_recording
 from ser_core.audio.voice_change import VoiceChange, change_voice
@@ -95,8 +95,8 @@ def test_differences_by_hand_and_unknown_ones():
 
 def test_what_is_usual_of_a_voice_is_the_median_of_what_is_known():
     each = [Correlates(100, 2, -20, 4, None), Correlates(200, None, -30, 5, -4), Correlates(120, 4, -25, 9, None)]
-    assert usual_correlates(each) == Correlates(120, 3, -25, 5, -4)
-    assert usual_correlates([]) == Correlates(*[None] * 5)
+    assert median_correlates(each) == Correlates(120, 3, -25, 5, -4)
+    assert median_correlates([]) == Correlates(*[None] * 5)
 
 
 def test_the_sentence_names_what_is_unusual_and_that_first_which_is_most():

@@ -202,7 +202,7 @@ def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkey
                 theirs.sendall(child_process.HEADER.pack(decoding_process.BLOCK, 10**6))
             while True:
                 if trickles == decoding_process.READ:
-                    child_process.send(theirs, trickles, decoding_process.WANTED.pack(0, 10))
+                    child_process.send(theirs, trickles, decoding_process.READ_REQUEST.pack(0, 10))
                 else:
                     theirs.sendall(b"\0")  # one byte of its million
                 time.sleep(0.02)

@@ -1,5 +1,6 @@
 """Acoustic correlates of emotion in regions: pitch and its range, level, syllable rate and spectral tilt."""
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
@@ -15,7 +16,7 @@ from ser_core.audio.voice_activity import detect_speech, speech_frames
 TILT_BANDS_HZ = 400.0 * 2.0 ** np.arange(4)
 BAND_FACTOR = 2**0.5
 SPECTRUM_WINDOW_S, HOP_S = 0.032, 0.008
-#: A frame is voiced if a voiced frame of the pitch detector, which has one every 16 ms, is this near.
+#: A frame is voiced if it is this near to a voiced frame of the pitch detector, whose frames are 16 ms apart.
 VOICED_REACH_S = 0.016
 #: After de Jong and Wempe: a syllable's nucleus is this far above the dips beside it, and at most this far below the
 #: loudest.
@@ -25,7 +26,7 @@ INTENSITY_WINDOW_S = 0.064
 #: The pitch range contains this share of the voiced frames.
 RANGE_PERCENTILES = (10, 90)
 #: With less speech than this, no rate is given.
-LEAST_SPEECH_S = 0.3
+MIN_SPEECH_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Correlates:
     rate_hz : float or None
         Syllables in a second of speech.
     tilt_db : float or None
-        Slope of the levels of all voiced frames together in octave bands around 400 to 3200 Hz, in dB per octave. Not
-        the measure of `acoustics.spectral_tilt`, see docs/measures.md.
+        Slope of the levels of all voiced frames together in octave bands around 400 to 3200 Hz, in dB per octave. It
+        differs from `acoustics.spectral_tilt`, see docs/measures.md.
     """
 
     pitch_hz: float | None
@@ -115,7 +116,7 @@ def acoustic_tracks(recording: Recording) -> AcousticTracks:
     times_s, power = times_s[inside], power[:, inside]
     edges = np.searchsorted(stft.f, TILT_BANDS_HZ[:, None] * [1 / BAND_FACTOR, BAND_FACTOR])
     bands = np.stack([power[low : max(high, low + 1)].sum(axis=0) for low, high in edges], axis=1)
-    voiced = _near(times_s, prosody.times_s, VOICED_REACH_S)
+    voiced = _are_near(times_s, prosody.times_s, VOICED_REACH_S)
     speech = speech_frames(detect_speech(recording), times_s)
     nuclei_s = _syllable_nuclei(samples, times_s, voiced)
     return AcousticTracks(prosody, nuclei_s, times_s, speech, voiced, bands)
@@ -131,27 +132,28 @@ def correlates_outside(tracks: AcousticTracks, regions: Sequence[Region]) -> Cor
     return _correlates(tracks, lambda times_s: ~times_within(times_s, regions))
 
 
-def usual_correlates(recordings: Sequence[Correlates]) -> Correlates:
-    """Return the usual correlates of a voice: the median of each over the recordings in which it is known."""
-    known = {
-        one.name: [value for correlates in recordings if (value := getattr(correlates, one.name)) is not None]
-        for one in fields(Correlates)
-    }
-    return Correlates(**{name: float(np.median(values)) if values else None for name, values in known.items()})
+def median_correlates(recordings: Sequence[Correlates]) -> Correlates:
+    """Return the median of each correlate over the recordings in which it is known."""
+    medians = {}
+    for field in fields(Correlates):
+        values = [getattr(correlates, field.name) for correlates in recordings]
+        known = [value for value in values if value is not None]
+        medians[field.name] = float(np.median(known)) if known else None
+    return Correlates(**medians)
 
 
-def _correlates(tracks: AcousticTracks, chosen: Callable[[np.ndarray], np.ndarray]) -> Correlates:
-    prosody, frames = tracks.prosody, chosen(tracks.frame_times_s)
-    pitched = chosen(prosody.times_s)
-    enough = np.count_nonzero(pitched) >= MIN_VOICED_FRAMES
-    pitch_hz = prosody.pitch_hz[pitched]
+def _correlates(tracks: AcousticTracks, is_inside: Callable[[np.ndarray], np.ndarray]) -> Correlates:
+    prosody, frames = tracks.prosody, is_inside(tracks.frame_times_s)
+    voiced = is_inside(prosody.times_s)
+    enough = np.count_nonzero(voiced) >= MIN_VOICED_FRAMES
+    pitch_hz = prosody.pitch_hz[voiced]
     speech_s = HOP_S * int((frames & tracks.speech).sum())
     spectrum = tracks.band_powers[frames & tracks.voiced].sum(axis=0)
     return Correlates(
         pitch_hz=float(np.median(pitch_hz)) if enough else None,
         pitch_range_st=semitones(*np.percentile(pitch_hz, RANGE_PERCENTILES)[::-1]) if enough else None,
-        level_dbfs=10 * float(np.log10(np.mean(10 ** (prosody.level_dbfs[pitched] / 10)))) if enough else None,
-        rate_hz=int(chosen(tracks.nuclei_s).sum()) / speech_s if speech_s >= LEAST_SPEECH_S else None,
+        level_dbfs=10 * float(np.log10(np.mean(10 ** (prosody.level_dbfs[voiced] / 10)))) if enough else None,
+        rate_hz=int(is_inside(tracks.nuclei_s).sum()) / speech_s if speech_s >= MIN_SPEECH_S else None,
         tilt_db=_slope_db(spectrum) if enough and spectrum.min() > 0 else None,
     )
 
@@ -159,21 +161,21 @@ def _correlates(tracks: AcousticTracks, chosen: Callable[[np.ndarray], np.ndarra
 def differences(one: Correlates, other: Correlates) -> Differences:
     """Return how one part differs from another."""
 
-    def known(name: str, difference: Callable[[float, float], float | None]) -> float | None:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        return None if mine is None or theirs is None else difference(mine, theirs)
+    def difference(name: str, compare: Callable[[float, float], float | None] = operator.sub) -> float | None:
+        first, second = getattr(one, name), getattr(other, name)
+        return None if first is None or second is None else compare(first, second)
 
     return Differences(
-        pitch_st=known("pitch_hz", semitones),
-        pitch_range_st=known("pitch_range_st", lambda mine, theirs: mine - theirs),
-        level_db=known("level_dbfs", lambda mine, theirs: mine - theirs),
+        pitch_st=difference("pitch_hz", semitones),
+        pitch_range_st=difference("pitch_range_st"),
+        level_db=difference("level_dbfs"),
         # Speech without a syllable has a rate of 0, and there is no percentage of 0.
-        rate_percent=known("rate_hz", lambda mine, theirs: 100 * (mine / theirs - 1) if theirs else None),
-        tilt_db=known("tilt_db", lambda mine, theirs: mine - theirs),
+        rate_percent=difference("rate_hz", lambda first, second: 100 * (first / second - 1) if second else None),
+        tilt_db=difference("tilt_db"),
     )
 
 
-#: Differences in words: a positive one, and a negative one.
+#: A positive and a negative difference in words.
 WORDS = {
     "pitch_st": ("{:.1f} semitones higher", "{:.1f} semitones lower"),
     "pitch_range_st": (
@@ -187,20 +189,20 @@ WORDS = {
 
 
 def notable_in_words(found: Differences) -> list[str]:
-    """Return the notable differences, the most unusual first."""
-    known = {field.name: value for field in fields(Differences) if (value := getattr(found, field.name)) is not None}
-    size = {name: abs(value) / getattr(NOTABLE, name) for name, value in known.items()}
-    notable = sorted((name for name in known if size[name] >= 1), key=size.get, reverse=True)
-    return [WORDS[name][int(known[name] < 0)].format(abs(known[name])) for name in notable]
+    """Describe the notable differences, the most unusual first."""
+    values = {field.name: getattr(found, field.name) for field in fields(Differences)}
+    size = {name: abs(value) / getattr(NOTABLE, name) for name, value in values.items() if value is not None}
+    notable = sorted((name for name in size if size[name] >= 1), key=size.get, reverse=True)
+    return [WORDS[name][int(values[name] < 0)].format(abs(values[name])) for name in notable]
 
 
-def _near(times_s: np.ndarray, others_s: np.ndarray, most_s: float) -> np.ndarray:
-    """Return whether one of the other times lies within `most_s` of each time."""
+def _are_near(times_s: np.ndarray, others_s: np.ndarray, distance_s: float) -> np.ndarray:
+    """Return for each time whether one of the others is within `distance_s` of it."""
     if not len(others_s):
         return np.zeros(len(times_s), bool)
     after = np.clip(np.searchsorted(others_s, times_s), 1, len(others_s) - 1) if len(others_s) > 1 else 0
     before = np.maximum(after - 1, 0)
-    return np.minimum(np.abs(times_s - others_s[before]), np.abs(times_s - others_s[after])) <= most_s
+    return np.minimum(np.abs(times_s - others_s[before]), np.abs(times_s - others_s[after])) <= distance_s
 
 
 def _syllable_nuclei(samples: np.ndarray, times_s: np.ndarray, voiced: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 Definitions and settings are Praat's. Every function takes the times at which to measure, and returns NaN where the
 measure does not exist: where its window extends beyond the recording, and in unvoiced frames if it needs a voice.
-Frames are analysed a few hundred at a time, so that ten minutes need little more memory than their samples; in between,
-`work` can be stopped.
+Frames are analysed a few hundred at a time, so that ten minutes of audio need little more memory than their samples,
+and `work` can be stopped in between.
 """
 
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ PREEMPHASIS_FROM_HZ = 50.0
 F0_WINDOW_S = 3 / 75
 HNR_WINDOW_S = 4.5 / 75
 #: The detector's F0 is refined by at most this factor.
-REFINED_WITHIN = 1.12
-#: Beyond this resolution, lags are interpolated by a parabola.
+MAX_REFINEMENT = 1.12
+#: Lags are computed at up to this resolution, and between them interpolated by a parabola.
 LAGS_PER_S = 64_000
 
 TILT_WINDOW_S = 0.04
@@ -119,7 +119,7 @@ def tracks_of(
 def fundamental_frequency(recording: Recording, times_s: np.ndarray, work: Work | None = None) -> np.ndarray:
     """Return F0 in Hz at some times; NaN where there is no voice.
 
-    SwiftF0 tells which frames are voiced, and their F0 to about 1 %; the autocorrelation refines it.
+    SwiftF0 finds the voiced frames and their F0 to about 1 %; the autocorrelation refines it.
 
     References
     ----------
@@ -142,7 +142,8 @@ def harmonics_to_noise(
     """Return the harmonics-to-noise ratio in dB at some times; NaN without F0, or where nothing repeats after a period.
 
     The share of energy that repeats after a period is the autocorrelation r at that lag; the ratio is r / (1 - r).
-    Divided by that of the window, r may be more than 1 where the sound grows quickly; 1 / r stands for it, as in Praat.
+    r is divided by the autocorrelation of the window, so it may exceed 1 where the sound grows quickly. Then 1 / r is
+    used, as in Praat.
 
     References
     ----------
@@ -188,7 +189,7 @@ def formants(
     Parameters
     ----------
     ceiling_hz : float
-        Up to here there are five formants.
+        Five formants are expected below it.
 
     Raises
     ------
@@ -206,14 +207,14 @@ def formants(
             f"{HIGHEST_CEILING_HZ:g} Hz: about 5000 for men, 5500 for women, 8000 for small children."
         )
     rate = round(2 * ceiling_hz)
-    samples = _cut_off_at(recording.samples, recording.sample_rate_hz, rate)
+    samples = _resample_with_sharp_cutoff(recording.samples, recording.sample_rate_hz, rate)
     emphasised = scipy.signal.lfilter([1, -np.exp(-2 * np.pi * PREEMPHASIS_FROM_HZ / rate)], 1, samples)
     length = round(2 * FORMANT_WINDOW_S * rate)
     position = (np.arange(1, length + 1) - (length + 1) / 2) / (length + 1)
     window = (np.exp(-48 * position**2) - np.exp(-12)) / (1 - np.exp(-12))
     result = np.full((len(times_s), FORMANTS), np.nan)
     for index, frames in _frames(emphasised, rate, times_s, length, work):
-        roots = np.linalg.eigvals(_companions(_burg(frames * window, order=10)))
+        roots = np.linalg.eigvals(_companion_matrices(_burg(frames * window, order=10)))
         hz = np.abs(np.angle(roots)) * rate / (2 * np.pi)
         usable = (roots.imag >= 0) & (hz >= FORMANT_MARGIN_HZ) & (hz <= ceiling_hz - FORMANT_MARGIN_HZ)
         result[index] = np.sort(np.where(usable, hz, np.nan), axis=1)[:, :FORMANTS]
@@ -254,7 +255,10 @@ def _decibels(power: np.ndarray) -> np.ndarray:
 def _frames(
     samples: np.ndarray, rate: int, times_s: np.ndarray, length: int, work: Work | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield indices of the times, and frames around them, float64 of shape (frames, length); only whole frames."""
+    """Yield indices of times and the frames around them, float64 of shape (frames, length).
+
+    Times whose frame extends beyond the samples are skipped.
+    """
     starts = np.round(np.asarray(times_s) * rate - length / 2).astype(int)
     whole = np.flatnonzero((starts >= 0) & (starts + length <= len(samples)))
     if not len(whole):
@@ -267,10 +271,10 @@ def _frames(
         yield index, windows[starts[index]].astype(np.float64)
 
 
-def _cut_off_at(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+def _resample_with_sharp_cutoff(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     """Resample with a cut-off exactly at half of the lower rate.
 
-    The filter of a resampler for listening slopes over a tenth of the spectrum. Linear prediction would spend a pole on
+    The filter of an ordinary resampler slopes over a tenth of the spectrum. Linear prediction would spend a pole on
     that slope, and a tenth of the formants would be wrong.
     """
     seconds = -(-len(samples) // from_hz)
@@ -295,39 +299,39 @@ def _strongest_lags(
     window_s: float,
     work: Work | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lag in seconds near a period at which the autocorrelation is highest, and its height there."""
+    """Return the lag in seconds, near one period, at which the autocorrelation is highest, and its height there."""
     length = round(window_s * rate)
-    finer = max(1, LAGS_PER_S // rate)  # lags between samples
-    lowest_hz = float(np.nanmin(f0_hz, initial=LOWEST_HZ))  # corrected by hand, it may be lower
-    longest = int(finer * rate * REFINED_WITHIN / lowest_hz) + 2
-    size = next_fast_len(length + longest // finer + 2, real=True)
+    lags_per_sample = max(1, LAGS_PER_S // rate)
+    lowest_hz = float(np.nanmin(f0_hz, initial=LOWEST_HZ))  # F0 corrected by hand may be lower
+    count = int(lags_per_sample * rate * MAX_REFINEMENT / lowest_hz) + 2
+    size = next_fast_len(length + count // lags_per_sample + 2, real=True)
     window = np.hanning(length + 2)[1:-1]
-    window_lags = _autocorrelation(window[None], size, finer, longest)[0]
-    lags = np.arange(longest) / (finer * rate)
+    of_window = _autocorrelation(window[None], size, lags_per_sample, count)[0]
+    lags = np.arange(count) / (lags_per_sample * rate)
     lags_s, heights = np.full(len(times_s), np.nan), np.full(len(times_s), np.nan)
     voiced = np.flatnonzero(~np.isnan(f0_hz))
     for index, frames in _frames(samples, rate, times_s[voiced], length, work):
         index = voiced[index]
         frames = (frames - frames.mean(axis=1, keepdims=True)) * window
-        own = _autocorrelation(frames, size, finer, longest)
-        own /= window_lags * np.maximum(own[:, :1], np.finfo(float).tiny) / window_lags[0]
+        correlation = _autocorrelation(frames, size, lags_per_sample, count)
+        correlation /= of_window * np.maximum(correlation[:, :1], np.finfo(float).tiny) / of_window[0]
         period = 1 / f0_hz[index, None]
-        near = (lags > period / REFINED_WITHIN) & (lags < period * REFINED_WITHIN)
+        near = (lags > period / MAX_REFINEMENT) & (lags < period * MAX_REFINEMENT)
         near[:, [0, -1]] = False
-        best = np.where(near, own, -np.inf).argmax(axis=1)
+        best = np.where(near, correlation, -np.inf).argmax(axis=1)
         rows = np.arange(len(best))
-        before, at, after = (own[rows, best + step] for step in (-1, 0, 1))
+        before, at, after = (correlation[rows, best + step] for step in (-1, 0, 1))
         # The vertex of the parabola through the three; if the strongest lag is the first or last, there is no peak.
         curve = before - 2 * at + after
         shift = np.where(curve < 0, np.clip((before - after) / (2 * np.where(curve < 0, curve, 1)), -0.5, 0.5), 0)
-        lags_s[index] = (best + shift) / (finer * rate)
+        lags_s[index] = (best + shift) / (lags_per_sample * rate)
         heights[index] = at - (before - after) * shift / 4
     return lags_s, heights
 
 
-def _autocorrelation(frames: np.ndarray, size: int, finer: int, lags: int) -> np.ndarray:
+def _autocorrelation(frames: np.ndarray, size: int, lags_per_sample: int, lags: int) -> np.ndarray:
     power = np.abs(rfft(frames, size, axis=1)) ** 2
-    return irfft(power, size * finer, axis=1)[:, :lags] * finer
+    return irfft(power, size * lags_per_sample, axis=1)[:, :lags] * lags_per_sample
 
 
 def _burg(frames: np.ndarray, order: int) -> np.ndarray:
@@ -344,7 +348,7 @@ def _burg(frames: np.ndarray, order: int) -> np.ndarray:
     return coefficients
 
 
-def _companions(coefficients: np.ndarray) -> np.ndarray:
+def _companion_matrices(coefficients: np.ndarray) -> np.ndarray:
     """Return matrices whose eigenvalues are the poles of the predictions."""
     count, order = coefficients.shape
     companions = np.zeros((count, order, order))

@@ -3,7 +3,7 @@
 References
 ----------
 Scherer 1971, Journal of Experimental Research in Personality 5: filtered and spliced speech, to hear only the voice.
-van Bezooijen and Boves 1986, Journal of Psycholinguistic Research 15: what low-pass filtering leaves of it.
+van Bezooijen and Boves 1986, Journal of Psycholinguistic Research 15: what remains after low-pass filtering.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from scipy.signal.windows import hann
 from ser_core.analysis import Recording
 from ser_core.audio.prosody import RATE_HZ, prosody_of
 from ser_core.audio.reading import resample
-from ser_core.audio.voice_change.spectrum import as_strong, log_envelope
+from ser_core.audio.voice_change.spectrum import log_envelope, with_power_of
 
 #: The fundamental and a few harmonics pass, but not the second formant.
 LOW_PASS_HZ, LOW_PASS_ORDER = 400.0, 8
 WINDOW_S, HOP_S = 0.032, 0.008
 #: The envelope is the cepstrum below this; even the period of a voice of 400 Hz is longer.
 ENVELOPE_S = 0.002
-#: Times without a voiced frame this near are unvoiced.
+#: Times farther than this from any voiced frame are unvoiced.
 VOICED_REACH_S = 0.016
 #: Frames this far below the loudest are rarely audible.
 FLOOR_DB = 60.0
@@ -41,11 +41,9 @@ def hummed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     levels = np.sqrt(np.mean(spectrum**2, axis=0))
     loud = levels > levels.max() * 10 ** (-FLOOR_DB / 20)
     mean = np.sqrt(np.mean((spectrum[:, loud] / levels[loud]) ** 2, axis=1))
-    source = np.abs(made := stft.stft(_source(samples, rng)))
-    made = made / np.maximum(
-        np.sqrt(np.mean(source**2, axis=0)), 1e-9
-    )  # all frames of the source become equally strong
-    return stft.istft(made * mean[:, None] * levels, k1=len(samples))
+    source = stft.stft(_source(samples, rng))
+    source /= np.maximum(np.sqrt(np.mean(np.abs(source) ** 2, axis=0)), 1e-9)  # the same level in all frames
+    return stft.istft(source * mean[:, None] * levels, k1=len(samples))
 
 
 def reversed_in_time(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -75,7 +73,7 @@ def masked(recording: Recording, masking: str, seed: int) -> Recording:
     """Return a recording masked in one of the ways of `MASKINGS`, at 16 kHz, with the same length and power."""
     samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
     changed = MASKINGS[masking](samples.astype(np.float64), np.random.default_rng(seed))
-    changed = np.ascontiguousarray(as_strong(changed, samples))
+    changed = np.ascontiguousarray(with_power_of(changed, samples))
     changed.setflags(write=False)
     return replace(recording, samples=changed, sample_rate_hz=RATE_HZ)
 
@@ -94,7 +92,7 @@ def _source(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     cycles = np.floor(np.cumsum(np.interp(times_s, prosody.times_s, prosody.pitch_hz)) / RATE_HZ)
     pulses = np.diff(cycles, prepend=0.0)
     after = np.minimum(np.searchsorted(prosody.times_s, times_s), len(prosody.times_s) - 1)
-    away = np.minimum(
+    distance_s = np.minimum(
         np.abs(prosody.times_s[after] - times_s), np.abs(prosody.times_s[np.maximum(after - 1, 0)] - times_s)
     )
-    return np.where(away <= VOICED_REACH_S, pulses, noise)
+    return np.where(distance_s <= VOICED_REACH_S, pulses, noise)

@@ -63,7 +63,7 @@ class Sound:
     Attributes
     ----------
     channels : int
-        Of the file, or of where it begins, if that changes.
+        Number of channels at the beginning of the file.
     blocks : iterator of ndarray of shape (n,), float32
         The mean of the channels, in blocks of any length.
     warnings : list of str
@@ -111,7 +111,7 @@ def decode(file: BinaryIO, name: str, limits: AudioLimits, from_s: float = 0.0) 
 
 
 def _container(file: BinaryIO) -> tuple[str, int]:
-    """Return which of CONTAINERS a file is ("" for none), and where it begins: after any ID3 tags."""
+    """Return the name in CONTAINERS of a file's container ("" for none), and where it begins: after any ID3 tags."""
     start, head = 0, _bytes_at(file, 0)
     while head[:3] == b"ID3" and len(head) > 10:
         size = sum((byte & 0x7F) << 7 * (3 - index) for index, byte in enumerate(head[6:10]))
@@ -129,7 +129,7 @@ def _bytes_at(file: BinaryIO, position: int, count: int = 64) -> bytes:
 
 
 class _FileFrom:
-    """A file from some position on. It has no name: both libraries would guess the format from it."""
+    """A file from some position on. It has no name, from which both libraries would guess the format."""
 
     def __init__(self, file: BinaryIO, start: int = 0) -> None:
         self.read, self._file, self._start = file.read, file, start
@@ -194,12 +194,12 @@ def _soundfile_blocks(
             return
         total += read - first
         position = file.tell()
-        cut = 0 < reader.frames < 2**62 and read < 0.99 * reader.frames
-        if checksum and not cut and not checksum.matches() and _WRONG_CHECKSUM not in warnings:
+        truncated = 0 < reader.frames < 2**62 and read < 0.99 * reader.frames
+        if checksum and not truncated and not checksum.matches() and _WRONG_CHECKSUM not in warnings:
             warnings.append(_WRONG_CHECKSUM)
         reader.close()
         start, reader, first = *_next_part(file, container, start, position), 0
-        if cut and _TRUNCATED not in warnings:
+        if truncated and _TRUNCATED not in warnings:
             warnings.append(_TRUNCATED)
         if reader is None:
             break
@@ -228,21 +228,21 @@ def _next_part(file: BinaryIO, container: str, start: int, position: int) -> tup
     """
     earliest = max(start + 1, position - _READ_AHEAD)
     if container == "mp3":
-        found = _next_mp3(file, max(start + 1, position))
+        next_start = _next_mp3(file, max(start + 1, position))
     elif container == "ogg":
         # Parallel (not chained) streams all begin on its first pages.
         while (head := _bytes_at(file, start))[:4] == b"OggS" and head[5:6] and head[5] & 0x02:
             count = head[26]
             segments = _bytes_at(file, start + 27, count)
             start += 27 + count + sum(segments)
-        found = _find(file, rb"OggS\0[\x02\x06]", max(start, earliest))
+        next_start = _find(file, rb"OggS\0[\x02\x06]", max(start, earliest))
     elif container == "flac":
-        found = _find(file, rb"fLaC\0\0\0\x22", earliest)
+        next_start = _find(file, rb"fLaC\0\0\0\x22", earliest)
     else:
-        found = None
-    if found is not None:
+        next_start = None
+    if next_start is not None:
         try:
-            return found, soundfile.SoundFile(_FileFrom(file, found))
+            return next_start, soundfile.SoundFile(_FileFrom(file, next_start))
         except soundfile.LibsndfileError:
             pass
     return start, None
@@ -261,7 +261,7 @@ def _find(file: BinaryIO, pattern: bytes, position: int) -> int | None:
 
 
 def _next_mp3(file: BinaryIO, position: int) -> int | None:
-    """Return where MP3 continues: at three frame headers in a row, which tags do not contain."""
+    """Return where MP3 audio continues: at three frame headers in a row, which do not occur in tags."""
     overlap = 3 * _LARGEST_MP3_FRAME
     while len(piece := _bytes_at(file, position, 2**16)) > 4:
         for match in re.finditer(CONTAINERS["mp3"], piece):
@@ -278,7 +278,7 @@ def _next_mp3(file: BinaryIO, position: int) -> int | None:
 
 
 def _mp3_frame_bytes(head: bytes) -> int:
-    """Return the length of an MPEG layer III frame by its header, or 0 if it is not one."""
+    """Return the length of an MPEG layer III frame from its header, or 0 if it is no such header."""
     if len(head) < 4 or not re.match(CONTAINERS["mp3"], head):
         return 0
     version, rate_index, bitrate_index = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
@@ -339,11 +339,11 @@ class _Checksum:
     def read(self) -> np.ndarray:
         """Return the next samples of shape (n, channels), float32, and add them to the digest."""
         block = self._reader.read(_BLOCK_FRAMES, "int32", always_2d=True)
-        whole, count = block >> (32 - self._bits), (self._bits + 7) // 8
-        if count == 2:  # nearly all files, and 20 times as fast
-            self._md5.update(whole.astype("<i2"))
+        samples, sample_bytes = block >> (32 - self._bits), (self._bits + 7) // 8
+        if sample_bytes == 2:  # nearly all files, and 20 times as fast
+            self._md5.update(samples.astype("<i2"))
         else:
-            self._md5.update(whole.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :count].tobytes())
+            self._md5.update(samples.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :sample_bytes].tobytes())
         return block.astype(np.float32) * np.float32(2**-31)
 
     def matches(self) -> bool:
@@ -368,8 +368,8 @@ def _ends_early(file: BinaryIO) -> bool:
 
 def _av_blocks(
     container: av.container.InputContainer, name: str, limits: AudioLimits, warnings: list[str]
-) -> tuple[int, Iterator[np.ndarray]]:
-    """Return the sample rate, which only the first frame tells for sure, and the blocks."""
+) -> tuple[int, int, Iterator[np.ndarray]]:
+    """Return the sample rate and the number of channels, which only the first frame gives reliably, and the blocks."""
     tracks = container.streams.audio
     if not tracks:
         raise AudioRefused(f"{name}: the file holds no audio. Choose a recording of speech.")
@@ -407,8 +407,8 @@ def _av_blocks(
                         yield downmix(part.to_ndarray().T)
             except av.FFmpegError:
                 warnings.append(_DAMAGED)
-        known = container.format.name != "mp3"  # the duration of an MP3 that comes here is a guess
-        if known and container.duration and read / rate < container.duration / av.time_base * 0.9 - 0.5:
+        duration_is_exact = container.format.name != "mp3"  # FFmpeg only estimates that of an MP3
+        if duration_is_exact and container.duration and read / rate < container.duration / av.time_base * 0.9 - 0.5:
             warnings.append(_TRUNCATED)
 
     return rate, channels, blocks()

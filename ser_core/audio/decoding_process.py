@@ -37,7 +37,7 @@ MAX_MEMORY_BYTES = 2**28
 #: Processor time for one file: a minimum, and more for long files, which decode at least 20 times as fast as they play.
 MIN_CPU_S, MIN_CPU_SPEED = 30, 20
 MESSAGE_TIMEOUT_S = 30.0
-#: Time for a new process to be ready; on a busy machine that takes long, which is no file's fault.
+#: Time for a new process to be ready; long, because the delay of a busy machine is no fault of the file.
 MAX_START_S = 120.0
 #: Waiting time for one file: a minimum, and 1 s more for every 5 s decoded.
 MIN_WAIT_S, MIN_WAIT_SPEED = 30.0, 5
@@ -51,9 +51,9 @@ MAX_READ_BYTES = 2**15
 SMALL_BYTES = 2**20
 MAX_MESSAGE_BYTES = 2**22
 
-#: The content of READ is a position in the file and the number of bytes wanted.
-WANTED = struct.Struct("<QI")
-#: Kinds of messages. BLOCK carries float32 samples, BYTES a piece of the file, READ `WANTED`, all others JSON.
+#: The content of READ: a position in the file, and the number of bytes to send.
+READ_REQUEST = struct.Struct("<QI")
+#: Kinds of messages. BLOCK carries float32 samples, BYTES a piece of the file, READ `READ_REQUEST`, all others JSON.
 READY, DECODE, READ, BYTES, FORMAT, BLOCK, END, REFUSED = b"!", b"D", b"r", b"b", b"F", b"B", b"E", b"X"
 REFUSALS = {kind.__name__: kind for kind in (AudioRefused, RecordingTooLong)}
 
@@ -191,7 +191,7 @@ class _Decoder:
 
 
 class _Slots:
-    """Who may decode now: at most MAX_RUNNING, at most MAX_RUNNING_PER_OWNER per owner, first come, first served."""
+    """Limits the decoders that run at once to MAX_RUNNING, and MAX_RUNNING_PER_OWNER; first come, first served."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -218,11 +218,14 @@ class _Slots:
                 self._changed.notify_all()
 
     def _first(self) -> tuple[str, object] | None:
-        """Return the ticket that has waited longest of those that may start."""
+        """Return the oldest ticket that may start."""
         if len(self._running) >= MAX_RUNNING:
             return None
-        allowed = (one for one in self._waiting if not one[0] or self._running.count(one[0]) < MAX_RUNNING_PER_OWNER)
-        return next(allowed, None)
+        for ticket in self._waiting:
+            owner = ticket[0]
+            if not owner or self._running.count(owner) < MAX_RUNNING_PER_OWNER:
+                return ticket
+        return None
 
 
 _idle: list[_Decoder] = []
@@ -231,7 +234,7 @@ _logged = threading.Event()
 
 
 def _log_missing_restrictions(applied: list[str]) -> None:
-    """Log, once, what the kernel does not enforce; the limits of memory and time apply anyway."""
+    """Log once which restrictions the kernel does not enforce; the limits of memory and time always apply."""
     missing = [name for name in (LANDLOCK, SECCOMP) if name not in applied]
     if missing and not _logged.is_set():
         _logged.set()
@@ -239,7 +242,7 @@ def _log_missing_restrictions(applied: list[str]) -> None:
 
 
 def _reset_after_fork() -> None:
-    """Forget the parent's processes: they serve the parent."""
+    """Forget the parent's processes, which serve only the parent."""
     global _slots
     _idle.clear()
     _slots = _Slots()
@@ -278,7 +281,7 @@ def _end_idle() -> None:
 
 def _parse(kind: bytes, content: bytearray) -> tuple[bytes, Any]:
     if kind == READ:
-        return kind, WANTED.unpack(content)
+        return kind, READ_REQUEST.unpack(content)
     if kind == BLOCK:
         return kind, np.frombuffer(content, np.float32)
     return kind, content if kind == BYTES else json.loads(content)
@@ -309,11 +312,11 @@ class _RemoteFile(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:
         if self._position >= self._size:
             return 0
-        send(self._channel, READ, WANTED.pack(self._position, len(buffer)))
-        _, found = receive(self._channel, MAX_MESSAGE_BYTES)
-        buffer[: len(found)] = found
-        self._position += len(found)
-        return len(found)
+        send(self._channel, READ, READ_REQUEST.pack(self._position, len(buffer)))
+        _, piece = receive(self._channel, MAX_MESSAGE_BYTES)
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
 
 
 def _serve_one(channel: socket.socket) -> None:

@@ -112,8 +112,9 @@ def open_long_recording(
                     work.report(fraction, "Checking the recording")
             check.refuse(name, limits)
         warnings = (*sound.warnings, *check.warnings())
-        about = name, sha256, check.count, sound.sample_rate_hz, sound.channels
-        yield LongRecording(*about, check, warnings, file, version, limits)
+        yield LongRecording(
+            name, sha256, check.count, sound.sample_rate_hz, sound.channels, check, warnings, file, version, limits
+        )
 
 
 @contextmanager
@@ -128,13 +129,13 @@ def open_source(source: Source, name: str, limits: AudioLimits) -> Iterator[Bina
 
 
 def source_name(source: Source) -> str:
-    """Return the name of a source that has no given one."""
+    """Return the display name of a source."""
     return display_name(Path(source).name) if isinstance(source, str | Path) else "The recording"
 
 
 @contextmanager
 def _refuse_changes(file: BinaryIO, name: str, version: tuple[int, ...]) -> Iterator[None]:
-    """Refuse a file that changes while it is read, also if the change made its content unreadable."""
+    """Refuse a file that changes while it is read, even if the change makes it unreadable."""
     try:
         yield
     except AudioRefused:
@@ -147,10 +148,10 @@ def _refuse_changes(file: BinaryIO, name: str, version: tuple[int, ...]) -> Iter
 
 def _version(file: BinaryIO) -> tuple[int, ...]:
     try:
-        found = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
     except io.UnsupportedOperation:  # a file in memory
         return ()
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def _changed(name: str) -> AudioRefused:

@@ -61,7 +61,7 @@ def measures_of(tracks: Tracks, region: Region) -> Measures:
     f0_hz = tracks.f0_hz[within]
     voiced = ~np.isnan(f0_hz)
     semitones = 12 * np.log2(f0_hz[voiced])
-    sloped = len(semitones) >= MIN_SLOPE_FRAMES
+    has_slope = len(semitones) >= MIN_SLOPE_FRAMES
     formants = _at_midpoint(tracks, region)
     return Measures(
         duration_s=region.duration_s,
@@ -70,7 +70,7 @@ def measures_of(tracks: Tracks, region: Region) -> Measures:
         f0_lowest_hz=_or_none(f0_hz[voiced].min(initial=np.inf)),
         f0_highest_hz=_or_none(f0_hz[voiced].max(initial=-np.inf)),
         f0_range_st=_or_none(np.ptp(semitones)) if len(semitones) else None,
-        f0_slope_st_per_s=_or_none(np.polyfit(times_s[within][voiced], semitones, 1)[0]) if sloped else None,
+        f0_slope_st_per_s=_or_none(np.polyfit(times_s[within][voiced], semitones, 1)[0]) if has_slope else None,
         intensity_db=_mean_of_power(tracks.intensity_db[within]),
         **{f"f{number + 1}_hz": _or_none(formants[number]) for number in range(FORMANTS)},
         hnr_db=_mean(tracks.hnr_db[within]),

@@ -1,4 +1,4 @@
-"""Read and check audio files: from bytes to a Recording, or a refusal in one sentence. Also resampling."""
+"""Read and check audio files: from bytes to a Recording or a refusal. Also resampling."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ GROWTH_SAMPLES = 2**19
 
 
 def read_recording(source: bytes | str | Path, name: str = "", limits: AudioLimits | None = None) -> Recording:
-    """Decode a recording, refuse what cannot be analysed and warn of what makes results doubtful.
+    """Decode a recording; refuse it if it cannot be analysed, and warn of faults that make results doubtful.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _concatenate(blocks: Iterator[np.ndarray], check: "SampleCheck") -> np.ndarr
 
 
 class SampleCheck:
-    """Checks samples that may come in blocks, and judges as a whole whether they are silent, too loud or clipped.
+    """Checks samples, which may come in blocks, for silence, excessive level, clipping and values that are not finite.
 
     Attributes
     ----------
@@ -90,21 +90,21 @@ class SampleCheck:
 
     @property
     def full_scale(self) -> float:
-        """The divisor of the samples with which none exceeds full scale."""
+        """What the samples must be divided by so that none exceeds full scale."""
         return self._peak if self._peak > 1.001 else 1.0
 
     def add(self, samples: np.ndarray) -> None:
         """Add the next samples, of shape (n,), float32."""
-        numbers = np.isfinite(samples)
-        if not numbers.all():
-            self._first_wrong = self._first_wrong if self._wrong else self.count + int(numbers.argmin())
-            self._wrong += int(np.count_nonzero(~numbers))
+        finite = np.isfinite(samples)
+        if not finite.all():
+            self._first_wrong = self._first_wrong if self._wrong else self.count + int(finite.argmin())
+            self._wrong += int(np.count_nonzero(~finite))
         elif len(samples):
-            loudness, before = np.abs(samples), self.full_scale
-            self._peak = max(self._peak, float(loudness.max()))
-            if self.full_scale * FULL_SCALE > before:
-                self._clipped = 0  # full scale is higher than it seemed
-            self._clipped += int(np.count_nonzero(loudness >= np.float32(FULL_SCALE * self.full_scale)))
+            magnitude, previous = np.abs(samples), self.full_scale
+            self._peak = max(self._peak, float(magnitude.max()))
+            if self.full_scale * FULL_SCALE > previous:
+                self._clipped = 0  # full scale is higher than assumed so far
+            self._clipped += int(np.count_nonzero(magnitude >= np.float32(FULL_SCALE * self.full_scale)))
             self._squares += float(np.square(samples, dtype=np.float64).sum())
         self.count += len(samples)
 

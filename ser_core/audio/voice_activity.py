@@ -15,7 +15,7 @@ RATE_HZ = 16_000
 FRAME_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 SPEECH_PROBABILITY = 0.5
-#: Pieces on either side of speech that go with it: consonants are quieter than the vowels beside them.
+#: Pieces on either side of speech that count as speech: consonants are quieter than the vowels beside them.
 MARGIN_PIECES = 2
 
 
@@ -27,7 +27,7 @@ def detect_speech(recording: Recording) -> np.ndarray:
 
 
 def speech_seconds(recording: Recording, speech: np.ndarray | None = None) -> float:
-    """Return how many seconds of a recording are speech; `speech` is what `detect_speech` found, if it has run."""
+    """Return how many seconds of a recording are speech; `speech` is the result of `detect_speech`, if known."""
     speech = detect_speech(recording) if speech is None else speech
     return min(int(np.count_nonzero(speech)) * FRAME_SAMPLES / RATE_HZ, recording.duration_s)
 

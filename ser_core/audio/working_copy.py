@@ -20,7 +20,7 @@ from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.settings import LONG_RECORDING, AudioLimits
 from ser_core.work.progress import UNWATCHED, Work
 
-#: Each column of the overview holds the lowest and highest of this many samples.
+#: Each column of the overview holds the minimum and maximum of this many samples.
 OVERVIEW_STEP = 256
 LONGEST_STRETCH_S = AudioLimits().longest_s
 BLOCK_S = 60.0
@@ -29,7 +29,7 @@ HEADER_BYTES = 44
 
 
 class FileBytes:
-    """The bytes of a file, which stays open as long as this object exists; only the slices taken are read."""
+    """The bytes of a file, which stays open as long as this object exists; only the requested slices are read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._descriptor, self._size = os.dup(file.fileno()), os.fstat(file.fileno()).st_size
@@ -38,8 +38,8 @@ class FileBytes:
     def __len__(self) -> int:
         return self._size
 
-    def __getitem__(self, wanted: slice) -> bytes:
-        first, end, _ = wanted.indices(self._size)
+    def __getitem__(self, positions: slice) -> bytes:
+        first, end, _ = positions.indices(self._size)
         return os.pread(self._descriptor, max(0, end - first), first)
 
 
@@ -54,7 +54,7 @@ class WorkingCopy:
     samples : int
         Number of samples.
     overview : ndarray of shape (ceil(samples / 256), 2), int16
-        Lowest and highest of every 256 samples.
+        Minimum and maximum of every 256 samples.
     wav : FileBytes
         A WAV file without a name; its space is freed with the last reference to it.
     """
@@ -126,11 +126,11 @@ def working_copy(source: Source, name: str, folder: Path, work: Work = UNWATCHED
     name = display_name(name)
     with _refuse_without_room(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # Without a buffer: it would be written at the end, too late for a refusal.
+        # Unbuffered: a buffer would be written at the end, too late for a refusal.
         file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed below
 
     def take(samples: np.ndarray) -> None:
-        with _refuse_without_room(name, folder):  # otherwise the reader would blame the recording's file
+        with _refuse_without_room(name, folder):  # before the reader takes it for an error of the recording's file
             pcm.add(samples)
 
     with file:

@@ -8,7 +8,7 @@ from pages.shared import session
 from pages.shared.cached import jobs
 from ser_core.analysis import Analysis, Recording, Region, Spectrogram
 from ser_core.annotations.f0.operations import corrected_tracks
-from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_outside, usual_correlates
+from ser_core.audio.acoustic_correlates import Correlates, acoustic_tracks, correlates_outside, median_correlates
 from ser_core.audio.acoustics import Tracks, tracks_of
 from ser_core.audio.prosody import Prosody, prosody_of
 from ser_core.front_end.spectrogram import spectrogram_of
@@ -82,7 +82,7 @@ def usual_correlates_job(recordings: list[Recording]) -> Job:
             work.check()
             work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
             found.append(correlates_outside(acoustic_tracks(recording), []))
-        return usual_correlates(found)
+        return median_correlates(found)
 
     key = ("usual voice", *(recording.sha256 for recording in recordings))
     return jobs().submit(session.owner(), key, "Usual voice", measure, Lane.DRAFT)

@@ -71,8 +71,8 @@ def change_voice(
 ) -> np.ndarray:
     """Return the samples of a recording whose voice is changed, in some regions or (without any) everywhere.
 
-    Only the steps run that change something. If none does, all of them run, and return the same samples up to a
-    difference at least 100 dB below the recording.
+    Only the steps that change something are run. If there are none, all are run, and the difference from the samples is
+    at least 100 dB below the recording.
 
     Parameters
     ----------
@@ -85,24 +85,24 @@ def change_voice(
         At the recording's own rate. As long as the recording unless the tempo changes. Never clipped: a higher level
         may exceed full scale.
     """
-    rate, samples, nothing = recording.sample_rate_hz, recording.samples, change == VoiceChange()
+    rate, samples, unchanged = recording.sample_rate_hz, recording.samples, change == VoiceChange()
     weights, changed = region_weights(len(samples), rate, regions), samples
-    if nothing or change.pitch_range != 1:
+    if unchanged or change.pitch_range != 1:
         changed = with_pitch_range(changed, marks, change.pitch_range, weights > 0.5)
-    if nothing or change.pitch_st != 0:
+    if unchanged or change.pitch_st != 0:
         changed = with_pitch(changed, rate, marks, change.pitch_st)
-    if nothing or change.breath_db != 0:
+    if unchanged or change.breath_db != 0:
         changed = with_breath(changed, rate, marks, change.breath_db)
-    if nothing or change.creak_db != 0:
+    if unchanged or change.creak_db != 0:
         changed = with_creak(changed, marks, change.creak_db)
-    if nothing or change.tilt_db != 0:
+    if unchanged or change.tilt_db != 0:
         changed = with_tilt(changed, rate, change.tilt_db)
     mixed = samples + weights * (changed * np.float32(10 ** (change.level_db / 20)) - samples)
-    if not (nothing or change.tempo != 1):
+    if change.tempo == 1 and not unchanged:
         return mixed
-    return (
-        _with_tempo_in_regions(mixed, rate, change.tempo, regions) if regions else with_tempo(mixed, rate, change.tempo)
-    )
+    if regions:
+        return _with_tempo_in_regions(mixed, rate, change.tempo, regions)
+    return with_tempo(mixed, rate, change.tempo)
 
 
 def there_and_back(

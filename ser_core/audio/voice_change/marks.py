@@ -7,9 +7,9 @@ import numpy as np
 from ser_core.analysis import Recording
 from ser_core.audio.prosody import Prosody
 
-#: Voiced frames this near to each other belong to one stretch.
+#: Voiced frames this near to each other belong to one voiced stretch.
 LONGEST_STEP_S = 0.025
-#: How far a period may lie from where the pitch predicts it, as a share of its length.
+#: How far a mark may be from where the pitch predicts it, as a share of the period.
 PERIOD_TOLERANCE = 0.2
 #: Marks of unvoiced sound are this far apart.
 UNVOICED_STEP_S = 0.005
@@ -44,12 +44,12 @@ def pitch_marks(recording: Recording, prosody: Prosody) -> PitchMarks:
         found = found[(found > marks[-1]) & (found < count)]
         if len(found) < 3:
             continue
-        _fill(marks, pitches, int(found[0]), step)
+        _add_unvoiced_marks(marks, pitches, int(found[0]), step)
         first = len(marks)
         marks += found.tolist()
         pitches += np.interp(found / rate, times_s, pitch_hz).tolist()
         runs.append((first, len(marks) - 1))
-    _fill(marks, pitches, count, step)
+    _add_unvoiced_marks(marks, pitches, count, step)
     return PitchMarks(np.array([*marks, count]), tuple(runs), np.array([*pitches, np.nan]))
 
 
@@ -103,7 +103,7 @@ def _next_period(samples: np.ndarray, at: float, period: float, direction: int) 
     return at + middle - reach - here + best
 
 
-def _fill(marks: list[int], pitches: list[float], until: int, step: int) -> None:
+def _add_unvoiced_marks(marks: list[int], pitches: list[float], until: int, step: int) -> None:
     """Add evenly spaced marks without pitch between the last mark and `until`, both excluded."""
     count = max(0, -(-(until - marks[-1]) // step) - 1)
     between = np.linspace(marks[-1], until, count + 2)[1:-1].round().astype(int)

@@ -10,16 +10,16 @@ import scipy
 from python_stretch.Signalsmith import Stretch
 
 from ser_core.audio.voice_change.marks import PitchMarks
-from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks, log_envelope
+from ser_core.audio.voice_change.spectrum import filtered_in_blocks, log_envelope, with_power_of
 
 #: Blocks of Signalsmith Stretch, with steps of a quarter. Its preset of 120 ms blurs the onsets of speech; pitch needs
 #: the longer one for the harmonics of low voices.
 TEMPO_BLOCK_S, PITCH_BLOCK_S = 0.050, 0.080
-#: Above this, or this share of half the rate, the sound is not changed: a lower voice would have nothing left there.
+#: Above this frequency, or this share of half the rate, the sound is not changed: lowering it would leave a gap.
 HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE = 4_000.0, 0.6
 #: Window of the spectra, smoothness of their envelope (cepstrum below this share of a period), and the largest
 #: correction of the envelope.
-ENVELOPE_WINDOW_S, ENVELOPE_SHARE, MOST_CORRECTED_DB = 0.032, 0.6, 15.0
+ENVELOPE_WINDOW_S, ENVELOPE_SHARE, MAX_CORRECTION_DB = 0.032, 0.6, 15.0
 #: Levels this far below the loudest count as silence in an envelope.
 ENVELOPE_FLOOR_DB = 80.0
 CROSSOVER_TAPS_S = 0.025
@@ -39,11 +39,11 @@ def with_pitch(samples: np.ndarray, rate: int, marks: PitchMarks, semitones: flo
     highest = min(HIGHEST_SHIFTED_HZ, HIGHEST_SHIFTED_SHARE * rate / 2)
     taps = scipy.signal.firwin(2 * round(CROSSOVER_TAPS_S / 2 * rate) + 1, highest, fs=rate)
     low = scipy.signal.oaconvolve(np.pad(shifted - samples, len(taps) // 2, "reflect"), taps, "valid")
-    return as_strong(samples + low, samples)
+    return with_power_of(samples + low, samples)
 
 
 def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s: float) -> np.ndarray:
-    """Return samples whose envelope at each frequency is the former one at `ratio` times that frequency."""
+    """Return samples whose envelope at each frequency is the original one at `ratio` times that frequency."""
     stft = scipy.signal.ShortTimeFFT(
         scipy.signal.windows.hann(round(ENVELOPE_WINDOW_S * rate), sym=False), round(ENVELOPE_WINDOW_S / 4 * rate), rate
     )
@@ -52,12 +52,12 @@ def _with_moved_envelope(samples: np.ndarray, rate: int, ratio: float, period_s:
     def moved(first: int, end: int) -> np.ndarray:
         spectrum = stft.stft(np.pad(samples[first:end], (0, stft.m_num)).astype(np.float64))
         envelope = log_envelope(np.log(np.abs(spectrum) + floor), round(ENVELOPE_SHARE * period_s * rate))
-        there = np.minimum(np.arange(len(envelope)) * ratio, len(envelope) - 1)
-        lower = np.minimum(there.astype(int), len(envelope) - 2)
-        part = (there - lower)[:, None]
+        positions = np.minimum(np.arange(len(envelope)) * ratio, len(envelope) - 1)
+        lower = np.minimum(positions.astype(int), len(envelope) - 2)
+        part = (positions - lower)[:, None]
         gain = (1 - part) * envelope[lower] + part * envelope[lower + 1] - envelope
-        most = MOST_CORRECTED_DB * np.log(10) / 20
-        return spectrum * np.exp(np.clip(gain, -most, most))
+        max_gain = MAX_CORRECTION_DB * np.log(10) / 20
+        return spectrum * np.exp(np.clip(gain, -max_gain, max_gain))
 
     return filtered_in_blocks(stft, len(samples), moved)
 
@@ -77,12 +77,12 @@ def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, insi
     Moulines and Charpentier 1990, Speech Communication 9: pitch-synchronous overlap-add in the time domain.
     """
     positions = marks.samples
-    chosen = ~np.isnan(marks.pitch_hz)
-    chosen[:-1] &= inside[positions[:-1]]
-    if not chosen.any():
+    voiced_inside = ~np.isnan(marks.pitch_hz)
+    voiced_inside[:-1] &= inside[positions[:-1]]
+    if not voiced_inside.any():
         return samples.copy()
     with np.errstate(invalid="ignore"):
-        ratios = (marks.pitch_hz / np.median(marks.pitch_hz[chosen])) ** (factor - 1)
+        ratios = (marks.pitch_hz / np.median(marks.pitch_hz[voiced_inside])) ** (factor - 1)
     reach = int(np.diff(positions).max()) + 1
     out = np.zeros(len(samples) + 2 * reach, np.float64)
     padded = np.pad(samples.astype(np.float64), reach)
@@ -93,21 +93,21 @@ def with_pitch_range(samples: np.ndarray, marks: PitchMarks, factor: float, insi
         out[reach + at - left : reach + at + right] += (
             padded[reach + before : reach + after] * _window(left, right) * gain
         )
-    return as_strong(out[reach:-reach], samples)
+    return with_power_of(out[reach:-reach], samples)
 
 
 def _placed_grains(marks: PitchMarks, ratios: np.ndarray) -> list[tuple[int, int, float]]:
-    """Return mark, new position and gain of each grain; the gain preserves the power if there are more or fewer."""
+    """Return mark, new position and gain of each grain; the gains preserve the power although the number changes."""
     placed = [(index, int(at), 1.0) for index, at in enumerate(marks.samples) if np.isnan(marks.pitch_hz[index])]
     for first, last in marks.runs:
-        periods_at = marks.samples[first : last + 1]
-        at = float(periods_at[0])
-        while at <= periods_at[-1]:
-            period = min(int(np.searchsorted(periods_at, at, "right")) - 1, last - first - 1)
-            nearest = period + int(at - periods_at[period] > periods_at[period + 1] - at)
+        positions = marks.samples[first : last + 1]
+        at = float(positions[0])
+        while at <= positions[-1]:
+            period = min(int(np.searchsorted(positions, at, "right")) - 1, last - first - 1)
+            nearest = period + int(at - positions[period] > positions[period + 1] - at)
             ratio = ratios[first + period]
             placed.append((first + nearest, round(at), float(1 / np.sqrt(ratio))))
-            at += (periods_at[period + 1] - periods_at[period]) / ratio
+            at += (positions[period + 1] - positions[period]) / ratio
     return placed
 
 
@@ -129,8 +129,8 @@ def _stretched(
     stretch.configure(1, block, round(block_s / 4 * rate))
     stretch.setTimeFactor(tempo)
     stretch.setTransposeSemitones(semitones)
-    # It fades both ends; these are mirrored margins, which are cut off.
+    # Signalsmith Stretch fades both ends, so mirrored margins are added, and cut off again.
     margin = min(2 * block, len(samples) - 1)
-    made = stretch.process(np.pad(samples, margin, "reflect")[None].astype(np.float32))[0]
-    start, wanted = round(margin / tempo), round(len(samples) / tempo)
-    return made[start : start + wanted]
+    stretched = stretch.process(np.pad(samples, margin, "reflect")[None].astype(np.float32))[0]
+    start, length = round(margin / tempo), round(len(samples) / tempo)
+    return stretched[start : start + length]

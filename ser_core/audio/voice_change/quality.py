@@ -13,9 +13,9 @@ import scipy
 from scipy.ndimage import map_coordinates, spline_filter1d, uniform_filter
 
 from ser_core.audio.voice_change.marks import PitchMarks
-from ser_core.audio.voice_change.spectrum import as_strong, filtered_in_blocks
+from ser_core.audio.voice_change.spectrum import filtered_in_blocks, with_power_of
 
-#: Weights of a period and its neighbours in the mean that is the repeating part.
+#: Weights of a period and its neighbours; their weighted mean is the repeating part.
 COMB = np.array([1, 2, 3, 2, 1]) / 9
 #: Share of the power of noise that is not in that mean.
 NOISE_IN_REST = float(1 - 2 * COMB[2] + np.sum(COMB**2))
@@ -23,7 +23,7 @@ NOISE_WINDOW_S = 0.040
 #: Noise is smoothed over this many frames, and over this many times the pitch.
 SMOOTHED_FRAMES, SMOOTHED_PITCHES = 3, 2.0
 #: Removing noise leaves at least this share of the envelope's power.
-LEAST_REMAINING = 0.1
+MIN_REMAINING = 0.1
 #: How much the first harmonic rises relative to the second per dB of noise. At the natural limit, half of the pairs of
 #: one sentence in two emotions differ by less (`benchmarks/voice_quality.py`).
 FIRST_HARMONIC_DB = 0.5
@@ -54,7 +54,7 @@ def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: flo
         scipy.signal.windows.hann(round(NOISE_WINDOW_S * rate), sym=False), round(NOISE_WINDOW_S / 4 * rate), rate
     )
     rest = samples - repeating_part(samples, marks)
-    made = np.random.default_rng(SEED).normal(size=len(samples)) if factor > 1 else None
+    white_noise = np.random.default_rng(SEED).normal(size=len(samples)) if factor > 1 else None
     size = max(1, round(SMOOTHED_PITCHES * float(np.nanmedian(marks.pitch_hz)) / stft.delta_f)), SMOOTHED_FRAMES
 
     def changed(first: int, end: int) -> np.ndarray:
@@ -64,13 +64,13 @@ def with_breath(samples: np.ndarray, rate: int, marks: PitchMarks, noise_db: flo
         whole, noise = spectra(samples), spectra(rest)
         power = uniform_filter(np.abs(noise) ** 2, size, mode="nearest").clip(0) / NOISE_IN_REST
         envelope = uniform_filter(np.abs(whole) ** 2, size, mode="nearest").clip(1e-20)
-        added = spectra(made) * np.sqrt((factor - 1) * power / np.sum(stft.win**2)) if factor > 1 else 0
-        taken = (1 - np.sqrt(factor)) * noise if factor < 1 else 0
-        same_envelope = np.sqrt(envelope / np.maximum(envelope + (factor - 1) * power, LEAST_REMAINING * envelope))
+        added = spectra(white_noise) * np.sqrt((factor - 1) * power / np.sum(stft.win**2)) if factor > 1 else 0
+        removed = (1 - np.sqrt(factor)) * noise if factor < 1 else 0
+        same_envelope = np.sqrt(envelope / np.maximum(envelope + (factor - 1) * power, MIN_REMAINING * envelope))
         first_harmonic = 10 ** (FIRST_HARMONIC_DB * noise_db / 20 * _below_second_harmonic(stft, first, whole, marks))
-        return (whole + added - taken) * same_envelope * first_harmonic
+        return (whole + added - removed) * same_envelope * first_harmonic
 
-    return as_strong(filtered_in_blocks(stft, len(samples), changed), samples)
+    return with_power_of(filtered_in_blocks(stft, len(samples), changed), samples)
 
 
 def repeating_part(samples: np.ndarray, marks: PitchMarks) -> np.ndarray:
@@ -86,11 +86,11 @@ def repeating_part(samples: np.ndarray, marks: PitchMarks) -> np.ndarray:
             positions = np.convolve(padded, COMB, "valid")
         period = np.interp(inside, positions, periods)
         total, weights = np.zeros(len(inside)), np.zeros(len(inside))
-        for away, weight in zip(range(-reach, reach + 1), COMB, strict=True):
-            there = (period + away >= 0) & (period + away <= periods[-1])
-            at = np.interp(period[there] + away, periods, positions)
-            total[there] += weight * map_coordinates(spline, [at], prefilter=False, mode="nearest")
-            weights[there] += weight
+        for offset, weight in zip(range(-reach, reach + 1), COMB, strict=True):
+            exists = (period + offset >= 0) & (period + offset <= periods[-1])
+            at = np.interp(period[exists] + offset, periods, positions)
+            total[exists] += weight * map_coordinates(spline, [at], prefilter=False, mode="nearest")
+            weights[exists] += weight
         repeating[inside] = total / weights
     return repeating
 
@@ -106,7 +106,7 @@ def _below_second_harmonic(
 
 
 def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float) -> np.ndarray:
-    """Return samples in which most periods are weaker, so that pulses are rare and irregular; same power.
+    """Return samples in which most periods are weaker, so that pulses are rare and irregular, with the same power.
 
     Parameters
     ----------
@@ -117,16 +117,16 @@ def with_creak(samples: np.ndarray, marks: PitchMarks, between_db: float) -> np.
     ----------
     Bohm et al. 2008, Acoustics '08: scaling single periods makes a modal voice irregular.
     """
-    gains, rng, least = np.ones(len(marks.samples)), np.random.default_rng(SEED), 10 ** (-between_db / 20)
+    gains, rng, weak_gain = np.ones(len(marks.samples)), np.random.default_rng(SEED), 10 ** (-between_db / 20)
     for first, last in marks.runs:
         pulse = first
         while pulse < last:
             periods = max(2, int(np.ceil(marks.pitch_hz[pulse] / CREAK_HZ))) + int(rng.random() < LATE_PULSES)
-            gains[pulse + 1 : min(pulse + periods, last + 1)] = least
+            gains[pulse + 1 : min(pulse + periods, last + 1)] = weak_gain
             pulse += periods
     rise = np.concatenate([_rise(length) for length in np.diff(marks.samples)])
     before, after = (np.repeat(side, np.diff(marks.samples)) for side in (gains[:-1], gains[1:]))
-    return as_strong(samples * (before + (after - before) * rise), samples)
+    return with_power_of(samples * (before + (after - before) * rise), samples)
 
 
 def _rise(count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import scipy
 
 #: The tilt pivots on the middle of this range, and is flat beyond it.
 TILT_LOW_HZ, TILT_HIGH_HZ = 62.5, 8_000.0
-#: Sound is filtered in blocks, because a spectrum takes fifty times as much memory.
+#: Sound is filtered in blocks, because its spectra take fifty times as much memory.
 FILTER_BLOCK_S = 4.0
 
 
@@ -18,7 +18,7 @@ def with_tilt(samples: np.ndarray, rate: int, tilt_db: float) -> np.ndarray:
     hz = np.clip(np.fft.rfftfreq(len(padded), 1 / rate), TILT_LOW_HZ, TILT_HIGH_HZ)
     octaves = np.log2(hz / np.sqrt(TILT_LOW_HZ * TILT_HIGH_HZ))
     tilted = np.fft.irfft(np.fft.rfft(padded) * 10 ** (tilt_db * octaves / 20), len(padded))[padding:-padding]
-    return as_strong(tilted, samples)
+    return with_power_of(tilted, samples)
 
 
 def log_envelope(log_magnitude: np.ndarray, quefrencies: int) -> np.ndarray:
@@ -31,7 +31,7 @@ def log_envelope(log_magnitude: np.ndarray, quefrencies: int) -> np.ndarray:
     return np.fft.rfft(cepstrum * lifter[:, None], axis=0).real
 
 
-def as_strong(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
+def with_power_of(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """Return a changed sound, float32, scaled to the power of the samples before the change."""
     power, before = np.mean(changed**2), np.mean(np.square(samples, dtype=np.float64))
     return (changed * np.sqrt(before / power) if power > 0 else changed).astype(np.float32)
@@ -45,13 +45,13 @@ def filtered_in_blocks(
     Parameters
     ----------
     spectra : callable
-        Returns the spectra (frequencies, frames) between two samples, the first of which begins a frame. A frame may
-        depend on its neighbours: a block is extended on both sides, so that its frames equal those of the whole.
+        Returns the spectra (frequencies, frames) between two samples; a frame begins at the first. A frame may depend
+        on its neighbours: blocks are extended on both sides, so that their frames equal those of the whole sound.
     """
-    made = np.empty(count, np.float32)
+    filtered = np.empty(count, np.float32)
     reach = (stft.m_num // stft.hop + 3) * stft.hop
     length = round(FILTER_BLOCK_S * stft.fs / stft.hop) * stft.hop
     for start in range(0, count, length):
         first, end = max(0, start - reach), min(start + length, count)
-        made[start:end] = stft.istft(spectra(first, end + reach), k1=end - first)[start - first :]
-    return made
+        filtered[start:end] = stft.istft(spectra(first, end + reach), k1=end - first)[start - first :]
+    return filtered
