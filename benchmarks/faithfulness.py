@@ -110,7 +110,7 @@ def figures_of(
 
 def _perturbed(classifier: Classifier, target: ExplanationTarget, fill: str) -> Perturbed:
     values = fill_values(target.log_mel, fill, np.random.default_rng(0))
-    return Perturbed.by(classifier, target, values)
+    return Perturbed.of_classifier(classifier, target, values)
 
 
 def with_differences(figures: Figures) -> Figures:

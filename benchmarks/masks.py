@@ -53,7 +53,7 @@ def evidences(path: Path, classifier: Classifier) -> np.ndarray:
     analysis = classify_recording(read_recording(path), classifier, settings)
     target = target_of(analysis, settings)
     fill = fill_values(target.log_mel, settings.lime.fill, np.random.default_rng(0))
-    perturbed = Perturbed.by(classifier, target, fill, locally=True)
+    perturbed = Perturbed.of_classifier(classifier, target, fill, locally=True)
 
     def masks(frames: slice, cell_of: np.ndarray) -> Iterator[np.ndarray]:
         for row in ALL:

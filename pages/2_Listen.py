@@ -18,7 +18,7 @@ from pages.shared.player import player
 from pages.shared.recording import saving
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 from ser_core.explanation.focus import focus_in_words
-from ser_core.explanation.grad_cam import without_maps
+from ser_core.explanation.grad_cam import grad_cam_refusal
 from ser_core.pipeline import level_of_focus
 
 frame.begin(t("Listen"), "👂", t("Listen to the parts of the recording that decide the verdict."))
@@ -34,7 +34,7 @@ method = st.segmented_control(
     **session.widget("focus_by", session.choice_among("focus_by", methods)),
 )
 if not chosen.classifier.layers:
-    st.caption(in_markdown(recognised(without_maps(chosen.classifier))))
+    st.caption(in_markdown(recognised(grad_cam_refusal(chosen.classifier))))
 focus_section.rule()
 # Progress and then the result, in a container of fixed height, so that the player below does not move.
 status = st.container(key="status", vertical_alignment="bottom")

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ser_core.errors import SettingsRefused
 from ser_core.model.classifier import CACHED_OPERATIONS, NetworkClassifier
 from ser_core.model.networks.late_fusion import LateFusion
-from ser_core.model.networks.local_change import side_by_side
+from ser_core.model.networks.local_change import thread_pool
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.settings import FrontEnd
@@ -253,8 +253,8 @@ def test_threads_side_by_side_score_as_one_does_and_none_of_them_waits_for_the_o
     alone = classifier.score(segments)
     torch.set_num_threads(2)
     try:
-        with side_by_side.__wrapped__() as threads:
-            monkeypatch.setattr("ser_core.model.classifier.side_by_side", lambda: threads)
+        with thread_pool.__wrapped__() as threads:
+            monkeypatch.setattr("ser_core.model.classifier.thread_pool", lambda: threads)
             np.testing.assert_allclose(classifier.score(segments), alone, atol=1e-6)
             within = list(threads.map(classifier.score, [segments] * 4, timeout=60))
     finally:

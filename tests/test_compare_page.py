@@ -14,7 +14,7 @@ from pages.shared.evidence.compared_models import verdicts_in_words
 from ser_core.audio.reading import read_recording
 from ser_core.errors import ModelRefused
 from ser_core.explanation.agreement import agreement
-from ser_core.explanation.grad_cam import without_maps
+from ser_core.explanation.grad_cam import grad_cam_refusal
 from ser_core.explanation.model_agreement import shared_emotion
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.pipeline import analyse_recording
@@ -200,13 +200,13 @@ def test_a_model_that_does_not_know_the_rival_says_so_too(models, voice):
 def test_where_an_explainer_cannot_apply_its_place_says_why_and_another_explainer_can(models, voice):
     models["theirs"] = theirs_of(onnx_model(), frames=None)
     app = shown(voice, "alpha", "theirs")
-    assert without_maps(models["theirs"]) in texts(app)
+    assert grad_cam_refusal(models["theirs"]) in texts(app)
     assert overlays(app) == ["alpha"]
     app.segmented_control(key="widget_compared_by").set_value("occlusion").run()
     app = finished(app)
     assert not app.exception
     assert overlays(app) == [CONSENSUS, "alpha", "theirs"]
-    assert without_maps(models["theirs"]) not in texts(app)
+    assert grad_cam_refusal(models["theirs"]) not in texts(app)
 
 
 def test_a_model_that_cannot_be_loaded_is_refused_in_its_place_and_takes_no_other_with_it(models, voice):

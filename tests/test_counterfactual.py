@@ -4,7 +4,7 @@ import pytest
 from ser_core.errors import Cancelled
 from ser_core.explanation.counterfactual.cells import (
     Counterfactual,
-    _shortest,
+    _shortest_range,
     counterfactual_in_words,
     find_counterfactual,
 )
@@ -305,4 +305,4 @@ def test_a_flip_against_another_emotion_says_which_of_the_two_is_likelier():
     ],
 )
 def test_the_shortest_range_holds_four_fifths(counts, expected):
-    assert _shortest(np.array(counts)) == expected
+    assert _shortest_range(np.array(counts)) == expected

@@ -14,7 +14,7 @@ from ser_core.analysis import Explanation, Recording, Region
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.errors import SettingsRefused
 from ser_core.explanation.focus import (
-    deciding,
+    deciding_candidate,
     focus_in_words,
     focus_level,
     focus_regions,
@@ -313,7 +313,7 @@ class Needs:
 def decides(perturbed, ends, target, work=UNWATCHED):
     candidates = [np.arange(perturbed.frames) < end for end in ends]
     sizes = [end / perturbed.frames for end in ends]
-    return deciding(candidates, sizes, perturbed, target, work)
+    return deciding_candidate(candidates, sizes, perturbed, target, work)
 
 
 def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_decides():

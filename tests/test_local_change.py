@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from ser_core.explanation.occlusion import occlusion
-from ser_core.explanation.relevance import MOST_LOCAL_FRAMES, Perturbed, fill_values
-from ser_core.model.classifier import MOST_STATES
+from ser_core.explanation.relevance import MAX_LOCAL_FRAMES, Perturbed, fill_values
+from ser_core.model.classifier import MAX_STATES
 from ser_core.model.networks.late_fusion import LateFusion
-from ser_core.model.networks.local_change import LocalChange, side_by_side
+from ser_core.model.networks.local_change import LocalChange, thread_pool
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.whisper import Whisper
 from ser_core.settings import FrontEnd, OcclusionSettings, SegmentSettings
@@ -133,7 +133,7 @@ def test_explainers_share_the_state_of_a_segment_and_it_goes_with_the_classifier
 
     monkeypatch.setattr("ser_core.model.classifier.LocalChange", computed)
     classifier = classifier_of(network, front_end=FrontEnd(segments=SegmentSettings(FRAMES, FRAMES)))
-    segments = [segment.numpy() + number for number in range(MOST_STATES + 1)]
+    segments = [segment.numpy() + number for number in range(MAX_STATES + 1)]
     changed = versions(segment, 40, 56).numpy()
     first, again = (classifier.score_local_changes(segments[0].copy())(changed, 40, 56) for _ in range(2))
     np.testing.assert_array_equal(first, again)
@@ -144,7 +144,7 @@ def test_explainers_share_the_state_of_a_segment_and_it_goes_with_the_classifier
     try:
         for one in segments[2:]:
             classifier.score_local_changes(one)
-        assert [state() is None for state in states] == [True] + [False] * MOST_STATES
+        assert [state() is None for state in states] == [True] + [False] * MAX_STATES
         del classifier
         assert all(state() is None for state in states)
     finally:
@@ -191,7 +191,7 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert (10, 22, 2) in local.spans
     assert {(40, 52, 1), (0, 4, 1)} <= set(local.spans)
-    assert max(end - first for first, end, _ in local.spans) <= MOST_LOCAL_FRAMES
+    assert max(end - first for first, end, _ in local.spans) <= MAX_LOCAL_FRAMES
 
 
 def test_each_of_the_threads_side_by_side_computes_alone():
@@ -201,7 +201,7 @@ def test_each_of_the_threads_side_by_side_computes_alone():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with side_by_side.__wrapped__() as threads:
+        with thread_pool.__wrapped__() as threads:
             assert list(threads.map(threads_of, range(8))) == [1] * 8
         assert torch.get_num_threads() == 2
     finally:

@@ -42,7 +42,7 @@ from ser_core.corpora.samples import available_samples
 from ser_core.errors import RecordingTooLong, SettingsRefused
 from ser_core.experiments import read_result, write_result
 from ser_core.explanation.agreement import with_consensus
-from ser_core.explanation.grad_cam import without_maps
+from ser_core.explanation.grad_cam import grad_cam_refusal
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.learning import predictions as tables
 from ser_core.learning.metrics import all_figures
@@ -1865,7 +1865,7 @@ def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(t
     figure = app.get("plotly_chart")[0].proto.spec
     assert all(name in figure for name in ("LIME", "Occlusion", "Consensus"))
     assert "Grad-CAM" not in figure
-    assert in_markdown(without_maps(theirs)) in words(app)
+    assert in_markdown(grad_cam_refusal(theirs)) in words(app)
     assert [metric.label for metric in app.metric] == ["LIME and Occlusion"]
 
 

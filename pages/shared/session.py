@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ser_core.analysis import Recording
-from ser_core.explanation.focus import USUAL_SHARE
+from ser_core.explanation.focus import DEFAULT_SHARE
 from ser_core.model.classifier import Classifier
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.timeline.curves import QUIET_DBFS
@@ -45,7 +45,7 @@ CHOICES = {
     "fill": LimeSettings().fill,
     "smoothing": FocusSettings().smoothing_s,
     "focus_rule": DECIDING,
-    "focus_share": round(100 * USUAL_SHARE),
+    "focus_share": round(100 * DEFAULT_SHARE),
     "threshold": 0,
     "sign": "both",
     "opacity": 100,

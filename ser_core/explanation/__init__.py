@@ -17,13 +17,13 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
 EXPLAINERS: dict[str, Callable[..., ExplainerResult]] = {"grad_cam": grad_cam, "lime": lime, "occlusion": occlusion}
-#: LIME with cells that span all bands: it says when the evidence is, not at which frequency, and draws no map.
+#: LIME with cells that span all bands: it locates evidence in time only, and draws no map.
 OVER_TIME = "lime_time"
-#: A fitted decoder of the network's tokens, over time only as well.
+#: A decoder fitted to the network's tokens; it locates evidence in time only, too.
 ONE_PASS = "one_pass"
 #: The mean of both.
 TIME_CONSENSUS = "time_consensus"
-#: Methods that say when the evidence is, but not at which frequency.
+#: Methods that locate evidence in time, but not in frequency.
 TIME_METHODS = (TIME_CONSENSUS, OVER_TIME, ONE_PASS)
 #: The methods that can give the focus, the default first.
 FOCUS_METHODS = (*TIME_METHODS, *EXPLAINERS)
@@ -94,23 +94,24 @@ def run_explainer(
     settings: AnalysisSettings,
     work: Work,
 ) -> ExplainerRun:
-    """Run one explainer on the target's stretch; its emotions do not matter yet.
+    """Run one explainer on the target's stretch; its emotions are not used yet.
 
-    Where no decoder was fitted for the classifier, LIME over time takes the place of the consensus over time.
+    If no decoder was fitted for the classifier, LIME over time replaces the consensus over time.
 
     Raises
     ------
     SettingsRefused
         If there is no such explainer, or it cannot explain this classifier.
     Cancelled
-        Soon after somebody stopped the work.
+        Soon after the work is stopped.
     """
     if method not in FOCUS_METHODS:
         raise SettingsRefused(f"There is no explainer '{method}'; choose one of {', '.join(FOCUS_METHODS)}.")
     if method == TIME_CONSENSUS and not has_decoder(classifier):
         method = OVER_TIME
-    own = getattr(settings, method)
+    method_settings = getattr(settings, method)
     began = time.perf_counter()
-    result = _EXPLAINERS[method](classifier, target, own, settings.seed, work)
-    layer = (own.layer or classifier.layers[0]) if method == "grad_cam" else None
-    return ExplainerRun(method, result, stretch, layer, asdict(own), settings.seed, time.perf_counter() - began)
+    result = _EXPLAINERS[method](classifier, target, method_settings, settings.seed, work)
+    seconds = time.perf_counter() - began
+    layer = (method_settings.layer or classifier.layers[0]) if method == "grad_cam" else None
+    return ExplainerRun(method, result, stretch, layer, asdict(method_settings), settings.seed, seconds)

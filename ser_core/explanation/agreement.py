@@ -11,7 +11,7 @@ from ser_core.explanation import TIME_METHODS
 
 TOP_SHARE = 0.1
 
-#: Lowest rank correlations at which maps agree well, in part or hardly; below the last they contradict each other.
+#: Minimum rank correlations of maps that agree well, in part or hardly; below the last, maps contradict each other.
 AGREE_WELL, AGREE_IN_PART, HARDLY_AGREE = 0.6, 0.3, -0.2
 
 
@@ -51,12 +51,12 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
-    """Return explanations of one target and, if several are maps, their consensus last."""
+    """Return explanations of one target and, if several of them are maps, the consensus of these last."""
     maps = {name: one for name, one in explanations.items() if one.method not in TIME_METHODS}
     if len(maps) < 2:
         return dict(explanations)
     first = next(iter(maps.values()))
-    shared = replace(
+    combined = replace(
         first,
         method="consensus",
         relevance=consensus({name: e.relevance for name, e in maps.items()}, first.covered),
@@ -66,7 +66,7 @@ def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explana
         stability=None,
         standard_error=None,
     )
-    return {**explanations, "consensus": shared}
+    return {**explanations, "consensus": combined}
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -83,15 +83,14 @@ def top_overlap(one: np.ndarray, other: np.ndarray, share: float = TOP_SHARE) ->
     """
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
-    tops = [
-        values >= np.partition(values, -count)[-count]
-        for values, count in ((one, _top(one, share)), (other, _top(other, share)))
-    ]
-    return float((tops[0] & tops[1]).sum() / (tops[0] | tops[1]).sum())
+    first, second = _are_top(one, share), _are_top(other, share)
+    return float((first & second).sum() / (first | second).sum())
 
 
-def _top(values: np.ndarray, share: float) -> int:
-    return max(1, round(share * values.size))
+def _are_top(values: np.ndarray, share: float) -> np.ndarray:
+    """Return which values are in the highest share, including all ties at its threshold."""
+    count = max(1, round(share * values.size))
+    return values >= np.partition(values, -count)[-count]
 
 
 def consensus(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Whether the model needs what a map marks: its evidence as cells are removed or inserted in the map's order."""
+"""Whether the model needs what a map marks: the evidence as cells are removed or inserted in the map's order."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,7 +45,8 @@ def curves_of(
     """Return the curves of each map (frames, bands).
 
     Whole cells of 8 frames and 4 bands are removed: single points would leave a pattern of holes with an effect of its
-    own. Only covered frames belong to cells: the model does not use the others, whose relevance of 0 would have a rank.
+    own. Only covered frames belong to cells: the model does not use the others, but their relevance of 0 would get a
+    rank.
 
     Raises
     ------
@@ -58,13 +59,10 @@ def curves_of(
     """
     masks = {method: _masks(map_, target) for method, map_ in maps.items()}
     everything = np.broadcast_to(target.covered[:, None], target.log_mel.shape)
-    removed = [everything, *(mask for each in masks.values() for mask in each)]
+    removed = [everything, *(mask for of_map in masks.values() for mask in of_map)]
     evidences = target.evidence(perturbed.without(removed, len(removed), work))
-    whole, nothing, rest = (
-        float(target.evidence(perturbed.original)),
-        evidences[0],
-        evidences[1:].reshape(len(maps), -1),
-    )
+    whole, nothing = float(target.evidence(perturbed.original)), evidences[0]
+    rest = evidences[1:].reshape(len(maps), -1)
     shares = np.array([0.0, *SHARES, 1.0])
     return {
         method: Curves(
@@ -109,7 +107,7 @@ def ranked_cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.n
 def _cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.ndarray, np.ndarray]:
     """Return the cell of each point (frames, bands), -1 where no frame is covered, and each cell's mean relevance."""
     frames, bands = relevance.shape
-    covered = np.flatnonzero(_covered(target))
+    covered = np.flatnonzero(_covered_frames(target))
     rows = (covered - target.first_frame) // CELL_FRAMES
     grid = rows[:, None] * bands + np.arange(bands) // CELL_BANDS
     cell_of = np.full((frames, bands), -1)
@@ -118,7 +116,7 @@ def _cells(relevance: np.ndarray, target: ExplanationTarget) -> tuple[np.ndarray
     return cell_of, np.bincount(cell_of[inside], relevance[inside]) / np.bincount(cell_of[inside])
 
 
-def _covered(target: ExplanationTarget) -> np.ndarray:
+def _covered_frames(target: ExplanationTarget) -> np.ndarray:
     covered = target.covered
     if not covered.any():
         raise ValueError("No frame is covered, so there is nothing to measure.")
@@ -126,7 +124,7 @@ def _covered(target: ExplanationTarget) -> np.ndarray:
 
 
 def reference_maps(target: ExplanationTarget, seed: int) -> dict[str, np.ndarray]:
-    """Return maps that do not depend on the model: `random`, which depends on the seed, and `energy`.
+    """Return maps that do not depend on the model: `random`, from the seed, and `energy`.
 
     Energy is the level above the noise floor, so that 0 means no evidence, as in every map.
     """
@@ -179,17 +177,17 @@ def mask_metrics(relevance: np.ndarray, perturbed: Perturbed, target: Explanatio
     ----------
     Paissan et al. 2024, arXiv:2403.13086, for AI, AD, AG, FF and Fid-In; Parekh et al. 2022, arXiv:2202.11479, for FF.
     """
-    covered = _covered(target)[:, None]
+    covered = _covered_frames(target)[:, None]
     mask = np.where(covered, np.clip(relevance, 0, None), 0)
     mask /= mask.max() or 1  # if nothing is positive, the mask is empty
-    only, without = perturbed.blend(covered * (1 - mask)), perturbed.blend(mask)
-    before, with_mask, without_mask = (float(p[target.emotion]) for p in (perturbed.original, only, without))
+    alone, without = perturbed.blend(covered * (1 - mask)), perturbed.blend(mask)
+    before, with_mask, without_mask = (float(p[target.emotion]) for p in (perturbed.original, alone, without))
     return MaskMetrics(
         increase=with_mask > before,
         drop=max(0.0, before - with_mask) / max(before, 1e-12),
         gain=max(0.0, with_mask - before) / max(1 - before, 1e-12),
         faithfulness=before - without_mask,
-        fidelity=bool(only.argmax() == perturbed.original.argmax()),
+        fidelity=bool(alone.argmax() == perturbed.original.argmax()),
     )
 
 
@@ -228,7 +226,7 @@ def infidelity(
 
 def _random_boxes(target: ExplanationTarget, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     bands = target.log_mel.shape[1]
-    covered = np.flatnonzero(_covered(target))
+    covered = np.flatnonzero(_covered_frames(target))
     for _ in range(count):
         first, end = np.sort(rng.choice(np.arange(covered[0], covered[-1] + 2), 2, replace=False))
         low, high = np.sort(rng.choice(bands + 1, 2, replace=False))

@@ -1,4 +1,4 @@
-"""Focus: from a map's profile over time to the stretches that decided."""
+"""Focus: from a map's profile over time to the stretches that decide the verdict."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,19 +14,19 @@ from ser_core.work.progress import Work
 
 #: Shares of the speech to try, the smallest first.
 SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50)
-#: Candidates that are tried together; later ones only if none of these decides.
+#: Candidates that are tried together; the next ones only if none of these decides.
 CANDIDATES_AT_ONCE = 3
-#: The share of a focus that is shown before the model has been run on any.
-USUAL_SHARE = 0.35
+#: The share of the focus that is shown before the model has been run on candidates.
+DEFAULT_SHARE = 0.35
 #: Regions with less than this share of the strongest one's evidence do not belong to a focus that decides.
 WEAKEST_REGION = 0.25
-#: Margins, in log-odds, by which the verdict must hold on the focus alone and fall without it. Edges in sound differ
+#: Margins, in log-odds, by which the verdict must hold on the focus alone and change without it. Edges in sound differ
 #: from those in a spectrogram, so a focus that barely passes here may fail as sound.
-STANDS_BY, FALLS_BY = 0.3, 0.4
+MIN_MARGIN_ALONE, MIN_MARGIN_WITHOUT = 0.3, 0.4
 #: Larger margins count no more than this: a verdict that holds firmly is no better than one that holds.
-MOST_MARGIN = 1.0
-#: Margin that is worth taking one more unit share of the speech.
-PRICE_OF_SPEECH = 2.0
+MAX_MARGIN = 1.0
+#: Cost of a larger focus: margin per unit share of the speech.
+COST_OF_SPEECH = 2.0
 
 
 def relevance_profile(relevance: np.ndarray, covered: np.ndarray, smoothing_frames: int) -> np.ndarray:
@@ -64,8 +64,8 @@ def focus_regions(
     """Return the regions in which the profile is above its level for long enough, in order of time.
 
     Gaps shorter than `longest_closed_gap_s` are closed, unless a frame in them is not usable; then regions shorter than
-    `shortest_region_s` are dropped. With a threshold that is all, as published. Otherwise the regions with the most
-    evidence remain, as `max_regions` and `weakest_region` say, and each bound moves to the quietest frame within
+    `shortest_region_s` are dropped. With a threshold that is all, as published. Otherwise `max_regions` and
+    `weakest_region` select the regions with the most evidence, and each bound moves to the quietest frame within
     `snap_s`, so that a region sounds like a piece of speech.
 
     Parameters
@@ -109,17 +109,17 @@ def focus_level(profile: np.ndarray, usable: np.ndarray, settings: FocusSettings
         return settings.threshold * highest
     if not usable.any():
         return highest
-    share = USUAL_SHARE if settings.share is None else settings.share
+    share = DEFAULT_SHARE if settings.share is None else settings.share
     return max(float(np.quantile(profile[usable], 1 - share)), 0.0)
 
 
-def usable_frames(covered: np.ndarray, speech: np.ndarray, fewest: int) -> np.ndarray:
+def usable_frames(covered: np.ndarray, speech: np.ndarray, min_frames: int) -> np.ndarray:
     """Return where focus may lie (frames,): in speech that was explained.
 
-    If fewer frames than `fewest` are speech, there is none or the detector failed; then all explained frames count.
+    If fewer than `min_frames` frames are speech, there is none or the detector failed; then all explained frames count.
     """
-    spoken = covered & speech
-    return spoken if np.count_nonzero(spoken) >= fewest else covered
+    in_speech = covered & speech
+    return in_speech if np.count_nonzero(in_speech) >= min_frames else covered
 
 
 def focus_frames(regions: Sequence[FocusRegion], frame_times_s: np.ndarray) -> np.ndarray:
@@ -130,40 +130,40 @@ def focus_frames(regions: Sequence[FocusRegion], frame_times_s: np.ndarray) -> n
     return inside
 
 
-def deciding(
+def deciding_candidate(
     candidates: Sequence[np.ndarray],
     sizes: Sequence[float],
     perturbed: Perturbed,
     target: ExplanationTarget,
     work: Work,
 ) -> int:
-    """Return the index of the first focus that decides: alone it preserves the verdict, without it the verdict falls.
+    """Return the index of the first focus that decides: alone it preserves the verdict, without it the verdict changes.
 
     The model is run twice on each, a few at a time: with everything else replaced by the fill, and with the focus
-    replaced. If none passes, it is the one with the best margins for its size.
+    replaced. If none passes, return the one with the best margins for its size.
 
     Parameters
     ----------
     candidates : sequence of ndarray of shape (frames,), bool
-        Of ever larger shares of the speech.
+        In order of size.
     sizes : sequence of float
         Each candidate's share of the speech.
     """
     grid = np.ones(target.log_mel.shape[1], bool)
-    # An emotion that is not the verdict has a margin below zero, and must only do no worse.
+    # The margin of an emotion that is not the verdict is below zero; then the focus alone must do no worse.
     boundary = min(0.0, float(target.margin(perturbed.original)))
-    stands, falls = np.empty(len(candidates)), np.empty(len(candidates))
+    alone, without = np.empty(len(candidates)), np.empty(len(candidates))
     firsts = range(0, len(candidates), CANDIDATES_AT_ONCE)
     for done, first in enumerate(firsts):
-        now = slice(first, first + CANDIDATES_AT_ONCE)
-        masks = [mask[:, None] & grid for inside in candidates[now] for mask in (~inside, inside)]
+        batch = slice(first, first + CANDIDATES_AT_ONCE)
+        masks = [mask[:, None] & grid for inside in candidates[batch] for mask in (~inside, inside)]
         margins = target.margin(perturbed.without(masks, len(masks), work.part(done, len(firsts))))
-        stands[now], falls[now] = margins[::2] - boundary, boundary - margins[1::2]
-        passing = np.flatnonzero((stands[now] > STANDS_BY) & (falls[now] > FALLS_BY))
+        alone[batch], without[batch] = margins[::2] - boundary, boundary - margins[1::2]
+        passing = np.flatnonzero((alone[batch] > MIN_MARGIN_ALONE) & (without[batch] > MIN_MARGIN_WITHOUT))
         if len(passing):
             return first + int(passing[0])
-    worth = np.minimum(stands, MOST_MARGIN) + np.minimum(falls, MOST_MARGIN) - PRICE_OF_SPEECH * np.asarray(sizes)
-    return int(np.argmax(worth))
+    quality = np.minimum(alone, MAX_MARGIN) + np.minimum(without, MAX_MARGIN) - COST_OF_SPEECH * np.asarray(sizes)
+    return int(np.argmax(quality))
 
 
 def at_share(settings: FocusSettings, share: float) -> FocusSettings:
@@ -172,7 +172,7 @@ def at_share(settings: FocusSettings, share: float) -> FocusSettings:
 
 
 def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
-    """Say that nothing speaks for the emotion, or that nothing was measured; None if there is evidence for it."""
+    """Say that nothing supports the emotion, or that nothing was measured; None if there is evidence for it."""
     if covered.any() and not profile.any():
         return f"No masked part changed the score for {emotion} enough to be measured."
     if not (profile > 0).any():
@@ -181,8 +181,9 @@ def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion:
 
 
 def focus_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
-    """Say what the picture of a profile that never changes sign would hide; None if it does change."""
-    if missing := missing_evidence_in_words(profile, covered, emotion):
+    """Describe a profile that never changes sign, which its picture does not show; None if the sign changes."""
+    missing = missing_evidence_in_words(profile, covered, emotion)
+    if missing is not None:
         return missing
     if (profile[covered] > 0).all():
         return (
@@ -218,7 +219,7 @@ def strongest_part(relevance: np.ndarray, settings: SpectrogramSettings) -> Regi
 
 
 def map_in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
-    """Say where a map's evidence for the emotion, and against it, is strongest."""
+    """Describe where a map's evidence for the emotion, and against it, is strongest."""
     supports, opposes = (strongest_part(sign * explanation.relevance, settings) for sign in (1, -1))
     supporting = supports and f"evidence for {explanation.emotion} is strongest {_part_in_words(supports)}"
     opposing = opposes and f"evidence against it is strongest {_part_in_words(opposes)}"
@@ -234,9 +235,9 @@ def _part_in_words(part: Region) -> str:
 
 def _strongest(runs: list[tuple[int, int]], profile: np.ndarray, settings: FocusSettings) -> list[tuple[int, int]]:
     evidence = np.array([float(np.maximum(profile[start:end], 0).sum()) for start, end in runs])
-    least = settings.weakest_region * evidence.max(initial=0.0)
-    kept = np.argsort(evidence)[::-1][: settings.max_regions]
-    return [runs[index] for index in sorted(kept) if evidence[index] >= least]
+    min_evidence = settings.weakest_region * evidence.max(initial=0.0)
+    strongest = np.argsort(evidence)[::-1][: settings.max_regions]
+    return [runs[index] for index in sorted(strongest) if evidence[index] >= min_evidence]
 
 
 def _snapped(

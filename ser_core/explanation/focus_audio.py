@@ -11,8 +11,8 @@ from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.settings import SpectrogramSettings
 
 WINDOW_S, HOP_S = 0.025, 0.005
-LOUDEST_PEAK = 0.99
-#: Sound is processed in blocks, because a spectrum takes fifty times as much memory.
+MAX_PEAK = 0.99
+#: Sound is processed in blocks, because its spectra take fifty times as much memory.
 BLOCK_S = 4.0
 #: Maximum number of frames for the noise floor; longer recordings use every second frame, or every third, and so on.
 FLOOR_FRAMES = 3_000
@@ -42,7 +42,7 @@ class FocusScores:
 
 
 def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.ndarray:
-    """Return the points that a map marks most: positive ones that fill at most a share of the covered area.
+    """Return the points with the highest relevance: positive ones that fill at most a share of the covered area.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def focus_mask(relevance: np.ndarray, covered: np.ndarray, share: float) -> np.n
     ndarray of shape (frames, bands), bool
     """
     values = np.where(covered[:, None], relevance, 0).ravel()
-    most = int(share * covered.sum() * relevance.shape[1])
-    strongest = np.argsort(-values, kind="stable")[: min(most, int((values > 0).sum()))]
+    max_points = int(share * covered.sum() * relevance.shape[1])
+    strongest = np.argsort(-values, kind="stable")[: min(max_points, int((values > 0).sum()))]
     mask = np.zeros(values.size, bool)
     mask[strongest] = True
     return mask.reshape(relevance.shape)
@@ -87,25 +87,25 @@ def sound_without(
     stft = scipy.signal.ShortTimeFFT(
         scipy.signal.windows.hann(round(WINDOW_S * rate), sym=False), round(HOP_S * rate), rate
     )
-    usual = _noise_floor(recording.samples, stft)[:, None]
+    floor = _noise_floor(recording.samples, stft)[:, None]
     changed = np.empty(len(recording.samples), np.float32)
     reach = (stft.m_num // stft.hop + 1) * stft.hop
     length = round(BLOCK_S * rate / stft.hop) * stft.hop
     for start in range(0, len(changed), length):
         # A block is extended on both sides, so that its frames equal those of the whole recording.
-        from_, end = max(0, start - reach), min(start + length, len(changed))
-        extended = _padded(recording.samples[from_ : end + reach], stft)
+        first, end = max(0, start - reach), min(start + length, len(changed))
+        extended = _padded(recording.samples[first : end + reach], stft)
         spectrum = stft.stft(extended)
-        frames = from_ // stft.hop + np.arange(stft.p_min, stft.p_max(len(extended)))
+        frames = first // stft.hop + np.arange(stft.p_min, stft.p_max(len(extended)))
         magnitude = np.abs(spectrum)
-        out = _on_grid(removed, frame_times_s, settings, frames * stft.delta_t, stft.f)
-        gain = 1 - out * (1 - np.minimum(magnitude, usual) / np.maximum(magnitude, 1e-12))
-        changed[start:end] = stft.istft(spectrum * gain, k1=end - from_)[start - from_ :]
+        removed_share = _on_grid(removed, frame_times_s, settings, frames * stft.delta_t, stft.f)
+        gain = 1 - removed_share * (1 - np.minimum(magnitude, floor) / np.maximum(magnitude, 1e-12))
+        changed[start:end] = stft.istft(spectrum * gain, k1=end - first)[start - first :]
     return changed
 
 
 def _padded(samples: np.ndarray, stft: "scipy.signal.ShortTimeFFT") -> np.ndarray:
-    """Return samples with silence after them: needed by the last samples, and by recordings shorter than the window."""
+    """Return samples followed by silence, which the last samples and recordings shorter than the window need."""
     return np.concatenate([samples, np.zeros(stft.m_num, np.float32)])
 
 
@@ -130,7 +130,7 @@ def _on_grid(
     lower = np.minimum(bands.astype(int), settings.bands - 2)
     part = bands - lower
     frames = np.clip(np.searchsorted(frame_times_s, times_s), 1, max(len(frame_times_s) - 1, 1))
-    # The nearer of the two frames around each time, not a mixture: the edges of masks stay sharp.
+    # The nearer of the two frames around each time, not a mixture, so that the edges of masks stay sharp.
     earlier = np.minimum(frames, len(frame_times_s)) - 1
     later = np.minimum(frames, len(frame_times_s) - 1)
     nearest = np.where(times_s - frame_times_s[earlier] <= frame_times_s[later] - times_s, earlier, later)
@@ -140,8 +140,8 @@ def _on_grid(
 
 def level_matched(samples: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return samples (n,) scaled to the RMS of a reference (m,), or to the largest gain that does not clip."""
-    own, wanted = (np.sqrt(np.mean(np.square(x, dtype=np.float64))) for x in (samples, reference))
+    own_rms, target_rms = (np.sqrt(np.mean(np.square(x, dtype=np.float64))) for x in (samples, reference))
     peak = float(np.abs(samples).max(initial=0))
-    if own == 0 or peak == 0:
+    if own_rms == 0 or peak == 0:
         return samples.copy()
-    return (samples * min(wanted / own, LOUDEST_PEAK / peak)).astype(np.float32)
+    return (samples * min(target_rms / own_rms, MAX_PEAK / peak)).astype(np.float32)

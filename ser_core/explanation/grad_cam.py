@@ -62,7 +62,7 @@ def grad_cam(
     Selvaraju et al. 2017, arXiv:1610.02391.
     """
     if not classifier.layers:
-        raise SettingsRefused(without_maps(classifier))
+        raise SettingsRefused(grad_cam_refusal(classifier))
     values = target.segments.values[target.members]
     every_class = np.eye(len(classifier.emotions), dtype=np.float32)
     maps = []
@@ -77,8 +77,8 @@ def grad_cam(
     return GradCamResult(np.stack(stitched), original)
 
 
-def without_maps(classifier: Classifier) -> str:
-    """Say why Grad-CAM does not apply to a classifier without layers."""
+def grad_cam_refusal(classifier: Classifier) -> str:
+    """Return the sentence that says why Grad-CAM does not apply to a classifier without layers."""
     return (
         f"Grad-CAM does not apply to {classifier.name}: it has no feature map whose gradient could be taken. "
         "LIME and occlusion do: they only need its predictions."

@@ -1,4 +1,4 @@
-"""Which map to believe: the faithfulness of each, next to maps that do not depend on the model."""
+"""Which map to believe: the faithfulness of each, compared with maps that do not depend on the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class Judgement:
     random : list of Curves
         The curves of random maps.
     flip : Counterfactual or None
-        What to remove for another emotion, in the order of the map with the largest area; None if nothing that it marks
-        changes the emotion.
+        The cells to remove for another emotion, in the order of the map with the largest area; None if removing all
+        that it marks does not change the emotion.
     """
 
     curves: dict[str, Curves]
@@ -65,7 +65,7 @@ def judge(
     Cancelled
     """
     values = fill_values(target.log_mel, fill, np.random.default_rng(seed))
-    perturbed = Perturbed.by(classifier, target, values)
+    perturbed = Perturbed.of_classifier(classifier, target, values)
     references = [reference_maps(target, seed + number) for number in range(RANDOM_MAPS)]
     random_maps = {f"random {number}": maps_of_seed["random"] for number, maps_of_seed in enumerate(references)}
     measured = {f"map {method}": map_ for method, map_ in maps.items()}

@@ -16,21 +16,21 @@ from ser_core.work.progress import Work
 
 #: Masks per window between checks of whether the map is stable.
 MASKS_PER_ROUND = 32
-#: In windows of at most this many cells, the weights are those of all masks; untried masks are interpolated.
+#: In windows of at most this many cells, the weights are those of all masks; masks not tried are interpolated.
 FEW_CELLS = 8
-#: Correlation of the evidence under two masks that differ in one cell; in two cells it is the square, and so on. Then
-#: single cells have 46 % of the variance among eight, pairs 32 % and triples 13 %. With `whisper` they had 43 to 65 %,
-#: 20 to 41 % and 7 to 12 % in five recordings; `benchmarks/masks.py` compares the errors that follow with those found.
+#: Correlation of the evidence under two masks that differ in one cell; for two cells it is the square, and so on. With
+#: eight cells, single cells then have 46 % of the variance, pairs 32 % and triples 13 %. With `whisper` they had 43 to
+#: 65 %, 20 to 41 % and 7 to 12 % in five recordings. `benchmarks/masks.py` compares estimated with measured errors.
 SIMILARITY = 2 / 3
 #: How much the regression shrinks the weights, as in the package `lime`.
 RIDGE = 1.0
-#: The weights (cells,) of a window, and their standard errors; None if these are not known.
+#: The weights (cells,) of a window, and their standard errors, or None if these are not known.
 _Estimate = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A window of the spectrogram; each mask removes some of its cells, and everything else stays.
+    """A window of the spectrogram; each mask removes some of its cells and nothing else.
 
     Attributes
     ----------
@@ -74,9 +74,9 @@ class LimeResult:
         return _stability([self._estimate(window, target) for window in self.windows])
 
     def standard_error(self, target: ExplanationTarget) -> np.ndarray | None:
-        """Return how far each point's relevance (frames, bands), float32, is from that of all masks, or many.
+        """Return the standard error of each point's relevance (frames, bands), float32.
 
-        None if there are too few masks to tell.
+        None if there are too few masks to estimate it.
         """
         errors = np.zeros(target.log_mel.shape, np.float32)
         for window in self.windows:
@@ -100,10 +100,10 @@ def lime(
 ) -> LimeResult:
     """Score the recording with some of the cells of one window removed, for many masks of each window.
 
-    Cells form a grid of time and band. A window is short, so that a mask changes few segments and few cells share the
-    effect: for the same number of predicted segments, maps from windows of 0.16 s repeat better than those from windows
-    of 0.48 s. After a first round of masks the windows whose weights are least certain get more, until the map is as
-    stable as the settings require, or all masks are used.
+    Cells form a grid over time and bands. Windows are short, so that a mask changes few segments and few cells share
+    the effect: for the same number of predicted segments, maps from windows of 0.16 s are more repeatable than those
+    from windows of 0.48 s. After a first round of masks, the windows with the least certain weights get more, until the
+    map is as stable as the settings require, or all masks are used.
 
     References
     ----------
@@ -111,19 +111,19 @@ def lime(
     """
     rng = np.random.default_rng(seed)
     fill = fill_values(target.log_mel, settings.fill, rng)
-    perturbed = Perturbed.by(classifier, target, fill, locally=True)
+    perturbed = Perturbed.of_classifier(classifier, target, fill, locally=True)
     grids = list(_windows(target, settings))
-    masks = settings.masks // 2 * 2
-    rounds = np.diff([*range(0, masks, MASKS_PER_ROUND), masks])
+    total = settings.masks // 2 * 2
+    rounds = np.diff([*range(0, total, MASKS_PER_ROUND), total])
     windows: list[Window | None] = [None] * len(grids)
     estimates: list[_Estimate] = [(np.zeros(1), None)] * len(grids)
     for done, masks in enumerate(rounds):
-        of_round = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}")
+        round_work = work.part(done, len(rounds), f"Round {done + 1} of at most {len(rounds)}")
         least_certain_first = sorted(range(len(grids)), key=lambda number: -_uncertainty(estimates[number]))
         for rank, number in enumerate(least_certain_first):
             if done and (_stability(estimates) or 0.0) >= settings.stable_at:
                 break
-            part = of_round.part(rank, len(grids))
+            part = round_work.part(rank, len(grids))
             windows[number] = _window(*grids[number], int(masks), windows[number], perturbed, target, rng, part)
             estimates[number] = _estimate(windows[number], perturbed.original, target, settings.kernel_width)
     return LimeResult(windows, perturbed.original, settings.kernel_width)
@@ -139,7 +139,7 @@ def _window(
     rng: np.random.Generator,
     work: Work,
 ) -> Window:
-    """Return a window with more masks than before; masks that it had already are not predicted again.
+    """Return a window with more masks than before; masks that were predicted before are not predicted again.
 
     Masks do recur: a window of eight cells has only 256 different ones, and a draft's window of four only 16.
     """
@@ -148,21 +148,21 @@ def _window(
     if before is not None:
         present = np.concatenate([before.present, present])
     indices: dict[bytes, int] = {}
-    of_mask = np.array([indices.setdefault(row.tobytes(), len(indices)) for row in present])
-    different = np.array([np.frombuffer(row, bool) for row in indices])
-    known = of_mask[:earlier].max(initial=-1) + 1
+    index_of_mask = np.array([indices.setdefault(row.tobytes(), len(indices)) for row in present])
+    distinct = np.array([np.frombuffer(row, bool) for row in indices])
+    known = index_of_mask[:earlier].max(initial=-1) + 1
 
-    def filled() -> Iterator[np.ndarray]:
-        for row in different[known:]:
-            mask = np.zeros(target.log_mel.shape, bool)  # everything outside the window stays
+    def new_masks() -> Iterator[np.ndarray]:
+        for row in distinct[known:]:
+            mask = np.zeros(target.log_mel.shape, bool)  # nothing outside the window is removed
             mask[frames] = ~row[cell_of]
             yield mask
 
-    remaining = np.empty((len(different), len(perturbed.original)))
+    remaining = np.empty((len(distinct), len(perturbed.original)))
     if before is not None:
-        remaining[of_mask[:earlier]] = before.remaining
-    remaining[known:] = perturbed.without(filled(), len(different) - known, work)
-    return Window(frames, cell_of, present, remaining[of_mask])
+        remaining[index_of_mask[:earlier]] = before.remaining
+    remaining[known:] = perturbed.without(new_masks(), len(distinct) - known, work)
+    return Window(frames, cell_of, present, remaining[index_of_mask])
 
 
 def _estimate(window: Window, original: np.ndarray, target: ExplanationTarget, kernel_width: float) -> _Estimate:
@@ -192,7 +192,7 @@ def _uncertainty(estimate: _Estimate) -> float:
 
 
 def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> np.ndarray:
-    """Return the weight of each cell in a ridge regression that weights masks more the less they remove.
+    """Return the weight of each cell in a ridge regression in which masks that remove less count more.
 
     Parameters
     ----------
@@ -204,20 +204,20 @@ def surrogate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -
     -------
     ndarray of shape (cells,) or (cells, n)
     """
-    left_in = present.mean(axis=1)
-    distances = 1 - np.sqrt(left_in)  # cosine distance between a mask and the row of ones
-    trust = np.sqrt(np.exp(-(distances**2) / kernel_width**2))
-    cells = present - np.average(present, axis=0, weights=trust)
-    weighted = cells * trust[:, None]
-    gained = weighted.T @ (evidences - np.average(evidences, axis=0, weights=trust))
-    return np.linalg.solve(weighted.T @ cells + RIDGE * np.eye(present.shape[1]), gained)
+    present_share = present.mean(axis=1)
+    distances = 1 - np.sqrt(present_share)  # cosine distance between a mask and the row of ones
+    kernel = np.sqrt(np.exp(-(distances**2) / kernel_width**2))
+    cells = present - np.average(present, axis=0, weights=kernel)
+    weighted = cells * kernel[:, None]
+    moments = weighted.T @ (evidences - np.average(evidences, axis=0, weights=kernel))
+    return np.linalg.solve(weighted.T @ cells + RIDGE * np.eye(present.shape[1]), moments)
 
 
 def _interpolate(present: np.ndarray, evidences: np.ndarray, kernel_width: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights (cells,) that all masks would give, estimated from some, and their standard errors.
 
-    The evidence under all masks is taken as a Gaussian process of unknown mean and scale, in which masks are the more
-    alike the fewer cells they differ in (universal kriging).
+    The evidence under all masks is modelled as a Gaussian process with unknown mean and scale. Its correlation between
+    two masks falls with the number of cells in which they differ (universal kriging).
 
     References
     ----------
@@ -228,29 +228,29 @@ def _interpolate(present: np.ndarray, evidences: np.ndarray, kernel_width: float
     total = inverse.sum()
     differences = evidences[first] - inverse.sum(axis=0) @ evidences[first] / total
     scale = differences @ inverse @ differences / max(len(tried) - 1, 1)
-    masks, of_all, before_any = _of_all_masks(present.shape[1], kernel_width)
-    to_tried = of_all @ _similarity(masks, tried)
-    gains = to_tried @ inverse
-    unknown = before_any - (gains * to_tried).sum(axis=1)
-    of_mean = np.square(gains.sum(axis=1)) / total
-    return gains @ differences, np.sqrt(scale * np.maximum(unknown + of_mean, 0))
+    masks, to_weights, prior_variance = _all_masks(present.shape[1], kernel_width)
+    covariance = to_weights @ _similarity(masks, tried)
+    gains = covariance @ inverse
+    remaining_variance = prior_variance - (gains * covariance).sum(axis=1)
+    variance_of_mean = np.square(gains.sum(axis=1)) / total
+    return gains @ differences, np.sqrt(scale * np.maximum(remaining_variance + variance_of_mean, 0))
 
 
 @cache
-def _of_all_masks(cells: int, kernel_width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the weights of all masks are computed from.
+def _all_masks(cells: int, kernel_width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all masks, and how the weights depend on the evidence under them.
 
     Returns
     -------
     masks : ndarray of shape (2**cells, cells), bool
-    of_all : ndarray of shape (cells, 2**cells)
-        How the weights depend on the evidence under each mask.
-    before_any : ndarray of shape (cells,)
-        The variance of the weights before any mask is tried, for evidence of variance 1.
+    to_weights : ndarray of shape (cells, 2**cells)
+        Multiplied by the evidence under each mask, it gives the weights.
+    prior_variance : ndarray of shape (cells,)
+        Variance of the weights before any mask is tried, for evidence of variance 1.
     """
     masks = np.arange(1 << cells)[:, None] >> np.arange(cells) & 1
-    of_all = surrogate(masks.astype(float), np.eye(len(masks)), kernel_width)
-    return masks > 0, of_all, (of_all @ _similarity(masks, masks) * of_all).sum(axis=1)
+    to_weights = surrogate(masks.astype(float), np.eye(len(masks)), kernel_width)
+    return masks > 0, to_weights, (to_weights @ _similarity(masks, masks) * to_weights).sum(axis=1)
 
 
 def _similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -273,8 +273,8 @@ def _windows(target: ExplanationTarget, settings: LimeSettings) -> Iterator[tupl
 def _errors(present: np.ndarray, evidences: np.ndarray) -> np.ndarray | None:
     """Return the standard errors (cells,) of a window's weights, in a regression without kernel and ridge.
 
-    Effects of pairs of cells do not count as error, because the masks balance them; what these and the weights leave
-    unexplained does. None if they leave no degree of freedom.
+    Effects of pairs of cells do not count as error, because the masks balance them; the residual of single cells and
+    pairs does. None if no degree of freedom remains.
     """
     masks, cells = present.shape
     signs = np.where(present, 0.5, -0.5)
@@ -288,18 +288,17 @@ def _errors(present: np.ndarray, evidences: np.ndarray) -> np.ndarray | None:
 
 
 def _masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
-    """Return masks (masks, cells) with which pairs of cells do not disturb the weight of a single cell.
+    """Return masks (masks, cells) that do not confound the effects of single cells with those of pairs.
 
-    If possible they are the regular fraction of all masks in which the shortest products of cells that are the same
-    everywhere are fewest (minimum aberration). Otherwise they are rows of Hadamard matrices, each followed by its
-    complement. Which cell has which column, and which half of the masks has it present, is drawn.
+    If possible they are a regular fractional factorial design of minimum aberration. Otherwise they are rows of
+    Hadamard matrices, each followed by its complement. Columns and signs are assigned to the cells at random.
 
     References
     ----------
-    Fries and Hunter 1980, doi:10.1080/00401706.1980.10486210, for fractions. Plackett and Burman 1946,
+    Fries and Hunter 1980, doi:10.1080/00401706.1980.10486210, for minimum aberration. Plackett and Burman 1946,
     doi:10.1093/biomet/33.4.305, for rows of Hadamard matrices.
     """
-    columns = _fraction(cells, masks) if cells <= FEW_CELLS else None
+    columns = _minimum_aberration_columns(cells, masks) if cells <= FEW_CELLS else None
     if columns is None:
         return _balanced_masks(cells, masks, rng)
     rows = hadamard(masks)[np.ix_(rng.permutation(masks), rng.permutation(columns))]
@@ -307,29 +306,29 @@ def _masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
 
 
 @cache
-def _fraction(cells: int, order: int) -> list[int] | None:
-    """Return the columns of a Hadamard matrix that are a fraction of minimum aberration.
+def _minimum_aberration_columns(cells: int, order: int) -> list[int] | None:
+    """Return the columns of a Hadamard matrix that form a fractional factorial design of minimum aberration.
 
-    The product of the columns i and j is the column i XOR j, and column 0 is constant. None if the product of fewer
-    than four columns is constant in every fraction.
+    The product of columns i and j is column i XOR j, and column 0 is constant. None if each design has a defining word,
+    a constant product of columns, of fewer than four columns.
     """
     if order < 2 or order & (order - 1):
         return None
     independent = [1 << bit for bit in range(order.bit_length() - 1)]
     if cells <= len(independent):
         return independent[:cells]
-    others = [column for column in range(1, order) if column.bit_count() > 2]  # with fewer they are such a product
+    others = [column for column in range(1, order) if column.bit_count() > 2]  # fewer would be such a short word
 
-    def words(chosen: tuple[int, ...]) -> list[int]:
-        """Return how many constant products there are of each number of columns."""
+    def word_counts(added: tuple[int, ...]) -> list[int]:
+        """Return the number of defining words of each length if these columns are added to the independent ones."""
         counts = [0] * (cells + 1)
-        for size in range(1, len(chosen) + 1):
-            for some in combinations(chosen, size):
-                counts[size + reduce(xor, some).bit_count()] += 1
+        for size in range(1, len(added) + 1):
+            for columns in combinations(added, size):
+                counts[size + reduce(xor, columns).bit_count()] += 1
         return counts
 
-    best = min(combinations(others, cells - len(independent)), key=words, default=())
-    return None if not best or any(words(best)[:4]) else [*independent, *best]
+    best = min(combinations(others, cells - len(independent)), key=word_counts, default=())
+    return None if not best or any(word_counts(best)[:4]) else [*independent, *best]
 
 
 def _balanced_masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:

@@ -26,8 +26,8 @@ def best_emotion(analysis: Analysis) -> str:
 
 
 def _mean_score(emotion: str, analyses: Mapping[str, Analysis]) -> float:
-    knowing = [analysis for analysis in analyses.values() if emotion in analysis.emotions]
-    return float(np.mean([one.scores.recording[one.emotions.index(emotion)] for one in knowing]))
+    with_emotion = [analysis for analysis in analyses.values() if emotion in analysis.emotions]
+    return float(np.mean([one.scores.recording[one.emotions.index(emotion)] for one in with_emotion]))
 
 
 def map_agreement(explained: Mapping[str, Analysis], method: str) -> Agreement:
@@ -64,15 +64,15 @@ def _pair(one: Analysis, other: Analysis, method: str) -> tuple[float, float]:
 
 
 def shared_part(overlap: float) -> float:
-    """Return what share two equally large sets have in common, given their intersection over union."""
+    """Return the share that two equally large sets have in common, from their intersection over union."""
     return 2 * overlap / (1 + overlap)
 
 
 def on_one_grid(explained: Mapping[str, Analysis]) -> dict[str, Analysis]:
     """Return the models with the most common front end, whose spectrograms have the same frames and bands."""
     counts = Counter(analysis.spectrogram.settings for analysis in explained.values())
-    most = max(counts, key=counts.__getitem__, default=None)
-    return {name: analysis for name, analysis in explained.items() if analysis.spectrogram.settings == most}
+    most_common = max(counts, key=counts.__getitem__, default=None)
+    return {name: analysis for name, analysis in explained.items() if analysis.spectrogram.settings == most_common}
 
 
 def shared_map(explained: Mapping[str, Analysis], method: str) -> Explanation | None:

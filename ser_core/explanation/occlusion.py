@@ -51,7 +51,7 @@ def occlusion(
     Zeiler and Fergus 2014, arXiv:1311.2901; boxes and averaging as in `captum.attr.Occlusion`.
     """
     fill = fill_values(target.log_mel, settings.fill, np.random.default_rng(seed))
-    perturbed = Perturbed.by(classifier, target, fill, locally=True)
+    perturbed = Perturbed.of_classifier(classifier, target, fill, locally=True)
     boxes = list(_boxes(target, settings))
 
     def masks() -> Iterator[np.ndarray]:

@@ -56,7 +56,7 @@ def one_pass(
 ) -> OnePassResult:
     """Run the network once and decode its tokens; `settings` and `seed` are unused.
 
-    LIME and occlusion compare speech with silence, the decoder compares it with other speech of the same person. A
+    LIME and occlusion compare speech with silence; the decoder compares it with other speech of the same person. A
     frame counts once for each member that covers it, as in the recording's mean logits.
 
     References
@@ -117,7 +117,7 @@ def time_consensus(
 ) -> TimeConsensusResult:
     """Run LIME over time with these settings, and One pass.
 
-    LIME says what is missed in silence, One pass what differs from other speech of the same person.
+    LIME compares speech with silence, One pass with other speech of the same person.
 
     Raises
     ------

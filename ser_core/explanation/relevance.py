@@ -1,4 +1,4 @@
-"""What explainers share: the target, predictions of perturbed recordings, and stitching the maps of segments."""
+"""Parts that explainers share: the target, predictions of perturbed recordings, and stitching maps of segments."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +12,8 @@ import numpy as np
 from ser_core.analysis import Explanation, Segments
 from ser_core.errors import SettingsRefused
 from ser_core.front_end.segments import noise_floor
-from ser_core.model.classifier import MOST_STATES, Classifier, ScoreLocalChanges
-from ser_core.model.networks.local_change import side_by_side
+from ser_core.model.classifier import MAX_STATES, Classifier, ScoreLocalChanges
+from ser_core.model.networks.local_change import thread_pool
 from ser_core.model.scores import PROBABILITY_FLOOR, evidence, pooled, pooling_terms, softmax
 from ser_core.work.progress import Work
 
@@ -31,16 +31,16 @@ class _Group(NamedTuple):
     segments: np.ndarray
 
 
-#: Segments per call of the network; few, so that progress and a stop show soon.
+#: Segments per call of the network; few, so that progress is frequent and a stop takes effect soon.
 PASSES_AT_ONCE = 32
 #: Local changes per call; several calls run in parallel.
 LOCAL_CHANGES_AT_ONCE = 16
 #: Calls that may wait for a free thread.
-MOST_CALLS_WAITING = 4
+MAX_WAITING_CALLS = 4
 #: Maximum number of frames of changed segments that wait for a call; 100 MB.
-MOST_WAITING_FRAMES = 400_000
-#: Cells and boxes, a draft's too, have at most this many frames; a longer change is scored with its whole segment.
-MOST_LOCAL_FRAMES = 32
+MAX_WAITING_FRAMES = 400_000
+#: Cells and boxes, even those of a draft, have at most this many frames; a longer change is scored with its segment.
+MAX_LOCAL_FRAMES = 32
 FILLS = ("noise_floor", "band_mean", "random")
 #: The colour scale ends at this quantile of a map's absolute relevance; a few extreme points would make the rest pale.
 COLOUR_LIMIT_QUANTILE = 0.995
@@ -112,8 +112,8 @@ class ExplainerResult(Protocol):
 def contrasted(logit_maps: np.ndarray, original: np.ndarray, target: ExplanationTarget) -> np.ndarray:
     """Return a map of a target's evidence from maps of all logits.
 
-    It is the difference of two logits, or a logit minus the mean of all others weighted by their probabilities: that is
-    how log-odds change with the logits. What raises all logits alike is evidence for no emotion.
+    It is the difference of two logits, or a logit minus the mean of all others weighted by their probabilities, because
+    log-odds change that way with the logits. What raises all logits equally is evidence for no emotion.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class Perturbed:
     pooling : str
         The model's pooling (see `ser_core.model.scores.pool`).
     score_local_changes : callable or None
-        The classifier's method of that name, to score changes of a few frames faster and nearly as exactly.
+        The classifier's method of that name, which scores changes of a few frames faster and nearly as exactly.
 
     Attributes
     ----------
@@ -210,17 +210,17 @@ class Perturbed:
         self._local = None
         self._unchanged_locally: dict[int, np.ndarray] = {}
         if score_local_changes is not None:
-            # Without a reference to this object, which would keep the states until the garbage collector comes.
+            # No reference to this object: a cycle would keep the states until the garbage collector runs.
             values = self._values
-            self._local = lru_cache(MOST_STATES)(lambda member: score_local_changes(values[member]))
+            self._local = lru_cache(MAX_STATES)(lambda member: score_local_changes(values[member]))
         self._whole = self._terms(self._values)
         self.original = pooled(self._whole.mean(axis=0), pooling)
 
     @classmethod
-    def by(
+    def of_classifier(
         cls, classifier: Classifier, target: ExplanationTarget, fill: np.ndarray, *, locally: bool = False
     ) -> "Perturbed":
-        """Return the predictions of a classifier; `locally`: with its `score_local_changes`, if it has that method."""
+        """Use the predictions of a classifier; `locally`: with its `score_local_changes`, if it has that method."""
         local = getattr(classifier, "score_local_changes", None) if locally else None
         return cls(classifier.score, classifier.temperature, target, fill, classifier.pooling, local)
 
@@ -241,18 +241,18 @@ class Perturbed:
         changed = np.tile(self._whole.sum(axis=0), (count, 1))
         done = 0
         for group, terms in self._scored(self._groups(masks), work):
-            before = self._whole.__getitem__ if group.change is None else self._whole_locally
-            for mask, member, of_segment in zip(group.masks, group.members, terms, strict=True):
-                changed[mask] += of_segment - before(member)
+            for mask, member, segment_terms in zip(group.masks, group.members, terms, strict=True):
+                before = self._whole[member] if group.change is None else self._whole_locally(member)
+                changed[mask] += segment_terms - before
             done = max(done, group.masks[-1] + 1)
             work.report(done / count, f"{done} of {count} changed versions predicted")
         return pooled(changed / len(self._whole), self._pooling)
 
     def _groups(self, masks: Iterable[np.ndarray]) -> Iterator[_Group]:
         """Yield the changed segments: those with the same local change together, and all others together."""
-        most = min(PASSES_AT_ONCE, max(1, MOST_WAITING_FRAMES // self._length))
+        max_segments = min(PASSES_AT_ONCE, max(1, MAX_WAITING_FRAMES // self._length))
         waiting: dict[_Change | None, list[tuple[int, int, np.ndarray]]] = {}
-        rows_before = range(0)
+        previous_rows = range(0)
 
         def group(change: _Change | None) -> _Group:
             numbers, members, segments = zip(*waiting.pop(change), strict=True)
@@ -260,13 +260,13 @@ class Perturbed:
 
         for number, mask in enumerate(masks):
             rows = _rows(mask)
-            if rows != rows_before:
+            if rows != previous_rows:
                 yield from [group(change) for change in list(waiting) if change is not None]
-                rows_before = rows
+                previous_rows = rows
             for member, segment in self._touched(mask, rows):
                 change = self._local_change(member, rows)
                 waiting.setdefault(change, []).append((number, member, segment))
-                if len(waiting[change]) == (most if change is None else LOCAL_CHANGES_AT_ONCE):
+                if len(waiting[change]) == (max_segments if change is None else LOCAL_CHANGES_AT_ONCE):
                     yield group(change)
         yield from [group(change) for change in list(waiting)]
 
@@ -278,8 +278,8 @@ class Perturbed:
             if group.change is None:
                 yield group, self._terms(group.segments)
                 continue
-            scoring.append((group, side_by_side().submit(self._terms, group.segments, group.change)))
-            if len(scoring) > MOST_CALLS_WAITING:
+            scoring.append((group, thread_pool().submit(self._terms, group.segments, group.change)))
+            if len(scoring) > MAX_WAITING_CALLS:
                 first, terms = scoring.popleft()
                 yield first, terms.result()
         for group, terms in scoring:
@@ -300,7 +300,7 @@ class Perturbed:
         return pooling_terms(softmax(logits, self._temperature), self._pooling)
 
     def _whole_locally(self, member: int) -> np.ndarray:
-        """Return the terms of an unchanged member, by the arithmetic of local changes, whose rounding may differ."""
+        """Return the terms of an unchanged member, computed as for local changes, because rounding may differ."""
         if member not in self._unchanged_locally:
             self._unchanged_locally[member] = self._terms(self._values[member][None], (member, 0, 1))[0]
         return self._unchanged_locally[member]
@@ -319,7 +319,7 @@ class Perturbed:
 
     def _local_change(self, member: int, rows: range) -> _Change | None:
         """Return which frames of a member change, or None if it must be scored as a whole."""
-        if len(rows) > MOST_LOCAL_FRAMES or self._local is None or self._local(member) is None:
+        if len(rows) > MAX_LOCAL_FRAMES or self._local is None or self._local(member) is None:
             return None
         start = int(self._starts[member])
         return member, max(rows.start - start, 0), min(rows.stop - start, self._length)

@@ -48,16 +48,16 @@ def max_sensitivity(
     Yeh et al. 2019, arXiv:1901.09392, as `captum.metrics.sensitivity_max`.
     """
     rng = np.random.default_rng(seed)
-    furthest = dict.fromkeys(maps, 0.0)
+    largest = dict.fromkeys(maps, 0.0)
     for done in range(samples):
         work.check()
         work.report(done / samples, f"{done} of {samples} changed inputs explained")
         change = rng.uniform(-radius, radius, target.log_mel.shape).astype(np.float32)
-        moved = explain(_with_log_mel(target, target.log_mel + change))
+        changed = explain(_with_log_mel(target, target.log_mel + change))
         for name, map_ in maps.items():
-            distance = float(np.linalg.norm(map_ - moved[name]) / (np.linalg.norm(map_) or 1))
-            furthest[name] = max(furthest[name], distance)
-    return furthest
+            distance = float(np.linalg.norm(map_ - changed[name]) / (np.linalg.norm(map_) or 1))
+            largest[name] = max(largest[name], distance)
+    return largest
 
 
 def _with_log_mel(target: ExplanationTarget, log_mel: np.ndarray) -> ExplanationTarget:

@@ -18,7 +18,7 @@ from ser_core.front_end.segments import MIN_WHOLE_FRAMES
 from ser_core.model.networks.decoder import Decoder
 from ser_core.model.networks.folding import folded
 from ser_core.model.networks.late_fusion import LateFusion
-from ser_core.model.networks.local_change import LocalChange, side_by_side
+from ser_core.model.networks.local_change import LocalChange, thread_pool
 from ser_core.model.networks.local_maps import LocalMaps
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.whisper import BANDS, Whisper
@@ -35,7 +35,7 @@ OF_A_VOICE = ", this voice"
 #: Segments that a thread scores at once: its processor's cache holds what more would leave between layers.
 BATCH = 8
 #: Segments whose state before any change stays in memory for the next explainer; 17 MB each for Whisper.
-MOST_STATES = 6
+MAX_STATES = 6
 #: Frames that are scored at once where segments are whole recordings: 8 of 60 s.
 LONGEST_BATCH_FRAMES = 48_000
 
@@ -132,7 +132,7 @@ class NetworkClassifier:
         self._maps = tuple(self.network.maps(silence))
         #: Maps before the last ones, if the network has any.
         self._inner = tuple(self.network.inner(silence)) if hasattr(self.network, "inner") else ()
-        self._state_of = lru_cache(MOST_STATES)(partial(_state_of, self.network, self._scoring))
+        self._state_of = lru_cache(MAX_STATES)(partial(_state_of, self.network, self._scoring))
         self.layers = (*(("both",) if len(self._maps) > 1 else ()), *self._maps, *self._inner)
 
     def score(self, segments: np.ndarray) -> np.ndarray:
@@ -146,9 +146,9 @@ class NetworkClassifier:
         -------
         ndarray of shape (n, classes), float32
         """
-        threads = torch.get_num_threads()  # one in a thread of `side_by_side`, which must not wait for the others
+        threads = torch.get_num_threads()  # one in a thread of `thread_pool`, which must not wait for the others
         batches = _batches(segments, threads)
-        logits = list((side_by_side().map if threads > 1 < len(batches) else map)(self._logits, batches))
+        logits = list((thread_pool().map if threads > 1 < len(batches) else map)(self._logits, batches))
         return torch.cat(logits).numpy() - self.shift if logits else np.empty((0, len(self.emotions)), np.float32)
 
     @torch.inference_mode()

@@ -26,10 +26,10 @@ from ser_core.audio.voice_activity import detect_speech, speech_frames, speech_s
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import ExplainerRun, run_explainer
 from ser_core.explanation.focus import (
+    DEFAULT_SHARE,
     SHARES,
-    USUAL_SHARE,
     at_share,
-    deciding,
+    deciding_candidate,
     focus_frames,
     focus_level,
     focus_regions,
@@ -196,7 +196,7 @@ def with_deciding_focus(
 ) -> Analysis:
     """Return the analysis with the smallest focus that decides the verdict, or the one that the settings fix.
 
-    The model is run again on each candidate alone and on everything else (see `ser_core.explanation.focus.deciding`).
+    The model is run again on each candidate alone and on everything else (see `focus.deciding_candidate`).
     """
     if not settings.focus.is_open:
         return with_focus(analysis, explanation, settings)
@@ -208,10 +208,10 @@ def with_deciding_focus(
     usable = usable_of(analysis, explanation)
     sizes = [np.count_nonzero(frames) / max(np.count_nonzero(usable), 1) for frames in inside]
     target = target_of(analysis, settings)
-    return candidates[work.compute(_deciding, inside, sizes, classifier, target, settings.seed)]
+    return candidates[work.compute(_deciding_candidate, inside, sizes, classifier, target, settings.seed)]
 
 
-def _deciding(
+def _deciding_candidate(
     inside: list[np.ndarray],
     sizes: list[float],
     classifier: Classifier,
@@ -220,15 +220,15 @@ def _deciding(
     work: Work,
 ) -> int:
     fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(seed))
-    perturbed = Perturbed.by(classifier, target, fill)
-    return deciding(inside, sizes, perturbed, target, work)
+    perturbed = Perturbed.of_classifier(classifier, target, fill)
+    return deciding_candidate(inside, sizes, perturbed, target, work)
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
     """Return the analysis with an explanation's profile and focus; if the settings fix no share, at the usual one."""
     frames, applied = analysis.spectrogram.settings, settings.focus
     if applied.is_open:
-        applied = at_share(applied, USUAL_SHARE)
+        applied = at_share(applied, DEFAULT_SHARE)
     profile = relevance_profile(
         explanation.relevance, explanation.covered, round(applied.smoothing_s / frames.frame_hop_s)
     )

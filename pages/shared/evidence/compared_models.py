@@ -14,7 +14,7 @@ from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
 from ser_core.errors import SerError
 from ser_core.explanation import EXPLAINERS, METHOD_NAMES, explainers_of
-from ser_core.explanation.grad_cam import without_maps
+from ser_core.explanation.grad_cam import grad_cam_refusal
 from ser_core.model.classifier import Classifier
 from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.model.shipped_models import model_names
@@ -114,7 +114,7 @@ def explained(
         if method in explainers_of(classifier):
             jobs[name] = explaining.explainer_job(analysis, method, classifier, _own_settings(settings, classifier))
         else:
-            words[name] = without_maps(classifier)
+            words[name] = grad_cam_refusal(classifier)
     waiting.watch(jobs, titles={name: f"{t(METHOD_NAMES[method])}, {in_markdown(name)}" for name in jobs})
     offer_again(jobs)
     runs, unfinished = results_so_far(jobs)

@@ -15,7 +15,7 @@ from pages.shared.session import Chosen
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.focus import map_in_words, missing_evidence_in_words
-from ser_core.explanation.grad_cam import without_maps
+from ser_core.explanation.grad_cam import grad_cam_refusal
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.jobs import Job
 
@@ -111,7 +111,7 @@ def in_words(explanation: Explanation, settings: SpectrogramSettings) -> str:
 def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
     """Show which maps are impossible, and which lack evidence or contradict the score; `explained` is by explainer."""
     if not chosen.classifier.layers:
-        st.info(in_markdown(recognised(without_maps(chosen.classifier))), icon=":material/info:")
+        st.info(in_markdown(recognised(grad_cam_refusal(chosen.classifier))), icon=":material/info:")
     for method, analysis in explained.items():
         explanation = analysis.explanations[method]
         if words := missing_evidence_in_words(analysis.profile, explanation.covered, t(explanation.emotion)):

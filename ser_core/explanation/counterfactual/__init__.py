@@ -1,1 +1,1 @@
-"""What would have to be different for another emotion to be predicted."""
+"""What would have to change for another emotion to be predicted."""

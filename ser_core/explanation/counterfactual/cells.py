@@ -11,9 +11,9 @@ from ser_core.front_end.spectrogram import band_edges_hz
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
 
-NUMBERS_AT_ONCE = 8
+COUNTS_AT_ONCE = 8
 #: Share of a counterfactual that the ranges in its description contain.
-MOSTLY = 0.8
+DESCRIBED_SHARE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +43,13 @@ def find_counterfactual(
     """Remove the positive cells, of 8 frames and 4 bands, that a map marks most, until the emotion changes.
 
     It changes when the target's emotion no longer scores best or, against another emotion, when that one scores
-    higher. With one cell fewer it does not. As a score may fall and rise again, a smaller number that the search did
-    not try may exist.
+    higher. With one cell fewer it does not change. A score may fall and rise again, so a smaller number that the search
+    did not try may exist.
 
     Returns
     -------
     Counterfactual or None
-        None if the emotion does not score best to begin with, or still does without all positive cells.
+        None if the emotion does not score best to begin with, or still scores best without all positive cells.
 
     Raises
     ------
@@ -65,15 +65,15 @@ def find_counterfactual(
     while first <= last:
         work.check()
         work.report(1 - (last - first + 1) / positive, f"Between {first} and {last} cells removed")
-        numbers = np.unique(np.geomspace(first, last, NUMBERS_AT_ONCE).round().astype(int))
-        masks = ((rank >= 0) & (rank < number) for number in numbers)
-        remaining = perturbed.without(masks, len(numbers), work.silently())
+        counts = np.unique(np.geomspace(first, last, COUNTS_AT_ONCE).round().astype(int))
+        masks = ((rank >= 0) & (rank < count) for count in counts)
+        remaining = perturbed.without(masks, len(counts), work.silently())
         rivals = [_rival(probabilities, target) for probabilities in remaining]
         hit = next((i for i, rival in enumerate(rivals) if rival is not None), None)
         if hit is None:
             break
-        last = int(numbers[hit]) - 1
-        first = int(numbers[hit - 1]) + 1 if hit else first
+        last = int(counts[hit]) - 1
+        first = int(counts[hit - 1]) + 1 if hit else first
         found = Counterfactual((rank >= 0) & (rank <= last), (last + 1) / len(means), rivals[hit])
     return found
 
@@ -88,8 +88,8 @@ def counterfactual_in_words(
     flip: Counterfactual, target: ExplanationTarget, emotions: tuple[str, ...], settings: SpectrogramSettings
 ) -> str:
     """Describe a counterfactual; time and frequency are the shortest ranges that each contain 80 % of it."""
-    first, end = _shortest(flip.mask.sum(axis=1))
-    low, above = _shortest(flip.mask.sum(axis=0))
+    first, end = _shortest_range(flip.mask.sum(axis=1))
+    low, above = _shortest_range(flip.mask.sum(axis=0))
     start_s, end_s = frame_edge_s(first, settings), frame_edge_s(end, settings)
     low_hz, high_hz = (round(hz, -1 if hz < 1_000 else -2) for hz in band_edges_hz(settings)[[low, above + 1]])
     percent = f"{100 * flip.share:.{0 if flip.share >= 0.01 else 1}f}"
@@ -100,10 +100,10 @@ def counterfactual_in_words(
     return f"Without the outlined {percent} % of the stretch ({where}) {then}."
 
 
-def _shortest(counts: np.ndarray) -> tuple[int, int]:
+def _shortest_range(counts: np.ndarray) -> tuple[int, int]:
     """Return the first index and the end (excluded) of the shortest range that contains 80 % of the counts."""
     up_to = np.concatenate([[0], np.cumsum(counts)])
-    wanted = up_to[:-1] + MOSTLY * up_to[-1]
+    wanted = up_to[:-1] + DESCRIBED_SHARE * up_to[-1]
     starts = np.flatnonzero(wanted <= up_to[-1])
     ends = np.searchsorted(up_to, wanted[starts])
     best = int(np.argmin(ends - starts))

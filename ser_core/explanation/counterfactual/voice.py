@@ -23,14 +23,14 @@ SOUNDS_AT_ONCE = 13
 
 @dataclass(frozen=True)
 class VoiceProperty:
-    """A property of the voice, changed by amounts around 0 that are equally natural in both directions, or in one.
+    """A property of the voice, changed by amounts around 0, with one natural limit for both directions or for one.
 
     Attributes
     ----------
     field : str
         Its field of `VoiceChange`.
     limit : float
-        The largest natural amount, in the unit; of a factor, its log2.
+        The largest natural amount, in the unit; for a factor, its log2.
     is_factor : bool
     less, more : str
         The change in words, for a negative (if there is one) and a positive amount.
@@ -123,7 +123,7 @@ PROPERTIES = (
         needs_voice=True,
     ),
 )
-#: 98 % of those recordings have a median pitch between these.
+#: 98 % of those recordings have a median pitch in this range.
 LOWEST_HZ, HIGHEST_HZ = 89.0, 391.0
 #: Share of the natural limit by which the control is changed and changed back.
 CONTROL_SHARE = 0.25
@@ -158,12 +158,12 @@ class VoiceCurve:
     Attributes
     ----------
     amounts : ndarray of shape (n,), float64
-        Ascending; 0, the voice synthesised again without a change, is among them.
+        Ascending; they include 0, the voice resynthesised without a change.
     scores : ndarray of shape (n, classes), float64
     control : ndarray of shape (classes,), float64
         Scores after a change by a quarter of the limit and back: the effect of the synthesis alone.
     natural : (low, high)
-        Amounts beyond are unnatural.
+        Amounts outside are unnatural.
     flips : tuple of VoiceFlip
         At most one in each direction, each natural. None if the control alone changes the verdict: then the synthesis
         could have caused it.
@@ -236,47 +236,48 @@ def voice_counterfactuals(
     ------
     Cancelled
     """
-    tried = [p for p in properties if marks.runs or not p.needs_voice]
-    parts = len(tried) + 1
+    usable = [p for p in properties if marks.runs or not p.needs_voice]
+    parts = len(usable) + 1
 
     def scores_of(changes: Sequence[tuple[VoiceProperty, float]], part: Work) -> np.ndarray:
-        found = []
+        scores = []
         for start in range(0, len(changes), SOUNDS_AT_ONCE):
             part.check()
-            here = changes[start : start + SOUNDS_AT_ONCE]
-            sounds = [change_voice(recording, p.change(amount), marks, regions) for p, amount in here]
-            found.append(score(sounds, part.silently()))
+            batch = changes[start : start + SOUNDS_AT_ONCE]
+            sounds = [change_voice(recording, p.change(amount), marks, regions) for p, amount in batch]
+            scores.append(score(sounds, part.silently()))
             part.report(min(1.0, (start + SOUNDS_AT_ONCE) / len(changes)), "")
-        return np.concatenate(found)
+        return np.concatenate(scores)
 
     unchanged = change_voice(recording, VoiceChange(), marks, regions)
     original, synthesised = score([recording.samples, unchanged], work.silently())
     curves = []
-    for done, one in enumerate(tried):
-        work.report(done / parts, one.name)
-        natural = _natural(one, marks)
-        amounts = np.unique([*(GRID[GRID >= 0] if one.only_more else GRID) * one.limit, *natural])
+    for done, changed in enumerate(usable):
+        work.report(done / parts, changed.name)
+        natural = _natural_range(changed, marks)
+        amounts = np.unique([*(GRID[GRID >= 0] if changed.only_more else GRID) * changed.limit, *natural])
         if not unnatural:
             amounts = amounts[(amounts >= natural[0]) & (amounts <= natural[1])]
-        changed = scores_of([(one, amount) for amount in amounts if amount], work.part(done, parts, one.name))
-        scores = np.insert(changed, int(np.flatnonzero(amounts == 0)[0]), synthesised, axis=0)
-        back = there_and_back(recording, one.change(CONTROL_SHARE * one.limit), marks, regions)
-        curves.append(VoiceCurve(one, amounts, scores, score([back], work.silently())[0], natural))
+        changes = [(changed, amount) for amount in amounts if amount]
+        scores = scores_of(changes, work.part(done, parts, changed.name))
+        scores = np.insert(scores, int(np.flatnonzero(amounts == 0)[0]), synthesised, axis=0)
+        control = there_and_back(recording, changed.change(CONTROL_SHARE * changed.limit), marks, regions)
+        curves.append(VoiceCurve(changed, amounts, scores, score([control], work.silently())[0], natural))
     verdict = int(original.argmax())
     brackets = [bracket for curve in curves for bracket in _brackets(curve, verdict)]
     for halving in range(HALVINGS if brackets else 0):
-        work.report((len(tried) + halving / HALVINGS) / parts, "The smallest changes")
-        middles = [(flip.property, (stays + flip.amount) / 2) for stays, flip in brackets]
+        work.report((len(usable) + halving / HALVINGS) / parts, "The smallest changes")
+        middles = [(flip.property, (unflipped + flip.amount) / 2) for unflipped, flip in brackets]
         brackets = _halved(brackets, middles, scores_of(middles, work.silently()), verdict)
     flips = [flip for _, flip in brackets]
     curves = [replace(curve, flips=tuple(f for f in flips if f.property is curve.property)) for curve in curves]
     return VoiceCounterfactuals(recording, marks, tuple(regions), original, tuple(curves))
 
 
-def _natural(one: VoiceProperty, marks: PitchMarks) -> tuple[float, float]:
+def _natural_range(changed: VoiceProperty, marks: PitchMarks) -> tuple[float, float]:
     """Return the lowest and highest natural amount; pitch stays in the range of human speech."""
-    low, high = 0.0 if one.only_more else -one.limit, one.limit
-    if one.field == "pitch_st":
+    low, high = 0.0 if changed.only_more else -changed.limit, changed.limit
+    if changed.field == "pitch_st":
         median = np.nanmedian(marks.pitch_hz)
         low = min(0.0, max(low, 12 * float(np.log2(LOWEST_HZ / median))))
         high = max(0.0, min(high, 12 * float(np.log2(HIGHEST_HZ / median))))
@@ -289,15 +290,15 @@ def _brackets(curve: VoiceCurve, verdict: int) -> list[tuple[float, VoiceFlip]]:
     middle = int(np.flatnonzero(curve.amounts == 0)[0])
     if best[middle] != verdict or curve.control.argmax() != verdict:
         return []
-    found = []
+    brackets = []
     for outward in (np.arange(middle, -1, -1), np.arange(middle, len(best))):
         inside = outward[(curve.amounts[outward] >= curve.natural[0]) & (curve.amounts[outward] <= curve.natural[1])]
         flipped = np.flatnonzero(best[inside] != verdict)
         if len(flipped):
             before, at = inside[flipped[0] - 1], inside[flipped[0]]
             flip = VoiceFlip(curve.property, float(curve.amounts[at]), int(best[at]), curve.scores[at])
-            found.append((float(curve.amounts[before]), flip))
-    return found
+            brackets.append((float(curve.amounts[before]), flip))
+    return brackets
 
 
 def _halved(
@@ -307,20 +308,23 @@ def _halved(
     verdict: int,
 ) -> list[tuple[float, VoiceFlip]]:
     """Return the half of each bracket that contains the flip, given the scores (brackets, classes) at its middle."""
-    return [
-        (stays, VoiceFlip(one, amount, int(row.argmax()), row)) if row.argmax() != verdict else (amount, flip)
-        for (stays, flip), (one, amount), row in zip(brackets, middles, scores, strict=True)
-    ]
+    halves = []
+    for (unflipped, flip), (changed, middle), row in zip(brackets, middles, scores, strict=True):
+        if row.argmax() == verdict:
+            halves.append((middle, flip))
+        else:
+            halves.append((unflipped, VoiceFlip(changed, middle, int(row.argmax()), row)))
+    return halves
 
 
 def flip_in_words(flip: VoiceFlip, emotions: tuple[str, ...]) -> str:
-    """Say what a change does to the verdict, as in `3 semitones lower, and it is neutral`."""
-    said = flip.property.in_words(flip.amount)
-    return f"{said[0].upper()}{said[1:]}, and it is {emotions[flip.emotion]}"
+    """Describe the effect of a change on the verdict, as in `3 semitones lower, and it is neutral`."""
+    change = flip.property.in_words(flip.amount)
+    return f"{change[0].upper()}{change[1:]}, and it is {emotions[flip.emotion]}"
 
 
 def counterfactuals_in_words(found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
-    """Say what the smallest natural change is that flips the verdict, or that there is none."""
+    """Describe the smallest natural change that flips the verdict, or say that there is none."""
     verdict, where = emotions[int(found.original.argmax())], "in the focus" if found.regions else "of the voice"
     flip = found.smallest
     if flip is None:

@@ -262,7 +262,7 @@ def _heads(x: Tensor) -> Tensor:
 
 
 @cache
-def side_by_side() -> ThreadPoolExecutor:
+def thread_pool() -> ThreadPoolExecutor:
     """Return as many threads as torch would use for one computation; each of them computes by itself.
 
     The matrices of a local change, and of a few segments, are small. Two at once, by a thread each, take less time than
@@ -284,4 +284,4 @@ def side_by_side() -> ThreadPoolExecutor:
     return threads
 
 
-os.register_at_fork(after_in_child=side_by_side.cache_clear)
+os.register_at_fork(after_in_child=thread_pool.cache_clear)
