@@ -134,7 +134,7 @@ def test_a_plan_takes_the_baselines_own_front_end_and_changes_no_input(name):
     own = NETWORK_BASELINES[name].front_end if name in NETWORK_BASELINES else ESTIMATOR_BASELINES[name].FRONT_END
     assert name in TRAINABLE
     assert plan.front_end == own
-    assert not plan.teaches
+    assert not plan.has_teacher
     networks = [stage for stage in plan.stages if stage != "estimator"]
     assert all(plan.settings_of(stage).augmentation == UNCHANGED for stage in networks)
     # What an estimator learns from has heard the same.

@@ -19,7 +19,7 @@ from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.front_end.selection import segments_of
 from ser_core.learning.batches import as_batch
 from ser_core.learning.dataset import LabelledSpectrogram
-from ser_core.learning.estimator import as_onnx, features_as_stored, features_of, fit_estimator
+from ser_core.learning.estimator import as_onnx, extract_features, feature_extractor, fit_estimator
 from ser_core.model.networks.folding import folded
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import ESTIMATOR_BASELINES, NETWORK_BASELINES
@@ -82,9 +82,9 @@ def estimators():
     for name, baseline in ESTIMATOR_BASELINES.items():
         network = fresh(NETWORK_BASELINES[baseline.LEARNS_FROM]) if baseline.LEARNS_FROM else None
         entries = dataset(baseline.FRONT_END)
-        features = features_as_stored(baseline, network)
+        features = feature_extractor(baseline, network)
         labels = np.repeat([entry.label for entry in entries], [len(entry.start_frames) for entry in entries])
-        own = baseline.estimator(0).fit(features_of(features, entries), labels)
+        own = baseline.estimator(0).fit(extract_features(features, entries), labels)
         made[name] = (fit_estimator(baseline, network, entries, EMOTIONS, 0), entries, features, own)
     return made
 
@@ -244,7 +244,7 @@ def test_onnx_says_what_scikit_learn_says(name, estimators):
     data, entries, features, own = estimators[name]
     classifier = estimator_classifier(name, data)
     found = np.concatenate([classifier.score(entry.segments.astype(np.float32)) for entry in entries])
-    inputs = features_of(features, entries)
+    inputs = extract_features(features, entries)
     if hasattr(own, "decision_function"):
         expected = own.decision_function(inputs)
     else:
@@ -316,7 +316,7 @@ def test_export_takes_any_number_of_segments_and_frames():
     baseline = ESTIMATOR_BASELINES["mfcc_svm"]
     features = baseline.Features(None).eval()
     entries = dataset(baseline.FRONT_END)
-    own = baseline.estimator(0).fit(features_of(features, entries), [entry.label for entry in entries])
+    own = baseline.estimator(0).fit(extract_features(features, entries), [entry.label for entry in entries])
     data = as_onnx(features, own, entries[0].segments[:1].astype(np.float32))
     classifier = OnnxClassifier(
         data, name="", sha256=hashlib.sha256(data).hexdigest(), emotions=EMOTIONS, front_end=baseline.FRONT_END

@@ -12,7 +12,7 @@ from ser_core.learning.cross_validation import cross_validate, measure_recipe
 from ser_core.learning.metrics import all_figures
 from ser_core.learning.plan import TrainingPlan
 from ser_core.learning.predictions import Predictions, read_predictions, write_predictions
-from ser_core.learning.predictions import tested_by as table_of_model
+from ser_core.learning.predictions import read_test_predictions as table_of_model
 from ser_core.model.checkpoint import CARD, CORPORA_TABLE, FOLDS_TABLE, TEST_TABLE, TRAINING_LIST, WEIGHTS
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.progress import Work
@@ -76,7 +76,7 @@ class FakeTraining:
 def training(monkeypatch):
     fake = FakeTraining()
     monkeypatch.setattr("ser_core.learning.cross_validation.train_classifier", fake)
-    monkeypatch.setattr("ser_core.learning.cross_validation._learnt_from", lambda plan: "what was always there")
+    monkeypatch.setattr("ser_core.learning.cross_validation._input_hash", lambda plan: "what was always there")
     return fake
 
 
@@ -213,7 +213,7 @@ def test_progress_rises_over_the_folds_and_names_them(validate):
 
 def test_with_resume_folds_of_other_recordings_are_trained_again(validate, training, monkeypatch):
     validate()
-    monkeypatch.setattr("ser_core.learning.cross_validation._learnt_from", lambda plan: "what is there now")
+    monkeypatch.setattr("ser_core.learning.cross_validation._input_hash", lambda plan: "what is there now")
     validate(resume=True)
     assert training.folds == [1, 2, 3, 1, 2, 3]
 
@@ -224,7 +224,7 @@ def test_what_is_learnt_from_changes_with_sounds_labels_and_people_and_not_with_
     def learnt_from(sound=b"a", emotion="sad", speaker="bob"):
         (tmp_path / "a.wav").write_bytes(sound)
         (tmp_path / "mine.csv").write_text(f"path,emotion,speaker\na.wav,{emotion},{speaker}\n")
-        return cross_validation._learnt_from(plan)
+        return cross_validation._input_hash(plan)
 
     found = [learnt_from(), learnt_from(b"b"), learnt_from(emotion="happy"), learnt_from(speaker="ann")]
     assert len(set(found)) == 4

@@ -5,7 +5,7 @@ import pytest
 
 from ser_core.analysis import Recording
 from ser_core.front_end.spectrogram import spectrogram_of
-from ser_core.learning.augmentation import CONDITIONS, degraded, log_mel_by_phone
+from ser_core.learning.augmentation import CONDITIONS, degrade, log_mel_with_phone_band
 from ser_core.settings import SpectrogramSettings
 
 
@@ -26,7 +26,7 @@ def white(rate=16_000) -> Recording:
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_every_condition_keeps_length_rate_and_identity_and_repeats_with_its_seed(recording, condition):
-    once, again, other = (degraded(recording, condition, seed) for seed in (3, 3, 4))
+    once, again, other = (degrade(recording, condition, seed) for seed in (3, 3, 4))
     assert len(once.samples) == len(recording.samples)
     assert (once.sample_rate_hz, once.sha256, once.samples.dtype) == (16_000, recording.sha256, np.float32)
     assert np.array_equal(once.samples, again.samples)
@@ -37,16 +37,16 @@ def test_every_condition_keeps_length_rate_and_identity_and_repeats_with_its_see
 
 @pytest.mark.parametrize("snr_db", [20, 10, 0])
 def test_noise_lies_as_far_below_the_recording_as_it_says(recording, snr_db):
-    noise = degraded(recording, f"noise, {snr_db} dB", 0).samples - recording.samples
+    noise = degrade(recording, f"noise, {snr_db} dB", 0).samples - recording.samples
     assert level_db(recording.samples) - level_db(noise) == pytest.approx(snr_db, abs=0.2)
 
 
 def test_twenty_decibels_quieter_is_a_tenth(recording):
-    assert np.allclose(degraded(recording, "20 dB quieter", 0).samples, 0.1 * recording.samples)
+    assert np.allclose(degrade(recording, "20 dB quieter", 0).samples, 0.1 * recording.samples)
 
 
 def test_a_phone_keeps_its_band_and_nothing_else():
-    before, after = white(), degraded(white(), "phone band", 0)
+    before, after = white(), degrade(white(), "phone band", 0)
     for low, high, loss in ((500, 3_000, 0), (4_200, 8_000, 40), (20, 120, 25)):
         lost = band_db(before.samples, 16_000, low, high) - band_db(after.samples, 16_000, low, high)
         assert abs(lost) < 1 if loss == 0 else lost > loss
@@ -55,8 +55,8 @@ def test_a_phone_keeps_its_band_and_nothing_else():
 def test_log_mel_by_phone_is_nearly_that_of_the_recording_by_phone(recording):
     settings = SpectrogramSettings()
     log_mel = spectrogram_of(recording, settings).log_mel
-    expected = spectrogram_of(degraded(recording, "phone band", 0), settings).log_mel
-    found = log_mel_by_phone(log_mel, settings)
+    expected = spectrogram_of(degrade(recording, "phone band", 0), settings).log_mel
+    found = log_mel_with_phone_band(log_mel, settings)
     assert (found.shape, found.dtype) == (log_mel.shape, log_mel.dtype)
     assert np.abs(found - expected).mean() < 0.15 < 0.5 < np.abs(log_mel - expected).mean()
 
@@ -64,11 +64,11 @@ def test_log_mel_by_phone_is_nearly_that_of_the_recording_by_phone(recording):
 def test_silence_by_phone_is_silence():
     settings = SpectrogramSettings()
     silence = np.full((5, settings.bands), np.log(settings.log_offset), np.float32)
-    np.testing.assert_allclose(log_mel_by_phone(silence, settings), silence, rtol=1e-5)
+    np.testing.assert_allclose(log_mel_with_phone_band(silence, settings), silence, rtol=1e-5)
 
 
 def test_opus_at_a_low_rate_changes_the_voice_but_keeps_its_course(recording):
-    after = degraded(recording, "Opus, 12 kbit/s", 0).samples
+    after = degrade(recording, "Opus, 12 kbit/s", 0).samples
 
     def course(samples):
         return np.array([level_db(block) for block in np.array_split(samples, 50)])
@@ -79,7 +79,7 @@ def test_opus_at_a_low_rate_changes_the_voice_but_keeps_its_course(recording):
 def test_a_room_rings_on_after_a_click_and_falls_by_60_decibels_in_its_reverberation_time():
     click = np.zeros(32_000, np.float32)
     click[0] = 1
-    after = degraded(Recording("click", "0", click, 16_000), "reverberation, 0.6 s", 0).samples
+    after = degrade(Recording("click", "0", click, 16_000), "reverberation, 0.6 s", 0).samples
     early, late = after[160:1_760], after[8_000:9_600]  # 0.01 to 0.11 s and 0.5 to 0.6 s
     assert level_db(early) - level_db(late) == pytest.approx(60 / 0.6 * 0.49, abs=2)
     assert not after[10_000:].any() or level_db(after[10_000:]) < -120

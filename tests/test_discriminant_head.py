@@ -12,15 +12,15 @@ from sklearn.linear_model import LogisticRegression
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning import batches
-from ser_core.learning.augmentation import log_mel_by_phone
+from ser_core.learning.augmentation import log_mel_with_phone_band
 from ser_core.learning.batches import features_of
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.heads import (
-    CONTINUED_DEVIATION_FLOOR,
-    continued_discriminant,
+    FINE_TUNING_DEVIATION_FLOOR,
     discriminant,
+    fine_tuned_discriminant,
     fit_discriminant_head,
-    without_voices,
+    without_speaker_means,
 )
 from ser_core.learning.plan import DiscriminantSettings
 from ser_core.settings import SpectrogramSettings
@@ -117,7 +117,7 @@ def test_a_voice_that_lies_elsewhere_is_where_all_are_without_it():
     x, _ = clouds(seed=5)
     speakers = np.arange(len(x)) % 4
     far = x + 10 * (speakers == 2)[:, None]
-    moved, there = without_voices(far, speakers), without_voices(x, speakers)
+    moved, there = without_speaker_means(far, speakers), without_speaker_means(x, speakers)
     np.testing.assert_allclose(moved - moved.mean(axis=0), there - there.mean(axis=0), atol=1e-9)
     np.testing.assert_allclose(moved.mean(axis=0), far.mean(axis=0), atol=1e-9)
     for speaker in range(4):
@@ -131,8 +131,8 @@ def test_a_head_that_goes_on_from_nothing_is_the_logistic_regression_of_scikit_l
     rng = np.random.default_rng(0)
     features = rng.normal(3, 2, (60, 9))
     labels = np.argmax(features[:, :3] + rng.normal(size=(60, 3)), axis=1)
-    weight, bias = continued_discriminant(features, labels, np.zeros((3, 9)), np.zeros(3), loyalty=4.0)
-    x = (features - features.mean(axis=0)) / (features.std(axis=0) + CONTINUED_DEVIATION_FLOOR)
+    weight, bias = fine_tuned_discriminant(features, labels, np.zeros((3, 9)), np.zeros(3), loyalty=4.0)
+    x = (features - features.mean(axis=0)) / (features.std(axis=0) + FINE_TUNING_DEVIATION_FLOOR)
     x = np.column_stack([x, np.full(60, 3.0)])  # a bias with a ninth of the penalty
     theirs = LogisticRegression(C=1 / 4, fit_intercept=False, class_weight="balanced", tol=1e-8).fit(x, labels)
     ours = features @ weight.T + bias
@@ -145,7 +145,7 @@ def test_a_head_that_goes_on_learns_its_recordings_and_the_more_loyal_it_is_the_
     weight, bias = rng.normal(size=(4, 60)), rng.normal(size=4)
     changes, right = [], []
     for loyalty in (0.1, 10.0, 1e9):
-        new, new_bias = continued_discriminant(features, labels, weight, bias, loyalty)
+        new, new_bias = fine_tuned_discriminant(features, labels, weight, bias, loyalty)
         changes.append(np.abs(new - weight).max())
         right.append(np.mean(np.argmax(features @ new.T + new_bias, axis=1) == labels))
     assert right[0] == 1 > right[2]
@@ -237,7 +237,7 @@ def test_copies_by_phone_are_what_the_recordings_of_a_second_voice_would_be(fit,
         replace(
             entry,
             item=replace(entry.item, speaker=f"{entry.item.speaker} by phone"),
-            log_mel=log_mel_by_phone(entry.log_mel.astype(np.float32), SPECTROGRAM).astype(np.float16),
+            log_mel=log_mel_with_phone_band(entry.log_mel.astype(np.float32), SPECTROGRAM).astype(np.float16),
         )
         for entry in recordings()
     ]

@@ -13,7 +13,7 @@ from ser_core.learning.augmentation import CONDITIONS
 from ser_core.learning.evaluation import (
     RecordingLogits,
     by_own_normal,
-    overlap_words,
+    overlap_in_words,
     predict_corpora,
     tabulate,
     training_overlap,
@@ -110,9 +110,9 @@ def test_overlap_with_training_is_counted_for_each_corpus_by_itself():
     }
     assert (overlap["new"]["trained_on"], overlap["new"]["speakers_trained_on"]) == (0, 0)  # another corpus' ann
     assert (overlap["new"]["sentences"], overlap["new"]["sentences_trained_on"]) == (1, 0)
-    assert "1 of the 2 test speakers" in overlap_words("met", overlap["met"])
-    assert "at least 1 of the 2 test sentences" in overlap_words("met", overlap["met"])
-    assert overlap_words("new", overlap["new"]) == "new: an unseen corpus, nothing of it was trained on"
+    assert "1 of the 2 test speakers" in overlap_in_words("met", overlap["met"])
+    assert "at least 1 of the 2 test sentences" in overlap_in_words("met", overlap["met"])
+    assert overlap_in_words("new", overlap["new"]) == "new: an unseen corpus, nothing of it was trained on"
 
 
 def test_a_corpus_that_was_not_trained_on_is_called_unseen_and_the_training_split_is_not_spoken_of(

@@ -182,7 +182,7 @@ def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
 @needs_yamnet
 def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
     from ser_core.learning.metrics import all_figures
-    from ser_core.learning.predictions import tested_by
+    from ser_core.learning.predictions import read_test_predictions
     from ser_core.model.checkpoint import read_card
     from ser_core.model.shipped_models import MODELS
 
@@ -193,7 +193,7 @@ def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
             "seconds": seconds,
             "gain": gain,
             "interval": [gain - 0.01, gain + 0.01],
-            "figures": all_figures(tested_by(MODELS / "yamnet")),
+            "figures": all_figures(read_test_predictions(MODELS / "yamnet")),
             "selected_test": {"mean_over_corpora_uar": 0.712},
         }
         for rule, segments, seconds, gain in (("none", 1000, 600.0, 0.0), ("minmax", 800, 450.0, -0.004))
@@ -201,7 +201,7 @@ def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
     result = {"network": "yamnet", "folds": [1, 2], "threshold": 0.1, "rules": rules, "minmax_minus": {}}
     write_result("selection-yamnet", result, tmp_path)
     text = results_page.write_results_page(tmp_path).read_text()
-    uar = all_figures(tested_by(MODELS / "yamnet"))["mean_over_corpora_uar"]
+    uar = all_figures(read_test_predictions(MODELS / "yamnet"))["mean_over_corpora_uar"]
     assert f"| yamnet | {100 * uar:.1f} % |" in text
     card = read_card(MODELS / "yamnet")
     assert card.get("cross_validation", card)["split"].split(",")[0] in text

@@ -16,7 +16,7 @@ from ser_core.learning.metrics import (
     speaker_interval,
     summed_over_drawn,
 )
-from ser_core.learning.predictions import Predictions, pooled
+from ser_core.learning.predictions import Predictions, concatenate
 
 EMOTIONS = ("angry", "happy", "sad")
 
@@ -168,7 +168,7 @@ KOREAN = table_of("korean_emotional_tts", [0, 1, 0, 1], [0, 1, 0, 1], [1.0] * 4)
 
 
 def test_the_mean_is_of_corpora_and_leaves_out_those_whose_words_betray_the_emotion():
-    found = headline(pooled([RAVDESS, NEMO, KOREAN]))
+    found = headline(concatenate([RAVDESS, NEMO, KOREAN]))
     assert (found["corpora"], found["apart"]) == (["nemo", "ravdess"], ["korean_emotional_tts"])
     assert {name: f["uar"] for name, f in found["by_corpus"].items()} == {
         "ravdess": 0.75,
@@ -185,7 +185,7 @@ def test_a_table_of_nothing_else_has_its_own_mean():
 
 
 def test_the_calibration_error_is_the_mean_of_the_corpora_s():
-    found = headline(pooled([RAVDESS, NEMO, KOREAN]))
+    found = headline(concatenate([RAVDESS, NEMO, KOREAN]))
     # RAVDESS: three scores of 0.9 are right in 2/3, one of 0.6 is right. nEMO: two of 0.8 are right in a half.
     of_ravdess = (3 * (0.9 - 2 / 3) + 1 * (1 - 0.6)) / 4
     assert found["by_corpus"]["ravdess"]["expected_calibration_error"] == pytest.approx(of_ravdess)
@@ -217,6 +217,6 @@ def test_abstention_by_hand_is_a_mean_over_corpora_and_ends_with_the_first_that_
 def test_the_interval_draws_speakers_within_their_corpora():
     # Two voices a corpus, one always right and one always wrong: each corpus' mean is 0, 1/2 or 1.
     corpora = [table_of(name, [0, 1] * 4, [0, 1] * 2 + [1, 0] * 2, [0.9] * 8, "aaaabbbb") for name in ("one", "two")]
-    found = headline(pooled(corpora))
+    found = headline(concatenate(corpora))
     assert found["uar"] == pytest.approx(0.5)
     assert found["interval"] == pytest.approx([0, 1])  # both corpora draw the same voice twice in 1 of 16 draws each

@@ -46,7 +46,7 @@ from ser_core.explanation.grad_cam import grad_cam_refusal
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.learning import predictions as tables
 from ser_core.learning.metrics import all_figures
-from ser_core.learning.predictions import Predictions, in_cell, pooled, write_predictions
+from ser_core.learning.predictions import Predictions, concatenate, indices_in_cell, write_predictions
 from ser_core.model.checkpoint import (
     CARD,
     CORPORA_TABLE,
@@ -982,8 +982,8 @@ def cell_of_confusion(acted: str, heard: str) -> AppTest:
 
 
 def recordings_in_cell(acted: str, heard: str) -> Predictions:
-    predictions = tables.tested_by(find_model(model_names()[0]))
-    return predictions.of(in_cell(predictions, acted, heard))
+    predictions = tables.read_test_predictions(find_model(model_names()[0]))
+    return predictions.subset(indices_in_cell(predictions, acted, heard))
 
 
 def test_no_cell_is_chosen_at_first_and_the_page_says_how():
@@ -1198,8 +1198,8 @@ def test_two_models_are_compared_in_a_sentence_that_says_whether_they_differ(own
 def test_models_that_were_tested_on_nobody_in_common_are_not_compared_and_the_page_says_so(own_models):
     _, add = own_models
     table = made_up_table(CORE4)
-    add("a", {TEST_TABLE: table.of(np.arange(64) < 32)})
-    add("b", {TEST_TABLE: table.of(np.arange(64) >= 32)})
+    add("a", {TEST_TABLE: table.subset(np.arange(64) < 32)})
+    add("b", {TEST_TABLE: table.subset(np.arange(64) >= 32)})
     app = opened("pages/6_Evaluate.py")
     app.selectbox(key="evaluate_compared").select("b").run()
     assert not app.exception
@@ -1292,7 +1292,7 @@ def test_the_headline_of_the_four_corpora_leaves_out_the_one_whose_words_betray_
         replace(part, sha256=tuple(f"{number}{sha256[1:]}" for sha256 in part.sha256))
         for number, part in enumerate(parts)
     ]
-    add("new", {TEST_TABLE: pooled(parts)}, split="own split")
+    add("new", {TEST_TABLE: concatenate(parts)}, split="own split")
     app = opened("pages/6_Evaluate.py")
     assert metrics(app)[0] == "100.0 %"
     assert "The mean leaves out Korean Emotional TTS" in words(app)

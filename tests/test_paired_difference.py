@@ -96,8 +96,8 @@ def test_only_recordings_that_both_were_tested_on_count():
     one, other = by_chance(0.8, 1), by_chance(0.6, 2)
     odd = np.arange(120) % 2 == 1
     third = np.arange(120) % 3 == 1
-    found = paired_difference(one.of(odd), other.of(third))
-    assert found == paired_difference(one.of(odd & third), other.of(odd & third))
+    found = paired_difference(one.subset(odd), other.subset(third))
+    assert found == paired_difference(one.subset(odd & third), other.subset(odd & third))
     assert found.recordings == (odd & third).sum() == 20
     assert found != paired_difference(one, other)
 
@@ -141,7 +141,7 @@ def test_the_difference_is_the_same_each_time_and_for_any_order_of_the_rows():
     order = np.random.default_rng(3).permutation(120)
     found = paired_difference(one, other)
     assert found == paired_difference(one, other)
-    shuffled = paired_difference(one.of(order), other)
+    shuffled = paired_difference(one.subset(order), other)
     assert shuffled.gain == pytest.approx(found.gain)
     assert shuffled.interval == pytest.approx(found.interval)
 
@@ -155,4 +155,4 @@ def test_models_of_other_emotions_or_of_another_order_are_refused_and_both_named
 def test_models_that_were_tested_on_different_recordings_are_refused():
     model = by_chance(0.8, 1)
     with pytest.raises(SettingsRefused, match="No recording was tested with both"):
-        paired_difference(model.of(np.arange(60)), model.of(np.arange(60, 120)))
+        paired_difference(model.subset(np.arange(60)), model.subset(np.arange(60, 120)))

@@ -5,7 +5,7 @@ import pytest
 
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.learning.metrics import abstention, all_figures, calibration, worst_speaker
-from ser_core.learning.predictions import Predictions, in_cell, read_predictions, write_predictions
+from ser_core.learning.predictions import Predictions, indices_in_cell, read_predictions, write_predictions
 
 
 def table(labels, best, scores, speakers=None, genders=None) -> Predictions:
@@ -56,7 +56,7 @@ def test_the_worst_speaker_has_enough_recordings_to_be_named():
     best = [1] * 7 + [0] * 8 + [0] * 5 + [1] * 3
     p = table([0] * 23, best, [0.8] * 23, speakers)
     assert worst_speaker(p) == {"speaker": "made:poor", "accuracy": 5 / 8, "recordings": 8}
-    assert worst_speaker(p.of(np.arange(7))) is None
+    assert worst_speaker(p.subset(np.arange(7))) is None
 
 
 def test_figures_by_gender_leave_out_whose_gender_is_not_known():
@@ -67,27 +67,27 @@ def test_figures_by_gender_leave_out_whose_gender_is_not_known():
 
 def test_a_cell_holds_what_was_acted_and_predicted_so_the_most_confident_first():
     p = table([0, 0, 0, 1, 0, 0], [1, 0, 1, 1, 1, 1], [0.6, 0.9, 0.8, 0.7, 0.95, 0.8])
-    assert in_cell(p, "angry", "sad").tolist() == [4, 2, 5, 0]
-    assert in_cell(p, "angry", "angry").tolist() == [1]
-    assert in_cell(p, "sad", "angry").tolist() == []
+    assert indices_in_cell(p, "angry", "sad").tolist() == [4, 2, 5, 0]
+    assert indices_in_cell(p, "angry", "angry").tolist() == [1]
+    assert indices_in_cell(p, "sad", "angry").tolist() == []
 
 
 def test_every_recording_stands_in_one_cell_as_the_confusion_matrix_counts():
     rng = np.random.default_rng(0)
     p = table(rng.integers(0, 2, 50), rng.integers(0, 2, 50), 0.5 + rng.random(50) / 2)
-    cells = [[in_cell(p, acted, heard) for heard in p.emotions] for acted in p.emotions]
+    cells = [[indices_in_cell(p, acted, heard) for heard in p.emotions] for acted in p.emotions]
     assert [[len(cell) for cell in row] for row in cells] == all_figures(p)["pooled"]["confusion"]
     assert sorted(place for row in cells for cell in row for place in cell) == list(range(50))
 
 
 def test_a_cell_of_an_emotion_that_the_model_does_not_know_is_refused():
     with pytest.raises(SettingsRefused, match="'calm'"):
-        in_cell(table([0], [0], [0.9]), "angry", "calm")
+        indices_in_cell(table([0], [0], [0.9]), "angry", "calm")
 
 
 def test_rows_are_picked_by_flags_and_by_places_alike():
     p = table([0, 1, 0], [0, 1, 1], [0.6, 0.7, 0.8])
-    by_flags, by_places = p.of(np.array([True, False, True])), p.of(np.array([0, 2]))
+    by_flags, by_places = p.subset(np.array([True, False, True])), p.subset(np.array([0, 2]))
     assert by_flags.sha256 == by_places.sha256 == (p.sha256[0], p.sha256[2])
     assert np.array_equal(by_flags.probabilities, p.probabilities[[0, 2]])
 

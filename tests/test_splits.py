@@ -94,8 +94,8 @@ def test_order_of_the_recordings_does_not_change_who_is_tested_when():
 
 def test_words_say_the_fold_and_how_many_sentences_are_known_from_training():
     recordings = spoken_by({"a": 6}, sentences=1)  # everybody says something else
-    words = [split.words for split in speaker_splits(recordings, 3, seed=0)]
-    assert words == [
+    descriptions = [split.description for split in speaker_splits(recordings, 3, seed=0)]
+    assert descriptions == [
         f"speaker-disjoint, fold {fold} of 3; 0 of 2 test sentences are also spoken in training" for fold in (1, 2, 3)
     ]
 
@@ -158,7 +158,7 @@ def test_no_speaker_and_no_sentence_is_on_two_sides_and_each_is_tested_in_one_fo
             assert {recordings[place].corpus for place in side} == {item.corpus for item in recordings}
         tested_speakers.update({recordings[place].speaker_id for place in split.test})
         tested_sentences.update({(recordings[place].corpus, recordings[place].text) for place in split.test})
-        assert "0 of " in split.words
+        assert "0 of " in split.description
     assert set(tested_speakers.values()) == set(tested_sentences.values()) == {1}
     assert set(tested_speakers) == {item.speaker_id for item in recordings}
     assert set(tested_sentences) == {(item.corpus, item.text) for item in recordings}
@@ -186,8 +186,8 @@ def test_a_corpus_with_too_few_sentences_or_speakers_is_learnt_from_as_a_whole_a
     for split in sentence_splits(recordings, 5, seed=0):
         assert {recordings[place].corpus for place in split.validation + split.test} == {"rich"}
         assert set(range(48 + 400)) <= set(split.train)
-        assert "poor (24 speakers, 2 sentences)" in split.words
-        assert "pair (2 speakers, 200 sentences)" in split.words
+        assert "poor (24 speakers, 2 sentences)" in split.description
+        assert "pair (2 speakers, 200 sentences)" in split.description
 
 
 def test_recordings_whose_sentence_is_not_known_are_on_no_side_where_sentences_are_kept_apart():
@@ -244,7 +244,7 @@ def test_words_name_the_corpus_and_the_languages_that_are_left_out():
         for corpus, languages in {"a": ("German", "Dutch"), "b": ("Korean", "Korean")}.items()
         for n, language in enumerate(languages)
     ]
-    assert [split.words for split in corpus_splits(recordings, seed=0)] == [
+    assert [split.description for split in corpus_splits(recordings, seed=0)] == [
         "corpus-disjoint, a (Dutch, German) left out of training; 0 of 1 test sentences are also spoken in training",
         "corpus-disjoint, b (Korean) left out of training; 0 of 1 test sentences are also spoken in training",
     ]
@@ -311,7 +311,7 @@ def test_four_hundred_single_recordings_are_divided_to_the_recording():
     assert (len(split.test), len(split.validation), len(split.train)) == (60, 51, 289)
     tested = Counter(recordings[place].emotion for place in split.test)
     assert all(tested[emotion] in (14, 15, 16) for emotion in EMOTION_SETS["core4"])
-    assert split.words == (
+    assert split.description == (
         "random 85:15; 5 of 5 test speakers are also heard in training; "
         "20 of 20 test sentences are also spoken in training"
     )
@@ -321,7 +321,7 @@ def test_recordings_of_unknown_sentences_are_divided_one_by_one():
     recordings = [LabelledRecording(Path(str(n)), "a", "s", "sad", "", "German") for n in range(100)]
     (split,) = random_splits(recordings, seed=0)
     assert len(split.test) == 15
-    assert split.words.endswith("the sentences of 15 test recordings are unknown")
+    assert split.description.endswith("the sentences of 15 test recordings are unknown")
 
 
 def test_seed_alone_decides_what_is_tested_and_not_the_order_of_the_recordings():
@@ -380,4 +380,4 @@ def test_sentences_of_emodb_nemo_and_crema_d_are_separated_and_ravdess_is_only_t
         for side in (split.validation, split.test):
             assert {recordings[place].corpus for place in side} == {"emodb", "nemo", "crema_d"}
         assert sum(recordings[place].corpus == "ravdess" for place in split.train) == 672
-        assert "only learnt from: ravdess (24 speakers, 2 sentences); 0 of " in split.words
+        assert "only learnt from: ravdess (24 speakers, 2 sentences); 0 of " in split.description

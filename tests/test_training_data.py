@@ -108,7 +108,7 @@ def test_all_recordings_but_those_of_the_test_were_seen_in_training(read):
     kept = data.train + data.validation + data.other_emotions
     assert data.seen == {entry.sha256: entry.item.speaker_id for entry in kept}
     assert not sha256s(data.test) & set(data.seen)
-    assert "left out" not in data.words
+    assert "left out" not in data.description
 
 
 def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_is_said(read, trained_on):
@@ -119,7 +119,7 @@ def test_people_whom_the_starting_weights_know_are_left_out_of_the_test_and_it_i
     assert speakers(fresh.test) == {known, other}
     assert speakers(data.test) == {other}
     assert sha256s(data.test) == sha256s(entry for entry in fresh.test if entry.item.speaker_id == other)
-    assert data.words == f"{fresh.words}; 4 test recordings left out, which the starting weights know"
+    assert data.description == f"{fresh.description}; 4 test recordings left out, which the starting weights know"
     assert sha256s(data.train) == sha256s(fresh.train)
     assert data.seen == before | fresh.seen
 
@@ -129,7 +129,7 @@ def test_a_recording_that_the_starting_weights_know_under_another_name_is_left_o
     known = fresh.test[1]
     data = read(warm_start=trained_on({known.sha256: "elsewhere:zoe"}))
     assert sha256s(data.test) == sha256s(fresh.test) - {known.sha256}
-    assert "; 1 test recordings left out, which" in data.words
+    assert "; 1 test recordings left out, which" in data.description
 
 
 def test_in_a_random_split_known_recordings_are_left_out_and_known_people_stay(read, trained_on):

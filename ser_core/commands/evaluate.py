@@ -13,7 +13,7 @@ from ser_core.commands.arguments import (
     say,
     write_json,
 )
-from ser_core.learning.evaluation import evaluate_model, overlap_words
+from ser_core.learning.evaluation import evaluate_model, overlap_in_words
 
 
 def add(commands: Commands) -> None:
@@ -37,7 +37,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         recalls = ", ".join(f"{emotion} {100 * recall:.0f} %" for emotion, recall in people["recall"].items())
         say(f"{corpus}: listeners recognise {100 * people['uar']:.1f} % from the voice alone ({recalls}).")
     for corpus, overlap in result["training"].items():
-        say(f"{overlap_words(corpus, overlap)}.")
+        say(f"{overlap_in_words(corpus, overlap)}.")
     say(f"Left out because the model was trained on them: {result['excluded']}.")
     if args.json:
         write_json(result, args.json)

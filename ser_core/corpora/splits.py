@@ -17,7 +17,7 @@ VALIDATION_SHARE_OF_BOTH = 0.25
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of the recordings on each side; `words` describes the split wherever its figures are shown.
+    """Indices of the recordings on each side; `description` stands beside the figures of the split.
 
     A recording whose speaker and sentence belong to different sides is on none.
     """
@@ -25,7 +25,7 @@ class Split:
     train: tuple[int, ...]
     validation: tuple[int, ...]
     test: tuple[int, ...]
-    words: str
+    description: str
 
 
 def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: int) -> list[Split]:
@@ -39,7 +39,7 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
     SettingsRefused
         If there are fewer than two folds, or a corpus has too few speakers to fill all sides in every fold.
     """
-    needed = _needed(folds)
+    needed = _min_names(folds)
     order = _shuffled_speakers(recordings, seed)
     for corpus, speakers in order.items():
         if len(speakers) < needed:
@@ -50,16 +50,16 @@ def speaker_splits(recordings: Sequence[LabelledRecording], folds: int, seed: in
     splits = []
     for fold in range(folds):
         side_of = {name: side for names in order.values() for name, side in _sides(names, fold, folds).items()}
-        words = f"speaker-disjoint, fold {fold + 1} of {folds}"
-        splits.append(_split(recordings, lambda item, of=side_of: of[item.speaker_id], words))
+        kind = f"speaker-disjoint, fold {fold + 1} of {folds}"
+        splits.append(_split(recordings, lambda item, side_of=side_of: side_of[item.speaker_id], kind))
     return splits
 
 
-def _needed(folds: int) -> int:
+def _min_names(folds: int) -> int:
     """Return how many speakers, or sentences, a corpus needs to fill all sides in every fold."""
     if folds < 2:
         raise SettingsRefused(f"{folds} folds leave no training data; choose at least 2.")
-    return 4 if folds == 2 else folds  # of three speakers in two folds, one would have to validate and train
+    return 4 if folds == 2 else folds  # with three speakers in two folds, one would have to validate and train
 
 
 def _sides(names: list[str], fold: int, folds: int, share: float = VALIDATION_SHARE) -> dict[str, str]:
@@ -67,8 +67,10 @@ def _sides(names: list[str], fold: int, folds: int, share: float = VALIDATION_SH
     tested = set(names[fold::folds])
     others = [name for name in names if name not in tested]
     # Begin after the fold's index, so that other names validate in other folds.
-    validating = _validating(others[fold:] + others[:fold], share)
-    return {name: "test" if name in tested else "validation" if name in validating else "train" for name in names}
+    validating = _validation_names(others[fold:] + others[:fold], share)
+    sides = dict.fromkeys(names, "train")
+    sides |= dict.fromkeys(tested, "test")
+    return sides | dict.fromkeys(validating, "validation")
 
 
 def sentence_splits(recordings: Sequence[LabelledRecording], folds: int, seed: int) -> list[Split]:
@@ -76,15 +78,15 @@ def sentence_splits(recordings: Sequence[LabelledRecording], folds: int, seed: i
 
     In each corpus every speaker and every sentence is tested in exactly one fold: the fold's speakers saying the fold's
     sentences. A quarter of the other speakers validate with a quarter of the other sentences, and the rest is training
-    data. Recordings of a speaker and a sentence of different sides, or of an unknown sentence, are on no side. A corpus
-    with too few speakers or sentences is training data as a whole.
+    data. Recordings whose speaker and sentence are on different sides, or whose sentence is unknown, are on no side. A
+    corpus with too few speakers or sentences is training data as a whole.
 
     Raises
     ------
     SettingsRefused
         If there are fewer than two folds, no corpus has enough speakers and sentences, or a side stays empty.
     """
-    needed = _needed(folds)
+    needed = _min_names(folds)
     speakers, sentences = _shuffled_speakers(recordings, seed), _shuffled_sentences(recordings, seed)
     counts = {corpus: (len(names), len(sentences.get(corpus, ()))) for corpus, names in speakers.items()}
     divided = [corpus for corpus, (people, texts) in counts.items() if min(people, texts) >= needed]
@@ -109,18 +111,18 @@ def _sentence_split(
     parts: dict[str, tuple[list[str], list[str]]],
     too_few: str,
 ) -> Split:
-    """Return a fold of the corpora whose speakers and sentences are given; its description names those of `too_few`."""
-    of_speakers, of_sentences = {}, {}
+    """Return one fold. `parts` are the speakers and sentences of the corpora to split; `too_few` names the others."""
+    speaker_sides, sentence_sides = {}, {}
     for corpus, (speakers, sentences) in parts.items():
-        of_speakers |= _sides(speakers, fold, folds, VALIDATION_SHARE_OF_BOTH)
+        speaker_sides |= _sides(speakers, fold, folds, VALIDATION_SHARE_OF_BOTH)
         sides = _sides(sentences, fold, folds, VALIDATION_SHARE_OF_BOTH)
-        of_sentences |= {(corpus, text): side for text, side in sides.items()}
+        sentence_sides |= {(corpus, text): side for text, side in sides.items()}
 
     def side_of(item: LabelledRecording) -> str | None:
         if item.corpus not in parts:
             return "train"
-        side = of_speakers[item.speaker_id]
-        return side if side == of_sentences.get((item.corpus, item.text)) else None
+        side = speaker_sides[item.speaker_id]
+        return side if side == sentence_sides.get((item.corpus, item.text)) else None
 
     kind = f"sentence- and speaker-disjoint, fold {fold + 1} of {folds}"
     if too_few:
@@ -156,7 +158,7 @@ def corpus_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Sp
                 f"{corpus} has 1 speaker; at least 2 are needed, one for training and one for validation. "
                 "Leave the corpus out."
             )
-    validating = set().union(*(_validating(speakers) for speakers in order.values()))
+    validating = set().union(*(_validation_names(speakers) for speakers in order.values()))
     return [_corpus_split(recordings, corpus, validating) for corpus in order]
 
 
@@ -198,8 +200,7 @@ def random_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Sp
         )
     known = len(speakers["test"] & speakers["train"])
     overlap = f"{known} of {len(speakers['test'])} test speakers are also heard in training"
-    words = "; ".join(("random 85:15", overlap))
-    return [_split(recordings, lambda item: side_of[_take(item)], words)]
+    return [_split(recordings, lambda item: side_of[_take(item)], "; ".join(("random 85:15", overlap)))]
 
 
 def _take(item: LabelledRecording) -> tuple[str, str, str, str]:
@@ -208,28 +209,28 @@ def _take(item: LabelledRecording) -> tuple[str, str, str, str]:
 
 
 def _assign_sides(sizes: dict[tuple[str, str, str, str], int], seed: int) -> dict[tuple[str, str, str, str], str]:
-    """Assign each group to the side that lacks most, one stratum after another, in random order."""
+    """Assign each take to the side that lacks most recordings, one corpus and emotion after another, at random."""
     shares = {"test": TEST_SHARE, "validation": (1 - TEST_SHARE) * VALIDATION_SHARE}
     shares["train"] = 1 - sum(shares.values())
     rng = np.random.default_rng(seed)
     strata = defaultdict(list)
     for take in sorted(sizes):
         strata[take[:2]].append(take)
-    given: Counter[str] = Counter()
+    assigned: Counter[str] = Counter()
     side_of = {}
     for stratum in rng.permutation(len(strata)):
-        groups = list(strata.values())[stratum]
-        for index in rng.permutation(len(groups)):
-            size = sizes[groups[index]]
-            seen = given.total() + size
-            side = max(shares, key=lambda side: shares[side] * seen - given[side])
-            given[side] += size
-            side_of[groups[index]] = side
+        takes = list(strata.values())[stratum]
+        for index in rng.permutation(len(takes)):
+            size = sizes[takes[index]]
+            total = assigned.total() + size
+            side = max(shares, key=lambda side: shares[side] * total - assigned[side])
+            assigned[side] += size
+            side_of[takes[index]] = side
     return side_of
 
 
 def _shuffled_speakers(recordings: Sequence[LabelledRecording], seed: int) -> dict[str, list[str]]:
-    """Return the speakers of each corpus in random order, whatever the order of the recordings."""
+    """Return the speakers of each corpus in random order, which does not depend on the order of the recordings."""
     rng = np.random.default_rng(seed)
     speakers = defaultdict(set)
     for item in recordings:
@@ -247,7 +248,7 @@ def _shuffled_sentences(recordings: Sequence[LabelledRecording], seed: int) -> d
     return {corpus: [str(text) for text in rng.permutation(sorted(sentences[corpus]))] for corpus in sorted(sentences)}
 
 
-def _validating(names: list[str], share: float = VALIDATION_SHARE) -> set[str]:
+def _validation_names(names: list[str], share: float = VALIDATION_SHARE) -> set[str]:
     return set(names[: max(1, round(share * len(names)))])
 
 
@@ -258,8 +259,8 @@ def _split(
     for index, item in enumerate(recordings):
         if (side := side_of(item)) is not None:
             sides[side].append(index)
-    words = f"{kind}; {shared_texts(recordings, sides)}"
-    return Split(tuple(sides["train"]), tuple(sides["validation"]), tuple(sides["test"]), words)
+    description = f"{kind}; {shared_texts(recordings, sides)}"
+    return Split(tuple(sides["train"]), tuple(sides["validation"]), tuple(sides["test"]), description)
 
 
 def shared_texts(recordings: Sequence[LabelledRecording], sides: dict[str, list[int]]) -> str:
@@ -270,9 +271,9 @@ def shared_texts(recordings: Sequence[LabelledRecording], sides: dict[str, list[
 
     tested = texts(sides["test"])
     known = len(tested & texts(sides["train"]))
-    words = f"{known} of {len(tested)} test sentences are also spoken in training"
+    shared = f"{known} of {len(tested)} test sentences are also spoken in training"
     unknown = sum(not recordings[index].text for index in sides["test"])
-    return "; ".join((words, f"the sentences of {unknown} test recordings are unknown")) if unknown else words
+    return "; ".join((shared, f"the sentences of {unknown} test recordings are unknown")) if unknown else shared
 
 
 def draw_evenly(items: Sequence[LabelledRecording], count: int, seed: int) -> list[LabelledRecording]:
@@ -283,8 +284,10 @@ def draw_evenly(items: Sequence[LabelledRecording], count: int, seed: int) -> li
 
 
 def _in_turn(items: Iterable[LabelledRecording], attribute: str) -> list[LabelledRecording]:
-    seen, turns = Counter(), []
+    """Return the items reordered: the first of each value of the attribute, then the second of each, and so on."""
+    counts, turns = Counter(), []
     for item in items:
-        turns.append((seen[getattr(item, attribute)], item))
-        seen[getattr(item, attribute)] += 1
+        value = getattr(item, attribute)
+        turns.append((counts[value], item))
+        counts[value] += 1
     return [item for _, item in sorted(turns, key=lambda turn: turn[0])]

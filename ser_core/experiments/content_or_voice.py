@@ -13,7 +13,7 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import draw_evenly
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.front_end.selection import segments_of_recording
-from ser_core.learning.evaluation import RecordingLogits, overlap_words, tabulate, unseen_recordings
+from ser_core.learning.evaluation import RecordingLogits, overlap_in_words, tabulate, unseen_recordings
 from ser_core.learning.metrics import APART, RESAMPLES, headline, summed_over_drawn
 from ser_core.learning.predictions import Predictions
 from ser_core.model.classifier import Classifier
@@ -64,7 +64,7 @@ def content_or_voice(model: str, corpora: dict[str, str], word_model: WordModel,
     return {
         "model": classifier.name,
         "emotions": list(classifier.emotions),
-        "split": "; ".join(overlap_words(corpus, counts) for corpus, counts in overlap.items()),
+        "split": "; ".join(overlap_in_words(corpus, counts) for corpus, counts in overlap.items()),
         "corpora": found["corpora"],
         "apart": found["apart"],
         "recordings": len(whole.labels),

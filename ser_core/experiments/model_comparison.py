@@ -116,7 +116,7 @@ def _tested(name: str, split: str, first: Predictions | None) -> Predictions:
     row_of = {sha256: row for row, sha256 in enumerate(table.sha256)}
     if set(row_of) != set(first.sha256):
         raise SettingsRefused(f"{folder.name} was tested on other recordings. Train it with the same corpora and fold.")
-    return table.of(np.array([row_of[sha256] for sha256 in first.sha256]))
+    return table.subset(np.array([row_of[sha256] for sha256 in first.sha256]))
 
 
 def _figures(table: Predictions) -> dict[str, Any]:

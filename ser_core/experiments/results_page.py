@@ -9,8 +9,8 @@ import numpy as np
 from ser_core.corpora.listeners import restrict_recall
 from ser_core.errors import SettingsRefused
 from ser_core.experiments import COMPARISON, read_result, write_text_file
-from ser_core.learning.metrics import APART, MEASURED, all_figures, figures_at, headline, paired_difference
-from ser_core.learning.predictions import Predictions, read_predictions, tables_of, tested_by, way_words
+from ser_core.learning.metrics import APART, COMPARED_CORPORA, all_figures, figures_at, headline, paired_difference
+from ser_core.learning.predictions import Predictions, describe_test, read_predictions, read_test_predictions, tables_of
 from ser_core.model.checkpoint import TEST_TABLE, read_card
 from ser_core.model.networks import NETWORKS
 from ser_core.model.shipped_models import DEFAULT_MODEL, MODELS, model_names
@@ -59,7 +59,7 @@ def _recognition(models: Path) -> str:
     cards = {name: read_card(models / name) for name in model_names(models) if (models / name / TEST_TABLE).is_file()}
     names = [name for name, card in cards.items() if card["architecture"] in NETWORKS]
     rows, splits = [], []
-    found = {name: all_figures(tested_by(models / name)) for name in names}
+    found = {name: all_figures(read_test_predictions(models / name)) for name in names}
     corpora = sorted({corpus for figures in found.values() for corpus in figures["corpora"]})
     for name, figures in found.items():
         card = cards[name]
@@ -84,7 +84,7 @@ def _recognition(models: Path) -> str:
 
 
 def _differences(models: Path, names: Sequence[str]) -> list[str]:
-    tables = {name: tested_by(models / name) for name in names}
+    tables = {name: read_test_predictions(models / name) for name in names}
     lines = []
     for first in [name for name in (DEFAULT_MODEL, "fusion") if name in tables]:
         for name in names[names.index(first) + 1 :]:
@@ -101,7 +101,7 @@ def _generalisation(models: Path) -> str:
     tables = {(name, way): read_predictions(file) for name in cards for way, file in tables_of(models / name).items()}
     found = {key: headline(table) for key, table in tables.items()}
     corpora = {corpus for one in found.values() for corpus in one["by_corpus"]}
-    corpora = sorted(corpora, key=lambda name: (name in APART, (*MEASURED, name).index(name), name))
+    corpora = sorted(corpora, key=lambda name: (name in APART, (*COMPARED_CORPORA, name).index(name), name))
     header = [
         "model",
         "tested on",
@@ -112,7 +112,7 @@ def _generalisation(models: Path) -> str:
     rows = [
         [
             name,
-            way_words(way, cards[name]),
+            describe_test(way, cards[name]),
             sum(corpus["speakers"] for corpus in one["by_corpus"].values()),
             _with_interval(one),
             *(_with_interval(one["by_corpus"].get(corpus)) for corpus in corpora),
@@ -147,7 +147,7 @@ def _voice_gains(tables: dict[tuple[str, str], Predictions]) -> list[str]:
         before = tables.get((name, way.removesuffix("_voice")))
         if not way.endswith("_voice") or before is None:
             continue
-        one, other = (t.of(np.array([corpus not in APART for corpus in t.corpora])) for t in (table, before))
+        one, other = (t.subset(np.array([corpus not in APART for corpus in t.corpora])) for t in (table, before))
         test = "new people" if way.startswith("people") else "new corpora"
         try:
             d = paired_difference(one, other)
@@ -178,7 +178,7 @@ def _listeners(
                 ["people, from the voice alone", _percent(people["uar"]), *map(_percent, people["recall"].values())]
             ]
             rows += [
-                [f"{name}, {way_words(way, cards[name])}", _percent(one["by_corpus"][corpus]["uar"])]
+                [f"{name}, {describe_test(way, cards[name])}", _percent(one["by_corpus"][corpus]["uar"])]
                 + [_percent(one["by_corpus"][corpus]["recall"][emotion]) for emotion in people["recall"]]
                 for (name, way), one in found.items()
                 if tables[name, way].emotions == emotions and corpus in one["by_corpus"]
@@ -202,7 +202,7 @@ def _trust(
     errors = [
         [
             name,
-            way_words(way, cards[name]),
+            describe_test(way, cards[name]),
             _percent(one[error]),
             *(_percent(one["by_corpus"].get(corpus, {}).get(error)) for corpus in corpora),
         ]
@@ -211,7 +211,7 @@ def _trust(
     answered = [
         [
             name,
-            way_words(way, cards[name]),
+            describe_test(way, cards[name]),
             *(_percent((figures_at(one[curve], share) or {}).get("uar")) for share in ANSWERED_SHARES),
         ]
         for (name, way), one in shown.items()

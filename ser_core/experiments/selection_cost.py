@@ -14,7 +14,7 @@ from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.evaluation import RecordingLogits, tabulate
 from ser_core.learning.metrics import all_figures, paired_difference
 from ser_core.learning.plan import TrainingPlan
-from ser_core.learning.predictions import Predictions, pooled
+from ser_core.learning.predictions import Predictions, concatenate
 from ser_core.learning.training_data import TrainingData, read_training_data
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.progress import Work
@@ -133,7 +133,7 @@ def _compare(
     tables, result = {}, {}
     for rule in rules:
         tests = {fold: logits_of(trained[rule, fold]["network"], m.test) for fold, m in data_of.items()}
-        tables[rule] = pooled([_predict(m.test, tests[fold], plan.emotions) for fold, m in data_of.items()])
+        tables[rule] = concatenate([_predict(m.test, tests[fold], plan.emotions) for fold, m in data_of.items()])
         difference = paired_difference(tables[rule], tables["none"])
         result[rule] = {
             "segments": sum(trained[rule, fold]["segments"] for fold in data_of),
@@ -149,7 +149,7 @@ def _compare(
                 )
                 for fold, m in data_of.items()
             ]
-            result[rule]["selected_test"] = all_figures(pooled(chosen))
+            result[rule]["selected_test"] = all_figures(concatenate(chosen))
     differences = {}
     for rule in rules[2:]:
         difference = paired_difference(tables["minmax"], tables[rule])

@@ -107,10 +107,10 @@ def mixup(segments: Tensor, targets: Tensor, settings: AugmentationSettings) -> 
     weight = torch.distributions.Beta(settings.mixup, settings.mixup).sample((len(segments),))
     weight = torch.maximum(weight, 1 - weight)
     other = torch.randperm(len(segments))
-    along = weight.view(-1, 1, 1, 1)
+    segment_weight, target_weight = weight.view(-1, 1, 1, 1), weight[:, None]
     return (
-        along * segments + (1 - along) * segments[other],
-        weight[:, None] * targets + (1 - weight[:, None]) * targets[other],
+        segment_weight * segments + (1 - segment_weight) * segments[other],
+        target_weight * targets + (1 - target_weight) * targets[other],
     )
 
 
@@ -118,9 +118,9 @@ def _equalised(magnitude: Tensor, settings: AugmentationSettings) -> Tensor:
     """Change the level by a gain, and the spectrum by a curve of the three slowest cosines over the bands."""
     count, bands = len(magnitude), magnitude.shape[3]
     level_db = _uniform(count, settings.gain_db)[:, None]
-    along = torch.linspace(0, torch.pi, bands)
+    phase = torch.linspace(0, torch.pi, bands)
     for cosine in (1, 2, 3):
-        level_db = level_db + _uniform(count, settings.equaliser_db / cosine)[:, None] * torch.cos(cosine * along)
+        level_db = level_db + _uniform(count, settings.equaliser_db / cosine)[:, None] * torch.cos(cosine * phase)
     return magnitude * 10 ** (level_db.view(count, 1, 1, -1) / 20)
 
 
@@ -130,11 +130,12 @@ def _reverberated(magnitude: Tensor, share: float) -> Tensor:
         return magnitude
     count, _, frames, _ = magnitude.shape
     reverberation_frames = (0.2 + 0.8 * torch.rand(count, 1, 1)) / FRAME_S
-    left_per_frame = 10 ** (-6 / reverberation_frames)
-    tail = 10 ** -torch.rand(count, 1, 1) * (torch.rand(count, 1, 1) < share)
-    after = torch.arange(frames)[:, None] - torch.arange(frames)
-    lingering = torch.where(after >= 0, tail * (1 - left_per_frame) * left_per_frame ** after.clamp_min(0), 0.0)
-    return ((torch.eye(frames) + lingering)[:, None] @ magnitude**2).sqrt()
+    decay_per_frame = 10 ** (-6 / reverberation_frames)
+    tail_power = 10 ** -torch.rand(count, 1, 1) * (torch.rand(count, 1, 1) < share)
+    delay_frames = torch.arange(frames)[:, None] - torch.arange(frames)
+    decay = decay_per_frame ** delay_frames.clamp_min(0)
+    tail = torch.where(delay_frames >= 0, tail_power * (1 - decay_per_frame) * decay, 0.0)
+    return ((torch.eye(frames) + tail)[:, None] @ magnitude**2).sqrt()
 
 
 def _noisy(magnitude: Tensor, share: float) -> Tensor:
@@ -145,7 +146,7 @@ def _noisy(magnitude: Tensor, share: float) -> Tensor:
     level_db = 8 - 38 * torch.rand(count)
     level = magnitude.mean(dim=(1, 2, 3)) * 10 ** (level_db / 20) * (torch.rand(count) < share)
     tilt = _uniform(count, 12.0)[:, None] * torch.linspace(-1, 1, bands)
-    # The spread of a band's magnitude in steady noise, which is the root of a chi-squared variable.
+    # The spread of a band's magnitude in steady noise: the square root of a chi-squared variable.
     grain = 0.7 + 0.6 * torch.rand(count, 1, frames, bands)
     return magnitude + grain * (level[:, None] * 10 ** (tilt / 20)).view(count, 1, 1, bands)
 
@@ -156,9 +157,9 @@ def _band_limited(magnitude: Tensor, share: float) -> Tensor:
     count, bands = len(magnitude), magnitude.shape[3]
     band = torch.arange(bands).float()
     lowest, highest = 10 * torch.rand(count, 1), bands - 24 * torch.rand(count, 1)
-    passed = torch.sigmoid(STEEPNESS * (band - lowest)) * torch.sigmoid(STEEPNESS * (highest - band))
-    passed = torch.where(torch.rand(count, 1) < share, passed, 1.0)
-    return magnitude * passed.view(count, 1, 1, bands)
+    gain = torch.sigmoid(STEEPNESS * (band - lowest)) * torch.sigmoid(STEEPNESS * (highest - band))
+    gain = torch.where(torch.rand(count, 1) < share, gain, 1.0)
+    return magnitude * gain.view(count, 1, 1, bands)
 
 
 def _warped(segments: Tensor, settings: AugmentationSettings) -> Tensor:
@@ -185,28 +186,29 @@ def with_noise(samples: np.ndarray, rate: int, snr_db: float, rng: np.random.Gen
     return samples + np.sqrt(power / 10 ** (snr_db / 10)) * rng.standard_normal(len(samples))
 
 
-def by_phone(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+def with_phone_band(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
     """Resample to 8 kHz, pass 300 to 3400 Hz, and resample back."""
     narrow = resample(samples.astype(np.float32), rate, PHONE_RATE_HZ)
     band = butter(4, PHONE_BAND_HZ, "bandpass", fs=PHONE_RATE_HZ, output="sos")
     return resample(sosfiltfilt(band, narrow).astype(np.float32), PHONE_RATE_HZ, rate)[: len(samples)]
 
 
-def log_mel_by_phone(log_mel: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
-    """Return approximately the log-mel spectrogram (frames, bands) of the recording after `by_phone`.
+def log_mel_with_phone_band(log_mel: np.ndarray, settings: SpectrogramSettings) -> np.ndarray:
+    """Return approximately the log-mel spectrogram (frames, bands) of the recording after `with_phone_band`.
 
     Each band is attenuated like a tone at its centre. On speech the mean error is 0.1 neper.
     """
     centres_hz = band_centres_hz(settings)
     band = butter(4, PHONE_BAND_HZ, "bandpass", fs=PHONE_RATE_HZ, output="sos")
-    below = centres_hz < PHONE_RATE_HZ / 2
-    _, passed = sosfreqz(band, np.where(below, centres_hz, 0.0), fs=PHONE_RATE_HZ)
+    below_nyquist = centres_hz < PHONE_RATE_HZ / 2
+    _, response = sosfreqz(band, np.where(below_nyquist, centres_hz, 0.0), fs=PHONE_RATE_HZ)
     magnitude = np.maximum(np.exp(log_mel) - settings.log_offset, 0)
     # Squared, because the filter runs forwards and backwards.
-    return np.log(magnitude * np.where(below, np.abs(passed) ** 2, 0.0) + settings.log_offset).astype(log_mel.dtype)
+    gain = np.where(below_nyquist, np.abs(response) ** 2, 0.0)
+    return np.log(magnitude * gain + settings.log_offset).astype(log_mel.dtype)
 
 
-def by_opus(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+def with_opus(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
     """Encode as Opus at 12 kbit/s and decode again."""
     wide = np.clip(resample(samples.astype(np.float32), rate, OPUS_RATE_HZ), -1, 1)
     file = io.BytesIO()
@@ -224,7 +226,7 @@ def by_opus(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndar
     return resample(np.concatenate(parts), OPUS_RATE_HZ, rate)[: len(samples)]
 
 
-def in_a_room(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+def with_reverberation(samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
     """Add reverberation of 0.6 s: exponentially decaying noise, 3 dB below the direct sound."""
     time_s = np.arange(round(REVERBERATION_S * rate)) / rate
     tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / REVERBERATION_S)
@@ -238,13 +240,13 @@ CONDITIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarra
     "noise, 10 dB": lambda samples, rate, rng: with_noise(samples, rate, 10, rng),
     "noise, 0 dB": lambda samples, rate, rng: with_noise(samples, rate, 0, rng),
     "20 dB quieter": lambda samples, rate, rng: samples * 0.1,
-    "phone band": by_phone,
-    "Opus, 12 kbit/s": by_opus,
-    "reverberation, 0.6 s": in_a_room,
+    "phone band": with_phone_band,
+    "Opus, 12 kbit/s": with_opus,
+    "reverberation, 0.6 s": with_reverberation,
 }
 
 
-def degraded(recording: Recording, condition: str, seed: int) -> Recording:
+def degrade(recording: Recording, condition: str, seed: int) -> Recording:
     """Return a recording degraded by one of `CONDITIONS`. The same seed gives the same noise and reverberation."""
     rng = np.random.default_rng(seed)
     samples = CONDITIONS[condition](recording.samples, recording.sample_rate_hz, rng)

@@ -33,7 +33,10 @@ def steps_per_epoch(dataset: Sequence[LabelledSpectrogram], settings: TrainingSe
 
 
 def sampling_weights(dataset: Sequence[LabelledSpectrogram], balance: float) -> np.ndarray:
-    """Return the probability (recordings,) of drawing each recording: (its corpus and emotion's size) ** -`balance`."""
+    """Return the probability (recordings,) of drawing each recording.
+
+    It is proportional to n ** -`balance`, with n recordings of the same corpus and emotion.
+    """
     groups = [(entry.item.corpus, entry.label) for entry in dataset]
     sizes = {group: groups.count(group) for group in set(groups)}
     weights = np.array([sizes[group] ** -balance for group in groups])
@@ -69,20 +72,20 @@ def as_batch(segments: Sequence[np.ndarray]) -> Tensor:
 def grouped_by_length(
     drawn: list[tuple[LabelledSpectrogram, int]], batch: int, rng: np.random.Generator
 ) -> list[tuple[LabelledSpectrogram, int]]:
-    """Return the segments ordered into batches of similar length, in random order: less of a batch is padding."""
-    ordered = sorted(drawn, key=lambda one: one[0].segment_frames)
+    """Return the segments ordered into batches of similar length, in random order, so that less is padded."""
+    ordered = sorted(drawn, key=lambda entry_and_start: entry_and_start[0].segment_frames)
     batches = [ordered[done : done + batch] for done in range(0, len(ordered), batch)]
-    return [one for index in rng.permutation(len(batches)) for one in batches[index]]
+    return [segment for index in rng.permutation(len(batches)) for segment in batches[index]]
 
 
 def epoch_segments(
     dataset: Sequence[LabelledSpectrogram], weights: np.ndarray, settings: TrainingSettings, rng: np.random.Generator
 ) -> list[tuple[LabelledSpectrogram, int]]:
-    """Return (recording, start frame) of an epoch: all segments, or one of each recording, drawn by weight."""
+    """Return an epoch as (recording, start frame): all segments, or one segment of each of the recordings drawn."""
     count = steps_per_epoch(dataset, settings) * settings.batch
     if settings.segments_per_recording is None:
-        everything = [(entry, int(start)) for entry in dataset for start in entry.start_frames]
-        return [everything[index] for index in rng.permutation(len(everything))[:count]]
+        segments = [(entry, int(start)) for entry in dataset for start in entry.start_frames]
+        return [segments[index] for index in rng.permutation(len(segments))[:count]]
     drawn = [dataset[index] for index in rng.choice(len(dataset), size=count, p=weights)]
     return [(entry, int(rng.choice(entry.start_frames))) for entry in drawn]
 
@@ -105,16 +108,16 @@ def cached_features(
 ) -> list[np.ndarray]:
     """Return the features (segments, features), float32, of each recording, cached in half precision."""
     cache.mkdir(parents=True, exist_ok=True)
-    body = hashlib.sha256()
+    body_hash = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         if not name.startswith("head."):
-            body.update(name.encode() + tensor.numpy().tobytes())
-    found = []
+            body_hash.update(name.encode() + tensor.numpy().tobytes())
+    result = []
     for start in range(0, len(dataset), RECORDINGS_AT_ONCE):
         work.check("Training was stopped; the features so far are saved and it can be resumed.")
         work.report(start / len(dataset), f"Computing features of recording {start} of {len(dataset)}")
         part = dataset[start : start + RECORDINGS_AT_ONCE]
-        files = [cache / _cache_name(body.hexdigest(), entry) for entry in part]
+        files = [cache / _cache_name(body_hash.hexdigest(), entry) for entry in part]
         stored = [_read_cached(file, len(entry.start_frames)) for file, entry in zip(files, part, strict=True)]
         missing = [index for index, features in enumerate(stored) if features is None]
         if missing:
@@ -123,14 +126,14 @@ def cached_features(
                 stored[index] = features.astype(np.float16)
                 with atomic_file(files[index]) as half_written, half_written.open("wb") as file:
                     np.save(file, stored[index])
-        found += [features.astype(np.float32) for features in stored]
-    return found
+        result += [features.astype(np.float32) for features in stored]
+    return result
 
 
-def _cache_name(body: str, entry: LabelledSpectrogram) -> str:
-    what = hashlib.sha256(f"{body} {entry.start_frames.tolist()} {entry.segment_frames}".encode())
-    what.update(entry.log_mel.tobytes())
-    return f"{what.hexdigest()[:32]}.npy"
+def _cache_name(body_hash: str, entry: LabelledSpectrogram) -> str:
+    key = hashlib.sha256(f"{body_hash} {entry.start_frames.tolist()} {entry.segment_frames}".encode())
+    key.update(entry.log_mel.tobytes())
+    return f"{key.hexdigest()[:32]}.npy"
 
 
 def _read_cached(file: Path, segments: int) -> np.ndarray | None:

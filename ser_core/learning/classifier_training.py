@@ -18,7 +18,7 @@ from ser_core.learning.estimator import fit_estimator
 from ser_core.learning.evaluation import by_own_normal, logits_of_recordings, tabulate
 from ser_core.learning.heads import (
     FusionHeadSettings,
-    continue_head,
+    fine_tune_head,
     fit_bands,
     fit_discriminant_head,
     train_fusion_head,
@@ -27,7 +27,7 @@ from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.plan import (
     FROZEN,
     TrainingPlan,
-    continues_head,
+    fine_tunes_head,
     starting_branch,
     starts_from_published_weights,
 )
@@ -93,18 +93,18 @@ def train_classifier(
     model, history = train_stages(plan, data, runs, resume, work)
     if not processes().is_global_zero:
         return {}
-    temperature, validated = _calibrate(_logits(model, plan, data.validation), data.validation, plan)
-    card = card_of(plan, data, temperature, validated, history)
+    temperature, validation_figures = _calibrate(_logits(model, plan, data.validation), data.validation, plan)
+    card = card_of(plan, data, temperature, validation_figures, history)
     draft = draft_of(out)
     save_model(draft, model, card, list(data.seen.items()), "")
     classifier = load_model(draft)
-    tested_items = [entry.item for entry in data.test]
-    logits, _ = logits_of_recordings(classifier, tested_items, work.part(0, 1, "Testing"))
-    about = classifier.emotions, classifier.temperature
-    write_predictions(tabulate(*about, logits, classifier.pooling), draft / TEST_TABLE)
+    test_items = [entry.item for entry in data.test]
+    logits, _ = logits_of_recordings(classifier, test_items, work.part(0, 1, "Testing"))
+    emotions, temperature, pooling = classifier.emotions, classifier.temperature, classifier.pooling
+    write_predictions(tabulate(emotions, temperature, logits, pooling), draft / TEST_TABLE)
     if classifier.voice is not None:
         shifted = by_own_normal(classifier, logits)
-        write_predictions(tabulate(*about, shifted, classifier.pooling), draft / TEST_VOICE_TABLE)
+        write_predictions(tabulate(emotions, temperature, shifted, pooling), draft / TEST_VOICE_TABLE)
     # Metrics come from the table as written, so that its rounded probabilities give the same figures again.
     tested = read_predictions(draft / TEST_TABLE)
     card = read_card(draft) | {"test_figures": all_figures(tested) | {"headline": headline(tested)}}
@@ -116,18 +116,22 @@ def train_classifier(
 def _logits(model: nn.Module | bytes, plan: TrainingPlan, dataset: Sequence[LabelledSpectrogram]) -> list[np.ndarray]:
     if isinstance(model, nn.Module):
         return logits_of(model, dataset)
-    about = {"name": plan.network, "sha256": hashlib.sha256(model).hexdigest(), "front_end": plan.front_end}
-    classifier = OnnxClassifier(model, emotions=plan.emotions, **about)
+    classifier = OnnxClassifier(
+        model,
+        name=plan.network,
+        sha256=hashlib.sha256(model).hexdigest(),
+        emotions=plan.emotions,
+        front_end=plan.front_end,
+    )
     return [classifier.score(entry.segments.astype(np.float32)) for entry in dataset]
 
 
 def _calibrate(
     logits: list[np.ndarray], validation: Sequence[LabelledSpectrogram], plan: TrainingPlan
 ) -> tuple[float, dict[str, Any]]:
-    if any(continues_head(stage, plan) for stage in plan.stages):
-        temperature = read_card(find_model(plan.warm_start))[
-            "temperature"
-        ]  # there are too few recordings to fit another
+    if any(fine_tunes_head(stage, plan) for stage in plan.stages):
+        # There are too few recordings to fit another temperature.
+        temperature = read_card(find_model(plan.warm_start))["temperature"]
     else:
         temperature = fit_temperature(logits, np.array([entry.label for entry in validation]), plan.pooling)
     probabilities = np.stack([recording_probabilities(z, temperature, plan.pooling) for z in logits])
@@ -182,7 +186,7 @@ def train_stages(
     model : nn.Module or bytes
         The trained network, or the estimator as ONNX.
     history : dict of str to list of dict
-        Epochs of each stage.
+        The epochs of each stage.
 
     Raises
     ------
@@ -204,16 +208,17 @@ def train_stages(
             history[stage] = [{"epoch": 1, "seconds": round(time.perf_counter() - began, 2)}]
             return estimator, history
         if stage == "fusion_head":
-            network = _fused(plan, branches)
-            given = (network, data.train, data.validation, plan.emotions)
-            uar = train_fusion_head(*given, FusionHeadSettings(), plan.seed, stage_work)
+            network = _late_fusion(plan, branches)
+            uar = train_fusion_head(
+                network, data.train, data.validation, plan.emotions, FusionHeadSettings(), plan.seed, stage_work
+            )
             history[stage] = [{"epoch": 1, "validation_uar": uar}]
             continue
         network = branches[stage] = starting_branch(stage, plan)
         if stage in FROZEN:
             history[stage] = [_frozen_stage(network, stage, plan, data, runs / "features", stage_work)]
         else:
-            teacher = branches["yamnet"] if stage == "vggish" and plan.teaches else None
+            teacher = branches["yamnet"] if stage == "vggish" and plan.has_teacher else None
             history |= _network_stage(network, stage, plan, data, teacher, runs, resume, stage_work)
     return network, history
 
@@ -230,9 +235,9 @@ def _network_stage(
 ) -> History:
     """Train a network in place, after a search for its hyperparameters if it has candidates."""
     recordings = data.train + (data.other_emotions if teacher is not None else [])
-    state = runs / _state_name(plan, stage, recordings, data.validation, network, teacher)
+    state_file = runs / _state_name(plan, stage, recordings, data.validation, network, teacher)
     if not resume and processes().is_global_zero:
-        for old in (state, *state.parent.glob(f"{state.stem}-try*.safetensors")):
+        for old in (state_file, *state_file.parent.glob(f"{state_file.stem}-try*.safetensors")):
             old.unlink(missing_ok=True)
     processes().barrier()
     history: History = {}
@@ -240,10 +245,12 @@ def _network_stage(
     validation, emotions, seed = data.validation, plan.emotions, plan.seed
     log_offset = plan.front_end.spectrogram.log_offset
     if candidates := getattr(network, "search", ()):
-        given = (network, candidates, data.train, validation, emotions, settings, seed)
-        settings, history["search"] = best_settings(*given, state, log_offset, work)
-    given = (network, recordings, validation, emotions, settings, seed)
-    history[stage] = train_network(*given, state, log_offset, work, teacher)
+        settings, history["search"] = best_settings(
+            network, candidates, data.train, validation, emotions, settings, seed, state_file, log_offset, work
+        )
+    history[stage] = train_network(
+        network, recordings, validation, emotions, settings, seed, state_file, log_offset, work, teacher
+    )
     return history
 
 
@@ -259,18 +266,20 @@ def _frozen_stage(
     began, figures = time.perf_counter(), {}
     if starts_from_published_weights(stage, plan):
         work.report(0.0, "Fitting the bands")
-        everything = data.train + data.validation + data.test
-        figures["bands_explained_variance"] = round(fit_bands(network, everything), 4)
-    given = (network, data.train, data.validation, plan.emotions, plan.settings_of(stage))
+        all_sides = data.train + data.validation + data.test
+        figures["bands_explained_variance"] = round(fit_bands(network, all_sides), 4)
+    settings, spectrogram = plan.settings_of(stage), plan.front_end.spectrogram
     with processes().rank_zero_first():
-        if continues_head(stage, plan):
-            uar = continue_head(*given, cache, work)
+        if fine_tunes_head(stage, plan):
+            uar = fine_tune_head(network, data.train, data.validation, plan.emotions, settings, cache, work)
         else:
-            uar = fit_discriminant_head(*given, plan.front_end.spectrogram, cache, work)
+            uar = fit_discriminant_head(
+                network, data.train, data.validation, plan.emotions, settings, spectrogram, cache, work
+            )
     return {"epoch": 1, "validation_uar": uar, "seconds": round(time.perf_counter() - began, 2), **figures}
 
 
-def _fused(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:
+def _late_fusion(plan: TrainingPlan, branches: dict[str, nn.Module]) -> LateFusion:
     torch.manual_seed(plan.seed)
     fusion = LateFusion(len(plan.emotions))
     for name, branch in branches.items():
@@ -287,29 +296,29 @@ def _state_name(
     starting: nn.Module,
     teacher: nn.Module | None,
 ) -> str:
-    """Return a name with a hash of all inputs, by which `fusion` finds branches that are already trained."""
-    learnt_from = hashlib.sha256()
+    """Return a file name with a hash of all inputs, so that `fusion` finds branches that are already trained."""
+    input_hash = hashlib.sha256()
     for part in (recordings, validation):
         # In order, because the order decides which recordings are drawn.
-        about = [(entry.sha256, entry.start_frames.tolist(), entry.label) for entry in part]
-        learnt_from.update(repr(about).encode())
+        entries = [(entry.sha256, entry.start_frames.tolist(), entry.label) for entry in part]
+        input_hash.update(repr(entries).encode())
     for network in (starting, teacher) if teacher is not None else (starting,):
         for tensor in network.state_dict().values():
-            learnt_from.update(tensor.numpy().tobytes())
-    words = f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-seed{plan.seed}"
-    return f"{words}-{learnt_from.hexdigest()[:12]}.safetensors"
+            input_hash.update(tensor.numpy().tobytes())
+    name = f"{branch}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-seed{plan.seed}"
+    return f"{name}-{input_hash.hexdigest()[:12]}.safetensors"
 
 
 def card_of(
     plan: TrainingPlan,
     data: TrainingData,
     temperature: float,
-    validated: dict[str, Any],
-    history: dict[str, list[dict[str, Any]]],
+    validation_figures: dict[str, Any],
+    history: History,
 ) -> dict[str, Any]:
     """Return the card of a model, without test figures."""
-    everything = data.train + data.validation + data.test
     sides = {"train": data.train, "validation": data.validation, "test": data.test}
+    all_sides = data.train + data.validation + data.test
     return {
         "architecture": plan.network,
         "emotions": list(plan.emotions),
@@ -317,8 +326,8 @@ def card_of(
         "temperature": round(temperature, 4),
         "pooling": plan.pooling,
         "licence": LICENCE,
-        "corpora": sorted({entry.item.corpus for entry in everything}),
-        "split": data.words,
+        "corpora": sorted({entry.item.corpus for entry in all_sides}),
+        "split": data.description,
         "seed": plan.seed,
         "preset": plan.preset,
         "warm_start": plan.warm_start,
@@ -330,30 +339,30 @@ def card_of(
             "refused": [name for name, _ in data.left_out],
         },
         "segments": {
-            "before_selection": sum(entry.segments_before_selection for entry in everything),
-            "kept": sum(len(entry.start_frames) for entry in everything),
+            "before_selection": sum(entry.segments_before_selection for entry in all_sides),
+            "kept": sum(len(entry.start_frames) for entry in all_sides),
         },
         "training": {
-            stage: asdict(plan.settings_of(stage)) | _searched(history)
+            stage: asdict(plan.settings_of(stage)) | _settings_found(history)
             for stage in plan.stages
             if stage in ARCHITECTURES
         },
-        "validation_figures": validated,
+        "validation_figures": validation_figures,
         "history": history,
-        # The settings were chosen for heads like these.
+        # The voice settings were chosen for discriminant heads.
         **({"voice": asdict(VoiceSettings())} if plan.network in FROZEN else {}),
     }
 
 
-def _searched(history: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _settings_found(history: History) -> dict[str, Any]:
     """Return the hyperparameters that the search found; none without a search."""
     tried = history.get("search", [])
-    return max(tried, key=lambda one: one["validation_uar"])["settings"] if tried else {}
+    return max(tried, key=lambda candidate: candidate["validation_uar"])["settings"] if tried else {}
 
 
 def readme_of(name: str, card: dict[str, Any]) -> str:
     """Return the README of a tested model."""
-    words = f"""# {name}
+    text = f"""# {name}
 
 Tells apart {", ".join(card["emotions"])} in acted speech. Architecture: {card["architecture"]}.
 
@@ -362,34 +371,35 @@ Intervals (95 %) resample speakers; with few speakers they are rough.
 
 {_table(card["test_figures"])}
 """
-    if across := card.get("cross_validation"):
-        words += f"""
-The same training on {across["folds"]} folds, each speaker tested by the model that was not trained on them:
+    if cross_validation := card.get("cross_validation"):
+        text += f"""
+The same training on {cross_validation["folds"]} folds, each speaker tested by the model that was not trained on them:
 
-{_table(across)}
+{_table(cross_validation)}
 """
-    if unseen := card.get("leave_one_corpus_out"):
-        words += f"""
+    if leave_one_out := card.get("leave_one_corpus_out"):
+        text += f"""
 The same training with each corpus left out in turn, and tested on it:
 
-{_table(unseen)}
+{_table(leave_one_out)}
 """
-    return f"""{words}
+    return f"""{text}
 `card.json` holds every setting and figure, `training.csv` every recording used in training or validation.
 Licence: {card["licence"]}, as the data.
 """
 
 
-def _table(tested: dict[str, Any]) -> str:
+def _table(figures: dict[str, Any]) -> str:
     rows = "\n".join(
         f"| {corpus} | {100 * f['uar']:.1f} % ({100 * f['interval'][0]:.0f}-{100 * f['interval'][1]:.0f}) "
         f"| {100 * f['accuracy']:.1f} % | {f['recordings']} | {f['speakers']} |"
-        for corpus, f in tested["corpora"].items()
+        for corpus, f in figures["corpora"].items()
     )
-    mean = f"| **mean over corpora** | **{100 * tested['mean_over_corpora_uar']:.1f} %** | | | |"
-    found = tested.get("headline")
-    if found and found["apart"]:
-        mean += f"\n| **mean without {', '.join(found['apart'])}** | **{100 * found['uar']:.1f} %** | | | |"
+    mean = f"| **mean over corpora** | **{100 * figures['mean_over_corpora_uar']:.1f} %** | | | |"
+    headline_figures = figures.get("headline")
+    if headline_figures and headline_figures["apart"]:
+        apart, uar = ", ".join(headline_figures["apart"]), headline_figures["uar"]
+        mean += f"\n| **mean without {apart}** | **{100 * uar:.1f} %** | | | |"
     return f"""| corpus | UAR | accuracy | recordings | speakers |
 |---|---|---|---|---|
 {rows}

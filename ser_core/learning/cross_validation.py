@@ -15,7 +15,7 @@ from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.learning.classifier_training import readme_of, train_classifier
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.plan import FROZEN, TrainingPlan, starting_branch
-from ser_core.learning.predictions import Predictions, pooled, read_predictions, write_predictions
+from ser_core.learning.predictions import Predictions, concatenate, read_predictions, write_predictions
 from ser_core.learning.training import processes
 from ser_core.model.checkpoint import (
     ARCHITECTURES,
@@ -34,7 +34,7 @@ from ser_core.model.checkpoint import (
 from ser_core.model.shipped_models import find_model
 from ser_core.work.progress import UNWATCHED, Work
 
-#: File in the folder of a finished fold: the plan of its training.
+#: The file in the folder of a finished fold that holds the plan of its training.
 PLAN = "plan.json"
 
 
@@ -57,7 +57,7 @@ def cross_validate(
     folds : sequence of int
         From 1.
     runs : Path
-        Also holds the models of the folds, so that a finished fold is not trained again if `resume`.
+        Also holds the models of the folds. If `resume`, a finished fold is not trained again.
 
     Raises
     ------
@@ -136,23 +136,24 @@ def add_figures(
 def _write_figures(
     folder: Path, out: Path, plan: TrainingPlan, folds: Sequence[int], models: Sequence[Path]
 ) -> dict[str, Any]:
-    predictions = pooled([read_predictions(model / TEST_TABLE) for model in models])
-    with_voices = all((model / TEST_VOICE_TABLE).is_file() for model in models)
-    by_own_normal = pooled([read_predictions(model / TEST_VOICE_TABLE) for model in models]) if with_voices else None
+    predictions = concatenate([read_predictions(model / TEST_TABLE) for model in models])
+    by_own_normal = None
+    if all((model / TEST_VOICE_TABLE).is_file() for model in models):
+        by_own_normal = concatenate([read_predictions(model / TEST_VOICE_TABLE) for model in models])
     shown, last, corpora = ", ".join(map(str, folds)), plan.last_fold, ", ".join(sorted(set(predictions.corpora)))
-    tested = {  # whole sentences, which pages translate
+    split = {  # whole sentences, which pages translate
         "speaker": f"speaker split, folds {shown} of {last}",
         "sentence": f"sentence split, folds {shown} of {last}",
         "random": f"random split, folds {shown} of {last}",
         "corpus": f"corpus split, folds {shown} of {last}: {corpora} left out of training in turn",
     }[plan.split]
     by_corpus = plan.split == "corpus"
-    return add_figures(folder, out, predictions, by_own_normal, tested, len(folds), corpora=by_corpus)
+    return add_figures(folder, out, predictions, by_own_normal, split, len(folds), corpora=by_corpus)
 
 
 def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) -> None:
     branches = [stage for stage in plan.stages if stage in ARCHITECTURES]
-    wanted = {
+    planned = {
         "architecture": plan.network,
         "emotions": list(plan.emotions),
         "preset": plan.preset,
@@ -163,9 +164,9 @@ def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) ->
         "pooling": plan.pooling,
         "training": {branch: _recipe(asdict(plan.settings_of(branch)), branch) for branch in branches},
     }
-    found = {"drop_unrecognised": False, "pooling": "probabilities"} | card
-    found["training"] = {branch: _recipe(settings, branch) for branch, settings in card.get("training", {}).items()}
-    other = [key for key, value in wanted.items() if found.get(key) != value]
+    of_card = {"drop_unrecognised": False, "pooling": "probabilities"} | card
+    of_card["training"] = {branch: _recipe(settings, branch) for branch, settings in card.get("training", {}).items()}
+    other = [key for key, value in planned.items() if of_card.get(key) != value]
     if other:
         raise SettingsRefused(
             f"{name} was trained with other settings ({', '.join(other)}), so these figures would not be its own. "
@@ -175,7 +176,7 @@ def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) ->
 
 def _recipe(settings: dict[str, Any], branch: str) -> dict[str, Any]:
     """Return the settings of a branch that must match: its epochs, or all settings of a head in closed form."""
-    # An older card lacks settings that came later and do as before by default.
+    # Older cards lack newer settings, whose defaults change nothing.
     return asdict(FROZEN[branch]) | settings if branch in FROZEN else {"epochs": settings["epochs"]}
 
 
@@ -188,39 +189,38 @@ def _models_of_folds(
 ) -> list[Path]:
     """Train the folds that are not finished, and return the folders of all folds' models."""
     plans = [replace(plan, fold=fold) for fold in folds]
-    models, learnt_from = [], _learnt_from(plan)
+    models, input_hash = [], _input_hash(plan)
     for done, fold_plan in enumerate(plans):
         fold_work = work.part(done, len(folds), f"Fold {fold_plan.fold}")
-        models.append(_model_of_fold(fold_plan, learnt_from, runs, resume, fold_work))
+        models.append(_model_of_fold(fold_plan, input_hash, runs, resume, fold_work))
     return models
 
 
-def _learnt_from(plan: TrainingPlan) -> str:
+def _input_hash(plan: TrainingPlan) -> str:
     """Return a hash of the recordings, their speakers and emotions, and the starting weights."""
-    found = hashlib.sha256()
+    input_hash = hashlib.sha256()
     for name, folder in plan.corpora.items():
         for item in read_corpus(name, folder).recordings:
             with suppress(AudioRefused):  # left out of the training too
-                found.update(hashlib.sha256(file_bytes(item.path)).digest())
-            found.update(repr((item.speaker_id, item.emotion)).encode())
+                input_hash.update(hashlib.sha256(file_bytes(item.path)).digest())
+            input_hash.update(repr((item.speaker_id, item.emotion)).encode())
             if plan.drop_unrecognised:
-                found.update(repr(item.unrecognised).encode())
+                input_hash.update(repr(item.unrecognised).encode())
     for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
         for tensor in starting_branch(branch, plan).state_dict().values():
-            found.update(tensor.numpy().tobytes())
-    return found.hexdigest()
+            input_hash.update(tensor.numpy().tobytes())
+    return input_hash.hexdigest()
 
 
-def _model_of_fold(plan: TrainingPlan, learnt_from: str, runs: Path, resume: bool, work: Work) -> Path:
-    learning = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in ARCHITECTURES}
-    about = {"training": learning, "learnt_from": learnt_from}
-    words = json.dumps(asdict(plan) | about, indent=1)
+def _model_of_fold(plan: TrainingPlan, input_hash: str, runs: Path, resume: bool, work: Work) -> Path:
+    settings = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in ARCHITECTURES}
+    plan_text = json.dumps(asdict(plan) | {"training": settings, "learnt_from": input_hash}, indent=1)
     name = f"{plan.network}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-{plan.front_end.selection.rule}"
     folder = runs / "folds" / name
     finished = folder / PLAN
-    if resume and finished.is_file() and finished.read_text(encoding="utf-8") == words:
+    if resume and finished.is_file() and finished.read_text(encoding="utf-8") == plan_text:
         return folder
     train_classifier(plan, folder, runs, resume=resume, work=work)
     if processes().is_global_zero:
-        finished.write_text(words, encoding="utf-8")
+        finished.write_text(plan_text, encoding="utf-8")
     return folder

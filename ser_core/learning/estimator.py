@@ -40,7 +40,7 @@ def fit_estimator(
     baseline : module
         One of `ser_core.model.peers.ESTIMATOR_BASELINES`.
     network : nn.Module or None
-        The trained network whose features it learns from, if it learns from any.
+        The trained network whose features the estimator learns from; None for baselines without one.
 
     Returns
     -------
@@ -58,32 +58,32 @@ def fit_estimator(
             f"There is no recording of {emotions[missing[0]]} to learn from. Give a corpus that has some, "
             "or choose a set of fewer emotions."
         )
-    features = features_as_stored(baseline, network)
-    estimator = baseline.estimator(seed).fit(features_of(features, dataset), labels)
-    return as_onnx(features, estimator, dataset[0].segments[:1].astype(np.float32))
+    extractor = feature_extractor(baseline, network)
+    estimator = baseline.estimator(seed).fit(extract_features(extractor, dataset), labels)
+    return as_onnx(extractor, estimator, dataset[0].segments[:1].astype(np.float32))
 
 
-def features_as_stored(baseline: ModuleType, network: nn.Module | None) -> nn.Module:
+def feature_extractor(baseline: ModuleType, network: nn.Module | None) -> nn.Module:
     """Return the feature extractor of a baseline, its weights rounded to half precision as in the stored file."""
-    features = baseline.Features(folded(network) if network is not None else None).eval().requires_grad_(False)
-    for parameter in features.parameters():
+    extractor = baseline.Features(folded(network) if network is not None else None).eval().requires_grad_(False)
+    for parameter in extractor.parameters():
         parameter.copy_(parameter.half())
-    return features
+    return extractor
 
 
-def features_of(features: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> np.ndarray:
+def extract_features(extractor: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> np.ndarray:
     """Return the features (segments, features), float32, of all selected segments."""
     with torch.inference_mode():
         return np.concatenate(
             [
-                features(torch.from_numpy(part.astype(np.float32))).numpy()
+                extractor(torch.from_numpy(part.astype(np.float32))).numpy()
                 for entry in dataset
                 for part in np.array_split(entry.segments, -(-len(entry.start_frames) // SEGMENTS_AT_ONCE))
             ]
         )
 
 
-def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
+def as_onnx(extractor: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
     """Return a feature extractor followed by an estimator as one ONNX model.
 
     Logits are the estimator's decision function if it has one, else the logarithm of its probabilities. Weights are
@@ -93,36 +93,36 @@ def as_onnx(features: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
     ----------
     example : ndarray of shape (1, frames, bands), float32
     """
-    first = onnx.load_model_from_string(_exported(features, example))
-    count = features(torch.from_numpy(example)).shape[1]
-    last = estimator[-1] if hasattr(estimator, "steps") else estimator
-    decides = hasattr(last, "decision_function")
-    options = {id(last): {"zipmap": False} | ({"raw_scores": True} if decides else {})}
-    inputs = [("features", FloatTensorType([None, count]))]
+    extractor_model = onnx.load_model_from_string(_export(extractor, example))
+    features_count = extractor(torch.from_numpy(example)).shape[1]
+    last_step = estimator[-1] if hasattr(estimator, "steps") else estimator
+    has_decision_function = hasattr(last_step, "decision_function")
+    options = {id(last_step): {"zipmap": False} | ({"raw_scores": True} if has_decision_function else {})}
+    inputs = [("features", FloatTensorType([None, features_count]))]
     with warnings.catch_warnings():
         # The converter reads attributes of SVC that scikit-learn will drop.
         warnings.filterwarnings("ignore", "Attribute `prob._`", FutureWarning)
-        second = convert_sklearn(estimator, initial_types=inputs, options=options, target_opset=OPSETS)
-    second = onnx.compose.add_prefix(second, "estimator_")
-    for used in second.opset_import:  # skl2onnx declares the oldest sufficient one; merged models need the same
-        used.version = OPSETS[used.domain]
-    first.ir_version, scores = second.ir_version, second.graph.output[1].name
-    whole = onnx.compose.merge_models(first, second, [("features", "estimator_features")])
-    if decides:
+        estimator_model = convert_sklearn(estimator, initial_types=inputs, options=options, target_opset=OPSETS)
+    estimator_model = onnx.compose.add_prefix(estimator_model, "estimator_")
+    # skl2onnx declares the oldest sufficient version; merged models need the same.
+    for opset in estimator_model.opset_import:
+        opset.version = OPSETS[opset.domain]
+    extractor_model.ir_version, scores = estimator_model.ir_version, estimator_model.graph.output[1].name
+    merged = onnx.compose.merge_models(extractor_model, estimator_model, [("features", "estimator_features")])
+    if has_decision_function:
         nodes = [helper.make_node("Identity", [scores], ["logits"])]
     else:
-        least = helper.make_tensor("least", TensorProto.FLOAT, [], [MIN_PROBABILITY])
-        whole.graph.initializer.append(least)
+        merged.graph.initializer.append(helper.make_tensor("least", TensorProto.FLOAT, [], [MIN_PROBABILITY]))
         nodes = [helper.make_node("Max", [scores, "least"], ["p"]), helper.make_node("Log", ["p"], ["logits"])]
-    whole.graph.node.extend(nodes)
-    del whole.graph.output[:]
+    merged.graph.node.extend(nodes)
+    del merged.graph.output[:]
     classes = len(estimator.classes_)
-    whole.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, classes]))
-    _halve(whole.graph)
-    return whole.SerializeToString()
+    merged.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, classes]))
+    _halve_weights(merged.graph)
+    return merged.SerializeToString()
 
 
-def _halve(graph: onnx.GraphProto) -> None:
+def _halve_weights(graph: onnx.GraphProto) -> None:
     """Store each tensor of weights in half precision if that is exact."""
     for tensor in list(graph.initializer):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < MIN_HALVED_WEIGHTS:
@@ -136,20 +136,20 @@ def _halve(graph: onnx.GraphProto) -> None:
             tensor.CopyFrom(numpy_helper.from_array(half, name))
 
 
-def _exported(features: nn.Module, example: np.ndarray) -> bytes:
+def _export(extractor: nn.Module, example: np.ndarray) -> bytes:
     file = io.BytesIO()
-    any_size = {"segments": {0: "n", 1: "frames"}, "features": {0: "n"}}
+    dynamic_axes = {"segments": {0: "n", 1: "frames"}, "features": {0: "n"}}
     with warnings.catch_warnings():
         # The newer exporter needs two more packages; the end of this one has no date.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         torch.onnx.export(
-            features,
+            extractor,
             (torch.from_numpy(np.concatenate([example, example])),),
             file,
             dynamo=False,
             opset_version=OPSETS[""],
             input_names=["segments"],
             output_names=["features"],
-            dynamic_axes=any_size,
+            dynamic_axes=dynamic_axes,
         )
     return file.getvalue()

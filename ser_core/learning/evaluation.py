@@ -16,7 +16,7 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.listeners import listeners_of_corpora
 from ser_core.errors import AudioRefused, CorpusRefused
 from ser_core.front_end.selection import segments_of_recording
-from ser_core.learning.augmentation import CONDITIONS, degraded
+from ser_core.learning.augmentation import CONDITIONS, degrade
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import read_card, training_list
@@ -57,9 +57,9 @@ def evaluate_model(
         If no recording is left.
     """
     rounds = 1 + len(CONDITIONS) * robustness
-    predictions, found = predict_corpora(model, corpora, work.part(0, rounds))
-    words = "; ".join(overlap_words(corpus, overlap) for corpus, overlap in found["training"].items())
-    result = all_figures(predictions) | {"headline": headline(predictions)} | found | {"split": words}
+    predictions, counts = predict_corpora(model, corpora, work.part(0, rounds))
+    split = "; ".join(overlap_in_words(corpus, overlap) for corpus, overlap in counts["training"].items())
+    result = all_figures(predictions) | {"headline": headline(predictions)} | counts | {"split": split}
     if robustness:
         result["robustness"] = {}
         for done, condition in enumerate(CONDITIONS, start=1):
@@ -85,7 +85,7 @@ def predict_corpora(
     Returns
     -------
     predictions : Predictions
-    found : dict
+    counts : dict
         `training`, `listeners`, `excluded`, `other_emotions` and `refused`, as in `evaluate_model`.
 
     Raises
@@ -114,7 +114,7 @@ def unseen_recordings(
     -------
     unseen : list of LabelledRecording
     excluded, other_emotions : int
-        Numbers of recordings that the model was trained on, and that it has no emotion for.
+        Numbers of recordings that the model was trained on, and of those that it has no emotion for.
     overlap : dict
         See `training_overlap`.
 
@@ -134,37 +134,37 @@ def unseen_recordings(
             f"Nothing is left to measure on: {len(wanted)} of {len(wanted)} recordings were trained on. "
             "Give other corpora."
         )
-    at_hand = {sha256: item for item, sha256 in zip(items, hashes, strict=True) if sha256 in trained_on}
-    overlap = training_overlap(unseen, at_hand, trained_on)
+    available = {sha256: item for item, sha256 in zip(items, hashes, strict=True) if sha256 in trained_on}
+    overlap = training_overlap(unseen, available, trained_on)
     return unseen, len(wanted) - len(unseen), len(items) - len(wanted), overlap
 
 
 def training_overlap(
-    measured: Sequence[LabelledRecording], at_hand: dict[str, LabelledRecording], trained_on: dict[str, str]
+    measured: Sequence[LabelledRecording], available: dict[str, LabelledRecording], trained_on: dict[str, str]
 ) -> dict[str, dict[str, int]]:
-    """Count what a training list and the recordings that a model is measured on have in common.
+    """Count what a model's training list and the recordings that it is measured on have in common.
 
     Parameters
     ----------
     measured : sequence of LabelledRecording
-    at_hand : dict of str to LabelledRecording
-        The recordings of the training list that are at hand, by SHA-256; only their sentences are known.
+    available : dict of str to LabelledRecording
+        The available recordings of the training list, by SHA-256; only their sentences are known.
     trained_on : dict of str to str
         The training list: sha256 to corpus:speaker.
 
     Returns
     -------
     dict
-        For each measured corpus the counts `trained_on` (its recordings in the list) and `not_at_hand` among these;
-        `speakers` that are measured, and `speakers_trained_on` among these; `sentences`, as far as they are known, and
-        `sentences_trained_on` among these.
+        For each measured corpus the counts `trained_on` (its recordings in the list) and `not_at_hand` (those of them
+        that are not available); `speakers` that are measured, and `speakers_trained_on` among these; known `sentences`,
+        and `sentences_trained_on` among these.
     """
     overlap = {}
     for corpus in sorted({item.corpus for item in measured}):
         items = [item for item in measured if item.corpus == corpus]
         speakers, sentences = {item.speaker_id for item in items}, {item.text for item in items} - {""}
         listed = {sha256: speaker for sha256, speaker in trained_on.items() if speaker.partition(":")[0] == corpus}
-        known = [at_hand[sha256] for sha256 in listed if sha256 in at_hand]
+        known = [available[sha256] for sha256 in listed if sha256 in available]
         overlap[corpus] = {
             "trained_on": len(listed),
             "not_at_hand": len(listed) - len(known),
@@ -176,7 +176,7 @@ def training_overlap(
     return overlap
 
 
-def overlap_words(corpus: str, overlap: dict[str, int]) -> str:
+def overlap_in_words(corpus: str, overlap: dict[str, int]) -> str:
     """Return the result of `training_overlap` for one corpus in words."""
     if not overlap["trained_on"]:
         return f"{corpus}: an unseen corpus, nothing of it was trained on"
@@ -215,81 +215,82 @@ class RecordingLogits:
 def predict_recordings(
     classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
 ) -> tuple[Predictions, list[str]]:
-    """Return a classifier's predictions for recordings, and the reasons of those refused.
+    """Return a classifier's predictions for recordings, and why others were refused.
 
     Raises
     ------
     CorpusRefused
         If all were refused.
     """
-    found, refused = logits_of_recordings(classifier, items, work, condition)
-    return tabulate(classifier.emotions, classifier.temperature, found, classifier.pooling), refused
+    logits, refused = logits_of_recordings(classifier, items, work, condition)
+    return tabulate(classifier.emotions, classifier.temperature, logits, classifier.pooling), refused
 
 
 def logits_of_recordings(
     classifier: Classifier, items: Sequence[LabelledRecording], work: Work, condition: str | None = None
 ) -> tuple[list[RecordingLogits], list[str]]:
-    """Return a classifier's logits for recordings, and the reasons of those refused.
+    """Return a classifier's logits for recordings, and why others were refused.
 
     Raises
     ------
     CorpusRefused
         If all were refused.
     """
-    found, refused = [], []
+    logits, refused = [], []
     for done, item in enumerate(items):
         work.report(done / len(items), f"{condition or 'as recorded'}: recording {done} of {len(items)}")
         try:
             recording = read_recording(item.path)
             if condition is not None:
-                recording = degraded(recording, condition, SEED)
-            found.append(RecordingLogits(recording.sha256, item, _logits(recording, classifier)))
+                recording = degrade(recording, condition, SEED)
+            logits.append(RecordingLogits(recording.sha256, item, segment_logits(recording, classifier)))
         except AudioRefused as refusal:
             refused.append(str(refusal))
-    if not found:
+    if not logits:
         raise CorpusRefused(f"Nothing is left to measure on: all {len(items)} files were refused. {refused[:1]}")
-    return found, refused
+    return logits, refused
 
 
-def by_own_normal(classifier: Classifier, found: Sequence[RecordingLogits]) -> list[RecordingLogits]:
+def by_own_normal(classifier: Classifier, recordings: Sequence[RecordingLogits]) -> list[RecordingLogits]:
     """Return the logits by each speaker's own normal, computed from all recordings of the speaker.
 
     They are scaled so that the classifier's temperature for unknown voices fits them.
     """
     by_speaker = defaultdict(list)
-    for one in found:
-        by_speaker[one.item.speaker_id].append(logits_of_pieces(one.logits))
-    settings, judged = classifier.voice, []
-    normals = {speaker: voice_normal(pieces, mixed=True) for speaker, pieces in by_speaker.items()}
-    changes = {
-        speaker: (voice_shift(normal, settings), voice_temperature(normal, settings))
-        for speaker, normal in normals.items()
-    }
-    for one in found:
-        shift, temperature = changes[one.item.speaker_id]
-        judged.append(replace(one, logits=(one.logits - shift) / temperature))
-    return judged
+    for recording in recordings:
+        by_speaker[recording.item.speaker_id].append(logits_of_pieces(recording.logits))
+    shift_of, temperature_of = {}, {}
+    for speaker, pieces in by_speaker.items():
+        normal = voice_normal(pieces, mixed=True)
+        shift_of[speaker] = voice_shift(normal, classifier.voice)
+        temperature_of[speaker] = voice_temperature(normal, classifier.voice)
+    shifted = []
+    for recording in recordings:
+        speaker = recording.item.speaker_id
+        shifted.append(replace(recording, logits=(recording.logits - shift_of[speaker]) / temperature_of[speaker]))
+    return shifted
 
 
 def tabulate(
     emotions: tuple[str, ...],
     temperature: float,
-    found: Sequence[RecordingLogits],
+    recordings: Sequence[RecordingLogits],
     pooling: str = "probabilities",
 ) -> Predictions:
     """Return the predictions for recordings, given their logits."""
-    items = [one.item for one in found]
+    items = [recording.item for recording in recordings]
     return Predictions(
         emotions,
-        tuple(one.sha256 for one in found),
+        tuple(recording.sha256 for recording in recordings),
         tuple(item.corpus for item in items),
         tuple(item.speaker_id for item in items),
         tuple(item.gender or "" for item in items),
         np.array([emotions.index(item.emotion) for item in items]),
-        np.stack([recording_probabilities(one.logits, temperature, pooling) for one in found]),
+        np.stack([recording_probabilities(recording.logits, temperature, pooling) for recording in recordings]),
     )
 
 
-def _logits(recording: Recording, classifier: Classifier) -> np.ndarray:
+def segment_logits(recording: Recording, classifier: Classifier) -> np.ndarray:
+    """Return the logits (segments, classes) of a recording's selected segments."""
     segments = segments_of_recording(recording, classifier.front_end)
     return classifier.score(segments.values[segments.selected])

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ser_core.audio.reading import read_recording, resample
 from ser_core.errors import CorpusRefused, SettingsRefused
-from ser_core.learning.augmentation import log_mel_by_phone
+from ser_core.learning.augmentation import log_mel_with_phone_band
 from ser_core.learning.batches import cached_features, features_of, mean_uar, sampling_weights
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import DiscriminantSettings
@@ -21,13 +21,13 @@ from ser_core.model.scores import recording_probabilities
 from ser_core.settings import SpectrogramSettings
 from ser_core.work.progress import Work
 
-#: Added to deviations, so that a constant feature does not divide by zero.
+#: Added to standard deviations, which are zero for constant features, before dividing by them.
 DEVIATION_FLOOR = 1e-4
-#: The same for deviations of only a few recordings, which may be far too small.
-CONTINUED_DEVIATION_FLOOR = 1e-2
+#: The same for standard deviations over few recordings, which may be far too small.
+FINE_TUNING_DEVIATION_FLOOR = 1e-2
 #: Steps of L-BFGS. The loss is convex; more steps change nothing.
-CONTINUED_STEPS = 200
-#: About 40 000 frames, enough for a map of 5 200 numbers; more change nothing.
+FINE_TUNING_STEPS = 200
+#: About 40 000 frames, enough for a map of 5 200 weights; more change nothing.
 BANDS_RECORDINGS = 150
 #: Ridge penalty per frame, because neighbouring bands are nearly the same.
 RIDGE = 1e-5
@@ -89,7 +89,7 @@ def train_fusion_head(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-        uar = _validated_uar(network, held_out, validation, emotions)
+        uar = _fusion_uar(network, held_out, validation, emotions)
         if uar > best_uar:
             best, best_uar = {k: v.clone() for k, v in network.head.state_dict().items()}, uar
         work.report((epoch + 1) / settings.epochs, f"Fusion head, epoch {epoch + 1} of {settings.epochs}")
@@ -97,7 +97,7 @@ def train_fusion_head(
     return best_uar
 
 
-def _validated_uar(
+def _fusion_uar(
     network: LateFusion,
     held_out: list[torch.Tensor],
     validation: Sequence[LabelledSpectrogram],
@@ -149,31 +149,32 @@ def fit_discriminant_head(
             f"There is no recording of {emotions[missing[0]]} to learn from. Give a corpus that has some, "
             "or choose a set of fewer emotions."
         )
-    by_phone = [_by_phone(entry, spectrogram) for entry in dataset] if settings.phone_share else []
-    everything = [*dataset, *by_phone, *validation]
-    features = cached_features(network, everything, cache, work)
-    means = np.stack([each.mean(axis=0) for each in features[: len(dataset) + len(by_phone)]])
-    labels = np.array([entry.label for entry in (*dataset, *by_phone)])
-    # A voice has a different mean by phone, so it counts as another speaker.
-    speakers = np.array([e.item.speaker_id for e in dataset] + [f"{e.item.speaker_id} by phone" for e in by_phone])
-    weights, phone = sampling_weights(dataset, settings.balance), settings.phone_share
-    weights = np.concatenate([(1 - phone) * weights, phone * weights]) if by_phone else weights
-    share = settings.centred_share
+    phone_copies = [_with_phone_band(entry, spectrogram) for entry in dataset] if settings.phone_share else []
+    training = [*dataset, *phone_copies]
+    features = cached_features(network, [*training, *validation], cache, work)
+    means = np.stack([recording.mean(axis=0) for recording in features[: len(training)]])
+    labels = np.array([entry.label for entry in training])
+    # A voice has a different mean on the phone, so it counts as another speaker.
+    speakers = np.array([e.item.speaker_id for e in dataset] + [f"{e.item.speaker_id} by phone" for e in phone_copies])
+    weights = sampling_weights(dataset, settings.balance)
+    if phone_copies:
+        weights = np.concatenate([(1 - settings.phone_share) * weights, settings.phone_share * weights])
+    centred_share = settings.centred_share
     shrinkage = np.full(means.shape[1], settings.shrinkage)
     shrinkage[means.shape[1] - getattr(network, "deviations_count", 0) :] = settings.deviation_shrinkage
     weight, bias = discriminant(
-        np.concatenate([means, without_voices(means, speakers)]),
+        np.concatenate([means, without_speaker_means(means, speakers)]),
         np.tile(labels, 2),
-        np.concatenate([(1 - share) * weights, share * weights]),
+        np.concatenate([(1 - centred_share) * weights, centred_share * weights]),
         shrinkage,
     )
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight))
         network.head.bias.copy_(torch.from_numpy(bias))
-    return _validated_linear(weight, bias, features[len(everything) - len(validation) :], validation, emotions)
+    return _linear_uar(weight, bias, features[len(training) :], validation, emotions)
 
 
-def _validated_linear(
+def _linear_uar(
     weight: np.ndarray,
     bias: np.ndarray,
     held_out: Sequence[np.ndarray],
@@ -184,7 +185,7 @@ def _validated_linear(
     return mean_uar(probabilities, validation, emotions)
 
 
-def continue_head(
+def fine_tune_head(
     network: nn.Module,
     dataset: Sequence[LabelledSpectrogram],
     validation: Sequence[LabelledSpectrogram],
@@ -193,7 +194,7 @@ def continue_head(
     cache: Path,
     work: Work,
 ) -> float:
-    """Continue to fit `network.head` in place, near its present weights, on recordings' mean features.
+    """Fit `network.head` further in place, near its present weights, on recordings' mean features.
 
     Emotions without recordings are allowed; the others have equal weight.
 
@@ -207,20 +208,20 @@ def continue_head(
     Cancelled
     """
     features = cached_features(network, [*dataset, *validation], cache, work)
-    means = np.stack([each.mean(axis=0) for each in features[: len(dataset)]])
+    means = np.stack([recording.mean(axis=0) for recording in features[: len(dataset)]])
     labels = np.array([entry.label for entry in dataset])
-    before = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
-    weight, bias = continued_discriminant(means, labels, *before, settings.loyalty)
+    present_weight, present_bias = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
+    weight, bias = fine_tuned_discriminant(means, labels, present_weight, present_bias, settings.loyalty)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight))
         network.head.bias.copy_(torch.from_numpy(bias))
-    return _validated_linear(weight, bias, features[len(dataset) :], validation, emotions)
+    return _linear_uar(weight, bias, features[len(dataset) :], validation, emotions)
 
 
-def continued_discriminant(
+def fine_tuned_discriminant(
     features: np.ndarray, labels: np.ndarray, weight: np.ndarray, bias: np.ndarray, loyalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return weight (classes, features) and bias (classes,) of a logistic regression that stays near given ones.
+    """Return weight (classes, features) and bias (classes,) of a logistic regression that starts and stays near these.
 
     The penalty is `loyalty` / 2 times the sum of the squared changes of the weights, for features of mean 0 and
     standard deviation 1, so it matters less with more recordings. All classes with recordings have the same total
@@ -232,9 +233,9 @@ def continued_discriminant(
     labels : ndarray of shape (recordings,), int
     """
     centre, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    deviation += CONTINUED_DEVIATION_FLOOR
+    deviation += FINE_TUNING_DEVIATION_FLOOR
     x = torch.from_numpy((features - centre) / deviation)
-    start = torch.from_numpy(features.astype(np.float64) @ weight.T.astype(np.float64) + bias)
+    start_logits = torch.from_numpy(features.astype(np.float64) @ weight.T.astype(np.float64) + bias)
     counts = np.bincount(labels, minlength=len(bias))
     balance = torch.from_numpy((len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1))[labels])
     target = torch.from_numpy(labels)
@@ -243,31 +244,32 @@ def continued_discriminant(
     penalty = torch.full((x.shape[1] + 1,), loyalty, dtype=torch.float64)
     penalty[-1] /= x.shape[1]
     x = torch.cat([x, torch.ones(len(x), 1, dtype=torch.float64)], dim=1)
-    optimiser = torch.optim.LBFGS([change], max_iter=CONTINUED_STEPS, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([change], max_iter=FINE_TUNING_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
-        errors = F.cross_entropy(start + x @ change.T, target, reduction="none")
+        errors = F.cross_entropy(start_logits + x @ change.T, target, reduction="none")
         total = (balance * errors).sum() + (penalty * change.square()).sum() / 2
         total.backward()
         return total
 
     optimiser.step(loss)
-    found = change.detach().numpy()
-    added = found[:, :-1] / deviation
-    return (weight + added).astype(np.float32), (bias + found[:, -1] - added @ centre).astype(np.float32)
+    fitted = change.detach().numpy()
+    weight_change = fitted[:, :-1] / deviation
+    bias_change = fitted[:, -1] - weight_change @ centre
+    return (weight + weight_change).astype(np.float32), (bias + bias_change).astype(np.float32)
 
 
-def _by_phone(entry: LabelledSpectrogram, spectrogram: SpectrogramSettings) -> LabelledSpectrogram:
-    log_mel = log_mel_by_phone(entry.log_mel.astype(np.float32), spectrogram)
+def _with_phone_band(entry: LabelledSpectrogram, spectrogram: SpectrogramSettings) -> LabelledSpectrogram:
+    log_mel = log_mel_with_phone_band(entry.log_mel.astype(np.float32), spectrogram)
     return replace(entry, log_mel=log_mel.astype(entry.log_mel.dtype))
 
 
-def without_voices(features: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+def without_speaker_means(features: np.ndarray, speakers: np.ndarray) -> np.ndarray:
     """Return features (recordings, features) with each speaker's mean moved to the mean of all recordings."""
     names, speaker_of = np.unique(speakers, return_inverse=True)
-    own = np.stack([features[speaker_of == number].mean(axis=0) for number in range(len(names))])
-    return features - own[speaker_of] + features.mean(axis=0)
+    speaker_means = np.stack([features[speaker_of == number].mean(axis=0) for number in range(len(names))])
+    return features - speaker_means[speaker_of] + features.mean(axis=0)
 
 
 def discriminant(
@@ -319,32 +321,35 @@ def fit_bands(network: Whisper, dataset: Sequence[LabelledSpectrogram]) -> float
     CorpusRefused
         If there is no frame to fit it on.
     """
-    pairs = [_frames_of_both(entry) for entry in _recordings_for_bands(dataset)]
+    pairs = [_frame_pairs(entry) for entry in _recordings_for_bands(dataset)]
     if not any(len(ours) for ours, _ in pairs):
         raise CorpusRefused("There is no recording to fit Whisper's bands on. Give a corpus that has some.")
-    ours, theirs = (np.concatenate(side).astype(np.float64) for side in zip(*pairs, strict=True))
-    mean, their_mean = ours.mean(axis=0), theirs.mean(axis=0)
-    centred, their_centred = ours - mean, theirs - their_mean
-    moments = centred.T @ centred + RIDGE * len(centred) * np.eye(centred.shape[1])
-    weights = np.linalg.solve(moments, centred.T @ their_centred)
+    ours, whispers = (np.concatenate(frames).astype(np.float64) for frames in zip(*pairs, strict=True))
+    our_mean, whisper_mean = ours.mean(axis=0), whispers.mean(axis=0)
+    x, y = ours - our_mean, whispers - whisper_mean
+    moments = x.T @ x + RIDGE * len(x) * np.eye(x.shape[1])
+    weights = np.linalg.solve(moments, x.T @ y)
     with torch.no_grad():
         network.bands.weight.copy_(torch.from_numpy(weights.T))
-        network.bands.bias.copy_(torch.from_numpy(their_mean - mean @ weights))
-    return float(1 - (their_centred - centred @ weights).var() / theirs.var())
+        network.bands.bias.copy_(torch.from_numpy(whisper_mean - our_mean @ weights))
+    return float(1 - (y - x @ weights).var() / whispers.var())
 
 
 def _recordings_for_bands(dataset: Sequence[LabelledSpectrogram]) -> list[LabelledSpectrogram]:
     """Return the same number of recordings from each corpus, the first by SHA-256, which is as good as random."""
     corpora = sorted({entry.item.corpus for entry in dataset})
     by_sha256 = sorted(dataset, key=lambda entry: entry.sha256)
-    each = -(-BANDS_RECORDINGS // max(1, len(corpora)))
-    return [entry for corpus in corpora for entry in [e for e in by_sha256 if e.item.corpus == corpus][:each]]
+    count_per_corpus = -(-BANDS_RECORDINGS // max(1, len(corpora)))
+    chosen = []
+    for corpus in corpora:
+        chosen += [entry for entry in by_sha256 if entry.item.corpus == corpus][:count_per_corpus]
+    return chosen
 
 
-def _frames_of_both(entry: LabelledSpectrogram) -> tuple[np.ndarray, np.ndarray]:
+def _frame_pairs(entry: LabelledSpectrogram) -> tuple[np.ndarray, np.ndarray]:
     """Return the frames of a recording in our bands, and in Whisper's at the same times."""
     recording = read_recording(entry.item.path)
-    theirs = whisper_log_mel(resample(recording.samples, recording.sample_rate_hz, RATE_HZ))
-    count = max(0, min(len(entry.log_mel), len(theirs) - 2))
+    whispers = whisper_log_mel(resample(recording.samples, recording.sample_rate_hz, RATE_HZ))
+    count = max(0, min(len(entry.log_mel), len(whispers) - 2))
     # Our frame i starts at 10 i ms and is centred 12.5 ms later, between Whisper's frames i + 1 and i + 2.
-    return entry.log_mel[:count], 0.75 * theirs[1 : count + 1] + 0.25 * theirs[2 : count + 2]
+    return entry.log_mel[:count], 0.75 * whispers[1 : count + 1] + 0.25 * whispers[2 : count + 2]

@@ -12,13 +12,13 @@ from ser_core.learning.predictions import Predictions
 RESAMPLES = 2_000
 CALIBRATION_BINS = 10
 ABSTENTION_SCORES = np.arange(0, 1, 0.05)
-#: Minimum number of recordings of the worst speaker.
+#: Speakers with fewer recordings cannot be the worst speaker.
 MIN_SPEAKER_RECORDINGS = 8
 SEED = 0
 #: Corpora whose words give the emotion away. They are reported separately and not in the mean.
 APART = frozenset({"korean_emotional_tts"})
 #: The corpora on which models are compared.
-MEASURED = ("ravdess", "emodb", "nemo", "crema_d")
+COMPARED_CORPORA = ("ravdess", "emodb", "nemo", "crema_d")
 #: Finer near 1, because the curve of a model that is often confident would end early.
 MIN_SCORES = (*ABSTENTION_SCORES, 0.97, 0.98, 0.99)
 
@@ -89,16 +89,19 @@ def figures_by_corpus(
     corpora: Sequence[str],
     emotions: tuple[str, ...],
 ) -> dict[str, Any]:
-    """Return figures `pooled`, of each of the `corpora`, and `mean_over_corpora_uar`: one corpus dominates the pool."""
+    """Return `figures` of all recordings (`pooled`) and of each of the `corpora`, and `mean_over_corpora_uar`.
+
+    In the pool, one corpus can outweigh all others.
+    """
     speakers, corpora = np.asarray(speakers), np.asarray(corpora)
-    each = {}
+    by_corpus = {}
     for name in sorted(set(corpora.tolist())):
-        here = corpora == name
-        each[name] = figures(predicted[here], labels[here], speakers[here], emotions, 0)
+        rows = corpora == name
+        by_corpus[name] = figures(predicted[rows], labels[rows], speakers[rows], emotions, 0)
     return {
         "pooled": figures(predicted, labels, speakers, emotions, 0),
-        "corpora": each,
-        "mean_over_corpora_uar": float(np.mean([f["uar"] for f in each.values()])),
+        "corpora": by_corpus,
+        "mean_over_corpora_uar": float(np.mean([f["uar"] for f in by_corpus.values()])),
     }
 
 
@@ -111,11 +114,10 @@ def recalls(confusion: np.ndarray) -> np.ndarray:
 def all_figures(predictions: Predictions) -> dict[str, Any]:
     """Return all metrics of predictions: by corpus and gender, the worst speaker, calibration and abstention."""
     p = predictions
-    by_gender = {
-        gender: figures(p.predicted[here], p.labels[here], np.array(p.speakers)[here], p.emotions, 0)
-        for gender in sorted(set(p.genders) - {""})
-        if (here := np.array(p.genders) == gender).any()
-    }
+    by_gender = {}
+    for gender in sorted(set(p.genders) - {""}):
+        rows = np.array(p.genders) == gender
+        by_gender[gender] = figures(p.predicted[rows], p.labels[rows], np.array(p.speakers)[rows], p.emotions, 0)
     return figures_by_corpus(p.predicted, p.labels, p.speakers, p.corpora, p.emotions) | {
         "auroc": auroc(p),
         "macro_average_accuracy": macro_average_accuracy(p),
@@ -133,20 +135,20 @@ def auroc(predictions: Predictions) -> float | None:
     """
     from sklearn.metrics import roc_auc_score  # the import takes a second
 
-    own_rows = [predictions.labels == number for number in range(len(predictions.emotions))]
-    if not all(0 < own.sum() < len(own) for own in own_rows):
+    is_emotion = [predictions.labels == index for index in range(len(predictions.emotions))]
+    if not all(0 < labels.sum() < len(labels) for labels in is_emotion):
         return None
-    areas = [roc_auc_score(own, predictions.probabilities[:, number]) for number, own in enumerate(own_rows)]
+    areas = [roc_auc_score(labels, predictions.probabilities[:, index]) for index, labels in enumerate(is_emotion)]
     return float(np.mean(areas))
 
 
 def macro_average_accuracy(predictions: Predictions) -> float:
     """Return the accuracy of one emotion against the rest, mean over emotions.
 
-    Higher than accuracy, and above one half by chance: of four emotions, three are negatives for each recording.
+    It is higher than accuracy, and above one half by chance: of four emotions, three are negatives for each recording.
     """
-    each = np.arange(len(predictions.emotions))[:, None]
-    return float(np.mean((predictions.predicted == each) == (predictions.labels == each)))
+    emotions = np.arange(len(predictions.emotions))[:, None]
+    return float(np.mean((predictions.predicted == emotions) == (predictions.labels == emotions)))
 
 
 def worst_speaker(predictions: Predictions) -> dict[str, Any] | None:
@@ -181,16 +183,18 @@ def calibration(predictions: Predictions) -> dict[str, Any]:
 def calibration_bins(best: np.ndarray, right: np.ndarray, weights: np.ndarray) -> list[dict[str, float]]:
     """Return the lower edge, recordings, and weighted mean score and accuracy of each bin that is not empty."""
     bin_of = np.minimum((best * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return [
-        {
-            "from": number / CALIBRATION_BINS,
-            "recordings": int(here.sum()),
-            "score": float(np.average(best[here], weights=weights[here])),
-            "accuracy": float(np.average(right[here], weights=weights[here])),
-        }
-        for number in range(CALIBRATION_BINS)
-        if (here := bin_of == number).any()
-    ]
+    bins = []
+    for number in np.unique(bin_of).tolist():
+        rows = bin_of == number
+        bins.append(
+            {
+                "from": number / CALIBRATION_BINS,
+                "recordings": int(rows.sum()),
+                "score": float(np.average(best[rows], weights=weights[rows])),
+                "accuracy": float(np.average(right[rows], weights=weights[rows])),
+            }
+        )
+    return bins
 
 
 def abstention(predictions: Predictions) -> list[dict[str, float]]:
@@ -243,15 +247,16 @@ def paired_difference(one: Predictions, other: Predictions) -> PairedDifference:
             f"One model recognises {', '.join(one.emotions)}, the other {', '.join(other.emotions)}; "
             "choose models of the same emotions."
         )
-    row = {sha256: index for index, sha256 in enumerate(other.sha256)}
-    both = [index for index, sha256 in enumerate(one.sha256) if sha256 in row]
-    if not both:
+    row_in_other = {sha256: row for row, sha256 in enumerate(other.sha256)}
+    common = [sha256 for sha256 in one.sha256 if sha256 in row_in_other]
+    if not common:
         raise SettingsRefused("No recording was tested with both models; choose models of the same split.")
-    one, other = one.of(np.array(both)), other.of(np.array([row[one.sha256[index]] for index in both]))
+    one = one.subset(np.array([sha256 in row_in_other for sha256 in one.sha256]))
+    other = other.subset(np.array([row_in_other[sha256] for sha256 in common]))
     gains = np.subtract(*uars_over_speakers([one, other]))
     low, high = np.percentile(gains[1:], [2.5, 97.5])
     corpora = tuple(sorted(set(one.corpora)))
-    return PairedDifference(float(gains[0]), (float(low), float(high)), len(both), len(set(one.speakers)), corpora)
+    return PairedDifference(float(gains[0]), (float(low), float(high)), len(common), len(set(one.speakers)), corpora)
 
 
 def uars_over_speakers(tables: Sequence[Predictions]) -> np.ndarray:
@@ -267,11 +272,11 @@ def uars_over_speakers(tables: Sequence[Predictions]) -> np.ndarray:
     first = tables[0]
     by_corpus = []
     for corpus in sorted(set(first.corpora)):
-        here = np.array(first.corpora) == corpus
-        names, speaker_of = np.unique(np.array(first.speakers)[here], return_inverse=True)
+        rows = np.array(first.corpora) == corpus
+        names, speaker_of = np.unique(np.array(first.speakers)[rows], return_inverse=True)
         drawn = rng.integers(len(names), size=(RESAMPLES, len(names)))
         sets = np.vstack([np.arange(len(names)), drawn])
-        by_corpus.append([_uars(table.of(here), speaker_of, sets) for table in tables])
+        by_corpus.append([_uars(table.subset(rows), speaker_of, sets) for table in tables])
     return np.mean(by_corpus, axis=0)
 
 
@@ -300,27 +305,29 @@ def headline(predictions: Predictions) -> dict[str, Any]:
           `expected_calibration_error`.
     """
     p = predictions
-    every = sorted(set(p.corpora))
-    meant = [name for name in every if name not in APART] or every
-    tables = {name: p.of(np.array(p.corpora) == name) for name in every}
-    resampled = uars_over_speakers([p.of(np.isin(p.corpora, meant))])[0]
+    corpora = sorted(set(p.corpora))
+    in_mean = [name for name in corpora if name not in APART] or corpora
+    tables = {name: p.subset(np.array(p.corpora) == name) for name in corpora}
+    resampled = uars_over_speakers([p.subset(np.isin(p.corpora, in_mean))])[0]
     low, high = np.percentile(resampled[1:], [2.5, 97.5])
-    by_corpus = {name: _of_corpus(table) for name, table in tables.items()}
+    by_corpus = {name: _corpus_figures(table) for name, table in tables.items()}
     return {
-        "corpora": meant,
-        "apart": [name for name in every if name not in meant],
+        "corpora": in_mean,
+        "apart": [name for name in corpora if name not in in_mean],
         "uar": float(resampled[0]),
         "interval": [float(low), float(high)],
-        "expected_calibration_error": float(np.mean([by_corpus[name]["expected_calibration_error"] for name in meant])),
-        "reliability": reliability([tables[name] for name in meant]),
-        "abstention": abstention_over_corpora([tables[name] for name in meant]),
+        "expected_calibration_error": float(
+            np.mean([by_corpus[name]["expected_calibration_error"] for name in in_mean])
+        ),
+        "reliability": reliability([tables[name] for name in in_mean]),
+        "abstention": abstention_over_corpora([tables[name] for name in in_mean]),
         "by_corpus": by_corpus,
     }
 
 
-def _of_corpus(table: Predictions) -> dict[str, Any]:
-    found = figures(table.predicted, table.labels, table.speakers, table.emotions, 0)
-    chosen = {name: found[name] for name in ("uar", "interval", "recall", "recordings", "speakers")}
+def _corpus_figures(table: Predictions) -> dict[str, Any]:
+    all_of_corpus = figures(table.predicted, table.labels, table.speakers, table.emotions, 0)
+    chosen = {name: all_of_corpus[name] for name in ("uar", "interval", "recall", "recordings", "speakers")}
     return chosen | {"expected_calibration_error": calibration(table)["expected_error"]}
 
 
@@ -329,23 +336,19 @@ def figures_at(curve: list[dict[str, float]], answered: float) -> dict[str, floa
 
     None below the smallest share of the curve.
     """
-    shares = [point["answered"] for point in reversed(curve)]
+    points = curve[::-1]
+    shares = [point["answered"] for point in points]
     if answered < shares[0]:
         return None
-    return {
-        name: float(np.interp(answered, shares, [point[name] for point in reversed(curve)]))
-        for name in ("accuracy", "uar")
-    }
+    return {name: float(np.interp(answered, shares, [point[name] for point in points])) for name in ("accuracy", "uar")}
 
 
 def reliability(corpora: list[Predictions]) -> list[dict[str, float]]:
     """Return the bins of a reliability diagram in which every corpus has the same weight."""
-    together = [
-        (table.probabilities.max(axis=1), table.predicted == table.labels, np.full(len(table.labels), weight))
-        for table in corpora
-        for weight in (1 / len(corpora) / len(table.labels),)
-    ]
-    best, right, weights = (np.concatenate(column) for column in zip(*together, strict=True))
+    best = np.concatenate([table.probabilities.max(axis=1) for table in corpora])
+    right = np.concatenate([table.predicted == table.labels for table in corpora])
+    sizes = [len(table.labels) for table in corpora]
+    weights = np.concatenate([np.full(size, 1 / len(corpora) / size) for size in sizes])
     return calibration_bins(best, right, weights)
 
 
@@ -356,16 +359,16 @@ def abstention_over_corpora(corpora: list[Predictions]) -> list[dict[str, float]
     """
     curve = []
     for min_score in MIN_SCORES:
-        answered = [table.of(table.probabilities.max(axis=1) >= min_score) for table in corpora]
+        answered = [table.subset(table.probabilities.max(axis=1) >= min_score) for table in corpora]
         if not all(len(table.labels) for table in answered):
             break
-        shares = [len(some.labels) / len(table.labels) for some, table in zip(answered, corpora, strict=True)]
+        shares = [len(part.labels) / len(table.labels) for part, table in zip(answered, corpora, strict=True)]
         curve.append(
             {
                 "least_score": float(min_score),
                 "answered": float(np.mean(shares)),
-                "accuracy": float(np.mean([np.mean(some.predicted == some.labels) for some in answered])),
-                "uar": float(np.mean([_uar(some) for some in answered])),
+                "accuracy": float(np.mean([np.mean(part.predicted == part.labels) for part in answered])),
+                "uar": float(np.mean([_uar(part) for part in answered])),
             }
         )
     return curve

@@ -120,8 +120,8 @@ PRESETS: dict[str, dict[str, TrainingSettings]] = {
     },
 }
 
-#: All peers train alike: without augmentation, because their sources mention none, and in so few epochs that each takes
-#: at most eight minutes on two cores with the four corpora of docs/training.md.
+#: All peers are trained in the same way: without augmentation, because their sources mention none, and for so few
+#: epochs that each takes at most eight minutes on two cores with the four corpora of docs/training.md.
 BASELINE = TrainingSettings(epochs=12, weight_decay=0.01, label_smoothing=0.0, averaging=0.0, augmentation=UNCHANGED)
 
 #: Networks with a frozen body. Only their last layer is fitted, in one step and without epochs.
@@ -134,8 +134,8 @@ def settings_of(branch: str, preset: str) -> TrainingSettings | DiscriminantSett
         return FROZEN[branch]
     if branch in PRESETS[preset]:
         return PRESETS[preset][branch]
-    whole = ARCHITECTURES[branch].front_end.segments.segment_frames is None
-    return replace(BASELINE, batch=32, segments_per_recording=1) if whole else BASELINE
+    takes_whole_recordings = ARCHITECTURES[branch].front_end.segments.segment_frames is None
+    return replace(BASELINE, batch=32, segments_per_recording=1) if takes_whole_recordings else BASELINE
 
 
 #: Networks and estimators that can be trained.
@@ -152,11 +152,11 @@ class TrainingPlan:
     corpora : dict of str to str
         Names and folders.
     fold : int
-        The fold of speakers (and sentences) that is the test, or the corpus in alphabetical order; from 1.
+        The test fold of speakers (and sentences), or the number of the test corpus in alphabetical order; from 1.
     epochs : int or None
         Epochs of each branch; None takes those of the preset.
     warm_start : str or None
-        Name or path of the model whose weights the branches start from.
+        Name or path of the model that gives the branches their starting weights.
     front_end : FrontEnd
         None takes the network's own.
     drop_unrecognised : bool
@@ -216,7 +216,7 @@ class TrainingPlan:
         return EMOTION_SETS[self.emotion_set]
 
     @property
-    def teaches(self) -> bool:
+    def has_teacher(self) -> bool:
         """Whether YAMNet is the teacher of VGGish."""
         return self.network in ("fusion", "vggish") and self.settings_of("vggish").imitation > 0
 
@@ -226,13 +226,13 @@ class TrainingPlan:
         if self.network == "fusion":
             return "yamnet", "vggish", "fusion_head"
         if self.network in ESTIMATOR_BASELINES:
-            learnt = ESTIMATOR_BASELINES[self.network].LEARNS_FROM
-            return (learnt, "estimator") if learnt else ("estimator",)
-        return ("yamnet", "vggish") if self.teaches else (self.network,)
+            features_network = ESTIMATOR_BASELINES[self.network].LEARNS_FROM
+            return (features_network, "estimator") if features_network else ("estimator",)
+        return ("yamnet", "vggish") if self.has_teacher else (self.network,)
 
     @property
     def pooling(self) -> str:
-        """How segments are pooled: by their logits for a head that is fitted on means of features."""
+        """How segments are pooled: by their logits if the head is fitted on mean features."""
         return "logits" if self.network in FROZEN else "probabilities"
 
     def settings_of(self, branch: str) -> TrainingSettings | DiscriminantSettings:
@@ -268,7 +268,7 @@ def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
     torch.manual_seed(plan.seed)
     network = ARCHITECTURES[branch](len(plan.emotions))
     if model := _starting_model(branch, plan):
-        _fill(network, branch, model, plan.emotions)
+        _copy_weights(network, branch, model, plan.emotions)
     elif branch == "yamnet":
         load_audioset_weights(network, os.environ[YAMNET_WEIGHTS])
     elif branch == "whisper":
@@ -281,13 +281,13 @@ def starting_branch(branch: str, plan: TrainingPlan) -> nn.Module:
 def seen_by_starting_weights(plan: TrainingPlan) -> dict[str, str]:
     """Return the recordings that the starting weights of a plan were trained on: sha256 to corpus:speaker.
 
-    Frozen networks whose head is fitted from scratch add none: recordings only fit their map between two spectrograms,
-    without labels.
+    Frozen networks whose head is fitted from scratch add none: recordings were only used to fit their map between two
+    spectrograms, without labels.
     """
     branches = [
         stage
         for stage in plan.stages
-        if stage in ARCHITECTURES and (stage not in FROZEN or continues_head(stage, plan))
+        if stage in ARCHITECTURES and (stage not in FROZEN or fine_tunes_head(stage, plan))
     ]
     models = {model for branch in branches if (model := _starting_model(branch, plan))}
     return {sha256: speaker for model in models for sha256, speaker in training_list(model).items()}
@@ -296,11 +296,13 @@ def seen_by_starting_weights(plan: TrainingPlan) -> dict[str, str]:
 def _starting_model(branch: str, plan: TrainingPlan) -> Path | None:
     if plan.warm_start is not None:
         return find_model(plan.warm_start)
-    return find_model(branch) if branch in PUBLISHED and not os.environ.get(PUBLISHED[branch]) else None
+    if branch in PUBLISHED and not os.environ.get(PUBLISHED[branch]):
+        return find_model(branch)
+    return None
 
 
-def continues_head(branch: str, plan: TrainingPlan) -> bool:
-    """Return whether a frozen network's head continues from that of the warm start, which has the same emotions."""
+def fine_tunes_head(branch: str, plan: TrainingPlan) -> bool:
+    """Return whether a frozen network's head starts from that of a warm start with the same emotions."""
     if branch not in FROZEN or plan.warm_start is None:
         return False
     return tuple(read_card(find_model(plan.warm_start))["emotions"]) == plan.emotions
@@ -311,21 +313,21 @@ def starts_from_published_weights(branch: str, plan: TrainingPlan) -> bool:
     return branch in PUBLISHED and _starting_model(branch, plan) is None
 
 
-def _fill(network: nn.Module, branch: str, model: Path, emotions: tuple[str, ...]) -> None:
+def _copy_weights(network: nn.Module, branch: str, model: Path, emotions: tuple[str, ...]) -> None:
     """Copy the weights of a branch from a model; those of the last layer only if the emotions are the same."""
     donor, card, _ = load_network(model)
     weights = donor.state_dict()
     if any(name.startswith(f"{branch}.") for name in weights):
         weights = {n.removeprefix(f"{branch}."): w for n, w in weights.items() if n.startswith(f"{branch}.")}
-    ours = network.state_dict()
-    fitting = {name: w for name, w in weights.items() if name in ours and w.shape == ours[name].shape}
+    own = network.state_dict()
+    copied = {name: w for name, w in weights.items() if name in own and w.shape == own[name].shape}
     if tuple(card["emotions"]) != emotions:
-        fitting = {name: w for name, w in fitting.items() if not name.startswith("head.")}
-    if any(name not in fitting for name in ours if not name.startswith("head.")):
+        copied = {name: w for name, w in copied.items() if not name.startswith("head.")}
+    if any(name not in copied for name in own if not name.startswith("head.")):
         raise SettingsRefused(
             f"{model.name} has no {branch} to start from; give a model of {branch}, or train without a warm start."
             if branch in FROZEN
             else f"{model.name} has no {branch} to start from; give a model of {branch} or of fusion, or train without "
             "a warm start."
         )
-    network.load_state_dict(fitting, strict=False)
+    network.load_state_dict(copied, strict=False)

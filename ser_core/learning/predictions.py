@@ -23,16 +23,16 @@ from ser_core.model.checkpoint import (
 from ser_core.work.atomic_folder import read_regular
 
 #: Columns of a table before those of the probabilities.
-KNOWN = ("sha256", "corpus", "speaker", "gender", "emotion")
+FIRST_COLUMNS = ("sha256", "corpus", "speaker", "gender", "emotion")
 #: What is new to the model in each of its tables (see `tables_of`).
-WAYS = {
+TESTS_IN_WORDS = {
     "people": "new people",
     "people_voice": "new people, with own normal",
     "corpora": "new corpora",
     "corpora_voice": "new corpora, with own normal",
 }
 #: The same for models whose split is not by speaker.
-OWN_TEST = {"people": "its own test", "people_voice": "its own test, with own normal"}
+OWN_TEST_IN_WORDS = {"people": "its own test", "people_voice": "its own test, with own normal"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +61,9 @@ class Predictions:
         """Index of the best score, shape (recordings,), int."""
         return self.probabilities.argmax(axis=1)
 
-    def of(self, wanted: np.ndarray) -> "Predictions":
-        """Return some of the rows, by flags or by indices."""
-        rows = np.arange(len(self.labels))[wanted]
+    def subset(self, selection: np.ndarray) -> "Predictions":
+        """Return some of the rows, selected by a boolean mask or by indices."""
+        rows = np.arange(len(self.labels))[selection]
 
         def pick(column: Sequence[str]) -> tuple[str, ...]:
             return tuple(column[row] for row in rows)
@@ -79,7 +79,7 @@ class Predictions:
         )
 
 
-def pooled(tables: Sequence[Predictions]) -> Predictions:
+def concatenate(tables: Sequence[Predictions]) -> Predictions:
     """Return the rows of several tables with the same emotions and no recording in common."""
     first = tables[0]
     return Predictions(
@@ -93,7 +93,7 @@ def pooled(tables: Sequence[Predictions]) -> Predictions:
     )
 
 
-def in_cell(predictions: Predictions, labelled: str, predicted: str) -> np.ndarray:
+def indices_in_cell(predictions: Predictions, labelled: str, predicted: str) -> np.ndarray:
     """Return the recordings in one cell of the confusion matrix, the most confident first.
 
     Returns
@@ -114,10 +114,10 @@ def in_cell(predictions: Predictions, labelled: str, predicted: str) -> np.ndarr
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write the table as CSV in the order of SHA-256, with four digits of each probability."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow([*KNOWN, *predictions.emotions])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*FIRST_COLUMNS, *predictions.emotions])
     for index in np.argsort(predictions.sha256):
-        rows.writerow(
+        writer.writerow(
             [
                 predictions.sha256[index],
                 predictions.corpora[index],
@@ -141,10 +141,11 @@ def read_predictions(path: Path) -> Predictions:
     try:
         text = read_regular(path, LARGEST_TEXT_BYTES, follow_link=True).decode("utf-8")
         header, *rows = list(csv.reader(io.StringIO(text, newline="")))
-        emotions = tuple(header[len(KNOWN) :])
-        sha256, corpora, speakers, genders, named = zip(*(row[: len(KNOWN)] for row in rows), strict=True)
-        labels = np.array([emotions.index(name) for name in named])
-        probabilities = np.array([[float(p) for p in row[len(KNOWN) :]] for row in rows])
+        emotions = tuple(header[len(FIRST_COLUMNS) :])
+        columns = zip(*(row[: len(FIRST_COLUMNS)] for row in rows), strict=True)
+        sha256, corpora, speakers, genders, emotion_names = columns
+        labels = np.array([emotions.index(name) for name in emotion_names])
+        probabilities = np.array([[float(p) for p in row[len(FIRST_COLUMNS) :]] for row in rows])
         if probabilities.shape != (len(labels), len(emotions)) or not (abs(probabilities - 0.5) <= 0.5).all():
             raise ValueError("values outside 0 to 1, or too few")
     except FileNotFoundError:
@@ -157,7 +158,7 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(emotions, sha256, corpora, speakers, genders, labels, probabilities)
 
 
-def tested_by(folder: Path) -> Predictions:
+def read_test_predictions(folder: Path) -> Predictions:
     """Return the predictions for the test sets of all folds, if they were trained, else for the model's own."""
     folds = folder / FOLDS_TABLE
     return read_predictions(folds if folds.is_file() else folder / TEST_TABLE)
@@ -166,8 +167,8 @@ def tested_by(folder: Path) -> Predictions:
 def tables_of(folder: Path) -> dict[str, Path]:
     """Return the tables in a model's folder, by what was new to the model.
 
-    `people`: new speakers, or whatever else the model's split separates. `corpora`: new corpora. With `_voice`, each
-    voice is judged by its own normal.
+    `people`: new speakers, or whatever the model's split separates. `corpora`: new corpora. With `_voice`, each voice
+    is judged by its own normal.
     """
     people = folder / FOLDS_TABLE
     tables = {
@@ -179,7 +180,9 @@ def tables_of(folder: Path) -> dict[str, Path]:
     return {name: table for name, table in tables.items() if table.is_file()}
 
 
-def way_words(way: str, card: dict[str, Any]) -> str:
+def describe_test(test: str, card: dict[str, Any]) -> str:
     """Return in words what is new in a table; a model whose split is not by speaker has only its own test."""
     split = str(card.get("cross_validation", card).get("split", ""))
-    return WAYS[way] if split.startswith("speaker") else OWN_TEST.get(way, WAYS[way])
+    if split.startswith("speaker"):
+        return TESTS_IN_WORDS[test]
+    return OWN_TEST_IN_WORDS.get(test, TESTS_IN_WORDS[test])

@@ -76,9 +76,9 @@ class Run:
         self, network: nn.Module, teacher: nn.Module | None, settings: TrainingSettings, steps: int, fabric: "Fabric"
     ) -> None:
         self.network = network.to(memory_format=torch.channels_last)
-        self.teacher = None if teacher is None else _copy_of(teacher).to(memory_format=torch.channels_last)
+        self.teacher = None if teacher is None else _frozen_copy(teacher).to(memory_format=torch.channels_last)
         self.settings, self.steps_per_epoch, self.fabric = settings, steps, fabric
-        self.averaged = _copy_of(network)
+        self.averaged = _frozen_copy(network)
         self.best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         self.learner = _Learner(network, teacher)
         head = [p for name, p in self.learner.named_parameters() if not _is_body(name)]
@@ -124,15 +124,15 @@ class Run:
         return self.settings.final_rate_share + (1 - self.settings.final_rate_share) * cosine
 
     def _average(self) -> None:
-        # A short memory at first; otherwise the starting weights would dominate the average.
+        # The decay is smaller at first; otherwise the starting weights would dominate the average.
         decay = min(self.settings.averaging, (1 + self.steps_done) / (10 + self.steps_done))
         with torch.no_grad():
             averaged, current = self.averaged.state_dict().values(), self.network.state_dict().values()
-            for average, now in zip(averaged, current, strict=True):
+            for average, value in zip(averaged, current, strict=True):
                 if average.is_floating_point():
-                    average.lerp_(now, 1 - decay)
+                    average.lerp_(value, 1 - decay)
                 else:
-                    average.copy_(now)
+                    average.copy_(value)
 
     def update_best(self, history: list[dict[str, Any]]) -> None:
         """Store the averaged weights if the last epoch's UAR on validation is the highest."""
@@ -140,7 +140,7 @@ class Run:
             self.best = {name: tensor.clone() for name, tensor in self.averaged.state_dict().items()}
 
     def save(self, file: Path, identity: dict[str, Any], history: list[dict[str, Any]]) -> None:
-        """Write the state, what it was trained with (`identity`) and the history to a file."""
+        """Write the state, the inputs of the training (`identity`) and the history to a file."""
         tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
         if self.learner.imitator is not None:
             tensors |= {f"imitator/{k}": v for k, v in self.learner.imitator.state_dict().items()}
@@ -148,10 +148,10 @@ class Run:
         tensors |= {f"best/{k}": v for k, v in self.best.items()}
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{number}/{k}": v for k, v in moments.items()}
-        words = {"identity": json.dumps(identity, sort_keys=True), "history": json.dumps(history)}
+        metadata = {"identity": json.dumps(identity, sort_keys=True), "history": json.dumps(history)}
         with atomic_file(file) as half_written:
             try:
-                save_file({k: v.contiguous() for k, v in tensors.items()}, half_written, words)
+                save_file({k: v.contiguous() for k, v in tensors.items()}, half_written, metadata)
             except SafetensorError as reason:
                 raise OSError(errno.EIO, str(reason), str(file)) from None
 
@@ -165,9 +165,9 @@ class Run:
         """
         try:
             with safe_open(file, "pt") as state:
-                words = state.metadata()
+                metadata = state.metadata()
                 tensors = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118 - not a dict
-            saved_identity, history = words["identity"], json.loads(words["history"])
+            saved_identity, history = metadata["identity"], json.loads(metadata["history"])
         except (SafetensorError, KeyError, TypeError, ValueError):
             raise SettingsRefused(
                 f"{file.name} is not the state of a training, or is damaged. Train without --resume to start over."
@@ -177,13 +177,13 @@ class Run:
                 f"{file.name} belongs to a training with other settings or data. "
                 "Give the same ones, or train without --resume to start over."
             )
-        self.network.load_state_dict(_under("network/", tensors))
-        self.averaged.load_state_dict(_under("averaged/", tensors))
+        self.network.load_state_dict(_without_prefix("network/", tensors))
+        self.averaged.load_state_dict(_without_prefix("averaged/", tensors))
         if self.learner.imitator is not None:
-            self.learner.imitator.load_state_dict(_under("imitator/", tensors))
-        self.best = _under("best/", tensors)
+            self.learner.imitator.load_state_dict(_without_prefix("imitator/", tensors))
+        self.best = _without_prefix("best/", tensors)
         optimiser: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under("optimiser/", tensors).items():
+        for name, tensor in _without_prefix("optimiser/", tensors).items():
             number, _, moment = name.partition("/")
             optimiser.setdefault(int(number), {})[moment] = tensor
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": optimiser})
@@ -197,16 +197,16 @@ def _is_body(name: str) -> bool:
 
 def label_loss(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     """Return the mean cross entropy of the labelled segments, with smoothed targets."""
-    known = targets.sum(dim=1, keepdim=True)
-    smoothed = (1 - smoothing) * targets + smoothing * known / targets.shape[1]
-    return F.cross_entropy(logits, smoothed, reduction="sum") / known.sum().clamp_min(1e-6)
+    is_labelled = targets.sum(dim=1, keepdim=True)
+    smoothed = (1 - smoothing) * targets + smoothing * is_labelled / targets.shape[1]
+    return F.cross_entropy(logits, smoothed, reduction="sum") / is_labelled.sum().clamp_min(1e-6)
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _copy_of(network: nn.Module) -> nn.Module:
+def _frozen_copy(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network).requires_grad_(False).eval()
 
 
@@ -269,8 +269,8 @@ def train_network(
         losses, began = [], time.perf_counter()
         for done, (segments, labels) in enumerate(epoch_batches(dataset, weights, settings, rng)):
             work.check("Training was stopped; finished epochs are saved and it can be resumed.")
-            own = slice(fabric.global_rank, None, fabric.world_size)
-            losses.append(run.step(segments[own], _targets(labels[own], len(emotions)), log_offset))
+            own_share = slice(fabric.global_rank, None, fabric.world_size)
+            losses.append(run.step(segments[own_share], _targets(labels[own_share], len(emotions)), log_offset))
             work.report(
                 (epoch + done / run.steps_per_epoch) / settings.epochs, f"Epoch {epoch + 1} of {settings.epochs}"
             )
@@ -334,8 +334,8 @@ def best_settings(
             log_offset,
             work.part(number - 1, len(candidates), f"Trying {number} of {len(candidates)}"),
         )
-        reached = max(epoch["validation_uar"] for epoch in history)
+        best_uar = max(epoch["validation_uar"] for epoch in history)
         seconds = sum(epoch["seconds"] for epoch in history)
-        tried.append({"epoch": number, "validation_uar": reached, "seconds": seconds, "settings": candidate})
-    best = max(tried, key=lambda one: one["validation_uar"])
+        tried.append({"epoch": number, "validation_uar": best_uar, "seconds": seconds, "settings": candidate})
+    best = max(tried, key=lambda result: result["validation_uar"])
     return replace(settings, **best["settings"]), tried

@@ -31,7 +31,7 @@ class TrainingData:
         Recordings of emotions that the model does not have.
     unrecognised_count : int
         Recordings left out of training because listeners did not recognise their emotion.
-    words : str
+    description : str
         The split in words.
     """
 
@@ -43,7 +43,7 @@ class TrainingData:
     left_out: list[tuple[str, str]]
     others_count: int
     unrecognised_count: int
-    words: str
+    description: str
 
 
 def read_training_data(plan: TrainingPlan, cache: Path, work: Work) -> TrainingData:
@@ -68,7 +68,7 @@ def read_training_data(plan: TrainingPlan, cache: Path, work: Work) -> TrainingD
         train = [entry for entry in train if not entry.item.unrecognised]
     speakers, held_out = ({entry.item.speaker_id for entry in side} for side in (train, validation + test))
     other_emotions: list[LabelledSpectrogram] = []
-    if plan.teaches:
+    if plan.has_teacher:
         allowed = [item for item in others if item.speaker_id in speakers - held_out]
         if plan.split == "sentence":
             allowed = [item for item in allowed if _sentence(item) in sentences]
@@ -76,21 +76,23 @@ def read_training_data(plan: TrainingPlan, cache: Path, work: Work) -> TrainingD
             other_emotions, refused = load_dataset(allowed, plan.emotions, plan.front_end, cache, work)
         other_emotions, copies = _without_copies(other_emotions, {entry.sha256 for entry in dataset})
         left_out += refused + copies
-    before = seen_by_starting_weights(plan)
+    already_seen = seen_by_starting_weights(plan)
     seen_sentences: set[tuple[str, str]] = set()
     if plan.split == "sentence":
-        seen_sentences = {_sentence(entry.item) for entry in dataset if entry.sha256 in before}
-    words, test = _unseen(test, before, seen_sentences, by_speaker=plan.split != "random", words=split.words)
+        seen_sentences = {_sentence(entry.item) for entry in dataset if entry.sha256 in already_seen}
+    description, test = _exclude_seen(
+        test, already_seen, seen_sentences, by_speaker=plan.split != "random", description=split.description
+    )
     return TrainingData(
         train,
         validation,
         test,
         other_emotions,
-        seen=before | {entry.sha256: entry.item.speaker_id for entry in train + validation + other_emotions},
+        seen=already_seen | {entry.sha256: entry.item.speaker_id for entry in train + validation + other_emotions},
         left_out=left_out,
         others_count=len(others),
         unrecognised_count=len(split.train) - len(train),
-        words=words,
+        description=description,
     )
 
 
@@ -101,7 +103,7 @@ def _sentence(item: LabelledRecording) -> tuple[str, str]:
 def _without_copies(
     dataset: Sequence[LabelledSpectrogram], known: Set[str]
 ) -> tuple[list[LabelledSpectrogram], list[tuple[str, str]]]:
-    """Return the recordings without copies of the same file, and the copies: none may be on two sides of a split."""
+    """Return the recordings without copies, none of which may be on two sides of a split, and the copies."""
     first: dict[str, LabelledSpectrogram] = {}
     copies = []
     for entry in dataset:
@@ -123,29 +125,27 @@ def _split(plan: TrainingPlan, items: Sequence[LabelledRecording]) -> Split:
     return splits[plan.fold - 1]
 
 
-def _unseen(
+def _exclude_seen(
     test: list[LabelledSpectrogram],
-    before: dict[str, str],
+    seen: dict[str, str],
     sentences: Set[tuple[str, str]],
     *,
     by_speaker: bool,
-    words: str,
+    description: str,
 ) -> tuple[str, list[LabelledSpectrogram]]:
-    """Exclude from the test what the starting weights were trained on: recordings, speakers and given sentences."""
-    speakers = set(before.values()) if by_speaker else set()
-    left = [
+    """Exclude recordings, speakers and `sentences` that the starting weights were trained on from the test."""
+    speakers = set(seen.values()) if by_speaker else set()
+    unseen = [
         entry
         for entry in test
-        if entry.sha256 not in before
-        and entry.item.speaker_id not in speakers
-        and _sentence(entry.item) not in sentences
+        if entry.sha256 not in seen and entry.item.speaker_id not in speakers and _sentence(entry.item) not in sentences
     ]
-    if not left:
+    if not unseen:
         raise SettingsRefused(
             f"The starting weights were trained on all {len(test)} recordings of the test, or on their speakers or "
             "sentences. Choose another fold, other recordings or other starting weights."
         )
-    if len(left) < len(test):
-        known = len(test) - len(left)
-        words = "; ".join((words, f"{known} test recordings left out, which the starting weights know"))
-    return words, left
+    if len(unseen) < len(test):
+        known = len(test) - len(unseen)
+        description = "; ".join((description, f"{known} test recordings left out, which the starting weights know"))
+    return description, unseen

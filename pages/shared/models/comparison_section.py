@@ -6,7 +6,7 @@ from pages.shared.language import number, recognised, t
 from pages.shared.language.names import corpus_name, in_markdown
 from ser_core.errors import SerError
 from ser_core.learning.metrics import PairedDifference, paired_difference
-from ser_core.learning.predictions import tested_by
+from ser_core.learning.predictions import read_test_predictions
 from ser_core.model.checkpoint import read_card
 from ser_core.model.shipped_models import find_model, model_names
 
@@ -31,7 +31,9 @@ def show(name: str, emotions: tuple[str, ...]) -> None:
             words.caption(t("No model is chosen. Choose one to see whether they differ by more than chance."))
             return
         try:
-            difference = paired_difference(tested_by(find_model(name)), tested_by(find_model(other)))
+            difference = paired_difference(
+                read_test_predictions(find_model(name)), read_test_predictions(find_model(other))
+            )
             words.markdown(in_words(name, other, difference))
         except SerError as refusal:
             words.error(in_markdown(recognised(str(refusal))), icon=":material/error:")

@@ -13,7 +13,7 @@ from pages.shared.models import corpus_recordings
 from pages.shared.recording import open_recordings
 from ser_core.audio.reading import file_bytes
 from ser_core.errors import SerError
-from ser_core.learning.predictions import Predictions, in_cell
+from ser_core.learning.predictions import Predictions, indices_in_cell
 
 PAGE_SIZE = 10
 CHART = "evaluate_confusion"
@@ -65,7 +65,7 @@ def show_recordings(predictions: Predictions, *, by_others: bool) -> None:
         if not acted or not predicted:
             st.caption(t(":material/touch_app: Click a cell, or choose both emotions, to list its recordings."))
             return
-        cell = predictions.of(in_cell(predictions, acted, predicted))
+        cell = predictions.subset(indices_in_cell(predictions, acted, predicted))
         if not len(cell.labels):
             st.caption(
                 t(

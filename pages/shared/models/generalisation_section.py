@@ -21,7 +21,7 @@ from ser_core.corpora.listeners import restrict_recall
 from ser_core.errors import SerError
 from ser_core.learning.metrics import APART, PairedDifference, paired_difference
 from ser_core.learning.plan import FROZEN
-from ser_core.learning.predictions import Predictions, tables_of, way_words
+from ser_core.learning.predictions import Predictions, describe_test, tables_of
 from ser_core.model.networks import NETWORKS
 
 Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]
@@ -42,7 +42,7 @@ def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
         tables[way], figures = tested(file)
         found[way] = figures["headline"]
     if len(found) > 1:
-        _show_tables(tables, found, {way: recognised(way_words(way, card)) for way in found})
+        _show_tables(tables, found, {way: recognised(describe_test(way, card)) for way in found})
     if "corpora" not in found:
         st.caption(
             t(
@@ -155,7 +155,7 @@ def _gain(with_normal: Predictions, without: Predictions) -> PairedDifference:
     It is cached because resampling speakers takes as long as the rest of a run of the page.
     """
     return paired_difference(
-        *(table.of(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without))
+        *(table.subset(np.array([corpus not in APART for corpus in table.corpora])) for table in (with_normal, without))
     )
 
 

@@ -9,7 +9,7 @@ from pages.shared.charts import evaluation
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import corpus_name, in_markdown, speaker_name, with_corpus_names
 from pages.shared.models import confusion_cell
-from ser_core.learning.metrics import MEASURED
+from ser_core.learning.metrics import COMPARED_CORPORA
 from ser_core.learning.predictions import Predictions
 
 ALL = texts("all corpora")
@@ -66,7 +66,7 @@ def headline_words(figures: dict[str, Any]) -> tuple[float, str]:
     if not headline["apart"]:
         return uar_of_all, ""
     apart = ", ".join(in_markdown(corpus_name(corpus)) for corpus in headline["apart"])
-    if set(MEASURED) <= set(headline["corpora"]):
+    if set(COMPARED_CORPORA) <= set(headline["corpora"]):
         return headline["uar"], t("The mean leaves out {names}, whose words give the emotion away.", names=apart)
     return uar_of_all, t(
         "The mean includes {names}, whose words give the emotion away; without it: {uar:.1f} %.",
@@ -134,7 +134,7 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_other
         shown = figures["pooled"] if corpus == ALL else figures["corpora"][corpus]
         confusion_cell.show_matrix(shown["confusion"], predictions.emotions)
     in_corpus = np.array([corpus in (ALL, name) for name in predictions.corpora])
-    confusion_cell.show_recordings(predictions.of(in_corpus), by_others=by_others)
+    confusion_cell.show_recordings(predictions.subset(in_corpus), by_others=by_others)
 
 
 def show_calibration(figures: dict[str, Any], history: dict[str, list[dict[str, float]]]) -> None:
