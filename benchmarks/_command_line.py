@@ -7,9 +7,14 @@ from typing import Any
 
 
 def benchmark_parser(description: str, quick: str) -> argparse.ArgumentParser:
-    """Return a parser with the options `--quick` (whose help is `quick`) and `--json`.
+    """Return a parser with the options `--quick` and `--json`.
 
-    The help shows the first line of `description`.
+    Parameters
+    ----------
+    description : str
+        Only its first line is shown.
+    quick : str
+        The help of `--quick`.
     """
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=quick)

@@ -1,6 +1,6 @@
 """Time the explainers of one version of ser_core, in a process of its own; `explainers.py --before` compares two.
 
-Which version it is, PYTHONPATH says. Writes a JSON file and the maps beside it.
+PYTHONPATH selects the version. Writes a JSON file and the maps beside it.
 """
 
 import json
@@ -23,7 +23,7 @@ RATE = 16_000
 
 
 def syllables(seconds: float) -> Recording:
-    """Return bursts of noise, three per second: timing does not depend on the content."""
+    """Return three bursts of noise per second; the time that explainers take does not depend on the content."""
     times = np.arange(round(seconds * RATE)) / RATE
     samples = np.random.default_rng(0).normal(size=len(times)) * 0.1 * (0.2 + np.sin(3 * np.pi * times) ** 2)
     samples = np.clip(samples, -0.9, 0.9).astype(np.float32)
@@ -31,7 +31,7 @@ def syllables(seconds: float) -> Recording:
     return Recording("bursts.wav", "0" * 64, samples, RATE)
 
 
-class Counting:
+class CountingClassifier:
     """A classifier that counts the segments it scores."""
 
     def __init__(self, classifier: NetworkClassifier) -> None:
@@ -51,20 +51,21 @@ def main() -> None:
     is_length = recording.replace(".", "").isdigit()
     sound = syllables(float(recording)) if is_length else read_recording(recording)
     analysis = classify_recording(sound, classifier, settings)
-    target, found, maps = target_of(analysis, settings), {}, {}
+    target, costs, maps = target_of(analysis, settings), {}, {}
     classifier.score(analysis.segments.values)
     for method in ("grad_cam", "lime_time", "occlusion", "lime"):
-        counting, began, cpu_began = Counting(classifier), time.perf_counter(), time.process_time()
+        counting = CountingClassifier(classifier)
+        began, cpu_began = time.perf_counter(), time.process_time()
         result = run_explainer(method, counting, target, analysis.stretch, settings, UNWATCHED).result
         maps[method] = result.relevance(target)
         stability = result.stability(target)
-        found[method] = {
+        costs[method] = {
             "passes": counting.passes,
             "seconds": round(time.perf_counter() - began, 2),
             "cpu_seconds": round(time.process_time() - cpu_began, 2),
             "stability": None if stability is None else round(float(stability), 3),
         }
-    out.write_text(json.dumps(found))
+    out.write_text(json.dumps(costs))
     np.savez(out.with_suffix(".npz"), **maps)
 
 

@@ -36,16 +36,16 @@ def unseen(model: str) -> list[LabelledRecording]:
 
 
 def validating(model: str) -> list[LabelledRecording]:
-    """Return the recordings of the people who validated a model that was trained on a fold of speakers."""
-    return _of_side(model, "validation")
+    """Return the recordings that validated a model with a split by speaker."""
+    return _recordings_of_side(model, "validation")
 
 
 def trained_on(model: str) -> list[LabelledRecording]:
-    """Return the recordings of the people on whom a model was trained, without those who validated it."""
-    return _of_side(model, "train")
+    """Return the recordings that a model with a split by speaker was trained on, without those that validated it."""
+    return _recordings_of_side(model, "train")
 
 
-def _of_side(model: str, side: str) -> list[LabelledRecording]:
+def _recordings_of_side(model: str, side: str) -> list[LabelledRecording]:
     folder, card = os.environ.get("SER_CORPORA"), read_card(find_model(model))
     if not folder:
         print("SER_CORPORA is not set; this benchmark needs the corpora.")
@@ -53,17 +53,18 @@ def _of_side(model: str, side: str) -> list[LabelledRecording]:
     fold, folds = (int(number) for number in re.search(r"fold (\d+) of (\d+)", card["split"]).groups())
     items = [item for name in card["corpora"] for item in read_corpus(name, Path(folder) / name).recordings]
     items = [item for item in items if item.emotion in card["emotions"]]
-    return [items[index] for index in getattr(speaker_splits(items, folds, card["seed"])[fold - 1], side)]
+    split = speaker_splits(items, folds, card["seed"])[fold - 1]
+    return [items[index] for index in getattr(split, side)]
 
 
 def mean_with_interval(values: np.ndarray, speakers: list[str], seed: int) -> list[float]:
-    """Return mean, low and high: the 95 % interval from resampled speakers; NaN values are ignored."""
+    """Return the mean and its 95 % interval (low, high) from resampled speakers; NaN values are ignored."""
     valid = ~np.isnan(values)
     if not valid.any():
         return [float("nan")] * 3
-    names, of_value = np.unique(speakers, return_inverse=True)
+    names, speaker_of = np.unique(speakers, return_inverse=True)
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    sums = np.bincount(of_value[valid], values[valid], minlength=len(names))[drawn].sum(axis=1)
-    counts = np.bincount(of_value[valid], minlength=len(names))[drawn].sum(axis=1)
+    sums = np.bincount(speaker_of[valid], values[valid], minlength=len(names))[drawn].sum(axis=1)
+    counts = np.bincount(speaker_of[valid], minlength=len(names))[drawn].sum(axis=1)
     low, high = np.percentile(sums[counts > 0] / counts[counts > 0], [2.5, 97.5])
     return [round(float(value), 4) for value in (values[valid].mean(), low, high)]

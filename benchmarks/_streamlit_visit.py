@@ -1,8 +1,8 @@
-"""A visit without a browser: it says to the server what Streamlit's front end says, and keeps what that would show.
+"""A visit without a browser: a client that speaks the protocol of Streamlit's front end and stores the elements shown.
 
-Written from the front end of the Streamlit version in requirements.txt: the page and the scripts that it names, the
-cookie against forged requests, messages in Protocol Buffers over a WebSocket, uploads over HTTP, the hashes of large
-messages that need not be sent again, the values of all widgets in every message, and fragments that run on a timer.
+It follows the front end of the Streamlit version in requirements.txt: it loads the page and its scripts, sends the
+cookie against forged requests, exchanges Protocol Buffers over a WebSocket, uploads over HTTP, names the large messages
+that it has cached, sends the values of all widgets with every message, and runs fragments on their timers.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 MEDIA = re.compile(r"/media/[0-9a-f]+\.(?:wav|bin)")
 SCRIPTS = re.compile(r'(?:src|href)="\./(static/[^"]+)"')
-#: Where the paths of a page's own elements begin, and not those of the sidebar.
+#: First index in the path of an element outside the sidebar.
 MAIN = 0
 WHOLE_RUN = ForwardMsg.FINISHED_SUCCESSFULLY
 
@@ -34,9 +34,9 @@ class Visit:
     Attributes
     ----------
     elements : dict
-        What the page shows, by its path in the page.
+        The elements on the page, by their path.
     running : bool
-        Whether the page runs.
+        Whether the page's script is running.
     refusals : list of str
         Errors that the page has shown.
     """
@@ -52,12 +52,13 @@ class Visit:
         self._reading: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._widgets: dict[str, WidgetState] = {}
-        self._known: dict[str, tuple[ForwardMsg, int]] = {}
+        #: Cached messages by hash, each with the number of the run that last used it.
+        self._cached: dict[str, tuple[ForwardMsg, int]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._uploads: dict[str, asyncio.Future[Any]] = {}
-        #: Paths of what the page has shown in its latest run; None until that begins.
-        self._run: set[tuple[int, ...]] | None = None
-        self._runs = self._most_runs = 0
+        #: Paths of the elements drawn in the latest run; None until it begins.
+        self._drawn_paths: set[tuple[int, ...]] | None = None
+        self._runs = self._max_cached_runs = 0
         self._fetched: set[str] = set()
         self._fetching: set[asyncio.Task[None]] = set()
         self._session = self._page = ""
@@ -87,7 +88,7 @@ class Visit:
         await self._http.aclose()
 
     async def run(self, pressed: str | None = None, page: str | None = None, fragment: str = "") -> None:
-        """Ask for a run of the page, with the values of all widgets.
+        """Request a run of the page, with the values of all widgets.
 
         Parameters
         ----------
@@ -108,64 +109,67 @@ class Visit:
         state.widget_states.widgets.extend(self._widgets.values())
         if pressed:
             state.widget_states.widgets.add(id=pressed, trigger_value=True)
-        state.cached_message_hashes.extend(self._known)
+        state.cached_message_hashes.extend(self._cached)
         context = state.context_info
         context.timezone, context.timezone_offset, context.locale = "UTC", 0, "en-US"
         context.url, context.is_embedded, context.color_scheme = self.address, False, "light"
         if not fragment:
-            self.running, self._run = True, None
+            self.running, self._drawn_paths = True, None
         await self._socket.send(message.SerializeToString())
 
     async def press(self, label: str) -> None:
         """Press the button with a label."""
-        (button,) = (one.button for one in self.of("button") if one.button.label == label)
+        (button,) = (element.button for element in self.of("button") if element.button.label == label)
         await self.run(button.id)
 
     async def turn_to(self, label: str) -> None:
         """Click the link to a page."""
-        link = next(one.page_link for one in self.of("page_link") if one.page_link.label == label)
+        links = (element.page_link for element in self.of("page_link"))
+        link = next(link for link in links if link.label == label)
         await self.run(page=link.page_script_hash)
 
     async def upload(self, name: str, content: bytes) -> None:
-        """Give the page's upload widget a file."""
-        (uploader,) = (one.file_uploader for one in self.of("file_uploader"))
-        request = BackMsg()
-        wanted = request.file_urls_request
-        wanted.request_id, wanted.session_id = uuid.uuid4().hex, self._session
-        wanted.file_names.append(name)
-        self._uploads[wanted.request_id] = asyncio.get_running_loop().create_future()
-        await self._socket.send(request.SerializeToString())
-        (urls,) = await self._uploads[wanted.request_id]
-        answer = await self._http.put(
+        """Upload a file with the page's upload widget."""
+        (uploader,) = (element.file_uploader for element in self.of("file_uploader"))
+        message = BackMsg()
+        request = message.file_urls_request
+        request.request_id, request.session_id = uuid.uuid4().hex, self._session
+        request.file_names.append(name)
+        self._uploads[request.request_id] = asyncio.get_running_loop().create_future()
+        await self._socket.send(message.SerializeToString())
+        (urls,) = await self._uploads[request.request_id]
+        response = await self._http.put(
             urls.upload_url, files={name: (name, content)}, headers={"X-Xsrftoken": self._token}
         )
-        answer.raise_for_status()
+        response.raise_for_status()
         state = WidgetState(id=uploader.id)
-        given = state.file_uploader_state_value.uploaded_file_info.add(
+        file_info = state.file_uploader_state_value.uploaded_file_info.add(
             name=name, size=len(content), file_id=urls.file_id
         )
-        given.file_urls.CopyFrom(urls)
+        file_info.file_urls.CopyFrom(urls)
         self._widgets[uploader.id] = state
         await self.run()
 
     def of(self, kind: str) -> list[Element]:
         """Return the elements of a kind that the page shows."""
-        return [one for one in self.elements.values() if one.WhichOneof("type") == kind]
+        return [element for element in self.elements.values() if element.WhichOneof("type") == kind]
 
     def drawn(self, kind: str) -> list[Element]:
-        """Return the elements of a kind that the page has shown since it was last asked to run."""
-        return [one for path in self._run or () if (one := self.elements[path]).WhichOneof("type") == kind]
+        """Return the elements of a kind that have been drawn since a run was last requested."""
+        drawn = [self.elements[path] for path in self._drawn_paths or ()]
+        return [element for element in drawn if element.WhichOneof("type") == kind]
 
     def draws(self, kinds: Collection[str]) -> bool:
-        """Return whether the page has shown an element of these kinds, the sidebar aside, since it was asked to run."""
-        return any(path[0] == MAIN and self.elements[path].WhichOneof("type") in kinds for path in self._run or ())
+        """Return whether an element of these kinds, outside the sidebar, has been drawn since a run was requested."""
+        paths = [path for path in self._drawn_paths or () if path[0] == MAIN]
+        return any(self.elements[path].WhichOneof("type") in kinds for path in paths)
 
-    async def until(self, there: Callable[[], bool]) -> None:
-        """Wait until the page shows something."""
-        while not there():
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition on the page is met."""
+        while not condition():
             self._changed.clear()
             if self._reading.done():
-                await self._reading  # raises why
+                await self._reading  # raises its error
                 raise ConnectionError("The server ended the visit.")
             await self._changed.wait()
 
@@ -175,7 +179,7 @@ class Visit:
                 self.bytes_received += len(payload)
                 message = ForwardMsg.FromString(payload)
                 if message.metadata.cacheable and not message.HasField("ref_hash"):
-                    self._known[message.hash] = message, self._runs
+                    self._cached[message.hash] = message, self._runs
                 getattr(self, f"_on_{message.WhichOneof('type')}", lambda message: None)(message)
                 self._changed.set()
         finally:
@@ -184,15 +188,15 @@ class Visit:
     def _on_new_session(self, message: ForwardMsg) -> None:
         self._session = message.new_session.initialize.session_id
         self._page = message.new_session.page_script_hash
-        self._most_runs = message.new_session.config.max_cached_message_age
+        self._max_cached_runs = message.new_session.config.max_cached_message_age
         if not message.metadata.run.fragment_ids:
             self._stop_timers(list(self._timers))
-            self.running, self._run = True, set()
+            self.running, self._drawn_paths = True, set()
 
     def _on_ref_hash(self, message: ForwardMsg) -> None:
-        known, _ = self._known[message.ref_hash]
-        self._known[message.ref_hash] = known, self._runs
-        self._draw(message.metadata.delta_path, known.delta.new_element)
+        cached, _ = self._cached[message.ref_hash]
+        self._cached[message.ref_hash] = cached, self._runs
+        self._draw(message.metadata.delta_path, cached.delta.new_element)
 
     def _on_delta(self, message: ForwardMsg) -> None:
         if message.delta.WhichOneof("type") == "new_element":
@@ -200,11 +204,11 @@ class Visit:
 
     def _draw(self, path: Any, element: Element) -> None:
         self.elements[tuple(path)] = element
-        if self._run is not None:
-            self._run.add(tuple(path))
+        if self._drawn_paths is not None:
+            self._drawn_paths.add(tuple(path))
         kind = element.WhichOneof("type")
         if kind in DEFAULTS:
-            self._keep_value(kind, getattr(element, kind))
+            self._store_value(kind, getattr(element, kind))
         elif kind == "plotly_chart":
             self._fetch(chart_script())
         elif kind == "bidi_component":
@@ -213,7 +217,7 @@ class Visit:
         elif kind == "exception" or (kind == "alert" and element.alert.format == element.alert.ERROR):
             self.refusals.append(getattr(element, kind).SerializeToString().decode(errors="replace")[:200])
 
-    def _keep_value(self, kind: str, widget: Any) -> None:
+    def _store_value(self, kind: str, widget: Any) -> None:
         if widget.id not in self._widgets or getattr(widget, "set_value", False):
             state = WidgetState(id=widget.id)
             DEFAULTS[kind](state, widget)
@@ -221,15 +225,15 @@ class Visit:
 
     def _on_script_finished(self, message: ForwardMsg) -> None:
         of_fragment = bool(message.metadata.run.fragment_ids)
-        if of_fragment or message.script_finished != WHOLE_RUN or self._run is None:
+        if of_fragment or message.script_finished != WHOLE_RUN or self._drawn_paths is None:
             return
         self.running = False
-        for path in self.elements.keys() - self._run:
+        for path in self.elements.keys() - self._drawn_paths:
             del self.elements[path]
         self._runs += 1
-        for known, (_, last) in list(self._known.items()):
-            if self._runs - last > self._most_runs:
-                del self._known[known]
+        for message_hash, (_, last_run) in list(self._cached.items()):
+            if self._runs - last_run > self._max_cached_runs:
+                del self._cached[message_hash]
 
     def _on_file_urls_response(self, message: ForwardMsg) -> None:
         self._uploads.pop(message.file_urls_response.response_id).set_result(message.file_urls_response.file_urls)
@@ -303,7 +307,7 @@ def _file_uploader(state: WidgetState, uploader: Any) -> None:
     state.file_uploader_state_value.SetInParent()
 
 
-#: What the front end takes as the value of a widget that nobody has touched.
+#: Sets the value that the front end sends for a widget that nobody has touched.
 DEFAULTS: dict[str, Callable[[WidgetState, Any], None]] = {
     "selectbox": _selectbox,
     "slider": _slider,

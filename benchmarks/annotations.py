@@ -3,8 +3,8 @@
     python benchmarks/annotations.py [--quick] [--json FILE]
 
 10 000 recordings with 10 marks each, in tiers of emotions, words and phones, by two annotators; 200 recordings with
-`--quick`. PostgreSQL is measured if
-`SER_TEST_POSTGRES` names a test database; its tables are created in a schema of their own and dropped afterwards.
+`--quick`. PostgreSQL is measured if `SER_TEST_POSTGRES` names a test database; its tables are created in a separate
+schema and dropped afterwards.
 """
 
 import os
@@ -33,10 +33,10 @@ from ser_core.annotations.store.transactions import Store, open_store
 from ser_core.annotations.store.work_queue import Queue
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
-MARKS_EACH = 10
+MARKS_PER_RECORDING = 10
 WORDS, PHONES = Tier("words", "words"), Tier("phones", "phones", parent="words")
-#: How many recordings are labelled in one go, as a lasso on the map chooses them.
-AT_ONCE = 100
+#: Number of recordings labelled at once, as by a lasso on the map.
+LASSO_SIZE = 100
 SCHEMA = "benchmark_of_annotations"
 
 
@@ -74,7 +74,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 def page_actions(
     store: Store, project: int, chosen: str, many: list[str]
 ) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield the database actions of a page while somebody works on a recording."""
+    """Yield the database actions of the pages while somebody works on a recording."""
     queue = Queue(annotator="Ann", status="open", order="uncertainty")
     yield "open a recording", lambda: store.recordings.open(project, chosen, "Ann", queue)
     new = Annotation(Region(0.5, 1.0), emotion="sad")
@@ -104,36 +104,36 @@ def page_actions(
     yield "labels of all recordings, for the map", lambda: store.labels.of(project)
     in_tier = partial(store.labels.of, project, WORDS.key)
     yield "labels of all recordings in a tier, for the map", in_tier
-    labels = {one.file.sha256: one.labels.get("Dan") for one in store.labels.of(project)}
+    labels = {recording.file.sha256: recording.labels.get("Dan") for recording in store.labels.of(project)}
     seen = {sha256: labels[sha256].revision if labels[sha256] else 0 for sha256 in many}
     emotion = EMOTIONS[sum(seen.values()) % 4]
-    done = []
-    at_once = partial(store.labels.change, project, seen, "Dan", emotion=emotion, status="done")
-    yield f"label {len(many)} recordings at once", lambda: done.append(at_once())
-    yield f"undo {len(many)} labels at once", lambda: store.labels.undo(project, done[0], "Dan")
+    changes = []
+    label_all = partial(store.labels.change, project, seen, "Dan", emotion=emotion, status="done")
+    yield f"label {len(many)} recordings at once", lambda: changes.append(label_all())
+    yield f"undo {len(many)} labels at once", lambda: store.labels.undo(project, changes[0], "Dan")
 
 
-def measured(url: str, recordings: int, rounds: int) -> dict[str, object]:
+def measure(url: str, recordings: int, rounds: int) -> dict[str, object]:
     with closing(open_store(url)) as store:
         project = store.projects.create("Many")
-        filling = seconds_of(lambda: store.transfer.import_recordings(project, list(documents(0, recordings)), "Ann"))
+        fill_s = seconds_of(lambda: store.transfer.import_recordings(project, list(documents(0, recordings)), "Ann"))
         hashes = [f"{number:064x}" for number in range(recordings)]
         rng = np.random.default_rng(0)
         values = dict(zip(hashes, rng.random(recordings).tolist(), strict=True))
-        rating = seconds_of(lambda: store.recordings.rate(project, "uncertainty", values))
+        rate_s = seconds_of(lambda: store.recordings.rate(project, "uncertainty", values))
         importing = list(documents(recordings, 1_000))
         import_s = seconds_of(lambda: store.transfer.import_recordings(project, importing, "Cid"))
         ms: dict[str, list[float]] = {}
         for chosen in rng.choice(hashes, rounds, replace=False).tolist():
-            many = rng.choice(hashes, AT_ONCE, replace=False).tolist()
+            many = rng.choice(hashes, LASSO_SIZE, replace=False).tolist()
             for name, action in page_actions(store, project, chosen, many):
                 ms.setdefault(name, []).append(1_000 * seconds_of(action))
         export_s = seconds_of(lambda: sum(1 for _ in store.transfer.export(project)))
     return {
-        f"fill with {recordings * MARKS_EACH} marks, s": round(filling, 2),
-        f"rate {recordings} recordings, s": round(rating, 2),
+        f"fill with {recordings * MARKS_PER_RECORDING} marks, s": round(fill_s, 2),
+        f"rate {recordings} recordings, s": round(rate_s, 2),
         "import of 10000 marks, s": round(import_s, 2),
-        f"export of {recordings * MARKS_EACH + 10_000} marks, s": round(export_s, 2),
+        f"export of {recordings * MARKS_PER_RECORDING + 10_000} marks, s": round(export_s, 2),
         "median ms": {name: round(float(np.median(taken)), 1) for name, taken in ms.items()},
         "95th percentile ms": {name: round(float(np.percentile(taken, 95)), 1) for name, taken in ms.items()},
     }
@@ -161,10 +161,10 @@ def main() -> None:
     result: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} processors"}
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/annotations.sqlite"
-        result[f"SQLite {sqlite3.sqlite_version}"] = measured(url, recordings, rounds)
+        result[f"SQLite {sqlite3.sqlite_version}"] = measure(url, recordings, rounds)
     if server := os.environ.get("SER_TEST_POSTGRES"):
         with own_schema(server) as url:
-            result["PostgreSQL"] = measured(url, recordings, rounds)
+            result["PostgreSQL"] = measure(url, recordings, rounds)
     else:
         print("SER_TEST_POSTGRES is not set; PostgreSQL is not measured.")
     report(result, args.json)

@@ -37,13 +37,13 @@ def outcomes(
 ) -> dict[str, tuple[bool, bool]]:
     """Return for each map whether the verdict survives with its focus alone, and whether it falls without it."""
     target = target_of(analysis, settings)
-    found = {}
+    result = {}
     for name, map_ in maps_of(classifier, target, settings).items():
-        # Random cells have no sign; energy is marked from the loudest point down.
+        # Random cells have no sign; for energy the loudest points are marked.
         scores = score_focus_audio(analysis, focus_mask(map_, target.covered, share), classifier)
         alone, without = (int(sound.scores.argmax()) for sound in (scores.alone, scores.without))
-        found[name] = (alone == target.emotion, without != target.emotion)
-    return found
+        result[name] = (alone == target.emotion, without != target.emotion)
+    return result
 
 
 def summary(measured: list[dict[str, tuple[bool, bool]]], speakers: list[str], seed: int) -> dict[str, dict]:
@@ -55,8 +55,8 @@ def summary(measured: list[dict[str, tuple[bool, bool]]], speakers: list[str], s
         for column, rate in enumerate(("survives", "falls")):
             result[name][rate] = mean_with_interval(values[:, column], speakers, seed)
             for reference in REFERENCES:
-                above = values[:, column] - rates[reference][:, column]
-                result[name][f"{rate}_above_{reference}"] = mean_with_interval(above, speakers, seed)
+                difference = values[:, column] - rates[reference][:, column]
+                result[name][f"{rate}_above_{reference}"] = mean_with_interval(difference, speakers, seed)
     return result
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.3, help="of the area that is the focus")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    classifier, wanted = load_model(args.model), 4 if args.quick else args.recordings
+    classifier, count = load_model(args.model), 4 if args.quick else args.recordings
     measured, speakers = [], []
     items = unseen(args.model)
     for done, item in enumerate(draw_evenly(items, len(items), args.seed)):
@@ -78,7 +78,7 @@ def main() -> None:
         settings = settings.drafted() if args.quick else settings
         measured.append(outcomes(analysis, classifier, settings, args.share))
         speakers.append(item.speaker_id)
-        if len(measured) == wanted:
+        if len(measured) == count:
             break
     if not measured:
         return
