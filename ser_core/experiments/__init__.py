@@ -8,7 +8,7 @@ from ser_core.errors import SettingsRefused, WriteRefused
 from ser_core.model.shipped_models import MODELS
 from ser_core.work.atomic_folder import atomic_write, read_regular
 
-#: Names on the command line, and what each experiment measures.
+#: Name of each experiment on the command line, and what it measures.
 EXPERIMENTS = {
     "selection": "what data selection saves and costs (Figs. 20 to 23, Table 5)",
     "bands": "which frequencies support which emotion (Fig. 24)",
@@ -19,7 +19,7 @@ EXPERIMENTS = {
 }
 FOLDER = "experiments"
 MAX_RESULT_BYTES = 50_000_000
-#: The name of the comparison of all models, which `compare` writes.
+#: Name of the result of `compare` for all models.
 COMPARISON = "models"
 
 

@@ -28,8 +28,8 @@ def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, An
     -------
     dict
         `rank_correlation` of the two maps, the median over recordings, and its `quartiles`; `cells`, the size of each
-        branch's map; `example`, the segment with the highest score of all: its `log_mel` (frames, bands), `maps` of
-        each branch on its own grid, `emotion`, `corpus`, `score`.
+        branch's map; `example`, the segment with the highest score of all: its `log_mel` (frames, bands), the `maps` of
+        both branches, each on its own grid, `emotion`, `corpus` and `score`.
 
     Raises
     ------
@@ -45,12 +45,13 @@ def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, An
     correlations, example = [], {"score": -1.0}
     for done, item in enumerate(items):
         work.report(done / len(items), f"Explaining recording {done} of {len(items)}")
-        found = _best_segment(item, classifier)
-        if found is None:
+        best = _best_segment(item, classifier)
+        if best is None:
             continue
-        values, score = found
+        values, score = best
         maps = _maps(values, item.emotion, classifier)
-        correlations.append(spearmanr(*(resize(map_[None], values.shape).ravel() for map_ in maps.values())).statistic)
+        resized = [resize(map_[None], values.shape).ravel() for map_ in maps.values()]
+        correlations.append(spearmanr(*resized).statistic)
         if score > example["score"]:
             example = {
                 "score": round(score, 4),
@@ -71,6 +72,7 @@ def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, An
 
 
 def _best_segment(item: LabelledRecording, classifier: Classifier) -> tuple[np.ndarray, float] | None:
+    """Return the segment with the highest score for the acted emotion, and that score; None for a refused file."""
     try:
         recording = read_recording(item.path)
     except AudioRefused:

@@ -24,7 +24,7 @@ from ser_core.pipeline import classify_recording
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
-#: How the model cards' descriptions of a split begin; of folds the first, which every model has.
+#: How the description of a split begins in model cards. Fold 1 is the one that every model has.
 SPLITS = {
     "speaker": "speaker-disjoint, fold 1 of",
     "sentence": "sentence- and speaker-disjoint, fold 1 of",
@@ -40,7 +40,7 @@ def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, s
     Parameters
     ----------
     names : sequence of str or None
-        The others are compared with the first. None: all shipped models that can be compared.
+        The others are compared with the first. None takes all shipped models that can be compared.
     split : {"speaker", "sentence", "random", "corpus"}
         How test and training data were separated.
     corpora : dict of str to str
@@ -50,11 +50,11 @@ def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, s
     -------
     dict
         `split`, `recordings`, `speakers`, `machine`, `timed_recordings`, `left_out` (reasons by name) and `models`. For
-        each model: `uar` (mean over `corpora`, which holds the UAR of each), `accuracy`, `macro_average_accuracy`,
-        `auroc` and `recall` by emotion of all corpora together, `interval` of the UAR, `gain` and `gain_interval` of
-        the first minus this one, `folds` (None, or `count`, `uar` and `interval` over all trained folds), `numbers`
-        (learnt parameters), `training_seconds`, `learnt_from`, and `milliseconds` (median prediction time of a
-        recording, without decoding).
+        each model: `uar` (mean over corpora) and `corpora` (the UAR of each); `accuracy`, `macro_average_accuracy`,
+        `auroc` and `recall` by emotion, of all corpora together; `interval` of the UAR; `gain` and `gain_interval`, the
+        first model minus this one; `folds` (None, or `count`, `uar` and `interval` over all trained folds); `numbers`
+        (learnt parameters); `training_seconds`; `learnt_from`, the network whose features an estimator learns from;
+        and `milliseconds` (median prediction time of a recording, without decoding).
 
     Raises
     ------
@@ -67,7 +67,7 @@ def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, s
     tables, left_out = {}, {}
     for name in wanted:
         try:
-            tables[name] = _tested(name, split, next(iter(tables.values()), None))
+            tables[name] = _test_predictions(name, split, next(iter(tables.values()), None))
         except SerError as refusal:
             if names:
                 raise
@@ -102,7 +102,7 @@ def compare_models(names: Sequence[str] | None, split: str, corpora: dict[str, s
     }
 
 
-def _tested(name: str, split: str, first: Predictions | None) -> Predictions:
+def _test_predictions(name: str, split: str, first: Predictions | None) -> Predictions:
     """Return a model's test predictions, in the order of those of the first model."""
     folder = find_model(name)
     description = str(read_card(folder).get("split", ""))
@@ -123,7 +123,7 @@ def _figures(table: Predictions) -> dict[str, Any]:
     figures = all_figures(table)
     return {
         "uar": figures["mean_over_corpora_uar"],
-        "corpora": {corpus: own["uar"] for corpus, own in figures["corpora"].items()},
+        "corpora": {corpus: of_corpus["uar"] for corpus, of_corpus in figures["corpora"].items()},
         **{name: figures["pooled"][name] for name in ("accuracy", "recall")},
         **{name: figures[name] for name in ("macro_average_accuracy", "auroc")},
     }
@@ -151,8 +151,10 @@ def _cost(folder: Path) -> dict[str, Any]:
     return {
         "architecture": card["architecture"],
         "numbers": _count_onnx(folder / ONNX) if (folder / ONNX).is_file() else _count_network(folder),
-        "training_seconds": sum(e.get("seconds", 0.0) for stage in card.get("history", {}).values() for e in stage),
-        "learnt_from": baseline and baseline.LEARNS_FROM,
+        "training_seconds": sum(
+            epoch.get("seconds", 0.0) for stage in card.get("history", {}).values() for epoch in stage
+        ),
+        "learnt_from": None if baseline is None else baseline.LEARNS_FROM,
     }
 
 
@@ -180,10 +182,10 @@ def _draw_recordings(corpora: dict[str, str]) -> list[Recording]:
 def _milliseconds(classifier: Classifier, recordings: Sequence[Recording]) -> float | None:
     if not recordings:
         return None
-    settings, taken = AnalysisSettings(), []
+    settings, seconds = AnalysisSettings(), []
     classify_recording(recordings[0], classifier, settings)  # warm-up
     for recording in recordings:
         began = time.perf_counter()
         classify_recording(recording, classifier, settings)
-        taken.append(time.perf_counter() - began)
-    return round(1000 * float(np.median(taken)), 2)
+        seconds.append(time.perf_counter() - began)
+    return round(1000 * float(np.median(seconds)), 2)

@@ -27,8 +27,8 @@ SEED = 0
 def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[str, Any]:
     """Return the mean relevance of each band by emotion, of maps for the acted emotion.
 
-    Each map is divided by its total absolute relevance, so that strong maps do not outvote weak ones; every speaker
-    counts once within a corpus, and every corpus once.
+    Each map is divided by its total absolute relevance, so that strong maps do not outweigh weak ones. All speakers of
+    a corpus, and all corpora, have the same weight.
 
     Returns
     -------
@@ -72,32 +72,34 @@ def _band_shares(item: LabelledRecording, classifier: Classifier) -> np.ndarray 
     settings = AnalysisSettings()
     result = EXPLAINERS[METHOD](classifier, target, getattr(settings, METHOD), settings.seed, UNWATCHED)
     relevance = result.relevance(target)
-    whole = np.abs(relevance).sum()
-    return relevance.sum(axis=0) / whole if whole > 0 else None
+    total = np.abs(relevance).sum()
+    return relevance.sum(axis=0) / total if total > 0 else None
 
 
 def _over_speakers(
     emotion: str, shares: dict[tuple[str, str, str], list[np.ndarray]], band_hz: np.ndarray
 ) -> dict[str, Any]:
-    of_corpora = defaultdict(list)
-    for (named, corpus, _), each in shares.items():
-        if named == emotion:
-            of_corpora[corpus].append(np.mean(each, axis=0))
-    share = np.mean([np.mean(speakers, axis=0) for speakers in of_corpora.values()], axis=0)
+    speaker_shares = defaultdict(list)
+    recordings = 0
+    for (acted, corpus, _), recording_shares in shares.items():
+        if acted == emotion:
+            speaker_shares[corpus].append(np.mean(recording_shares, axis=0))
+            recordings += len(recording_shares)
+    share = np.mean([np.mean(of_corpus, axis=0) for of_corpus in speaker_shares.values()], axis=0)
     rng = np.random.default_rng(SEED)
-    drawn = np.mean([_drawn(speakers, rng) for speakers in of_corpora.values()], axis=0)
+    drawn = np.mean([_resample(of_corpus, rng) for of_corpus in speaker_shares.values()], axis=0)
     return {
         "share": np.round(share, 5).tolist(),
         "centre_hz": round(float(_centres(share[None], band_hz)[0]), 1),
         "interval": np.round(np.percentile(_centres(drawn, band_hz), [2.5, 97.5]), 1).tolist(),
-        "recordings": sum(len(each) for (named, *_), each in shares.items() if named == emotion),
+        "recordings": recordings,
     }
 
 
-def _drawn(speakers: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def _resample(speaker_shares: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Return the mean shares (RESAMPLES, bands) of resampled speakers."""
-    drawn = rng.integers(len(speakers), size=(RESAMPLES, len(speakers)))
-    return summed_over_drawn(np.stack(speakers), drawn) / len(speakers)
+    drawn = rng.integers(len(speaker_shares), size=(RESAMPLES, len(speaker_shares)))
+    return summed_over_drawn(np.stack(speaker_shares), drawn) / len(speaker_shares)
 
 
 def _centres(shares: np.ndarray, band_hz: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What data selection saves and costs, compared with dropping as many segments otherwise (Figs. 20 to 23, Table 5)."""
+"""What data selection saves and costs, compared with dropping as many other segments (Figs. 20 to 23, Table 5)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from ser_core.work.progress import Work
 #: Rules for training: `minmax` is the paper's; the last two drop as many segments of each recording as it does.
 RULES = ("none", "minmax", "random", "quietest")
 THRESHOLDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
-#: The validated UAR that a threshold may cost.
+#: Loss of validation UAR that is accepted for a threshold.
 ADMISSIBLE_LOSS = 0.005
 
 
@@ -33,13 +33,13 @@ def selection_cost(
 
     Each epoch uses every remaining segment, so that fewer segments take less time. The threshold is the highest that
     costs the model trained on all segments at most half a point of UAR on the validation speakers of the folds. Tests
-    use every segment, so that rules differ in training only; the paper also selects in the test, which `selected_test`
-    measures.
+    use every segment, so that the rules differ only in training. The paper also selects segments in the test, which is
+    measured as `selected_test`.
 
     Parameters
     ----------
     runs : Path
-        Holds the trainings, and resumes them.
+        Folder of the trainings' states, from which they are resumed.
 
     Returns
     -------
@@ -56,21 +56,23 @@ def selection_cost(
     def part(done: int, title: str) -> Work:
         return work.part(done, steps, title)
 
-    data_of = {f: read_training_data(replace(plan, fold=f), runs / "log_mels", part(0, "reading")) for f in folds}
-    trained, validated = {}, []
+    data_of_fold = {
+        fold: read_training_data(replace(plan, fold=fold), runs / "log_mels", part(0, "reading")) for fold in folds
+    }
+    trained, uars_of_folds = {}, []
     for done, fold in enumerate(folds):
-        one = _train(replace(plan, fold=fold), data_of[fold], runs, part(done, f"none, fold {fold}"))
-        trained["none", fold] = one
-        validation = data_of[fold].validation
-        validated.append(_predict_by_threshold(validation, logits_of(one["network"], validation), plan.emotions))
-    uars = np.mean([[all_figures(table)["mean_over_corpora_uar"] for table in row] for row in validated], axis=0)
+        data = data_of_fold[fold]
+        trained["none", fold] = _train(replace(plan, fold=fold), data, runs, part(done, f"none, fold {fold}"))
+        logits = logits_of(trained["none", fold]["network"], data.validation)
+        tables = _predict_by_threshold(data.validation, logits, plan.emotions)
+        uars_of_folds.append([all_figures(table)["mean_over_corpora_uar"] for table in tables])
+    uars = np.mean(uars_of_folds, axis=0)
     admissible = [t for t, uar in zip(THRESHOLDS, uars[1:], strict=True) if uar >= uars[0] - ADMISSIBLE_LOSS]
     threshold = max(admissible, default=THRESHOLDS[0])
     for index, rule in enumerate(rules[1:], start=1):
         for done, fold in enumerate(folds):
-            data = replace(
-                data_of[fold], train=[_drop_segments(entry, rule, threshold) for entry in data_of[fold].train]
-            )
+            data = data_of_fold[fold]
+            data = replace(data, train=[_drop_segments(entry, rule, threshold) for entry in data.train])
             step = part(index * len(folds) + done, f"{rule}, fold {fold}")
             trained[rule, fold] = _train(replace(plan, fold=fold), data, runs, step)
     return {
@@ -78,7 +80,7 @@ def selection_cost(
         "folds": list(folds),
         "threshold": threshold,
         "validated": dict(zip(("all", *map(str, THRESHOLDS)), np.round(uars, 4).tolist(), strict=True)),
-        **_compare(rules, trained, data_of, plan, threshold),
+        **_compare(rules, trained, data_of_fold, plan, threshold),
     }
 
 
@@ -95,18 +97,22 @@ def _predict_by_threshold(
     entries: Sequence[LabelledSpectrogram], logits: Sequence[np.ndarray], emotions: tuple[str, ...]
 ) -> list[Predictions]:
     """Return the predictions from all segments, then from those that each threshold selects."""
-    selections = [[np.ones(len(z), bool) for z in logits]]
-    selections += [[_select(entry, threshold) for entry in entries] for threshold in THRESHOLDS]
-    return [_predict(entries, [z[s] for z, s in zip(logits, each, strict=True)], emotions) for each in selections]
+    tables = [_predict(entries, logits, emotions)]
+    for threshold in THRESHOLDS:
+        selected = [z[_select(entry, threshold)] for entry, z in zip(entries, logits, strict=True)]
+        tables.append(_predict(entries, selected, emotions))
+    return tables
 
 
 def _predict(
     entries: Sequence[LabelledSpectrogram], logits: Sequence[np.ndarray], emotions: tuple[str, ...]
 ) -> Predictions:
-    return tabulate(emotions, 1.0, [RecordingLogits(e.sha256, e.item, z) for e, z in zip(entries, logits, strict=True)])
+    recordings = [RecordingLogits(entry.sha256, entry.item, z) for entry, z in zip(entries, logits, strict=True)]
+    return tabulate(emotions, 1.0, recordings)
 
 
 def _select(entry: LabelledSpectrogram, threshold: float) -> np.ndarray:
+    """Return which segments the paper's rule selects, shape (segments,), bool."""
     segments = entry.segments.astype(np.float32)
     return select_segments(segments, SelectionSettings("minmax", threshold))[0]
 
@@ -126,30 +132,33 @@ def _drop_segments(entry: LabelledSpectrogram, rule: str, threshold: float) -> L
 def _compare(
     rules: Sequence[str],
     trained: dict[tuple[str, int], dict[str, Any]],
-    data_of: dict[int, TrainingData],
+    data_of_fold: dict[int, TrainingData],
     plan: TrainingPlan,
     threshold: float,
 ) -> dict[str, Any]:
     tables, result = {}, {}
     for rule in rules:
-        tests = {fold: logits_of(trained[rule, fold]["network"], m.test) for fold, m in data_of.items()}
-        tables[rule] = concatenate([_predict(m.test, tests[fold], plan.emotions) for fold, m in data_of.items()])
+        test_logits = {
+            fold: logits_of(trained[rule, fold]["network"], data.test) for fold, data in data_of_fold.items()
+        }
+        tables[rule] = concatenate(
+            [_predict(data.test, test_logits[fold], plan.emotions) for fold, data in data_of_fold.items()]
+        )
         difference = paired_difference(tables[rule], tables["none"])
         result[rule] = {
-            "segments": sum(trained[rule, fold]["segments"] for fold in data_of),
-            "seconds": round(sum(trained[rule, fold]["seconds"] for fold in data_of), 1),
+            "segments": sum(trained[rule, fold]["segments"] for fold in data_of_fold),
+            "seconds": round(sum(trained[rule, fold]["seconds"] for fold in data_of_fold), 1),
             "figures": all_figures(tables[rule]),
             "gain": difference.gain,
             "interval": list(difference.interval),
         }
         if rule == "minmax":
-            chosen = [
-                _predict(
-                    m.test, [z[_select(e, threshold)] for e, z in zip(m.test, tests[fold], strict=True)], plan.emotions
-                )
-                for fold, m in data_of.items()
-            ]
-            result[rule]["selected_test"] = all_figures(concatenate(chosen))
+            selected_tables = []
+            for fold, data in data_of_fold.items():
+                test = zip(data.test, test_logits[fold], strict=True)
+                selected = [z[_select(entry, threshold)] for entry, z in test]
+                selected_tables.append(_predict(data.test, selected, plan.emotions))
+            result[rule]["selected_test"] = all_figures(concatenate(selected_tables))
     differences = {}
     for rule in rules[2:]:
         difference = paired_difference(tables["minmax"], tables[rule])
