@@ -10,7 +10,8 @@ from ser_core.analysis import Recording, Region
 from ser_core.audio.content_masking import MASKINGS, masked
 from ser_core.audio.prosody import prosody_of
 from ser_core.commands import main
-from ser_core.experiments import content_or_voice, read_result, results_page, write_result
+from ser_core.experiments import content_or_voice, read_result, write_result
+from ser_core.experiments.experiment_sections import content_section
 from ser_core.words.bounds import level_of
 from ser_core.words.transcription import Transcript
 from tests.test_experiments import needs_yamnet
@@ -102,4 +103,4 @@ def test_the_experiment_is_a_command_whose_figures_stand_on_the_page(small_corpu
     assert result["conditions"]["as recorded"]["word_error_rate"] == [0, 0, 0]
     assert result["conditions"]["as recorded"]["same_verdict"] == [1, 1, 1]
     assert sum(of["word_error_rate"][0] for of in result["conditions"].values()) == pytest.approx(2, abs=0.6)
-    assert "| yamnet | hum | " in results_page._content([result])
+    assert "| yamnet | hum | " in content_section([result])

@@ -13,7 +13,14 @@ from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.listeners import measure_listeners, restrict_recall
 from ser_core.errors import SettingsRefused
-from ser_core.experiments import read_result, relevance_by_band, results_page, selection_cost, write_result
+from ser_core.experiments import (
+    experiment_sections,
+    read_result,
+    relevance_by_band,
+    results_page,
+    selection_cost,
+    write_result,
+)
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import PRESETS, TrainingSettings
 from ser_core.learning.predictions import Predictions, write_predictions
@@ -167,7 +174,7 @@ def emotions_at(**intervals):
 
 
 def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
-    says = results_page._verdict_on_bands
+    says = experiment_sections._verdict_on_bands
     holds = emotions_at(angry=(3, 4), happy=(5, 6), neutral=(1, 2), sad=(0, 1))
     assert says(holds) == "That holds here: no intervals overlap."
     none = emotions_at(angry=(1, 4), happy=(1, 4), neutral=(1, 4), sad=(1, 4))

@@ -11,7 +11,7 @@ from pages.shared.charts.experiments import NETWORKS
 from pages.shared.language import plural, t
 from pages.shared.models.comparison_section import points, side_of_zero
 from pages.shared.models.experiment_file import command, read_drawable_result, show_missing
-from ser_core.experiments.results_page import PAPER_ACCURACY, PAPER_MINUTES
+from ser_core.experiments.experiment_sections import PAPER_ACCURACY, PAPER_MINUTES
 
 
 def show() -> None:
