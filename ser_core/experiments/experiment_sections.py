@@ -67,12 +67,12 @@ def _share_with_interval(figures: Sequence[float]) -> str:
 
 def selection_section(result: dict[str, Any]) -> str:
     """Return what data selection saves and costs, beside the paper's figures."""
-    whole, chosen = result["rules"]["none"], result["rules"]["minmax"]
+    all_segments, selection = result["rules"]["none"], result["rules"]["minmax"]
     rows = [
         [
             RULE_DESCRIPTIONS[rule],
-            f"{r['segments']} ({100 * (1 - r['segments'] / whole['segments']):.1f} % fewer)",
-            f"{r['seconds'] / 60:.1f} min ({100 * (1 - r['seconds'] / whole['seconds']):.0f} % less)",
+            f"{r['segments']} ({100 * (1 - r['segments'] / all_segments['segments']):.1f} % fewer)",
+            f"{r['seconds'] / 60:.1f} min ({100 * (1 - r['seconds'] / all_segments['seconds']):.0f} % less)",
             percent(r["figures"]["mean_over_corpora_uar"]),
             percent(r["figures"]["pooled"]["accuracy"]),
             difference_with_interval(r["gain"], r["interval"]),
@@ -84,7 +84,7 @@ def selection_section(result: dict[str, Any]) -> str:
         f" Selection minus {RULE_DESCRIPTIONS[rule]}: {difference_with_interval(d['gain'], d['interval'])}."
         for rule, d in result["minmax_minus"].items()
     )
-    selected_uar = percent(chosen["selected_test"]["mean_over_corpora_uar"])
+    selected_uar = percent(selection["selected_test"]["mean_over_corpora_uar"])
     return f"""## What data selection saves and costs: {result["network"]} (Figs. 20, 22, 23, Table 5)
 
 Speaker split, folds {", ".join(map(str, result["folds"]))} of 5. The rule is the published one; its threshold
@@ -122,11 +122,15 @@ def _verdict_on_bands(emotions: dict[str, Any]) -> str:
     below = [pair for pair in pairs if emotions[pair[0]]["interval"][1] < emotions[pair[1]]["interval"][0]]
     if len(above) == len(pairs):
         return "That holds here: no intervals overlap."
-    held = f"That holds here for {_named(above)}, with disjoint intervals" if above else "That does not hold here"
-    return f"{held}; {_named(below)} are the other way round." if below else f"{held}, and not for other pairs."
+    verdict = f"That holds here for {_pairs_in_words(above)}, with disjoint intervals"
+    if not above:
+        verdict = "That does not hold here"
+    if below:
+        return f"{verdict}; {_pairs_in_words(below)} are the other way round."
+    return f"{verdict}, and not for other pairs."
 
 
-def _named(pairs: list[tuple[str, str]]) -> str:
+def _pairs_in_words(pairs: list[tuple[str, str]]) -> str:
     return ", ".join(f"{high} against {low}" for high, low in pairs)
 
 

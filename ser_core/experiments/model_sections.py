@@ -30,9 +30,9 @@ def recognition_section(models: Path) -> str:
     cards = {name: read_card(models / name) for name in model_names(models) if (models / name / TEST_TABLE).is_file()}
     names = [name for name, card in cards.items() if card["architecture"] in NETWORKS]
     rows, splits = [], []
-    found = {name: all_figures(read_test_predictions(models / name)) for name in names}
-    corpora = sorted({corpus for figures in found.values() for corpus in figures["corpora"]})
-    for name, figures in found.items():
+    figures_of = {name: all_figures(read_test_predictions(models / name)) for name in names}
+    corpora = sorted({corpus for figures in figures_of.values() for corpus in figures["corpora"]})
+    for name, figures in figures_of.items():
         card = cards[name]
         splits.append(f"- {name}: {card.get('cross_validation', card)['split']}.")
         recalls = ", ".join(f"{emotion} {percent(r)}" for emotion, r in figures["pooled"]["recall"].items())
@@ -40,7 +40,7 @@ def recognition_section(models: Path) -> str:
             [
                 name,
                 percent(figures["mean_over_corpora_uar"]),
-                *(percent(figures["corpora"].get(c, {}).get("uar")) for c in corpora),
+                *(percent(figures["corpora"].get(corpus, {}).get("uar")) for corpus in corpora),
                 percent(figures["pooled"]["accuracy"]),
                 recalls,
             ]
@@ -60,37 +60,38 @@ def _differences(models: Path, names: Sequence[str]) -> list[str]:
     for first in [name for name in (DEFAULT_MODEL, "fusion") if name in tables]:
         for name in names[names.index(first) + 1 :]:
             if tables[name].emotions == tables[first].emotions and set(tables[name].sha256) & set(tables[first].sha256):
-                d = paired_difference(tables[first], tables[name])
-                gain = difference_with_interval(d.gain, d.interval)
-                lines.append(f"- {first} minus {name}: {gain} on {d.recordings} recordings of {d.speakers} speakers.")
+                difference = paired_difference(tables[first], tables[name])
+                gain = difference_with_interval(difference.gain, difference.interval)
+                tested_on = f"{difference.recordings} recordings of {difference.speakers} speakers"
+                lines.append(f"- {first} minus {name}: {gain} on {tested_on}.")
     return lines
 
 
 def generalisation_section(models: Path) -> str:
     """Return the figures of every model on new people and new corpora, and how far to trust its scores."""
     cards = {name: read_card(models / name) for name in model_names(models) if tables_of(models / name)}
-    tables = {(name, way): read_predictions(file) for name in cards for way, file in tables_of(models / name).items()}
-    found = {key: headline(table) for key, table in tables.items()}
-    corpora = {corpus for one in found.values() for corpus in one["by_corpus"]}
+    tables = {(name, test): read_predictions(file) for name in cards for test, file in tables_of(models / name).items()}
+    headlines = {key: headline(table) for key, table in tables.items()}
+    corpora = {corpus for figures in headlines.values() for corpus in figures["by_corpus"]}
     corpora = sorted(corpora, key=lambda name: (name in APART, (*COMPARED_CORPORA, name).index(name), name))
     header = [
         "model",
         "tested on",
         "speakers",
         "mean over corpora",
-        *(f"{c} (apart)" if c in APART else c for c in corpora),
+        *(f"{corpus} (apart)" if corpus in APART else corpus for corpus in corpora),
     ]
     rows = [
         [
             name,
-            describe_test(way, cards[name]),
-            sum(corpus["speakers"] for corpus in one["by_corpus"].values()),
-            _with_interval(one),
-            *(_with_interval(one["by_corpus"].get(corpus)) for corpus in corpora),
+            describe_test(test, cards[name]),
+            sum(corpus["speakers"] for corpus in figures["by_corpus"].values()),
+            _with_interval(figures),
+            *(_with_interval(figures["by_corpus"].get(corpus)) for corpus in corpora),
         ]
-        for (name, way), one in found.items()
+        for (name, test), figures in headlines.items()
     ]
-    without = [name for name in cards if (name, "corpora") not in found]
+    without = [name for name in cards if (name, "corpora") not in headlines]
     parts = [
         "## New people and new corpora",
         "UAR with its 95 % interval (speakers resampled within each corpus). *New people*: each speaker was predicted "
@@ -101,8 +102,8 @@ def generalisation_section(models: Path) -> str:
         "Rows with fewer speakers cover the first fold only.",
         markdown_table(header, rows),
         *_voice_gains(tables),
-        _listeners(models, found, tables, cards),
-        _trust(found, cards, corpora),
+        _listeners(models, headlines, tables, cards),
+        _trust(headlines, cards, corpora),
     ]
     if without:
         parts.append(
@@ -114,23 +115,27 @@ def generalisation_section(models: Path) -> str:
 
 def _voice_gains(tables: dict[tuple[str, str], Predictions]) -> list[str]:
     lines = []
-    for (name, way), table in tables.items():
-        before = tables.get((name, way.removesuffix("_voice")))
-        if not way.endswith("_voice") or before is None:
+    for (name, test), table in tables.items():
+        without_normal = tables.get((name, test.removesuffix("_voice")))
+        if not test.endswith("_voice") or without_normal is None:
             continue
-        one, other = (t.subset(np.array([corpus not in APART for corpus in t.corpora])) for t in (table, before))
-        test = "new people" if way.startswith("people") else "new corpora"
         try:
-            d = paired_difference(one, other)
+            difference = paired_difference(_without_corpora_apart(table), _without_corpora_apart(without_normal))
         except SettingsRefused:
             continue
-        lines.append(f"- {name}, {test}: the speakers' own normal adds {difference_with_interval(d.gain, d.interval)}.")
+        gain = difference_with_interval(difference.gain, difference.interval)
+        tested_on = "new people" if test.startswith("people") else "new corpora"
+        lines.append(f"- {name}, {tested_on}: the speakers' own normal adds {gain}.")
     return ["\n".join(lines)] if lines else []
+
+
+def _without_corpora_apart(table: Predictions) -> Predictions:
+    return table.subset(np.array([corpus not in APART for corpus in table.corpora]))
 
 
 def _listeners(
     models: Path,
-    found: dict[tuple[str, str], dict[str, Any]],
+    headlines: dict[tuple[str, str], dict[str, Any]],
     tables: dict[tuple[str, str], Predictions],
     cards: dict[str, dict[str, Any]],
 ) -> str:
@@ -140,17 +145,17 @@ def _listeners(
         return ""
     lines = []
     for corpus, recall in result["corpora"].items():
-        sets = dict.fromkeys(table.emotions for table in tables.values())
-        for emotions in sets:
+        emotion_sets = dict.fromkeys(table.emotions for table in tables.values())
+        for emotions in emotion_sets:
             people = restrict_recall(recall, emotions)
             if not people:
                 continue
             rows = [["people, from the voice alone", percent(people["uar"]), *map(percent, people["recall"].values())]]
             rows += [
-                [f"{name}, {describe_test(way, cards[name])}", percent(one["by_corpus"][corpus]["uar"])]
-                + [percent(one["by_corpus"][corpus]["recall"][emotion]) for emotion in people["recall"]]
-                for (name, way), one in found.items()
-                if tables[name, way].emotions == emotions and corpus in one["by_corpus"]
+                [f"{name}, {describe_test(test, cards[name])}", percent(figures["by_corpus"][corpus]["uar"])]
+                + [percent(figures["by_corpus"][corpus]["recall"][emotion]) for emotion in people["recall"]]
+                for (name, test), figures in headlines.items()
+                if tables[name, test].emotions == emotions and corpus in figures["by_corpus"]
             ]
             lines.append(
                 markdown_table([f"{corpus}, {len(people['recall'])} emotions", "mean", *people["recall"]], rows)
@@ -163,30 +168,20 @@ def _listeners(
 
 
 def _trust(
-    found: dict[tuple[str, str], dict[str, Any]], cards: dict[str, dict[str, Any]], corpora: Sequence[str]
+    headlines: dict[tuple[str, str], dict[str, Any]], cards: dict[str, dict[str, Any]], corpora: Sequence[str]
 ) -> str:
     """Return calibration error and abstention of the models that have figures for new corpora."""
-    shown = {key: one for key, one in found.items() if (key[0], "corpora") in found}
-    if not shown:
+    headlines = {key: figures for key, figures in headlines.items() if (key[0], "corpora") in headlines}
+    if not headlines:
         return ""
-    error, curve = "expected_calibration_error", "abstention"
-    errors = [
-        [
-            name,
-            describe_test(way, cards[name]),
-            percent(one[error]),
-            *(percent(one["by_corpus"].get(corpus, {}).get(error)) for corpus in corpora),
-        ]
-        for (name, way), one in shown.items()
-    ]
-    answered = [
-        [
-            name,
-            describe_test(way, cards[name]),
-            *(percent((figures_at(one[curve], share) or {}).get("uar")) for share in ANSWERED_SHARES),
-        ]
-        for (name, way), one in shown.items()
-    ]
+    error = "expected_calibration_error"
+    errors, answered = [], []
+    for (name, test), figures in headlines.items():
+        row = [name, describe_test(test, cards[name])]
+        of_corpora = [figures["by_corpus"].get(corpus, {}).get(error) for corpus in corpora]
+        errors.append([*row, percent(figures[error]), *map(percent, of_corpora)])
+        points = [figures_at(figures["abstention"], share) or {} for share in ANSWERED_SHARES]
+        answered.append([*row, *(percent(point.get("uar")) for point in points)])
     return (
         "Expected calibration error (ten bins of the best score), mean over the same corpora:\n\n"
         + markdown_table(["model", "tested on", "mean over corpora", *corpora], errors)
@@ -197,11 +192,11 @@ def _trust(
     )
 
 
-def _with_interval(found: dict[str, Any] | None) -> str:
-    if found is None:
+def _with_interval(figures: dict[str, Any] | None) -> str:
+    if figures is None:
         return "-"
-    low, high = found["interval"]
-    return f"{percent(found['uar'])} ({100 * low:.0f} to {100 * high:.0f})"
+    low, high = figures["interval"]
+    return f"{percent(figures['uar'])} ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def comparison_section(result: dict[str, Any]) -> str:
@@ -220,7 +215,7 @@ def comparison_section(result: dict[str, Any]) -> str:
             f"{m['training_seconds'] / 60:.1f} min" + (f", {m['learnt_from']} with it" if m["learnt_from"] else ""),
             "-" if m["milliseconds"] is None else f"{m['milliseconds']:.0f} ms",
         ]
-        for name, m in sorted(result["models"].items(), key=lambda of: -of[1]["uar"])
+        for name, m in sorted(result["models"].items(), key=lambda entry: -entry[1]["uar"])
     ]
     header = [
         "model",
