@@ -9,7 +9,7 @@ from pathlib import Path
 from ser_core.batch import local_engine
 
 #: One server forks all processes of the tests that a worker runs; what it has imported none of them imports again.
-forks = local_engine.FORKS
+forks = local_engine.FORK_SERVER
 forks.set_forkserver_preload(["ser_core.batch.dask_engine", "tests.test_annotation_faults", "tests.test_faults"])
 
 

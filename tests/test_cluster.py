@@ -210,7 +210,7 @@ def test_step_is_retried_then_refused_where_workers_die_of_it_and_computed_here_
     watched = Work(lambda _, text: said.append(text))
     assert there.compute(die, (os.getpid(),), watched) == "computed at home"
     monkeypatch.setattr(clusters, "NO_WORKERS_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(clusters, "ASK_WORKERS_S", 0.1)
+    monkeypatch.setattr(clusters, "CHECK_WORKERS_S", 0.1)
     threads = iter([1])  # then they are gone
     monkeypatch.setattr(there, "threads", lambda: next(threads, 0))
     assert there.compute(die, (os.getpid(),), watched) == "computed at home"

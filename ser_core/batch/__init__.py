@@ -1,6 +1,6 @@
 """Analyse many recordings exactly once each, with several processes or machines; a stopped run can be continued.
 
-`cluster` computes heavy steps of the app's jobs on the same workers.
+`cluster` computes heavy steps of the app's jobs on the workers of a Dask scheduler.
 
 `run` finds the `recordings`, identified by the SHA-256 of their bytes, cuts them into chunks, has an engine
 (`local_engine`, `dask_engine`) run `chunk` on them, and writes the `results`, one Parquet file per chunk.
@@ -17,6 +17,6 @@ for all of them (`distributed.comm.tls` in Dask's configuration) and an address 
 engine `dask` starts itself listen on 127.0.0.1 only, which other users of the machine can reach; those of `local` do
 not listen.
 
-The same recordings, model and settings give the same table, whatever the engine and the number of workers, on machines
-of one kind; processors that compute in bfloat16 give logits that differ by about 0.01 from those of others.
+On machines of one kind, the same recordings, model and settings give the same table with any engine and any number of
+workers. Processors that compute in bfloat16 give logits that differ by about 0.01 from those of others.
 """

@@ -1,4 +1,4 @@
-"""Analyse a chunk of recordings in a worker process, on whichever machine, and what an engine of workers is.
+"""Analyse a chunk of recordings in a worker process, on this machine or another; and the type of engines.
 
 A context manager in the module of each engine starts workers and yields an `Engine`.
 """
@@ -56,7 +56,7 @@ class Chunk:
     retry : bool
         Whether a worker has already died on these.
     of_speaker : tuple of (str, str)
-        All recordings of their speaker, who is judged relative to them; empty if speakers are not told apart.
+        All recordings of their speaker, relative to which the chunk is judged; empty if speakers are not distinguished.
     """
 
     recordings: tuple[tuple[str, str], ...]
@@ -112,13 +112,13 @@ def analyse_chunk(chunk: Chunk, worker: WorkerSettings, work: Work = UNWATCHED) 
             raise
         except SerError as refusal:
             failures[sha256] = str(refusal).removeprefix(f"{_name(path)}: ")
-        except Exception as error:  # one of ten thousand recordings must not stop the others, whatever it causes
+        except Exception as error:  # no error with one recording may stop the other ten thousand
             failures[sha256] = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_CHARACTERS]
     return Outcome(rows, failures)
 
 
 def _adapt_to_speaker(classifier: Classifier, recordings: tuple[tuple[str, str], ...], work: Work) -> Classifier:
-    """Return the classifier adapted to the speaker of some recordings, or as it is if there are none."""
+    """Return the classifier adapted to the speaker of some recordings, or unchanged if there are none."""
     if not recordings:
         return classifier
     known = []
@@ -145,8 +145,8 @@ def model_identity(classifier: Classifier) -> dict[str, Any]:
 def _model(folder: str) -> Classifier:
     """Load a model once in the life of a worker, which then computes with one thread.
 
-    The other cores belong to other workers, and more threads sum in another order: results would depend on the number
-    of workers in their last digits.
+    The other cores belong to other workers. More threads would also sum in another order, so that the last digits of
+    the results would depend on the number of workers.
     """
     classifier = load_model(folder)
     threadpool_limits(1)  # only now: torch sets its number of threads when it first computes
@@ -175,10 +175,10 @@ def _row(sha256: str, path: str, classifier: Classifier, settings: AnalysisSetti
 def _focus(
     analysis: Analysis, method: str, classifier: Classifier, settings: AnalysisSettings
 ) -> list[dict[str, float]]:
-    found = with_deciding_focus(analysis, analysis.explanations[method], classifier, settings)
+    analysis = with_deciding_focus(analysis, analysis.explanations[method], classifier, settings)
     return [
         {"start_s": f.region.start_s, "end_s": f.region.end_s, "strength": f.strength, "share": f.share}
-        for f in found.focus
+        for f in analysis.focus
     ]
 
 

@@ -1,7 +1,7 @@
 """Heavy steps of the app's jobs on the workers of a Dask scheduler.
 
-A step is a function and its arguments, pickled: the log-mel spectrogram of a recording, for changes of the voice the
-sound of the stretch. Of a model only its identity is sent; the worker computes with its own copy.
+A step is a pickled function with its arguments, such as a log-mel spectrogram or, for changes of the voice, the sound
+of a stretch. Of a model only the identity is sent; the worker computes with its own copy.
 """
 
 import asyncio
@@ -31,25 +31,25 @@ from ser_core.work.log import FIGURES
 from ser_core.work.progress import Work
 
 CONNECT_TIMEOUT_S = 5
-#: How long jobs are computed here before the scheduler is tried again.
+#: How long to compute jobs here before trying the scheduler again.
 RETRY_S = 30
-#: How long a step waits for another worker once all have gone, before it is computed here.
+#: How long a step waits for a new worker when all are gone, before it is computed here.
 NO_WORKERS_TIMEOUT_S = 30
-ASK_WORKERS_S = 2
+CHECK_WORKERS_S = 2
 POLL_S = 0.05
 RESULT_TIMEOUT_S = 60
 REPORT_EVERY_S = 0.3
 
-#: How Dask begins to say that a scheduler or worker cannot import what a step is made of.
+#: Start of Dask's message if the scheduler or a worker cannot import the classes of a step.
 NOT_READABLE = "Error during deserialization"
-#: What Dask raises where the scheduler cannot be reached.
-LOST = (OSError, TimeoutError, CancelledError, ValueError, RuntimeError)
+#: What Dask raises if the scheduler cannot be reached.
+CONNECTION_ERRORS = (OSError, TimeoutError, CancelledError, ValueError, RuntimeError)
 
 log = logging.getLogger(__name__)
 
 
 class ClusterGone(Exception):
-    """The scheduler cannot be reached any more, or has no workers."""
+    """The scheduler can no longer be reached, or has no workers."""
 
 
 class Cluster:
@@ -67,21 +67,21 @@ class Cluster:
         self._address = address
         self._client: Client | None = None
         self._connecting = threading.Lock()
-        self._tried = -float(RETRY_S)
-        self._here = threading.Lock()
-        #: What is told of the progress of a step, by its key.
-        self._watching: dict[str, Callable[[float, str], None]] = {}
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it would log names of hosts, and in its own form
+        self._tried_at = -float(RETRY_S)
+        self._computing_here = threading.Lock()
+        #: Callbacks for the progress of running steps, by the key of the step.
+        self._progress_of: dict[str, Callable[[float, str], None]] = {}
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its messages contain host names
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
 
     def threads(self) -> int:
-        """Return how many threads all workers have; 0 while the scheduler cannot be reached."""
-        client = self._connected()
+        """Return the number of threads of all workers; 0 while the scheduler cannot be reached."""
+        client = self._connected_client()
         if client is None:
             return 0
         try:
             return sum(client.sync(client.scheduler.ncores, callback_timeout=CONNECT_TIMEOUT_S).values())
-        except LOST:
+        except CONNECTION_ERRORS:
             return 0
 
     def compute(self, function: Callable[..., Any], arguments: tuple[Any, ...], work: Work) -> Any:
@@ -95,33 +95,33 @@ class Cluster:
             If the worker lacks a model, or has a different one.
         Cancelled
         """
-        if (client := self._connected()) is not None:
+        if (client := self._connected_client()) is not None:
             try:
-                return self._compute_there(client, function, arguments, work)
+                return self._compute_on_cluster(client, function, arguments, work)
             except ClusterGone as reason:
                 log.warning("A job of the cluster is computed here", extra={FIGURES: {"reason": str(reason)}})
                 work.report(0.0, "The cluster cannot be reached; computing here")
-        with self._turn_here(work):
+        with self._one_at_a_time(work):
             return function(*arguments, Work(work.progress, work.stop))
 
-    def _compute_there(
+    def _compute_on_cluster(
         self, client: Client, function: Callable[..., Any], arguments: tuple[Any, ...], work: Work
     ) -> Any:
         if not self.threads():
             raise ClusterGone("the cluster has no workers")
         step, key = io.BytesIO(), f"hear-why-{uuid4().hex}"
         _Pickler(step).dump((function, arguments))
-        self._watching[key] = work.progress
+        self._progress_of[key] = work.progress
         work.report(0.0, "Waiting for a worker of the cluster")
         try:
             future = client.submit(run_step, step.getvalue(), key, self._topic(client), key=key, pure=False)
             self._wait(future, work)
             error = future.exception(timeout=RESULT_TIMEOUT_S)
             result = None if error else future.result(timeout=RESULT_TIMEOUT_S)
-        except LOST as reason:
+        except CONNECTION_ERRORS as reason:
             raise ClusterGone("the scheduler of the cluster is gone") from reason
         finally:
-            del self._watching[key]
+            del self._progress_of[key]
         if isinstance(error, KilledWorker):
             raise ClusterRefused(
                 "Each worker of the cluster that computed this died. Give the workers more memory, then start it again."
@@ -137,79 +137,80 @@ class Cluster:
 
     def _wait(self, future: Future, work: Work) -> None:
         """Wait until a step has ended; cancel it if the work is stopped, or there have been no workers for too long."""
-        checked = with_workers = monotonic()
+        checked_at = had_workers_at = monotonic()
         while not future.done():
             if work.stop():
                 future.cancel()
                 raise Cancelled("Stopped.")
-            if monotonic() - checked > ASK_WORKERS_S:
-                with_workers = monotonic() if self.threads() else with_workers
-                checked = monotonic()
-            if checked - with_workers > NO_WORKERS_TIMEOUT_S:
+            if monotonic() - checked_at > CHECK_WORKERS_S:
+                if self.threads():
+                    had_workers_at = monotonic()
+                checked_at = monotonic()
+            if checked_at - had_workers_at > NO_WORKERS_TIMEOUT_S:
                 future.cancel()
                 raise ClusterGone("the cluster has no workers")
             sleep(POLL_S)
 
-    def _connected(self) -> Client | None:
-        """Return a client that is connected, or None, for a while, after the scheduler did not answer."""
+    def _connected_client(self) -> Client | None:
+        """Return a connected client; None for `RETRY_S` after the scheduler did not answer."""
         with self._connecting:
             if self._client is not None and self._client.status != "running":
                 self._client.close(timeout=CONNECT_TIMEOUT_S)
                 self._client = None
-            if self._client is None and monotonic() - self._tried > RETRY_S:
+            if self._client is None and monotonic() - self._tried_at > RETRY_S:
                 self._client = self._connect()
-                self._tried = monotonic()
+                self._tried_at = monotonic()
             return self._client
 
     def _connect(self) -> Client | None:
         try:
-            asyncio.run(_reach(self._address))  # a client that cannot connect would hold up whoever clears it away
+            asyncio.run(_require_reachable(self._address))  # closing a client that could not connect takes too long
             client = Client(self._address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-        except (*LOST, TypeError, ImportError) as error:  # without certificates, or with another version of Dask
+        except (*CONNECTION_ERRORS, TypeError, ImportError) as error:  # or no certificates, or another version of Dask
             figures = {"error": type(error).__name__}
             log.warning("The scheduler of the cluster does not answer", extra={FIGURES: figures})
             return None
-        client.subscribe_topic(self._topic(client), self._reported)
+        client.subscribe_topic(self._topic(client), self._on_progress)
         return client
 
     @staticmethod
     def _topic(client: Client) -> str:
         return f"hear-why-{client.id}"
 
-    def _reported(self, event: tuple[float, tuple[str, float, str]]) -> None:
+    def _on_progress(self, event: tuple[float, tuple[str, float, str]]) -> None:
         key, fraction, text = event[1]
-        if (progress := self._watching.get(key)) is not None:
+        if (progress := self._progress_of.get(key)) is not None:
             progress(fraction, text)
 
     @contextmanager
-    def _turn_here(self, work: Work) -> Iterator[None]:
-        """Compute one step at a time here, although several may have been on the cluster."""
-        while not self._here.acquire(timeout=POLL_S):
+    def _one_at_a_time(self, work: Work) -> Iterator[None]:
+        """Wait for the other steps that are computed here; on the cluster there may have been several at once."""
+        while not self._computing_here.acquire(timeout=POLL_S):
             work.check()
         try:
             yield
         finally:
-            self._here.release()
+            self._computing_here.release()
 
 
-async def _reach(address: str) -> None:
+async def _require_reachable(address: str) -> None:
     comm = await connect(address, timeout=CONNECT_TIMEOUT_S, **Security().get_connection_args("client"))
     await comm.close()
 
 
 class _Pickler(pickle.Pickler):
-    """Writes of a model only which one it is."""
+    """Pickles a model as its identity, with the voice's normal that it is adapted to."""
 
-    def persistent_id(self, one: Any) -> Any:
-        if not isinstance(one, (NetworkClassifier, OnnxClassifier)):
+    def persistent_id(self, value: Any) -> Any:
+        if not isinstance(value, (NetworkClassifier, OnnxClassifier)):
             return None
-        base, normal = one.adapted_from or (one, None)
+        base, normal = value.adapted_from or (value, None)
         return base.name, model_identity(base), normal
 
 
 class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, written: Any) -> Classifier:
-        name, identity, normal = written
+    def persistent_load(self, persistent_id: Any) -> Classifier:
+        name, identity, normal = persistent_id
         model = _model(identity["sha256"])
         if model is None:
             raise ModelRefused(
@@ -236,12 +237,12 @@ def _model(sha256: str) -> Classifier | None:
 
 def run_step(step: bytes, key: str, topic: str) -> Any:
     """Compute a step on a worker, report its progress, and stop once Dask has cancelled it."""
-    worker, reported = get_worker(), 0.0
+    worker, reported_at = get_worker(), 0.0
 
     def report(fraction: float, text: str) -> None:
-        nonlocal reported
-        if monotonic() - reported > REPORT_EVERY_S:
-            reported = monotonic()
+        nonlocal reported_at
+        if monotonic() - reported_at > REPORT_EVERY_S:
+            reported_at = monotonic()
             worker.log_event(topic, (key, float(fraction), text))
 
     def is_cancelled() -> bool:

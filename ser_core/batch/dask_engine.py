@@ -38,7 +38,7 @@ def dask_engine(scheduler: str | None, workers: int) -> Iterator[Engine]:
     BatchRefused
         If there is no scheduler, or it has no workers.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the outcomes report what is lost
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # failures are in the outcomes
     with _cluster(workers) if scheduler is None else _client(scheduler) as client:
         try:
             client.wait_for_workers(1, timeout=FIRST_WORKER_TIMEOUT_S)
@@ -93,7 +93,10 @@ def _run_chunks(client: Client, waiting: deque[Chunk], worker: WorkerSettings) -
     no_workers_since = None
     while waiting or running:
         threads = sum(client.nthreads().values())
-        no_workers_since = None if threads else no_workers_since or time.monotonic()
+        if threads:
+            no_workers_since = None
+        elif no_workers_since is None:
+            no_workers_since = time.monotonic()
         if no_workers_since and time.monotonic() - no_workers_since > NO_WORKERS_TIMEOUT_S:
             raise BatchRefused("The cluster has lost all its workers. Start some, and run the same command again.")
         while waiting and len(running) < max(1, CHUNKS_PER_THREAD * threads):
@@ -102,7 +105,7 @@ def _run_chunks(client: Client, waiting: deque[Chunk], worker: WorkerSettings) -
         for future in _wait_for_some(running):
             try:
                 outcome = _outcome(future)
-            except TimeoutError:  # its worker died before it sent the result; another one, if there is one, computes it
+            except TimeoutError:  # its worker died before it sent the result; Dask gives the chunk to another
                 continue
             yield running.pop(future), outcome
 

@@ -22,20 +22,20 @@ from ser_core.batch.chunk import (
 )
 from ser_core.work.progress import Work
 
-# A process forked here would inherit the locks of this one's threads, but not the threads. The fork server computes
-# nothing and so holds none, and what it has imported, which takes seconds, no worker imports again.
-FORKS = get_context("forkserver")
-FORKS.set_forkserver_preload(["ser_core.batch.chunk"])
+# A process forked here would inherit locks without the threads that hold them. The fork server has no such threads, and
+# its imports, which take seconds, are not repeated by workers.
+FORK_SERVER = get_context("forkserver")
+FORK_SERVER.set_forkserver_preload(["ser_core.batch.chunk"])
 
 
 @contextmanager
 def local_engine(workers: int) -> Iterator[Engine]:
     """Start worker processes, and end them and their work on leaving.
 
-    Each process is a pool of its own, so that it is known which chunk killed one, and the others continue.
+    Each process is a pool of its own: if one dies, its chunk is known and the others continue.
     """
-    stopped = FORKS.Event()
-    idle = [_process(stopped) for _ in range(workers)]
+    stopped = FORK_SERVER.Event()
+    idle = [_start_process(stopped) for _ in range(workers)]
     running: dict[Future, tuple[ProcessPoolExecutor, Chunk]] = {}
 
     def run_chunks(waiting: deque[Chunk], worker: WorkerSettings) -> ChunkOutcomes:
@@ -45,7 +45,7 @@ def local_engine(workers: int) -> Iterator[Engine]:
                 try:
                     future = process.submit(_analyse, waiting[0], worker)
                 except BrokenProcessPool:  # it died while idle
-                    idle.append(_process(stopped))
+                    idle.append(_start_process(stopped))
                     continue
                 running[future] = process, waiting.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -54,7 +54,7 @@ def local_engine(workers: int) -> Iterator[Engine]:
                     outcome = future.result()
                 except BrokenProcessPool:
                     process.shutdown()
-                    process, outcome = _process(stopped), None
+                    process, outcome = _start_process(stopped), None
                 finally:
                     idle.append(process)
                 yield chunk, outcome
@@ -67,22 +67,22 @@ def local_engine(workers: int) -> Iterator[Engine]:
             process.shutdown(cancel_futures=True)
 
 
-def _process(stopped: Event) -> ProcessPoolExecutor:
-    executor = ProcessPoolExecutor(1, mp_context=FORKS, initializer=_initialise, initargs=(stopped,))
+def _start_process(stopped: Event) -> ProcessPoolExecutor:
+    executor = ProcessPoolExecutor(1, mp_context=FORK_SERVER, initializer=_initialise, initargs=(stopped,))
     with ignoring_sigint():
-        executor.submit(int)
+        executor.submit(int)  # starts the process
     return executor
 
 
 def _initialise(stopped: Event) -> None:
     global _stopped
     _stopped = stopped
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started the fork server may not have seen to it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fork server may have been started without blocking it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    # A process that waits for work would otherwise not notice that its parent was killed.
+    # Otherwise a process that waits for work would not notice that its parent was killed.
     parent_process().join()
     os._exit(1)
 

@@ -35,9 +35,9 @@ class BatchFiles:
     speakers: dict[str, str]
 
     def name_of(self, path: Path) -> str:
-        """Return a path as the results show it: relative to the folder, and valid text whatever its bytes."""
-        inside = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
-        return inside.as_posix().encode(errors="replace").decode()
+        """Return a path as the results show it: relative to the folder, with undecodable bytes replaced."""
+        relative = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
+        return relative.as_posix().encode(errors="replace").decode()
 
 
 def find_recordings(source: Path, work: Work) -> BatchFiles:

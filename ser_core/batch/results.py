@@ -28,7 +28,7 @@ REGIONS = pa.list_(pa.struct([(name, pa.float64()) for name in ("start_s", "end_
 
 
 def columns(emotions: tuple[str, ...], explained: tuple[str, ...], by_speaker: bool = False) -> pa.Schema:
-    """Return the schema of the results; a list of focus regions per explainer, and the weight of speakers' normals."""
+    """Return the schema of the results, with focus regions of each explainer and the weight of speakers' normals."""
     return pa.schema(
         [
             ("sha256", pa.string()),
@@ -81,7 +81,7 @@ class ResultsFolder:
             self._refuse_another_batch()
             parts = sorted(self._parts.glob("*.parquet"))
             self.done = {sha256: duration_s for part in parts for sha256, duration_s in _read(part)}
-            self._free = (part for number in count(1) if not (part := self._part(number)).exists())
+            self._unused = (part for part in map(self._part, count(1)) if not part.exists())
             self.update_about()
         except BaseException:
             self._lock.release()
@@ -97,7 +97,7 @@ class ResultsFolder:
         """Write rows as another part."""
         file = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, self._schema), file)
-        self._write(next(self._free), file.getvalue())
+        self._write(next(self._unused), file.getvalue())
         self.done |= {row["sha256"]: row["duration_s"] for row in rows}
 
     def list_files(self, files: list[tuple[str, str]]) -> None:

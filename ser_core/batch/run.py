@@ -119,36 +119,37 @@ def run_batch(
         "versions": _versions(engine),
     }
     with _start_engine(engine, scheduler, workers) as run_chunks:
-        found = find_recordings(source, work)
-        if by_speaker and not found.speakers:
+        batch = find_recordings(source, work)
+        if by_speaker and not batch.speakers:
             raise SettingsRefused(
                 f"{source} does not name the speakers of its recordings. Give a CSV manifest with the column speaker."
             )
         with ResultsFolder(out, about, columns(classifier.emotions, settings.explain, by_speaker)) as results:
-            todo = {sha256: str(paths[0]) for sha256, paths in found.files.items() if sha256 not in results.done}
+            todo = {sha256: str(paths[0]) for sha256, paths in batch.files.items() if sha256 not in results.done}
             if by_speaker:
-                waiting = _chunks_by_speaker(found, todo)
+                waiting = _chunks_by_speaker(batch, todo)
             else:
                 size = chunk_size or (EXPLAINED_CHUNK_SIZE if settings.explain else CHUNK_SIZE)
                 items = list(todo.items())
                 waiting = deque(Chunk(tuple(items[first : first + size])) for first in range(0, len(items), size))
-            return _analyse_all(found, results, run_chunks, worker, waiting, began, work)
+            return _analyse_all(batch, results, run_chunks, worker, waiting, began, work)
 
 
-def _chunks_by_speaker(found: BatchFiles, todo: dict[str, str]) -> deque[Chunk]:
+def _chunks_by_speaker(batch: BatchFiles, todo: dict[str, str]) -> deque[Chunk]:
     """Return a chunk for each speaker with recordings to do; all recordings contribute to the speaker's normal."""
     by_speaker: dict[str, list[tuple[str, str]]] = {}
-    for sha256, speaker in found.speakers.items():
-        by_speaker.setdefault(speaker, []).append((sha256, str(found.files[sha256][0])))
-    chunks = (
-        Chunk(tuple(recording for recording in every if recording[0] in todo), of_speaker=tuple(every))
-        for every in by_speaker.values()
-    )
-    return deque(chunk for chunk in chunks if chunk.recordings)
+    for sha256, speaker in batch.speakers.items():
+        by_speaker.setdefault(speaker, []).append((sha256, str(batch.files[sha256][0])))
+    chunks: deque[Chunk] = deque()
+    for recordings in by_speaker.values():
+        new = tuple((sha256, path) for sha256, path in recordings if sha256 in todo)
+        if new:
+            chunks.append(Chunk(new, of_speaker=tuple(recordings)))
+    return chunks
 
 
 def _analyse_all(
-    found: BatchFiles,
+    batch: BatchFiles,
     results: ResultsFolder,
     run_chunks: Engine,
     worker: WorkerSettings,
@@ -156,18 +157,18 @@ def _analyse_all(
     began: float,
     work: Work,
 ) -> BatchCounts:
-    results.list_files([(found.name_of(path), sha256) for sha256, paths in found.files.items() for path in paths])
-    failures = [(found.name_of(path), "", reason) for path, reason in found.failures]
+    results.list_files([(batch.name_of(path), sha256) for sha256, paths in batch.files.items() for path in paths])
+    failures = [(batch.name_of(path), "", reason) for path, reason in batch.failures]
     results.list_failures(failures)
     todo = sum(len(chunk.recordings) for chunk in waiting)
-    before = [results.done[sha256] for sha256 in found.files if sha256 in results.done]
+    done_durations_s = [results.done[sha256] for sha256 in batch.files if sha256 in results.done]
     counts = BatchCounts(
-        files=sum(map(len, found.files.values())) + len(found.failures),
-        recordings=len(found.files),
-        done=len(before),
+        files=sum(map(len, batch.files.values())) + len(batch.failures),
+        recordings=len(batch.files),
+        done=len(done_durations_s),
         new=0,
         failed=len(failures),
-        audio_s=sum(before),
+        audio_s=sum(done_durations_s),
         seconds=time.monotonic() - began,
     )
     results.update_about(counts=asdict(counts))
@@ -178,10 +179,10 @@ def _analyse_all(
             continue
         outcome = outcome or Outcome([], {sha256: DIED for sha256, _ in chunk.recordings})
         if outcome.rows:
-            results.add([row | {"path": found.name_of(found.files[row["sha256"]][0])} for row in outcome.rows])
+            results.add([row | {"path": batch.name_of(batch.files[row["sha256"]][0])} for row in outcome.rows])
         if outcome.failures:
             failures += [
-                (found.name_of(found.files[sha256][0]), sha256, why) for sha256, why in outcome.failures.items()
+                (batch.name_of(batch.files[sha256][0]), sha256, reason) for sha256, reason in outcome.failures.items()
             ]
             results.list_failures(failures)
         tried += len(chunk.recordings)
@@ -218,7 +219,7 @@ def _validate(engine: str, scheduler: str | None, workers: int | None, settings:
 def _start_engine(engine: str, scheduler: str | None, workers: int) -> AbstractContextManager[Engine]:
     if engine == "local":
         return local_engine(workers)
-    from ser_core.batch.dask_engine import dask_engine  # takes a second, which other commands should not wait
+    from ser_core.batch.dask_engine import dask_engine  # the import takes a second
 
     return dask_engine(scheduler, workers)
 

@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
         "batch", help="analyse thousands of recordings, each once, into a table; a stopped run can be continued"
     )
     batch.add_argument(
-        "place", type=Path, metavar="DIR|MANIFEST", help="a folder of audio, or a CSV file that lists some"
+        "source", type=Path, metavar="DIR|MANIFEST", help="a folder of audio, or a CSV file that lists some"
     )
     batch.add_argument("--model", default=None, metavar="NAME|PATH", help="default: the first of the shipped models")
     batch.add_argument(
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 def _batch(args: argparse.Namespace) -> int:
     try:
         counts = run_batch(
-            args.place,
+            args.source,
             model_or_default(args.model),
             AnalysisSettings(explain=args.explain, seed=args.seed),
             args.out,
