@@ -11,7 +11,12 @@ from pages.shared.language import t
 from pages.shared.language.names import in_markdown
 from pages.shared.models import corpora_section, training_form
 from ser_core.work.jobs import Job
-from ser_core.work.training_process import broken_off, forget_broken_off, runs_folder, train_in_process
+from ser_core.work.training_process import (
+    forget_interrupted_training,
+    interrupted_training,
+    runs_folder,
+    train_in_process,
+)
 
 EVERYBODY = "everybody"  # the owner of trainings, which every visitor sees
 
@@ -38,7 +43,7 @@ def begin(arguments: list[str]) -> Job:
 
 def ask_to_resume() -> list[str] | None:
     """Offer to resume a training that ended with the app; return its arguments if the visitor agrees."""
-    arguments = broken_off()
+    arguments = interrupted_training()
     if arguments is None:
         return None
     name = Path(arguments[arguments.index("--out") + 1]).name
@@ -50,7 +55,7 @@ def ask_to_resume() -> list[str] | None:
     if resume.button(t("Resume"), icon=":material/resume:", width="stretch"):
         return ["--resume", *(word for word in arguments if word != "--resume")]
     if forget.button(t("Discard"), icon=":material/close:", width="stretch"):
-        forget_broken_off()
+        forget_interrupted_training()
         st.rerun()
     return None
 

@@ -49,7 +49,7 @@ from ser_core.work.atomic_folder import (
     recover_all,
 )
 from ser_core.work.progress import UNWATCHED
-from ser_core.work.training_process import broken_off, forget_broken_off, train_in_process
+from ser_core.work.training_process import forget_interrupted_training, interrupted_training, train_in_process
 from tests.broken_machine import files_of_at_most, forks, killed, read_only
 from tests.conftest import seeds
 from tests.databases import file, mark
@@ -535,26 +535,26 @@ def test_training_ends_with_the_app_that_is_killed_and_the_next_start_says_so(sm
     runs, out = tmp_path / "runs", str(tmp_path / "mine")
     monkeypatch.setenv("SER_RUNS", str(runs))
     arguments = ["--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "100", "--out", out]
-    assert broken_off() is None
+    assert interrupted_training() is None
     app = forks.Process(target=train_as_the_app_does, args=(str(runs), arguments))
     app.start()
     wait_until(lambda: processes_with(out))
-    assert broken_off() is None
+    assert interrupted_training() is None
     app.kill()
     app.join()
     wait_until(lambda: not processes_with(out))
-    assert broken_off() == arguments
-    assert broken_off() == arguments
+    assert interrupted_training() == arguments
+    assert interrupted_training() == arguments
     assert not Path(out).exists()
-    forget_broken_off()
-    assert broken_off() is None
+    forget_interrupted_training()
+    assert interrupted_training() is None
 
 
 @pytest.mark.parametrize("note", ["", "[1, 2]", '["--network", "yamnet"]', '{"--out": "x"}', '["x", "--out"]'])
 def test_note_of_a_training_that_is_none_is_passed_over(note, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_RUNS", str(tmp_path))
     (tmp_path / "training.begun").write_text(note)
-    assert broken_off() is None
+    assert interrupted_training() is None
 
 
 def test_state_that_is_damaged_is_refused_in_one_sentence(tmp_path):

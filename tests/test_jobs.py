@@ -110,11 +110,11 @@ def test_a_hastened_job_goes_before_the_others_of_its_owner_and_of_nobody_else(j
     order = []
     waiting = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
     for job in (waiting[1], waiting[2], running):
-        jobs.hasten(job)
+        jobs.move_to_front(job)
     gate.may_end.set()
     ended(running, *waiting)
     assert order == ["ann 2", "bea 1", "ann 1"]
-    jobs.hasten(waiting[0])
+    jobs.move_to_front(waiting[0])
     assert [job.state for job in waiting] == ["done"] * 3
 
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import frame
 from ser_core.work.jobs import Jobs
-from ser_core.work.log import FIGURES, JsonLines, failed
+from ser_core.work.log import FIGURES, JsonLines, log_error
 from tests.running_app import launch, needs_browser, running_app
 
 SENTENCE = re.compile(r"Something went wrong.*the number ([0-9a-f]{8})")
@@ -48,7 +48,7 @@ def test_an_event_is_one_line_with_its_figures_and_without_its_values():
 
 def test_an_error_is_logged_by_its_kinds_and_its_lines_of_code_only():
     references = []
-    (line,) = lines_of("ser_core.x", lambda log: references.append(failed(log, "It failed", failing())))
+    (line,) = lines_of("ser_core.x", lambda log: references.append(log_error(log, "It failed", failing())))
     assert line["error"] == ["ValueError", "FileNotFoundError"]
     assert [place.rsplit(" ", 1)[1] for place in line["where"]] == ["failing"]
     assert re.fullmatch(r"tests/test_log\.py:\d+ failing", line["where"][0])
@@ -65,7 +65,7 @@ def test_of_a_text_of_others_only_the_place_in_their_code_is_written():
 def test_errors_that_cause_each_other_end():
     one, other = ValueError(), KeyError()
     one.__cause__, other.__cause__ = other, one
-    (line,) = lines_of("ser_core.x", lambda log: failed(log, "It failed", one))
+    (line,) = lines_of("ser_core.x", lambda log: log_error(log, "It failed", one))
     assert line["error"] == ["ValueError", "KeyError", "ValueError", "KeyError", "ValueError"]
 
 

@@ -736,7 +736,7 @@ def page_whose_job_ends_meanwhile() -> None:
 
     ended = threading.Event()
     ended.set()
-    line = SimpleNamespace(place=lambda job: 0, hasten=id, ahead=lambda job: [])
+    line = SimpleNamespace(place=lambda job: 0, move_to_front=id, ahead=lambda job: [])
     about = {"fraction": 0.5, "owner": "me", "queue": line}
     waiting.watch({"teach": SimpleNamespace(state="waiting", ended=ended, **about)})
     if st.button("Press"):
@@ -784,7 +784,7 @@ def page_whose_draft_runs() -> None:
 
     stopped = []
     line = SimpleNamespace(
-        place=lambda job: 0, hasten=id, ahead=lambda job: [draft], cancel=lambda job: stopped.append(job.lane)
+        place=lambda job: 0, move_to_front=id, ahead=lambda job: [draft], cancel=lambda job: stopped.append(job.lane)
     )
     draft = Stub(queue=line, state="running", lane="draft", fraction=0.4, text="", seconds_left=30.0)
     fine = Stub(queue=line, state="waiting", lane="full", fraction=0.0)

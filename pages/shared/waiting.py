@@ -170,7 +170,7 @@ def watch(jobs: dict[str, Job], drafts: Mapping[str, Job] | None = None, titles:
         awaited = session.awaited()
         awaited += [job for job in (*(drafts or {}).values(), *pending.values()) if job not in awaited]
         for job in reversed(awaited):
-            job.queue.hasten(job)
+            job.queue.move_to_front(job)
         # A job far back in the queue is polled less often: polling slows down the job that is running.
         unfinished = {name: job for name, job in (drafts or {}).items() if not job.ended.is_set()}
         every_s = min(0.5 + 0.25 * min(len(job.queue.ahead(job)) for job in (pending | unfinished).values()), 3.0)

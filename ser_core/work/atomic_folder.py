@@ -1,8 +1,8 @@
-"""Files and folders that are written atomically: whole or not at all, however the process ends.
+"""Files and folders that are written atomically: completely or not at all, even if the process is killed.
 
 While `NAME` is written it is called `.NAME.part` and locked by the process that writes it. An older folder is called
 `.NAME.old` between two renames, and a folder that is being deleted `.NAME.gone`. The kernel releases the locks of a
-process however it ends, so a hidden file or folder without a lock was left behind.
+process when it ends, so a hidden file or folder without a lock was left behind by a process that has ended.
 """
 
 import errno
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from ser_core.errors import WriteRefused
 
-#: Do not follow links, and do not wait for FIFOs.
-AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+#: Flags to open a file without following links or waiting for FIFOs.
+OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 LONGEST_NAME_BYTES = 200
 #: Windows takes these for devices, even with a suffix.
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -42,7 +42,7 @@ def read_regular(file: Path, most_bytes: int, *, follow_link: bool = False) -> b
     OSError
         If it is larger, cannot be read, or is not a regular file, such as a link, FIFO or device.
     """
-    descriptor = os.open(file, AS_IT_IS & ~os.O_NOFOLLOW if follow_link else AS_IT_IS)
+    descriptor = os.open(file, OPEN_FLAGS & ~os.O_NOFOLLOW if follow_link else OPEN_FLAGS)
     with open(descriptor, "rb") as opened:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
@@ -78,25 +78,26 @@ def atomic_file(file: Path) -> Iterator[Path]:
     """
     file = file.absolute()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with _turn(_beside(file, "part"), is_file=True) as half_written:
+    with _exclusive(_hidden_path(file, "part"), is_file=True) as half_written:
         yield half_written
         sync(half_written)
         os.replace(half_written, file)
     sync(file.parent)
 
 
-def require_replaceable(folder: Path, known_by: str) -> None:
-    """Refuse a folder that is not empty and does not hold the file that identifies folders of this kind.
+def require_replaceable(folder: Path, marker_file: str) -> None:
+    """Refuse a folder that is not empty and lacks the file that marks folders of this kind.
 
     Raises
     ------
     WriteRefused
     """
     try:
-        others = folder.exists() and not (folder / known_by).exists() and (not folder.is_dir() or any(folder.iterdir()))
+        is_own = not folder.exists() or (folder / marker_file).exists()
+        is_replaceable = is_own or (folder.is_dir() and not any(folder.iterdir()))
     except OSError as reason:
         raise WriteRefused(f"{folder} cannot be read ({reason.strerror}). Choose another folder.") from None
-    if others:
+    if not is_replaceable:
         raise WriteRefused(
             f"{folder} already exists and holds something else, which would be lost. "
             "Choose a new folder, or an empty one."
@@ -104,15 +105,15 @@ def require_replaceable(folder: Path, known_by: str) -> None:
 
 
 @contextmanager
-def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
+def atomic_folder(folder: Path, marker_file: str | None) -> Iterator[Path]:
     """Yield an empty folder to write into, which becomes `folder`, or replaces it, at the end of the block.
 
     Another thread or process that writes the same folder waits.
 
     Parameters
     ----------
-    known_by : str or None
-        A file in every folder of this kind: a folder without it is not replaced. None if the caller checks.
+    marker_file : str or None
+        Name of a file in every folder of this kind: a folder without it is not replaced. None if the caller checks.
 
     Raises
     ------
@@ -121,11 +122,11 @@ def atomic_folder(folder: Path, known_by: str | None) -> Iterator[Path]:
         unchanged.
     """
     folder = folder.absolute()
-    if known_by is not None:
-        require_replaceable(folder, known_by)
+    if marker_file is not None:
+        require_replaceable(folder, marker_file)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _turn(_beside(folder, "part")) as half_written:
+        with _exclusive(_hidden_path(folder, "part")) as half_written:
             yield half_written
             _sync_all(half_written)
             put_in_place(half_written, folder)
@@ -154,13 +155,13 @@ def atomic_new_folder(folder: Path) -> Iterator[Path]:
 def put_in_place(finished: Path, folder: Path) -> None:
     """Move a finished folder into place; at any moment the older or the newer one exists or can be recovered."""
     with _renaming(folder):
-        _bring_back(folder)
+        _restore_old(folder)
         if folder.exists():
-            os.replace(folder, _beside(folder, "old"))
+            os.replace(folder, _hidden_path(folder, "old"))
         try:
             os.replace(finished, folder)
         finally:
-            _bring_back(folder)
+            _restore_old(folder)
 
 
 def recover_all(parent: Path) -> None:
@@ -168,14 +169,14 @@ def recover_all(parent: Path) -> None:
     for old in parent.glob(".*.old"):
         folder = parent / old.name.removeprefix(".").removesuffix(".old")
         with _renaming(folder):
-            _bring_back(folder)
+            _restore_old(folder)
 
 
 def delete(folder: Path) -> None:
-    """Delete a folder, whose name is free as soon as its deletion begins; a missing folder is no error."""
+    """Delete a folder; its name can be used again as soon as the deletion begins. A missing folder is no error."""
     with suppress(FileNotFoundError), _renaming(folder):
-        _bring_back(folder)
-        _hide(folder, folder)
+        _restore_old(folder)
+        _rename_to_gone(folder, folder)
 
 
 def clear_half_written(parent: Path, name: str = "*") -> int:
@@ -187,68 +188,68 @@ def clear_half_written(parent: Path, name: str = "*") -> int:
         The only file or folder to look for, in a folder that holds other things too.
     """
     cleared = 0
-    for left in (*parent.glob(f".{name}.part"), *parent.glob(f".{name}.gone")):
-        with suppress(OSError), ExitStack() as held:
+    for hidden in (*parent.glob(f".{name}.part"), *parent.glob(f".{name}.gone")):
+        with suppress(OSError), ExitStack() as locks:
             with _locked(parent):
                 # A living process locks what it writes or deletes. Without file locks, everything counts as locked.
-                descriptor = held.enter_context(_locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB, required=True))
-                if not _is(left, descriptor):  # its process has just finished
+                descriptor = locks.enter_context(_locked(hidden, fcntl.LOCK_EX | fcntl.LOCK_NB, required=True))
+                if not _is_open_file(hidden, descriptor):  # its process has just finished
                     continue
-            _remove(left)
+            _remove(hidden)
             cleared += 1
     return cleared
 
 
 @contextmanager
 def _renaming(folder: Path) -> Iterator[None]:
-    """Hold the lock for renames in the folder's parent, then delete what was hidden."""
-    gone = _beside(folder, "gone")
-    with ExitStack() as held:
+    """Hold the lock for renames in the folder's parent, then delete a folder that was renamed to `.NAME.gone`."""
+    gone = _hidden_path(folder, "gone")
+    with ExitStack() as locks:
         with _locked(folder.parent):
             yield
             with suppress(OSError):  # there is none
-                held.enter_context(_locked(gone))
+                locks.enter_context(_locked(gone))
         sync(folder.parent)
         _remove(gone)
 
 
 @contextmanager
-def _turn(part: Path, is_file: bool = False) -> Iterator[Path]:
-    """Hold the half-written folder, emptied, or file; others wait."""
-    descriptor = _held(part, is_file)
+def _exclusive(part: Path, is_file: bool = False) -> Iterator[Path]:
+    """Create and lock a half-written file, or an empty folder; other threads and processes wait."""
+    descriptor = _create_locked(part, is_file)
     try:
         if not is_file:
             _remove(*part.iterdir())  # left by a process that ended
         yield part
     finally:
-        if _is(part, descriptor):
+        if _is_open_file(part, descriptor):
             _remove(part)
         os.close(descriptor)
 
 
-def _held(part: Path, is_file: bool) -> int:
+def _create_locked(part: Path, is_file: bool) -> int:
     while True:
-        with _locked(part.parent):  # so that nobody sees it unlocked
+        with _locked(part.parent):  # so that no other process sees it without its lock
             if not is_file:
                 part.mkdir(exist_ok=True)
-            descriptor = os.open(part, AS_IT_IS | (os.O_CREAT if is_file else os.O_DIRECTORY), 0o666)
+            descriptor = os.open(part, OPEN_FLAGS | (os.O_CREAT if is_file else os.O_DIRECTORY), 0o666)
             with suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if _is(part, descriptor):
+        if _is_open_file(part, descriptor):
             if not is_file or stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return descriptor
             _remove(part)
-        os.close(descriptor)  # its holder has put it in place
+        os.close(descriptor)  # another process has moved it into place
 
 
 @contextmanager
-def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Iterator[int]:
-    descriptor = os.open(path, AS_IT_IS)
+def _locked(path: Path, lock_mode: int = fcntl.LOCK_EX, required: bool = False) -> Iterator[int]:
+    descriptor = os.open(path, OPEN_FLAGS)
     try:
         try:
-            fcntl.flock(descriptor, how)
+            fcntl.flock(descriptor, lock_mode)
         except OSError:  # a file system without locks, or another process holds it
             if required:
                 raise
@@ -257,25 +258,25 @@ def _locked(path: Path, how: int = fcntl.LOCK_EX, required: bool = False) -> Ite
         os.close(descriptor)
 
 
-def _is(path: Path, descriptor: int) -> bool:
-    """Whether a path still names the file that was opened."""
+def _is_open_file(path: Path, descriptor: int) -> bool:
+    """Return whether a path still names the file that was opened."""
     with suppress(FileNotFoundError):
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     return False
 
 
-def _bring_back(folder: Path) -> None:
-    """Restore the old folder, or hide it as gone if the folder is there again."""
-    old = _beside(folder, "old")
+def _restore_old(folder: Path) -> None:
+    """Restore the old folder, or rename it for deletion if the folder exists again."""
+    old = _hidden_path(folder, "old")
     if os.path.lexists(old):
         if folder.exists():
-            _hide(old, folder)
+            _rename_to_gone(old, folder)
         else:
             os.replace(old, folder)
 
 
-def _hide(path: Path, folder: Path) -> None:
-    gone = _beside(folder, "gone")
+def _rename_to_gone(path: Path, folder: Path) -> None:
+    gone = _hidden_path(folder, "gone")
     with suppress(FileNotFoundError), _locked(gone):  # waits for another deletion
         _remove(gone)
     os.replace(path, gone)
@@ -284,8 +285,8 @@ def _hide(path: Path, folder: Path) -> None:
 def _remove(*paths: Path) -> None:
     for path in paths:
         with suppress(FileNotFoundError):
-            there = path.lstat()
-            while os.path.samestat(there, path.lstat()):  # a new one that others write by this name is not deleted
+            status = path.lstat()
+            while os.path.samestat(status, path.lstat()):  # do not delete a new one that others write by this name
                 with suppress(FileNotFoundError):  # another process was faster
                     if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
@@ -300,13 +301,13 @@ def _sync_all(folder: Path) -> None:
 
 
 def sync(path: Path | str) -> None:
-    """Make what was written to a file, or a rename in a folder, survive a power cut."""
-    descriptor = os.open(path, AS_IT_IS)
+    """Make the content of a file, or the renames in a folder, survive a power cut."""
+    descriptor = os.open(path, OPEN_FLAGS)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _beside(path: Path, ending: str) -> Path:
+def _hidden_path(path: Path, ending: str) -> Path:
     return path.with_name(f".{path.name}.{ending}")

@@ -1,7 +1,7 @@
-"""Work that takes longer than a second: one queue for the machine, which outlives the page that submitted it.
+"""One queue for the machine, for work that takes longer than a second; a job outlives the page that submitted it.
 
-A job is a function of a `Work`, to which it reports and which stops it. Owners take turns: the owner who has waited
-longest since their last job began goes first, so that ten jobs of one person do not hold up the single job of another.
+A job is a function that takes a `Work`, with which it reports progress and is stopped. Owners take turns: the owner
+whose last job began longest ago goes first, so that ten jobs of one person do not hold up the single job of another.
 Quick jobs, which take a fraction of a second, have their own worker: a verdict never waits for maps. With a cluster,
 the jobs that it can compute run beside the others, as many at once as it has threads.
 """
@@ -18,13 +18,13 @@ from time import monotonic
 from typing import Any, Protocol
 
 from ser_core.errors import Cancelled, SerError
-from ser_core.work.log import FIGURES, failed
+from ser_core.work.log import FIGURES, log_error
 from ser_core.work.progress import Pace, Work
 
 #: Added to the niceness of all but quick work, so that pages and verdicts stay responsive.
 NICENESS = 5
 
-#: The visit that a thread works for. On the command line it is empty, and may use all slots of the decoder.
+#: The visit that a thread works for; empty on the command line, which may use all slots of the decoder.
 work_owner: ContextVar[str] = ContextVar("work_owner", default="")
 
 log = logging.getLogger(__name__)
@@ -45,18 +45,18 @@ class Lane(IntEnum):
 
 #: The lanes of each worker. Only quick jobs have one of their own: two threads of torch already fill a small machine.
 WORKERS = ((Lane.QUICK,), (Lane.DRAFT, Lane.FULL))
-#: The lanes of the cluster, and those that take their jobs if there is none.
+#: The lanes of the cluster, and the lanes that take their jobs if there is no cluster.
 CLUSTER_LANES = (Lane.CLUSTER_DRAFT, Lane.CLUSTER_FULL)
 WITHOUT_CLUSTER = {Lane.CLUSTER_DRAFT: Lane.DRAFT, Lane.CLUSTER_FULL: Lane.FULL}
-#: How often the cluster's number of threads is updated while all known ones are busy.
-ASK_AGAIN_S = 1.0
+#: How often to update the cluster's number of threads while all of them are busy.
+UPDATE_THREADS_S = 1.0
 
 
 class Cluster(Protocol):
     """Other machines that compute heavy steps of jobs."""
 
     def threads(self) -> int:
-        """Return how many steps it computes at once; 0 while it cannot be reached."""
+        """Return the number of steps that it computes at once; 0 while it cannot be reached."""
 
     def compute(self, function: Callable[..., Any], arguments: tuple[Any, ...], work: Work) -> Any:
         """Return `function(*arguments, work)`, computed elsewhere, or here while the cluster cannot be reached."""
@@ -100,20 +100,20 @@ class Job:
         """What kind of work it is: the first part of a key that is a tuple; None for a key of one part."""
         return self.key[0] if isinstance(self.key, tuple) else None
 
-    def is_about(self, what: Hashable) -> bool:
-        """Whether a part of its key is this, such as the SHA-256 of a recording or of a model."""
-        return isinstance(self.key, tuple) and what in self.key
+    def is_about(self, part: Hashable) -> bool:
+        """Return whether this is a part of its key, such as the SHA-256 of a recording or of a model."""
+        return isinstance(self.key, tuple) and part in self.key
 
     @property
     def seconds_left(self) -> float | None:
-        """How much longer it will take at the pace so far, or None while that would be a guess."""
+        """Estimated time left in seconds; None while that would be a guess."""
         return self._pace.seconds_left(self.fraction) if self._pace else None
 
     def _report(self, fraction: float, text: str) -> None:
         self.fraction, self.text = min(max(fraction, 0.0), 1.0), text
 
     def _run(self, cluster: Cluster | None) -> None:
-        self._pace, self.state, begun = Pace(), "running", monotonic()
+        self._pace, self.state, began = Pace(), "running", monotonic()
         work_owner.set(self.owner)
         try:
             work = Work(self._report, self._cancelled.is_set, cluster and cluster.compute)
@@ -123,13 +123,13 @@ class Job:
         except SerError as refusal:
             self.refusal, self.state = str(refusal), "failed"
         except Exception as error:  # the queue survives any error of a job; the log holds it
-            reference = failed(log, "A job failed", error)
+            reference = log_error(log, "A job failed", error)
             self.refusal = (
                 f"Something went wrong that should not have. Please report the number {reference}, under which the log "
                 "says where it happened."
             )
             self.state = "failed"
-        figures = {"job": self.title, "state": self.state, "seconds": round(monotonic() - begun, 3)}
+        figures = {"job": self.title, "state": self.state, "seconds": round(monotonic() - began, 3)}
         log.info("A job ended", extra={FIGURES: figures})
 
     def _refuse(self, refusal: str) -> None:
@@ -147,7 +147,7 @@ class Jobs:
     Parameters
     ----------
     most_waiting, max_queued_per_owner : int
-        Further jobs are refused. By default 25 owners can each have as many waiting as allowed.
+        Further jobs are refused. By default 25 owners can each have as many jobs waiting as allowed.
     max_results_per_owner : int
         Number of finished jobs of one owner whose results are remembered; the least recently used is forgotten first.
         With a common limit, owners would displace each other's results.
@@ -173,7 +173,7 @@ class Jobs:
         for lanes in WORKERS:
             threading.Thread(target=self._work, args=(lanes,), name=f"jobs {lanes[0].name}", daemon=True).start()
         if cluster is not None:
-            threading.Thread(target=self._send, args=(cluster,), name="jobs of the cluster", daemon=True).start()
+            threading.Thread(target=self._send_to_cluster, args=(cluster,), name="cluster jobs", daemon=True).start()
 
     def submit(
         self, owner: str, key: Hashable, title: str, function: Callable[[Work], Any], lane: Lane = Lane.FULL
@@ -198,7 +198,7 @@ class Jobs:
             if known is not None:
                 return known
             job = Job(self, owner, key, title, function, lane)
-            if refusal := self._refusal_of_more(owner):
+            if refusal := self._refusal_if_full(owner):
                 job._refuse(refusal)
                 return job
             self._jobs[owner, key] = job
@@ -207,7 +207,7 @@ class Jobs:
             self._changed.notify_all()
             return job
 
-    def _refusal_of_more(self, owner: str) -> str | None:
+    def _refusal_if_full(self, owner: str) -> str | None:
         if sum(len(lane.get(owner, ())) for lane in self._lanes.values()) >= self._max_queued_per_owner:
             return f"{self._max_queued_per_owner} of your jobs are already waiting. Wait for one, or stop it."
         if sum(len(queue) for lane in self._lanes.values() for queue in lane.values()) >= self._most_waiting:
@@ -223,13 +223,13 @@ class Jobs:
             return job
 
     def finished(self, owner: str, about: Collection[Hashable]) -> list[Job]:
-        """Return an owner's finished jobs that are about all of these, as `Job.is_about` says."""
+        """Return an owner's finished jobs that are about all of these (see `Job.is_about`)."""
         with self._changed:
-            jobs = [job for (whose, _), job in self._jobs.items() if whose == owner and job.state == "done"]
+            jobs = [job for job in self._jobs_of(owner) if job.state == "done"]
             return [job for job in jobs if all(map(job.is_about, about))]
 
     def add_finished(self, owner: str, key: Hashable, title: str, result: Any) -> None:
-        """Remember a result that was computed earlier as that of a finished job; it replaces a job with this key."""
+        """Store an earlier result as that of a finished job; it replaces a job with the same key."""
         with self._changed:
             if (known := self.find(owner, key)) is not None:
                 self.drop(known)
@@ -240,13 +240,14 @@ class Jobs:
             self._forget_oldest(owner)
 
     def share(self, owner: str, other: str) -> None:
-        """Remember all results of an owner's finished jobs as those of another's too."""
+        """Store the results of an owner's finished jobs for another owner too."""
         with self._changed:
-            for job in [job for (whose, _), job in self._jobs.items() if whose == owner and job.state == "done"]:
-                self.add_finished(other, job.key, job.title, job.result)
+            for job in self._jobs_of(owner):
+                if job.state == "done":
+                    self.add_finished(other, job.key, job.title, job.result)
 
-    def hasten(self, job: Job) -> None:
-        """Let a waiting job go before the others of its owner; other owners keep their turns."""
+    def move_to_front(self, job: Job) -> None:
+        """Run a waiting job before the others of its owner; other owners keep their turns."""
         with self._changed:
             queue = self._lanes[job.lane].get(job.owner, ())
             if job in queue:
@@ -277,71 +278,82 @@ class Jobs:
         """Drop an owner's waiting jobs of these kinds, and running ones too if `running`."""
         states = ("waiting", "running") if running else ("waiting",)
         with self._changed:
-            for job in [job for (whose, _), job in self._jobs.items() if whose == owner and job.state in states]:
-                if job.kind in kinds:
+            for job in self._jobs_of(owner):
+                if job.state in states and job.kind in kinds:
                     self.drop(job)
 
     def ahead(self, job: Job) -> list[Job]:
         """Return the jobs that its worker runs before it, running ones first; none for a job that runs or has ended."""
         (lanes,) = (lanes for lanes in (*WORKERS, CLUSTER_LANES) if job.lane in lanes)
         with self._changed:
-            order = [
-                queue[turn]
-                for lane in lanes
-                for turn in range(max(map(len, self._lanes[lane].values()), default=0))
-                for queue in self._lanes[lane].values()
-                if turn < len(queue)
-            ]
+            order: list[Job] = []
+            for lane in lanes:
+                queues = list(self._lanes[lane].values())
+                for turn in range(max(map(len, queues), default=0)):
+                    order += [queue[turn] for queue in queues if turn < len(queue)]
+            if job not in order:
+                return []
             running = [other for other in self._running if other.lane in lanes]
-            return [*running, *order[: order.index(job)]] if job in order else []
+            return [*running, *order[: order.index(job)]]
 
     def forget(self, owner: str, about: Hashable = None) -> None:
-        """Cancel and drop an owner's jobs: all, or those that are about something, as `Job.is_about` says."""
+        """Cancel and drop an owner's jobs: all, or those that are about something (see `Job.is_about`)."""
         with self._changed:
-            for job in [job for (whose, _), job in self._jobs.items() if whose == owner]:
+            for job in self._jobs_of(owner):
                 if about is None or job.is_about(about):
                     self.drop(job)
 
-    def close(self, patience_s: float = 5.0) -> None:
+    def _jobs_of(self, owner: str) -> list[Job]:
+        return [job for job in self._jobs.values() if job.owner == owner]
+
+    def close(self, timeout_s: float = 5.0) -> None:
         """Stop all work, and wait for running jobs: a process that exits while torch's threads run is aborted."""
         with self._changed:
             for job in list(self._jobs.values()):
                 self.cancel(job)
             running = list(self._running)
         for job in running:
-            job.ended.wait(patience_s)
+            job.ended.wait(timeout_s)
 
     def _work(self, lanes: Sequence[Lane]) -> None:
         if Lane.QUICK not in lanes:
-            _give_way()
+            _lower_priority()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._first_waiting(lanes))
                 job = self._take(lanes)
-            self._do(job)
-            del job  # else its result, however large, would stay until the next job comes
+            self._run_job(job)
+            del job  # otherwise its result would stay in memory until the next job comes
 
-    def _send(self, cluster: Cluster) -> None:
-        _give_way()
+    def _send_to_cluster(self, cluster: Cluster) -> None:
+        _lower_priority()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._first_waiting(CLUSTER_LANES))
-            most = max(1, cluster.threads())  # a request over the network, without the lock
+            max_running = max(1, cluster.threads())  # a request over the network, without the lock
             with self._changed:
-                if not self._changed.wait_for(lambda most=most: self._running_on_cluster() < most, ASK_AGAIN_S):
+                if not self._wait_for_cluster(max_running):
                     continue
                 if not self._first_waiting(CLUSTER_LANES):  # it was cancelled meanwhile
                     continue
                 job = self._take(CLUSTER_LANES)
-            threading.Thread(target=self._do, args=(job, cluster), name="job on the cluster", daemon=True).start()
+            threading.Thread(target=self._run_job, args=(job, cluster), name="job on the cluster", daemon=True).start()
             del job
 
-    def _running_on_cluster(self) -> int:
-        return sum(job.lane in CLUSTER_LANES for job in self._running)
+    def _wait_for_cluster(self, max_running: int) -> bool:
+        """Wait until the cluster runs fewer jobs; return False if it does not within `UPDATE_THREADS_S`."""
+
+        def has_free_thread() -> bool:
+            return sum(job.lane in CLUSTER_LANES for job in self._running) < max_running
+
+        return self._changed.wait_for(has_free_thread, UPDATE_THREADS_S)
 
     def _first_waiting(self, lanes: Sequence[Lane]) -> OrderedDict[str, deque[Job]] | None:
         """Return the first of some lanes in which a job is waiting."""
-        return next(filter(None, map(self._lanes.get, lanes)), None)
+        for lane in lanes:
+            if self._lanes[lane]:
+                return self._lanes[lane]
+        return None
 
     def _take(self, lanes: Sequence[Lane]) -> Job:
         lane = self._first_waiting(lanes)
@@ -349,10 +361,10 @@ class Jobs:
         job = queue.popleft()
         self._running.append(job)
         if queue:
-            lane[owner] = queue  # behind everyone else
+            lane[owner] = queue  # after all other owners
         return job
 
-    def _do(self, job: Job, cluster: Cluster | None = None) -> None:
+    def _run_job(self, job: Job, cluster: Cluster | None = None) -> None:
         job._run(cluster)
         with self._changed:
             self._running.remove(job)
@@ -360,12 +372,12 @@ class Jobs:
             self._changed.notify_all()
 
     def _forget_oldest(self, owner: str) -> None:
-        ended = [known for known, job in self._jobs.items() if job.owner == owner and job.ended.is_set()]
-        for known in ended[: max(0, len(ended) - self._max_results_per_owner)]:
-            del self._jobs[known]
+        ended = [job for job in self._jobs_of(owner) if job.ended.is_set()]
+        for job in ended[: max(0, len(ended) - self._max_results_per_owner)]:
+            del self._jobs[job.owner, job.key]
 
 
-def _give_way() -> None:
-    """Lower the priority of this thread; on Linux it is the thread's own, which threads that it starts inherit."""
+def _lower_priority() -> None:
+    """Lower the priority of this thread, on Linux only: there each thread has its own, which its threads inherit."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)

@@ -1,4 +1,4 @@
-"""How long-running work reports progress and is stopped, and how much longer it will take."""
+"""Progress, stopping and the time left of long-running work."""
 
 import time
 from collections import deque
@@ -8,26 +8,26 @@ from typing import Any
 
 from ser_core.errors import Cancelled
 
-#: `Pace` remembers this many points, this far apart: the last five minutes.
-POINTS, BETWEEN_S = 30, 10.0
+#: `Pace` stores this many points, this far apart: the last five minutes.
+POINTS, POINT_INTERVAL_S = 30, 10.0
 #: Below this fraction the time left would be a guess.
-LEAST_DONE = 0.02
+MIN_FRACTION = 0.02
 
-#: Between what is being done and its current part.
+#: Between the text of the work and that of its current part.
 SEPARATOR = " · "
 
 
-def _nobody_watches(fraction: float, text: str) -> None:
-    """Ignore a report of progress."""
+def _ignore_progress(fraction: float, text: str) -> None:
+    pass
 
 
-def _nobody_stops() -> bool:
+def _never_stop() -> bool:
     return False
 
 
 @dataclass(frozen=True)
 class Work:
-    """What long work reports its progress to, and is stopped by.
+    """What long-running work reports its progress to, and is stopped by.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Work:
     stop : callable
         Returns True once the work should stop.
     cluster : callable or None
-        Called with a function, its arguments and this work, to compute a heavy step elsewhere; None: it is done here.
+        Called with a function, its arguments and this work, to compute a heavy step elsewhere. None computes it here.
     """
 
-    progress: Callable[[float, str], None] = _nobody_watches
-    stop: Callable[[], bool] = _nobody_stops
+    progress: Callable[[float, str], None] = _ignore_progress
+    stop: Callable[[], bool] = _never_stop
     cluster: Callable[[Callable[..., Any], tuple[Any, ...], "Work"], Any] | None = None
 
     def report(self, fraction: float, text: str) -> None:
@@ -63,23 +63,23 @@ class Work:
         return function(*arguments, self) if self.cluster is None else self.cluster(function, arguments, self)
 
     def part(self, done: float, parts: float, text: str = "") -> "Work":
-        """Return the work for one of `parts` equal parts, after `done` of them; `text` goes before its reports."""
+        """Return the work for one of `parts` equal parts, after `done` of them; `text` goes before its own texts."""
 
-        def progress(fraction: float, own: str) -> None:
-            self.progress((done + fraction) / parts, SEPARATOR.join(filter(None, (text, own))))
+        def progress(fraction: float, part_text: str) -> None:
+            self.progress((done + fraction) / parts, SEPARATOR.join(filter(None, (text, part_text))))
 
         return replace(self, progress=progress)
 
     def silently(self) -> "Work":
         """Return the same work without progress."""
-        return replace(self, progress=_nobody_watches)
+        return replace(self, progress=_ignore_progress)
 
 
 UNWATCHED = Work()
 
 
 class Pace:
-    """Estimates the time left from the fractions that are done.
+    """Estimates the time left from the fractions done so far.
 
     Only the last five minutes count: resumed work does not begin at 0, and its parts differ in speed.
     """
@@ -90,9 +90,9 @@ class Pace:
     def seconds_left(self, fraction: float) -> float | None:
         """Return the seconds left now that `fraction` is done, or None while that would be a guess."""
         now = time.monotonic()
-        began, before = self._points[0]
-        if now - self._points[-1][0] >= BETWEEN_S:
+        first_time, first_fraction = self._points[0]
+        if now - self._points[-1][0] >= POINT_INTERVAL_S:
             self._points.append((now, fraction))
-        if fraction < LEAST_DONE or fraction <= before:
+        if fraction < MIN_FRACTION or fraction <= first_fraction:
             return None
-        return (now - began) * (1 - fraction) / (fraction - before)
+        return (now - first_time) * (1 - fraction) / (fraction - first_fraction)

@@ -19,8 +19,8 @@ from ser_core.work.progress import Work
 
 POLL_S = 0.3
 #: The file in the runs folder that holds the arguments of the running training.
-NOTE = "training.begun"
-LARGEST_NOTE_BYTES = 1_000_000
+ARGUMENTS_FILE = "training.begun"
+MAX_ARGUMENTS_BYTES = 1_000_000
 ROOT = Path(__file__).parents[2]
 PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
 
@@ -38,53 +38,53 @@ def train_in_process(arguments: Sequence[str], work: Work) -> str:
     """Run `python -m ser_core train` with these arguments and return what it printed.
 
     The process has a low priority. If it is stopped, its finished epochs remain. If this process ends, it ends too, and
-    `broken_off` reports it at the next start.
+    `interrupted_training` returns its arguments at the next start.
 
     Raises
     ------
     Cancelled
-        If somebody stopped it, once the process has ended.
+        If the work was stopped; the process has then ended.
     TrainingFailed
         With its last message.
     """
-    with _noted(arguments):
+    with _arguments_stored(arguments):
         command = [sys.executable, "-m", "ser_core", "train", "--end-with-input", *arguments]
-        return _trained(command, work)
+        return _run_training(command, work)
 
 
-def broken_off() -> list[str] | None:
-    """Return the arguments of a training that was running when the app ended, or None; a running one does not count."""
-    note = runs_folder() / NOTE
+def interrupted_training() -> list[str] | None:
+    """Return the arguments of a training that was running when the app ended; None without one, or if it still runs."""
+    file = runs_folder() / ARGUMENTS_FILE
     try:
-        if not note.exists():
+        if not file.exists():
             return None
         with _lock():
-            noted = json.loads(read_regular(note, LARGEST_NOTE_BYTES))
+            arguments = json.loads(read_regular(file, MAX_ARGUMENTS_BYTES))
     except (OSError, ValueError, RecursionError, Timeout):
         return None
-    words = isinstance(noted, list) and all(isinstance(word, str) for word in noted)
-    return noted if words and "--out" in noted[:-1] else None
+    is_valid = isinstance(arguments, list) and all(isinstance(argument, str) for argument in arguments)
+    return arguments if is_valid and "--out" in arguments[:-1] else None
 
 
-def forget_broken_off() -> None:
+def forget_interrupted_training() -> None:
     """Forget that a training was interrupted; its states stay, and `--resume` finds them."""
     with suppress(OSError):
-        (runs_folder() / NOTE).unlink()
+        (runs_folder() / ARGUMENTS_FILE).unlink()
 
 
 def _lock() -> FileLock:
-    # A process that is killed releases it.
+    # It is released even if the process is killed.
     return FileLock(runs_folder() / ".training.lock", timeout=0)
 
 
 @contextmanager
-def _noted(arguments: Sequence[str]) -> Iterator[None]:
-    """Note what is being trained until it ends; only a process that is killed leaves the note behind."""
+def _arguments_stored(arguments: Sequence[str]) -> Iterator[None]:
+    """Store the arguments of a training while it runs; only a process that is killed leaves their file behind."""
     lock = _lock()
     try:
         runs_folder().mkdir(parents=True, exist_ok=True)
         lock.acquire()
-        atomic_write(runs_folder() / NOTE, json.dumps(list(arguments)))
+        atomic_write(runs_folder() / ARGUMENTS_FILE, json.dumps(list(arguments)))
     except Timeout:
         raise TrainingFailed("Another app on this machine is training. Wait until it ends, or stop it there.") from None
     except OSError as reason:
@@ -96,11 +96,11 @@ def _noted(arguments: Sequence[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        forget_broken_off()
+        forget_interrupted_training()
         lock.release()
 
 
-def _trained(command: list[str], work: Work) -> str:
+def _run_training(command: list[str], work: Work) -> str:
     if nice := shutil.which("nice"):
         command = [nice, "-n", "10", *command]
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as printed:

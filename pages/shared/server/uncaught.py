@@ -8,7 +8,7 @@ from streamlit.delta_generator_singletons import get_dg_singleton_instance
 from streamlit.elements.exception import _exception
 
 from pages.shared.language import t
-from ser_core.work.log import JsonLines, failed, write_to_stderr
+from ser_core.work.log import JsonLines, log_error, write_to_stderr
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class Unexpected(Exception):
 
 
 def _show(error: BaseException) -> None:
-    reference = failed(log, "A page failed", error)
+    reference = log_error(log, "A page failed", error)
     sentence = t(
         "Something went wrong. Reload the page; if it happens again, please report the number {reference}, which the "
         "app's log gives too.",
