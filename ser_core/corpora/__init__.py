@@ -46,11 +46,11 @@ def read_corpus(name: str, path: str | Path) -> Corpus:
     files = audio_files(path)
     if not files:
         raise CorpusRefused(f"No audio was found under {path}; give the folder that holds the corpus {name}.")
-    found = [(file, READERS[name](file)) for file in files]
-    recordings = tuple(item for _, item in found if isinstance(item, LabelledRecording))
+    parsed = [(file, READERS[name](file)) for file in files]
+    recordings = tuple(item for _, item in parsed if isinstance(item, LabelledRecording))
     if name == "crema_d":
         recordings = crema_d.with_votes(recordings, path)
-    left_out = tuple((file, item) for file, item in found if isinstance(item, str))
+    left_out = tuple((file, item) for file, item in parsed if isinstance(item, str))
     if not recordings:
         raise CorpusRefused(
             f"None of the {len(files)} files under {path} is named as in {name} "

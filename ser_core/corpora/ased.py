@@ -6,7 +6,7 @@ from pathlib import Path
 from ser_core.corpora.labelled import LabelledRecording
 
 EMOTIONS = {"n": "neutral", "f": "fear", "h": "happy", "s": "sad", "a": "angry"}
-#: Spoken in all emotions; the sentences 03 to 07 differ from emotion to emotion.
+#: The same sentences in all emotions; the sentences 03 to 07 differ between emotions.
 COMMON_SENTENCES = {"01", "02"}
 GENDERS = {"01": "female", "02": "male"}
 NAME = re.compile(r"([a-z])\d-(\d\d)-(\d\d)-(\d\d)-(\d\d)", re.IGNORECASE)

@@ -19,7 +19,7 @@ WOMEN = {
 }
 #: The last part is the intensity; `1040_ITH_SAD_X` was published with a single X.
 NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(?:LO|MD|HI|XX?)")
-#: What listeners chose among the six emotions, from the voice alone, the face alone, and both.
+#: The emotions that listeners chose, from the voice alone, the face alone, and both.
 VOTES = "summaryTable.csv"
 LETTERS = {"A": "angry", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}
 
@@ -39,7 +39,7 @@ def read(path: Path) -> LabelledRecording | str:
 
 
 def with_votes(recordings: Sequence[LabelledRecording], folder: Path) -> tuple[LabelledRecording, ...]:
-    """Add the emotions that listeners perceived, if the corpus's table of votes is somewhere under its folder.
+    """Add the emotions that listeners perceived, if the corpus's table of votes is anywhere under the folder.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def with_votes(recordings: Sequence[LabelledRecording], folder: Path) -> tuple[L
             f"{file} is not the table of CREMA-D's listeners ({reason!r}), with the columns FileName and VoiceVote. "
             "Correct it, or take it out of the folder."
         ) from None
-    # The table spells `1040_ITH_SAD_X` like all others.
+    # In the table `1040_ITH_SAD_X` has two X, as all others do.
     names = [item.path.stem if item.path.stem in votes else f"{item.path.stem}X" for item in recordings]
     return tuple(replace(item, perceived_as=votes.get(name)) for item, name in zip(recordings, names, strict=True))
 

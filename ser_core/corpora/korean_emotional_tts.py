@@ -19,6 +19,6 @@ def read(path: Path) -> LabelledRecording | str:
     emotion, sentence = divmod(number - 1, RECORDINGS_PER_EMOTION)
     if not 0 <= emotion < len(EMOTIONS):
         return f"number {number} is outside 1 to {len(EMOTIONS) * RECORDINGS_PER_EMOTION}"
-    # The scripts differ from emotion to emotion, so a sentence is identified by both.
+    # The scripts differ between emotions, so a sentence is identified by script and number.
     script = "neutral" if speaker.startswith("em") else EMOTIONS[emotion]
     return LabelledRecording(path, "korean_emotional_tts", speaker, EMOTIONS[emotion], f"{script}-{sentence}", "Korean")

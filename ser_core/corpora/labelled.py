@@ -66,15 +66,15 @@ def audio_files(folder: Path, suffixes: Set[str] = AUDIO_SUFFIXES) -> list[Path]
 
 
 def recordings_by_sha256(folder: Path) -> dict[str, Path]:
-    """Return every audio file under a folder by the SHA-256 of its bytes; of identical files the first.
+    """Return the audio files under a folder by the SHA-256 of their bytes; of identical files the first.
 
     Files that cannot be opened are left out.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in audio_files(folder):
         try:
             with path.open("rb") as file:
-                found.setdefault(hashlib.file_digest(file, "sha256").hexdigest(), path)
+                paths.setdefault(hashlib.file_digest(file, "sha256").hexdigest(), path)
         except OSError:
             continue
-    return found
+    return paths

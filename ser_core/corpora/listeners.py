@@ -23,23 +23,23 @@ def listeners_recall(recordings: Sequence[LabelledRecording], emotions: Sequence
         listeners.
     """
     rated = [item for item in recordings if item.perceived_as is not None]
-    of_emotions = {
-        emotion: [item.perceived_as == (emotion,) for item in rated if item.emotion == emotion] for emotion in emotions
-    }
-    recall = {emotion: float(np.mean(named)) for emotion, named in of_emotions.items() if named}
+    recall, counts = {}, {}
+    for emotion in emotions:
+        recognised = [item.perceived_as == (emotion,) for item in rated if item.emotion == emotion]
+        if recognised:
+            recall[emotion], counts[emotion] = float(np.mean(recognised)), len(recognised)
     if not recall:
         return None
-    counts = {emotion: len(of_emotions[emotion]) for emotion in recall}
     return {"recall": recall, "uar": float(np.mean(list(recall.values()))), "recordings": counts}
 
 
 def listeners_of_corpora(recordings: Sequence[LabelledRecording], emotions: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return `listeners_recall` of each corpus with listeners."""
-    found = {
+    recalls = {
         corpus: listeners_recall([item for item in recordings if item.corpus == corpus], emotions)
         for corpus in sorted({item.corpus for item in recordings})
     }
-    return {corpus: recall for corpus, recall in found.items() if recall}
+    return {corpus: recall for corpus, recall in recalls.items() if recall}
 
 
 def measure_listeners(corpora: dict[str, str]) -> dict[str, Any]:
@@ -51,15 +51,15 @@ def measure_listeners(corpora: dict[str, str]) -> dict[str, Any]:
         If none of the corpora has listeners.
     """
     recordings = [item for name, folder in corpora.items() for item in read_corpus(name, folder).recordings]
-    found = listeners_of_corpora(recordings, tuple(COLOURS))
-    if not found:
+    recalls = listeners_of_corpora(recordings, tuple(COLOURS))
+    if not recalls:
         raise SettingsRefused(
             f"There are no listeners' votes for {', '.join(corpora)}; give crema_d with its summaryTable.csv."
         )
-    return {"corpora": found}
+    return {"corpora": recalls}
 
 
 def restrict_recall(listeners: dict[str, Any], emotions: Sequence[str]) -> dict[str, Any] | None:
-    """Return the listeners' recall of a model's emotions, as far as the corpus has them, and its mean; None if none."""
+    """Return the listeners' recall of those emotions that the corpus has, and its mean; None if it has none of them."""
     recall = {emotion: listeners["recall"][emotion] for emotion in emotions if emotion in listeners["recall"]}
     return {"recall": recall, "uar": sum(recall.values()) / len(recall)} if recall else None

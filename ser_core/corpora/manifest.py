@@ -1,6 +1,6 @@
 """Read any other data from a manifest: a CSV file with one row per recording.
 
-The file is UTF-8, comma-separated, with a header. It needs the columns
+The file is UTF-8 and comma-separated, with a header. It needs the columns
 
 - `path`: of the audio, relative to the folder of the manifest, which must contain it;
 - `emotion`: a name of `ser_core.analysis.emotions`, or a common synonym such as `anger`;
@@ -19,7 +19,8 @@ recording twice. For example:
     path,emotion,speaker,text,language
     anna/001.wav,anger,anna,s1,Korean
 
-The corpora of Kim and Kwak 2024 (Appl. Sci. 14(4), 1553) are not public; those who have them can describe them so:
+The corpora of Kim and Kwak 2024 (Appl. Sci. 14(4), 1553) are not public; if you have them, list them in manifests with
+these names:
 
 - `csu2021`: Korean, 100 people, 4 emotions (angry, happy, neutral, sad) x 10 lines, and one synthetic voice with 80;
 - `csu2022`: Korean, 200 people, 8 emotions (those four, fear, surprise, disgust, chagrin) x 10 lines;
@@ -46,7 +47,7 @@ GENDERS = {"f": "female", "m": "male"}
 def read_manifest(name: str, file: Path) -> Corpus:
     """Read the recordings that a manifest lists.
 
-    Rows that are left out are named by their number in a spreadsheet: the header is row 1.
+    Rows that are left out are numbered as in a spreadsheet: the header is row 1.
 
     Raises
     ------

@@ -14,9 +14,9 @@ from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import Corpus
 from ser_core.errors import AudioRefused
 
-#: All emotions, in the order of the growing sets.
+#: All emotions, in the order of the sets from small to large.
 ORDER = tuple(dict.fromkeys(emotion for emotions in EMOTION_SETS.values() for emotion in emotions))
-#: The header of a stream that was never closed says more than this.
+#: A stream that was never closed has a larger number of frames in its header.
 MAX_FRAMES = 2**62
 
 
@@ -67,11 +67,11 @@ class CorpusOverview:
 
 def overview_of(corpus: Corpus) -> CorpusOverview:
     """Count the recordings of a corpus and read their durations; about 0.2 s for a thousand files."""
-    counted = Counter((item.speaker_id, item.emotion) for item in corpus.recordings)
+    count_of = Counter((item.speaker_id, item.emotion) for item in corpus.recordings)
     by_speaker = Counter(item.speaker_id for item in corpus.recordings)
     speakers = tuple(sorted(by_speaker, key=lambda speaker: (-by_speaker[speaker], speaker)))
-    emotions = tuple(emotion for emotion in ORDER if any(emotion == other for _, other in counted))
-    counts = np.array([[counted[speaker, emotion] for emotion in emotions] for speaker in speakers], dtype=int)
+    emotions = tuple(emotion for emotion in ORDER if any(emotion == other for _, other in count_of))
+    counts = np.array([[count_of[speaker, emotion] for emotion in emotions] for speaker in speakers], dtype=int)
     durations_s, unreadable = np.full(len(corpus.recordings), np.nan), []
     for index, item in enumerate(corpus.recordings):
         try:
@@ -91,7 +91,7 @@ def duration_s(path: Path) -> float:
     OSError
         If the file may not be read.
     """
-    if path.is_file():  # libsndfile would wait for a pipe for ever
+    if path.is_file():  # libsndfile would wait forever for a pipe
         with suppress(soundfile.LibsndfileError):
             header = soundfile.info(os.fsencode(path))  # as bytes, since not every name is UTF-8
             if 0 < header.frames < MAX_FRAMES:

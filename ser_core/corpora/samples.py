@@ -18,7 +18,7 @@ from ser_core.work.atomic_folder import atomic_write
 FOLDER = Path(__file__).parents[2] / "samples"
 ARCHIVE = "pocketsphinx==5.1.1"
 ARCHIVE_SHA256 = "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355"
-INSIDE = "pocketsphinx-5.1.1/test/data/librivox/sense_and_sensibility_01_austen_64kb-{number}.wav"
+PATH_IN_ARCHIVE = "pocketsphinx-5.1.1/test/data/librivox/sense_and_sensibility_01_austen_64kb-{number}.wav"
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ def fetch() -> None:
     if len(available_samples()) == len(SAMPLES):
         return
     with tempfile.TemporaryDirectory() as temporary:
-        wanted = Path(temporary) / "wanted.txt"
-        wanted.write_text(f"{ARCHIVE} --hash=sha256:{ARCHIVE_SHA256}\n")
+        requirements = Path(temporary) / "requirements.txt"
+        requirements.write_text(f"{ARCHIVE} --hash=sha256:{ARCHIVE_SHA256}\n")
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        options = ["--no-binary", "pocketsphinx", "--require-hashes", "--requirement", str(wanted), "--dest", temporary]
-        subprocess.run([*pip, *options], check=True, timeout=300)
+        options = ["--no-binary", "pocketsphinx", "--require-hashes", "--dest", temporary]
+        subprocess.run([*pip, *options, "--requirement", str(requirements)], check=True, timeout=300)
         with tarfile.open(next(Path(temporary).glob("*.tar.gz"))) as archive:
             for sample in SAMPLES:
-                data = archive.extractfile(INSIDE.format(number=sample.number)).read()
+                data = archive.extractfile(PATH_IN_ARCHIVE.format(number=sample.number)).read()
                 atomic_write(sample.path, data)
                 print(f"{sample.path.name}: {sample.words}")
 

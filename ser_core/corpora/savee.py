@@ -21,9 +21,10 @@ NAME = re.compile(r"(?:([A-Z]{2})_)?([a-z]{1,2})(\d\d)")
 
 
 def read(path: Path) -> LabelledRecording | str:
-    """Read `DC/a01.wav`, as first published, or `DC_a01.wav`; return a reason where the file does not belong.
+    """Parse `DC/a01.wav`, as first published, or `DC_a01.wav`; or return why the file is left out.
 
-    Three sentences are common to all emotions, but no name says which: a sentence is known by its emotion and number.
+    Three sentences are common to all emotions, but file names do not say which, so a sentence is identified by its
+    emotion and number.
     """
     match = NAME.fullmatch(path.stem)
     if not match:

@@ -20,7 +20,7 @@ SPEAKERS = {"OAF": "OAF", "YAF": "YAF", "OA": "OAF"}
 def read(path: Path) -> LabelledRecording | str:
     """Parse a name such as `OAF_back_angry.wav`, or return why the file is left out.
 
-    The folders (`OAF_angry`, `YAF_pleasant_surprised`) are spelt differently in every release and add no information.
+    The folders (`OAF_angry`, `YAF_pleasant_surprised`) have other spellings in every release and add no information.
     """
     parts = path.stem.split("_")
     if len(parts) != 3:

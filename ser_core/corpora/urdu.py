@@ -12,7 +12,7 @@ NAME = re.compile(r"(S([MF])\d+)_F\d+_([A-Z])(\d+)")
 def read(path: Path) -> LabelledRecording | str:
     """Parse `SM1_F1_A01.wav` (male speaker 1, file 1, angry utterance 1), or return why the file is left out.
 
-    Speech is spontaneous: every utterance is a sentence of its own.
+    The speech is spontaneous, so every utterance counts as a different sentence.
     """
     match = NAME.fullmatch(path.stem)
     if not match:

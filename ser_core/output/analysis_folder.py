@@ -26,14 +26,20 @@ from ser_core.work.atomic_folder import atomic_folder
 def save_analysis(
     analysis: Analysis,
     folder: Path,
-    more: dict[str, bytes] | None = None,
+    more_files: dict[str, bytes] | None = None,
     words: SpokenWords | None = None,
     how: VoiceCounterfactuals | None = None,
 ) -> None:
     """Write the folder of an analysis atomically, replacing an existing one.
 
-    `more` are further files for the folder, by name. Words go into analysis.json and words.csv,
-    changes of the voice into analysis.json.
+    Parameters
+    ----------
+    more_files : dict of str to bytes, optional
+        Other files of the folder, by name.
+    words : SpokenWords, optional
+        Go into analysis.json and words.csv.
+    how : VoiceCounterfactuals, optional
+        Changes of the voice; go into analysis.json.
 
     Raises
     ------
@@ -41,13 +47,13 @@ def save_analysis(
         If it cannot be written.
     """
     with atomic_folder(folder, "analysis.json") as half_written:
-        _write(analysis, half_written, more or {}, words, how)
+        _write(analysis, half_written, more_files or {}, words, how)
 
 
 def _write(
     analysis: Analysis,
     folder: Path,
-    more: dict[str, bytes],
+    more_files: dict[str, bytes],
     words: SpokenWords | None,
     how: VoiceCounterfactuals | None,
 ) -> None:
@@ -63,15 +69,15 @@ def _write(
     content |= {"words": words_dict(words)} if words else {}
     content |= {"how": how_dict(analysis, how)} if how else {}
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    # Bytes of a file name that are not valid text become JSON escapes.
+    # Undecodable bytes of file names become JSON escapes.
     (folder / "analysis.json").write_bytes(f"{text}\n".encode(errors="backslashreplace"))
     np.savez_compressed(folder / "maps.npz", **map_arrays(analysis))
-    from ser_core.output.overview_picture import save_overview  # matplotlib, which is for pictures only
+    from ser_core.output.overview_picture import save_overview  # imports matplotlib
 
     save_overview(analysis, folder / "overview.png")
     if words:
         (folder / "words.csv").write_text(words_csv(words), "utf-8")
-    for name, data in more.items():
+    for name, data in more_files.items():
         (folder / name).write_bytes(data)
 
 
@@ -82,35 +88,35 @@ def analysis_dict(analysis: Analysis, focus_files: list[str]) -> dict[str, Any]:
         "recording": {
             "name": recording.name,
             "sha256": recording.sha256,
-            "duration_s": _number(recording.duration_s),
+            "duration_s": _rounded(recording.duration_s),
             "sample_rate_hz": recording.sample_rate_hz,
         },
         "model": {"name": analysis.model_name, "sha256": analysis.model_sha256},
         "emotions": list(analysis.emotions),
-        "scores": _named(analysis.emotions, analysis.scores.recording),
+        "scores": _by_emotion(analysis.emotions, analysis.scores.recording),
         "emotion": analysis.emotion,
         "verdict": analysis.verdict,
         "segments": [
             {
-                "start_s": _number(frame_edge_s(start, frames)),
-                "end_s": _number(
+                "start_s": _rounded(frame_edge_s(start, frames)),
+                "end_s": _rounded(
                     min(frame_edge_s(start + analysis.segments.segment_frames, frames), recording.duration_s)
                 ),
                 "kept": bool(analysis.segments.selected[index]),
                 "gds_score": None
                 if analysis.segments.gds_score is None
-                else _number(analysis.segments.gds_score[index]),
-                "scores": _named(analysis.emotions, analysis.scores.segments[index]),
+                else _rounded(analysis.segments.gds_score[index]),
+                "scores": _by_emotion(analysis.emotions, analysis.scores.segments[index]),
             }
             for index, start in enumerate(analysis.segments.start_frames)
         ],
         "explanations": {method: _explanation_dict(e) for method, e in analysis.explanations.items()},
         "focus": [
             {
-                "start_s": _number(f.region.start_s),
-                "end_s": _number(f.region.end_s),
+                "start_s": _rounded(f.region.start_s),
+                "end_s": _rounded(f.region.end_s),
                 "strength": float(f.strength),
-                "share": _number(f.share),
+                "share": _rounded(f.share),
                 "file": file,
             }
             for f, file in zip(analysis.focus, focus_files, strict=True)
@@ -128,7 +134,7 @@ def _explanation_dict(e: Explanation) -> dict[str, Any]:
         "emotion": e.emotion,
         "against": e.against,
         "layer": e.layer,
-        "stretch": {"start_s": _number(e.stretch.start_s), "end_s": _number(e.stretch.end_s)},
+        "stretch": {"start_s": _rounded(e.stretch.start_s), "end_s": _rounded(e.stretch.end_s)},
         "seconds": round(e.seconds, 3),
         "stability": None if e.stability is None else round(e.stability, 3),
         "seed": e.seed,
@@ -136,18 +142,18 @@ def _explanation_dict(e: Explanation) -> dict[str, Any]:
     }
 
 
-def how_dict(analysis: Analysis, found: VoiceCounterfactuals) -> dict[str, Any]:
+def how_dict(analysis: Analysis, counterfactuals: VoiceCounterfactuals) -> dict[str, Any]:
     """Return the entry `how` of analysis.json: correlates of the focus, and the scores over changes of the voice."""
     focus, rest = correlates_of_focus(analysis)
-    emotions, best = analysis.emotions, found.smallest
+    emotions, smallest = analysis.emotions, counterfactuals.smallest
     return {
-        "summary": counterfactuals_in_words(found, emotions),
-        "changed": "focus" if found.regions else "recording",
-        "scores": _named(emotions, found.original),
-        "smallest": best and _flip_dict(best, emotions),
-        "properties": {curve.property.field: _curve_dict(curve, emotions) for curve in found.curves},
+        "summary": counterfactuals_in_words(counterfactuals, emotions),
+        "changed": "focus" if counterfactuals.regions else "recording",
+        "scores": _by_emotion(emotions, counterfactuals.original),
+        "smallest": None if smallest is None else _flip_dict(smallest, emotions),
+        "properties": {curve.property.field: _curve_dict(curve, emotions) for curve in counterfactuals.curves},
         "correlates": {
-            name: {key: value if value is None else _number(value) for key, value in asdict(measured).items()}
+            name: {key: value if value is None else _rounded(value) for key, value in asdict(measured).items()}
             for name, measured in (("focus", focus), ("rest", rest), ("difference", differences(focus, rest)))
         },
     }
@@ -157,10 +163,10 @@ def _curve_dict(curve: VoiceCurve, emotions: tuple[str, ...]) -> dict[str, Any]:
     value = curve.property.value
     return {
         "unit": curve.property.unit,
-        "natural": [_number(value(amount)) for amount in curve.natural],
-        "values": [_number(value(amount)) for amount in curve.amounts],
-        "scores": {emotion: [_number(p) for p in curve.scores[:, i]] for i, emotion in enumerate(emotions)},
-        "control": _named(emotions, curve.control),
+        "natural": [_rounded(value(amount)) for amount in curve.natural],
+        "values": [_rounded(value(amount)) for amount in curve.amounts],
+        "scores": {emotion: [_rounded(p) for p in curve.scores[:, i]] for i, emotion in enumerate(emotions)},
+        "control": _by_emotion(emotions, curve.control),
         "flips": [_flip_dict(flip, emotions) for flip in curve.flips],
     }
 
@@ -168,16 +174,16 @@ def _curve_dict(curve: VoiceCurve, emotions: tuple[str, ...]) -> dict[str, Any]:
 def _flip_dict(flip: VoiceFlip, emotions: tuple[str, ...]) -> dict[str, Any]:
     return {
         "property": flip.property.field,
-        "value": _number(flip.property.value(flip.amount)),
+        "value": _rounded(flip.property.value(flip.amount)),
         "emotion": emotions[flip.emotion],
-        "scores": _named(emotions, flip.scores),
+        "scores": _by_emotion(emotions, flip.scores),
         "words": flip_in_words(flip, emotions),
     }
 
 
 def voice_dict(voice: VoiceShare | None) -> dict[str, Any]:
     """Return the entry for a speaker judged by their own normal, or nothing."""
-    return {} if voice is None else {"voice": {"recordings": voice.recordings, "share": _number(voice.share)}}
+    return {} if voice is None else {"voice": {"recordings": voice.recordings, "share": _rounded(voice.share)}}
 
 
 def map_arrays(analysis: Analysis) -> dict[str, np.ndarray]:
@@ -194,9 +200,9 @@ def map_arrays(analysis: Analysis) -> dict[str, np.ndarray]:
     return maps
 
 
-def _named(emotions: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
-    return {emotion: _number(value) for emotion, value in zip(emotions, values, strict=True)}
+def _by_emotion(emotions: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
+    return {emotion: _rounded(value) for emotion, value in zip(emotions, values, strict=True)}
 
 
-def _number(value: float) -> float:
+def _rounded(value: float) -> float:
     return round(float(value), 6)

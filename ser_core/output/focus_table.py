@@ -27,7 +27,7 @@ class FocusRow:
     level_dbfs, pitch_hz : float or None
         Mean power and median pitch of the voiced frames inside; None if hardly any are voiced.
     louder_db, higher_st : float or None
-        Difference in dB and semitones from the voiced frames outside all focus regions.
+        Differences in dB and semitones from the voiced frames outside all focus regions.
     words : str
         The words spoken there, if known.
     """
@@ -50,7 +50,7 @@ def focus_rows(analysis: Analysis, prosody: Prosody, words: Sequence[Region] = (
     rows = []
     for number, focus in enumerate(analysis.focus, start=1):
         inside = voice_in(prosody, [focus.region])
-        both = inside is not None and outside is not None
+        both_voiced = inside is not None and outside is not None
         rows.append(
             FocusRow(
                 number=number,
@@ -59,9 +59,9 @@ def focus_rows(analysis: Analysis, prosody: Prosody, words: Sequence[Region] = (
                 strength=focus.strength,
                 share=focus.share,
                 level_dbfs=inside and inside.level_dbfs,
-                louder_db=inside.level_dbfs - outside.level_dbfs if both else None,
+                louder_db=inside.level_dbfs - outside.level_dbfs if both_voiced else None,
                 pitch_hz=inside and inside.pitch_hz,
-                higher_st=semitones(inside.pitch_hz, outside.pitch_hz) if both else None,
+                higher_st=semitones(inside.pitch_hz, outside.pitch_hz) if both_voiced else None,
                 words=" … ".join(phrases_under([focus.region], words)),
             )
         )

@@ -19,7 +19,7 @@ from ser_core.front_end.spectrogram import NEPER_IN_DB, band_edges_hz
 from ser_core.settings import SpectrogramSettings
 
 TICKS_HZ = (250, 500, 1_000, 2_000, 4_000)
-#: Matplotlib's settings belong to the whole process: two pictures at once would mix them up.
+#: Matplotlib's settings are global, so only one picture is drawn at a time.
 matplotlib_lock = threading.Lock()
 
 
@@ -33,7 +33,7 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
     maps = 1 + len(analysis.explanations)
     heights = [1, *[1.6] * maps, *[0.9] * (analysis.profile is not None), 1.1]
     height = 1.15 * sum(heights) + 0.9
-    # Matplotlib's own layouts measure every label, which takes as long as drawing all else.
+    # Matplotlib's own layouts measure every label, which takes as long as drawing everything else.
     figure = Figure(figsize=(10, height))
     grid = figure.add_gridspec(len(heights), 2, width_ratios=(1, 0.016), height_ratios=heights)
     grid.update(left=0.075, right=0.9, top=1 - 0.6 / height, bottom=0.5 / height, wspace=0.02, hspace=0.22)
@@ -46,15 +46,15 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
     _map(axes[1], bars[0], analysis, NEPER_IN_DB * analysis.spectrogram.log_mel, "Log-mel", "gray_r", None, "dB")
     for axis, bar, (method, explanation) in zip(axes[2:], bars[1:], analysis.explanations.items(), strict=False):
         limit = colour_limit(explanation) or 1.0
-        shown = np.where(explanation.covered[:, None], explanation.relevance, np.nan)
-        _map(axis, bar, analysis, shown, METHOD_NAMES[method], "RdBu_r", limit, "relevance")
+        relevance = np.where(explanation.covered[:, None], explanation.relevance, np.nan)
+        _map(axis, bar, analysis, relevance, METHOD_NAMES[method], "RdBu_r", limit, "relevance")
     if analysis.profile is not None:
         _profile(axes[-2], analysis)
     _emotion_over_time(axes[-1], analysis)
     axes[-1].set_xlabel("Time (s)")
     axes[-1].set_xlim(0, analysis.recording.duration_s)
     figure.suptitle(
-        f"{_plain(analysis.recording.name)}: {analysis.verdict}. "
+        f"{_drawable_name(analysis.recording.name)}: {analysis.verdict}. "
         f"Evidence for {analysis.emotion}, model {analysis.model_name}",
         y=1 - 0.1 / height,
         va="top",
@@ -62,10 +62,10 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def _plain(name: str) -> str:
+def _drawable_name(name: str) -> str:
     """Return a file name with a box for characters that the font lacks, and dollar signs escaped."""
-    drawable = get_font(findfont("DejaVu Sans")).get_charmap()
-    return "".join(letter if ord(letter) in drawable else "\u25a1" for letter in name).replace("$", r"\$")
+    characters = get_font(findfont("DejaVu Sans")).get_charmap()
+    return "".join(letter if ord(letter) in characters else "\u25a1" for letter in name).replace("$", r"\$")
 
 
 def _waveform(axis: Axes, analysis: Analysis) -> None:

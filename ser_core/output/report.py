@@ -30,7 +30,7 @@ METHOD_DESCRIPTIONS = {
     "consensus": "is the mean of the other maps, each divided by its own strength.",
 }
 
-#: Background colours of words, so weak that text on them stays readable in both themes.
+#: Background colours of words (red, green, blue), drawn faintly so that text stays readable in both themes.
 FOR, AGAINST = "227, 74, 51", "66, 146, 198"
 
 TEMPLATES = Environment(
@@ -60,7 +60,7 @@ def report_html(
     language : str
         The code of that language.
     """
-    shown = with_consensus(analysis.explanations)
+    explanations = with_consensus(analysis.explanations)
     names = {method: say(name) for method, name in METHOD_NAMES.items()}
     first = analysis.focus_by or next(iter(analysis.explanations.values()), None)
     return TEMPLATES.get_template("report.html.jinja").render(
@@ -71,11 +71,11 @@ def report_html(
         verdict=_verdict(analysis, say),
         colours=COLOURS,
         names=names,
-        rows=[say("log-mel spectrogram"), *(names[method] for method in shown)],
+        rows=[say("log-mel spectrogram"), *(names[method] for method in explanations)],
         method_descriptions=METHOD_DESCRIPTIONS,
-        shown=shown,
+        explanations=explanations,
         shown_stretch=shown_stretch(analysis),
-        pictures={theme: _data_uri("image/png", report_picture(analysis, shown, theme, say)) for theme in INK},
+        pictures={theme: _data_uri("image/png", report_picture(analysis, explanations, theme, say)) for theme in INK},
         first=first,
         focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, say(first.emotion)),
         sounds=_sounds(analysis),
@@ -136,10 +136,10 @@ def _pairs(explanations: dict[str, Explanation]) -> list[tuple[str, str, float, 
     covered = next((explanation.covered for explanation in explanations.values()), np.zeros(0, bool))
     if len(explanations) < 2 or not covered.any():
         return []
-    found = agreement({method: explanation.relevance for method, explanation in explanations.items()}, covered)
+    maps = agreement({method: explanation.relevance for method, explanation in explanations.items()}, covered)
     return [
-        (found.methods[i], found.methods[j], found.rank_correlation[i, j], found.top_overlap[i, j])
-        for i, j in combinations(range(len(found.methods)), 2)
+        (maps.methods[i], maps.methods[j], maps.rank_correlation[i, j], maps.top_overlap[i, j])
+        for i, j in combinations(range(len(maps.methods)), 2)
     ]
 
 

@@ -21,7 +21,7 @@ from ser_core.output.overview_picture import matplotlib_lock, mel_mesh, profile_
 #: For longer recordings only the explained stretch is shown.
 LONGEST_WHOLE_S = 60.0
 INK = {"light": "#1c2126", "dark": "#e3e6ea"}
-#: The first comes with matplotlib; what it lacks, such as Korean, is taken from the others, where they are installed.
+#: The first comes with matplotlib; missing letters, such as Korean ones, come from the others if they are installed.
 FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
 #: As in the app: blue against, red for, transparent at zero, so that the spectrogram below stays visible.
@@ -42,7 +42,7 @@ UNDERLAY = LinearSegmentedColormap.from_list("pale grey", ["#ffffff", "#ffffff",
 
 
 def in_english(text: str, /, **values: Any) -> str:
-    """Return a text with values for its fields, which are those of `str.format`, or a finished sentence as it is."""
+    """Return a text with its `str.format` fields filled in, or unchanged without values."""
     return text.format(**values) if values else text
 
 
@@ -54,9 +54,9 @@ def report_picture(
     Parameters
     ----------
     theme : {"light", "dark"}
-        Of the page that shows it.
+        Theme of the page that shows it.
     say : callable
-        As of `report_html`. Texts with letters that no font has stay English.
+        As in `report_html`. Texts with letters that no font has stay English.
     """
     say = _drawable(say)
     rows = [1.7] * (1 + len(explanations)) + [1.3] * (analysis.profile is not None)
@@ -89,13 +89,16 @@ def _fonts() -> list[str]:
 
 
 def _drawable(say: Callable[..., str]) -> Callable[..., str]:
+    """Return a translation that falls back to English for texts with letters that no font has."""
     letters = {letter for name in _fonts() for letter in get_font(findfont(name)).get_charmap()}
 
-    def said(text: str, /, **values: Any) -> str:
-        found = say(text, **values)
-        return found if all(ord(letter) in letters for letter in found) else in_english(text, **values)
+    def say_if_drawable(text: str, /, **values: Any) -> str:
+        translation = say(text, **values)
+        if all(ord(letter) in letters for letter in translation):
+            return translation
+        return in_english(text, **values)
 
-    return said
+    return say_if_drawable
 
 
 def _look(ink: str) -> dict[str, object]:
@@ -147,16 +150,16 @@ def _hatch(axis: Axes, analysis: Analysis, explanation: Explanation) -> None:
 
 def _profile(axis: Axes, analysis: Analysis, say: Callable[..., str]) -> None:
     explanation = analysis.focus_by
-    reach = 1.1 * float(np.abs(analysis.profile).max()) or 1.0
+    limit = 1.1 * float(np.abs(analysis.profile).max()) or 1.0
     axis.axhline(0, color="#7f7f7f", linewidth=0.8)
     profile_curve(axis, analysis)
     _hatch(axis, analysis, explanation)
     for number, focus in enumerate(analysis.focus, start=1):
         start_s, end_s = focus.region.start_s, focus.region.end_s
         axis.axvspan(start_s, end_s, color=COLOURS[analysis.emotion], alpha=0.18, linewidth=0)
-        # Below zero, where the profile of a focus region leaves room.
+        # Below zero, because the profile of a focus region is above zero.
         look = {"ha": "center", "va": "top", "family": FONTS[0], "weight": "bold"}
-        axis.text((start_s + end_s) / 2, -0.1 * reach, str(number), **look)
-    axis.set(ylabel=say("Relevance"), ylim=(-reach, reach))
+        axis.text((start_s + end_s) / 2, -0.1 * limit, str(number), **look)
+    axis.set(ylabel=say("Relevance"), ylim=(-limit, limit))
     method, emotion = say(METHOD_NAMES[explanation.method]), say(analysis.emotion)
     axis.set_title(say("Profile of {method} for {emotion}, mean over frequency", method=method, emotion=emotion))

@@ -36,18 +36,18 @@ class SavedAnalysis:
     model_name: str
     verdict: str
     settings: AnalysisSettings
-    #: Of a stretch of a long recording; see `Recording`.
+    #: Set for a stretch of a long recording; see `Recording`.
     part_of: str | None = None
     start_s: float = 0.0
 
-    def is_of(self, model_sha256: str) -> bool:
+    def is_by(self, model_sha256: str) -> bool:
         """Return whether the model with this hash made it."""
         return model_sha256.startswith(self.folder.name.partition("-")[2])
 
     def results(self, recording: Recording) -> list[Result]:
-        """Return everything that was computed when it was saved; nothing if an earlier version of the app saved it.
+        """Return all results that were saved; none if an earlier version of the app saved it or they cannot be read.
 
-        Results that cannot be read are left out too: they can be computed again.
+        Missing results are computed again.
         """
         if not (self.folder / RESULTS).exists():
             return []
@@ -88,7 +88,7 @@ def save_with_source(
     Parameters
     ----------
     results : iterable of (key, title, result)
-        Finished work that `SavedAnalysis.results` returns when the analysis is opened again.
+        Results of finished work, which `SavedAnalysis.results` returns when the analysis is opened again.
 
     Raises
     ------
@@ -110,9 +110,9 @@ def save_with_source(
 
 
 def list_saved_analyses(data: Path) -> list[SavedAnalysis]:
-    """Return the saved analyses, newest first; folders that cannot be read or are just being deleted are skipped."""
-    found = [saved for folder in _folders(data) if (saved := _read(folder)) is not None]
-    return sorted(found, key=lambda saved: saved.saved_at, reverse=True)
+    """Return the saved analyses, newest first; folders that cannot be read or are being deleted are skipped."""
+    analyses = [saved for saved in map(_read, _folders(data)) if saved is not None]
+    return sorted(analyses, key=lambda saved: saved.saved_at, reverse=True)
 
 
 def is_saved(sha256: str, data: Path) -> bool:
@@ -138,11 +138,11 @@ def delete(saved: SavedAnalysis, data: Path) -> None:
 
 
 def clear_unfinished(data: Path) -> str | None:
-    """Delete what a killed app left half written under the data folder, and say so; None if there is nothing.
+    """Delete what a killed app left half written under the data folder, and return a message about it.
 
-    What another app is just writing stays.
+    Files that another app is writing stay. None if nothing was deleted.
     """
-    # Imported here as it comes with the database, which most commands never need.
+    # Imported here because it imports the database, which most commands do not need.
     from ser_core.annotations.saved_sounds import FOLDER as SOUNDS
 
     cleared = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
@@ -188,8 +188,6 @@ def _read(folder: Path) -> SavedAnalysis | None:
             return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SerError):
         return None
-    return (
-        SavedAnalysis(folder, saved_at, *texts, settings, part_of, start_s)
-        if all(isinstance(t, str) for t in texts)
-        else None
-    )
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    return SavedAnalysis(folder, saved_at, *texts, settings, part_of, start_s)

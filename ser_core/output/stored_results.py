@@ -1,7 +1,7 @@
 """Results of finished work in one file, so that reopening a saved analysis computes nothing.
 
-The file is an npz archive: arrays, and a JSON tree that says where each belongs. Only the classes listed here are
-written and read, and nothing in the file is executed. The recording itself is not in it.
+The file is an npz archive of arrays and a JSON tree that refers to them. Only the classes listed here are written and
+read, and nothing in the file is executed. The recording itself is not in it.
 """
 
 import io
@@ -47,7 +47,7 @@ from ser_core.settings import (
 from ser_core.words.evidence import MapOnWords, WordEvidence
 from ser_core.words.transcription import Transcript
 
-STORED = {
+STORED_CLASSES = {
     stored.__name__: stored
     for stored in (
         *(Analysis, Explanation, FocusRegion, Region, Scores, Segments, Spectrogram, VoiceShare),
@@ -68,7 +68,7 @@ Result = tuple[Hashable, str, Any]
 def results_bytes(results: Iterable[Result]) -> bytes:
     """Return results as the bytes of an npz file; an array that occurs several times is stored once."""
     arrays: dict[int, np.ndarray] = {}
-    tree = json.dumps(_encoded(list(results), arrays))
+    tree = json.dumps(_encode(list(results), arrays))
     named = {str(index): array for index, array in enumerate(arrays.values())}
     file = io.BytesIO()
     np.savez_compressed(file, **{TREE: np.frombuffer(tree.encode(), np.uint8)}, **named)
@@ -76,7 +76,7 @@ def results_bytes(results: Iterable[Result]) -> bytes:
 
 
 def read_results(data: bytes, recording: Recording) -> list[Result]:
-    """Return the results from the bytes of a file, as results of this recording.
+    """Return the results in the bytes of a file, as results of this recording.
 
     Raises
     ------
@@ -88,52 +88,52 @@ def read_results(data: bytes, recording: Recording) -> list[Result]:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_RESULTS_BYTES:
                 raise ValueError("too large")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            decoded = _decoded(json.loads(arrays[TREE].tobytes()), arrays, {}, recording)
-            hash(tuple(key for key, _, _ in decoded))  # a list or an array is no key
-            return [(key, title, result) for key, title, result in decoded]
-    except Exception as reason:  # a damaged archive fails in many ways, each with a class of its own
+            results = _decode(json.loads(arrays[TREE].tobytes()), arrays, {}, recording)
+            hash(tuple(key for key, _, _ in results))  # raises if a key is a list or an array
+            return [(key, title, result) for key, title, result in results]
+    except Exception as reason:  # damaged archives raise many kinds of errors
         raise SettingsRefused(f"The saved results cannot be read ({type(reason).__name__}).") from None
 
 
-def _encoded(value: Any, arrays: dict[int, np.ndarray]) -> Any:
-    def each(values: Iterable[Any]) -> list[Any]:
-        return [_encoded(one, arrays) for one in values]
+def _encode(value: Any, arrays: dict[int, np.ndarray]) -> Any:
+    def encode_all(values: Iterable[Any]) -> list[Any]:
+        return [_encode(item, arrays) for item in values]
 
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list):
-        return each(value)
+        return encode_all(value)
     if isinstance(value, np.ndarray):
         arrays.setdefault(id(value), value)
         return {"array": list(arrays).index(id(value))}
     if isinstance(value, tuple):
-        return {"tuple": each(value)}
+        return {"tuple": encode_all(value)}
     if isinstance(value, slice):
-        return {"slice": each([value.start, value.stop])}
+        return {"slice": encode_all([value.start, value.stop])}
     if isinstance(value, dict):
-        return {"dict": [each(item) for item in value.items()]}
+        return {"dict": [encode_all(item) for item in value.items()]}
     if isinstance(value, Recording):
         return {"recording": True}
-    if is_dataclass(value) and STORED.get(type(value).__name__) is type(value):
+    if is_dataclass(value) and STORED_CLASSES.get(type(value).__name__) is type(value):
         return {
             "class": type(value).__name__,
-            "fields": {field.name: _encoded(getattr(value, field.name), arrays) for field in fields(value)},
+            "fields": {field.name: _encode(getattr(value, field.name), arrays) for field in fields(value)},
         }
     raise TypeError(f"{type(value).__name__} cannot be stored.")
 
 
-def _decoded(value: Any, arrays: Any, loaded: dict[str, np.ndarray], recording: Recording) -> Any:
-    def again(one: Any) -> Any:
-        return _decoded(one, arrays, loaded, recording)
+def _decode(value: Any, arrays: Any, loaded: dict[str, np.ndarray], recording: Recording) -> Any:
+    def decode(item: Any) -> Any:
+        return _decode(item, arrays, loaded, recording)
 
     if isinstance(value, list):
-        return [again(one) for one in value]
+        return [decode(item) for item in value]
     if not isinstance(value, dict):
         return value
     if "class" in value:
-        return STORED[value["class"]](**{name: again(one) for name, one in value["fields"].items()})
+        return STORED_CLASSES[value["class"]](**{name: decode(item) for name, item in value["fields"].items()})
     ((kind, content),) = value.items()
     if kind == "array":
         name = str(int(content))
@@ -145,7 +145,7 @@ def _decoded(value: Any, arrays: Any, loaded: dict[str, np.ndarray], recording: 
     if kind == "slice":
         return slice(*(int(bound) for bound in content))
     if kind == "tuple":
-        return tuple(again(one) for one in content)
+        return tuple(decode(item) for item in content)
     if kind == "dict":
-        return {again(key): again(one) for key, one in content}
+        return {decode(key): decode(item) for key, item in content}
     raise ValueError(f"There is no {kind}.")

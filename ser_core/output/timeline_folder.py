@@ -48,8 +48,8 @@ def timeline_words_csv(words: TimelineWords) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["start_s", "end_s", "word", "confidence"])
-    spoken = zip(words.transcript.words, words.transcript.confidence, strict=True)
-    writer.writerows([f"{w.start_s:.3f}", f"{w.end_s:.3f}", in_cell(w.label), f"{sure:.3f}"] for w, sure in spoken)
+    for word, confidence in zip(words.transcript.words, words.transcript.confidence, strict=True):
+        writer.writerow([f"{word.start_s:.3f}", f"{word.end_s:.3f}", in_cell(word.label), f"{confidence:.3f}"])
     return file.getvalue().encode()
 
 

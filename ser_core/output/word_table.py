@@ -16,7 +16,13 @@ COLUMNS = ("start_s", "end_s", "word", "confidence", "value", "low", "high", "al
 
 @dataclass(frozen=True, eq=False)
 class SpokenWords:
-    """The words of a recording, where they come from, and the evidence of the transcript's words."""
+    """The words of a recording and their evidence.
+
+    Attributes
+    ----------
+    given : bool
+        Whether a person gave the words; otherwise they were transcribed.
+    """
 
     transcript: Transcript
     evidence: WordEvidence
@@ -24,28 +30,28 @@ class SpokenWords:
 
 
 def words_dict(spoken: SpokenWords) -> dict[str, Any]:
-    """Return the entry `words` of analysis.json; what was not measured is null."""
+    """Return the entry `words` of analysis.json; unknown values are null."""
     transcript, evidence = spoken.transcript, spoken.evidence
     return {
         "source": "given" if spoken.given else "transcribed",
         "language": transcript.language,
-        "language_confidence": _known(transcript.language_confidence),
+        "language_confidence": _rounded(transcript.language_confidence),
         "unclear_s": round(transcript.unclear_s, 3),
         "emotion": evidence.emotion,
         "against": evidence.against,
         "phrases": evidence.phrases,
         "exact": evidence.exact,
-        "aopc": _known(evidence.aopc),
-        "lowest_first_aopc": _known(evidence.lowest_first_aopc),
+        "aopc": _rounded(evidence.aopc),
+        "lowest_first_aopc": _rounded(evidence.lowest_first_aopc),
         "words": [dict(zip(COLUMNS, row, strict=True)) for row in _rows(spoken)],
-        "with_next": [_known(loss) for loss in evidence.with_next],
+        "with_next": [_rounded(loss) for loss in evidence.with_next],
         "maps": {
             method: {
-                "sums": [_known(each) for each in read.sums],
-                "aopc": _known(read.aopc),
-                "agreement": _known(read.agreement),
+                "sums": [_rounded(value) for value in summed.sums],
+                "aopc": _rounded(summed.aopc),
+                "agreement": _rounded(summed.agreement),
             }
-            for method, read in evidence.maps.items()
+            for method, summed in evidence.maps.items()
         },
     }
 
@@ -62,12 +68,13 @@ def words_csv(spoken: SpokenWords) -> str:
 def _rows(spoken: SpokenWords) -> list[tuple[Any, ...]]:
     transcript, evidence = spoken.transcript, spoken.evidence
     confidence = transcript.confidence or (None,) * len(evidence.words)
-    figures = zip(evidence.value, evidence.low, evidence.high, evidence.alone, strict=True)
+    figures = zip(confidence, evidence.value, evidence.low, evidence.high, evidence.alone, strict=True)
     return [
-        (round(word.start_s, 3), round(word.end_s, 3), word.label, _known(sure), *map(_known, row), bool(inside))
-        for word, sure, row, inside in zip(evidence.words, confidence, figures, evidence.in_focus, strict=True)
+        (round(word.start_s, 3), round(word.end_s, 3), word.label, *map(_rounded, row), bool(in_focus))
+        for word, row, in_focus in zip(evidence.words, figures, evidence.in_focus, strict=True)
     ]
 
 
-def _known(value: float | None) -> float | None:
+def _rounded(value: float | None) -> float | None:
+    """Return a value with six digits; None for an unknown value (None or NaN)."""
     return None if value is None or np.isnan(value) else round(float(value), 6)

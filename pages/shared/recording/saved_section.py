@@ -132,7 +132,7 @@ def _changed_since(saved: SavedAnalysis) -> str | None:
     if name not in model_names():
         return " ".join([t("The model {name}, which it was saved with, is no longer here.", name=name), saved_verdict])
     try:
-        is_same = saved.is_of(cached.model(name).sha256)
+        is_same = saved.is_by(cached.model(name).sha256)
     except SerError:
         return None  # the sidebar shows why the model cannot be loaded
     changed = t("The model {name} has changed since this analysis was saved.", name=name)
