@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return 0, or 2 if something was refused."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # escape what the encoding lacks
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the encoding lacks
             stream.reconfigure(errors="backslashreplace")
     parser = Parser(
         prog="python -m ser_core", description="Recognise emotions in speech, and show where the evidence lies."
@@ -32,8 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     arguments = sys.argv[1:] if arguments is None else arguments
     # Only the given command is imported: importing the training takes longer than classifying speech.
-    known = arguments and arguments[0] in COMMANDS
-    for name in arguments[:1] if known else COMMANDS:
+    names = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
+    for name in names:
         import_module(f"{__name__}.{name}").add(commands)
     args = parser.parse_args(arguments)
     try:
@@ -50,6 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("Stopped.", to_stderr=True)
         return 130
-    except OSError as reason:  # a path given, or a disk
+    except OSError as reason:  # of a path in the arguments, or a full disk
         say(f"{reason.filename or 'The output'} cannot be used ({reason.strerror}). Check its path and disk.", True)
         return 2

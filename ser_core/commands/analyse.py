@@ -37,7 +37,7 @@ from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, 
 from ser_core.words.transcription import Transcript, transcribe
 
 #: An analysis with the requested words and changes of the voice.
-Made = tuple[Analysis, SpokenWords | None, VoiceCounterfactuals | None]
+Result = tuple[Analysis, SpokenWords | None, VoiceCounterfactuals | None]
 
 
 def add(commands: Commands) -> None:
@@ -126,8 +126,8 @@ def _analyse(args: argparse.Namespace) -> int:
         raise SettingsRefused("--mixed-voice describes the recordings of --voice; give their folder, or leave it out.")
     if args.voice is not None and not args.voice.is_dir():
         raise SettingsRefused(f"{args.voice} is not a folder. Give one with recordings of the same speaker.")
-    words_of = _words_of(args)
-    # Matplotlib is imported while the model is loaded and the recording decoded.
+    words_of = _words_finder(args)
+    # Matplotlib is imported while the model is loaded and the recording is decoded.
     Thread(target=import_module, args=("ser_core.output.overview_picture",)).start()
     classifier, refused = load_model(model_or_default(args.model)), 0
     if args.voice is not None:
@@ -146,44 +146,50 @@ def _analyse(args: argparse.Namespace) -> int:
         focus=FocusSettings(smoothing_s=args.smoothing, threshold=args.threshold, share=args.focus_share),
     )
 
-    def analysis_of(file: str, name: str) -> tuple[Made, str]:
+    def analysis_of(file: str, name: str) -> tuple[Result, str]:
         recording = read_recording(file, name)
         analysis = analyse_recording(recording, classifier, settings, printed_progress())
         how = find_voice_counterfactuals(analysis, classifier, work=printed_progress()) if args.how else None
         transcript = words_of(recording)
         if transcript is None:
             return (analysis, None, how), recording.sha256
-        maps = [*analysis.explanations.values(), *([analysis.focus_by] if analysis.focus_by else [])]
+        maps = list(analysis.explanations.values())
+        if analysis.focus_by:
+            maps.append(analysis.focus_by)
         evidence = explain_words(analysis, transcript.words, classifier, settings, maps, printed_progress())
-        return (analysis, SpokenWords(transcript, evidence, given=args.words_from is not None), how), recording.sha256
+        words = SpokenWords(transcript, evidence, given=args.words_from is not None)
+        return (analysis, words, how), recording.sha256
 
-    def save(made: Made, folder: Path) -> str:
-        analysis, words, how = made
+    def save(result: Result, folder: Path) -> str:
+        analysis, words, how = result
         save_analysis(analysis, folder, _report(analysis, words) if args.report else None, words, how)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
-        said = f", words: {'; '.join(words.evidence.phrases) or 'none'}" if words else ""
-        said += f"; {counterfactuals_in_words(how, analysis.emotions).removesuffix('.')}" if how else ""
-        return f"{analysis.verdict} (best score {best:.2f}), {focus}{said}"
+        summary = f"{analysis.verdict} (best score {best:.2f}), {focus}"
+        if words:
+            summary += f", words: {'; '.join(words.evidence.phrases) or 'none'}"
+        if how:
+            summary += f"; {counterfactuals_in_words(how, analysis.emotions).removesuffix('.')}"
+        return summary
 
     return max(process_each(args.files, args.out, analysis_of, save), 2 if refused else 0)
 
 
 def _report(analysis: Analysis, words: SpokenWords | None) -> dict[str, bytes]:
-    from ser_core.output.report import report_html  # jinja2 and matplotlib, which nothing else here needs
+    from ser_core.output.report import report_html  # imports jinja2 and matplotlib
 
     return {"report.html": report_html(analysis, words).encode()}
 
 
-def _words_of(args: argparse.Namespace) -> Callable[[Recording], Transcript | None]:
+def _words_finder(args: argparse.Namespace) -> Callable[[Recording], Transcript | None]:
     """Return a function that finds the words of a recording, or None if they are not requested."""
     if args.words_from is not None:
         if len(args.files) > 1:
             raise SettingsRefused(
                 f"--words-from gives the words of one recording, and {len(args.files)} are named. Analyse them in turn."
             )
-        given = Transcript(words=read_words(file_bytes(args.words_from), args.words_from.name))
-        return lambda recording: given
+        transcript = Transcript(words=read_words(file_bytes(args.words_from), args.words_from.name))
+        return lambda recording: transcript
     if not args.words:
         return lambda recording: None
     model = word_model(download=args.download_word_model)

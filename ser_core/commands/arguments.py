@@ -24,12 +24,13 @@ from ser_core.words.word_model import (
 from ser_core.work.atomic_folder import atomic_write, folder_name
 from ser_core.work.progress import Pace, Work
 
-#: argparse has no public name for it.
+#: The type of subparsers, for which argparse has no public name.
 Commands = argparse._SubParsersAction
+PROGRESS_EVERY_S = 10
 
 
 def model_or_default(name: str | None) -> str:
-    """Return the given model, else the first shipped one."""
+    """Return the named model, or the first shipped one for None."""
     if name is not None:
         return name
     default = default_model()
@@ -40,7 +41,7 @@ def model_or_default(name: str | None) -> str:
 
 
 def add_word_model(command: argparse.ArgumentParser) -> None:
-    """Add the option that fetches the model that transcribes."""
+    """Add the option that downloads the word model."""
     command.add_argument(
         "--download-word-model",
         action="store_true",
@@ -49,7 +50,7 @@ def add_word_model(command: argparse.ArgumentParser) -> None:
 
 
 def word_model(*, download: bool) -> WordModel:
-    """Load the model that transcribes, fetched before if `download`.
+    """Load the word model, after downloading it if `download` and it is missing.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def say(text: str, to_stderr: bool = False) -> None:
 
 def printable(text: str) -> str:
     """Return a text without control characters."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def print_figures(result: dict[str, Any]) -> None:
@@ -130,11 +131,11 @@ def print_figures(result: dict[str, Any]) -> None:
         low, high = f["interval"]
         say(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
     say(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
-    found = result.get("headline")
-    if found and found["apart"]:
+    headline = result.get("headline")
+    if headline and headline["apart"]:
         say(
-            f"{'mean without them':22s} UAR {100 * found['uar']:5.1f} %  "
-            f"(the words of {', '.join(found['apart'])} reveal the emotion)"
+            f"{'mean without them':22s} UAR {100 * headline['uar']:5.1f} %  "
+            f"(the words of {', '.join(headline['apart'])} reveal the emotion)"
         )
 
 
@@ -170,8 +171,7 @@ def process_each(
         0, or 2 if a file was refused.
     """
     names = [display_name(Path(file).name) for file in files]
-    # Some file systems ignore case.
-    stems = Counter(folder_name(name).casefold() for name in names)
+    stems = Counter(folder_name(name).casefold() for name in names)  # some file systems ignore case
     refused = 0
     for file, name in zip(files, names, strict=True):
         try:
@@ -181,8 +181,8 @@ def process_each(
             summary = save(result, folder)
         except SerError as refusal:
             refused += 1
-            named = str(refusal).startswith(f"{name}:")
-            say(str(refusal) if named else f"{name}: {refusal}", to_stderr=True)
+            names_file = str(refusal).startswith(f"{name}:")
+            say(str(refusal) if names_file else f"{name}: {refusal}", to_stderr=True)
             continue
         say(f"{name}: {summary}, {folder}")
     return 2 if refused else 0
@@ -190,16 +190,16 @@ def process_each(
 
 def printed_progress() -> Work:
     """Return work that prints its progress and the time left, at most every ten seconds."""
-    pace, printed = Pace(), time.monotonic()
+    pace, printed_at = Pace(), time.monotonic()
 
-    def show(fraction: float, text: str) -> None:
-        nonlocal printed
+    def print_progress(fraction: float, text: str) -> None:
+        nonlocal printed_at
         now = time.monotonic()
-        if now - printed < 10:
+        if now - printed_at < PROGRESS_EVERY_S:
             return
-        printed = now
-        left = pace.seconds_left(fraction)
-        time_left = "" if left is None else f", about {left / 60:.0f} min left"
+        printed_at = now
+        seconds_left = pace.seconds_left(fraction)
+        time_left = "" if seconds_left is None else f", about {seconds_left / 60:.0f} min left"
         say(f"{100 * fraction:3.0f} %  {text}{time_left}", to_stderr=True)
 
-    return Work(show)
+    return Work(print_progress)

@@ -38,8 +38,8 @@ def add(commands: Commands) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    every = args.models == ["all"]
-    result = compare_models(None if every else args.models, args.split, folders_of(args.corpus), printed_progress())
+    names = None if args.models == ["all"] else args.models
+    result = compare_models(names, args.split, folders_of(args.corpus), printed_progress())
     for name, model in result["models"].items():
         say(_line(name, model))
     say(f"{result['recordings']} recordings of {result['speakers']} speakers; split: {result['split']}.")
@@ -47,17 +47,17 @@ def _compare(args: argparse.Namespace) -> int:
         say(f"Left out: {reason}")
     if args.json:
         write_json(result, args.json)
-    if every:
+    if names is None:
         say(f"Written: {write_result(COMPARISON, result)} and {write_results_page()}.")
     return 0
 
 
 def _line(name: str, model: dict[str, Any]) -> str:
     low, high = model["gain_interval"]
-    took = "" if model["milliseconds"] is None else f", {model['milliseconds']:.0f} ms per recording"
+    time = "" if model["milliseconds"] is None else f", {model['milliseconds']:.0f} ms per recording"
     return (
         f"{name:24s} UAR {100 * model['uar']:5.1f} % "
         f"({100 * model['interval'][0]:.1f} to {100 * model['interval'][1]:.1f}); the first minus it "
         f"{100 * model['gain']:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}); {model['numbers']:,} parameters, "
-        f"trained in {model['training_seconds'] / 60:.1f} min{took}"
+        f"trained in {model['training_seconds'] / 60:.1f} min{time}"
     )

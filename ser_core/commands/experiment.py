@@ -31,15 +31,18 @@ def add(commands: Commands) -> None:
     experiment = commands.add_parser(
         "experiment", help="run one of the paper's experiments and write models/RESULTS.md"
     )
+    descriptions = "; ".join(f"{name}: {description}" for name, description in EXPERIMENTS.items())
     experiment.add_argument(
-        "name", choices=tuple(EXPERIMENTS), help="; ".join(f"{n}: {w}" for n, w in EXPERIMENTS.items())
+        "name",
+        choices=tuple(EXPERIMENTS),
+        help=descriptions,
     )
     experiment.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     experiment.add_argument(
         "--model", default="fusion", metavar="NAME|PATH", help="for bands, branches, content and robustness"
     )
-    in_epochs = [network for network in NETWORKS if network not in FROZEN]
-    experiment.add_argument("--network", choices=in_epochs, default="yamnet", help="for selection")
+    trained_in_epochs = [network for network in NETWORKS if network not in FROZEN]
+    experiment.add_argument("--network", choices=trained_in_epochs, default="yamnet", help="for selection")
     experiment.add_argument("--fold", default="all", metavar="N[,N...]|all", help="of five, for selection")
     add_word_model(experiment)
     experiment.set_defaults(run=_experiment)

@@ -24,8 +24,8 @@ COLUMNS = ("file", "corpus", "speaker", "emotion", "verdict", "x", "y")
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    words = "lay the recordings of corpora out as points, by what a model hears in them"
-    command = commands.add_parser("map", help=words, description=words)
+    description = "lay the recordings of corpora out as points, by what a model hears in them"
+    command = commands.add_parser("map", help=description, description=description)
     command.add_argument("--corpus", action="append", required=True, metavar="NAME=DIR", type=corpus_at)
     command.add_argument("--model", default=None, metavar="NAME|PATH")
     command.add_argument("--layout", choices=LAYOUTS, default=COMPONENTS)
@@ -43,13 +43,13 @@ def _map(args: argparse.Namespace) -> int:
     require_features(model)
     items, refused = _items(folders_of(args.corpus))
 
-    def sound_of(sha256: str) -> Recording:
+    def recording_of(sha256: str) -> Recording:
         return read_recording(items[sha256].path)
 
     speakers = {sha256: item.speaker_id for sha256, item in items.items() if item.speaker}
     found = corpus_map(
         list(items),
-        sound_of,
+        recording_of,
         load_model(model),
         args.layout,
         runs_folder(),
@@ -89,6 +89,6 @@ def _table(found: CorpusMap, items: dict[str, LabelledRecording]) -> str:
     for sha256, verdict, (x, y) in zip(found.sha256, found.verdicts, found.layout.points, strict=True):
         item = items[sha256]
         name = item.path.name.encode(errors="replace").decode()
-        about = [in_cell(name), item.corpus, in_cell(item.speaker), item.emotion, verdict]
-        writer.writerow([*about, f"{x:.4f}", f"{y:.4f}"])
+        columns = [in_cell(name), item.corpus, in_cell(item.speaker), item.emotion, verdict]
+        writer.writerow([*columns, f"{x:.4f}", f"{y:.4f}"])
     return table.getvalue()

@@ -43,14 +43,14 @@ def _timeline(args: argparse.Namespace) -> int:
     def timeline_of(file: str, name: str) -> tuple[tuple[Timeline, TimelineWords | None], str]:
         timeline = emotion_timeline(file, classifier, printed_progress(), name=name, own_voice=args.voice == "own")
         words = None
-        if transcriber is not None:  # the last holds all words
+        if transcriber is not None:  # the last item holds all words
             *_, words = words_over_time(file, timeline, transcriber, args.language, printed_progress())
         return (timeline, words), timeline.sha256
 
-    def save(found: tuple[Timeline, TimelineWords | None], folder: Path) -> str:
-        timeline, words = found
+    def save(result: tuple[Timeline, TimelineWords | None], folder: Path) -> str:
+        timeline, words = result
         save_timeline(timeline, folder, words)
-        said = f", {len(words.transcript.words)} words" if words else ""
-        return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments{said}"
+        word_count = f", {len(words.transcript.words)} words" if words else ""
+        return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments{word_count}"
 
     return process_each(args.files, args.out, timeline_of, save)

@@ -92,9 +92,9 @@ def _train(args: argparse.Namespace) -> int:
         ) from None
     if card:  # only the first of several processes has it
         key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
-        tested = card.get(key, card["test_figures"])
-        print_figures(tested)
-        say(f"Split: {tested.get('split', card['split'])}. Written to {args.out or args.figures_of}.")
+        figures = card.get(key, card["test_figures"])
+        print_figures(figures)
+        say(f"Split: {figures.get('split', card['split'])}. Written to {args.out or args.figures_of}.")
         if args.figures_of and (find_model(args.figures_of).parent / HASHES).is_file():
             say(f"Its card changed: update {HASHES} as described in CONTRIBUTING.md, if it lists the model.")
     return 0
@@ -102,14 +102,14 @@ def _train(args: argparse.Namespace) -> int:
 
 def _card_of_training(plan: TrainingPlan, args: argparse.Namespace) -> dict[str, Any]:
     folds = fold_numbers(args.fold, plan.last_fold)
-    how = {"resume": args.resume, "work": printed_progress()}
+    options = {"resume": args.resume, "work": printed_progress()}
     if args.figures_of:
         if len(folds) < 2:
             raise SettingsRefused("One fold is not enough for --figures-of; give several folds, or --fold all.")
-        return measure_recipe(plan, folds, args.figures_of, runs_folder(), **how)
+        return measure_recipe(plan, folds, args.figures_of, runs_folder(), **options)
     if len(folds) > 1:
-        return cross_validate(plan, folds, args.out, runs_folder(), **how)
-    return train_classifier(replace(plan, fold=folds[0]), args.out, runs_folder(), **how)
+        return cross_validate(plan, folds, args.out, runs_folder(), **options)
+    return train_classifier(replace(plan, fold=folds[0]), args.out, runs_folder(), **options)
 
 
 def _end_with_input() -> None:
