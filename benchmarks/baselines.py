@@ -2,10 +2,10 @@
 
     python benchmarks/baselines.py [--quick] [--json FILE]
 
-Recordings are random, with the lengths of the four corpora (1.5 to 6.6 s, median 2.7 s). Minutes are estimated: steps
-of all epochs for 2891 recordings, the training set of fold 1 of the speaker split, without validation and reading.
-Processor time of one thread, on which other load on the machine has little influence. `ratio` is the training time
-relative to YAMNet's.
+Recordings are random, with the lengths of the four corpora (1.5 to 6.6 s, median 2.7 s). Minutes are estimated from the
+steps of all epochs for 2891 recordings, the training set of fold 1 of the speaker split, without validation and
+reading. Times are processor times of one thread, on which other load on the machine has little influence. `ratio` is
+the training time relative to YAMNet's.
 """
 
 import platform
@@ -23,14 +23,14 @@ from benchmarks._command_line import benchmark_parser, report
 from ser_core.front_end.segments import split_into_segments
 from ser_core.learning.batches import as_batch
 from ser_core.learning.plan import settings_of
-from ser_core.learning.training import Run, processes
+from ser_core.learning.training import SEARCH_EPOCHS_DIVISOR, Run, processes
 from ser_core.model.checkpoint import ARCHITECTURES, fastest_precision
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.peers import NETWORK_BASELINES
 from ser_core.settings import FrontEnd
 
 EMOTIONS, RECORDINGS = ("angry", "happy", "neutral", "sad"), 2_891
-#: Frames of recordings at the 5th, 25th, 50th, 75th, 90th and 99th percentile of the corpora.
+#: Frames of recordings at the 5th, 25th, 50th, 75th, 90th and 99th percentile of the corpora, and their weights.
 LENGTHS, SHARES = (153, 230, 271, 346, 403, 662), (0.05, 0.2, 0.3, 0.25, 0.17, 0.03)
 
 
@@ -43,14 +43,14 @@ class Contender:
         torch.manual_seed(0)
         self.run = Run(ARCHITECTURES[name](len(EMOTIONS)), None, self.settings, 1_000, processes())
         self.parameters = sum(p.numel() for p in self.run.network.parameters())
-        tries = getattr(ARCHITECTURES[name], "search", ())
-        epochs = self.settings.epochs + len(tries) * (self.settings.epochs // 5)
+        candidates = getattr(ARCHITECTURES[name], "search", ())
+        epochs = self.settings.epochs + len(candidates) * (self.settings.epochs // SEARCH_EPOCHS_DIVISOR)
         self.steps = epochs * RECORDINGS * self.settings.segments_per_recording // self.settings.batch
 
     def step(self, rng: np.random.Generator) -> float:
-        whole = self.front_end.segments.segment_frames is None
-        # Batches are of like length.
-        frames = [rng.choice(LENGTHS, p=SHARES) if whole else 96] * self.settings.batch
+        takes_whole_recordings = self.front_end.segments.segment_frames is None
+        # All segments of a batch have the same length.
+        frames = [rng.choice(LENGTHS, p=SHARES) if takes_whole_recordings else 96] * self.settings.batch
         batch = as_batch([rng.normal(-3, 1.5, (length, 64)).astype(np.float32) for length in frames])
         labels = F.one_hot(torch.from_numpy(rng.integers(0, 4, self.settings.batch)), 4).float()
         began = time.process_time()
@@ -58,8 +58,14 @@ class Contender:
         return time.process_time() - began
 
     def recording_ms(self, rng: np.random.Generator, times: int) -> float:
-        about = {"emotions": EMOTIONS, "front_end": self.front_end, "precision": fastest_precision()}
-        classifier = NetworkClassifier(self.run.network, name="", sha256="", **about)
+        classifier = NetworkClassifier(
+            self.run.network,
+            name="",
+            sha256="",
+            emotions=EMOTIONS,
+            front_end=self.front_end,
+            precision=fastest_precision(),
+        )
         log_mel = rng.normal(-3, 1.5, (300, 64)).astype(np.float32)
         segments, _ = split_into_segments(log_mel, self.front_end.segments)
         seconds = []
@@ -79,18 +85,20 @@ def main() -> None:
     seconds = {name: [] for name in contenders}
     for turn in range(turns + 1):  # the first warms up
         for name, contender in contenders.items():
-            spent = contender.step(rng)
-            seconds[name] += [spent] * (turn > 0)
-    step_s = {name: float(np.median(spent)) for name, spent in seconds.items()}
+            step_s = contender.step(rng)
+            if turn > 0:
+                seconds[name].append(step_s)
+    median_s = {name: float(np.median(taken)) for name, taken in seconds.items()}
     result = {"machine": f"{platform.machine()}, {torch.get_num_threads()} threads", "turns": turns}
     for name, contender in contenders.items():
-        epoch_s = step_s[name] * (RECORDINGS * contender.settings.segments_per_recording // contender.settings.batch)
+        epoch_s = median_s[name] * (RECORDINGS * contender.settings.segments_per_recording // contender.settings.batch)
+        training_s = median_s[name] * contender.steps
         result[name] = {
             "parameters": contender.parameters,
-            "step_ms": round(1000 * step_s[name], 1),
+            "step_ms": round(1000 * median_s[name], 1),
             "epoch_s": round(epoch_s, 1),
-            "training_min": round(step_s[name] * contender.steps / 60, 1),
-            "ratio": round(step_s[name] * contender.steps / (step_s["yamnet"] * contenders["yamnet"].steps), 2),
+            "training_min": round(training_s / 60, 1),
+            "ratio": round(training_s / (median_s["yamnet"] * contenders["yamnet"].steps), 2),
             "recording_of_3_s_ms": round(contender.recording_ms(rng, turns), 1),
         }
     report(result, args.json)

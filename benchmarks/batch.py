@@ -2,10 +2,10 @@
 
     python benchmarks/batch.py [--quick] [--model NAME] [--price PER_CORE_HOUR] [--json FILE]
 
-Needs SER_CORPORA. All engines analyse the same recordings in turns, twice; the better turn counts, because other load
-on the machine only slows them down. `first_s` is the time until the workers' first chunk is written: start, imports,
-model. The rate is that of all later chunks; `ten_thousand_h` is the first time plus the rest at that rate. A process
-computes with one thread and is charged as one core; the price per core hour is an example of a rented one: give yours.
+Needs SER_CORPORA. All engines analyse the same recordings in two turns. The faster turn counts, because other load on
+the machine only slows them down. `first_s` is the time until the first chunk of every worker is written: start, imports
+and loading the model. The rate is that of all later chunks; `ten_thousand_h` is `first_s` plus the rest at that rate. A
+process computes with one thread and is charged as one core; the default price per core hour is an example.
 """
 
 import platform
@@ -29,20 +29,20 @@ from ser_core.model.shipped_models import DEFAULT_MODEL
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import Work
 
-WAYS = {"local, 1 process": ("local", 1), "local, 2 processes": ("local", 2), "dask, 2 processes": ("dask", 2)}
+ENGINES = {"local, 1 process": ("local", 1), "local, 2 processes": ("local", 2), "dask, 2 processes": ("dask", 2)}
 TURNS = 2
 CHUNK_SIZE = 8
 MANY = 10_000
 
 
-def measured(folder: Path, model: str, engine: str, workers: int) -> dict[str, float]:
+def measure(folder: Path, model: str, engine: str, workers: int) -> dict[str, float]:
     """Return the figures of one engine in one turn."""
-    marks: list[tuple[float, float]] = []
+    reports: list[tuple[float, float]] = []
     began = time.perf_counter()
 
     def progress(fraction: float, text: str) -> None:
         if fraction:
-            marks.append((time.perf_counter() - began, fraction))
+            reports.append((time.perf_counter() - began, fraction))
 
     with tempfile.TemporaryDirectory() as out:
         counts = run_batch(
@@ -55,29 +55,29 @@ def measured(folder: Path, model: str, engine: str, workers: int) -> dict[str, f
             chunk_size=CHUNK_SIZE,
             work=Work(progress),
         )
-    # Every worker's first chunk includes imports and loading the model.
-    (first_s, before), (last_s, _) = marks[workers - 1], marks[-1]
+    # The first chunk of every worker includes imports and loading the model.
+    (first_s, first_fraction), (last_s, _) = reports[workers - 1], reports[-1]
     return {
         "recordings": counts.done,
         "audio_s": counts.audio_s,
         "first_s": first_s,
-        "recordings_per_s": counts.done * (1 - before) / (last_s - first_s),
+        "recordings_per_s": counts.done * (1 - first_fraction) / (last_s - first_s),
     }
 
 
-def summed_up(turns: list[dict[str, float]], workers: int, price: float) -> dict[str, Any]:
-    """Return the figures of the better turn."""
+def summary(turns: list[dict[str, float]], workers: int, price: float) -> dict[str, Any]:
+    """Return the figures of the faster turn."""
     best = max(turns, key=lambda turn: turn["recordings_per_s"])
-    each_s = best["audio_s"] / best["recordings"]
+    mean_recording_s = best["audio_s"] / best["recordings"]
     rate = best["recordings_per_s"]
-    hours_an_hour = rate * each_s
+    audio_hours_per_hour = rate * mean_recording_s
     return {
         "recordings_per_s": round(rate, 2),
         "other_turns": [round(turn["recordings_per_s"], 2) for turn in turns if turn is not best],
-        "audio_hours_per_hour": round(hours_an_hour, 1),
+        "audio_hours_per_hour": round(audio_hours_per_hour, 1),
         "first_s": round(best["first_s"], 1),
         "ten_thousand_h": round((best["first_s"] + MANY / rate) / 3600, 3),
-        "price_per_audio_hour": round(price * workers / hours_an_hour, 5),
+        "price_per_audio_hour": round(price * workers / audio_hours_per_hour, 5),
         "price_of_ten_thousand": round(price * workers * (best["first_s"] + MANY / rate) / 3600, 4),
     }
 
@@ -90,25 +90,27 @@ def main() -> None:
     items = draw_evenly(unseen(args.model), 48 if args.quick else 200, seed=0)
     if not items:
         return
-    turns: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    turns: dict[str, list[dict[str, float]]] = {name: [] for name in ENGINES}
     with tempfile.TemporaryDirectory() as folder:
         for number, item in enumerate(items):
             shutil.copy(item.path, Path(folder) / f"{number:04d}{item.path.suffix}")
         for _ in range(1 if args.quick else TURNS):
-            for way, (engine, workers) in WAYS.items():
-                turns[way].append(measured(Path(folder), args.model, engine, workers))
-    ways = {way: summed_up(turns[way], workers, args.price) for way, (_, workers) in WAYS.items()}
-    one = ways["local, 1 process"]["recordings_per_s"]
-    some = turns["local, 1 process"][0]
+            for name, (engine, workers) in ENGINES.items():
+                turns[name].append(measure(Path(folder), args.model, engine, workers))
+    figures = {name: summary(turns[name], workers, args.price) for name, (_, workers) in ENGINES.items()}
+    single_process_rate = figures["local, 1 process"]["recordings_per_s"]
+    first_turn = turns["local, 1 process"][0]
     result = {
         "machine": f"{platform.machine()}, {cpu_count()} cores",
         "model": args.model,
         "torch": torch.__version__,
-        "recordings": some["recordings"],
-        "mean_recording_s": round(some["audio_s"] / some["recordings"], 2),
+        "recordings": first_turn["recordings"],
+        "mean_recording_s": round(first_turn["audio_s"] / first_turn["recordings"], 2),
         "price_per_core_hour": args.price,
-        "ways": ways,
-        "ratio_to_local_1": {way: round(found["recordings_per_s"] / one, 2) for way, found in ways.items()},
+        "ways": figures,
+        "ratio_to_local_1": {
+            name: round(own["recordings_per_s"] / single_process_rate, 2) for name, own in figures.items()
+        },
     }
     report(result, args.json)
 

@@ -1,11 +1,11 @@
-"""Does the map of recordings stay smooth with 10 000 points? Frames that Chromium drops while it is moved.
+"""Does the map of recordings stay smooth with 10 000 points? Frames that Chromium drops while the map is used.
 
     python benchmarks/corpus_map.py [--quick] [--json FILE]
 
 Points in forty groups, all in view at first, in a window of 1280 x 900. For each action: the share of frames of a 60 Hz
-display that were dropped, the longest wait between two frames, and how long drawing took; its 10th percentile depends
-least on what else the machine does. `rest` is the same page untouched. Chromium renders without a graphics card, on the
-processors that also run the app.
+display that were dropped, the longest wait between two frames, and how long drawing took, of which the 10th percentile
+depends least on other load on the machine. `rest` is the same page untouched. Chromium renders without a graphics card,
+on the processors that also run the app.
 """
 
 import itertools
@@ -27,7 +27,7 @@ FRAME_MS = 1_000 / 60
 MOVE_MS = 8
 SETTLE_MS = 500
 
-#: Times of frames; and how long each callback for a frame ran, of which drawing is nearly all.
+#: Stores the time of each frame, and the duration of each frame's callbacks, which is nearly all drawing.
 WATCH = """
 window.frames_seen = [];
 window.frames_drawn = [];
@@ -42,14 +42,15 @@ ask(see);
 """
 
 
-def middle(page: Page) -> tuple[float, float, float]:
+def centre_and_reach(page: Page) -> tuple[float, float, float]:
+    """Return the centre of the map, and how far from it the pointer moves, in pixels."""
     box = page.locator(".field").bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, min(box["width"], box["height"]) / 3
 
 
 def point_at(page: Page, moves: int) -> None:
-    """Move the pointer over the points: each in turn is named."""
-    x, y, reach = middle(page)
+    """Move the pointer over the points, which shows the name of each."""
+    x, y, reach = centre_and_reach(page)
     for move in range(moves):
         page.mouse.move(x + reach * (1 - move % 200 / 100), y + reach * (move % 90 / 45 - 1))
         page.wait_for_timeout(MOVE_MS)
@@ -57,7 +58,7 @@ def point_at(page: Page, moves: int) -> None:
 
 def pan(page: Page, moves: int) -> None:
     """Drag the map back and forth."""
-    x, y, reach = middle(page)
+    x, y, reach = centre_and_reach(page)
     page.mouse.move(x, y)
     page.mouse.down()
     for move in range(moves):
@@ -68,8 +69,8 @@ def pan(page: Page, moves: int) -> None:
 
 
 def zoom(page: Page, moves: int) -> None:
-    """Zoom in and out around a place with the wheel."""
-    x, y, _ = middle(page)
+    """Zoom in and out with the wheel, around the centre."""
+    x, y, _ = centre_and_reach(page)
     page.mouse.move(x, y)
     page.keyboard.down("Control")
     for move in range(moves):
@@ -94,19 +95,19 @@ ACTIONS: dict[str, Callable[[Page, int], None]] = {
 }
 
 
-def measured(page: Page, action: Callable[[Page, int], None], moves: int) -> dict[str, float]:
+def measure(page: Page, action: Callable[[Page, int], None], moves: int) -> dict[str, float]:
     """Return the cost of an action."""
     page.get_by_role("button", name="Show all (0)").click()
     page.wait_for_timeout(SETTLE_MS)
     page.evaluate("window.frames_seen.length = window.frames_drawn.length = 0")
     action(page, moves)
     seen, drawn = page.evaluate("[window.frames_seen, window.frames_drawn]")
-    waits = [later - sooner for sooner, later in itertools.pairwise(seen)]
-    due = (seen[-1] - seen[0]) / FRAME_MS
+    waits = [later - earlier for earlier, later in itertools.pairwise(seen)]
+    frames_due = (seen[-1] - seen[0]) / FRAME_MS
     drawn = sorted(drawn) or [0.0]
     return {
         "seconds": round((seen[-1] - seen[0]) / 1_000, 1),
-        "dropped_percent": round(100 * max(0.0, 1 - len(waits) / due), 2),
+        "dropped_percent": round(100 * max(0.0, 1 - len(waits) / frames_due), 2),
         "longest_wait_ms": round(max(waits), 1),
         "drawing_10th_percentile_ms": round(drawn[len(drawn) // 10], 1),
         "drawing_median_ms": round(drawn[len(drawn) // 2], 1),
@@ -130,7 +131,7 @@ def main() -> None:
             page.goto(f"{address}/?points=10000")
             page.locator(".map .legend button").first.wait_for(timeout=120_000)
             page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
-            figures = {name: measured(page, action, moves) for name, action in ACTIONS.items()}
+            figures = {name: measure(page, action, moves) for name, action in ACTIONS.items()}
             browser.close()
     report({"machine": f"{platform.machine()}, {os.cpu_count()} processors", **figures}, args.json)
 

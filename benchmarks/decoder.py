@@ -1,12 +1,13 @@
-"""Fit the decoder behind the explainer One pass, and measure it on speakers that it was not fitted on.
+"""Fit the decoder of the explainer One pass, and measure it on speakers that it was not fitted on.
 
     python benchmarks/decoder.py [--quick] [--model NAME] [--pairs N] [--seed N] [--out FILE] [--json FILE]
 
-Needs SER_CORPORA. Of people on whom the model was trained. In a segment of one, a stretch of 0.5 to 1.2 s is replaced
-by speech of the same person in another emotion, at the same level, both from the louder half of their segments. The
-decoder is a ridge regression: summed over the stretch, its evidence after minus that before is the difference of the
-logits. In five folds of the speakers, `explained_variance` is how much of these differences it predicts. `hits` is how
-often its highest point lies in the stretch, where neutral speech got a stretch whose emotion gains 1.5 in logits.
+Needs SER_CORPORA. Segments are from recordings that the model was trained on. In each, a stretch of 0.5 to 1.2 s is
+replaced by speech of the same person in another emotion, at the same level; both stretches are from the louder half of
+their segments. The decoder is a ridge regression: its evidence after minus that before, summed over the stretch,
+predicts the difference of the logits. `explained_variance` is the share of the variance of these differences that it
+predicts, in five folds over speakers. `hits` is how often its highest point lies in the stretch; it counts segments of
+neutral speech in which the logit of the stretch's emotion rises by at least 1.5 above the others.
 """
 
 import platform
@@ -36,15 +37,15 @@ from ser_core.settings import SpectrogramSettings
 
 SHORTEST_FRAMES, LONGEST_FRAMES = 48, 120
 #: The longest stretch, as a share of the segment.
-LARGEST_SHARE = 0.7
-#: How often the other recording is a neutral one, where there is one.
+MAX_SHARE = 0.7
+#: How often the other recording is neutral, if the speaker has neutral ones.
 NEUTRAL_SHARE = 0.6
-#: Tokens that are averaged, so that pairs take less room.
+#: Number of neighbouring tokens that are averaged, so that pairs take less memory.
 POOLED = 4
-#: Directions of the tokens, those of the largest variance first, in which the decoder is fitted, and the ridge there.
-DIRECTIONS, RIDGE = 256, 10_000.0
+#: Number of principal components of the tokens in which the decoder is fitted, and the ridge penalty.
+COMPONENTS, RIDGE = 256, 10_000.0
 FOLDS = 5
-LEAST_RISE = 1.5
+MIN_RISE = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,11 @@ class Pair:
     inside : ndarray of shape (positions,)
         How much of each position the stretch covers.
     change : ndarray of shape (classes,)
-        Logits after minus before; adds up to 0.
+        Logits after minus before, centred over the classes.
     from_neutral : bool
-        Whether neutral speech got the stretch.
+        Whether the segment is neutral speech.
     emotion : int
-        The emotion of what replaced the stretch.
+        Index of the emotion of the new stretch.
     """
 
     before: np.ndarray
@@ -81,28 +82,30 @@ class Pair:
 
 def pairs(items: Sequence[LabelledRecording], classifier: NetworkClassifier, count: int, seed: int) -> Iterator[Pair]:
     """Yield pairs of random recordings, drawn in turn from corpora and speakers."""
-    of = defaultdict(list)
+    by_speaker = defaultdict(list)
     for item in items:
-        of[item.speaker_id].append(item)
+        by_speaker[item.speaker_id].append(item)
     for number, item in enumerate(draw_evenly(list(items), count, seed)):
         rng = np.random.default_rng([seed, number])
-        others = [other for other in of[item.speaker_id] if other.emotion != item.emotion]
+        others = [other for other in by_speaker[item.speaker_id] if other.emotion != item.emotion]
         neutral = [other for other in others if other.emotion == "neutral"]
         if not others:
             continue
-        chosen = neutral if neutral and rng.random() < NEUTRAL_SHARE else others
-        other = chosen[rng.integers(len(chosen))]
+        candidates = neutral if neutral and rng.random() < NEUTRAL_SHARE else others
+        other = candidates[rng.integers(len(candidates))]
         swapped = other.emotion == "neutral" or (item.emotion != "neutral" and rng.random() < 0.5)
         base, donor = (other, item) if swapped else (item, other)
-        whole, given = _segment(base, classifier, rng), _segment(donor, classifier, rng)
-        length = int(
-            min(rng.integers(SHORTEST_FRAMES, LONGEST_FRAMES + 1), LARGEST_SHARE * len(whole[0]), len(given[0]))
-        )
-        first, taken = _start_in_speech(whole[0], length, rng), _start_in_speech(given[0], length, rng)
-        changed = replaced(whole[1], given[0][taken : taken + length], first, classifier.front_end.spectrogram)
+        base_frames, segment = _segment(base, classifier, rng)
+        donor_frames, _ = _segment(donor, classifier, rng)
+        length = rng.integers(SHORTEST_FRAMES, LONGEST_FRAMES + 1)
+        length = int(min(length, MAX_SHARE * len(base_frames), len(donor_frames)))
+        first = _start_in_speech(base_frames, length, rng)
+        donor_first = _start_in_speech(donor_frames, length, rng)
+        stretch = donor_frames[donor_first : donor_first + length]
+        changed = replaced(segment, stretch, first, classifier.front_end.spectrogram)
         inside = np.zeros(len(changed), np.float32)
         inside[first : first + length] = 1
-        logits, tokens = _tokens(np.stack([whole[1], changed]), classifier)
+        logits, tokens = _tokens(np.stack([segment, changed]), classifier)
         change = logits[1] - logits[0]
         yield Pair(
             before=tokens[0],
@@ -117,9 +120,9 @@ def pairs(items: Sequence[LabelledRecording], classifier: NetworkClassifier, cou
 
 
 def replaced(segment: np.ndarray, stretch: np.ndarray, first: int, frames: SpectrogramSettings) -> np.ndarray:
-    """Return a segment (frames, bands) with a stretch of other speech from a frame on, at the level of what was there.
+    """Return a segment (frames, bands) with a stretch of other speech from a frame on, at the level of the old speech.
 
-    The power of a band is the square of its magnitude, of which both hold the logarithm.
+    Both hold the logarithms of magnitudes, whose squares are the power.
     """
     old, new = segment[first : first + len(stretch)].astype(np.float64), stretch.astype(np.float64)
     gain = np.sqrt(np.exp(2 * old).sum() / np.exp(2 * new).sum())
@@ -132,7 +135,7 @@ def replaced(segment: np.ndarray, stretch: np.ndarray, first: int, frames: Spect
 def _segment(
     item: LabelledRecording, classifier: NetworkClassifier, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the recorded frames of a random segment, and all of it with its padding."""
+    """Return the frames of a random segment without padding, and with it."""
     spectrogram = spectrogram_of(read_recording(item.path), classifier.front_end.spectrogram)
     segments = segments_of(spectrogram, classifier.front_end)
     index = rng.choice(np.flatnonzero(segments.selected))
@@ -141,7 +144,7 @@ def _segment(
 
 
 def _start_in_speech(segment: np.ndarray, length: int, rng: np.random.Generator) -> int:
-    """Return a random first frame whose stretch is in the louder half."""
+    """Return a random first frame of a stretch that is louder than the median stretch."""
     starts = np.arange(0, len(segment) - length + 1, 4)
     power = np.append(0.0, np.cumsum(np.exp(2 * segment.astype(np.float64)).sum(axis=1)))
     powers = power[starts + length] - power[starts]
@@ -156,34 +159,38 @@ def _tokens(segments: np.ndarray, classifier: NetworkClassifier) -> tuple[np.nda
 
 
 def fit(known: Sequence[Pair]) -> Decoder:
-    """Return the decoder that fits the pairs, by ridge regression along the tokens' main directions."""
+    """Return the decoder that fits the pairs, by ridge regression in the first principal components of the tokens."""
     tokens = np.concatenate([tokens for pair in known for tokens in (pair.before, pair.after)]).astype(np.float64)
-    middle = tokens.mean(axis=0)
-    variances, directions = np.linalg.eigh(np.cov(tokens.T))
-    whitened = directions[:, -DIRECTIONS:] / np.sqrt(variances[-DIRECTIONS:])
-    x = np.stack([pair.difference for pair in known]) @ whitened / POOLED
+    mean = tokens.mean(axis=0)
+    variances, components = np.linalg.eigh(np.cov(tokens.T))
+    whitening = components[:, -COMPONENTS:] / np.sqrt(variances[-COMPONENTS:])
+    x = np.stack([pair.difference for pair in known]) @ whitening / POOLED
     y = np.stack([pair.change for pair in known])
-    weights = whitened @ np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y) / POOLED
-    return Decoder(torch.tensor(weights.T, dtype=torch.float32), torch.tensor(-middle @ weights, dtype=torch.float32))
+    weights = whitening @ np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y) / POOLED
+    return Decoder(torch.tensor(weights.T, dtype=torch.float32), torch.tensor(-mean @ weights, dtype=torch.float32))
 
 
 def measure(known: Sequence[Pair], seed: int) -> dict[str, float]:
-    """Return how well decoders do on the pairs of speakers that they were not fitted on."""
+    """Return how well decoders predict the pairs of speakers that they were not fitted on."""
     speakers = sorted({pair.speaker for pair in known})
     fold_of = {name: index % FOLDS for index, name in enumerate(np.random.default_rng(seed).permutation(speakers))}
-    wrong, total, hits, chances = 0.0, 0.0, [], []
+    squared_error, squared_sum, hits, chances = 0.0, 0.0, [], []
     for fold in range(FOLDS):
         weight = fit([pair for pair in known if fold_of[pair.speaker] != fold]).weight.numpy()
         for pair in (pair for pair in known if fold_of[pair.speaker] == fold):
-            wrong += float(np.square(pair.change - weight @ pair.difference).sum())
-            total += float(np.square(pair.change).sum())
+            squared_error += float(np.square(pair.change - weight @ pair.difference).sum())
+            squared_sum += float(np.square(pair.change).sum())
             others = np.delete(np.arange(len(weight)), pair.emotion)
-            if pair.from_neutral and pair.change[pair.emotion] - pair.change[others].mean() >= LEAST_RISE:
+            if pair.from_neutral and pair.change[pair.emotion] - pair.change[others].mean() >= MIN_RISE:
                 profile = pair.after @ (weight[pair.emotion] - weight[others].mean(axis=0))
                 hits.append(pair.inside[np.convolve(profile, np.ones(3), "same").argmax()] > 0.5)
                 chances.append(pair.inside.mean())
-    found = {"explained_variance": 1 - wrong / total, "hits": np.mean(hits), "chance": np.mean(chances)}
-    return {name: round(float(value), 3) for name, value in found.items()} | {"hits_of": len(hits)}
+    figures = {
+        "explained_variance": 1 - squared_error / squared_sum,
+        "hits": np.mean(hits),
+        "chance": np.mean(chances),
+    }
+    return {name: round(float(value), 3) for name, value in figures.items()} | {"hits_of": len(hits)}
 
 
 def main() -> None:
@@ -191,7 +198,9 @@ def main() -> None:
     parser.add_argument("--model", default="whisper")
     parser.add_argument("--pairs", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--out", type=Path, help="write the decoder to this file, models/NAME/decoder.safetensors say")
+    parser.add_argument(
+        "--out", type=Path, help="write the decoder to this file, such as models/NAME/decoder.safetensors"
+    )
     args = parser.parse_args()
     items = trained_on(args.model)
     if not items:

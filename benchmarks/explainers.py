@@ -3,11 +3,11 @@
     python benchmarks/explainers.py [--quick] [--model NAME] [--seconds 3] [--json FILE]
     python benchmarks/explainers.py --before CHECKOUT [--quick] [--model NAME] [--seconds 3] [--recording FILE]
 
-`--before` compares with another version of this project, in one run and by turns, each with its own defaults. Make its
-folder by `git worktree add FOLDER COMMIT`. `--recording` explains speech instead of bursts of noise.
+`--before` compares with another version of this project in alternate turns of one run, each with its own defaults. Make
+its folder with `git worktree add FOLDER COMMIT`. `--recording` explains speech instead of bursts of noise.
 
-Theirs are used in two ways: as documented, and with 64 perturbations per call. They treat the recording as one picture,
-so that each perturbation costs all of its segments, and run the network as trained, in float32.
+captum and lime are used in two ways: as documented, and with 64 perturbations per call. They treat the recording as one
+picture, so that each perturbation computes all of its segments, and run the network as trained, in float32.
 """
 
 import json
@@ -48,7 +48,7 @@ from ser_core.work.progress import UNWATCHED
 def evidence_of_pictures(
     network: torch.nn.Module, target: ExplanationTarget, temperature: float, pooling: str
 ) -> Callable:
-    """Return the function of spectrograms (n, frames, bands) for captum and lime."""
+    """Return the function of spectrograms (n, frames, bands) that captum and lime explain."""
     starts = target.segments.start_frames[target.members]
     length = target.segments.segment_frames
 
@@ -56,20 +56,20 @@ def evidence_of_pictures(
         segments = torch.stack([pictures[:, start : start + length] for start in starts], dim=1)
         with torch.inference_mode():
             logits = network(segments.reshape(-1, 1, length, pictures.shape[2]).float())
-        of_segments = softmax(logits.numpy(), temperature).reshape(len(pictures), len(starts), -1)
-        p = np.stack([pool(of_picture, pooling) for of_picture in of_segments])
+        scores = softmax(logits.numpy(), temperature).reshape(len(pictures), len(starts), -1)
+        p = np.stack([pool(segment_scores, pooling) for segment_scores in scores])
         return torch.from_numpy(evidence(p, target.emotion))
 
     return function
 
 
-def timed(work: Callable[[], object]) -> float:
+def seconds_of(action: Callable[[], object]) -> float:
     began = time.perf_counter()
-    work()
+    action()
     return time.perf_counter() - began
 
 
-def ours_timed(
+def run_ours(
     method: str, classifier: NetworkClassifier, analysis: Analysis, settings: AnalysisSettings
 ) -> tuple[float, ExplainerResult]:
     """Return the seconds that one of our explainers takes, and its result."""
@@ -79,54 +79,54 @@ def ours_timed(
 
 
 def occlusion_by_captum(
-    function: Callable, target: ExplanationTarget, settings: OcclusionSettings, at_once: int
+    function: Callable, target: ExplanationTarget, settings: OcclusionSettings, batch: int
 ) -> float:
-    return timed(
+    return seconds_of(
         lambda: Occlusion(function).attribute(
             torch.tensor(target.log_mel)[None],
             sliding_window_shapes=(settings.window_frames, settings.window_bands),
             strides=(settings.stride_frames, settings.stride_bands),
-            baselines=filled(target)[None],
-            perturbations_per_eval=at_once,
+            baselines=fill_of(target)[None],
+            perturbations_per_eval=batch,
         )
     )
 
 
-def lime_by_captum(function: Callable, target: ExplanationTarget, cells: np.ndarray, count: int, at_once: int) -> float:
-    return timed(
+def lime_by_captum(function: Callable, target: ExplanationTarget, cells: np.ndarray, count: int, batch: int) -> float:
+    return seconds_of(
         lambda: Lime(function).attribute(
             torch.tensor(target.log_mel)[None],
-            baselines=filled(target)[None],
+            baselines=fill_of(target)[None],
             feature_mask=torch.tensor(cells)[None],
             n_samples=count,
-            perturbations_per_eval=at_once,
+            perturbations_per_eval=batch,
         )
     )
 
 
 def lime_by_lime_image(
-    function: Callable, target: ExplanationTarget, cells: np.ndarray, count: int, at_once: int
+    function: Callable, target: ExplanationTarget, cells: np.ndarray, count: int, batch: int
 ) -> float:
-    return timed(
+    return seconds_of(
         lambda: LimeImageExplainer(random_state=0).explain_instance(
             np.repeat(target.log_mel[..., None].astype(np.float64), 3, axis=2),
             lambda pictures: function(torch.tensor(pictures[..., 0])).numpy()[:, None],
             labels=(0,),
             top_labels=None,
-            hide_color=float(filled(target).mean()),
+            hide_color=float(fill_of(target).mean()),
             num_samples=count,
-            batch_size=at_once,
+            batch_size=batch,
             segmentation_fn=lambda _: cells,
         )
     )
 
 
-def filled(target: ExplanationTarget) -> torch.Tensor:
+def fill_of(target: ExplanationTarget) -> torch.Tensor:
     return torch.tensor(np.ascontiguousarray(fill_values(target.log_mel, "noise_floor", np.random.default_rng(0))))
 
 
-def two_versions(before: Path, model: str, recording: str, turns: int) -> dict[str, object]:
-    """Return what each explainer costs in both versions, the least of `turns`, and how alike their maps are."""
+def compare_versions(before: Path, model: str, recording: str, turns: int) -> dict[str, object]:
+    """Return the cost of each explainer in both versions, the lowest of `turns`, and the similarity of their maps."""
     here, script = Path(__file__).parent.parent, Path(__file__).with_name("_explainer_times.py")
     costs: dict[str, list[dict]] = {"before": [], "now": []}
     maps = {}
@@ -141,19 +141,21 @@ def two_versions(before: Path, model: str, recording: str, turns: int) -> dict[s
                     maps[version] = dict(saved)
     result = {}
     for method in costs["now"][0]:
-        least = {
-            version: min((one[method] for one in costs[version]), key=itemgetter("cpu_seconds")) for version in costs
+        lowest = {
+            version: min((turn[method] for turn in costs[version]), key=itemgetter("cpu_seconds")) for version in costs
         }
-        result[method] = least | {
-            "ratio_of_passes": round(least["before"]["passes"] / max(least["now"]["passes"], 1), 2),
-            "ratio_of_cpu_seconds": round(least["before"]["cpu_seconds"] / max(least["now"]["cpu_seconds"], 0.01), 2),
-            "rank_correlation_of_maps": round(rank_correlation(*(maps[v][method].ravel() for v in costs)), 3),
+        before_cost, now_cost = lowest["before"], lowest["now"]
+        map_before, map_now = (maps[version][method].ravel() for version in ("before", "now"))
+        result[method] = lowest | {
+            "ratio_of_passes": round(before_cost["passes"] / max(now_cost["passes"], 1), 2),
+            "ratio_of_cpu_seconds": round(before_cost["cpu_seconds"] / max(now_cost["cpu_seconds"], 0.01), 2),
+            "rank_correlation_of_maps": round(rank_correlation(map_before, map_now), 3),
         }
     total = {version: sum(result[method][version]["cpu_seconds"] for method in costs["now"][0]) for version in costs}
     return result | {"all": total | {"ratio_of_cpu_seconds": round(total["before"] / total["now"], 2)}}
 
 
-def compared(model: str, seconds: float, *, quick: bool) -> dict[str, object]:
+def compare_libraries(model: str, seconds: float, *, quick: bool) -> dict[str, object]:
     """Return the times of our explainers and of captum's and lime's on the same recording."""
     boxes = OcclusionSettings(32, 16, 32, 16) if quick else OcclusionSettings(16, 8, 16, 8)
     settings = AnalysisSettings(occlusion=boxes, lime=LimeSettings(masks=4 if quick else 32))
@@ -161,11 +163,11 @@ def compared(model: str, seconds: float, *, quick: bool) -> dict[str, object]:
     analysis = classify_recording(syllables(seconds), classifier, settings)
     target = target_of(analysis, settings)
     classifier.score(analysis.segments.values)
-    grad_cam = min(ours_timed("grad_cam", classifier, analysis, settings)[0] for _ in range(3))
-    occlusion, boxed = ours_timed("occlusion", classifier, analysis, settings)
-    lime, masked = ours_timed("lime", classifier, analysis, settings)
-    count = sum(len(window.present) for window in masked.windows)
-    theirs = seconds_of_others(model, target, boxes, count)
+    grad_cam = min(run_ours("grad_cam", classifier, analysis, settings)[0] for _ in range(3))
+    occlusion_s, occlusion = run_ours("occlusion", classifier, analysis, settings)
+    lime_s, lime = run_ours("lime", classifier, analysis, settings)
+    masks = sum(len(window.present) for window in lime.windows)
+    theirs = seconds_of_others(model, target, boxes, masks)
     result = {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "model": model,
@@ -173,12 +175,12 @@ def compared(model: str, seconds: float, *, quick: bool) -> dict[str, object]:
         "format": str(fastest_precision()).removeprefix("torch."),
         "grad_cam_s": round(grad_cam, 3),
     }
-    for method, own, perturbations in (("occlusion", occlusion, len(boxed.boxes)), ("lime", lime, count)):
+    for method, our_s, perturbations in (("occlusion", occlusion_s, len(occlusion.boxes)), ("lime", lime_s, masks)):
         result[method] = {
             "perturbations": perturbations,
-            "our_s": round(own, 2),
-            "their_s": {name: round(taken, 2) for name, taken in theirs[method].items()},
-            "ratio": {name: round(taken / own, 1) for name, taken in theirs[method].items()},
+            "our_s": round(our_s, 2),
+            "their_s": {name: round(their_s, 2) for name, their_s in theirs[method].items()},
+            "ratio": {name: round(their_s / our_s, 1) for name, their_s in theirs[method].items()},
         }
     return result
 
@@ -215,9 +217,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.before:
         recording = str(args.recording.absolute() if args.recording else args.seconds)
-        report(two_versions(args.before, args.model, recording, 1 if args.quick else 3), args.json)
+        report(compare_versions(args.before, args.model, recording, 1 if args.quick else 3), args.json)
         return
-    report(compared(args.model, args.seconds, quick=args.quick), args.json)
+    report(compare_libraries(args.model, args.seconds, quick=args.quick), args.json)
 
 
 if __name__ == "__main__":

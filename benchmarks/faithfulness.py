@@ -1,4 +1,4 @@
-"""Which maps are faithful? Every measure of every map, compared with two maps that are independent of the model.
+"""Which maps are faithful? Every measure of every map, compared with two maps that do not depend on the model.
 
     python benchmarks/faithfulness.py [--quick] [--model NAME] [--recordings N] [--seed N] [--json FILE]
 
@@ -8,8 +8,8 @@ Removed parts are filled with the noise floor, as in LIME and occlusion; the are
 mean, which neither uses. `random` has new cells for every recording; its last two figures are those of a map that
 depends on neither the input nor the model.
 
-All maps are computed once as they are, once with random weights and once for each changed input, so that a recording
-costs a little more than four times its explanations.
+All maps are computed once unchanged, once with random weights and once for each changed input, so a recording takes a
+little more than four times the time of its explanations.
 """
 
 import json
@@ -100,11 +100,11 @@ def figures_of(
     def of_classifier(other: Classifier) -> dict[str, np.ndarray]:
         return maps_of(other, target, settings)
 
-    moved = max_sensitivity(maps, of_target, target, RADIUS, changed_inputs, settings.seed, UNWATCHED)
-    stays = weight_randomisation(maps, of_classifier, classifier, target.covered, settings.seed)
+    sensitivity = max_sensitivity(maps, of_target, target, RADIUS, changed_inputs, settings.seed, UNWATCHED)
+    correlations = weight_randomisation(maps, of_classifier, classifier, target.covered, settings.seed)
     for name in maps:
-        figures[name]["max_sensitivity"] = moved[name]
-        figures[name]["weight_randomisation"] = float("nan") if stays is None else stays[name]
+        figures[name]["max_sensitivity"] = sensitivity[name]
+        figures[name]["weight_randomisation"] = float("nan") if correlations is None else correlations[name]
     return figures
 
 
@@ -141,9 +141,9 @@ def table(result: dict[str, dict[str, list[float]]]) -> str:
     """Return the summary as lines of text, one column per map."""
     names = list(next(iter(result.values())))
     lines = ["".join([" " * 34, *(f"{name:>21}" for name in names)])]
-    for measure, words in MEASURES.items():
+    for measure, title in MEASURES.items():
         cells = (f"{mean:6.2f} [{low:5.2f},{high:5.2f}]" for mean, low, high in result[measure].values())
-        lines.append("".join([f"{words:34}", *(f"{cell:>21}" for cell in cells)]))
+        lines.append("".join([f"{title:34}", *(f"{cell:>21}" for cell in cells)]))
     return "\n".join(lines)
 
 

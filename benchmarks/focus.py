@@ -1,14 +1,14 @@
-"""Does the focus that is played decide? Its size, and what the model says of its sound alone and of all but it.
+"""Does the audible focus decide the verdict? Its size, and the model's verdicts on its sound alone and on the rest.
 
     python benchmarks/focus.py [--quick] [--model NAME] [--by METHOD] [--side SIDE] [--recordings N] [--seed N]
                                [--json FILE]
 
-Needs SER_CORPORA. Of people unseen in training (or, to choose settings by, of those who validated it), drawn in
-turn from corpora and speakers. There are two kinds of sound: *in place*, where all else goes to the recording's noise
-floor, and *cut*, where all else is taken out, so that the regions follow each other. `stands` is how often the model
-gives the same verdict for the regions alone, `falls` how often another without them. The loudest, a random and the
-first stretch of the speech, each as long as the focus, are held against it. No recording is left out for what the model
-says of it.
+Needs SER_CORPORA. Recordings are of people unseen in training (or, to choose settings, of those who validated it),
+drawn in turn from corpora and speakers. There are two kinds of sound: *in place*, where everything else is set to the
+recording's noise floor, and *cut*, where everything else is removed, so that the regions follow each other. `stands` is
+how often the model gives the same verdict for the regions alone, `falls` how often it gives another one without them.
+The focus is compared with three stretches of speech of the same length: the loudest, a random one and the first. No
+recording is left out because of its verdict.
 """
 
 import argparse
@@ -46,7 +46,7 @@ SHORTEST_S = 0.1
 
 
 def stretches(analysis: Analysis, inside: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return the frames of the focus, and of as long stretches of speech that know nothing of the model."""
+    """Return the frames of the focus, and of stretches of speech of the same length that do not depend on the model."""
     speech = np.flatnonzero(analysis.speech) if analysis.speech.any() else np.arange(len(inside))
     count = min(int(inside.sum()), len(speech))
     level = np.cumsum(np.append(0.0, analysis.spectrogram.log_mel.mean(axis=1)[speech]))
@@ -56,15 +56,15 @@ def stretches(analysis: Analysis, inside: np.ndarray, seed: int) -> dict[str, np
         "random": int(np.random.default_rng(seed).integers(last + 1)),
         "first": 0,
     }
-    found = {"focus": inside}
+    frames = {"focus": inside}
     for name, start in starts.items():
-        found[name] = np.zeros(len(inside), bool)
-        found[name][speech[start : start + count]] = True
-    return found
+        frames[name] = np.zeros(len(inside), bool)
+        frames[name][speech[start : start + count]] = True
+    return frames
 
 
 def verdict_of_sound(analysis: Analysis, samples: np.ndarray, classifier: Classifier) -> int | None:
-    """Return the emotion with the best score of other samples, None where there is too little to hear."""
+    """Return the emotion with the best score for other samples; None if they are too short."""
     if len(samples) < SHORTEST_S * analysis.recording.sample_rate_hz:
         return None
     changed = spectrogram_of(replace(analysis.recording, samples=samples), analysis.spectrogram.settings)
@@ -72,27 +72,27 @@ def verdict_of_sound(analysis: Analysis, samples: np.ndarray, classifier: Classi
 
 
 def reclassified(analysis: Analysis, inside: np.ndarray, classifier: Classifier) -> dict[str, float]:
-    """Return for each kind of sound whether the verdict stands on these frames alone and falls without them."""
-    recording, frames = analysis.recording, analysis.spectrogram
+    """Return for each kind of sound whether the verdict stands with these frames alone and falls without them."""
+    recording, spectrogram = analysis.recording, analysis.spectrogram
     best = int(analysis.scores.recording.argmax())
-    bands = np.ones(frames.log_mel.shape[1], np.float32)
+    bands = np.ones(spectrogram.log_mel.shape[1], np.float32)
     times_s = np.arange(len(recording.samples)) / recording.sample_rate_hz
-    nearest = np.clip(np.searchsorted(frames.frame_times_s, times_s), 0, len(inside) - 1)
-    found = {}
+    frame_of_sample = np.clip(np.searchsorted(spectrogram.frame_times_s, times_s), 0, len(inside) - 1)
+    figures = {}
     for kind in SOUNDS:
-        for name, left_in in (("stands", inside), ("falls", ~inside)):
+        for name, audible in (("stands", inside), ("falls", ~inside)):
             if kind == "cut":
-                samples = recording.samples[left_in[nearest]]
+                samples = recording.samples[audible[frame_of_sample]]
             else:
-                taken_out = (~left_in)[:, None] * bands
-                samples = sound_without(recording, taken_out, frames.frame_times_s, frames.settings)
+                removed = (~audible)[:, None] * bands
+                samples = sound_without(recording, removed, spectrogram.frame_times_s, spectrogram.settings)
             verdict = verdict_of_sound(analysis, samples, classifier)
-            found[f"{name}_{kind}"] = float((verdict == best) == (name == "stands"))
-    return found
+            figures[f"{name}_{kind}"] = float((verdict == best) == (name == "stands"))
+    return figures
 
 
 def measure(analysis: Analysis, classifier: Classifier, seed: int) -> dict[str, dict[str, float]]:
-    """Return the figures of the focus and of each stretch that it is held against."""
+    """Return the figures of the focus and of each stretch that it is compared with."""
     inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
     figures = {
         name: reclassified(analysis, frames, classifier) for name, frames in stretches(analysis, inside, seed).items()
@@ -107,7 +107,9 @@ def main() -> None:
     parser = benchmark_parser(__doc__, "4 recordings")
     parser.add_argument("--model", default="whisper")
     parser.add_argument("--by", choices=FOCUS_METHODS, default=AnalysisSettings().focus_by)
-    parser.add_argument("--threshold", type=float, help="of the profile's highest value; default: what decides")
+    parser.add_argument(
+        "--threshold", type=float, help="share of the profile's highest value; default: the least that decides"
+    )
     parser.add_argument("--side", choices=["unseen", "validation"], default="unseen")
     parser.add_argument("--recordings", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
@@ -118,7 +120,7 @@ def main() -> None:
 
 
 def measure_all(args: argparse.Namespace, count: int) -> dict[str, Any] | None:
-    """Return the figures of a number of recordings, each with its interval; None if there are none."""
+    """Return the figures of a number of recordings, with intervals; None if there are no recordings."""
     classifier = load_model(args.model)
     items = unseen(args.model) if args.side == "unseen" else validating(args.model)
     measured, sizes, speakers, seconds = [], [], [], []
@@ -147,12 +149,12 @@ def measure_all(args: argparse.Namespace, count: int) -> dict[str, Any] | None:
         },
         "regions": {f"{number:.0f}": int((regions == number).sum()) for number in np.unique(regions)},
         "seconds_for_a_second": round(float(np.median(seconds)), 3),
-        **{name: _with_intervals([each[name] for each in measured], speakers, args.seed) for name in measured[0]},
+        **{name: _with_intervals([figures[name] for figures in measured], speakers, args.seed) for name in measured[0]},
     }
 
 
 def _with_intervals(figures: list[dict[str, float]], speakers: list[str], seed: int) -> dict[str, Any]:
-    return {key: mean_with_interval(np.array([each[key] for each in figures]), speakers, seed) for key in figures[0]}
+    return {key: mean_with_interval(np.array([row[key] for row in figures]), speakers, seed) for key in figures[0]}
 
 
 if __name__ == "__main__":
