@@ -1,11 +1,11 @@
-"""Does transcription invent words where nobody speaks, or nobody could understand what is said?
+"""Does transcription invent words where nobody speaks, or for speech that nobody could understand?
 
     python benchmarks/invented_words.py [--quick] [--clips N] [--seed N] [--json FILE]
 
-Needs SER_CORPORA and SER_WORD_MODEL. Laughter is made: series of short voiced and breathy calls that fall in pitch and
-level. So are humming, beeps, a melody of chords and noise. Speech played backwards stands for a language that the model
-does not know. For each kind `with_words` is the share of clips for which words are given, and `words_per_s` how many.
-The control are the same utterances played forwards: there, words are wanted.
+Needs SER_CORPORA and SER_WORD_MODEL. Laughter is synthesised as series of short voiced and breathy calls that fall in
+pitch and level; humming, beeps, a melody with chords and noise are synthesised too. Speech played backwards represents
+a language that the model does not know. For each kind, `with_words` is the share of clips with transcribed words, and
+`words_per_s` their number. The control is the same utterances played forwards, where words are expected.
 """
 
 import sys
@@ -28,11 +28,11 @@ from ser_core.words.word_model import load_word_model
 RATE_HZ = 16_000
 CLIP_S, QUICK_CLIPS = 10.0, 1
 CORPORA = ("ravdess", "crema_d", "emodb", "nemo", "korean_emotional_tts")
-#: Frequency and bandwidth, in Hz, of the formants of an open vowel and of a hum through the nose.
+#: Frequency and bandwidth, in Hz, of the formants of an open vowel and of a nasal hum.
 OPEN, NASAL = ((700, 110), (1220, 120), (2600, 160)), ((250, 60), (1000, 300), (2200, 300))
 
 
-def through(source: np.ndarray, formants: tuple[tuple[int, int], ...]) -> np.ndarray:
+def filter_by_formants(source: np.ndarray, formants: tuple[tuple[int, int], ...]) -> np.ndarray:
     """Return a source filtered by formants, with a mean power of 1."""
     for hz, width_hz in formants:
         radius = np.exp(-np.pi * width_hz / RATE_HZ)
@@ -42,32 +42,33 @@ def through(source: np.ndarray, formants: tuple[tuple[int, int], ...]) -> np.nda
 
 
 def pulses(pitch_hz: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return pulses of a voice of a pitch at each sample, each a little weaker or stronger than the last."""
+    """Return the pulses of a voice, given its pitch at each sample, with levels that vary a little at random."""
     pulse = np.diff(np.floor(np.cumsum(pitch_hz) / RATE_HZ), prepend=0)
     return lfilter([1, -0.97], [1, -1.8, 0.81], pulse * (1 + 0.1 * rng.normal(size=len(pulse))))
 
 
 def laughter(rng: np.random.Generator) -> np.ndarray:
     out = 1e-4 * rng.normal(size=round(CLIP_S * RATE_HZ))
-    now, usual_hz = round(0.3 * RATE_HZ), rng.choice([170.0, 300.0])
-    while now < len(out) - 4 * RATE_HZ:
-        pitch_hz = usual_hz * rng.uniform(1.2, 1.9)
+    position, speech_pitch_hz = round(0.3 * RATE_HZ), rng.choice([170.0, 300.0])
+    while position < len(out) - 4 * RATE_HZ:
+        pitch_hz = speech_pitch_hz * rng.uniform(1.2, 1.9)
         for call in range(rng.integers(4, 9)):
-            voiced, breath = (rng.uniform(*span) * RATE_HZ for span in ((0.07, 0.12), (0.09, 0.14)))
-            voiced, breath = round(voiced), round(breath)
-            vowel = through(pulses(np.linspace(pitch_hz, 0.85 * pitch_hz, voiced), rng), OPEN) * np.hanning(voiced)
-            noise = through(rng.normal(size=breath), OPEN) * np.hanning(breath)
-            out[now : now + breath] += 0.9**call * 0.12 * noise
-            out[now + breath : now + breath + voiced] += 0.9**call * vowel
-            now, pitch_hz = now + voiced + breath, 0.94 * pitch_hz
-        now += round(rng.uniform(0.3, 0.8) * RATE_HZ)
+            voiced, breath = round(rng.uniform(0.07, 0.12) * RATE_HZ), round(rng.uniform(0.09, 0.14) * RATE_HZ)
+            vowel = filter_by_formants(pulses(np.linspace(pitch_hz, 0.85 * pitch_hz, voiced), rng), OPEN) * np.hanning(
+                voiced
+            )
+            noise = filter_by_formants(rng.normal(size=breath), OPEN) * np.hanning(breath)
+            out[position : position + breath] += 0.9**call * 0.12 * noise
+            out[position + breath : position + breath + voiced] += 0.9**call * vowel
+            position, pitch_hz = position + voiced + breath, 0.94 * pitch_hz
+        position += round(rng.uniform(0.3, 0.8) * RATE_HZ)
     return out
 
 
 def humming(rng: np.random.Generator) -> np.ndarray:
     notes = np.repeat(rng.choice([0, 2, 4, 5, 7, 9], size=round(CLIP_S / 0.5)), RATE_HZ // 2)
     vibrato = np.sin(2 * np.pi * 5 * np.arange(len(notes)) / RATE_HZ)
-    return through(pulses(rng.choice([110.0, 196.0]) * 2 ** (notes / 12 + 0.01 * vibrato), rng), NASAL)
+    return filter_by_formants(pulses(rng.choice([110.0, 196.0]) * 2 ** (notes / 12 + 0.01 * vibrato), rng), NASAL)
 
 
 def beeps(rng: np.random.Generator) -> np.ndarray:
@@ -89,7 +90,7 @@ def noise(rng: np.random.Generator) -> np.ndarray:
     return lfilter([1], [1, -rng.choice([0, 0.9, 0.98])], rng.normal(size=round(CLIP_S * RATE_HZ)))
 
 
-MADE: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+SYNTHETIC: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "laughter": laughter,
     "humming": humming,
     "beeps": beeps,
@@ -101,14 +102,14 @@ MADE: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 def sounds(folder: Path, clips: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the kind and the samples of all clips."""
     rng = np.random.default_rng(seed)
-    for kind, make in MADE.items():
+    for kind, make in SYNTHETIC.items():
         for _ in range(clips):
             yield kind, make(rng)
     for corpus in CORPORA:
-        said = read_corpus(corpus, folder / corpus).recordings
-        for index in rng.choice(len(said), clips, replace=False):
-            read = read_recording(said[index].path)
-            samples = resample(read.samples, read.sample_rate_hz, RATE_HZ)
+        items = read_corpus(corpus, folder / corpus).recordings
+        for index in rng.choice(len(items), clips, replace=False):
+            recording = read_recording(items[index].path)
+            samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
             yield f"{corpus}, forwards", samples
             yield f"{corpus}, backwards", samples[::-1]
 
@@ -121,15 +122,15 @@ def main() -> None:
     if not (folders := corpora_and_word_model()):
         return
     corpora, model = folders[0], load_word_model(folders[1])
-    found: dict[str, list[tuple[int, float, float]]] = {}
+    figures: dict[str, list[tuple[int, float, float]]] = {}
     for kind, samples in sounds(corpora, QUICK_CLIPS if args.quick else args.clips, args.seed):
         level = np.float32(0.1 / np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
         recording = Recording(kind, kind, np.clip(samples.astype(np.float32) * level, -1, 1), RATE_HZ)
         transcript = transcribe(recording, model)
-        found.setdefault(kind, []).append((len(transcript.words), transcript.speech_s, recording.duration_s))
+        figures.setdefault(kind, []).append((len(transcript.words), transcript.speech_s, recording.duration_s))
         print(kind, " ".join(word.label for word in transcript.words), file=sys.stderr)
-    result = {"clips_of_each": len(next(iter(found.values())))}
-    for kind, rows in found.items():
+    result = {"clips_of_each": len(next(iter(figures.values())))}
+    for kind, rows in figures.items():
         words, speech_s, seconds = np.array(rows).T
         result[kind] = {
             "with_words": round(float(np.mean(words > 0)), 3),

@@ -1,13 +1,13 @@
-"""A two-hour recording: emotions over time, and the working copy that the app plays; speed and memory.
+"""Speed and memory of a two-hour recording: its emotions over time, and the working copy that the app plays.
 
     python benchmarks/long_recording.py [--quick] [--model NAME] [--json FILE]
 
-Needs SER_CORPORA, whose recordings are concatenated at 44.1 kHz. The timeline is computed in a process of its own.
+Needs SER_CORPORA, whose recordings are concatenated at 44.1 kHz. The timeline is computed in a separate process.
 `parts` are shares of its time: `check` is the first reading, before classification, and `decode_and_resample`
-everything in the second that is neither log-mel nor model. `peak_above_idle_mib` is the peak memory of the process,
-less its memory after the model was loaded and a short recording classified. `working_copy` is what opening the
-recording costs another process, in which nothing else was done: its own processor time without the decoder's, and its
-memory above idle, at most and while the copy is held.
+everything in the second reading except log-mel and model. `peak_above_idle_mib` is the peak memory of the process minus
+its memory after it loaded the model and classified a short recording. `working_copy` is the cost of opening the
+recording in another process that did nothing before: its processor time without the decoder's, and its memory above
+idle, at the peak and while the copy is open.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def memory_mib(field: str) -> float:
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
-def measured(path: Path, model: str) -> dict[str, Any]:
+def measure_timeline(path: Path, model: str) -> dict[str, Any]:
     """Return the cost of a recording's timeline in this process."""
     classifier = load_model(model)
     warm_up = path.with_name("warm_up.wav")
@@ -72,36 +72,36 @@ def measured(path: Path, model: str) -> dict[str, Any]:
     idle = memory_mib("VmRSS")
     log_mel, score = Timed(timeline.log_mel), Timed(classifier.score)
     timeline.log_mel, classifier.score = log_mel, score
-    checked = began = time.perf_counter()
+    checked_at = began = time.perf_counter()
 
     def progress(fraction: float, text: str) -> None:
-        nonlocal checked
+        nonlocal checked_at
         if text.startswith("Checking"):
-            checked = time.perf_counter()
+            checked_at = time.perf_counter()
 
-    found = timeline.emotion_timeline(path, classifier, Work(progress))
+    result = timeline.emotion_timeline(path, classifier, Work(progress))
     seconds = time.perf_counter() - began
-    parts = {"check": checked - began, "log_mel": log_mel.seconds, "model": score.seconds}
+    parts = {"check": checked_at - began, "log_mel": log_mel.seconds, "model": score.seconds}
     parts["decode_and_resample"] = seconds - sum(parts.values())
     return {
         "format": str(fastest_precision()).removeprefix("torch."),
-        "recording_s": round(found.duration_s, 1),
-        "segments": len(found.start_frames),
+        "recording_s": round(result.duration_s, 1),
+        "segments": len(result.start_frames),
         "seconds": round(seconds, 2),
-        "times_real_time": round(found.duration_s / seconds, 1),
+        "times_real_time": round(result.duration_s / seconds, 1),
         "parts": {name: round(part / seconds, 3) for name, part in parts.items()},
         "idle_mib": round(idle),
         "peak_above_idle_mib": round(memory_mib("VmHWM") - idle),
     }
 
 
-def opened(path: Path) -> dict[str, Any]:
+def measure_working_copy(path: Path) -> dict[str, Any]:
     """Return the cost of a recording's working copy in this process."""
     idle = memory_mib("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak until now
-    began, used = time.perf_counter(), time.process_time()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    began, processor_began = time.perf_counter(), time.process_time()
     copy = working_copy(path, path.name, path.parent)
-    seconds, processor_s = time.perf_counter() - began, time.process_time() - used
+    seconds, processor_s = time.perf_counter() - began, time.process_time() - processor_began
     return {
         "seconds": round(seconds, 2),
         "processor_s": round(processor_s, 2),
@@ -115,15 +115,15 @@ def make_recording(path: Path, seconds: float, model: str) -> bool:
     """Write speech of the given length; return whether there is any to write."""
     items = unseen(model)
     recordings = (read_recording(item.path) for item in draw_evenly(items, RECORDINGS, seed=0))
-    spoken = [resample(one.samples, one.sample_rate_hz, RATE) for one in recordings]
-    left = round(seconds * RATE)
+    speech = [resample(recording.samples, recording.sample_rate_hz, RATE) for recording in recordings]
+    samples_left = round(seconds * RATE)
     with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
-        for samples in cycle(spoken):
-            file.write(np.clip(samples[:left], -1, 1))
-            left -= len(samples)
-            if left <= 0:
+        for samples in cycle(speech):
+            file.write(np.clip(samples[:samples_left], -1, 1))
+            samples_left -= len(samples)
+            if samples_left <= 0:
                 break
-    return bool(spoken)
+    return bool(speech)
 
 
 def main() -> None:
@@ -133,21 +133,21 @@ def main() -> None:
     parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.open:
-        print(json.dumps(opened(args.open)))
+        print(json.dumps(measure_working_copy(args.open)))
         return
     if args.measure:
-        print(json.dumps(measured(args.measure, args.model)))
+        print(json.dumps(measure_timeline(args.measure, args.model)))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         if not make_recording(path, 300.0 if args.quick else 7_200.0, args.model):
             return
         command = [sys.executable, __file__, "--model", args.model, "--measure", str(path)]
-        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        figures = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         command = [sys.executable, __file__, "--open", str(path)]
-        found["working_copy"] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        figures["working_copy"] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    result = {"machine": machine, "model": args.model, "sample_rate_hz": RATE, **found}
+    result = {"machine": machine, "model": args.model, "sample_rate_hz": RATE, **figures}
     report(result, args.json)
 
 

@@ -1,12 +1,12 @@
-"""The words of two hours: time, memory and word error rate of `timeline --words`.
+"""The words of a two-hour recording: time, memory and word error rate of `timeline --words`.
 
     python benchmarks/long_words.py [--quick] [--hours N] [--seed N] [--json FILE]
 
-Needs SER_CORPORA and SER_WORD_MODEL. Recordings of RAVDESS and CREMA-D, whose sentences are known, are joined in a
-drawn order, up to ten of a speaker in a row, with pauses of 0.3 to 1.5 s. The command runs in a process of its
-own. A word is an error of the recording in whose time its middle lies; `11` counts as the word eleven, and no other
-spelling is excused. `seconds` is the wall time of the whole command, the emotions over time among it, and
-`processor_s` what it took of all processors together.
+Needs SER_CORPORA and SER_WORD_MODEL. Recordings of RAVDESS and CREMA-D, whose sentences are known, are joined in random
+order, up to ten of a speaker in a row, with pauses of 0.3 to 1.5 s. The command runs in a separate process. A word is
+compared with the sentence of the recording in which its middle lies; `11` counts as the word eleven, and no other
+spelling is accepted. `seconds` is the wall time of the whole command, including the emotions over time, and
+`processor_s` its time on all processors together.
 """
 
 import os
@@ -37,60 +37,61 @@ from ser_core.words.text import spelling, word_errors
 
 CORPORA = ("ravdess", "crema_d")
 PAUSES_S = (0.3, 1.5)
-#: Recordings of one speaker in a row.
-IN_A_ROW = 10
+#: Maximum number of recordings of one speaker in a row.
+TURN_LENGTH = 10
 QUICK_S = 120.0
-WRITTEN = {"11": "eleven"}
+SPELLED_OUT = {"11": "eleven"}
 
 
 @dataclass(frozen=True)
-class Said:
-    """One recording of the long one: when its turn begins, and its words."""
+class Utterance:
+    """One of the joined recordings: its start in the long recording, and its words."""
 
     start_s: float
     corpus: str
     words: list[str]
 
 
-def write_speech(path: Path, corpora: Path, seconds: float, seed: int) -> list[Said]:
-    """Write speech of about that length; return what is said in it."""
+def write_speech(path: Path, corpora: Path, seconds: float, seed: int) -> list[Utterance]:
+    """Write speech of about that length, and return its utterances."""
     rng, turns = np.random.default_rng(seed), []
     for corpus in CORPORA:
-        of_speaker = defaultdict(list)
+        by_speaker = defaultdict(list)
         for item in read_corpus(corpus, corpora / corpus).recordings:
             if item.text in SENTENCES[corpus]:
-                of_speaker[item.speaker].append((corpus, item.path, SENTENCES[corpus][item.text].split()))
-        for name in sorted(of_speaker):
-            items = of_speaker[name]
+                by_speaker[item.speaker].append((corpus, item.path, SENTENCES[corpus][item.text].split()))
+        for name in sorted(by_speaker):
+            items = by_speaker[name]
             items = [items[index] for index in rng.permutation(len(items))]
-            turns += [items[first : first + IN_A_ROW] for first in range(0, len(items), IN_A_ROW)]
-    said, now = [], 0
+            turns += [items[first : first + TURN_LENGTH] for first in range(0, len(items), TURN_LENGTH)]
+    utterances, length = [], 0
     with soundfile.SoundFile(path, "w", RATE_HZ, 1, "PCM_16") as file:
         for turn in rng.permutation(len(turns)):
             for corpus, source, words in turns[turn]:
-                if now >= seconds * RATE_HZ:
-                    return said
-                read = read_recording(source)
-                samples = resample(read.samples, read.sample_rate_hz, RATE_HZ)
+                if length >= seconds * RATE_HZ:
+                    return utterances
+                recording = read_recording(source)
+                samples = resample(recording.samples, recording.sample_rate_hz, RATE_HZ)
                 pause = np.zeros(round(rng.uniform(*PAUSES_S) * RATE_HZ), np.float32)
-                said.append(Said(now / RATE_HZ, corpus, words))
+                utterances.append(Utterance(length / RATE_HZ, corpus, words))
                 file.write(np.clip(np.concatenate([samples, pause]), -1, 1))
-                now += len(samples) + len(pause)
-    return said
+                length += len(samples) + len(pause)
+    return utterances
 
 
-def errors(said: list[Said], words: tuple[Region, ...]) -> dict[str, float]:
+def error_rates(utterances: list[Utterance], words: tuple[Region, ...]) -> dict[str, float]:
     """Return the word error rate of each corpus and of all."""
-    starts, found = [one.start_s for one in said], defaultdict(list)
+    starts, transcribed = [utterance.start_s for utterance in utterances], defaultdict(list)
     for word in words:
         spelled = spelling(word.label)
-        turn = max(0, bisect(starts, (word.start_s + word.end_s) / 2) - 1)
-        found[turn] += [WRITTEN.get(spelled, spelled)] if spelled else []
+        index = max(0, bisect(starts, (word.start_s + word.end_s) / 2) - 1)
+        if spelled:
+            transcribed[index].append(SPELLED_OUT.get(spelled, spelled))
     wrong, total = defaultdict(int), defaultdict(int)
-    for turn, one in enumerate(said):
-        for name in (one.corpus, "all"):
-            wrong[name] += word_errors([spelling(word) for word in one.words], found[turn])
-            total[name] += len(one.words)
+    for index, utterance in enumerate(utterances):
+        for name in (utterance.corpus, "all"):
+            wrong[name] += word_errors([spelling(word) for word in utterance.words], transcribed[index])
+            total[name] += len(utterance.words)
     return {name: round(wrong[name] / total[name], 4) for name in total}
 
 
@@ -103,25 +104,25 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        said = write_speech(path, folders[0], QUICK_S if args.quick else 3600 * args.hours, args.seed)
+        utterances = write_speech(path, folders[0], QUICK_S if args.quick else 3600 * args.hours, args.seed)
         command = [sys.executable, "-m", "ser_core", "timeline", "--words", "--out", folder, str(path)]
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(command, check=True, stdout=sys.stderr, cwd=Path(__file__).parent.parent)
         seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
         file = Path(folder) / path.stem / "words.csv"
         words, duration_s = read_words(file.read_bytes(), file.name), soundfile.info(path).duration
-    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "recording_s": round(duration_s, 1),
-        "recordings": len(said),
-        "words_said": sum(len(one.words) for one in said),
+        "recordings": len(utterances),
+        "words_said": sum(len(utterance.words) for utterance in utterances),
         "words_found": len(words),
-        "word_error_rate": errors(said, words),
+        "word_error_rate": error_rates(utterances, words),
         "seconds": round(seconds, 1),
         "real_time_factor": round(seconds / duration_s, 3),
-        "processor_s": round(used_s, 1),
-        "processor_seconds_per_second": round(used_s / duration_s, 3),
+        "processor_s": round(processor_s, 1),
+        "processor_seconds_per_second": round(processor_s / duration_s, 3),
         "peak_mib": round(after.ru_maxrss / 1024),
     }
     report(result, args.json)

@@ -3,13 +3,13 @@
     python benchmarks/masks.py [--quick] [--model NAME] [--recordings N] [--seed N] [--json FILE]
 
 Needs SER_CORPORA; `pip install shapiq` adds its estimators. Recordings are of speakers outside the training data. In
-every window of LIME (8 cells) all 256 masks are predicted. Then each estimator gets some of these evidences, and its
-map is compared (rank correlation over all cells of a recording, mean over recordings) with what it would give with all
-of them: the weights of LIME, or the Shapley values. `ours` are the weights from masks that are a fraction of all, with
-the rest interpolated; `fractions` is LIME's regression on the same masks; `complements` are random rows of Hadamard
-matrices with their complements, as ours where there are too many cells; `independent` masks are as those of the
-packages `lime` and captum, each cell present with a probability of one half. `errors` are the mean squared errors of
-ours over those that it foretells.
+every window of LIME (8 cells) the evidence under all 256 masks is computed. Each estimator gets some of these values,
+and its map is compared (rank correlation over all cells of a recording, mean over recordings) with the map from all of
+them: the weights of LIME, or the Shapley values. `ours` is from a planned fraction of the masks, with the others
+interpolated; `fractions` is LIME's regression on the same masks; `complements` are random rows of Hadamard matrices
+with their complements, which ours uses for more cells; in `independent` masks, as in the packages `lime` and captum,
+each cell is present with a probability of one half. `errors` are the mean squared errors of ours, divided by those that
+it estimates.
 """
 
 import sys
@@ -37,12 +37,12 @@ from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED
 
 CELLS = 8
-#: The number of a mask has bit c where cell c is present.
+#: Bit c of a mask's number is set if cell c is present.
 BITS = 1 << np.arange(CELLS)
 ALL = np.arange(1 << CELLS)[:, None] & BITS > 0
 BUDGETS = (32, 64, 96, 128)
 #: Estimators of Shapley values.
-OF_SHAPIQ = ("KernelSHAP", "kADDSHAP", "SVARM", "UnbiasedKernelSHAP")
+SHAPIQ_ESTIMATORS = ("KernelSHAP", "kADDSHAP", "SVARM", "UnbiasedKernelSHAP")
 
 Estimator = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
@@ -62,17 +62,17 @@ def evidences(path: Path, classifier: Classifier) -> np.ndarray:
             yield mask
 
     windows = _windows(target, settings.lime)
-    return np.stack([target.evidence(perturbed.without(masks(*one), len(ALL), UNWATCHED)) for one in windows])
+    return np.stack([target.evidence(perturbed.without(masks(*window), len(ALL), UNWATCHED)) for window in windows])
 
 
 def lime_with(draw: Callable[[int, np.random.Generator], np.ndarray]) -> Estimator:
-    """Return LIME's weights from the masks that `draw` returns."""
+    """Return an estimator of LIME's weights from the masks that `draw` returns."""
 
     def weights(evidence: np.ndarray, budget: int, rng: np.random.Generator) -> np.ndarray:
         present = draw(budget, rng)
         rows = np.concatenate([np.ones((1, CELLS)), present.astype(float)])
-        chosen = np.append(len(ALL) - 1, present @ BITS)
-        return surrogate(rows, evidence[chosen], AnalysisSettings().lime.kernel_width)
+        mask_numbers = np.append(len(ALL) - 1, present @ BITS)
+        return surrogate(rows, evidence[mask_numbers], AnalysisSettings().lime.kernel_width)
 
     return weights
 
@@ -88,7 +88,7 @@ def ours(evidence: np.ndarray, budget: int, rng: np.random.Generator) -> tuple[n
 
 
 def shapley(evidence: np.ndarray) -> np.ndarray:
-    """Return the Shapley values (cells,), by their definition."""
+    """Return the Shapley values (cells,) by definition."""
     values = np.zeros(CELLS)
     for cell in range(CELLS):
         others = [other for other in range(CELLS) if other != cell]
@@ -100,32 +100,32 @@ def shapley(evidence: np.ndarray) -> np.ndarray:
     return values
 
 
-def of_shapiq(name: str) -> Estimator:
+def shapiq_estimator(name: str) -> Estimator:
     import shapiq
 
-    kind = getattr(shapiq, name)
-    options = {"max_order": 2} if name == "kADDSHAP" else {} if name == "SVARM" else {"pairing_trick": True}
+    estimator_class = getattr(shapiq, name)
+    options = {"SVARM": {}, "kADDSHAP": {"max_order": 2}}.get(name, {"pairing_trick": True})
 
     def values(evidence: np.ndarray, budget: int, rng: np.random.Generator) -> np.ndarray:
-        estimator = kind(CELLS, random_state=int(rng.integers(1 << 31)), **options)
-        found = estimator.approximate(budget, lambda present: evidence[np.asarray(present, bool) @ BITS])
-        return np.array([found[(cell,)] for cell in range(CELLS)])
+        estimator = estimator_class(CELLS, random_state=int(rng.integers(1 << 31)), **options)
+        estimate = estimator.approximate(budget, lambda present: evidence[np.asarray(present, bool) @ BITS])
+        return np.array([estimate[(cell,)] for cell in range(CELLS)])
 
     return values
 
 
 def estimators() -> dict[str, Estimator]:
-    found = {
+    result = {
         "ours": interpolated,
         "fractions": lime_with(lambda masks, rng: _masks(CELLS, masks, rng)),
         "complements": lime_with(lambda masks, rng: _balanced_masks(CELLS, masks, rng)),
         "independent": lime_with(lambda masks, rng: rng.random((masks, CELLS)) < 0.5),
     }
     try:
-        found |= {f"shapiq {name}": of_shapiq(name) for name in OF_SHAPIQ}
+        result |= {f"shapiq {name}": shapiq_estimator(name) for name in SHAPIQ_ESTIMATORS}
     except ImportError:
         print("shapiq is not installed; its estimators are left out.")
-    return found
+    return result
 
 
 def main() -> None:
@@ -134,43 +134,43 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    warnings.filterwarnings("ignore", category=UserWarning)  # shapiq's, of masks that come again
+    warnings.filterwarnings("ignore", category=UserWarning)  # of shapiq, about repeated masks
     items = unseen(args.model)
     if not items:
         return
     classifier, rng = load_model(args.model), np.random.default_rng(args.seed)
     items = draw_evenly(items, 1 if args.quick else args.recordings, args.seed)
-    of_recordings = [evidences(item.path, classifier) for item in items]
-    weights = [[ours(one, len(ALL), rng)[0] for one in windows] for windows in of_recordings]
-    limits = {
+    recordings = [evidences(item.path, classifier) for item in items]
+    weights = [[ours(evidence, len(ALL), rng)[0] for evidence in windows] for windows in recordings]
+    maps_from_all = {
         "lime": [np.concatenate(of_windows) for of_windows in weights],
-        "shapiq": [np.concatenate([shapley(one) for one in windows]) for windows in of_recordings],
+        "shapiq": [np.concatenate([shapley(evidence) for evidence in windows]) for windows in recordings],
     }
     result = {"model": args.model, "recordings": len(items), "masks": list(BUDGETS)}
-    result["errors"] = [
-        round(float(np.mean([error_ratio(*one, masks, rng) for one in zip(of_recordings, weights, strict=True)])), 2)
-        for masks in BUDGETS
-    ]
+    result["errors"] = []
+    for masks in BUDGETS:
+        ratios = [error_ratio(*pair, masks, rng) for pair in zip(recordings, weights, strict=True)]
+        result["errors"].append(round(float(np.mean(ratios)), 2))
     for name, estimate in estimators().items():
-        limit = limits["shapiq" if name.startswith("shapiq") else "lime"]
-        both = list(zip(of_recordings, limit, strict=True))
-        result[name] = [
-            round(float(np.mean([agreement(estimate, masks, *one, rng) for one in both])), 3) for masks in BUDGETS
-        ]
+        from_all = maps_from_all["shapiq" if name.startswith("shapiq") else "lime"]
+        result[name] = []
+        for masks in BUDGETS:
+            correlations = [agreement(estimate, masks, *pair, rng) for pair in zip(recordings, from_all, strict=True)]
+            result[name].append(round(float(np.mean(correlations)), 3))
     report(result, args.json)
 
 
-def error_ratio(windows: np.ndarray, limit: list[np.ndarray], masks: int, rng: np.random.Generator) -> float:
-    """Return the mean squared error of our weights from a few masks, over that foretold."""
-    weights, errors = zip(*(ours(one, masks, rng) for one in windows), strict=True)
-    return float(np.square(np.array(weights) - limit).mean() / np.square(errors).mean())
+def error_ratio(windows: np.ndarray, from_all: list[np.ndarray], masks: int, rng: np.random.Generator) -> float:
+    """Return the mean squared error of our weights from a few masks, divided by the estimated one."""
+    weights, errors = zip(*(ours(evidence, masks, rng) for evidence in windows), strict=True)
+    return float(np.square(np.array(weights) - from_all).mean() / np.square(errors).mean())
 
 
 def agreement(
-    estimate: Estimator, masks: int, windows: np.ndarray, limit: np.ndarray, rng: np.random.Generator
+    estimate: Estimator, masks: int, windows: np.ndarray, from_all: np.ndarray, rng: np.random.Generator
 ) -> float:
     """Return the rank correlation of a map from a few masks with that from all."""
-    return spearmanr(np.concatenate([estimate(one, masks, rng) for one in windows]), limit).statistic
+    return spearmanr(np.concatenate([estimate(evidence, masks, rng) for evidence in windows]), from_all).statistic
 
 
 if __name__ == "__main__":

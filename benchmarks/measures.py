@@ -2,10 +2,11 @@
 
     python benchmarks/measures.py [--quick] [--json FILE]
 
-Recordings are drawn evenly from the corpora under SER_CORPORA and their speakers. Compared are frames every 10 ms in
-which both find a voice, for formants only loud ones, which are mostly vowels: within 15 dB of the recording's peak. For
-F0 SwiftF0 alone is shown too, without the autocorrelation that refines it. Costs are processor seconds for a minute of
-sound, ours and Praat's for the same measures; and the memory that ten minutes at 48 kHz take beside their samples.
+Recordings are drawn evenly from the corpora under SER_CORPORA and their speakers. Frames every 10 ms are compared if
+both find a voice in them; for formants only loud frames, within 15 dB of the recording's peak, which are mostly vowels.
+F0 is also compared for SwiftF0 alone, without the autocorrelation that refines it. Costs are processor seconds for a
+minute of sound, ours and Praat's for the same measures, and the memory for ten minutes at 48 kHz in addition to the
+samples.
 """
 
 import os
@@ -31,7 +32,7 @@ from ser_core.corpora.splits import draw_evenly
 SEED = 0
 HOP_S = 0.01
 LOUD_DB = 15
-#: Praat analyses every millisecond, so that its nearest frame is near enough.
+#: Praat analyses every millisecond, so that its nearest frame is close enough.
 PRAAT_HOP_S = 0.001
 
 
@@ -42,7 +43,7 @@ def nearest(frames_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -> np
 
 
 def praat_tracks(sound: object, times_s: np.ndarray) -> dict[str, np.ndarray]:
-    """Return Praat's measures with its usual settings at some times."""
+    """Return Praat's measures with its default settings at some times."""
     pitch = sound.to_pitch_ac(time_step=PRAAT_HOP_S, pitch_ceiling=800)
     intensity = sound.to_intensity(time_step=PRAAT_HOP_S)
     formant = sound.to_formant_burg(time_step=PRAAT_HOP_S)
@@ -57,7 +58,7 @@ def praat_tracks(sound: object, times_s: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def cost_of_praat(sound: object) -> None:
+def run_praat(sound: object) -> None:
     sound.to_pitch_ac(time_step=HOP_S, pitch_ceiling=800)
     sound.to_intensity(time_step=HOP_S)
     sound.to_formant_burg(time_step=HOP_S)
@@ -67,25 +68,25 @@ def cost_of_praat(sound: object) -> None:
 def agreement(recording: Recording, ours: Tracks, theirs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return for each compared frame whether it agrees."""
     times_s = ours.times_s
-    both = ~np.isnan(ours.f0_hz) & ~np.isnan(theirs["f0"])
-    loud = both & (ours.intensity_db > np.nanmax(ours.intensity_db) - LOUD_DB)
+    both_voiced = ~np.isnan(ours.f0_hz) & ~np.isnan(theirs["f0"])
+    loud = both_voiced & (ours.intensity_db > np.nanmax(ours.intensity_db) - LOUD_DB)
     coarse = prosody_of(recording)
-    alone = coarse.pitch_hz[np.abs(coarse.times_s[:, None] - times_s[both]).argmin(axis=0)]
+    swift_f0_hz = coarse.pitch_hz[np.abs(coarse.times_s[:, None] - times_s[both_voiced]).argmin(axis=0)]
     levels = ~np.isnan(ours.intensity_db) & (theirs["intensity"] > 0)
-    ratio = ~np.isnan(ours.hnr_db) & ~np.isnan(theirs["hnr"])
+    both_hnr = ~np.isnan(ours.hnr_db) & ~np.isnan(theirs["hnr"])
     formants = np.abs(ours.formants_hz / theirs["formants"] - 1)[loud] < 0.05
     return {
-        "F0 within 1 %": np.abs(ours.f0_hz / theirs["f0"] - 1)[both] < 0.01,
-        "F0 within 1 %, SwiftF0 alone": np.abs(alone / theirs["f0"][both] - 1) < 0.01,
+        "F0 within 1 %": np.abs(ours.f0_hz / theirs["f0"] - 1)[both_voiced] < 0.01,
+        "F0 within 1 %, SwiftF0 alone": np.abs(swift_f0_hz / theirs["f0"][both_voiced] - 1) < 0.01,
         "voiced or not, as Praat": np.isnan(ours.f0_hz) == np.isnan(theirs["f0"]),
         **{f"F{n} within 5 %": formants[:, n - 1] for n in (1, 2, 3, 4)},
         "intensity within 0.5 dB": np.abs(ours.intensity_db - theirs["intensity"])[levels] < 0.5,
-        "harmonics-to-noise within 1 dB": np.abs(ours.hnr_db - theirs["hnr"])[ratio] < 1,
+        "harmonics-to-noise within 1 dB": np.abs(ours.hnr_db - theirs["hnr"])[both_hnr] < 1,
     }
 
 
 def memory_of_ten_minutes() -> float:
-    """Return how many MiB the measures of ten minutes at 48 kHz take at their peak, beside the samples."""
+    """Return the peak memory in MiB of the measures of ten minutes at 48 kHz, in addition to the samples."""
     samples = np.tile(np.linspace(-0.5, 0.5, 320, dtype=np.float32), 600 * 150)  # a voice of 150 Hz throughout
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracks_of(Recording("ten minutes", "ten minutes", samples, 48_000))
@@ -100,31 +101,31 @@ def main() -> None:
         print("SER_CORPORA is not set; this benchmark needs the corpora.")
         return
     try:
-        import parselmouth  # of GPL: only beside the project, never part of it
+        import parselmouth  # under the GPL: used beside the project, never part of it
     except ImportError:
         print("praat-parselmouth is not installed; this benchmark compares with it.")
         return
-    items = [
-        item for name in READERS if (Path(folder) / name).is_dir()
-        for item in read_corpus(name, Path(folder) / name).recordings
-    ]  # fmt: skip
+    items = []
+    for name in READERS:
+        if (Path(folder) / name).is_dir():
+            items += read_corpus(name, Path(folder) / name).recordings
     agreed, seconds, length_s = defaultdict(list), defaultdict(float), 0.0
     for item in draw_evenly(items, 8 if args.quick else 80, SEED):
         recording = read_recording(item.path)
         sound = parselmouth.Sound(recording.samples.astype(float), recording.sample_rate_hz)
-        started = time.process_time()
+        began = time.process_time()
         ours = tracks_of(recording, HOP_S)
-        between = time.process_time()
-        cost_of_praat(sound)
-        seconds["ours"] += between - started
-        seconds["praat"] += time.process_time() - between
+        praat_began = time.process_time()
+        run_praat(sound)
+        seconds["ours"] += praat_began - began
+        seconds["praat"] += time.process_time() - praat_began
         length_s += recording.duration_s
         for name, frames in agreement(recording, ours, praat_tracks(sound, ours.times_s)).items():
             agreed[name].append(frames)
     figures = {}
     for name, frames in agreed.items():
-        together = np.concatenate(frames)
-        figures[name] = {"percent": round(100 * float(together.mean()), 1), "frames": len(together)}
+        all_frames = np.concatenate(frames)
+        figures[name] = {"percent": round(100 * float(all_frames.mean()), 1), "frames": len(all_frames)}
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "praat": parselmouth.PRAAT_VERSION,

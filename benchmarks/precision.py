@@ -1,4 +1,4 @@
-"""Effect of all that makes scoring faster on maps: rank correlation and overlap with the exact ones, and both speeds.
+"""How do fast and exact maps differ? Their rank correlation, their overlap, and the time of both.
 
 Fast is bfloat16 and, for `whisper`, local changes; exact is float32 and whole segments.
 
@@ -35,8 +35,11 @@ def recordings(count: int) -> list[Path]:
     if not folder:
         return [sample.path for sample in available_samples()]
     corpora = [audio_files(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()]
-    each = -(-count // len(corpora))
-    return [files[index] for files in corpora for index in np.linspace(0, len(files) - 1, each).astype(int)][:count]
+    per_corpus = -(-count // len(corpora))
+    paths = []
+    for files in corpora:
+        paths += [files[index] for index in np.linspace(0, len(files) - 1, per_corpus).astype(int)]
+    return paths[:count]
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:

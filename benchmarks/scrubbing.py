@@ -24,9 +24,9 @@ from tests.running_app import browser_path, launch, running_app
 
 RECORDING_S = 180
 FRAME_MS = 1_000 / 60
-#: Between two mouse moves.
+#: Time between two mouse moves.
 MOVE_MS = 8
-#: Python is told of a selection once it no longer changes.
+#: A selection is sent to Python once it has not changed for a while.
 SETTLE_MS = 500
 
 WATCH = """
@@ -37,7 +37,7 @@ requestAnimationFrame(see);
 
 
 def move_over_lanes(page: Page, moves: int) -> None:
-    """Move the pointer back and forth over the lanes, as if to read them."""
+    """Move the pointer back and forth over the lanes."""
     box = page.locator(".timeline").bounding_box()
     for move in range(moves):
         share = abs(1 - move % 200 / 100)
@@ -85,18 +85,18 @@ ACTIONS: dict[str, Callable[[Page, int], None]] = {
 }
 
 
-def measured(page: Page, action: Callable[[Page, int], None], moves: int, sent: list[object]) -> dict[str, float]:
+def measure(page: Page, action: Callable[[Page, int], None], moves: int, sent: list[object]) -> dict[str, float]:
     """Return the cost of an action."""
     page.wait_for_timeout(SETTLE_MS)
     page.evaluate("window.frames_seen.length = 0")
     before = len(sent)
     action(page, moves)
     seen = page.evaluate("window.frames_seen")
-    waits = [later - sooner for sooner, later in itertools.pairwise(seen)]
-    due = (seen[-1] - seen[0]) / FRAME_MS
+    waits = [later - earlier for earlier, later in itertools.pairwise(seen)]
+    frames_due = (seen[-1] - seen[0]) / FRAME_MS
     return {
         "seconds": round((seen[-1] - seen[0]) / 1_000, 1),
-        "dropped_percent": round(100 * max(0.0, 1 - len(waits) / due), 2),
+        "dropped_percent": round(100 * max(0.0, 1 - len(waits) / frames_due), 2),
         "longest_wait_ms": round(max(waits), 1),
         "messages_to_python": len(sent) - before,
     }
@@ -120,7 +120,7 @@ def main() -> None:
             page.locator(".timeline[aria-valuenow]").first.wait_for(timeout=120_000)
             page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
             page.locator(".timeline").focus()
-            figures = {name: measured(page, action, moves, sent) for name, action in ACTIONS.items()}
+            figures = {name: measure(page, action, moves, sent) for name, action in ACTIONS.items()}
             browser.close()
     result = {"machine": f"{platform.machine()}, {os.cpu_count()} processors", **figures}
     report(result, args.json)

@@ -1,13 +1,13 @@
-"""Many users at once: visits that upload, explain, listen and change pages, against one app.
+"""Many users of one app at once: visits that upload, explain, listen and change pages.
 
     python benchmarks/sessions.py [--quick] [--sessions 20] [--seconds 300] [--json FILE]
 
-The visits speak the protocol of Streamlit's front end (`benchmarks/_streamlit_visit.py`): twenty browsers on the app's
-own machine would measure themselves. Each uploads a recording of three seconds that no other has, waits for the
+The visits speak the protocol of Streamlit's front end (`benchmarks/_streamlit_visit.py`), because twenty browsers would
+slow down the app on the same machine. Each uploads a recording of three seconds that no other has, waits for the
 verdict, reads it, opens Explain, waits for the first map and looks at the maps, opens Listen and another page, and
 begins again; the times for reading and looking are drawn between 5 and 20 s. Prints the median and 95th percentile of
-what they wait for, errors, the app's memory, and the processor time that the app and the visits used. `--quick` is 3
-visits for 20 s with 15 s of rest afterwards, too short to see memory freed.
+the waiting times, errors, the app's memory, and the processor time of the app and the visits. `--quick` is 3 visits for
+20 s with 15 s of rest afterwards, too short to see memory freed.
 """
 
 import asyncio
@@ -39,9 +39,9 @@ from tests.conftest import voice_like
 from tests.running_app import APPS, running_app
 
 RECORDING_S = 3.0
-#: Between these, in seconds, a person reads a verdict, looks at maps, listens, reads another page.
+#: Shortest and longest time in seconds that a person reads a verdict, looks at maps, listens, or reads another page.
 READING_S = {"verdict": (5, 10), "maps": (10, 20), "listening": (10, 20), "page": (5, 10)}
-#: In the first seconds the visits begin, one by one.
+#: Time in which the visits begin, one by one.
 ARRIVAL_S = 15.0
 LONGEST_WAIT_S = 120.0
 #: Streamlit keeps the state of a visit for two minutes after its connection has ended.
@@ -54,19 +54,19 @@ CONTENT = {"plotly_chart", "bidi_component", "progress", "file_uploader"}
 ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Refused|Closed\w*)\b.*", re.MULTILINE)
 
 
-class Measured:
+class Measurements:
     """Measurements of all visits."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.errors: Counter[str] = Counter()
         self.rounds = self.bytes_received = 0
-        #: The longest wait that the end of the measurement cut off, and which is in no other figure.
+        #: The longest wait that was cut off by the end of the measurement. Such waits are in no other figure.
         self.cut_off_s = 0.0
         self._numbers = itertools.count()
 
-    def voice(self) -> tuple[str, bytes]:
-        """Return a sound file that no other visit has, and its name."""
+    def new_voice(self) -> tuple[str, bytes]:
+        """Return the name and content of a sound file that no other visit has."""
         file, number = io.BytesIO(), next(self._numbers)
         soundfile.write(file, voice_like(RECORDING_S, 16_000, seed=number), 16_000, format="WAV")
         return f"voice {number}", file.getvalue()
@@ -75,7 +75,7 @@ class Measured:
 class User:
     """Somebody who uses the app, round after round."""
 
-    def __init__(self, visit: Visit, measured: Measured, seed: int) -> None:
+    def __init__(self, visit: Visit, measured: Measurements, seed: int) -> None:
         self.visit, self.measured, self._random = visit, measured, random.Random(seed)
 
     async def rounds(self, until: float) -> None:
@@ -83,13 +83,13 @@ class User:
         while time.monotonic() < until:
             await self.upload()
             await self.read("verdict")
-            clicked = await self.turn_to("Explain")
-            await self.seen("Explain to the first map", clicked, lambda: self.maps() > 0)
+            clicked_at = await self.turn_to("Explain")
+            await self.wait_for("Explain to the first map", clicked_at, lambda: self.map_count() > 0)
             await self.read("maps")
-            if self.maps() == len(MAPS):
+            if self.map_count() == len(MAPS):
                 self.measured.rounds += 1
-            clicked = await self.turn_to("Listen")
-            await self.seen("Listen to the player", clicked, lambda: self.visit.drawn("bidi_component"))
+            clicked_at = await self.turn_to("Listen")
+            await self.wait_for("Listen to the player", clicked_at, lambda: self.visit.drawn("bidi_component"))
             await self.read("listening")
             await self.turn_to(next(pages))
             await self.read("page")
@@ -99,47 +99,46 @@ class User:
         await asyncio.sleep(self._random.uniform(*READING_S[what]))
 
     async def upload(self) -> None:
-        name, sound = self.measured.voice()
+        name, sound = self.measured.new_voice()
         began = time.monotonic()
         await self.visit.upload(name, sound)
 
-        def verdict() -> bool:
-            named = any(one.heading.body == name for one in self.visit.drawn("heading"))
-            return named and any('class="verdict"' in one.html.body for one in self.visit.drawn("html"))
+        def has_verdict() -> bool:
+            is_named = any(element.heading.body == name for element in self.visit.drawn("heading"))
+            return is_named and any('class="verdict"' in element.html.body for element in self.visit.drawn("html"))
 
-        await self.seen("upload to verdict", began, verdict)
+        await self.wait_for("upload to verdict", began, has_verdict)
 
     async def turn_to(self, link: str, title: str = "") -> float:
-        """Click a page's link, wait for its heading and for content or its end; return when clicked."""
+        """Click a page's link, and wait for its heading and its content, or its end; return the time of the click."""
         began = time.monotonic()
         await self.visit.turn_to(link)
 
-        def page() -> bool:
-            titled = any(one.heading.body == (title or link) for one in self.visit.drawn("heading"))
-            return titled and (not self.visit.running or self.visit.draws(CONTENT))
+        def has_content() -> bool:
+            has_title = any(element.heading.body == (title or link) for element in self.visit.drawn("heading"))
+            return has_title and (not self.visit.running or self.visit.draws(CONTENT))
 
-        await self.seen("click to page", began, page)
+        await self.wait_for("click to page", began, has_content)
         return began
 
-    def maps(self) -> int:
-        """Return how many maps the page shows, drafts among them."""
-        return max(
-            (sum(f'"{name}' in one.plotly_chart.spec for name in MAPS) for one in self.visit.of("plotly_chart")),
-            default=0,
-        )
+    def map_count(self) -> int:
+        """Return the number of maps on the page, including drafts."""
+        charts = [element.plotly_chart.spec for element in self.visit.of("plotly_chart")]
+        return max((sum(f'"{name}' in chart for name in MAPS) for chart in charts), default=0)
 
-    async def seen(self, what: str, began: float, there: Callable[[], object]) -> None:
+    async def wait_for(self, what: str, began: float, condition: Callable[[], object]) -> None:
+        """Wait until a condition on the page is met, and store the time since `began`."""
         try:
             async with asyncio.timeout(LONGEST_WAIT_S):
-                await self.visit.until(there)
-        except asyncio.CancelledError:  # the time of the measurement is over
+                await self.visit.until(condition)
+        except asyncio.CancelledError:  # the measurement has ended
             self.measured.cut_off_s = max(self.measured.cut_off_s, time.monotonic() - began)
             raise
         self.measured.seconds[what].append(time.monotonic() - began)
 
 
-async def use(address: str, measured: Measured, seed: int, arrival_s: float, until: float) -> None:
-    """Be a user from an arrival on."""
+async def use(address: str, measured: Measurements, seed: int, arrival_s: float, until: float) -> None:
+    """Use the app as one user who arrives after some seconds."""
     await asyncio.sleep(arrival_s)
     began = time.monotonic()
     try:
@@ -150,10 +149,10 @@ async def use(address: str, measured: Measured, seed: int, arrival_s: float, unt
             await visit.until(lambda: visit.drawn("file_uploader") and not visit.running)
             user = User(visit, measured, seed)
             try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + until - time.monotonic()) as over:
+                async with asyncio.timeout_at(asyncio.get_running_loop().time() + until - time.monotonic()) as timeout:
                     await user.rounds(until)
             except TimeoutError:
-                if not over.expired():
+                if not timeout.expired():
                     raise
             finally:
                 measured.errors.update(visit.refusals)
@@ -162,7 +161,7 @@ async def use(address: str, measured: Measured, seed: int, arrival_s: float, unt
         measured.errors.update([f"{type(error).__name__}: {error}"[:200]])
 
 
-async def drive(address: str, visits: int, seconds: float, measured: Measured, arrival_s: float = 0.0) -> None:
+async def drive(address: str, visits: int, seconds: float, measured: Measurements, arrival_s: float = 0.0) -> None:
     until = time.monotonic() + seconds
     arrivals = np.linspace(0, arrival_s, visits)
     await asyncio.gather(*(use(address, measured, seed, when, until) for seed, when in enumerate(arrivals)))
@@ -178,22 +177,23 @@ def processor_s(processes: Iterable[psutil.Process]) -> float:
     return used
 
 
-async def watch_memory(app: psutil.Process, seen: list[float]) -> None:
+async def watch_memory(app: psutil.Process, memory_mib: list[float]) -> None:
     while True:
-        seen.append(app.memory_info().rss / MIB)
+        memory_mib.append(app.memory_info().rss / MIB)
         await asyncio.sleep(1)
 
 
 async def measure(address: str, app: psutil.Process, visits: int, seconds: float, rest_s: float) -> dict[str, object]:
-    warm = Measured()
-    await drive(address, 1, 30, warm)  # load the model, and all code
-    before, memory, measured = app.memory_info().rss / MIB, [], Measured()
+    warm_up = Measurements()
+    await drive(address, 1, 30, warm_up)  # load the model and all code
+    before, memory, measured = app.memory_info().rss / MIB, [], Measurements()
     watch = asyncio.create_task(watch_memory(app, memory))
-    app_s, own_s = processor_s([app, *app.children()]), time.process_time()
+    app_began_s, visits_began_s = processor_s([app, *app.children()]), time.process_time()
     await drive(address, visits, seconds, measured, ARRIVAL_S)
-    app_s, own_s = processor_s([app, *app.children()]) - app_s, time.process_time() - own_s
+    app_s = processor_s([app, *app.children()]) - app_began_s
+    visits_s = time.process_time() - visits_began_s
     await asyncio.sleep(rest_s)
-    await drive(address, 1, 1, warm)  # Streamlit frees ended visits when the next one begins
+    await drive(address, 1, 1, warm_up)  # Streamlit frees ended visits when the next one begins
     after = []
     for _ in range(10):
         await asyncio.sleep(1)
@@ -213,9 +213,9 @@ async def measure(address: str, app: psutil.Process, visits: int, seconds: float
         **figures,
         "longest wait cut off by the end s": round(measured.cut_off_s, 2),
         "saw all maps, drafts among them, before they went on": measured.rounds,
-        "errors": dict(measured.errors + warm.errors),
+        "errors": dict(measured.errors + warm_up.errors),
         "received MiB": round(measured.bytes_received / MIB),
-        "processor seconds": {"app": round(app_s, 1), "visits": round(own_s, 1)},
+        "processor seconds": {"app": round(app_s, 1), "visits": round(visits_s, 1)},
         "memory MiB": {"before": round(before), "highest": round(max(memory)), "afterwards": round(min(after))},
     }
 

@@ -1,10 +1,10 @@
-"""Does removing each speaker's mean bring emotions together on the map of recordings? Neighbours with and without it.
+"""Does removing speaker means bring emotions together on the map of recordings? Neighbours with and without them.
 
     python benchmarks/speaker_means.py [--quick] [--model NAME] [--recordings N] [--seed N] [--json FILE]
 
 Needs SER_CORPORA. Recordings of speakers outside the training data, evenly over the corpora and their speakers, on a
-map of each corpus and on one of all. Of a recording's ten nearest neighbours on the map, the share that has its
-emotion, and the share that has its speaker: means, and the difference that removing makes, with 95 % intervals from
+map of each corpus and on one of all. Prints the share of a recording's ten nearest neighbours on the map with the same
+emotion, and with the same speaker: means, and the difference made by removing speaker means, with 95 % intervals from
 resampled speakers.
 """
 
@@ -32,21 +32,21 @@ from ser_core.model.shipped_models import load_model
 NEIGHBOURS = 10
 
 
-def own_share(points: np.ndarray, of: Sequence[str]) -> np.ndarray:
-    """Return the share of each point's nearest neighbours that is of its group, shape (points,)."""
+def same_group_share(points: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Return the share of each point's nearest neighbours that are of its group, shape (points,)."""
     nearest = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points).kneighbors(return_distance=False)
-    _, index = np.unique(of, return_inverse=True)
-    return (index[nearest] == index[:, None]).mean(axis=1)
+    _, group_of = np.unique(groups, return_inverse=True)
+    return (group_of[nearest] == group_of[:, None]).mean(axis=1)
 
 
-def compared(
+def compare(
     items: Mapping[str, LabelledRecording], classifier: NetworkClassifier, layout: str, data: Path, seed: int
 ) -> dict[str, object]:
-    """Return the shares of neighbours on maps of the same recordings with and without the speakers' means."""
+    """Return the shares of neighbours on maps of the same recordings with and without speaker means."""
     speakers = {sha256: item.speaker_id for sha256, item in items.items()}
 
     def shares(removed: Mapping[str, str] | None) -> dict[str, np.ndarray]:
-        found = corpus_map(
+        points = corpus_map(
             list(items),
             lambda sha256: read_recording(items[sha256].path),
             classifier,
@@ -54,22 +54,23 @@ def compared(
             data,
             speakers=removed,
         )
-        on_map = [items[sha256] for sha256 in found.sha256]
+        on_map = [items[sha256] for sha256 in points.sha256]
         return {
-            "emotion": own_share(found.layout.points, [item.emotion for item in on_map]),
-            "speaker": own_share(found.layout.points, [item.speaker_id for item in on_map]),
+            "emotion": same_group_share(points.layout.points, [item.emotion for item in on_map]),
+            "speaker": same_group_share(points.layout.points, [item.speaker_id for item in on_map]),
         }
 
-    before, after = shares(None), shares(speakers)
-    of = list(speakers.values())
-    return {
-        what: {
-            "as_they_are": round(float(before[what].mean()), 3),
-            "means_removed": round(float(after[what].mean()), 3),
-            "difference": [round(value, 3) for value in mean_with_interval(after[what] - before[what], of, seed)],
+    with_means, without_means = shares(None), shares(speakers)
+    names = list(speakers.values())
+    result: dict[str, object] = {}
+    for group, share in with_means.items():
+        difference = mean_with_interval(without_means[group] - share, names, seed)
+        result[group] = {
+            "as_they_are": round(float(share.mean()), 3),
+            "means_removed": round(float(without_means[group].mean()), 3),
+            "difference": [round(value, 3) for value in difference],
         }
-        for what in before
-    } | {"recordings": len(of), "speakers": len(set(of))}
+    return result | {"recordings": len(names), "speakers": len(set(names))}
 
 
 def main() -> None:
@@ -83,12 +84,15 @@ def main() -> None:
     if not drawn:
         return
     items = {hashlib.sha256(item.path.read_bytes()).hexdigest(): item for item in drawn}
-    maps = {corpus: {s: i for s, i in items.items() if i.corpus == corpus} for corpus in {i.corpus for i in drawn}}
-    maps = dict(sorted(maps.items())) | {"all": items}
+    maps = {
+        corpus: {sha256: item for sha256, item in items.items() if item.corpus == corpus}
+        for corpus in sorted({item.corpus for item in drawn})
+    }
+    maps["all"] = items
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(os.environ.get("SER_DATA") or folder)  # where features are found again
+        data = Path(os.environ.get("SER_DATA") or folder)  # features are cached there
         figures = {
-            layout: {name: compared(some, classifier, layout, data, args.seed) for name, some in maps.items()}
+            layout: {name: compare(on_map, classifier, layout, data, args.seed) for name, on_map in maps.items()}
             for layout in LAYOUTS
         }
     report({"model": args.model, "seed": args.seed, **figures}, args.json)

@@ -4,16 +4,16 @@
                                         [--json FILE]
 
 Needs SER_CORPORA. For speakers outside the training data, a second of emotional speech replaces a second of neutral
-speech, at the level of the neutral speech, with cross-fades of 20 ms. Both are random seconds of the louder half of
-their recordings, so that neither is a pause. Only clips count whose evidence for the emotion rises by at least 1
-(log-odds) through the splice: there it is known where the evidence comes from. An explainer hits if the maximum of its
+speech, at the level of the neutral speech, with cross-fades of 20 ms. Both are random seconds from the louder half of
+their recordings, so that neither is a pause. Only clips count in which the splice raises the evidence for the emotion
+by at least 1 (log-odds): for these it is known where the evidence comes from. An explainer hits if the maximum of its
 profile over time is within the second; the area under the ROC curve measures how well the profile separates the frames
 inside from those outside.
 
-Control: a second of other neutral speech, explained for the same emotions. Because the position is in the louder half,
-some maps point there in any case: `hits_above_unspliced` compares each map with the same explainer's map of the
+In the control, the second is other neutral speech, explained for the same emotions. Because its position is in the
+louder half, some maps point there anyway: `hits_above_unspliced` compares each map with the same explainer's map of the
 original speech at the same position. Its interval includes zero if splicing itself attracts no relevance. If the
-evidence for the emotion rises anyway, there is something to find; if it falls, there is not.
+evidence for the emotion happens to rise, there is something to find; if it falls, there is not.
 """
 
 import platform
@@ -45,7 +45,7 @@ from ser_core.settings import AnalysisSettings
 SPLICE_S, FADE_S = 1.0, 0.020
 SHORTEST_S, LONGEST_S = 3.0, 5.0
 EDGE_S = 0.25
-LEAST_RISE = 1.0
+MIN_RISE = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,31 +77,35 @@ def spliced(neutral: np.ndarray, second: np.ndarray, first: int, rate: int) -> n
 def clips(items: list[LabelledRecording], emotions: tuple[str, ...], seed: int, *, control: bool) -> Iterator[Clip]:
     """Yield clips of random speakers, sentences and positions, endlessly."""
     rng = np.random.default_rng(seed)
-    of = defaultdict(list)
+    items_of = defaultdict(list)
     for item in items:
-        of[item.speaker_id, item.emotion].append(item)
-    speakers = sorted({speaker for speaker, emotion in of if emotion == "neutral" and len(of[speaker, emotion]) > 1})
+        items_of[item.speaker_id, item.emotion].append(item)
+    neutral_items = {speaker: own for (speaker, emotion), own in items_of.items() if emotion == "neutral"}
+    speakers = sorted(speaker for speaker, own in neutral_items.items() if len(own) > 1)
     others = [name for name in emotions if name != "neutral"]
     if not speakers:
         sys.exit("Nobody has two neutral recordings here; give corpora of acted speech.")
     while True:
         speaker, emotion = str(rng.choice(speakers)), str(rng.choice(others))
-        donors = of[speaker, "neutral" if control else emotion]
+        donors = items_of[speaker, "neutral" if control else emotion]
         if not donors:
             continue
         # In the control, the second comes from another recording than the carrier.
-        taken = donors[rng.integers(len(donors))] if control else None
-        carrier, rate = _carrier([item for item in of[speaker, "neutral"] if item is not taken], rng)
-        donor = read_recording((taken or donors[rng.integers(len(donors))]).path)
+        neutral_donor = donors[rng.integers(len(donors))] if control else None
+        carrier, rate = _carrier([item for item in neutral_items[speaker] if item is not neutral_donor], rng)
+        donor = read_recording((neutral_donor or donors[rng.integers(len(donors))]).path)
         edge, length = round(EDGE_S * rate), round(SPLICE_S * rate)
         if donor.sample_rate_hz != rate or len(donor.samples) < length or len(carrier) < 2 * edge + length:
             continue
-        begin, first = _where_speech_is(donor.samples, length, 0, rng), _where_speech_is(carrier, length, edge, rng)
-        second = donor.samples[begin : begin + length]
+        donor_first, first = (
+            _start_in_speech(donor.samples, length, 0, rng),
+            _start_in_speech(carrier, length, edge, rng),
+        )
+        second = donor.samples[donor_first : donor_first + length]
         if not second.any() or not carrier[first : first + length].any():
             continue
-        whole = spliced(carrier, second, first, rate)
-        yield Clip(_recording(whole, rate), _recording(carrier, rate), first / rate, emotion, speaker)
+        clip = spliced(carrier, second, first, rate)
+        yield Clip(_recording(clip, rate), _recording(carrier, rate), first / rate, emotion, speaker)
 
 
 def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tuple[np.ndarray, int]:
@@ -117,8 +121,8 @@ def _carrier(neutral: list[LabelledRecording], rng: np.random.Generator) -> tupl
     return np.concatenate(parts)[: round(LONGEST_S * rate)], rate
 
 
-def _where_speech_is(samples: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:
-    """Return a random position away from the edges, in the louder half, so that it is not a pause."""
+def _start_in_speech(samples: np.ndarray, length: int, edge: int, rng: np.random.Generator) -> int:
+    """Return a random first sample away from the edges, in the louder half, so that it is not a pause."""
     starts = np.arange(edge, len(samples) - edge - length + 1, max(1, length // 20))
     energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     energies = energy[starts + length] - energy[starts]
@@ -149,7 +153,7 @@ def explained(
 
 
 def profiles_of(analysis: Analysis, settings: AnalysisSettings) -> dict[str, np.ndarray]:
-    """Return the profiles of the explanations, their consensus if all maps are there, and the reference maps."""
+    """Return the profiles of the explanations, of their consensus if all maps exist, and of the reference maps."""
     target = target_of(analysis, settings)
     maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
     if set(EXPLAINERS) <= set(maps):
@@ -160,15 +164,15 @@ def profiles_of(analysis: Analysis, settings: AnalysisSettings) -> dict[str, np.
 
 
 def focus_hits(analysis: Analysis, inside: np.ndarray) -> dict[str, float]:
-    """Return whether the first focus region, and the one with the most evidence, have their middle in the second."""
+    """Return whether the centre of the first focus region, and of that with the most evidence, is in the second."""
     if not analysis.focus:
         return {"first_region_hits": 0.0, "strongest_region_hits": 0.0}
     strongest = max(analysis.focus, key=lambda focus: focus.share)
-    found = {}
+    hits = {}
     for name, focus in (("first", analysis.focus[0]), ("strongest", strongest)):
-        middle_s = (focus.region.start_s + focus.region.end_s) / 2
-        found[f"{name}_region_hits"] = float(inside[round(frame_at(middle_s, analysis.spectrogram.settings))])
-    return found
+        centre_s = (focus.region.start_s + focus.region.end_s) / 2
+        hits[f"{name}_region_hits"] = float(inside[round(frame_at(centre_s, analysis.spectrogram.settings))])
+    return hits
 
 
 def rise_of(before: Analysis, analysis: Analysis, settings: AnalysisSettings) -> float:
@@ -183,7 +187,7 @@ def hit(inside: np.ndarray, profile: np.ndarray) -> float:
 
 
 def profile_hits(inside: np.ndarray, profile: np.ndarray, energy: np.ndarray) -> dict[str, float]:
-    """Return whether a profile hits, how much more than the energy does, and its ROC area."""
+    """Return whether a profile hits, the difference from the energy's profile, and the ROC area."""
     return {
         "hits": hit(inside, profile),
         "hits_above_energy": hit(inside, profile) - hit(inside, energy),
@@ -195,13 +199,13 @@ def measure(
     items: list[LabelledRecording],
     methods: tuple[str, ...],
     classifier: Classifier,
-    wanted: int,
+    count: int,
     seed: int,
     *,
     control: bool,
 ) -> dict[str, object]:
     """Return hits and ROC areas of each explainer and of the focus, with intervals over speakers, and chance."""
-    of: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
+    values: dict[str, dict[str, list[tuple[float, str]]]] = defaultdict(lambda: defaultdict(list))
     speakers, chances, tried, risen = [], [], 0, 0
     for clip in clips(items, classifier.emotions, seed, control=control):
         tried += 1
@@ -210,26 +214,25 @@ def measure(
             classify_recording(recording, classifier, settings) for recording in (clip.neutral, clip.recording)
         )
         rise = rise_of(before, analysis, settings)
-        risen += rise >= LEAST_RISE
-        if control or rise >= LEAST_RISE:
+        risen += rise >= MIN_RISE
+        if control or rise >= MIN_RISE:
             inside, analysis = inside_of(clip, analysis), explained(analysis, methods, classifier, settings)
             profiles = profiles_of(analysis, settings)
             unspliced = profiles_of(explained(before, methods, classifier, settings), settings) if control else {}
-            for measure, value in focus_hits(
-                find_focus(analysis, settings.focus_by, classifier, settings), inside
-            ).items():
-                of["focus"][measure].append((value, clip.speaker))
+            with_focus = find_focus(analysis, settings.focus_by, classifier, settings)
+            for figure, value in focus_hits(with_focus, inside).items():
+                values["focus"][figure].append((value, clip.speaker))
             for name, profile in profiles.items():
-                found = profile_hits(inside, profile, profiles["energy"])
+                figures = profile_hits(inside, profile, profiles["energy"])
                 if control:
-                    found["hits_above_unspliced"] = found["hits"] - hit(inside, unspliced[name])
-                    found["hits_where_evidence_rises" if rise > 0 else "hits_where_evidence_falls"] = found["hits"]
-                for measure, value in found.items():
-                    of[name][measure].append((value, clip.speaker))
+                    figures["hits_above_unspliced"] = figures["hits"] - hit(inside, unspliced[name])
+                    figures["hits_where_evidence_rises" if rise > 0 else "hits_where_evidence_falls"] = figures["hits"]
+                for figure, value in figures.items():
+                    values[name][figure].append((value, clip.speaker))
             speakers.append(clip.speaker)
             chances.append(inside.mean())
-            print(f"Clip {len(speakers)} of {wanted}, evidence {rise:+.2f}", file=sys.stderr)
-        if len(speakers) == wanted or tried == 20 * wanted:
+            print(f"Clip {len(speakers)} of {count}, evidence {rise:+.2f}", file=sys.stderr)
+        if len(speakers) == count or tried == 20 * count:
             break
     result: dict[str, object] = {
         "clips": len(speakers),
@@ -237,11 +240,11 @@ def measure(
         "share_whose_evidence_rises": round(risen / tried, 3),
         "chance": round(float(np.mean(chances)), 3),
     }
-    for name, measures in of.items():
-        result[name] = {
-            measure: mean_with_interval(np.array([value for value, _ in found]), [who for _, who in found], seed)
-            for measure, found in measures.items()
-        }
+    for name, figures in values.items():
+        result[name] = {}
+        for figure, rows in figures.items():
+            clip_values, clip_speakers = zip(*rows, strict=True)
+            result[name][figure] = mean_with_interval(np.array(clip_values), list(clip_speakers), seed)
     return result
 
 

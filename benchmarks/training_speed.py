@@ -3,8 +3,8 @@
     python benchmarks/training_speed.py [--quick] [--json FILE]
 
 The plain loop computes each layer as written: convolution, batch norm, ReLU. Both take turns on the same random
-segments in batches of 64, so that other load on the machine affects both.
-`limit` is our speed relative to the arithmetic alone: the forward and backward pass, repeated on one batch.
+segments in batches of 64, so that other load on the machine affects both. `limit` is our speed relative to the
+arithmetic alone: the forward and backward pass, repeated on one batch.
 """
 
 import platform
@@ -74,8 +74,9 @@ def main() -> None:
                 began = time.perf_counter()
                 for _ in range(steps):
                     step(segments, labels)
-                seconds[contender] += (time.perf_counter() - began) * (turn > 0)
-        rates = {contender: BATCH * steps * turns / spent for contender, spent in seconds.items()}
+                if turn > 0:
+                    seconds[contender] += time.perf_counter() - began
+        rates = {contender: BATCH * steps * turns / taken for contender, taken in seconds.items()}
         result[name] = {
             "plain_segments_per_s": round(rates["plain"], 1),
             "our_segments_per_s": round(rates["ours"], 1),

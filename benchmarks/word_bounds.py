@@ -3,16 +3,16 @@
     python benchmarks/word_bounds.py [--quick] [--clips N] [--seed N] [--characters] [--all-heads] [--json FILE]
 
 Needs SER_CORPORA and SER_WORD_MODEL. Utterances of RAVDESS, CREMA-D and EMO-DB, whose sentences are known, are cut
-where their level falls 40 dB below their peak, or to 10 dB above their noise. Only those are taken whose level falls
-from 25 to 40 dB within 80 ms at both ends: where a breath or a room's sound follows, nobody can say when the word
-ended. They are joined, a speaker at a time, with gaps of 0 to 0.4 s over noise at -65 dBFS. So the start of each
-first word and the end of each last word are known. A bound counts if the transcript has that word there; the others
-are counted as missed. Bounds between words within an utterance are not measured: nobody knows them here, and a gap of
-0 s only resembles them, as it has no coarticulation.
+where their level falls 40 dB below their peak, or to 10 dB above their noise. They are only used if their level falls
+from 25 to 40 dB below the peak within 80 ms at both ends, because it is unclear when a word ends if a breath or
+reverberation follows. They are joined, one speaker per clip, with gaps of 0 to 0.4 s over noise at -65 dBFS, so that
+the start of each first word and the end of each last word are known. A bound counts if the transcript has that word
+there; the others are counted as missed. Bounds between words within an utterance are unknown and not measured; a gap of
+0 s resembles them, but without coarticulation.
 
-Compared are Whisper's own bounds, which attention gives, and those moved to pauses and dips of energy. With
-`--characters` attention is that of the text spelt letter by letter; with `--all-heads` it is the mean over all heads of
-the later half of the layers, not only over those that are known to align.
+Whisper's own bounds, from its attention, are compared with those moved to pauses and dips of energy. With
+`--characters`, the attention is that of the text spelt letter by letter; with `--all-heads`, it is the mean over all
+heads of the later half of the layers, not only over those that are known to align.
 """
 
 import difflib
@@ -45,8 +45,8 @@ EDGES_DB, CLEAR_S, ABOVE_NOISE_DB = (25.0, 40.0), 0.08, 10.0
 FADE_S, NOISE_DBFS = 0.005, -65.0
 GAPS_S = (0.0, 0.05, 0.1, 0.2, 0.4)
 CLIP_S, QUICK_CLIPS = 24.0, 4
-#: Whisper's text is shorter than 448 tokens, with those before it.
-MOST_TOKENS = 440
+#: Whisper's context has 448 tokens, including those before the text.
+MAX_TOKENS = 440
 SENTENCES = {
     "ravdess": {"01": "kids are talking by the door", "02": "dogs are sitting by the door"},
     "crema_d": {
@@ -84,7 +84,7 @@ class Clip:
 
 
 def utterance(samples: np.ndarray) -> np.ndarray | None:
-    """Return what is between the silences before and after, or None if nobody can say where speech begins or ends."""
+    """Return the speech between the silences, or None if it is unclear where the speech begins or ends."""
     length = RATE_HZ // 200
     frames = samples[: len(samples) // length * length].reshape(-1, length)
     level = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-12)
@@ -104,36 +104,37 @@ def clips(folder: Path, count: int, seed: int) -> list[Clip]:
     """Return clips of random speakers, in turn from the corpora."""
     rng, by_corpus = np.random.default_rng(seed), []
     for corpus, sentences in SENTENCES.items():
-        of_speaker = defaultdict(list)
+        by_speaker = defaultdict(list)
         for item in read_corpus(corpus, folder / corpus).recordings:
             if item.text in sentences:
-                of_speaker[item.speaker].append((item.path, sentences[item.text]))
-        by_corpus.append([of_speaker[name] for name in sorted(of_speaker)])
-    made = []
+                by_speaker[item.speaker].append((item.path, sentences[item.text]))
+        by_corpus.append([by_speaker[name] for name in sorted(by_speaker)])
+    result = []
     for number in range(count):
         speakers = by_corpus[number % len(by_corpus)]
-        said = speakers[rng.integers(len(speakers))]
-        made.append(joined([said[index] for index in rng.permutation(len(said))], rng, f"clip {number}"))
-    return made
+        utterances = speakers[rng.integers(len(speakers))]
+        shuffled = [utterances[index] for index in rng.permutation(len(utterances))]
+        result.append(join(shuffled, rng, f"clip {number}"))
+    return result
 
 
-def joined(said: list[tuple[Path, str]], rng: np.random.Generator, name: str) -> Clip:
-    """Join utterances with random gaps until a clip is long enough."""
-    now, parts, words, starts, ends = 0.5, [], [], [], []
-    for path, sentence in said:
-        read = read_recording(path)
-        cut = utterance(resample(read.samples, read.sample_rate_hz, RATE_HZ))
+def join(utterances: list[tuple[Path, str]], rng: np.random.Generator, name: str) -> Clip:
+    """Join utterances, given as (path, sentence), with random gaps until a clip is long enough."""
+    time_s, parts, words, starts, ends = 0.5, [], [], [], []
+    for path, sentence in utterances:
+        recording = read_recording(path)
+        cut = utterance(resample(recording.samples, recording.sample_rate_hz, RATE_HZ))
         if cut is None:
             continue
-        if now + len(cut) / RATE_HZ > CLIP_S:
+        if time_s + len(cut) / RATE_HZ > CLIP_S:
             break
-        starts.append((len(words), now))
+        starts.append((len(words), time_s))
         words += sentence.split()
-        parts.append((round(now * RATE_HZ), cut))
-        now += len(cut) / RATE_HZ
-        ends.append((len(words) - 1, now))
-        now += rng.choice(GAPS_S)
-    samples = rng.normal(0, 10 ** (NOISE_DBFS / 20), round((now + 0.5) * RATE_HZ)).astype(np.float32)
+        parts.append((round(time_s * RATE_HZ), cut))
+        time_s += len(cut) / RATE_HZ
+        ends.append((len(words) - 1, time_s))
+        time_s += rng.choice(GAPS_S)
+    samples = rng.normal(0, 10 ** (NOISE_DBFS / 20), round((time_s + 0.5) * RATE_HZ)).astype(np.float32)
     for first, cut in parts:
         samples[first : first + len(cut)] += cut
     return Clip(Recording(name, name, np.clip(samples, -1, 1), RATE_HZ), words, starts, ends)
@@ -141,11 +142,11 @@ def joined(said: list[tuple[Path, str]], rng: np.random.Generator, name: str) ->
 
 def errors(clip: Clip, words: tuple[Region, ...]) -> np.ndarray:
     """Return the error of each known bound, in seconds; NaN where the transcript lacks the word."""
-    spoken = ["".join(c for c in word.label.lower() if c.isalnum() or c == "'") for word in words]
-    match = difflib.SequenceMatcher(None, clip.words, spoken, autojunk=False)
-    index_of = {b.a + k: b.b + k for b in match.get_matching_blocks() for k in range(b.size)}
-    starts = [words[index_of[i]].start_s - at if i in index_of else np.nan for i, at in clip.starts]
-    ends = [words[index_of[i]].end_s - at if i in index_of else np.nan for i, at in clip.ends]
+    transcribed = ["".join(c for c in word.label.lower() if c.isalnum() or c == "'") for word in words]
+    match = difflib.SequenceMatcher(None, clip.words, transcribed, autojunk=False)
+    word_of = {block.a + k: words[block.b + k] for block in match.get_matching_blocks() for k in range(block.size)}
+    starts = [word_of[index].start_s - time_s if index in word_of else np.nan for index, time_s in clip.starts]
+    ends = [word_of[index].end_s - time_s if index in word_of else np.nan for index, time_s in clip.ends]
     return np.array([starts, ends])
 
 
@@ -153,29 +154,29 @@ def align_characters(model: WhisperModel) -> None:
     """Make a model align the letters of its words instead of their tokens."""
 
     def find_alignment(tokenizer, text_tokens, encoder_output, num_frames, median_filter_width=7):  # noqa: ANN001, ANN202
-        found = []
+        alignments = []
         for tokens in text_tokens:
-            words, of_word = (parts[:-1] for parts in tokenizer.split_to_word_tokens([*tokens, tokenizer.eot]))
-            spelt = [[i for letter in letters(word) for i in tokenizer.encode(letter)] for word in words]
-            if sum(map(len, spelt)) > MOST_TOKENS:
-                spelt = of_word
+            words, word_tokens = (parts[:-1] for parts in tokenizer.split_to_word_tokens([*tokens, tokenizer.eot]))
+            spelt = [[token for letter in letters(word) for token in tokenizer.encode(letter)] for word in words]
+            if sum(map(len, spelt)) > MAX_TOKENS:
+                spelt = word_tokens
             (result,) = model.model.align(
                 encoder_output,
                 tokenizer.sot_sequence,
-                [[i for token in spelt for i in token]],
+                [[token for of_word in spelt for token in of_word]],
                 num_frames,
                 median_filter_width=median_filter_width,
             )
             token_at, frame_at = np.array(result.alignments).T
             begins_s = frame_at[np.diff(token_at, prepend=-1) > 0] / model.tokens_per_second
             edges = np.cumsum([0, *map(len, spelt)])
-            found.append(
+            alignments.append(
                 [
-                    {"word": word, "tokens": own, "start": begins_s[a], "end": begins_s[b], "probability": 1.0}
-                    for word, own, a, b in zip(words, of_word, edges, edges[1:], strict=False)
+                    {"word": word, "tokens": own, "start": begins_s[first], "end": begins_s[end], "probability": 1.0}
+                    for word, own, first, end in zip(words, word_tokens, edges, edges[1:], strict=False)
                 ]
             )
-        return found
+        return alignments
 
     def letters(word: str) -> list[str]:
         bare = word.lstrip()
@@ -197,17 +198,17 @@ def with_all_heads(folder: Path, copy: Path) -> Path:
     return copy
 
 
-def figures(found: list[np.ndarray]) -> dict[str, float]:
+def figures(errors_of_clips: list[np.ndarray]) -> dict[str, float]:
     """Return the median and the 90th percentile of the absolute errors, in ms, and shares within limits."""
-    all_of = np.concatenate(found, axis=1)
-    known = np.abs(all_of[~np.isnan(all_of)])
+    all_errors = np.concatenate(errors_of_clips, axis=1)
+    known = np.abs(all_errors[~np.isnan(all_errors)])
     return {
         "median_ms": round(1000 * float(np.median(known)), 1),
         "p90_ms": round(1000 * float(np.percentile(known, 90)), 1),
         "within_40_ms": round(float(np.mean(known <= 0.040)), 3),
         "within_100_ms": round(float(np.mean(known <= 0.100)), 3),
-        "median_start_ms": round(1000 * float(np.nanmedian(np.abs(all_of[0]))), 1),
-        "median_end_ms": round(1000 * float(np.nanmedian(np.abs(all_of[1]))), 1),
+        "median_start_ms": round(1000 * float(np.nanmedian(np.abs(all_errors[0]))), 1),
+        "median_end_ms": round(1000 * float(np.nanmedian(np.abs(all_errors[1]))), 1),
     }
 
 
@@ -225,24 +226,24 @@ def main() -> None:
         model = load_word_model(with_all_heads(folder, Path(copy)) if args.all_heads else folder)
     if args.characters:
         align_characters(model)
-    own, moved, computed_s, processor_s, sound_s = [], [], 0.0, 0.0, 0.0
+    whisper_errors, snapped_errors, computed_s, processor_s, sound_s = [], [], 0.0, 0.0, 0.0
     for clip in clips(corpora, QUICK_CLIPS if args.quick else args.clips, args.seed):
-        started, used = time.perf_counter(), time.process_time()
+        began, processor_began = time.perf_counter(), time.process_time()
         words = transcribe(clip.recording, model, bounds=None).words
         snapped = snap_words(words, clip.recording)
-        computed_s += time.perf_counter() - started
-        processor_s += time.process_time() - used
+        computed_s += time.perf_counter() - began
+        processor_s += time.process_time() - processor_began
         sound_s += clip.recording.duration_s
-        own.append(errors(clip, words))
-        moved.append(errors(clip, snapped))
-    bounds = np.concatenate(own, axis=1)
+        whisper_errors.append(errors(clip, words))
+        snapped_errors.append(errors(clip, snapped))
+    bounds = np.concatenate(whisper_errors, axis=1)
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "clips": len(own),
+        "clips": len(whisper_errors),
         "bounds": int(bounds.size),
         "missed": int(np.isnan(bounds).sum()),
-        "whisper": figures(own),
-        "snapped": figures(moved),
+        "whisper": figures(whisper_errors),
+        "snapped": figures(snapped_errors),
         "real_time_factor": round(computed_s / sound_s, 3),
         "processor_seconds_per_second": round(processor_s / sound_s, 3),
     }

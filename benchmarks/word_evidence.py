@@ -1,10 +1,10 @@
-"""How near do drawn sets of words come to exact Shapley values, and how long does a sentence take?
+"""How close are Shapley values from sampled sets of words to the exact ones, and how long does a sentence take?
 
     python benchmarks/word_evidence.py [--quick] [--model NAME] [--sentences N] [--seed N] [--json FILE]
 
 Needs SER_CORPORA and SER_WORD_MODEL. For random sentences of CREMA-D that were transcribed as eight words, values from
-all 256 sets of words are compared with those from drawn sets, by rank correlation and mean absolute difference in
-log-odds. `within_interval` is the share of exact values that lie within 1.96 estimated errors of the drawn ones.
+all 256 sets of words are compared with those from sampled sets, by rank correlation and mean absolute difference in
+log-odds. `within_interval` is the share of exact values that are within 1.96 estimated errors of the sampled ones.
 """
 
 import sys
@@ -26,22 +26,17 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import classify_recording, target_of
 from ser_core.settings import AnalysisSettings
-from ser_core.words.evidence import (
-    FILLS,
-    WordGame,
-    evidence_of_words,
-    frames_of_words,
-)
+from ser_core.words.evidence import FILLS, WordGame, evidence_of_words, frames_of_words
 from ser_core.words.shapley import SETS, shapley_values, word_sets
 from ser_core.words.transcription import transcribe
 from ser_core.words.word_model import load_word_model
 
 WORDS, BUDGETS, SEEDS = 8, (32, 48, SETS, 96), 4
-#: Sentences of CREMA-D with about as many words.
+#: Sentences of CREMA-D with about this many words.
 SENTENCES = ("IWL", "ITH", "IWW", "MTI", "WSI", "IOM")
 
 
-def compared(
+def compare(
     words: tuple[Region, ...], classifier: Classifier, target: ExplanationTarget, times_s: np.ndarray
 ) -> dict[int, list[list[float]]]:
     """Return for each budget, and each seed, rank correlation, mean difference, and share within the interval."""
@@ -54,15 +49,16 @@ def compared(
     result: dict[int, list[list[float]]] = {budget: [] for budget in BUDGETS}
     for budget in BUDGETS:
         for seed in range(SEEDS):
-            rng, drawn, inside = np.random.default_rng(seed), [], []
+            rng, estimates, inside = np.random.default_rng(seed), [], []
             for game, values in zip(games, exact, strict=True):
                 sets, weights, pairs = word_sets(len(words), rng, budget)
-                found, error = shapley_values(sets, target.evidence(game.probabilities(sets)), weights, pairs)
-                drawn.append(found)
-                inside.append(np.abs(found - values) <= 1.96 * error)
-            mean, true = np.mean(drawn, axis=0), np.mean(exact, axis=0)
-            rank = float(spearmanr(mean, true).statistic)
-            result[budget].append([rank, float(np.abs(mean - true).mean()), float(np.mean(inside))])
+                estimate, error = shapley_values(sets, target.evidence(game.probabilities(sets)), weights, pairs)
+                estimates.append(estimate)
+                inside.append(np.abs(estimate - values) <= 1.96 * error)
+            mean_estimate, mean_exact = np.mean(estimates, axis=0), np.mean(exact, axis=0)
+            rank = float(spearmanr(mean_estimate, mean_exact).statistic)
+            difference = float(np.abs(mean_estimate - mean_exact).mean())
+            result[budget].append([rank, difference, float(np.mean(inside))])
     return result
 
 
@@ -75,8 +71,9 @@ def main() -> None:
     if not (folders := corpora_and_word_model()):
         return
     classifier, whisper, settings = load_model(args.model), load_word_model(folders[1]), AnalysisSettings()
-    items = [i for i in read_corpus("crema_d", folders[0] / "crema_d").recordings if i.text in SENTENCES]
-    found, seconds, processor_seconds = [], [], []
+    corpus = read_corpus("crema_d", folders[0] / "crema_d")
+    items = [item for item in corpus.recordings if item.text in SENTENCES]
+    comparisons, seconds, processor_seconds = [], [], []
     for index in np.random.default_rng(args.seed).permutation(len(items)):
         recording = read_recording(items[index].path)
         words = transcribe(recording, whisper, "en").words
@@ -84,22 +81,22 @@ def main() -> None:
             continue
         analysis = classify_recording(recording, classifier, settings)
         target, times_s = target_of(analysis, settings), analysis.spectrogram.frame_times_s
-        started, used = time.perf_counter(), time.process_time()
+        began, processor_began = time.perf_counter(), time.process_time()
         evidence_of_words(words, classifier, target, times_s)
-        seconds.append(time.perf_counter() - started)
-        processor_seconds.append(time.process_time() - used)
-        found.append(compared(words, classifier, target, times_s))
-        if len(found) == (1 if args.quick else args.sentences):
+        seconds.append(time.perf_counter() - began)
+        processor_seconds.append(time.process_time() - processor_began)
+        comparisons.append(compare(words, classifier, target, times_s))
+        if len(comparisons) == (1 if args.quick else args.sentences):
             break
     result = {
         "model": classifier.name,
-        "sentences": len(found),
+        "sentences": len(comparisons),
         "words": WORDS,
         "seconds": round(float(np.median(seconds)), 2),
         "processor_seconds": round(float(np.median(processor_seconds)), 2),
     }
     for budget in BUDGETS:
-        rank, difference, inside = np.mean([row for one in found for row in one[budget]], axis=0)
+        rank, difference, inside = np.mean([row for comparison in comparisons for row in comparison[budget]], axis=0)
         result[f"{budget} sets"] = {
             "rank_correlation": round(float(rank), 3),
             "mean_difference": round(float(difference), 3),

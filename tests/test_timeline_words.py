@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.long_words import Said, errors
+from benchmarks.long_words import Utterance, error_rates
 from ser_core.analysis import Region
 from ser_core.annotations.words import read_words
 from ser_core.errors import Cancelled
@@ -116,7 +116,7 @@ def test_a_phrase_is_found_in_any_case_and_punctuation_and_shown_with_what_is_sa
 
 
 def test_a_wrong_word_counts_for_the_recording_in_whose_time_it_lies():
-    said = [Said(0.0, "ravdess", ["it's", "eleven"]), Said(2.0, "crema_d", ["the", "surface", "is", "slick"])]
+    said = [Utterance(0.0, "ravdess", ["it's", "eleven"]), Utterance(2.0, "crema_d", ["the", "surface", "is", "slick"])]
     found = [(0.1, "It's"), (0.9, "11."), (2.1, "The"), (2.5, "service"), (3.0, "slick")]
     words = tuple(Region(at, at + 0.3, label=word) for at, word in found)
-    assert errors(said, words) == {"ravdess": 0.0, "crema_d": 0.5, "all": 0.3333}
+    assert error_rates(said, words) == {"ravdess": 0.0, "crema_d": 0.5, "all": 0.3333}
