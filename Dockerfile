@@ -1,4 +1,4 @@
-# The app as somebody without rights; only /data and /tmp need to be writable.
+# The app runs as an unprivileged user; only /data and /tmp need to be writable.
 FROM python:3.12-slim
 
 RUN useradd --system --uid 10001 --home-dir /data --create-home hear
@@ -10,14 +10,14 @@ COPY app.py LICENSE ./
 COPY .streamlit .streamlit
 COPY ser_core ser_core
 COPY pages pages
-# Training reads folders of the machine and writes models: nothing for visitors of a server.
+# Training reads folders of the machine and writes models, which visitors of a server must not.
 RUN rm pages/5_Train.py
 COPY models models
 COPY docs/law*.md docs/glossary*.md docs/
 RUN python -m compileall -q ser_core pages
 
-# Two arenas of the allocator for all threads: a fifth less memory when many visits have been. Without a name of its own
-# Streamlit asks a service on the internet for its address when it starts.
+# With two allocator arenas for all threads, the app takes a fifth less memory after many visits. Without a server
+# address Streamlit would request its own from a service on the internet when it starts.
 ENV SER_DATA=/data HOME=/data MALLOC_ARENA_MAX=2 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib
 ENV STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 USER hear

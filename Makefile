@@ -1,10 +1,10 @@
 # make app        set everything up and open the app
-# make test       set everything up and run all tests but the long ones
-# make test-fast  only those without a browser, pages, a database, processes of their own or seconds of computing
+# make test       set everything up and run all tests except the long ones
+# make test-fast  only tests without a browser, pages, a database, processes of their own or seconds of computing
 # make test-long  only the long ones: more seeds and examples, larger files
 # make bench      run the benchmarks, quickly
-# make fuzz       try the readers of files against hostile bytes, FUZZ_SECONDS each
-# make lock       write the lock files again, after a change in requirements*.txt
+# make fuzz       fuzz the file readers, FUZZ_SECONDS each
+# make lock       update the lock files after a change in requirements*.txt
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,12 +17,13 @@ FUZZ_TARGETS := annotations textgrid elan emu subtitles rttm raven transcriber c
 
 .PHONY: app test test-fast test-long lint bench fuzz lock samples pictures clean
 
-# glibc gives threads arenas of their own, eight for each processor, and what one has freed no other can use.
+# By default glibc creates up to eight arenas per processor, and memory freed in one cannot be used by another.
 app: $(VENV)/.installed samples
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run app.py
 
-# A file's tests stay together, as they share what is costly. Three workers keep two processors busy while a browser is
-# waited for, and each computes with one thread. Python keeps what it compiled: without, each worker compiles all tests.
+# The tests of a file run in one worker, because they share costly fixtures. Three workers keep two processors busy
+# while one waits for a browser, and each computes with one thread. Python stores compiled files; otherwise each worker
+# would compile all tests.
 TEST_WORKERS ?= 3
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -43,8 +44,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark --quick || exit 1; done
 
-# Readers of files against bytes that grow ever stranger; stops at the first finding. Not in requirements-dev.txt, as
-# atheris is built for some versions of Python only.
+# Stops at the first crash. atheris is not in requirements-dev.txt, because it is only built for some Python versions.
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check -q atheris==3.0.0
 	@for target in $(FUZZ_TARGETS); do echo "$$target, $(FUZZ_SECONDS) s"; \
@@ -68,9 +68,9 @@ $(VENV)/bin/python:
 	  echo "Install it, or name it: make app PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
 
-# All but torch and torchaudio comes with its hash, and the lock names every package, so that nothing else is taken.
-# PyPI's torch for Linux brings several GB of CUDA; PyTorch's own index has the small one for CPUs. It is asked for five
-# seconds, and without an answer PyPI is taken. An extra index that cannot be reached would cost ten minutes instead.
+# All packages except torch and torchaudio are checked by their hashes, and the lock file names every package, so that
+# no other is installed. PyPI's torch for Linux includes several GB of CUDA; PyTorch's own index has a small one for
+# CPUs. If that index does not answer within five seconds, PyPI is used; pip would retry it for ten minutes.
 PIP := $(BIN)/pip install --disable-pip-version-check -q
 LOCKED := --no-deps --require-hashes -r
 
@@ -85,7 +85,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
 	$(PIP) $(LOCKED) requirements-dev.lock
 	@touch $@
 
-# For every platform at once. What torch for CUDA needs is left out: it comes with that torch.
+# For all platforms. The packages that torch for CUDA needs are left out, because pip installs them with that torch.
 CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13 triton
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --excludes $(VENV)/cuda.txt --no-emit-package torch --no-emit-package torchaudio

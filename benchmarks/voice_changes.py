@@ -108,29 +108,31 @@ def measure(recording: Recording, classifier: Classifier) -> dict[str, float]:
         "size": smallest.size if smallest else np.nan,
     }
     curve_of = {curve.property: curve for curve in counterfactuals.curves}
-    for changed in PROPERTIES:
-        curve = curve_of.get(changed)
+    for voice_property in PROPERTIES:
+        curve = curve_of.get(voice_property)
         flip = min(curve.flips, key=lambda flip: flip.size, default=None) if curve else None
         figures |= {
-            f"flips_{changed.field}": float(flip is not None),
-            f"amount_{changed.field}": changed.value(abs(flip.amount)) if flip else np.nan,
+            f"flips_{voice_property.field}": float(flip is not None),
+            f"amount_{voice_property.field}": voice_property.value(abs(flip.amount)) if flip else np.nan,
         }
         if curve is None:
             continue
         unchanged = curve.scores[int(np.flatnonzero(curve.amounts == 0)[0])]
         figures |= {
-            f"unchanged_{changed.field}": float(unchanged.argmax() == verdict),
-            f"there_and_back_{changed.field}": float(curve.control.argmax() == verdict),
+            f"unchanged_{voice_property.field}": float(unchanged.argmax() == verdict),
+            f"there_and_back_{voice_property.field}": float(curve.control.argmax() == verdict),
         }
         more = curve.scores[curve.amounts > 0]
-        less = curve.scores[curve.amounts == 0 if changed.only_more else curve.amounts < 0]
-        sign = -1 if changed.field in OPPOSITE else 1
+        less = curve.scores[curve.amounts == 0 if voice_property.only_more else curve.amounts < 0]
+        sign = -1 if voice_property.field in OPPOSITE else 1
         for emotion in EXPECTED:
             index = analysis.emotions.index(emotion)
             if len(more) and len(less):
                 gained = evidence(more, index).mean() - evidence(less, index).mean()
-                figures[f"gained_{emotion}_{changed.field}"] = float(gained)
-                figures[f"agrees_{emotion}_{changed.field}"] = float((gained > 0) == (sign * EXPECTED[emotion] > 0))
+                figures[f"gained_{emotion}_{voice_property.field}"] = float(gained)
+                figures[f"agrees_{emotion}_{voice_property.field}"] = float(
+                    (gained > 0) == (sign * EXPECTED[emotion] > 0)
+                )
     figures["unchanged"] = min(value for key, value in figures.items() if key.startswith("unchanged_"))
     return figures
 

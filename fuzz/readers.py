@@ -2,9 +2,9 @@
 
     python fuzz/readers.py TARGET [libFuzzer options] [CORPUS]
 
-The targets are the names in `TARGETS`. `make fuzz FUZZ_SECONDS=60` runs each of them for so many seconds, starting from
-the valid files of the tests. A finding is written as `crash-*` in the working directory; add it to the tests. Audio is
-decoded in this process, where coverage is visible.
+The targets are the names in `TARGETS`. `make fuzz FUZZ_SECONDS=60` runs each of them for 60 seconds, starting from the
+valid files of the tests. An input that fails is written as `crash-*` to the working directory; add it to the tests.
+Audio is decoded in this process, so that its coverage is measured.
 """
 
 import json
@@ -75,10 +75,10 @@ def chat(data: bytes) -> None:
 
 
 def into(data: bytes) -> None:
-    """Write a mark into a file, and read what comes out."""
-    known = [RecordingFile("ab" * 32, "marks", 100.0, 16_000)]
+    """Write a mark into a file, and read the result."""
+    recordings = [RecordingFile("ab" * 32, "marks", 100.0, 16_000)]
     ours = AnnotatedRecording("marks", "ab" * 32, 100.0, 16_000, (Annotation(Region(0.5, 1.0), emotion="sad"),))
-    read_annotations(write_into_file(data, "marks", known, lambda _: ours).into.content, "again")
+    read_annotations(write_into_file(data, "marks", recordings, lambda _: ours).into.content, "again")
 
 
 def words(data: bytes) -> None:
@@ -105,7 +105,7 @@ def model(data: bytes) -> None:
 
 
 def estimator(data: bytes) -> None:
-    """Run a graph in this process, where coverage is visible."""
+    """Run a graph in this process, so that its coverage is measured."""
     OnnxGraph(data, "theirs", 4).run(np.zeros((2, 96, 64), np.float32))
 
 
@@ -115,15 +115,15 @@ def sound(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one
-    for one in (
+    target.__name__: target
+    for target in (
         *(annotations, textgrid, elan, emu, subtitles, rttm, raven, transcriber, chat, into),
         *(words, tables, model, estimator, sound),
     )
 }
 
 
-def intact(target: str) -> list[bytes]:
+def valid_files(target: str) -> list[bytes]:
     """Return the files that fuzzing starts from."""
     from tests import hostile_files
     from tests.test_onnx_classifier import onnx_model
@@ -151,7 +151,7 @@ def main() -> None:
     if target not in TARGETS:
         sys.exit(f"Name a target: {', '.join(TARGETS)}.")
     corpus = Path(tempfile.mkdtemp(prefix=f"fuzz-{target}-"))
-    for number, data in enumerate(intact(target)):
+    for number, data in enumerate(valid_files(target)):
         (corpus / str(number)).write_bytes(data)
 
     def one_input(data: bytes) -> None:
