@@ -78,7 +78,7 @@ def summed_over_drawn(per_speaker: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     Set by set, because all sets at once would take memory for thousands of sets times thousands of speakers.
     """
     values = per_speaker.reshape(len(per_speaker), -1)
-    sums = np.stack([np.bincount(one, minlength=len(values)) @ values for one in drawn])
+    sums = np.stack([np.bincount(speakers, minlength=len(values)) @ values for speakers in drawn])
     return sums.reshape(len(drawn), *per_speaker.shape[1:])
 
 

@@ -45,9 +45,9 @@ def processes() -> "Fabric":
     """
     from lightning_fabric import Fabric  # it imports torch's compiler, which takes four seconds
 
-    here, machines = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), int(os.environ.get("GROUP_WORLD_SIZE", 1))
-    several = "ddp" if here * machines > 1 else "auto"
-    fabric = Fabric(accelerator="cpu", strategy=several, devices=here, num_nodes=machines)
+    local_processes, machines = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), int(os.environ.get("GROUP_WORLD_SIZE", 1))
+    strategy = "ddp" if local_processes * machines > 1 else "auto"
+    fabric = Fabric(accelerator="cpu", strategy=strategy, devices=local_processes, num_nodes=machines)
     fabric.launch()
     if distributed.is_initialized():
         # gloo's threads must end before the process does, or the process sometimes aborts at exit.

@@ -95,7 +95,7 @@ def save_with_source(
     WriteRefused
         If it cannot be written; the earlier analysis then remains.
     """
-    about = {
+    request = {
         "recording_name": analysis.recording.name,
         "model_name": analysis.model_name,
         "verdict": analysis.verdict,
@@ -104,7 +104,7 @@ def save_with_source(
         "start_s": analysis.recording.start_s,
     }
     folder = data / FOLDER / f"{analysis.recording.sha256[:16]}-{analysis.model_sha256[:8]}"
-    files = {SOURCE: source, REQUEST: json.dumps(about).encode(), RESULTS: results_bytes(results)}
+    files = {SOURCE: source, REQUEST: json.dumps(request).encode(), RESULTS: results_bytes(results)}
     save_analysis(analysis, folder, files)
     return folder
 
@@ -180,10 +180,10 @@ def _folders(data: Path) -> list[Path]:
 def _read(folder: Path) -> SavedAnalysis | None:
     try:
         saved_at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
-        about = json.loads(read_regular(folder / REQUEST, MAX_REQUEST_BYTES))
-        texts = about["recording_name"], about["model_name"], about["verdict"]
-        settings = settings_from_dict(AnalysisSettings, about["settings"])
-        part_of, start_s = about.get("part_of"), float(about.get("start_s", 0.0))
+        request = json.loads(read_regular(folder / REQUEST, MAX_REQUEST_BYTES))
+        texts = request["recording_name"], request["model_name"], request["verdict"]
+        settings = settings_from_dict(AnalysisSettings, request["settings"])
+        part_of, start_s = request.get("part_of"), float(request.get("start_s", 0.0))
         if not (part_of is None or isinstance(part_of, str)) or not 0 <= start_s <= LONG_RECORDING.longest_s:
             return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SerError):

@@ -44,11 +44,11 @@ def read_regular(file: Path, most_bytes: int, *, follow_link: bool = False) -> b
     """
     descriptor = os.open(file, OPEN_FLAGS & ~os.O_NOFOLLOW if follow_link else OPEN_FLAGS)
     with open(descriptor, "rb") as opened:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(file))
-        data = opened.read(most_bytes + 1) if about.st_size <= most_bytes else b""
-    if about.st_size > most_bytes or len(data) > most_bytes:
+        data = opened.read(most_bytes + 1) if status.st_size <= most_bytes else b""
+    if status.st_size > most_bytes or len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"more than {most_bytes} bytes", str(file))
     return data
 

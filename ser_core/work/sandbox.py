@@ -43,8 +43,8 @@ def start_child(module: str, channel: socket.socket) -> subprocess.Popen[bytes]:
         Run as `python -m`. The socket is its descriptor 0. It must import what it needs and call
         `restrict_this_process` before it looks at any input.
     """
-    # Two variables are needed and not secret: where some clusters keep Python's libraries, and that BLAS starts no
-    # threads, which would exist before the restrictions and escape Landlock.
+    # Two variables are needed and not secret: the path of Python's libraries on some clusters, and the number of BLAS
+    # threads, because threads that exist before the restrictions escape Landlock.
     libraries = {name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"}
     return subprocess.Popen(
         [sys.executable, "-m", module],
@@ -157,18 +157,18 @@ def _apply_seccomp(library: ctypes.CDLL) -> bool:
         if number < 0:  # this architecture does not have it
             return 0
         index, mask, value = comparison or (0, 0, 0)
-        one = _Comparison(index, masked_equal, mask, value)
-        return library.seccomp_rule_add_array(filter_, action, number, bool(comparison), ctypes.byref(one))
+        argument = _Comparison(index, masked_equal, mask, value)
+        return library.seccomp_rule_add_array(filter_, action, number, bool(comparison), ctypes.byref(argument))
 
-    whole = 2**32 - 1
+    all_bits = 2**32 - 1
     failed = [add(allow, name) for name in _ALLOWED]
     failed += [
         add(allow, "mmap", 3, _MAP_SHARED, 0),  # the memory limit does not count shared memory
         add(allow, "clone", 0, _CLONE_THREAD, _CLONE_THREAD),
         add(fail | errno.ENOSYS, "clone3"),  # its flags cannot be inspected; glibc then falls back to clone
-        add(allow, "prctl", 0, whole, _PR_SET_NAME),
-        add(allow, "prlimit64", 0, whole, 0),
-        add(allow, "tgkill", 0, whole, os.getpid()),  # abort
+        add(allow, "prctl", 0, all_bits, _PR_SET_NAME),
+        add(allow, "prlimit64", 0, all_bits, 0),
+        add(allow, "tgkill", 0, all_bits, os.getpid()),  # abort
         library.seccomp_attr_set(filter_, all_threads, 1),
     ]
     applied = not any(failed) and library.seccomp_load(filter_) == 0
