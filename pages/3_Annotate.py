@@ -3,9 +3,10 @@
 import streamlit as st
 
 from pages.shared import controls, frame, session
-from pages.shared.annotation import marking_section, open_project, player_edits
+from pages.shared.annotation import open_project
 from pages.shared.annotation.corpus_map import map_section
 from pages.shared.annotation.exchange import files_section
+from pages.shared.annotation.marking import marking_section, player_edits
 from pages.shared.annotation.people import agreement_section
 from pages.shared.annotation.queue import queue_section
 from pages.shared.annotation.teaching import teaching_section

@@ -13,8 +13,8 @@ import streamlit as st
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pages.shared import session
-from pages.shared.annotation.player_edits import make_edit
-from pages.shared.annotation.shown_marks import Shown
+from pages.shared.annotation.marking.shown_marks import Shown
+from pages.shared.annotation.marking.stored_edits import make_edit
 from pages.shared.player import Arrival, Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import (
     Analysis,

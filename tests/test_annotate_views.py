@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import language as languages
-from pages.shared.annotation import details_section
+from pages.shared.annotation.marking import details_section
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section
@@ -636,9 +636,9 @@ def deciding(store, project, recording):
     """What Mark shows of the gold layer, without the player; and a row of Agreement as a button."""
     import streamlit as st
 
+    from pages.shared.annotation.marking.shown_marks import Shown
     from pages.shared.annotation.open_project import show_refusals
     from pages.shared.annotation.people import decide_section, review_section
-    from pages.shared.annotation.shown_marks import Shown
     from ser_core.annotations.annotation import GOLD
 
     st.button("Row", on_click=decide_section._decide, args=(project, recording))
@@ -690,8 +690,8 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
 
 
 def fields(store, project, sha256):
-    from pages.shared.annotation import details_section
-    from pages.shared.annotation.shown_marks import Shown
+    from pages.shared.annotation.marking import details_section
+    from pages.shared.annotation.marking.shown_marks import Shown
 
     opened = store.recordings.open(project.id, sha256, project.annotator)
     shown = Shown(1.5)

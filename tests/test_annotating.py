@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.shared.annotation.history_section import _change_in_words
-from pages.shared.annotation.player_edits import change_mark, correct_f0, label_whole, make_edit
-from pages.shared.annotation.shown_marks import Shown, in_words, overlap
+from pages.shared.annotation.marking.history_section import _change_in_words
+from pages.shared.annotation.marking.shown_marks import Shown, in_words, overlap
+from pages.shared.annotation.marking.stored_edits import change_mark, correct_f0, label_whole, make_edit
 from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
 from ser_core.analysis import Point, Region

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pages.shared.annotation import player_edits
+from pages.shared.annotation.marking import player_edits
 from pages.shared.annotation.tiers.find_section import joined
 from pages.shared.cached import long_recordings
 from pages.shared.player import Edit, Mark

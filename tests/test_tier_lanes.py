@@ -10,10 +10,10 @@ import soundfile
 from playwright.sync_api import expect, sync_playwright
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.annotation import history_section
-from pages.shared.annotation.player_edits import make_edit
+from pages.shared.annotation.marking import history_section
+from pages.shared.annotation.marking.shown_marks import Shown
+from pages.shared.annotation.marking.stored_edits import make_edit
 from pages.shared.annotation.queue.opening import OPENED_AT
-from pages.shared.annotation.shown_marks import Shown
 from pages.shared.annotation.tiers import find_section
 from pages.shared.annotation.tiers.find_section import joined
 from pages.shared.player import Edit, Mark

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared.annotation.corpus_map.contents import group_in_words
-from pages.shared.annotation.open_project import LABELS, OpenProject, choose_recordings
+from pages.shared.annotation.open_project import LABELS, OpenProject
+from pages.shared.annotation.queue.queue_choice import choose_recordings
 from pages.shared.language import language, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier

@@ -1,28 +1,28 @@
 """The view Map: all recordings of a project as points, to play, choose, label together or work through."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.corpus_map import MapContent, map_of_points
+from pages.shared.annotation.corpus_map.axes_in_words import describe_axes
 from pages.shared.annotation.corpus_map.choice_section import show_choice
 from pages.shared.annotation.corpus_map.contents import COLOURINGS, content_of
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.queue import opening
-from pages.shared.annotation.tiers.tiers_section import label_tier, label_tiers
+from pages.shared.annotation.tiers.label_tiers import label_tier, label_tiers
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.media import served
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.corpus_map.features import require_features
-from ser_core.annotations.corpus_map.layout import FEWEST_OF_SPEAKER, axis_meaning
+from ser_core.annotations.corpus_map.layout import FEWEST_OF_SPEAKER
 from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBOURS, CorpusMap, corpus_map
-from ser_core.annotations.corpus_map.points import NO_LABEL, NO_SPEAKER, Point, point_of
+from ser_core.annotations.corpus_map.points import point_of
 from ser_core.annotations.corpus_map.saved_features import FeatureFolder
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
@@ -38,19 +38,10 @@ USUAL = "whisper"
 LAYOUT_NAMES = texts({COMPONENTS: "principal components", NEIGHBOURS: "neighbours"})
 WHOLE_RECORDINGS = texts("whole recordings")
 WHOSE = texts({"me": "mine", "anybody": "everybody's"})
-#: What of an axis lies between groups of recordings.
-BETWEEN = texts(
-    {
-        "speakers": "{share:.0f} % of it lies between speakers",
-        "labels": "{share:.0f} % of it lies between labels",
-    }
-)
 #: At most this many new recordings are run through the model without asking.
 WITHOUT_ASKING = 20
 #: How much of a recording is played.
 PLAYED_S = 20.0
-#: An axis without a stronger correlation follows no emotion.
-LEAST_CORRELATION = 0.3
 
 
 def show(project: OpenProject) -> None:
@@ -95,7 +86,7 @@ def show(project: OpenProject) -> None:
     ]
     content = content_of(found, [recording.file.name for recording in shown], points)
     _map(project, content, shown)
-    _say_what_axes_mean(found, points, classifier)
+    describe_axes(found, points, classifier)
     show_choice(project, shown, points, found, tier)
 
 
@@ -196,9 +187,6 @@ def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier)
     return cached.jobs().submit(session.owner(), key, "Map of recordings", work)
 
 
-# --- the map ---
-
-
 @st.fragment
 def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledRecording]) -> None:
     """Show the map; only what is opened or chosen there concerns the rest of the page."""
@@ -251,46 +239,3 @@ def _sound(
     wav = wav_bytes(recording.samples[: round(PLAYED_S * recording.sample_rate_hz)], recording.sample_rate_hz)
     identity = hashlib.sha256(wav).hexdigest()
     return {"index": index, "number": number, "address": served(wav, "audio/wav", identity, "map sound")}
-
-
-# --- what the axes mean ---
-
-
-def _say_what_axes_mean(found: CorpusMap, points: Sequence[Point], classifier: NetworkClassifier) -> None:
-    if found.layout.variance is None:
-        st.caption(
-            t(
-                "Recordings that {name} finds alike lie together. Directions, and distances between groups, "
-                "mean nothing.",
-                name=in_markdown(classifier.name),
-            )
-        )
-        return
-    logits = np.log(np.maximum(found.probabilities, 1e-4))
-    measures = {emotion: logits[:, index] for index, emotion in enumerate(classifier.emotions)}
-    groups = {
-        "speakers": [None if point.speaker == NO_SPEAKER else point.speaker for point in points],
-        "labels": [None if point.label == NO_LABEL else point.label for point in points],
-    }
-    lines = []
-    for name, positions, share in zip(
-        (t("Left to right"), t("Bottom to top")), found.layout.points.T, found.layout.variance, strict=True
-    ):
-        variance = t("{share:.0f} % of the variance", share=100 * share)
-        lines.append(f"**{name}**: {'; '.join([variance, *_meaning(positions, measures, groups)])}.")
-    st.caption("  \n".join(lines))
-
-
-def _meaning(
-    positions: np.ndarray, measures: Mapping[str, np.ndarray], groups: Mapping[str, list[str | None]]
-) -> Iterator[str]:
-    """Yield which scores an axis follows, and how much of it lies between groups."""
-    meaning = axis_meaning(positions, measures, groups)
-    strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= LEAST_CORRELATION)
-    ends = [t("{emotion} (r = {r:.2f})", emotion=t(emotion), r=r).replace("-", "−") for r, emotion in strong]
-    if ends:
-        yield t("follows the scores of {scores}", scores=in_markdown(", ".join(ends)))
-    else:
-        yield t("follows no score of the model")
-    for whose, part in meaning.shares.items():
-        yield t(BETWEEN[whose], share=100 * part)

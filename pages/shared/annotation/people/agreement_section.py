@@ -8,10 +8,11 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.open_project import OpenProject, choose_recordings, show_refusals
+from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.people import decide_section, explainers_section
+from pages.shared.annotation.queue.queue_choice import choose_recordings
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
-from pages.shared.annotation.tiers.tiers_section import label_tier
+from pages.shared.annotation.tiers.label_tiers import label_tier
 from pages.shared.charts import axes
 from pages.shared.charts.annotators import (
     agreement_matrix_chart,

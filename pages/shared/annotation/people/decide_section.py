@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.annotation.heading_section import DECIDE
+from pages.shared.annotation.marking.heading_section import DECIDE
 from pages.shared.annotation.open_project import OpenProject, refusals
 from pages.shared.annotation.queue import opening
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table

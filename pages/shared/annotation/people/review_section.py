@@ -6,8 +6,8 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared import session
+from pages.shared.annotation.marking.shown_marks import Shown
 from pages.shared.annotation.open_project import OpenProject, attempt
-from pages.shared.annotation.shown_marks import Shown
 from pages.shared.language import t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.analysis import Point

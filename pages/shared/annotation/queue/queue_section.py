@@ -5,30 +5,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session
-from pages.shared.annotation.open_project import (
-    ANY,
-    LABELS,
-    ORDERS,
-    TASKS,
-    OpenProject,
-    chosen_recordings,
-    queue_of,
-    show_refusals,
-    task_of,
-)
+from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.people import roles_section
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.opening import open_queued
+from pages.shared.annotation.queue.queue_choice import chosen_recordings, queue_of, task_of
+from pages.shared.annotation.queue.queue_filters import queue_filters
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
-from pages.shared.annotation.tiers.tiers_section import label_tier, label_tiers
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.recording import open_recordings
 from ser_core.analysis import clock
-from ser_core.annotations.annotation import STATUSES, Tier
+from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store.database import PAGE_SIZE
 from ser_core.annotations.store.work_queue import QueuedRecording
 
@@ -40,7 +30,6 @@ RATINGS = texts(
         "annotators_disagreement": ("Annotator disagreement", "0: all agree. 1: nobody agrees."),
     }
 )
-WHOSE = texts({"me": "mine", "anybody": "anybody's"})
 OWN_MARKS = texts("Yours, with the label of the whole recording.")
 EVERYBODYS_MARKS = texts("Everybody's, with their labels of the whole recording.")
 LONGEST_CELL = 60
@@ -74,7 +63,7 @@ def show(project: OpenProject) -> None:
     if counts["verified"]:
         words = t("{progress}, {verified} of them verified", progress=words, verified=counts["verified"])
     st.progress(finished / max(total, 1), text=words)
-    tier = _filters(project, task)
+    tier = queue_filters(project, task)
     if chosen := chosen_recordings(project):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info(t("Only {chosen}.", chosen=in_markdown(chosen[1])), icon=":material/filter_alt:")
@@ -88,76 +77,6 @@ def show(project: OpenProject) -> None:
         filling_section.show(project)
     with rate.expander(t("Rate the queue"), icon=":material/sort:", expanded=rating_section.is_running(project)):
         rating_section.show(project, tier)
-
-
-def _filters(project: OpenProject, task: str) -> Tier | None:
-    """Ask what is listed in which order; return the tier of labels that counts, if it is not that of emotions."""
-    tiers, sessions = label_tiers(project), project.store.recordings.sessions(project.id)
-    if tiers or sessions:
-        text, *more, label, whose = st.columns(3 + bool(tiers) + bool(sessions), vertical_alignment="bottom")
-        work, status, order = st.columns([1, 1, 2], vertical_alignment="bottom")
-    else:
-        text, work, status, whose, label, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
-        more = [text]
-    work.selectbox(
-        t("Work"),
-        list(TASKS),
-        format_func=lambda task: t(TASKS[task]),
-        help=t("*Assigned* and *sent back*: to the person under *Whose marks*. *Decided*: with a gold layer."),
-        **session.widget("queue_task", task),
-    )
-    text.text_input(t("Name contains"), **session.widget("queue_text", session.choice("queue_text")))
-    status.selectbox(
-        t("Status"),
-        [ANY, *STATUSES],
-        format_func=t,
-        **session.widget("queue_status", session.choice("queue_status")),
-    )
-    whose.selectbox(
-        t("Whose marks"),
-        list(WHOSE),
-        format_func=lambda whose: t(WHOSE[whose]),
-        help=t("Whose status and marks the filters refer to."),
-        **session.widget("queue_whose", session.choice("queue_whose")),
-    )
-    with more[-1]:
-        words = t("Whose marks are counted, found, and compared by *Rate the queue*.")
-        tier = label_tier(project, t("Tier"), words, width="stretch")
-    with label:
-        _label_filter(tier)
-    _session_filter(sessions, more[0])
-    order.selectbox(
-        t("Order by"),
-        list(ORDERS),
-        format_func=lambda order: t(ORDERS[order]),
-        **session.widget("queue_order", session.choice("queue_order")),
-    )
-    return tier
-
-
-def _session_filter(sessions: Sequence[str], place: DeltaGenerator) -> None:
-    """Ask for a session where recordings are of some."""
-    if session.choice("queue_session") not in (ANY, *sessions):
-        session.choose("queue_session", ANY)
-    if sessions:
-        place.selectbox(
-            t("Session"),
-            [ANY, *sessions],
-            format_func=lambda one: t(one) if one == ANY else printable(one),
-            **session.widget("queue_session", session.choice("queue_session")),
-        )
-
-
-def _label_filter(tier: Tier | None) -> None:
-    labels = LABELS if tier is None else tier.labels
-    if session.choice("queue_label") not in (ANY, *labels):
-        session.choose("queue_label", ANY)
-    st.selectbox(
-        t("Marked emotion") if tier is None else t("Label"),
-        [ANY, *labels],
-        format_func=lambda label: t(label) if tier is None or label == ANY else printable(label),
-        **session.widget("queue_label", session.choice("queue_label")),
-    )
 
 
 def _show_all() -> None:

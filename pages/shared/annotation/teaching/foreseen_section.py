@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.annotation.open_project import OpenProject, attempt, choose_recordings
+from pages.shared.annotation.open_project import OpenProject, attempt
+from pages.shared.annotation.queue.queue_choice import choose_recordings
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier

@@ -9,7 +9,7 @@ from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.teaching import foreseen_section
 from pages.shared.annotation.teaching.foreseen_section import counts_in_words
-from pages.shared.annotation.tiers.tiers_section import label_tier
+from pages.shared.annotation.tiers.label_tiers import label_tier
 from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
 from ser_core.annotations.annotation import Tier

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session
-from pages.shared.annotation import player_edits
+from pages.shared.annotation.marking import player_edits
 from pages.shared.annotation.open_project import OpenProject, attempt
 from pages.shared.annotation.tiers import tiers_section
 from pages.shared.language import t, texts

@@ -5,9 +5,9 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.shared.annotation.marking.shown_marks import Shown
+from pages.shared.annotation.marking.stored_edits import change_mark, label_whole
 from pages.shared.annotation.open_project import LABELS, OpenProject, attempt
-from pages.shared.annotation.player_edits import change_mark, label_whole
-from pages.shared.annotation.shown_marks import Shown
 from pages.shared.language import language, t
 from pages.shared.language.names import emotion_in_words, in_markdown
 from pages.shared.player import chosen_mark

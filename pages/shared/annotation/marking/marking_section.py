@@ -7,12 +7,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared import session, waiting
-from pages.shared.annotation import details_section, heading_section, history_section, player_edits
-from pages.shared.annotation.heading_section import DECIDE, EVIDENCE, OTHERS
-from pages.shared.annotation.open_project import LABELS, OpenProject, attempt, queue_of, show_refusals
+from pages.shared.annotation.marking import details_section, heading_section, history_section, player_edits
+from pages.shared.annotation.marking.heading_section import DECIDE, EVIDENCE, OTHERS
+from pages.shared.annotation.marking.shown_marks import Shown, in_words
+from pages.shared.annotation.open_project import LABELS, OpenProject, attempt, show_refusals
 from pages.shared.annotation.people import review_section
 from pages.shared.annotation.queue import filling_section, opening
-from pages.shared.annotation.shown_marks import Shown, in_words
+from pages.shared.annotation.queue.queue_choice import queue_of
 from pages.shared.annotation.tiers import word_tier
 from pages.shared.cached import classifying, long_recordings, measuring, transcribing
 from pages.shared.language import t, texts

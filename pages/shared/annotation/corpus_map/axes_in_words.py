@@ -1,0 +1,63 @@
+"""What the axes of a map mean: the scores that they follow, and how much of them lies between groups."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+
+from pages.shared.language import t, texts
+from pages.shared.language.names import in_markdown
+from ser_core.annotations.corpus_map.layout import axis_meaning
+from ser_core.annotations.corpus_map.mapping import CorpusMap
+from ser_core.annotations.corpus_map.points import NO_LABEL, NO_SPEAKER, Point
+from ser_core.model.classifier import NetworkClassifier
+
+#: What of an axis lies between groups of recordings.
+BETWEEN = texts(
+    {
+        "speakers": "{share:.0f} % of it lies between speakers",
+        "labels": "{share:.0f} % of it lies between labels",
+    }
+)
+#: An axis without a stronger correlation follows no emotion.
+LEAST_CORRELATION = 0.3
+
+
+def describe_axes(found: CorpusMap, points: Sequence[Point], classifier: NetworkClassifier) -> None:
+    if found.layout.variance is None:
+        st.caption(
+            t(
+                "Recordings that {name} finds alike lie together. Directions, and distances between groups, "
+                "mean nothing.",
+                name=in_markdown(classifier.name),
+            )
+        )
+        return
+    logits = np.log(np.maximum(found.probabilities, 1e-4))
+    measures = {emotion: logits[:, index] for index, emotion in enumerate(classifier.emotions)}
+    groups = {
+        "speakers": [None if point.speaker == NO_SPEAKER else point.speaker for point in points],
+        "labels": [None if point.label == NO_LABEL else point.label for point in points],
+    }
+    lines = []
+    for name, positions, share in zip(
+        (t("Left to right"), t("Bottom to top")), found.layout.points.T, found.layout.variance, strict=True
+    ):
+        variance = t("{share:.0f} % of the variance", share=100 * share)
+        lines.append(f"**{name}**: {'; '.join([variance, *_meaning(positions, measures, groups)])}.")
+    st.caption("  \n".join(lines))
+
+
+def _meaning(
+    positions: np.ndarray, measures: Mapping[str, np.ndarray], groups: Mapping[str, list[str | None]]
+) -> Iterator[str]:
+    """Yield which scores an axis follows, and how much of it lies between groups."""
+    meaning = axis_meaning(positions, measures, groups)
+    strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= LEAST_CORRELATION)
+    ends = [t("{emotion} (r = {r:.2f})", emotion=t(emotion), r=r).replace("-", "−") for r, emotion in strong]
+    if ends:
+        yield t("follows the scores of {scores}", scores=in_markdown(", ".join(ends)))
+    else:
+        yield t("follows no score of the model")
+    for whose, part in meaning.shares.items():
+        yield t(BETWEEN[whose], share=100 * part)

@@ -1,0 +1,86 @@
+"""The filters and the order of the queue."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from pages.shared import session
+from pages.shared.annotation.open_project import LABELS, OpenProject
+from pages.shared.annotation.queue.queue_choice import ANY, ORDERS, TASKS
+from pages.shared.annotation.tiers.label_tiers import label_tier, label_tiers
+from pages.shared.language import t, texts
+from pages.shared.language.names import printable
+from ser_core.annotations.annotation import STATUSES, Tier
+
+WHOSE = texts({"me": "mine", "anybody": "anybody's"})
+
+
+def queue_filters(project: OpenProject, task: str) -> Tier | None:
+    """Ask what is listed in which order; return the tier of labels that counts, if it is not that of emotions."""
+    tiers, sessions = label_tiers(project), project.store.recordings.sessions(project.id)
+    if tiers or sessions:
+        text, *more, label, whose = st.columns(3 + bool(tiers) + bool(sessions), vertical_alignment="bottom")
+        work, status, order = st.columns([1, 1, 2], vertical_alignment="bottom")
+    else:
+        text, work, status, whose, label, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
+        more = [text]
+    work.selectbox(
+        t("Work"),
+        list(TASKS),
+        format_func=lambda task: t(TASKS[task]),
+        help=t("*Assigned* and *sent back*: to the person under *Whose marks*. *Decided*: with a gold layer."),
+        **session.widget("queue_task", task),
+    )
+    text.text_input(t("Name contains"), **session.widget("queue_text", session.choice("queue_text")))
+    status.selectbox(
+        t("Status"),
+        [ANY, *STATUSES],
+        format_func=t,
+        **session.widget("queue_status", session.choice("queue_status")),
+    )
+    whose.selectbox(
+        t("Whose marks"),
+        list(WHOSE),
+        format_func=lambda whose: t(WHOSE[whose]),
+        help=t("Whose status and marks the filters refer to."),
+        **session.widget("queue_whose", session.choice("queue_whose")),
+    )
+    with more[-1]:
+        words = t("Whose marks are counted, found, and compared by *Rate the queue*.")
+        tier = label_tier(project, t("Tier"), words, width="stretch")
+    with label:
+        _label_filter(tier)
+    _session_filter(sessions, more[0])
+    order.selectbox(
+        t("Order by"),
+        list(ORDERS),
+        format_func=lambda order: t(ORDERS[order]),
+        **session.widget("queue_order", session.choice("queue_order")),
+    )
+    return tier
+
+
+def _session_filter(sessions: Sequence[str], place: DeltaGenerator) -> None:
+    """Ask for a session where recordings are of some."""
+    if session.choice("queue_session") not in (ANY, *sessions):
+        session.choose("queue_session", ANY)
+    if sessions:
+        place.selectbox(
+            t("Session"),
+            [ANY, *sessions],
+            format_func=lambda one: t(one) if one == ANY else printable(one),
+            **session.widget("queue_session", session.choice("queue_session")),
+        )
+
+
+def _label_filter(tier: Tier | None) -> None:
+    labels = LABELS if tier is None else tier.labels
+    if session.choice("queue_label") not in (ANY, *labels):
+        session.choose("queue_label", ANY)
+    st.selectbox(
+        t("Marked emotion") if tier is None else t("Label"),
+        [ANY, *labels],
+        format_func=lambda label: t(label) if tier is None or label == ANY else printable(label),
+        **session.widget("queue_label", session.choice("queue_label")),
+    )
