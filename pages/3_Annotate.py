@@ -27,7 +27,7 @@ frame.begin(t("Annotate"), "👂", t("Mark and label the emotions you hear, with
 chosen = controls.sidebar()
 marking = session.choice("annotate_view") == MARK
 project, bar = open_project.choose_in_bar() if marking else (open_project.choose(), st.container())
-player_edits.take(project)
+player_edits.store_pending_edits(project)
 view = bar.segmented_control(
     t("View"),
     open_project.VIEWS,

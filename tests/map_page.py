@@ -52,6 +52,6 @@ map_of_points(
     colouring=st.query_params.get("colouring", "speaker"),
     chosen=told.get("chosen", ([], 0))[0],
     sound=sound,
-    made={what: tell(what) for what in ("heard", "opened", "chosen")},
+    callbacks={what: tell(what) for what in ("heard", "opened", "chosen")},
 )
 st.text(json.dumps(told))

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pages.shared import session
 from pages.shared.annotation.marking.shown_marks import Shown
-from pages.shared.annotation.marking.stored_edits import make_edit
+from pages.shared.annotation.marking.stored_edits import store_edit
 from pages.shared.player import Arrival, Edit, Editing, Mark, RegionTable, chosen_mark, hand_over, player
 from ser_core.analysis import (
     Analysis,
@@ -208,12 +208,12 @@ def show_tiers() -> None:
     (store, project), shown = project_with_tiers(), st.session_state.setdefault("shown", Shown(4.0))
 
     def made(edit: Edit) -> None:
-        make_edit(store, project, "Ann", edit, shown)
+        store_edit(store, project, "Ann", edit, shown)
 
     hand_over("tiers", made)
     opened = store.recordings.open(project, SHA, "Ann")
     ja = next(mark for mark in opened.annotations if mark.region.start_s == 2.0)
-    shown.take(opened.annotations, "Ann", opened.tiers)
+    shown.update(opened.annotations, "Ann", opened.tiers)
     player(
         replace(recording(4.0, 16_000, 1), sha256=SHA),
         key="tiers",

@@ -645,7 +645,7 @@ def deciding(store, project, recording):
     show_refusals()
     opened = store.recordings.open(project.id, recording.sha256, project.annotator)
     layer = st.session_state.setdefault("layer", Shown(1.5, layer=GOLD))
-    layer.take(opened.annotations, project.annotator, opened.tiers)
+    layer.update(opened.annotations, project.annotator, opened.tiers)
     review_section.show(project, opened, layer, may_review=store.people.may_review(project.id, project.annotator))
 
 
@@ -695,7 +695,7 @@ def fields(store, project, sha256):
 
     opened = store.recordings.open(project.id, sha256, project.annotator)
     shown = Shown(1.5)
-    shown.take(opened.annotations, project.annotator, opened.tiers)
+    shown.update(opened.annotations, project.annotator, opened.tiers)
     details_section.show(project, opened, shown, channels=1)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pages.shared.annotation.marking.history_section import _change_in_words
 from pages.shared.annotation.marking.shown_marks import Shown, in_words, overlap
-from pages.shared.annotation.marking.stored_edits import change_mark, correct_f0, label_whole, make_edit
+from pages.shared.annotation.marking.stored_edits import change_mark, correct_f0, label_whole, store_edit
 from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
 from ser_core.analysis import Point, Region
@@ -46,8 +46,8 @@ def shown():
 
 def edited(store, project, shown, who="ann", **edit):
     """Make an edit as the page does, and return the marks after it."""
-    step = make_edit(store, project, who, Edit(sha(0), **edit), shown)
-    shown.take(store.marks.of(project, sha(0)), who)
+    step = store_edit(store, project, who, Edit(sha(0), **edit), shown)
+    shown.update(store.marks.of(project, sha(0)), who)
     return step
 
 
@@ -72,7 +72,7 @@ def test_an_edit_that_follows_before_the_page_has_shown_anything_builds_on_the_o
         Edit(sha(0), changed=(drawn("new 1", 1, 3),)),
         Edit(sha(0), deleted=("new 1",)),
     ):
-        make_edit(store, project, "ann", edit, shown)
+        store_edit(store, project, "ann", edit, shown)
     assert store.marks.of(project, sha(0)) == ()
     assert store.history.page(project, sha(0)).total == 3
 
@@ -92,7 +92,7 @@ def test_an_edit_to_what_somebody_changed_meanwhile_is_refused_and_overwrites_no
     (seen,) = shown.marks.values()
     change_mark(store, project, "bea", sha(0), seen, emotion="angry")
     with pytest.raises(AnnotationsOutdated, match=r"bea changed this mark .* Nothing was overwritten"):
-        make_edit(store, project, "ann", Edit(sha(0), changed=(drawn("new 1", 1, 2, "happy"),)), shown)
+        store_edit(store, project, "ann", Edit(sha(0), changed=(drawn("new 1", 1, 2, "happy"),)), shown)
     assert [m.emotion for m in store.marks.of(project, sha(0))] == ["angry"]
 
 
@@ -199,7 +199,7 @@ def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, proj
         Edit(sha(0), deleted=("new 1",)),
     ):
         with statements() as sent:
-            make_edit(store, project, "ann", edit, shown)
+            store_edit(store, project, "ann", edit, shown)
         assert 1 <= len(sent) <= 5, sent
 
 
@@ -274,15 +274,15 @@ def test_keys_set_the_channel_of_a_mark_and_undo_takes_it_back(store, project, s
 def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, shown):
     labels = Tier("mood", "mood", content="labels", labels=("high",))
     tiers = tuple(store.tiers.add(project, tier) for tier in (labels, Tier("words", "words")))
-    shown.take((), "ann", tiers)
+    shown.update((), "ann", tiers)
     for tier, label in (("mood", "high"), ("words", "nein")):
-        make_edit(store, project, "ann", Edit(sha(0), changed=(drawn(f"new {tier}", 1, 2, label),), tier=tier), shown)
+        store_edit(store, project, "ann", Edit(sha(0), changed=(drawn(f"new {tier}", 1, 2, label),), tier=tier), shown)
     lanes = dict(zip(("mood", "words"), shown.tier_lanes("ann", {}), strict=True))
     assert (lanes["mood"].states, lanes["words"].states) == ({"new mood": "high"}, {})
     for tier in lanes:
         of = {"mark": f"new {tier}", "tier": tier}
-        make_edit(store, project, "ann", Edit(sha(0), command="intensity", value=4, **of), shown)
-        make_edit(store, project, "ann", Edit(sha(0), command="confidence", value=0.8, **of), shown)
+        store_edit(store, project, "ann", Edit(sha(0), command="intensity", value=4, **of), shown)
+        store_edit(store, project, "ann", Edit(sha(0), command="confidence", value=0.8, **of), shown)
     states = [lane.states for lane in shown.tier_lanes("ann", {})]
     assert states == [{"new mood": "high, intensity 4, 80 % sure"}, {"new words": "nein, intensity 4, 80 % sure"}]
     assert shown.marks == {}

@@ -161,5 +161,5 @@ def test_only_a_stretch_of_the_recording_that_is_open_is_analysed(recording, reg
     monkeypatch.setattr(long_recordings, "working_copy_job", lambda long: SimpleNamespace(state="done", result=None))
     monkeypatch.setattr(long_recordings, "open_stretch", lambda long, copy, *times, replace_last: opened.append(times))
     marks = tuple(Mark("new 1", region) for region in regions)
-    player_edits.make(None, Edit(recording, changed=marks, command="analyse"))
+    player_edits.handle_edit(None, Edit(recording, changed=marks, command="analyse"))
     assert opened == expected

@@ -98,7 +98,7 @@ def told(page) -> dict[str, list]:
 
 
 def test_people_choose_hide_open_and_hear_by_pointer_and_by_keys(page):
-    field, said = page.locator(".field"), page.locator(".said")
+    field, status = page.locator(".field"), page.locator(".status")
     box = field.bounding_box()
     left, middle, low = box["x"] + 5, box["x"] + box["width"] / 2, box["y"] + box["height"]
 
@@ -111,7 +111,7 @@ def test_people_choose_hide_open_and_hear_by_pointer_and_by_keys(page):
 
     page.get_by_role("button", name="Lasso").click()
     draw_around_the_group_below_on_the_left()
-    expect(said).to_have_text("25 recordings chosen.")
+    expect(status).to_have_text("25 recordings chosen.")
     expect(page.get_by_test_id("stText")).to_contain_text("chosen")
     assert told(page)["chosen"][0] == list(range(0, 100, 4))
     angry = page.locator(".legend").get_by_role("button", name="angry")
@@ -119,14 +119,14 @@ def test_people_choose_hide_open_and_hear_by_pointer_and_by_keys(page):
     angry.click()
     expect(angry).to_have_attribute("aria-pressed", "false")
     draw_around_the_group_below_on_the_left()
-    expect(said).to_have_text("0 recordings chosen.")
+    expect(status).to_have_text("0 recordings chosen.")
     page.get_by_role("button", name="Show all", exact=True).click()
 
     field.focus()
     page.keyboard.press("ArrowLeft")  # begins in the middle
     page.keyboard.press("ArrowLeft")
-    expect(said).to_contain_text("take")
-    index = int(said.inner_text().split()[1])
+    expect(status).to_contain_text("take")
+    index = int(status.inner_text().split()[1])
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("stText")).to_contain_text("opened")
     assert told(page)["opened"][0] == [index]
@@ -138,5 +138,5 @@ def test_people_choose_hide_open_and_hear_by_pointer_and_by_keys(page):
     for _ in range(3):
         page.keyboard.press("ArrowUp")
     page.keyboard.press("r")
-    expect(said).to_contain_text("chosen")
+    expect(status).to_contain_text("chosen")
     expect(page.get_by_test_id("stText")).to_have_text(re.compile(rf'"chosen": \[\[(\d+, )*{index}\b'))

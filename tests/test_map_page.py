@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.shared.annotation.corpus_map import MapContent, map_section, sent_indexes
-from pages.shared.annotation.corpus_map.contents import GREY, MOST_GROUPS, PALETTE, SHAPES, content_of
+from pages.shared.annotation.corpus_map import MapContent, checked_indices, map_section
+from pages.shared.annotation.corpus_map.contents import GREY, MAX_GROUPS, PALETTE, SHAPES, content_of
 from ser_core.annotations.annotation import RECORDING_TIER, Tier
 from ser_core.annotations.corpus_map.layout import Layout
 from ser_core.annotations.corpus_map.mapping import CorpusMap
@@ -95,7 +95,7 @@ def test_groups_differ_in_colour_or_shape_and_count_their_points():
 def test_too_many_groups_to_tell_apart_leave_the_smallest_to_the_others():
     speakers = [f"{number:03}" for number in range(90) for _ in range(1 + (number < 10))]
     groups = next(one for one in content(speakers)["colourings"] if one["key"] == "speaker")["groups"]
-    assert len(groups) <= MOST_GROUPS == len(PALETTE) * len(SHAPES)
+    assert len(groups) <= MAX_GROUPS == len(PALETTE) * len(SHAPES)
     assert {group["name"] for group in groups} >= {"000", "009", "others"}
     assert sum(group["count"] for group in groups) == 100
 
@@ -103,12 +103,12 @@ def test_too_many_groups_to_tell_apart_leave_the_smallest_to_the_others():
 def test_what_a_browser_sends_counts_only_for_the_points_that_are_there():
     points = MapContent("these", 3, b"", "")
     right = {"of": "these", "indexes": [2, 0, 2], "number": 7}
-    assert sent_indexes(right, points) == ([0, 2], 7)
+    assert checked_indices(right, points) == ([0, 2], 7)
     for wrong in (
         *(None, [], "these", right | {"of": "others"}, right | {"number": "7"}, right | {"indexes": {}}),
         *(right | {"indexes": [one]} for one in (3, -1, True, "0", 1.0, None)),
     ):
-        assert sent_indexes(wrong, points) is None
+        assert checked_indices(wrong, points) is None
 
 
 # --- the view ---

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared.annotation.marking import history_section
 from pages.shared.annotation.marking.shown_marks import Shown
-from pages.shared.annotation.marking.stored_edits import make_edit
+from pages.shared.annotation.marking.stored_edits import store_edit
 from pages.shared.annotation.queue.opening import OPENED_AT
 from pages.shared.annotation.tiers import find_section
 from pages.shared.annotation.tiers.find_section import joined
@@ -118,13 +118,13 @@ def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project)
     store.marks.edit(project, sha(0), "Ann", add=[NEIN, *PHONES, TONE, mark(emotion="sad", annotator="Ann")])
     shown = Shown(10.0)
     opened = store.recordings.open(project, sha(0), "Ann")
-    shown.take(opened.annotations, "Ann", opened.tiers)
+    shown.update(opened.annotations, "Ann", opened.tiers)
     lanes = {lane.key: lane for lane in shown.tier_lanes("Ann", {})}
     (id_,) = lanes["words"].marks
     assert [len(lane.marks) for lane in lanes.values()] == [1, 3, 1]
     moved = Mark(id_, Region(2.0, 3.0, label="no"))
     drawn = Mark("new 1", Region(4.0, 4.5, label="so"))
-    make_edit(store, project, "Ann", Edit(sha(0), changed=(moved, drawn), tier="words"), shown)
+    store_edit(store, project, "Ann", Edit(sha(0), changed=(moved, drawn), tier="words"), shown)
     words = [one for one in store.marks.of(project, sha(0)) if one.tier != "emotion"]
     assert sorted((one.region.start_s, one.note) for one in words) == [
         (2.0, "n"),
@@ -134,11 +134,11 @@ def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project)
         (2.75, "n2"),
         (4.0, "so"),
     ]
-    make_edit(store, project, "Ann", Edit(sha(0), deleted=(id_,), tier="words"), shown)
-    assert len(shown.gone) == 4
-    make_edit(store, project, "Ann", Edit(sha(0), changed=(Mark("new 1", Region(4.0, 4.25)),), tier="words"), shown)
-    make_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
-    make_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
+    store_edit(store, project, "Ann", Edit(sha(0), deleted=(id_,), tier="words"), shown)
+    assert len(shown.deleted_below) == 4
+    store_edit(store, project, "Ann", Edit(sha(0), changed=(Mark("new 1", Region(4.0, 4.25)),), tier="words"), shown)
+    store_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
+    store_edit(store, project, "Ann", Edit(sha(0), command="undo"), shown)
     assert {one.key: one.region for one in store.marks.of(project, sha(0))} == {
         key: one.region for key, one in shown.everything.items()
     }
@@ -151,7 +151,7 @@ def test_words_are_everybodys_and_opinions_are_ones_own_unless_others_are_asked_
         opinions = [mark(emotion=emotion), mark(tier="mood", note="tense"), mark(tier="second", emotion=emotion)]
         store.marks.edit(project, sha(0), name, add=[mark(tier="words", note="so"), *opinions])
     opened, shown = store.recordings.open(project, sha(0), "Ann"), Shown(10.0)
-    shown.take(opened.annotations, "Ann", opened.tiers)
+    shown.update(opened.annotations, "Ann", opened.tiers)
     theirs = next(one for one in opened.annotations if (one.tier, one.annotator) == ("mood", "Ben"))
     lanes = {lane.key: len(lane.marks) for lane in shown.tier_lanes("Ann", {})}
     assert lanes == {"mood": 1, "words": 2, "second": 1}
@@ -307,7 +307,7 @@ def test_hits_lie_one_after_another_in_one_sound_whatever_their_rates(
     _, regions = joined(store.marks.find(project, MarkQuery(tier="tone")), UNWATCHED)
     assert [one.duration_s for one in regions] == pytest.approx([0.15, 0.15])
     assert joined(store.marks.find(project, MarkQuery("sad"))[-1:], UNWATCHED) == (None, ())
-    monkeypatch.setattr(find_section, "LONGEST_S", 1.0)
+    monkeypatch.setattr(find_section, "MAX_TOTAL_S", 1.0)
     assert len(joined(store.marks.find(project, MarkQuery("sad")), UNWATCHED)[1]) == 1
     store.marks.edit(project, sha256, "Ann", add=[mark(1, 1.00001, emotion="brief")])
     assert joined(store.marks.find(project, MarkQuery("brief")), UNWATCHED) == (None, ())

@@ -20,7 +20,7 @@ PROJECT, FOR_GOOD = "project to delete", "trash to delete"
 
 
 def delete_project(store: Store, project: Project, person: str) -> None:
-    """Offer to delete a project; first show what it contains and whose it is."""
+    """Offer to delete a project; first show its contents and who may delete it."""
     name = in_markdown(project.name)
     if st.session_state.get(PROJECT) != project.id:
         st.button(
@@ -56,27 +56,27 @@ def delete_project(store: Store, project: Project, person: str) -> None:
             help=t("If this is off, you can restore the project below for 30 days, with its audio, marks and history."),
         )
         with st.container(horizontal=True):
-            sure = st.button(t("Delete project"), type="primary", icon=":material/delete_forever:")
+            confirmed = st.button(t("Delete project"), type="primary", icon=":material/delete_forever:")
             st.button(t("Cancel"), key="keep_project", on_click=_confirm, args=(PROJECT, None))
-        if sure and _done(store, lambda: store.trash.delete_project(project.id, person, for_good=for_good)):
+        if confirmed and _attempt(store, lambda: store.trash.delete_project(project.id, person, for_good=for_good)):
             _forget(project)
             session.choose("project", None)
             st.rerun()
 
 
 def trash(store: Store, person: str) -> None:
-    """List what was deleted in the last 30 days and this person may restore."""
+    """List what was deleted in the last 30 days and may be restored by this person."""
     with st.expander(t("Trash"), icon=":material/auto_delete:", key="annotation_trash", on_change="rerun") as opened:
         if not opened.open:
             return
-        found = [deleted for deleted in store.trash.items() if deleted.may_restore(person)]
-        if not found:
+        items = [deleted for deleted in store.trash.items() if deleted.may_restore(person)]
+        if not items:
             st.caption(t("Nothing of yours was deleted in the last 30 days."))
-        for deleted in found:
-            _deleted(store, deleted, person)
+        for deleted in items:
+            _trash_item(store, deleted, person)
 
 
-def _deleted(store: Store, deleted: Deleted, person: str) -> None:
+def _trash_item(store: Store, deleted: Deleted, person: str) -> None:
     project = in_markdown(deleted.project_name)
     marks = plural(sum(deleted.marks.values()), "{n} mark", "{n} marks")
     if deleted.recording_name is None:
@@ -94,7 +94,7 @@ def _deleted(store: Store, deleted: Deleted, person: str) -> None:
         )
     )
     with st.container(horizontal=True):
-        if st.button(t("Restore"), key=f"restore_{deleted.id}", icon=":material/restore_from_trash:") and _done(
+        if st.button(t("Restore"), key=f"restore_{deleted.id}", icon=":material/restore_from_trash:") and _attempt(
             store, lambda: store.trash.restore(deleted.id, person)
         ):
             st.rerun()
@@ -109,16 +109,16 @@ def _deleted(store: Store, deleted: Deleted, person: str) -> None:
             key=f"purge_{deleted.id}_sure",
             type="primary",
             icon=":material/delete_forever:",
-        ) and _done(store, lambda: store.trash.delete_for_good(deleted.id, person)):
+        ) and _attempt(store, lambda: store.trash.delete_for_good(deleted.id, person)):
             st.rerun()
 
 
-def _confirm(what: str, id_: int | None) -> None:
-    st.session_state[what] = id_
+def _confirm(key: str, id_: int | None) -> None:
+    st.session_state[key] = id_
 
 
-def _done(store: Store, action: Callable[[], object]) -> bool:
-    """Delete or restore something completely, or show why it was refused."""
+def _attempt(store: Store, action: Callable[[], object]) -> bool:
+    """Delete or restore something and return True, or show why it was refused."""
     try:
         action()
         finish_deletions(store, data_folder())
@@ -129,7 +129,7 @@ def _done(store: Store, action: Callable[[], object]) -> bool:
 
 
 def _forget(project: Project) -> None:
-    """Forget what this visit computed for a project: SQLite gives its id to the next project."""
+    """Forget what this visit computed for a project, because SQLite gives its id to the next project."""
     for key in [key for key in st.session_state if str(key).endswith(f" {project.id}")]:
         del st.session_state[key]
     st.session_state.pop("annotation shown", None)

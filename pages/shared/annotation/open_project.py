@@ -39,10 +39,11 @@ class OpenProject:
 
 
 def projects() -> dict[str, Project]:
-    """Return the projects that a visitor may open, by name; no database is made in order to look."""
+    """Return the projects that a visitor may open, by name; does not create a database."""
     if not cached.has_annotations():
         return {}
-    return {one.name: one for one in cached.annotations(default_url(data_folder())).projects.page(size=1_000).items}
+    store = cached.annotations(default_url(data_folder()))
+    return {project.name: project for project in store.projects.page(size=1_000).items}
 
 
 def queued(name: str, sha256: str) -> QueuedRecording:
@@ -60,26 +61,26 @@ def queued(name: str, sha256: str) -> QueuedRecording:
 
 
 def choose_in_bar() -> tuple[OpenProject, DeltaGenerator]:
-    """Return the result of `choose`, compact once it is known, and a container for controls in the same row."""
+    """Do what `choose` does, in a narrow bar once both are known; also return a container for controls in that bar."""
     annotator = login.person() or session.choice("annotator")
     try:
-        known = annotator and session.choice("project") in projects()
+        is_chosen = annotator and session.choice("project") in projects()
     except AnnotationsRefused:
-        known = False
-    if not known:
+        is_chosen = False
+    if not is_chosen:
         return choose(), st.container()
     row = {"horizontal": True, "horizontal_alignment": "distribute", "vertical_alignment": "center", "gap": "small"}
     with st.container(**row, key="mark_bar"):
         bar = st.container(horizontal=True, vertical_alignment="center", width="content", gap="small")
-        words = in_markdown(f"{annotator} · {session.choice('project')}")
-        with st.popover(words, icon=":material/badge:", width="content"):
-            return choose(alone=False), bar
+        title = in_markdown(f"{annotator} · {session.choice('project')}")
+        with st.popover(title, icon=":material/badge:", width="content"):
+            return choose(with_management=False), bar
 
 
-def choose(alone: bool = True) -> OpenProject:
-    """Ask for the annotator and the project; stop the page until both are known.
+def choose(with_management: bool = True) -> OpenProject:
+    """Show fields for the annotator and the project; stop the page until both are known.
 
-    Unless `alone`, it offers no new projects and no trash.
+    With `with_management`, projects can also be created, deleted and restored.
     """
     try:
         store = cached.annotations(default_url(data_folder()))
@@ -87,29 +88,30 @@ def choose(alone: bool = True) -> OpenProject:
     except AnnotationsRefused as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/database_off:")
         st.stop()
-    who, where, new = st.columns([2, 3, 1.2] if alone else [1, 1, 0.01], vertical_alignment="bottom")
-    annotator = _annotator(who)
+    widths = [2, 3, 1.2] if with_management else [1, 1, 0.01]
+    annotator_column, project_column, management_column = st.columns(widths, vertical_alignment="bottom")
+    annotator = _annotator(annotator_column)
     if is_gold_name(annotator):
         st.error(t("The name *gold* is reserved for the gold layer. Enter your own name."), icon=":material/badge:")
         st.stop()
     if session.choice("project") not in projects:
         session.choose("project", next(iter(projects), None))
     if projects:
-        where.selectbox(
+        project_column.selectbox(
             t("Project"),
             list(projects),
             format_func=printable,
             **session.widget("project", session.choice("project")),
         )
-        if not alone:
+        if not with_management:
             chosen = projects[session.choice("project")]
             return OpenProject(store, chosen.id, chosen.name, annotator)
-        with new.popover(t("Projects"), icon=":material/folder_managed:", width="stretch"):
+        with management_column.popover(t("Projects"), icon=":material/folder_managed:", width="stretch"):
             _create(store, annotator)
             deletion_section.delete_project(store, projects[session.choice("project")], annotator)
             deletion_section.trash(store, annotator)
     else:
-        with where:
+        with project_column:
             st.markdown(t("**No project yet.** A project holds recordings and everybody's marks on them."))
         _create(store, annotator)
         deletion_section.trash(store, annotator)
@@ -122,10 +124,10 @@ def choose(alone: bool = True) -> OpenProject:
 
 
 def _annotator(column: DeltaGenerator) -> str:
-    known = login.person()
-    if known is not None:
-        column.text_input(t("Annotator"), known, disabled=True, help=t("The name you are logged in with."))
-        return known
+    person = login.person()
+    if person is not None:
+        column.text_input(t("Annotator"), person, disabled=True, help=t("The name you are logged in with."))
+        return person
     return column.text_input(
         t("Annotator"),
         placeholder=t("Your name or initials"),
@@ -148,16 +150,16 @@ def _create(store: Store, owner: str) -> None:
             st.rerun()
 
 
-def attempt(action: Callable[..., object], *arguments: Any, **values: Any) -> None:
+def attempt(action: Callable[..., object], *args: Any, **kwargs: Any) -> None:
     """Run an action from a callback; the next run of the page shows its refusal."""
     try:
-        action(*arguments, **values)
+        action(*args, **kwargs)
     except SerError as refusal:
         refusals().append(str(refusal))
 
 
 def refusals() -> list[str]:
-    """Return the list of refusals that are not shown yet; callers modify it in place."""
+    """Return the list of refusals not yet shown; callers modify it in place."""
     return st.session_state.setdefault("annotation refusals", [])
 
 

@@ -1,4 +1,4 @@
-"""A map of points to move, zoom, play and choose in the browser, which sends the indices of points to Python."""
+"""A map of points in the browser, to move, zoom, play and choose; it sends the indices of points to Python."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ _mount = component(
 
 @dataclass(frozen=True)
 class MapContent:
-    """What the browser fetches once: places, names and groups of the points.
+    """The data that the browser fetches once: positions, names and groups of the points.
 
     Attributes
     ----------
     of : str
-        Which points these are: what the browser sends is about them.
+        Identifies the points; the browser sends it back with their indices.
     json : bytes
     sha256 : str
         Of the JSON.
@@ -48,9 +48,9 @@ def map_of_points(
     colouring: str,
     chosen: list[int],
     sound: Mapping[str, Any] | None,
-    made: Mapping[str, Callable[[list[int], int], None]],
+    callbacks: Mapping[str, Callable[[list[int], int], None]],
 ) -> None:
-    """Show a map; what a person does there is passed on before the next run.
+    """Show a map; callbacks get what a person does there before the next run.
 
     Parameters
     ----------
@@ -59,15 +59,16 @@ def map_of_points(
     chosen : list of int
         Indices of the chosen points.
     sound : mapping, optional
-        `index` of a point, `number` of the wish, and the `address` of its sound or a `refusal`.
-    made : mapping of str to callable
-        For "heard", "opened" and "chosen": takes indices of points, and a number that rises with each.
+        `index` of a point, `number` of the request, and the `address` of its sound or a `refusal`.
+    callbacks : mapping of str to callable
+        For "heard", "opened" and "chosen": takes indices of points, and a number that rises with each action.
     """
 
-    def hand_over(what: str) -> None:
-        sent = (st.session_state.get(key) or {}).get(what)
-        if (found := sent_indexes(sent, content)) is not None:
-            made[what](*found)
+    def hand_over(action: str) -> None:
+        sent = (st.session_state.get(key) or {}).get(action)
+        checked = checked_indices(sent, content)
+        if checked is not None:
+            callbacks[action](*checked)
 
     data = {
         "address": served(content.json, "application/json", content.sha256, f"{key} points"),
@@ -76,17 +77,17 @@ def map_of_points(
         "chosen": chosen,
         "sound": sound,
     }
-    changes = {f"on_{what}_change": lambda what=what: hand_over(what) for what in made}
-    _mount(key=key, data=data, **changes)
+    handlers = {f"on_{action}_change": lambda action=action: hand_over(action) for action in callbacks}
+    _mount(key=key, data=data, **handlers)
 
 
-def sent_indexes(sent: object, content: MapContent) -> tuple[list[int], int] | None:
-    """Return what a browser sent, which may be anything, or None if it is not about these points."""
+def checked_indices(sent: object, content: MapContent) -> tuple[list[int], int] | None:
+    """Return the indices and the number that a browser sent; None if it is anything else, or about other points."""
     if not isinstance(sent, dict) or sent.get("of") != content.of:
         return None
-    indexes, number = sent.get("indexes"), sent.get("number")
-    if not isinstance(indexes, list) or type(number) is not int:
+    indices, number = sent.get("indexes"), sent.get("number")
+    if not isinstance(indices, list) or type(number) is not int:
         return None
-    if not all(type(one) is int and 0 <= one < content.count for one in indexes):
+    if not all(type(index) is int and 0 <= index < content.count for index in indices):
         return None
-    return sorted(set(indexes)), number
+    return sorted(set(indices)), number

@@ -1,4 +1,4 @@
-"""What the axes of a map mean: the scores that they follow, and how much of them lies between groups."""
+"""The meaning of a map's axes: the scores that they follow, and how much of their variance lies between groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,18 +12,19 @@ from ser_core.annotations.corpus_map.mapping import CorpusMap
 from ser_core.annotations.corpus_map.points import NO_LABEL, NO_SPEAKER, Point
 from ser_core.model.classifier import NetworkClassifier
 
-#: What of an axis lies between groups of recordings.
-BETWEEN = texts(
+#: The share of an axis's variance that lies between groups of recordings.
+SHARES = texts(
     {
         "speakers": "{share:.0f} % of it lies between speakers",
         "labels": "{share:.0f} % of it lies between labels",
     }
 )
-#: An axis without a stronger correlation follows no emotion.
-LEAST_CORRELATION = 0.3
+#: An axis follows the scores of an emotion from this correlation on.
+MIN_CORRELATION = 0.3
 
 
 def describe_axes(found: CorpusMap, points: Sequence[Point], classifier: NetworkClassifier) -> None:
+    """Show the meaning of the two axes."""
     if found.layout.variance is None:
         st.caption(
             t(
@@ -51,13 +52,13 @@ def describe_axes(found: CorpusMap, points: Sequence[Point], classifier: Network
 def _meaning(
     positions: np.ndarray, measures: Mapping[str, np.ndarray], groups: Mapping[str, list[str | None]]
 ) -> Iterator[str]:
-    """Yield which scores an axis follows, and how much of it lies between groups."""
+    """Yield which scores an axis follows, and how much of its variance lies between groups."""
     meaning = axis_meaning(positions, measures, groups)
-    strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= LEAST_CORRELATION)
-    ends = [t("{emotion} (r = {r:.2f})", emotion=t(emotion), r=r).replace("-", "−") for r, emotion in strong]
-    if ends:
-        yield t("follows the scores of {scores}", scores=in_markdown(", ".join(ends)))
+    strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= MIN_CORRELATION)
+    scores = [t("{emotion} (r = {r:.2f})", emotion=t(emotion), r=r).replace("-", "−") for r, emotion in strong]
+    if scores:
+        yield t("follows the scores of {scores}", scores=in_markdown(", ".join(scores)))
     else:
         yield t("follows no score of the model")
-    for whose, part in meaning.shares.items():
-        yield t(BETWEEN[whose], share=100 * part)
+    for group, share in meaning.shares.items():
+        yield t(SHARES[group], share=100 * share)

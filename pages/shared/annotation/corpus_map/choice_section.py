@@ -15,7 +15,7 @@ from ser_core.annotations.corpus_map.points import Point
 from ser_core.annotations.store.transactions.labels import LabelledRecording
 from ser_core.errors import AnnotationsRefused
 
-AS_IT_IS = texts("as it is")
+UNCHANGED = texts("as it is")
 
 
 def show_choice(
@@ -25,7 +25,7 @@ def show_choice(
     found: CorpusMap,
     tier: Tier | None,
 ) -> None:
-    """Show the chosen recordings, or all, as a table; label them in one go, or make them the queue."""
+    """Show the chosen recordings, or all, as a table, with actions to label them together or make them the queue."""
     sha256 = set(st.session_state.get(f"map chosen {project.id}", ()))
     chosen = [index for index, recording in enumerate(shown) if recording.file.sha256 in sha256]
     rows = chosen or list(range(len(shown)))
@@ -38,7 +38,7 @@ def show_choice(
     if not chosen and not ticked:
         st.caption(t("Choose recordings: draw around them with *Lasso*, or tick rows of the table."))
     _actions(project, [shown[row] for row in ticked or chosen])
-    _say_what_was_done(project)
+    _show_result(project)
 
 
 def _table(
@@ -49,8 +49,8 @@ def _table(
     found: CorpusMap,
     tier: Tier | None,
 ) -> list[int]:
-    """Show rows, and return those that are ticked."""
-    places = found.layout.points
+    """Show rows, and return the ticked ones."""
+    positions = found.layout.points
     across, up = t("Left to right"), t("Bottom to top")
     label = t("Label") if tier is None else t("Label in {tier}", tier=printable(tier.name))
     table = {
@@ -59,10 +59,10 @@ def _table(
         t("Model"): [group_in_words(points[row].verdict) for row in rows],
         t("Speaker"): [group_in_words(points[row].speaker) for row in rows],
         t("Disagreement"): [group_in_words(points[row].disagreement) for row in rows],
-        across: [float(places[row, 0]) for row in rows],
-        up: [float(places[row, 1]) for row in rows],
+        across: [float(positions[row, 0]) for row in rows],
+        up: [float(positions[row, 1]) for row in rows],
     }
-    made = st.dataframe(
+    selected = st.dataframe(
         table,
         hide_index=True,
         height=min(35 * (len(rows) + 1) + 3, 320),
@@ -74,54 +74,56 @@ def _table(
             **dict.fromkeys((across, up), st.column_config.NumberColumn(format="%.1f")),
         },
     )
-    return [rows[at] for at in made["selection"]["rows"] if at < len(rows)]
+    return [rows[position] for position in selected["selection"]["rows"] if position < len(rows)]
 
 
 def _actions(project: OpenProject, chosen: Sequence[LabelledRecording]) -> None:
-    label, status, give, queue = st.columns([2, 1.3, 1.5, 1.5], vertical_alignment="bottom")
-    # A browser sends a choice as its text, which in another language would pass for a label that somebody typed.
-    of = f"{project.id} {language()}"
-    emotion = label.selectbox(
+    emotion_column, status_column, label_column, queue_column = st.columns(
+        [2, 1.3, 1.5, 1.5], vertical_alignment="bottom"
+    )
+    # A browser sends a choice as its text; in another language that would look like a label that somebody typed.
+    key = f"{project.id} {language()}"
+    emotion = emotion_column.selectbox(
         t("Label"),
         list(LABELS),
         index=None,
         format_func=emotion_in_words,
         accept_new_options=True,
-        placeholder=t(AS_IT_IS),
-        key=f"map label {of}",
+        placeholder=t(UNCHANGED),
+        key=f"map label {key}",
         help=t("Of the recording as a whole. Only your own labels change."),
     )
-    wanted = status.selectbox(t("Status"), [AS_IT_IS, *STATUSES], format_func=t, key=f"map status {of}")
-    # What was shown when the button was drawn: what somebody changes before the click is not overwritten.
-    seen = {one.file.sha256: _revision(one, project.annotator) for one in chosen}
-    give.button(
+    new_status = status_column.selectbox(t("Status"), [UNCHANGED, *STATUSES], format_func=t, key=f"map status {key}")
+    # The revisions that the button was drawn for: changes made between that and the click are not overwritten.
+    revisions = {recording.file.sha256: _revision(recording, project.annotator) for recording in chosen}
+    label_column.button(
         t("Label {n}", n=len(chosen)) if chosen else t("Label"),
         type="primary",
         icon=":material/label:",
         width="stretch",
-        disabled=not chosen or (emotion is None and wanted == AS_IT_IS),
+        disabled=not chosen or (emotion is None and new_status == UNCHANGED),
         on_click=_label,
-        args=(project, seen, emotion, None if wanted == AS_IT_IS else wanted),
+        args=(project, revisions, emotion, None if new_status == UNCHANGED else new_status),
     )
-    queue.button(
+    queue_column.button(
         t("Queue {n}", n=len(chosen)) if chosen else t("Queue"),
         icon=":material/playlist_play:",
         width="stretch",
         disabled=not chosen,
         help=t("Work through these alone, one after the other."),
         on_click=_queue,
-        args=(project, frozenset(seen)),
+        args=(project, frozenset(revisions)),
     )
 
 
 def _revision(recording: LabelledRecording, annotator: str) -> int:
-    mine = recording.labels.get(annotator)
-    return 0 if mine is None else mine.revision
+    label = recording.labels.get(annotator)
+    return 0 if label is None else label.revision
 
 
-def _label(project: OpenProject, seen: dict[str, int], emotion: str | None, status: str | None) -> None:
+def _label(project: OpenProject, revisions: dict[str, int], emotion: str | None, status: str | None) -> None:
     try:
-        done = project.store.labels.change(project.id, seen, project.annotator, emotion=emotion, status=status)
+        done = project.store.labels.change(project.id, revisions, project.annotator, emotion=emotion, status=status)
         st.session_state[f"map done {project.id}"] = done
         st.session_state.pop(f"map refusal {project.id}", None)
     except AnnotationsRefused as refusal:
@@ -130,7 +132,7 @@ def _label(project: OpenProject, seen: dict[str, int], emotion: str | None, stat
 
 def _undo(project: OpenProject) -> None:
     done = st.session_state.pop(f"map done {project.id}", None)
-    if done is None:  # a second click that was quicker than the page
+    if done is None:  # a second click, before the page was drawn again
         return
     try:
         project.store.labels.undo(project.id, done, project.annotator)
@@ -139,11 +141,11 @@ def _undo(project: OpenProject) -> None:
 
 
 def _queue(project: OpenProject, chosen: frozenset[str]) -> None:
-    words = plural(len(chosen), "the {n} recording chosen on the map", "the {n} recordings chosen on the map")
-    choose_recordings(project, chosen, words)
+    description = plural(len(chosen), "the {n} recording chosen on the map", "the {n} recordings chosen on the map")
+    choose_recordings(project, chosen, description)
 
 
-def _say_what_was_done(project: OpenProject) -> None:
+def _show_result(project: OpenProject) -> None:
     if refusal := st.session_state.pop(f"map refusal {project.id}", None):
         st.error(in_markdown(recognised(refusal)), icon=":material/sync_problem:")
     done = st.session_state.get(f"map done {project.id}")

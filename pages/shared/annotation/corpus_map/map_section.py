@@ -1,4 +1,4 @@
-"""The view Map: all recordings of a project as points, to play, choose, label together or work through."""
+"""The view Map: all recordings of a project as points, to play, choose, label together or make the queue."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from pages.shared.annotation.corpus_map.choice_section import show_choice
 from pages.shared.annotation.corpus_map.contents import COLOURINGS, content_of
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.annotation.queue import opening
-from pages.shared.annotation.tiers.label_tiers import label_tier, label_tiers
+from pages.shared.annotation.tiers.label_tiers import choose_label_tier, label_tiers
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.media import served
@@ -34,18 +34,18 @@ from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job, work_owner
 from ser_core.work.progress import Work
 
-USUAL = "whisper"
+DEFAULT_MODEL = "whisper"
 LAYOUT_NAMES = texts({COMPONENTS: "principal components", NEIGHBOURS: "neighbours"})
 WHOLE_RECORDINGS = texts("whole recordings")
 WHOSE = texts({"me": "mine", "anybody": "everybody's"})
-#: At most this many new recordings are run through the model without asking.
-WITHOUT_ASKING = 20
-#: How much of a recording is played.
+#: The model runs on up to this many new recordings without a click.
+MAX_WITHOUT_CLICK = 20
+#: A recording is played up to here.
 PLAYED_S = 20.0
 
 
 def show(project: OpenProject) -> None:
-    """Show the map and, below it, the recordings that are chosen there."""
+    """Show the map and, below it, the recordings chosen there."""
     if not project.store.recordings.page(project.id, size=1).total:
         st.info(t("This project is empty. Add recordings in the view Queue."), icon=":material/scatter_plot:")
         return
@@ -91,22 +91,26 @@ def show(project: OpenProject) -> None:
 
 
 def _classifier() -> NetworkClassifier | None:
-    """Return the model of the sidebar or, if it has no features, the usual one."""
+    """Return the model of the sidebar or, if it gives no features, the default model."""
     name = controls.model_name()
     try:
         if name is not None:
             require_features(name)
     except ModelRefused as refusal:
         st.info(
-            t("{refusal} Using **{model}** instead.", refusal=in_markdown(recognised(str(refusal))), model=USUAL),
+            t(
+                "{refusal} Using **{model}** instead.",
+                refusal=in_markdown(recognised(str(refusal))),
+                model=DEFAULT_MODEL,
+            ),
             icon=":material/hearing:",
         )
-        name = USUAL
+        name = DEFAULT_MODEL
     return None if name is None else cached.model(name)
 
 
 def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier | None]:
-    """Ask how recordings are laid out and coloured; return them, and the tier that says their labels, if one does."""
+    """Show the choices of layout, colours and labels; return the recordings, and the chosen tier of labels if any."""
     if label_tiers(project):
         layout, labels, whose = st.columns(3, vertical_alignment="bottom")
         colour = st.container()
@@ -115,10 +119,10 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
         labels = whose
     _layout_and_colour(layout, colour, whose)
     with labels:
-        words = t(
+        help_text = t(
             "In a tier, a recording has the label that lasts longest there or, with points, the most frequent one."
         )
-        tier = label_tier(project, t("Labels of"), words, WHOLE_RECORDINGS, "stretch")
+        tier = choose_label_tier(project, t("Labels of"), help_text, WHOLE_RECORDINGS, "stretch")
     recordings = project.store.labels.of(project.id, tier and tier.key)
     if speakers_of(recording.file for recording in recordings):
         st.toggle(
@@ -162,15 +166,15 @@ def _layout_and_colour(layout: DeltaGenerator, colour: DeltaGenerator, whose: De
 
 
 def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier) -> Job | None:
-    """Return the job that makes the map; ask before the model runs on many recordings."""
+    """Return the job that makes the map; running the model on many recordings takes a click first."""
     files = [recording.file for recording in recordings]
     sha256, kind, data = [file.sha256 for file in files], session.choice("map_layout"), data_folder()
     speakers = (session.choice("map_without_speakers") and speakers_of(files)) or None
-    known = speakers and frozenset(speakers.items())
-    key = ("map", classifier.sha256, kind, hashlib.sha256(" ".join(sha256).encode()).hexdigest(), known)
+    speakers_key = speakers and frozenset(speakers.items())
+    key = ("map", classifier.sha256, kind, hashlib.sha256(" ".join(sha256).encode()).hexdigest(), speakers_key)
     if cached.jobs().find(session.owner(), key) is None:
         new = FeatureFolder(data, classifier.sha256, len(classifier.emotions)).missing(sha256)
-        if len(new) > WITHOUT_ASKING and not st.button(
+        if len(new) > MAX_WITHOUT_CLICK and not st.button(
             plural(len(new), "Run the model on {n} recording", "Run the model on {n} recordings"),
             type="primary",
             icon=":material/hearing:",
@@ -189,45 +193,45 @@ def _job(recordings: Sequence[LabelledRecording], classifier: NetworkClassifier)
 
 @st.fragment
 def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledRecording]) -> None:
-    """Show the map; only what is opened or chosen there concerns the rest of the page."""
-    chosen, heard, leave = (f"map {what} {project.id}" for what in ("chosen", "heard", "leave"))
+    """Show the map in a fragment; the rest of the page runs again only after opening or choosing recordings."""
+    chosen_key, heard_key, refusal_key = (f"map {name} {project.id}" for name in ("chosen", "heard", "leave"))
 
-    def hear(indexes: list[int], number: int) -> None:
-        st.session_state[heard] = (content.of, indexes[0], number) if indexes else None
+    def hear(indices: list[int], number: int) -> None:
+        st.session_state[heard_key] = (content.of, indices[0], number) if indices else None
 
-    def open_one(indexes: list[int], _: int) -> None:
-        st.session_state[leave] = None
-        if indexes:
-            file = shown[indexes[0]].file
-            st.session_state[leave] = opening.open_recording(project, file.sha256) or ""
+    def open_one(indices: list[int], _: int) -> None:
+        st.session_state[refusal_key] = None
+        if indices:
+            file = shown[indices[0]].file
+            st.session_state[refusal_key] = opening.open_recording(project, file.sha256)
 
-    def choose(indexes: list[int], _: int) -> None:
-        st.session_state[chosen] = [shown[index].file.sha256 for index in indexes]
-        st.session_state[leave] = None
+    def choose(indices: list[int], _: int) -> None:
+        st.session_state[chosen_key] = [shown[index].file.sha256 for index in indices]
+        st.session_state[refusal_key] = None
 
-    here = {recording.file.sha256: index for index, recording in enumerate(shown)}
+    index_of = {recording.file.sha256: index for index, recording in enumerate(shown)}
     map_of_points(
         content,
         f"map of {project.id}",
         colouring=session.choice("map_colour"),
-        chosen=[here[sha256] for sha256 in st.session_state.get(chosen, ()) if sha256 in here],
-        sound=_sound(st.session_state.get(heard), content, shown),
-        made={"heard": hear, "opened": open_one, "chosen": choose},
+        chosen=[index_of[sha256] for sha256 in st.session_state.get(chosen_key, ()) if sha256 in index_of],
+        sound=_sound(st.session_state.get(heard_key), content, shown),
+        callbacks={"heard": hear, "opened": open_one, "chosen": choose},
     )
-    if leave in st.session_state:
-        refusal = st.session_state.pop(leave)
-        if not refusal:
+    if refusal_key in st.session_state:
+        refusal = st.session_state.pop(refusal_key)
+        if refusal is None:
             st.rerun()
         st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
 
 
 def _sound(
-    wish: tuple[str, int, int] | None, content: MapContent, shown: Sequence[LabelledRecording]
+    request: tuple[str, int, int] | None, content: MapContent, shown: Sequence[LabelledRecording]
 ) -> Mapping[str, object] | None:
     """Return the address of the requested sound, or why there is none."""
-    if wish is None or wish[0] != content.of:
+    if request is None or request[0] != content.of:
         return None
-    _, index, number = wish
+    _, index, number = request
     file = shown[index].file
     work_owner.set(session.owner())
     try:

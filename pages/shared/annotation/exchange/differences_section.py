@@ -1,4 +1,4 @@
-"""What differs between files of marks and the project, before an import and after it."""
+"""Differences between files of marks and the project, before an import and after it."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.exchange.report import difference_rows
 from ser_core.annotations.store.transfer import Imported
 
-#: Kinds of differences, and what becomes of marks.
+#: Kinds of differences, and results for marks.
 COUNTS = texts(
     {
         "new": "{n} new",
@@ -23,8 +23,8 @@ COUNTS = texts(
     }
 )
 MODES = texts({"add": "Leave them as they are here", "replace": "Replace them by those of the files"})
-#: Participants, speakers and sessions, and corrected F0: those in the files, those that differ, and those taken over.
-NAMED = texts(
+#: Participants, speakers and sessions, and corrected F0: those in the files, those that differ here, those imported.
+IN_FILES = texts(
     {
         "participants": (
             "Participants in the files: {n} tier.",
@@ -40,7 +40,7 @@ NAMED = texts(
         ),
     }
 )
-OTHERWISE = texts(
+DIFFERENT_HERE = texts(
     {
         "participants": (
             "Different participant than here: {n} tier.",
@@ -52,7 +52,7 @@ OTHERWISE = texts(
         ),
     }
 )
-TAKEN = texts(
+IMPORTED = texts(
     {
         "participants": (
             "The participant of {n} tier is now as in the files; {left} with another one here stay.",
@@ -68,19 +68,20 @@ TAKEN = texts(
         ),
     }
 )
-MOST_ROWS = 300
+#: At most this many differences are listed.
+MAX_ROWS = 300
 
 
 def show(imported: Imported) -> tuple[str, bool]:
-    """Show what differs, and return the mode that is chosen and whether marks that were deleted here come back."""
-    counts = Counter(each.difference.kind for each in imported.differences)
-    _sum_up(imported, counts)
-    may_be_replaced = imported.participants_left_out + imported.about_left_out
-    if not imported.differences and not may_be_replaced:
+    """Show the differences; return the chosen mode, and whether to restore marks that were deleted here."""
+    counts = Counter(row.difference.kind for row in imported.differences)
+    _summary(imported, counts)
+    replaceable = imported.participants_left_out + imported.about_left_out
+    if not imported.differences and not replaceable:
         return "add", False
-    others = len(imported.differences) - counts["new"]
+    not_new = len(imported.differences) - counts["new"]
     if imported.differences:
-        with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(others)):
+        with st.expander(t("Each of them"), icon=":material/difference:", expanded=bool(not_new)):
             _list_differences(imported)
     _note_conflicts(imported, counts)
     restore = counts["deleted here"] > 0 and st.checkbox(
@@ -91,8 +92,8 @@ def show(imported: Imported) -> tuple[str, bool]:
         ),
         key=f"import_restore_{session.choice('import_turn')}",
     )
-    stay = counts["conflict"] + counts["changed here"] + counts["deleted here"]
-    if others == stay and not may_be_replaced:
+    unaffected = counts["conflict"] + counts["changed here"] + counts["deleted here"]
+    if not_new == unaffected and not replaceable:
         return "add", restore
     mode = st.radio(
         t("What differs"),
@@ -105,12 +106,14 @@ def show(imported: Imported) -> tuple[str, bool]:
     return mode, restore
 
 
-def _sum_up(imported: Imported, counts: Counter[str]) -> None:
-    """Show how many marks differ and how, which tiers are new, and how much of F0 differs."""
+def _summary(imported: Imported, counts: Counter[str]) -> None:
+    """Show the counts of marks by kind of difference, the new tiers, and the counts of other differences."""
     kinds = ("new", "changed", "moved", "deleted", "changed here", "deleted here")
     words = [t(COUNTS[kind], n=counts[kind]) for kind in kinds if counts[kind]]
-    words += [plural(counts["conflict"], "{n} conflict", "{n} conflicts")] if counts["conflict"] else []
-    words += [t("{n} already here", n=imported.known)] if imported.known else []
+    if counts["conflict"]:
+        words.append(plural(counts["conflict"], "{n} conflict", "{n} conflicts"))
+    if imported.known:
+        words.append(t("{n} already here", n=imported.known))
     st.markdown(t("Marks: {words}.", words=", ".join(words) or t("none")))
     if imported.new_tiers:
         names = ", ".join(in_markdown(tier.name) for tier in imported.new_tiers)
@@ -122,15 +125,15 @@ def _sum_up(imported: Imported, counts: Counter[str]) -> None:
                 names=names,
             )
         )
-    for count, one, many in (
-        (imported.participants, *NAMED["participants"]),
-        (imported.participants_left_out, *OTHERWISE["participants"]),
-        (imported.about, *NAMED["about"]),
-        (imported.about_left_out, *OTHERWISE["about"]),
-        (imported.f0_frames, *NAMED["f0"]),
+    for count, singular, plural_form in (
+        (imported.participants, *IN_FILES["participants"]),
+        (imported.participants_left_out, *DIFFERENT_HERE["participants"]),
+        (imported.about, *IN_FILES["about"]),
+        (imported.about_left_out, *DIFFERENT_HERE["about"]),
+        (imported.f0_frames, *IN_FILES["f0"]),
     ):
         if count:
-            st.markdown(plural(count, one, many))
+            st.markdown(plural(count, singular, plural_form))
 
 
 def _list_differences(imported: Imported) -> None:
@@ -144,25 +147,25 @@ def _list_differences(imported: Imported) -> None:
                 t("Here"): printable(recognised(row["Here"])),
                 t("In the files"): printable(recognised(row["In the files"])),
             }
-            for row in rows[:MOST_ROWS]
+            for row in rows[:MAX_ROWS]
         ],
         hide_index=True,
         width="stretch",
-        # Narrow enough for a window of 1280 pixels: what changes is on the right.
+        # Narrow, so that the contents on the right are visible in a window of 1280 pixels.
         column_config={t("Recording"): st.column_config.TextColumn(width=170)}
         | {t("Change"): st.column_config.TextColumn(width=100), t("Tier"): st.column_config.TextColumn(width=100)},
     )
-    if len(rows) > MOST_ROWS:
-        st.caption(t("And {n} more.", n=len(rows) - MOST_ROWS))
+    if len(rows) > MAX_ROWS:
+        st.caption(t("And {n} more.", n=len(rows) - MAX_ROWS))
 
 
 def _note_conflicts(imported: Imported, counts: Counter[str]) -> None:
-    """Say which marks stay as they are here, and how many may have been changed last on either side."""
+    """Say which marks stay as they are here, and for how many it is unknown which side changed last."""
     if counts["conflict"]:
         st.caption(t("Conflicts are marks that were changed both here and in the files. They stay as they are here."))
     if counts["changed here"]:
         st.caption(t("Marks that were changed here since the export, and not in the files, stay as they are here."))
-    if unsure := sum(each.difference.unsure for each in imported.differences):
+    if unsure := sum(row.difference.unsure for row in imported.differences):
         st.caption(
             plural(
                 unsure,
@@ -173,7 +176,7 @@ def _note_conflicts(imported: Imported, counts: Counter[str]) -> None:
 
 
 def show_imported(imported: Imported) -> None:
-    """Say what an import did."""
+    """Show the result of an import."""
     kinds = ("changed", "moved", "deleted", "restored")
     more = [t(COUNTS[kind], n=getattr(imported, kind)) for kind in kinds if getattr(imported, kind)]
     st.success(
@@ -191,12 +194,12 @@ def show_imported(imported: Imported) -> None:
         ),
         icon=":material/check:",
     )
-    for what, taken, left in (
+    for kind, taken, left in (
         ("participants", imported.participants, imported.participants_left_out),
         ("about", imported.about, imported.about_left_out),
         ("f0", imported.f0_frames, imported.f0_left_out),
     ):
         if taken or left:
-            st.caption(plural(taken, *TAKEN[what], left=left))
+            st.caption(plural(taken, *IMPORTED[kind], left=left))
     if imported.left_out:
         st.caption(t("Left out: marks that differ from those here, or were changed or deleted here."))

@@ -1,4 +1,4 @@
-"""Export and import marks in the file formats of other tools, and measure them."""
+"""The view Files: export and import marks in the formats of other tools, and measure them."""
 
 import io
 import zipfile
@@ -21,38 +21,39 @@ from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.atomic_folder import folder_name
 
-MOST_UNFIT = 20
-#: The gold layer where there is one, else everybody's marks.
+#: At most this many changes are listed.
+MAX_UNFIT = 20
+#: The gold layer of a recording if there is one, else everybody's marks.
 SETTLED = texts("gold where decided")
 EVERYBODYS, MINE = texts(("everybody's", "mine"))
-#: In a ZIP, which is made in memory.
-MOST_SOUND_BYTES = 200 * 2**20
+#: Of sound in a ZIP, which is made in memory.
+MAX_SOUND_BYTES = 200 * 2**20
 
 
 def show(project: OpenProject) -> None:
-    """Show export and import side by side, below them what chosen files would change, and then other files to take."""
-    out, into = st.columns(2, gap="large")
-    with out:
+    """Show export and import side by side, below them the preview of an import, and then measures and F0."""
+    export_column, import_column = st.columns(2, gap="large")
+    with export_column:
         _export(project)
         _export_into(project)
-    with into:
+    with import_column:
         chosen = import_form.choose_files()
     import_section.show_import(project, *chosen)
-    of_marks, of_f0 = st.columns(2, gap="large")
-    with of_marks:
+    measures_column, f0_column = st.columns(2, gap="large")
+    with measures_column:
         measures_section.show_measures(project)
-    with of_f0:
+    with f0_column:
         measures_section.show_f0(project)
 
 
 @dataclass(frozen=True)
 class Download:
-    """An export as one file: its only file, or a ZIP of all.
+    """An export as one file: its only file, or a ZIP of all files.
 
     Attributes
     ----------
     silent : int
-        Number of recordings whose sound belongs to the files and is missing.
+        Number of recordings whose sound should be among the files but is missing.
     """
 
     written: Exported
@@ -85,7 +86,7 @@ def _export(project: OpenProject) -> None:
     )
     key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
     found = result_of(
-        key, "Export", t("Prepare export"), ":material/output:", lambda work: _exported(project, kind, whose, plain)
+        key, "Export", t("Prepare export"), ":material/output:", lambda work: _make_export(project, kind, whose, plain)
     )
     if found is not None:
         _losses(found, recognised(EXPORTED[kind].name))
@@ -95,7 +96,7 @@ def _export(project: OpenProject) -> None:
 
 
 def _export_into(project: OpenProject) -> None:
-    """Write marks into a file that a person has, and offer the result."""
+    """Write marks into an uploaded file, and offer the result."""
     with st.expander(t("Into a file you have"), icon=":material/note_add:"):
         st.caption(
             t(
@@ -104,17 +105,17 @@ def _export_into(project: OpenProject) -> None:
             )
         )
         turn = session.choice("export_turn")
-        given = st.file_uploader(t("TextGrid or EAF"), key=f"into_{turn}")
-        if given is None:
+        upload = st.file_uploader(t("TextGrid or EAF"), key=f"into_{turn}")
+        if upload is None:
             return
-        name, content = printable(given.name), given.getvalue()
-        key = ("into", project.id, project.annotator, given.file_id, turn)
+        name, content = printable(upload.name), upload.getvalue()
+        key = ("into", project.id, project.annotator, upload.file_id, turn)
         written: WrittenInto | None = result_of(
             key,
             "Writing into a file",
             t("Write marks into it"),
             ":material/note_add:",
-            lambda _: _written_into(project, name, content),
+            lambda _: _write_into(project, name, content),
         )
         if written is not None:
             for line in written.lines():
@@ -123,20 +124,20 @@ def _export_into(project: OpenProject) -> None:
             offer_download(tiers, name, written.into.content, "application/octet-stream")
 
 
-def _written_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
-    known = project.store.recordings.files(project.id)
+def _write_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
+    files = project.store.recordings.files(project.id)
     by_sha256 = {recording.sha256: settled(recording) for recording in project.store.transfer.export(project.id)}
-    return write_into_file(content, name, known, by_sha256.__getitem__)
+    return write_into_file(content, name, files, by_sha256.__getitem__)
 
 
 def _losses(found: Download, format_name: str) -> None:
-    """Say what is not in the files."""
+    """Show what is missing or changed in the files."""
     for words in found.written.dropped:
         st.caption(t("Not in {format_name}: {words}.", format_name=format_name, words=losses.in_words(words)))
-    for words in found.written.unfit[:MOST_UNFIT]:
+    for words in found.written.unfit[:MAX_UNFIT]:
         st.warning(t("Changed in the export: {words}", words=losses.in_words(words)), icon=":material/content_cut:")
-    if len(found.written.unfit) > MOST_UNFIT:
-        st.warning(t("And {n} more.", n=len(found.written.unfit) - MOST_UNFIT), icon=":material/content_cut:")
+    if len(found.written.unfit) > MAX_UNFIT:
+        st.warning(t("And {n} more.", n=len(found.written.unfit) - MAX_UNFIT), icon=":material/content_cut:")
     if found.written.without_marks:
         st.caption(
             plural(
@@ -153,12 +154,12 @@ def _losses(found: Download, format_name: str) -> None:
                 "over ten minutes and all beyond {most} MiB; `annotations export` has no such limit.",
                 "Without its sound: {n} recordings. Sound that is not saved here is left out, and so are recordings "
                 "over ten minutes and all beyond {most} MiB; `annotations export` has no such limit.",
-                most=MOST_SOUND_BYTES // 2**20,
+                most=MAX_SOUND_BYTES // 2**20,
             )
         )
 
 
-def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Download:
+def _make_export(project: OpenProject, kind: str, whose: str, plain: bool) -> Download:
     recordings = list(project.store.transfer.export(project.id, project.annotator if whose == MINE else None))
     if whose == SETTLED:
         recordings = [settled(recording) for recording in recordings]
@@ -169,15 +170,15 @@ def _exported(project: OpenProject, kind: str, whose: str, plain: bool) -> Downl
         ((name, content),) = written.files.items()
         return Download(written, name, content, EXPORTED[kind].media_type, 0)
     files = project.store.recordings.files(project.id)
-    packed, left, silent = io.BytesIO(), MOST_SOUND_BYTES, 0
+    packed, bytes_left, silent = io.BytesIO(), MAX_SOUND_BYTES, 0
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in written.files.items():
             archive.writestr(name, content)
         wav_file = wav_files_of([file for file in files if not file.is_long], data_folder())
         for name, sha256 in written.sounds.items():
-            content = wav_file(sha256) if left > 0 else None
-            left -= len(content or b"")
-            if content is None or left < 0:
+            content = wav_file(sha256) if bytes_left > 0 else None
+            bytes_left -= len(content or b"")
+            if content is None or bytes_left < 0:
                 silent += 1
             else:
                 archive.writestr(name, content)

@@ -1,4 +1,4 @@
-"""The upload of files to import, and its options."""
+"""The form to upload files for an import, with its options."""
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -10,37 +10,37 @@ from ser_core.annotations.exchange.importing import ImportOptions
 from ser_core.annotations.exchange.labels import LabelRules
 from ser_core.annotations.formats import READERS
 
-FOUND = texts("found by content")
-ENCODINGS = (FOUND, "utf-8", "utf-16", "cp1252", "latin-1", "mac_roman", "shift_jis", "gb18030", "euc_kr")
-AS_SAID = texts("as the files say")
+DETECTED = texts("found by content")
+ENCODINGS = (DETECTED, "utf-8", "utf-16", "cp1252", "latin-1", "mac_roman", "shift_jis", "gb18030", "euc_kr")
+AS_IN_FILES = texts("as the files say")
 
 
 def choose_files() -> tuple[list[UploadedFile], ImportOptions, LabelRules]:
-    """Draw the upload and the options, and return what was chosen."""
+    """Show the upload and the options; return the chosen files, options and rules."""
     st.markdown(t("**Import**"))
     turn = session.choice("import_turn")
-    given = st.file_uploader(
+    uploads = st.file_uploader(
         t("Annotation files"),
         accept_multiple_files=True,
         key=f"import_{turn}",
         help=t(
             "{formats}; recognised by content. A file that does not name its recording by SHA-256 belongs to "
             "the recording of the same name in this project.",
-            formats=", ".join(recognised(each.name) for each in READERS.values()),
+            formats=", ".join(recognised(reader.name) for reader in READERS.values()),
         ),
     )
-    return given, *_options(turn)
+    return uploads, *_options(turn)
 
 
 def _options(turn: int) -> tuple[ImportOptions, LabelRules]:
-    usual = ImportOptions()
+    defaults = ImportOptions()
     with st.expander(t("Options"), icon=":material/tune:"):
         left, right = st.columns(2)
         offset_s = left.number_input(
             t("Add to all times (s)"),
             -86_400.0,
             86_400.0,
-            usual.offset_s,
+            defaults.offset_s,
             0.1,
             format="%.3f",
             key=f"import_offset_{turn}",
@@ -49,7 +49,7 @@ def _options(turn: int) -> tuple[ImportOptions, LabelRules]:
             t("Tolerance at the end (s)"),
             0.0,
             60.0,
-            usual.tolerance_s,
+            defaults.tolerance_s,
             0.05,
             format="%.3f",
             key=f"import_tolerance_{turn}",
@@ -57,7 +57,7 @@ def _options(turn: int) -> tuple[ImportOptions, LabelRules]:
         )
         encoding = left.selectbox(t("Encoding of text"), ENCODINGS, format_func=t, key=f"import_encoding_{turn}")
         status = right.selectbox(
-            t("Status of the marks"), (AS_SAID, *STATUSES), format_func=t, key=f"import_status_{turn}"
+            t("Status of the marks"), (AS_IN_FILES, *STATUSES), format_func=t, key=f"import_status_{turn}"
         )
         tiers = left.text_input(
             t("Only these tiers of emotions"),
@@ -65,6 +65,6 @@ def _options(turn: int) -> tuple[ImportOptions, LabelRules]:
             key=f"import_tiers_{turn}",
         )
         as_notes = right.checkbox(t("Read every text as a note"), key=f"import_notes_{turn}")
-    options = ImportOptions(offset_s, tolerance_s, None if encoding == FOUND else encoding)
+    options = ImportOptions(offset_s, tolerance_s, None if encoding == DETECTED else encoding)
     names = tuple(name.strip() for name in tiers.split(",") if name.strip())
-    return options, LabelRules(names, {}, None if status == AS_SAID else status, as_notes)
+    return options, LabelRules(names, {}, None if status == AS_IN_FILES else status, as_notes)

@@ -1,4 +1,4 @@
-"""Import marks from files: options, a preview of the changes, and then the import."""
+"""Import marks from files: a preview of the changes, and then the import."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,43 +23,42 @@ from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
 
 NOTE, LEFT_OUT = texts(("a note", "left out"))
-NOT_IMPORTED, READ_OTHERWISE = texts(("Not imported from {name}: {words}.", "Read otherwise in {name}: {words}."))
-MOST_ROWS = 300
-MOST_LINES = 20
+NOT_IMPORTED, READ_DIFFERENTLY = texts(("Not imported from {name}: {words}.", "Read otherwise in {name}: {words}."))
+#: At most this many files and labels, and losses, are listed.
+MAX_ROWS, MAX_LOSSES = 300, 20
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Files as they would be imported, what becomes of their labels, and what would change."""
+    """The files as read, the use of their labels, and the changes that an import would make."""
 
     files: list[ImportedFile]
     labels: tuple[LabelUse, ...]
     imported: Imported
 
 
-def show_import(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
-    """Show what the chosen files would do, and import them on a button; without files, what was imported last."""
-    if given:
+def show_import(project: OpenProject, uploads: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
+    """Preview the import of the uploaded files, with a button to import them; without files, show the last result."""
+    if uploads:
         with st.container(border=True):
-            _preview(project, given, options, rules)
+            _preview(project, uploads, options, rules)
     else:
-        _result(project)
+        _last_result(project)
 
 
-def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
-    job = _job(project, given, options, rules)
-    base = _looked_at(job)
-    if base is None:
+def _preview(project: OpenProject, uploads: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
+    job = _preview_job(project, uploads, options, rules)
+    preview = _result_of(job)
+    if preview is None:
         return
     st.markdown(t("**Changes in these files**"))
-    _files(base.files)
-    if not base.imported.recordings:
+    _files(preview.files)
+    if not preview.imported.recordings:
         st.info(t("There are no marks in these files."), icon=":material/info:")
         return
-    preview = base
-    edits = _label_edits(base.labels, key=f"import_labels_{session.choice('import_turn')}_{hash(job.key)}")
+    edits = _label_edits(preview.labels, key=f"import_labels_{session.choice('import_turn')}_{hash(job.key)}")
     if edits:
-        preview = _looked_at(_job(project, given, options, replace(rules, emotions=edits)))
+        preview = _result_of(_preview_job(project, uploads, options, replace(rules, emotions=edits)))
         if preview is None:
             return
     for sentence in unknown_labels(preview.labels):
@@ -67,46 +66,48 @@ def _preview(project: OpenProject, given: list[UploadedFile], options: ImportOpt
     mode, restore = differences_section.show(preview.imported)
     if st.button(t("Import"), type="primary", icon=":material/input:"):
         turn = session.choice("import_turn")
-        open_recordings.forget_uploads(file.file_id for file in given)
+        open_recordings.forget_uploads(file.file_id for file in uploads)
         st.session_state[f"importing {project.id}"] = cached.jobs().submit(
             session.owner(),
             ("import", project.id, turn),
             "Import",
-            lambda work: _imported(project, preview, mode, restore, work),
+            lambda work: _import(project, preview, mode, restore, work),
         )
         _forget_previews()
         session.choose("import_turn", turn + 1)
         st.rerun()
 
 
-def _looked_at(job: Job) -> Preview | None:
-    """Return what a job found, or show why there is nothing yet."""
+def _result_of(job: Job) -> Preview | None:
+    """Return the preview that a job made; None, with its progress or error shown, if there is none yet."""
     done = waiting.results({"look": job})
     if job.state == "failed":
-        job.queue.drop(job)  # the recording that was missing may be added, and the files are read again
+        job.queue.drop(job)  # so that the files are read again, for example after a missing recording was added
     return done.get("look")
 
 
-def _job(project: OpenProject, given: Sequence[UploadedFile], options: ImportOptions, rules: LabelRules) -> Job:
+def _preview_job(
+    project: OpenProject, uploads: Sequence[UploadedFile], options: ImportOptions, rules: LabelRules
+) -> Job:
     """Return the job that reads the files and compares them with the project."""
-    chosen = (rules.tiers, tuple(sorted(rules.emotions.items(), key=repr)), rules.status, rules.as_notes)
-    ids = tuple(file.file_id for file in given)
-    key = ("look", project.id, project.annotator, session.choice("import_turn"), ids, options, chosen)
+    rules_key = (rules.tiers, tuple(sorted(rules.emotions.items(), key=repr)), rules.status, rules.as_notes)
+    ids = tuple(file.file_id for file in uploads)
+    key = ("look", project.id, project.annotator, session.choice("import_turn"), ids, options, rules_key)
     found = cached.jobs().find(session.owner(), key)
     if found is not None:
         return found
     if rules.emotions:
         cached.jobs().withdraw(session.owner(), ("look",), running=True)
-    else:  # other files or options: what was read before is not shown again
+    else:  # other files or options, so the previews before are of no use
         _forget_previews()
-    files = [(printable(file.name), file.getvalue()) for file in given]
+    files = [(printable(file.name), file.getvalue()) for file in uploads]
     return cached.jobs().submit(
-        session.owner(), key, "Reading files", lambda work: _looked(project, files, options, rules, work)
+        session.owner(), key, "Reading files", lambda work: _read_and_compare(project, files, options, rules, work)
     )
 
 
 def _forget_previews() -> None:
-    """Stop reading files, and forget those that were read, which can be large."""
+    """Stop reading files, and forget the previews, which can be large."""
     jobs = cached.jobs()
     jobs.withdraw(session.owner(), ("look",), running=True)
     for job in jobs.finished(session.owner(), ("look",)):
@@ -114,12 +115,12 @@ def _forget_previews() -> None:
             jobs.drop(job)
 
 
-def _looked(
+def _read_and_compare(
     project: OpenProject, files: list[tuple[str, bytes]], options: ImportOptions, rules: LabelRules, work: Work
 ) -> Preview:
     read, labels = map_labels(read_files(files, options), rules)
-    known = project.store.recordings.files(project.id)
-    read = assign_to_recordings(read, known, tolerance_s=options.tolerance_s)
+    recordings = project.store.recordings.files(project.id)
+    read = assign_to_recordings(read, recordings, tolerance_s=options.tolerance_s)
     documents = [document for file in read for document in file.documents]
     imported = project.store.transfer.import_recordings(project.id, documents, project.annotator, work, mode="show")
     return Preview(read, labels, imported)
@@ -134,23 +135,23 @@ def _files(files: Sequence[ImportedFile]) -> None:
                 t("Marks"): count_marks(file),
                 t("Tiers"): _tiers(file),
             }
-            for file in files[:MOST_ROWS]
+            for file in files[:MAX_ROWS]
         ],
         hide_index=True,
         width="stretch",
-        # What may be long is last or cut: a path in a ZIP would push the rest out of a window of 1280 pixels.
+        # Long names are cut: a path in a ZIP would push the rest out of a window of 1280 pixels.
         column_config={t("File"): st.column_config.TextColumn(width=250)},
     )
     _losses(files)
 
 
 def _tiers(file: ImportedFile) -> str:
-    tiers = ", ".join(map(_tier, file.tiers[:MOST_TIERS]))
-    more = len(file.tiers) - MOST_TIERS
-    return t("{tiers} and {n} more", tiers=tiers, n=more) if more > 0 else tiers
+    tiers = ", ".join(map(_tier_in_words, file.tiers[:MOST_TIERS]))
+    n_more = len(file.tiers) - MOST_TIERS
+    return t("{tiers} and {n} more", tiers=tiers, n=n_more) if n_more > 0 else tiers
 
 
-def _tier(tier: FileTier) -> str:
+def _tier_in_words(tier: FileTier) -> str:
     name = printable(shown(tier.name))
     if tier.points:
         return plural(tier.labels, "{name} {n} point", "{name} {n} points", name=name)
@@ -159,20 +160,20 @@ def _tier(tier: FileTier) -> str:
 
 def _losses(files: Sequence[ImportedFile]) -> None:
     found = [(NOT_IMPORTED, file, words) for file in files for words in file.dropped]
-    found += [(READ_OTHERWISE, file, words) for file in files for words in file.changed]
-    for sentence, file, words in found[:MOST_LINES]:
+    found += [(READ_DIFFERENTLY, file, words) for file in files for words in file.changed]
+    for sentence, file, words in found[:MAX_LOSSES]:
         st.caption(t(sentence, name=in_markdown(file.name), words=losses.in_words(words)))
-    if len(found) > MOST_LINES:
-        st.caption(t("And {n} more of that kind.", n=len(found) - MOST_LINES))
+    if len(found) > MAX_LOSSES:
+        st.caption(t("And {n} more of that kind.", n=len(found) - MAX_LOSSES))
 
 
 def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
-    """Let a person change what labels become, and return the changes as rules."""
+    """Show an editor for the use of labels, and return the changes as rules."""
     if not labels:
         return {}
     rows = [
         {"Label": printable(use.label), "Tier": printable(use.tier), "Marks": use.count, "Becomes": _becomes(use)}
-        for use in labels[:MOST_ROWS]
+        for use in labels[:MAX_ROWS]
     ]
     others = sorted({row["Becomes"] for row in rows} - {*COLOURS, NOTE, LEFT_OUT})
     title = plural(len(labels), "{n} label, and what they become", "{n} labels, and what they become")
@@ -205,19 +206,22 @@ def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
 
 
 def _becomes(use: LabelUse) -> str:
-    return LEFT_OUT if use.kind == "left out" else NOTE if use.emotion is None else printable(use.emotion)
+    if use.kind == "left out":
+        return LEFT_OUT
+    return NOTE if use.emotion is None else printable(use.emotion)
 
 
-def _imported(
+def _import(
     project: OpenProject, preview: Preview, mode: str, restore: bool, work: Work
 ) -> tuple[Imported, list[ImportedFile]]:
     documents = [document for file in preview.files for document in file.documents]
-    store, shown = project.store, preview.imported
-    imported = store.transfer.import_recordings(project.id, documents, project.annotator, work, mode, shown, restore)
+    imported = project.store.transfer.import_recordings(
+        project.id, documents, project.annotator, work, mode, preview.imported, restore
+    )
     return imported, preview.files
 
 
-def _result(project: OpenProject) -> None:
+def _last_result(project: OpenProject) -> None:
     job = st.session_state.get(f"importing {project.id}")
     done = waiting.results({"import": job}) if job else {}
     if "import" in done:

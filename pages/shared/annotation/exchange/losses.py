@@ -1,9 +1,9 @@
-"""What files lose of marks: the sentences of `ser_core`, in the visit's language."""
+"""What is lost in files: the sentences of `ser_core` in the visit's language."""
 
 from pages.shared.language import recognised, texts
 from pages.shared.language.names import in_markdown
 
-#: What is counted in the sentences of `ser_core`, which are recognised with these.
+#: Counted things in the sentences of `ser_core`; `recognised` finds them among these texts.
 COUNTED = texts(
     (
         ("{n} annotation", "{n} annotations"),
@@ -49,5 +49,5 @@ COUNTED = texts(
 
 
 def in_words(loss: str) -> str:
-    """Return for Markdown what a file lost."""
+    """Return a sentence about a loss as Markdown in the visit's language."""
     return in_markdown(recognised(loss))

@@ -35,26 +35,26 @@ def show_measures(project: OpenProject) -> None:
         format_func=lambda hz: f"{hz:.0f} Hz, {t(CEILINGS[hz])}",
         help=t("Five formants are looked for up to this frequency. A short vocal tract needs a high one."),
     )
-    name = controls.model_name()
-    scored = name is not None and st.checkbox(
-        t("Scores of the model {name}", name=in_markdown(name)),
+    model = controls.model_name()
+    is_scored = model is not None and st.checkbox(
+        t("Scores of the model {name}", name=in_markdown(model)),
         help=t("The model's score of each emotion, as if each mark were a recording. Choose it in the sidebar."),
     )
-    model = name if scored else None
-    key = ("measure", project.id, ceiling_hz, model, session.choice("export_turn"))
+    scoring_model = model if is_scored else None
+    key = ("measure", project.id, ceiling_hz, scoring_model, session.choice("export_turn"))
     measured: MeasuredMarks | None = result_of(
         key,
         "Measuring marks",
         t("Measure marks"),
         ":material/straighten:",
-        lambda work: _measured(project, ceiling_hz, model, work),
+        lambda work: _measure_marks(project, ceiling_hz, scoring_model, work),
     )
     if measured is not None:
         name, marks = f"{folder_name(project.name)}-measures.csv", plural(measured.marks, "{n} mark", "{n} marks")
         _offer_measured(marks, name, measured.content, "text/csv", measured.silent, measured.too_long)
 
 
-def _measured(project: OpenProject, ceiling_hz: float, model: str | None, work: Work) -> MeasuredMarks:
+def _measure_marks(project: OpenProject, ceiling_hz: float, model: str | None, work: Work) -> MeasuredMarks:
     recordings = [recording for recording in project.store.transfer.export(project.id) if recording.annotations]
     if not recordings:
         raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
@@ -66,14 +66,14 @@ def _measured(project: OpenProject, ceiling_hz: float, model: str | None, work: 
 def show_f0(project: OpenProject) -> None:
     st.markdown("**F0**")
     st.caption(t("F0 over time as it was measured and corrected by hand: a PitchTier for Praat, and a CSV."))
-    every = st.checkbox(t("Include recordings without corrections"))
-    key = ("f0", project.id, every, session.choice("export_turn"))
+    uncorrected = st.checkbox(t("Include recordings without corrections"))
+    key = ("f0", project.id, uncorrected, session.choice("export_turn"))
     found: tuple[bytes, WrittenF0] | None = result_of(
         key,
         "Measuring F0",
         t("Write F0"),
         ":material/show_chart:",
-        lambda work: _f0_files(project, every, work),
+        lambda work: _f0_files(project, uncorrected, work),
     )
     if found is not None:
         content, written = found
@@ -82,7 +82,7 @@ def show_f0(project: OpenProject) -> None:
 
 
 def _offer_measured(words: str, name: str, content: bytes, media_type: str, silent: int, too_long: int = 0) -> None:
-    """Say what could not be measured, and draw the buttons for what was."""
+    """Show what could not be measured, and the buttons for the download."""
     if silent:
         st.caption(
             plural(
@@ -103,11 +103,11 @@ def _offer_measured(words: str, name: str, content: bytes, media_type: str, sile
     offer_download(words, name, content, media_type, t("Measure again"))
 
 
-def _f0_files(project: OpenProject, every: bool, work: Work) -> tuple[bytes, WrittenF0]:
-    """Return a ZIP with the F0 of recordings, and what is in it."""
+def _f0_files(project: OpenProject, uncorrected: bool, work: Work) -> tuple[bytes, WrittenF0]:
+    """Return a ZIP with the F0 of recordings, and a description of its contents."""
     files = project.store.recordings.files(project.id)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         recordings = project.store.transfer.export(project.id)
-        written = write_f0(recordings, every, sounds_of(files, data_folder()), archive.writestr, work)
+        written = write_f0(recordings, uncorrected, sounds_of(files, data_folder()), archive.writestr, work)
     return packed.getvalue(), written

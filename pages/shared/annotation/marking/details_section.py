@@ -1,4 +1,4 @@
-"""Below the player: the fields of the selected mark and of the label of the whole recording."""
+"""Below the player: the fields of the selected mark and of the whole recording's label."""
 
 from typing import Any
 
@@ -29,13 +29,13 @@ CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
 
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
-    """Show the fields of the selected mark and of the whole recording; `channels` is the recording's number of them."""
+    """Show the fields of the selected mark and of the whole recording, which has a number of channels."""
     with st.container(key="mark_details", gap="small"):
-        _of_whole(project, opened, shown, channels)
-        _of_chosen(project, opened, shown, channels)
+        _whole_recording(project, opened, shown, channels)
+        _selected_mark(project, opened, shown, channels)
 
 
-def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
+def _selected_mark(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
     id_ = chosen_mark("annotate")
     found = shown.find(id_, project.annotator)
     if found is None:
@@ -69,12 +69,12 @@ def _of_chosen(project: OpenProject, opened: OpenRecording, shown: Shown, channe
             st.caption(in_markdown(tier.name))
 
 
-def _of_whole(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
+def _whole_recording(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
     mark = shown.label or Annotation(Region(0.0, shown.duration_s), tier=RECORDING_TIER)
     sha256 = opened.recording.file.sha256
     change = (label_whole, project.store, project.id, project.annotator, sha256, shown)
-    whose = f"whole {sha256} {project.id} {project.annotator} {shown.layer} {mark.revision}"
-    title = _fields(mark, whose, change, EMOTION, channels, labelled={"status": "done"})
+    key = f"whole {sha256} {project.id} {project.annotator} {shown.layer} {mark.revision}"
+    title = _fields(mark, key, change, EMOTION, channels, with_emotion={"status": "done"})
     title.markdown(
         t("**Whole recording**"), help=t("Shift and a number label it too. Labelling it sets its status to *done*.")
     )
@@ -86,23 +86,27 @@ def _fields(
     change: tuple[Any, ...],
     tier: Tier,
     channels: int,
-    labelled: dict[str, str] | None = None,
+    with_emotion: dict[str, str] | None = None,
 ) -> DeltaGenerator:
     """Show the fields of a mark, and save each change immediately; return the container for its title.
 
-    In a tier of labels the note is one of these. The channel is a field only if there are several.
+    In a tier of labels the note holds the label. There is a channel field only if there are several channels.
+    `with_emotion` holds values that are saved with the emotion of an open mark.
     """
-    # A browser sends a choice as its text, which in another language would pass for a label that somebody typed.
+    # A browser sends a choice as its text; in another language that would look like a label that somebody typed.
     key = f"{key} {language()}"
 
     def field(name: str) -> dict[str, Any]:
         def save() -> None:
             value = st.session_state[f"{key} {name}"]
-            value = value or "" if name == "note" else None if name == "channel" and value == 1 else value
-            # A browser that has not seen the last run yet reports fields that are gone, and they count as changed.
+            if name == "note":
+                value = value or ""
+            if name == "channel" and value == 1:
+                value = None
+            # A browser that has not received the last run yet reports removed fields as changed.
             if value != getattr(mark, name):
-                also = labelled or {} if name == "emotion" and mark.status == "open" else {}
-                attempt(*change, **{name: value}, **also)
+                sets_emotion = name == "emotion" and mark.status == "open"
+                attempt(*change, **{name: value}, **(with_emotion or {} if sets_emotion else {}))
 
         return {"key": f"{key} {name}", "on_change": save}
 
@@ -136,7 +140,7 @@ def _fields(
     return title
 
 
-def _confidence_field(column: DeltaGenerator, mark: Annotation, tied: dict[str, Any]) -> None:
+def _confidence_field(column: DeltaGenerator, mark: Annotation, state: dict[str, Any]) -> None:
     steps = sorted({*CONFIDENCES[1:], *([] if mark.confidence is None else [mark.confidence])})
     options = [None, *steps]
     column.selectbox(
@@ -145,22 +149,22 @@ def _confidence_field(column: DeltaGenerator, mark: Annotation, tied: dict[str, 
         index=options.index(mark.confidence),
         format_func=lambda part: t("not given") if part is None else f"{100 * part:.0f} %",
         placeholder=t("not given"),
-        **tied,
+        **state,
     )
 
 
 def _label_field(
-    column: DeltaGenerator, title: str, known: list[str], chosen: str | None, tied: dict[str, Any]
+    column: DeltaGenerator, title: str, labels: list[str], chosen: str | None, state: dict[str, Any]
 ) -> None:
-    """Offer the known labels, none, or any other label."""
-    names = [None, *known, *([] if chosen in (None, *known) else [chosen])]
+    """Offer the given labels, none, or any other label."""
+    names = [None, *labels, *([] if chosen in (None, *labels) else [chosen])]
     column.selectbox(
         title,
         names,
         index=names.index(chosen),
         format_func=lambda name: emotion_in_words(name) if name else t("none"),
         accept_new_options=True,
-        **tied,
+        **state,
     )
 
 
@@ -172,7 +176,7 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
         if (low, high) != (mark.region.low_hz, mark.region.high_hz):
             attempt(lambda: change[0](*change[1:], region=Region(mark.region.start_s, mark.region.end_s, low, high)))
 
-    for column, name, words, value in zip(
+    for column, name, label, value in zip(
         st.columns(2),
         ("low", "high"),
         (t("Lowest frequency (Hz)"), t("Highest frequency (Hz)")),
@@ -180,7 +184,7 @@ def _frequencies(mark: Annotation, change: tuple[Any, ...]) -> None:
         strict=True,
     ):
         column.number_input(
-            words,
+            label,
             0.0,
             max(24_000.0, value or 0.0),
             value,

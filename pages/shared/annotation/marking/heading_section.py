@@ -1,4 +1,4 @@
-"""Above the player of the view Mark: the recording's name, what is shown beside the marks, undo and navigation."""
+"""Above the player of the view Mark: the recording's name, the choice of layers, undo and navigation."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ from pages.shared.session import Chosen
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 from ser_core.explanation import METHOD_NAMES, focus_methods_of
 
-#: What can be shown beside one's own marks.
+#: Layers that can be shown beside one's own marks.
 EVIDENCE, OTHERS, DECIDE = texts(("Model's evidence", "Others' marks", "Gold"))
 
 
 def show(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may_review: bool) -> None:
-    """Show the name, what is shown beside the marks, and a button for tiers."""
+    """Show the name, the choice of layers beside the marks, and a button for tiers."""
     queued = opened.recording
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="mark_heading"):
         st.header(in_markdown(queued.file.name), width="content")
@@ -35,7 +35,7 @@ def show(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may
                 "The model's evidence and other people's marks can influence you. Turn both off to judge by ear. "
                 "Reviewers decide in the gold layer what is right."
             ),
-            **session.widget("beside", [one for one in session.choice("beside") if may_review or one != DECIDE]),
+            **session.widget("beside", [layer for layer in session.choice("beside") if may_review or layer != DECIDE]),
         )
         _explainer(chosen)
         with st.container(width="content"):
@@ -49,25 +49,27 @@ def show(project: OpenProject, opened: OpenRecording, chosen: Chosen | None, may
 
 
 def show_steps(project: OpenProject, opened: OpenRecording, bar: DeltaGenerator) -> None:
-    """Show buttons for undo and for the recordings before and after, in the bar."""
+    """Show buttons in the bar for undo and redo, and for the previous and next recording."""
     sha256 = opened.recording.file.sha256
     actions = (
         ("undo", opened.can_undo, t("Undo (Ctrl + Z)"), project.store.history.undo),
         ("redo", opened.can_redo, t("Redo (Ctrl + Y)"), project.store.history.redo),
     )
-    turns = (
+    neighbours = (
         ("previous", opened.previous, t("Previous recording (Page up)")),
         ("next", opened.next, t("Next recording (Page down)")),
     )
     with bar.container(horizontal=True, width="content", gap="xsmall"):
-        for name, can, words, action in actions:
-            _icon(name, f":material/{name}:", words, can, attempt, (action, project.id, sha256, project.annotator))
-        for name, there, words in turns:
-            _icon(name, f":material/skip_{name}:", words, there, player_edits.turn, (project, sha256, name))
+        for name, enabled, label, action in actions:
+            args = (action, project.id, sha256, project.annotator)
+            _icon_button(name, f":material/{name}:", label, enabled, attempt, args)
+        for name, neighbour, label in neighbours:
+            args = (project, sha256, name)
+            _icon_button(name, f":material/skip_{name}:", label, neighbour, player_edits.open_neighbour, args)
 
 
 def _explainer(chosen: Chosen | None) -> None:
-    """Ask for the explainer of the model's evidence, if that is shown."""
+    """Show the choice of explainer, if the model's evidence is shown."""
     if chosen is None or EVIDENCE not in session.choice("beside"):
         return
     methods = [*focus_methods_of(chosen.classifier), "consensus"]
@@ -82,5 +84,5 @@ def _explainer(chosen: Chosen | None) -> None:
     )
 
 
-def _icon(name: str, icon: str, words: str, can: object, action: Callable[..., None], arguments: tuple) -> None:
-    st.button(words, key=f"icon_{name}", icon=icon, disabled=not can, help=words, on_click=action, args=arguments)
+def _icon_button(name: str, icon: str, label: str, enabled: object, action: Callable[..., None], args: tuple) -> None:
+    st.button(label, key=f"icon_{name}", icon=icon, disabled=not enabled, help=label, on_click=action, args=args)

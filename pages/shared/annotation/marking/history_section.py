@@ -13,8 +13,10 @@ from ser_core.annotations.store.marks import Change
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 from ser_core.annotations.store.trash import TRASH_PERIOD
 
-#: Characters of a mark's text that are shown.
-LONGEST_SAID = 80
+#: A mark's text is shown up to this length.
+MAX_TEXT_CHARS = 80
+#: A step with more changes is shortened.
+MAX_CHANGES = 5
 CHANGES = texts(
     {
         "changed": "changed {where}: {said}",
@@ -51,9 +53,9 @@ def show(project: OpenProject, opened: OpenRecording) -> None:
 def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
     """Offer to restore marks of the last 30 days that this annotator made or deleted."""
     sha256 = opened.recording.file.sha256
-    for there in project.store.marks.deleted(project.id, sha256):
-        mark = there.annotation
-        if project.annotator not in (mark.annotator, there.changed_by):
+    for deleted in project.store.marks.deleted(project.id, sha256):
+        mark = deleted.annotation
+        if project.annotator not in (mark.annotator, deleted.changed_by):
             continue
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
@@ -68,7 +70,7 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
             st.caption(
                 t(
                     "{changed_by} {words}. Removed permanently on {goes_at:%Y-%m-%d}.",
-                    changed_by=in_markdown(there.changed_by),
+                    changed_by=in_markdown(deleted.changed_by),
                     words=words,
                     goes_at=goes_at,
                 )
@@ -76,10 +78,10 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
 
 
 def _in_words(step: Step) -> str:
-    said = [_change_in_words(change, step.annotator) for change in step.changes[:5]]
-    words = "; ".join([*said, *([_f0_in_words(step.f0)] if step.f0 else [])])
-    if len(step.changes) > 5:
-        words = t("{words}; and {n} more", words=words, n=len(step.changes) - 5)
+    changes = [_change_in_words(change, step.annotator) for change in step.changes[:MAX_CHANGES]]
+    words = "; ".join([*changes, *([_f0_in_words(step.f0)] if step.f0 else [])])
+    if len(step.changes) > MAX_CHANGES:
+        words = t("{words}; and {n} more", words=words, n=len(step.changes) - MAX_CHANGES)
     return t(STEPS[step.kind], words=words) if step.kind in STEPS else words
 
 
@@ -99,14 +101,20 @@ def _f0_in_words(change: F0Change) -> str:
 def _change_in_words(change: Change, annotator: str) -> str:
     before, after = change.before, change.after
     mark = after or before
-    whole, said = mark.tier == RECORDING_TIER, _said(mark)
-    if before and after and _said(before) != said:
-        said = f"{_said(before)} → {said}"
-    region = mark.region
-    where = t("{start_s:.2f} to {end_s:.2f} s", start_s=region.start_s, end_s=region.end_s)
-    where = t("the whole recording") if whole else where
-    action = "changed" if before and after else ("labelled" if whole else "added") if after else "deleted"
-    words = t(CHANGES[action], where=where, said=said)
+    is_whole, content = mark.tier == RECORDING_TIER, _content(mark)
+    if before and after and _content(before) != content:
+        content = f"{_content(before)} → {content}"
+    if is_whole:
+        where = t("the whole recording")
+    else:
+        where = t("{start_s:.2f} to {end_s:.2f} s", start_s=mark.region.start_s, end_s=mark.region.end_s)
+    if before and after:
+        action = "changed"
+    elif after:
+        action = "labelled" if is_whole else "added"
+    else:
+        action = "deleted"
+    words = t(CHANGES[action], where=where, said=content)
     if mark.annotator != annotator:
         words = t("{words}, a mark by {name}", words=words, name=in_markdown(mark.annotator))
     if before and after and before.status != after.status:
@@ -116,8 +124,8 @@ def _change_in_words(change: Change, annotator: str) -> str:
     return words
 
 
-def _said(mark: Annotation) -> str:
+def _content(mark: Annotation) -> str:
     """Return the emotion of a mark or, in other tiers, the beginning of its text."""
     if mark.tier in (REGION_TIER, RECORDING_TIER) or mark.emotion:
         return in_markdown(emotion_in_words(mark.emotion)) if mark.emotion else t("no emotion")
-    return in_markdown(mark.note[:LONGEST_SAID]) or t("no label")
+    return in_markdown(mark.note[:MAX_TEXT_CHARS]) or t("no label")

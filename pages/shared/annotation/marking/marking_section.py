@@ -30,7 +30,7 @@ from ser_core.explanation import METHOD_NAMES
 from ser_core.pipeline import level_of_focus
 from ser_core.work.jobs import Job
 
-#: Shows player, marks and their fields at once: only screen readers get the page's heading, and rows are closer.
+#: Fits the player, the marks and their fields on one screen: only screen readers get the page's heading.
 COMPACT = """
 <style>
   @media (min-width: 641px) {
@@ -44,7 +44,7 @@ COMPACT = """
     [data-testid="stHeader"] button { pointer-events: auto; }
   }
   @media (min-width: 1200px) {
-    /* One row: what does not fit is cut off the names of annotator and project, which a click shows whole. */
+    /* One row: the names of annotator and project are cut to fit; a click shows them whole. */
     .st-key-mark_bar { flex-wrap: nowrap; }
     .st-key-mark_bar > :first-child { flex: none; max-width: calc(100% - 10rem); }
     .st-key-mark_bar > :last-child { flex: 0 1 auto; min-width: 9rem; }
@@ -52,12 +52,12 @@ COMPACT = """
     .st-key-mark_bar > :last-child button p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   }
   @media (min-width: 1400px) {
-    /* The name takes what the controls leave, in two lines where it is long. */
+    /* The name takes the space that the controls leave; a long one wraps. */
     .st-key-mark_heading > :first-child { flex: 1 1 10rem; max-width: max-content; }
   }
   .st-key-mark_heading h2
     { font-size: 1.25rem; line-height: 1.15; padding: 0; margin-right: 0.5rem; overflow-wrap: anywhere; }
-  /* Nobody waits for a run of the page to go on in the player, so it does not fade meanwhile. */
+  /* The player can be used while the page reruns, so it does not fade. */
   [data-testid="stElementContainer"][data-stale="true"]:has([data-testid^="stBidiComponent"]) { opacity: 1; }
 </style>
 """
@@ -68,14 +68,14 @@ DECIDING = texts(
 
 
 def show(project: OpenProject, chosen: Chosen | None, bar: DeltaGenerator) -> None:
-    """Show the current recording with its editable marks, and any refusals; undo and navigation are in the bar."""
+    """Show the current recording with its editable marks, and any refusals; put undo and navigation into the bar."""
     st.html(COMPACT)
-    # In a container: otherwise changes here would move the player in the page's tree, and mount it again.
+    # In a container: otherwise changes here would move the player in the page's tree and mount it again.
     notices = st.container()
     with notices:
         show_refusals()
-        if words := st.session_state.pop(player_edits.END, None):
-            st.toast(words)
+        if message := st.session_state.pop(player_edits.END_MESSAGE, None):
+            st.toast(message)
     long, recording, stretch = open_recordings.current_long(), open_recordings.current(), None
     if long is not None:
         with st.container():
@@ -91,18 +91,18 @@ def show(project: OpenProject, chosen: Chosen | None, bar: DeltaGenerator) -> No
     except RecordingNotInProject:
         _offer_to_add(project, recording)
         return
-    if words := st.session_state.pop(player_edits.GONE, None):
-        st.toast(words, icon=":material/account_tree:")
+    if message := st.session_state.pop(player_edits.DELETION_MESSAGE, None):
+        st.toast(message, icon=":material/account_tree:")
     may_review = project.store.people.may_review(project.id, project.annotator)
     with notices:
         review_section.show_sent_back(project, opened)
         if may_review and DECIDE in session.choice("beside"):
             st.info(t(DECIDING), icon=":material/gavel:")
     heading_section.show_steps(project, opened, bar)
-    _marks(project, opened, recording, stretch, chosen, may_review)
+    _show_marks(project, opened, recording, stretch, chosen, may_review)
 
 
-def _marks(
+def _show_marks(
     project: OpenProject,
     opened: OpenRecording,
     recording: Recording | WorkingCopy,
@@ -110,18 +110,18 @@ def _marks(
     chosen: Chosen | None,
     may_review: bool,
 ) -> None:
-    """Show a recording with its marks, and what the model finds in it or, if it is a long one, in a stretch of it."""
+    """Show a recording with its marks and the model's evidence, which covers only `stretch` of a long recording."""
     analysed = recording if stretch is None else stretch
     is_long = isinstance(recording, WorkingCopy)
-    decides = may_review and DECIDE in session.choice("beside")
+    is_deciding = may_review and DECIDE in session.choice("beside")
     heading_section.show(project, opened, chosen, may_review)
-    # Playing and marking do not wait for a model: progress is below the player, which stays where it is.
+    # Playing and marking do not wait for a model: the player is drawn first, and progress appears below it.
     above, progress = st.container(), st.container()
     with progress:
         analysis, explanation, final = _evidence(chosen)
-    shown = player_edits.shown_marks(project, recording.sha256, GOLD if decides else "")
+    shown = player_edits.shown_marks(project, recording.sha256, GOLD if is_deciding else "")
     shown.duration_s = recording.duration_s
-    shown.take(opened.annotations, project.annotator, opened.tiers, opened.f0)
+    shown.update(opened.annotations, project.annotator, opened.tiers, opened.f0)
     # Suggestions that change while somebody draws would be distracting.
     if explanation is not None and final:
         regions = [moved(focus.region, analysed.start_s) for focus in analysis.focus]
@@ -131,17 +131,18 @@ def _marks(
     with above:
         settings = chosen and chosen.classifier.front_end.spectrogram
         spectrogram = settings and measuring.spectrogram(analysed.sha256, settings, analysed)
-        comes = explanation is None and not final and EVIDENCE in session.choice("beside")
-        correcting = _player(project, opened, shown, recording, stretch, spectrogram, analysis, explanation, comes)
-    if correcting is not None:
+        is_pending = explanation is None and not final and EVIDENCE in session.choice("beside")
+        evidence = analysis, explanation, is_pending
+        correction_job = _player(project, opened, shown, recording, stretch, spectrogram, *evidence)
+    if correction_job is not None:
         with progress:
-            waiting.results({"corrected": correcting})
+            waiting.results({"corrected": correction_job})
     if is_long:
         _say_what_is_analysed(stretch)
     details_section.show(project, opened, shown, recording.channels)
     if stretch is not None or not is_long:
         word_tier.offer(project, opened, analysed)
-    if decides or OTHERS in session.choice("beside"):
+    if is_deciding or OTHERS in session.choice("beside"):
         review_section.show(project, opened, shown, may_review=may_review)
     history_section.show(project, opened)
     opening.read_ahead(project, opened.next, chosen)
@@ -183,7 +184,7 @@ def _offer_to_add(project: OpenProject, recording: Recording | WorkingCopy) -> N
 
 
 def _evidence(chosen: Chosen | None) -> tuple[Analysis | None, Explanation | None, bool]:
-    """Return the analysis and its explanation as far as there are any, and whether both are final."""
+    """Return the analysis, its explanation (each None if there is none yet), and whether both are final."""
     if chosen is None:
         return None, None, True  # the sidebar says why there is no model
     classification = classifying.classification_job(chosen.recording, chosen.classifier, chosen.settings)
@@ -216,17 +217,17 @@ def _player(
     spectrogram: Spectrogram | None,
     analysis: Analysis | None,
     explanation: Explanation | None,
-    evidence_comes: bool,
+    is_evidence_pending: bool,
 ) -> Job | None:
-    """Show the player; return the job that measures with the corrected F0, if its lanes need one."""
+    """Show the player; return the job that measures again with the corrected F0, if a lane needs one."""
     others = shown.of_others(project.annotator) if shown.layer or OTHERS in session.choice("beside") else ()
-    ahead = opening.ahead(opened.next)
+    next_recording = opening.ahead(opened.next)
     from_s = 0.0 if stretch is None else stretch.start_s
-    evidence, correcting = {}, []
+    evidence, correction_jobs = {}, []
 
-    def correct(*arguments: Any) -> Job:
-        correcting.append(measuring.correction_job(*arguments))
-        return correcting[-1]
+    def correct(*args: Any) -> Job:
+        correction_jobs.append(measuring.correction_job(*args))
+        return correction_jobs[-1]
 
     if explanation is not None:
         evidence = {
@@ -245,9 +246,9 @@ def _player(
         editing=Editing(
             shown.for_player(),
             LABELS,
-            partial(player_edits.make, project),
-            player_edits.whose_marks(project, shown.layer),
-            snaps=_snaps(recording, analysis, shown, project.annotator, from_s) if session.choice("snap") else (),
+            partial(player_edits.handle_edit, project),
+            player_edits.layer_id(project, shown.layer),
+            snaps=_snap_times(recording, analysis, shown, project.annotator, from_s) if session.choice("snap") else (),
             others=others,
             state=t("Whole recording: {words}", words=in_words(shown.label)),
             done=shown.label is not None and shown.label.status != "open",
@@ -257,24 +258,32 @@ def _player(
         ),
         measure=measuring.measures_job,
         correct=correct,
-        awaited=("profile", "scores") if evidence_comes else (),
-        ahead=ahead and (ahead, spectrogram and measuring.spectrogram(ahead.sha256, spectrogram.settings, ahead)),
+        awaited=("profile", "scores") if is_evidence_pending else (),
+        ahead=next_recording and (next_recording, _spectrogram_like(spectrogram, next_recording)),
         **evidence,
     )
-    return correcting[-1] if correcting else None
+    return correction_jobs[-1] if correction_jobs else None
 
 
-def _snaps(
+def _spectrogram_like(spectrogram: Spectrogram | None, recording: Recording) -> Spectrogram | None:
+    """Return a recording's spectrogram with the settings of another one, if it was computed."""
+    if spectrogram is None:
+        return None
+    return measuring.spectrogram(recording.sha256, spectrogram.settings, recording)
+
+
+def _snap_times(
     recording: Recording | WorkingCopy, analysis: Analysis | None, shown: Shown, annotator: str, from_s: float
 ) -> tuple[float, ...]:
-    in_view = (shown.in_tier(tier, annotator) for tier in shown.tiers if tier.shown)
-    regions = [mark.region for marks in in_view for mark in marks.values()]
-    bounds = []
+    """Return the times in s that dragged edges snap to: those of segments, focus regions and marks."""
+    marks_by_tier = (shown.in_tier(tier, annotator) for tier in shown.tiers if tier.shown)
+    regions = [mark.region for marks in marks_by_tier for mark in marks.values()]
+    segment_edges = []
     if analysis is not None:
         segments, frames = analysis.segments, analysis.spectrogram.settings
         starts = frame_edge_s(segments.start_frames, frames)
         ends = frame_edge_s(segments.start_frames + segments.segment_frames, frames)
-        bounds = [from_s + edge for edge in (*starts, *ends)]
+        segment_edges = [from_s + edge for edge in (*starts, *ends)]
         regions += [moved(focus.region, from_s) for focus in analysis.focus]
     edges = [edge for region in regions for edge in (region.start_s, region.end_s)]
-    return tuple(float(time) for time in {*bounds, *edges} if 0 <= time <= recording.duration_s)
+    return tuple(float(time) for time in {*segment_edges, *edges} if 0 <= time <= recording.duration_s)

@@ -14,16 +14,16 @@ from ser_core.annotations.store.history import Step
 
 SUGGESTION = "suggestion"
 #: Share of a recording. A suggestion that covers more is not a region but a label for the whole recording.
-MOST_SUGGESTED = 0.9
-#: With more tiers than this, those without marks in the recording are not shown.
-MOST_EMPTY = 12
+MAX_SUGGESTED_SHARE = 0.9
+#: In a project with more tiers than this, those without marks in the recording are not shown.
+MAX_TIERS_WITH_EMPTY = 12
 #: Labels on the keys 1 to 9.
-MOST_KEYS = 9
+MAX_LABEL_KEYS = 9
 
 
 @dataclass
 class Shown:
-    """The marks of one recording as the player shows them, so that an edit names the revision it changes.
+    """The marks of one recording as the player shows them, with the revision that an edit changes.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Shown:
     label : Annotation or None
         This annotator's label of the whole recording.
     suggestions : dict of Annotation
-        The model's suggestions that were neither accepted nor dismissed, by id; those of all tiers.
+        The model's suggestions in all tiers that were neither accepted nor dismissed, by id.
     dismissed : set of str
         Ids of dismissed suggestions.
     provenance : dict
@@ -41,15 +41,15 @@ class Shown:
     ids : dict of str
         Ids in the player, by key in the store.
     tiers : tuple of Tier
-        All of the project.
+        All tiers of the project.
     everything : dict of Annotation
         Everybody's marks in every tier, by key in the store.
-    gone : tuple of Annotation
+    deleted_below : tuple of Annotation
         Marks that the last edit deleted in the tiers below.
     layer : str
         `GOLD` if the gold layer is edited; "" for the annotator's own marks.
     f0 : CorrectedF0
-        Corrected by anybody.
+        Corrections by anybody.
     """
 
     duration_s: float
@@ -61,18 +61,18 @@ class Shown:
     ids: dict[str, str] = field(default_factory=dict)
     tiers: tuple[Tier, ...] = ()
     everything: dict[str, Annotation] = field(default_factory=dict)
-    gone: tuple[Annotation, ...] = ()
+    deleted_below: tuple[Annotation, ...] = ()
     layer: str = ""
     f0: CorrectedF0 = field(default_factory=CorrectedF0)
 
-    def take(
+    def update(
         self,
         annotations: Sequence[Annotation],
         annotator: str,
         tiers: tuple[Tier, ...] = (),
         f0: CorrectedF0 | None = None,
     ) -> None:
-        """Take over the annotations, the tiers and, if it is given, the corrected F0 that the store holds now."""
+        """Take the annotations, the tiers and, unless it is None, the corrected F0 from the store."""
         self.f0 = self.f0 if f0 is None else f0
         self.everything = {mark.key: mark for mark in annotations}
         self.tiers = tiers
@@ -82,31 +82,35 @@ class Shown:
 
     def in_tier(self, tier: Tier, annotator: str) -> dict[str, Annotation]:
         """Return the marks that a tier shows, by id: this annotator's emotions and labels, and everybody's text."""
-        whose = self._whose(tier, annotator)
+        owner = self._owner(tier, annotator)
         return {
             self.ids.get(mark.key, mark.key): mark
             for mark in self.everything.values()
-            if mark.tier == tier.key and whose in (None, mark.annotator)
+            if mark.tier == tier.key and owner in (None, mark.annotator)
         }
 
     def of_others(self, annotator: str) -> tuple[tuple[str, tuple[Region, ...]], ...]:
-        """Return the emotions and labels of others in the tiers that are shown: for each of them a row by tier."""
-        found: dict[str, dict[str, list[Region]]] = {}
+        """Return the emotions and labels of others in the shown tiers: for each annotator one row per tier."""
+        rows_by_annotator: dict[str, dict[str, list[Region]]] = {}
         for tier in self.tiers:
-            whose = self._whose(tier, annotator)
-            for mark in self.everything.values() if tier.shown and whose else ():
-                if mark.tier == tier.key and mark.annotator != whose:
-                    rows = found.setdefault(mark.annotator, {mark.annotator: []})
+            owner = self._owner(tier, annotator)
+            if not tier.shown or not owner:
+                continue
+            for mark in self.everything.values():
+                if mark.tier == tier.key and mark.annotator != owner:
+                    rows = rows_by_annotator.setdefault(mark.annotator, {mark.annotator: []})
                     row = mark.annotator if tier.key == REGION_TIER else f"· {tier.name}"
                     rows.setdefault(row, []).append(replace(mark.region, label=mark.emotion or mark.note or None))
-        return tuple((row, tuple(regions)) for who in sorted(found) for row, regions in found[who].items())
+        return tuple(
+            (row, tuple(regions)) for _, rows in sorted(rows_by_annotator.items()) for row, regions in rows.items()
+        )
 
-    def _whose(self, tier: Tier, annotator: str) -> str | None:
-        """Return the annotator whose marks are one's own in a tier; None for text, which belongs to everybody."""
+    def _owner(self, tier: Tier, annotator: str) -> str | None:
+        """Return the annotator whose marks a tier shows as editable; None for text, which belongs to everybody."""
         return {"text": None, "labels": annotator, "emotions": self.layer or annotator}[tier.content]
 
     def find(self, id_: str | None, annotator: str) -> tuple[Annotation, Tier] | None:
-        """Return a mark that is shown, and its tier, by its id in the player; None if it is not there."""
+        """Return a shown mark and its tier by the id in the player; None if there is no such mark."""
         if id_ in self.marks:
             return self.marks[id_], EMOTION
         mark = next((mark for mark in self.everything.values() if self.ids.get(mark.key, mark.key) == id_), None)
@@ -118,43 +122,49 @@ class Shown:
         is_decision = self.layer == GOLD and tier.content == "emotions"
         return Annotation(region, tier.key, **({"annotator": GOLD, "status": "done"} if is_decision else {}))
 
-    def follow(self, step: Step) -> None:
-        """Take over what a step changed."""
+    def apply(self, step: Step) -> None:
+        """Apply the changes of a step."""
         for change in step.changes:
             self.everything.pop(change.key, None)
             if change.after is not None:
                 self.everything[change.key] = change.after
         if step.f0 is not None:
-            left = {frame: each for frame, each in self.f0.frames.items() if frame not in step.f0.before}
-            self.f0 = CorrectedF0({**left, **step.f0.after})
+            unchanged = {frame: f0 for frame, f0 in self.f0.frames.items() if frame not in step.f0.before}
+            self.f0 = CorrectedF0({**unchanged, **step.f0.after})
 
     def tier_lanes(self, annotator: str, colours: Mapping[str, str]) -> tuple[TierLane, ...]:
-        """Return the tiers that are shown, in the player's form."""
+        """Return the shown tiers in the player's form."""
         lanes = []
         for tier in self.tiers:
-            here = self.in_tier(tier, annotator)
-            is_too_much = not here and len(self.tiers) > MOST_EMPTY
-            if tier.key == REGION_TIER or not tier.shown or is_too_much:
+            tier_marks = self.in_tier(tier, annotator)
+            is_left_out = not tier_marks and len(self.tiers) > MAX_TIERS_WITH_EMPTY
+            if tier.key == REGION_TIER or not tier.shown or is_left_out:
                 continue
             labels = tuple(colours) if tier.content == "emotions" else tier.labels
-            marks = {id_: replace(mark.region, label=mark.emotion or mark.note or None) for id_, mark in here.items()}
+            marks = {
+                id_: replace(mark.region, label=mark.emotion or mark.note or None) for id_, mark in tier_marks.items()
+            }
             suggested = {id_: mark for id_, mark in self.suggestions.items() if mark.tier == tier.key}
             marks |= {id_: replace(mark.region, label=mark.note) for id_, mark in suggested.items()}
-            with_colours = tuple((label, colours.get(label)) for label in labels[:MOST_KEYS])
-            about = tier.key, tier.name, tier.kind, tier.colour
-            # Thousands of words have no state worth showing.
-            states = {id_: in_words(mark) for id_, mark in here.items() if labels or _is_rated(mark)}
-            lanes.append(TierLane(*about, with_colours, marks, frozenset(suggested), states))
+            label_colours = tuple((label, colours.get(label)) for label in labels[:MAX_LABEL_KEYS])
+            # A tier can have thousands of words, most without a state worth showing.
+            states = {id_: in_words(mark) for id_, mark in tier_marks.items() if labels or _is_rated(mark)}
+            lanes.append(
+                TierLane(
+                    tier.key, tier.name, tier.kind, tier.colour, label_colours, marks, frozenset(suggested), states
+                )
+            )
         return tuple(lanes)
 
     def suggest(self, regions: Sequence[Region], emotion: str, provenance: dict[str, object], annotator: str) -> None:
-        """Suggest regions, except dismissed ones, those half covered by a mark, and those of nearly all of it.
+        """Suggest regions as marks of an emotion, and in each shown tier that has a label for that emotion.
 
-        They are suggested among the marks of emotions, and in each tier that is shown and has a label for the emotion.
+        Left out are dismissed regions, those that overlap a mark by half or more, and those that cover nearly the
+        whole recording.
         """
         self.provenance = provenance
         self.suggestions = {}
-        regions = [region for region in regions if region.duration_s <= MOST_SUGGESTED * self.duration_s]
+        regions = [region for region in regions if region.duration_s <= MAX_SUGGESTED_SHARE * self.duration_s]
         self._suggest(regions, REGION_TIER, {"emotion": emotion}, self.marks)
         for tier in self.tiers:
             label = label_of(tier, emotion) if tier.shown and can_be_mapped(tier) else None
@@ -162,13 +172,13 @@ class Shown:
                 self._suggest(regions, tier.key, {"note": label}, self.in_tier(tier, annotator))
 
     def _suggest(
-        self, regions: Sequence[Region], tier: str, said: Mapping[str, str], here: Mapping[str, Annotation]
+        self, regions: Sequence[Region], tier: str, content: Mapping[str, str], existing: Mapping[str, Annotation]
     ) -> None:
         for region in regions:
-            name = f"{SUGGESTION} {tier} {' '.join(said.values())} {region.start_s:.3f} {region.end_s:.3f}"
-            marked = any(overlap(region, mark.region) >= 0.5 for mark in here.values())
-            if name not in self.dismissed | here.keys() and not marked:
-                self.suggestions[name] = Annotation(Region(region.start_s, region.end_s), tier, **said)
+            id_ = f"{SUGGESTION} {tier} {' '.join(content.values())} {region.start_s:.3f} {region.end_s:.3f}"
+            is_marked = any(overlap(region, mark.region) >= 0.5 for mark in existing.values())
+            if id_ not in self.dismissed | existing.keys() and not is_marked:
+                self.suggestions[id_] = Annotation(Region(region.start_s, region.end_s), tier, **content)
 
     def for_player(self) -> tuple[Mark, ...]:
         """Return marks and suggestions in the player's form."""
@@ -192,11 +202,16 @@ def in_words(mark: Annotation | None) -> str:
         return t("no label, open")
     in_tier = mark.tier not in (REGION_TIER, RECORDING_TIER)
     label = emotion_in_words(mark.emotion) if mark.emotion else printable(mark.note) if in_tier else ""
-    known = [label or t("no label")]
-    known += [] if mark.intensity is None else [t("intensity {n}", n=mark.intensity)]
-    known += [] if mark.confidence is None else [t("{percent:.0f} % sure", percent=100 * mark.confidence)]
-    known += [] if mark.channel is None else [t("channel {n}", n=mark.channel)]
-    return ", ".join(known if in_tier and mark.status == "open" else [*known, t(mark.status)])
+    parts = [label or t("no label")]
+    if mark.intensity is not None:
+        parts.append(t("intensity {n}", n=mark.intensity))
+    if mark.confidence is not None:
+        parts.append(t("{percent:.0f} % sure", percent=100 * mark.confidence))
+    if mark.channel is not None:
+        parts.append(t("channel {n}", n=mark.channel))
+    if not in_tier or mark.status != "open":
+        parts.append(t(mark.status))
+    return ", ".join(parts)
 
 
 def _is_rated(mark: Annotation) -> bool:

@@ -19,21 +19,21 @@ from ser_core.settings import F0Settings
 FIELDS = {"status": str, "intensity": int, "confidence": float, "channel": int}
 
 
-def make_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
+def store_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
     """Store an edit as one step of the history; return None if there is nothing to store.
 
     Raises
     ------
     AnnotationsRefused
-        As `Store.marks.edit`, `undo` and `redo`; nothing is written then.
+        As `Store.marks.edit`, `undo` and `redo`; then nothing is written.
     """
-    step = _made(store, project, annotator, edit, shown)
+    step = _store_edit(store, project, annotator, edit, shown)
     if step is not None:
-        shown.follow(step)
+        shown.apply(step)
     return step
 
 
-def _made(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
+def _store_edit(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
     if edit.command == "undo":
         return store.history.undo(project, edit.recording, annotator)
     if edit.command == "redo":
@@ -48,12 +48,12 @@ def _made(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) 
 def correct_f0(
     store: Store, project: int, annotator: str, edit: Edit, shown: Shown, measured_hz: np.ndarray, from_s: float
 ) -> None:
-    """Store what is done to the F0 of a stretch, as one step of the history.
+    """Store a correction of the F0 in a region, as one step of the history.
 
     Parameters
     ----------
     measured_hz : ndarray of shape (frames,)
-        From `from_s` of the recording on; NaN: unvoiced.
+        F0 from the time `from_s` of the recording on, in Hz; NaN: unvoiced.
 
     Raises
     ------
@@ -63,39 +63,46 @@ def correct_f0(
         As `Store.marks.correct_f0`.
     """
     if not isinstance(edit.value, str) or edit.value not in OPERATIONS or len(edit.changed) != 1:
-        return  # a browser may say anything
-    region, first = moved(edit.changed[0].region, -from_s), round(from_s / F0Settings().hop_s)
+        return  # a browser may send anything
+    region, first_frame = moved(edit.changed[0].region, -from_s), round(from_s / F0Settings().hop_s)
     changes = f0_changes(edit.value, measured_hz, shown.f0.from_time(from_s).hz, region, edit.hz)
-    wanted = {first + frame: hz for frame, hz in changes.items()}
-    shown.follow(store.marks.correct_f0(project, edit.recording, annotator, wanted, shown.f0.frames))
+    corrected_hz = {first_frame + frame: hz for frame, hz in changes.items()}
+    shown.apply(store.marks.correct_f0(project, edit.recording, annotator, corrected_hz, shown.f0.frames))
 
 
 def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: Shown) -> Step | None:
-    """Store changed, new and deleted marks of one tier, with what follows from them in the tiers below."""
+    """Store changed, new and deleted marks of one tier, with their consequences in the tiers below."""
     tier = EMOTION if edit.tier is None else next((tier for tier in shown.tiers if tier.key == edit.tier), None)
     if tier is None:
         raise AnnotationsRefused("The tier of this mark is no longer there. Choose another one.")
-    here = shown.marks if edit.tier is None else shown.in_tier(tier, annotator)
-    changed = [mark for mark in edit.changed if mark.id in here]
-    new = [mark for mark in edit.changed if mark.id not in here]
-    deleted = [here[id_] for id_ in edit.deleted if id_ in here]
+    existing = shown.marks if edit.tier is None else shown.in_tier(tier, annotator)
+    changed = [mark for mark in edit.changed if mark.id in existing]
+    new = [mark for mark in edit.changed if mark.id not in existing]
+    deleted = [existing[id_] for id_ in edit.deleted if id_ in existing]
     suggested = {mark.id for mark in new} & set(shown.suggestions)
     shown.dismissed |= set(edit.deleted) & set(shown.suggestions)
     if not (changed or new or deleted):
         return None
-    found = nested(
+    changes = nested(
         shown.everything.values(),
         shown.tiers,
-        change=[_content(mark, here[mark.id], tier) for mark in changed],
-        add=[_content(mark, shown.new_mark(mark.region, tier), tier) for mark in new],
+        change=[_edited(mark, existing[mark.id], tier) for mark in changed],
+        add=[_edited(mark, shown.new_mark(mark.region, tier), tier) for mark in new],
         delete=deleted,
     )
     provenance = shown.provenance if suggested else None
-    edited = {"change": found.change, "add": found.add, "delete": found.delete, "provenance": provenance}
-    step = store.marks.edit(project, edit.recording, annotator, **edited)
-    shown.gone = found.gone
-    now = (*step.marks[: len(changed)], *step.marks[len(found.change) :])
-    for mark, stored in zip((*changed, *new), now, strict=True):
+    step = store.marks.edit(
+        project,
+        edit.recording,
+        annotator,
+        change=changes.change,
+        add=changes.add,
+        delete=changes.delete,
+        provenance=provenance,
+    )
+    shown.deleted_below = changes.gone
+    stored_marks = (*step.marks[: len(changed)], *step.marks[len(changes.change) :])
+    for mark, stored in zip((*changed, *new), stored_marks, strict=True):
         shown.ids[stored.key] = mark.id
         if edit.tier is None:
             shown.marks[mark.id] = stored
@@ -109,7 +116,7 @@ def _set_field(store: Store, project: int, annotator: str, edit: Edit, shown: Sh
     try:
         value = None if edit.value is None else FIELDS[edit.command](edit.value)
     except (TypeError, ValueError, OverflowError):
-        return None  # a browser may say anything
+        return None  # a browser may send anything
     if edit.mark is None:
         return label_whole(store, project, annotator, edit.recording, shown, **{edit.command: value})
     found = shown.find(edit.mark, annotator)
@@ -138,8 +145,8 @@ def label_whole(store: Store, project: int, annotator: str, recording: str, show
     return step
 
 
-def _content(mark: Mark, before: Annotation, tier: Tier) -> Annotation:
-    """Return the new content of a mark: its label is an emotion or, in tiers of labels and text, a note."""
+def _edited(mark: Mark, before: Annotation, tier: Tier) -> Annotation:
+    """Return an annotation with the player's region and label: an emotion or, in tiers of labels and text, a note."""
     region, label = replace(mark.region, label=None), mark.region.label
     if tier.content == "emotions":
         return replace(before, region=region, emotion=label)

@@ -1,4 +1,4 @@
-"""The view Agreement: how well annotators agree, what is left to decide, and how explainers compare with people."""
+"""The view Agreement: how well annotators agree, what is undecided, and how explainers compare with people."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.people import decide_section, explainers_section
 from pages.shared.annotation.queue.queue_choice import choose_recordings
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
-from pages.shared.annotation.tiers.label_tiers import label_tier
+from pages.shared.annotation.tiers.label_tiers import choose_label_tier
 from pages.shared.charts import axes
 from pages.shared.charts.annotators import (
     agreement_matrix_chart,
@@ -30,11 +30,11 @@ from ser_core.annotations.agreement.matching import POINT_TOLERANCE_S
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Tier
 from ser_core.annotations.store.work_queue import Queue
 
-#: The recordings with their marks, how far their annotators agree, and how far they disagree on each, the most first.
-Found = tuple[list[AnnotatedRecording], AnnotatorAgreement, list[tuple[AnnotatedRecording, float]]]
-#: Most cells that are listed.
-MOST_ROWS = 50
-#: What annotators label.
+#: Recordings with their marks, the agreement of their annotators, and the disagreement per recording, highest first.
+Comparison = tuple[list[AnnotatedRecording], AnnotatorAgreement, list[tuple[AnnotatedRecording, float]]]
+#: At most this many cells are listed.
+MAX_ROWS = 50
+#: What one label is for.
 UNITS = texts({"recordings": "Recordings", "frames": "Frames"})
 
 
@@ -43,17 +43,17 @@ def show(project: OpenProject) -> None:
     show_refusals()
     words = t("Labels of a tier are compared as they are, and as emotions with explainers.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        tier = label_tier(project, t("Compare"), words)
-        pressed = st.button(t("Update"), icon=":material/refresh:", help=t("Include marks made since."))
+        tier = choose_label_tier(project, t("Compare"), words)
+        is_update = st.button(t("Update"), icon=":material/refresh:", help=t("Include marks made since."))
     if tier is None and not project.store.recordings.page(project.id, Queue(marked=True), size=1).total:
         st.info(t("This project has no marks yet. Mark some recordings first."), icon=":material/group:")
         return
     turn = session.choice("people_turn")
-    if pressed:
+    if is_update:
         session.choose("people_turn", turn + 1)
         st.rerun()
     job = cached.jobs().submit(
-        session.owner(), ("people", project.id, tier, turn), "Comparing people", lambda *_: _compared(project, tier)
+        session.owner(), ("people", project.id, tier, turn), "Comparing people", lambda *_: _compare(project, tier)
     )
     done = waiting.results({"people": job})
     if "people" not in done:
@@ -84,37 +84,37 @@ def show(project: OpenProject) -> None:
         explainers_section.show(project, recordings, tier, turn)
 
 
-def _compared(project: OpenProject, tier: Tier | None) -> Found:
-    found = project.store.transfer.export(project.id)
+def _compare(project: OpenProject, tier: Tier | None) -> Comparison:
+    exported = project.store.transfer.export(project.id)
     if tier is None:
-        found = map(_of_emotions, found)
+        compared = map(_only_emotions, exported)
     else:
-        found = (as_emotions(recording, tier, lambda label: label or None) for recording in found)
-    recordings = [recording for recording in found if recording.annotations]
+        compared = (as_emotions(recording, tier, lambda label: label or None) for recording in exported)
+    recordings = [recording for recording in compared if recording.annotations]
     rated = [(recording, disagreement(recording) or 0.0) for recording in recordings]
     differing = sorted((pair for pair in rated if pair[1]), key=lambda pair: (-pair[1], pair[0].name))
     return recordings, annotator_agreement(recordings), differing
 
 
-def _of_emotions(recording: AnnotatedRecording) -> AnnotatedRecording:
-    """Return a recording without the words and other marks that nobody is compared on."""
-    compared = (mark for mark in recording.annotations if mark.tier in (REGION_TIER, RECORDING_TIER))
-    return replace(recording, annotations=tuple(compared))
+def _only_emotions(recording: AnnotatedRecording) -> AnnotatedRecording:
+    """Return a recording with only its marks of emotions, without words and other tiers."""
+    marks = (mark for mark in recording.annotations if mark.tier in (REGION_TIER, RECORDING_TIER))
+    return replace(recording, annotations=tuple(marks))
 
 
 def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreement: AnnotatorAgreement) -> None:
-    whole, moments, regions = st.tabs([t("Whole recordings"), t("Every 10 ms"), t("Regions")])
+    whole, frames, regions = st.tabs([t("Whole recordings"), t("Every 10 ms"), t("Regions")])
     with whole:
-        opened = partial(_open_cell, project, recordings, agreement.recordings.labels, "recordings")
-        _labels(agreement.recordings, agreement.annotators, "recordings", opened)
-    with moments:
-        opened = partial(_open_cell, project, recordings, agreement.frames.labels, "frames")
-        _labels(agreement.frames, agreement.annotators, "frames", opened)
+        on_open = partial(_open_cell, project, recordings, agreement.recordings.labels, "recordings")
+        _labels(agreement.recordings, agreement.annotators, "recordings", on_open)
+    with frames:
+        on_open = partial(_open_cell, project, recordings, agreement.frames.labels, "frames")
+        _labels(agreement.frames, agreement.annotators, "frames", on_open)
     with regions:
         st.dataframe(
             [
                 {
-                    t("Annotators"): _both(pair),
+                    t("Annotators"): _pair_in_words(pair),
                     t("F1 of regions"): _in_words(found.detection_f1),
                     t("F1 of marked time"): _in_words(found.time_f1),
                     t("Start difference"): _in_words(found.start_error_ms, "ms"),
@@ -137,7 +137,7 @@ def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreemen
 
 
 def _points(agreement: AnnotatorAgreement) -> None:
-    """Show how far people agree on points; they label no stretches of time."""
+    """Show how far people agree on points, which have no length."""
     columns = {
         t("F1 of points"): t("Two points match up to {ms:.0f} ms apart.", ms=1000 * POINT_TOLERANCE_S),
         t("Distance"): t("Mean distance between matching points."),
@@ -145,7 +145,7 @@ def _points(agreement: AnnotatorAgreement) -> None:
     }
     st.dataframe(
         [
-            {t("Annotators"): _both(pair)}
+            {t("Annotators"): _pair_in_words(pair)}
             | dict(
                 zip(
                     columns,
@@ -164,20 +164,20 @@ def _labels(
     agreement: LabelAgreement,
     annotators: Sequence[str],
     units: str,
-    opened: Callable[[tuple[str, str], int, int], None],
+    on_open: Callable[[tuple[str, str], int, int], None],
 ) -> None:
-    """Show figures and charts of labels; `opened` is called with a pair, a row and a column of its matrix."""
+    """Show figures and charts of labels; `on_open` is called with a pair, a row and a column of its matrix."""
     alpha, fleiss, intensity = st.columns(3)
-    for column, name, found, words in (
+    for column, name, found, help_text in (
         (alpha, t("Krippendorff's alpha"), agreement.alpha, t("1: perfect. 0: chance. Allows for missing labels.")),
         (fleiss, t("Fleiss' kappa"), agreement.fleiss, t("Over the items that every annotator labelled.")),
         (intensity, t("Alpha of intensity"), agreement.intensity_alpha, t("Interval scale, 1 to 5.")),
     ):
         if found.value is None:
-            column.metric(name, "–", help=words)
+            column.metric(name, "–", help=help_text)
             column.caption(in_markdown(recognised(found.reason)))
         else:
-            column.metric(name, _value(found), _interval(found), "off", help=words, delta_arrow="off")
+            column.metric(name, _value(found), _interval(found), "off", help=help_text, delta_arrow="off")
     dark = st.context.theme.type == "dark"
     st.markdown(t("**Cohen's kappa by pair**"))
     st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
@@ -185,7 +185,7 @@ def _labels(
     pair = st.selectbox(
         t("Pair"),
         list(agreement.confusion),
-        format_func=_both,
+        format_func=_pair_in_words,
         key=f"pair_{units}",
         label_visibility="collapsed",
     )
@@ -194,16 +194,16 @@ def _labels(
         width="stretch",
         config=axes.NO_BUTTONS,
         key=f"confusion_{units}",
-        on_select=lambda: _take_click(units, len(agreement.labels), partial(opened, pair)),
+        on_select=lambda: _open_clicked(units, len(agreement.labels), partial(on_open, pair)),
         selection_mode="points",
     )
-    _cells(agreement, pair, units, partial(opened, pair))
+    _cells(agreement, pair, units, partial(on_open, pair))
 
 
-def _take_click(units: str, labels: int, opened: Callable[[int, int], None]) -> None:
+def _open_clicked(units: str, n_labels: int, on_open: Callable[[int, int], None]) -> None:
     points = st.session_state[f"confusion_{units}"].selection.points
     if points:
-        opened(*divmod(points[0]["point_index"], labels))
+        on_open(*divmod(points[0]["point_index"], n_labels))
 
 
 def _open_cell(
@@ -215,34 +215,34 @@ def _open_cell(
     row: int,
     column: int,
 ) -> None:
-    said = labels[row], labels[column]
-    found = in_cell(recordings, pair, said, whole=units == "recordings")
-    words = plural(len(found), "{n} recording", "{n} recordings")
-    words += "".join(f" · {annotator}: {label_in_words(label)}" for annotator, label in zip(pair, said, strict=True))
-    choose_recordings(project, [recording.sha256 for recording in found], words)
+    cell = labels[row], labels[column]
+    found = in_cell(recordings, pair, cell, whole=units == "recordings")
+    description = plural(len(found), "{n} recording", "{n} recordings")
+    for annotator, label in zip(pair, cell, strict=True):
+        description += f" · {annotator}: {label_in_words(label)}"
+    choose_recordings(project, [recording.sha256 for recording in found], description)
 
 
-def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, opened: Callable[[int, int], None]) -> None:
-    """List the cells of the matrix; a row, like a click on a cell, opens its recordings in the queue."""
+def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, on_open: Callable[[int, int], None]) -> None:
+    """List the cells of the matrix, disagreements first; a row opens its recordings in the queue, as a cell does."""
     labels = [label_in_words(label) for label in agreement.labels]
     counts = agreement.confusion[pair]
-    cells = sorted(((row, column) for row, column in np.argwhere(counts).tolist()), key=lambda cell: -counts[*cell])
-    cells = sorted(cells, key=lambda cell: cell[0] == cell[1])
+    cells = sorted(np.argwhere(counts).tolist(), key=lambda cell: (cell[0] == cell[1], -counts[*cell]))
     if cells:
         st.caption(t("A click on a cell or a row opens its recordings in the queue. Disagreements come first."))
         queue_table(
             [Column(printable(pair[0])), Column(printable(pair[1])), Column(t(UNITS[units]), kind="number")],
             [
                 Row(f"{row} {column}", (labels[row], labels[column], str(counts[row, column])))
-                for row, column in cells[:MOST_ROWS]
+                for row, column in cells[:MAX_ROWS]
             ],
             None,
             f"cells {units} {pair}",
-            lambda cell: opened(*map(int, cell.split())),
+            lambda cell: on_open(*map(int, cell.split())),
         )
 
 
-def _both(pair: tuple[str, str]) -> str:
+def _pair_in_words(pair: tuple[str, str]) -> str:
     return printable(t("{one} and {other}", one=pair[0], other=pair[1]))
 
 

@@ -1,4 +1,4 @@
-"""Recordings on which annotators disagree, each a row that opens it in the gold layer, where somebody decides."""
+"""The recordings on which annotators disagree; a row opens one in the gold layer to decide."""
 
 import streamlit as st
 
@@ -11,12 +11,12 @@ from pages.shared.language import plural, t
 from pages.shared.language.names import emotion_in_words, printable
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
 
-#: Most recordings that are listed.
-MOST_ROWS = 50
+#: At most this many recordings are listed.
+MAX_ROWS = 50
 
 
 def show(project: OpenProject, differing: list[tuple[AnnotatedRecording, float]]) -> None:
-    """List the recordings on which people disagree; a row opens one in the gold layer, where somebody decides."""
+    """List the recordings that are undecided."""
     st.markdown(
         t("**Decide**"),
         help=t(
@@ -47,18 +47,18 @@ def show(project: OpenProject, differing: list[tuple[AnnotatedRecording, float]]
             Column(t("Disagreement"), t("1: nobody agrees."), "share"),
         ],
         [
-            Row(recording.sha256, (printable(recording.name), _said(recording), share))
-            for recording, share in undecided[:MOST_ROWS]
+            Row(recording.sha256, (printable(recording.name), _labels_in_words(recording), share))
+            for recording, share in undecided[:MAX_ROWS]
         ],
         None,
         f"differing {project.id}",
         lambda sha256: _decide(project, by_sha256[sha256]),
     )
-    if len(undecided) > MOST_ROWS:
-        st.caption(t("And {n} more.", n=len(undecided) - MOST_ROWS))
+    if len(undecided) > MAX_ROWS:
+        st.caption(t("And {n} more.", n=len(undecided) - MAX_ROWS))
 
 
-def _said(recording: AnnotatedRecording) -> str:
+def _labels_in_words(recording: AnnotatedRecording) -> str:
     labels = [mark for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion]
     return printable(" · ".join(sorted(f"{mark.annotator}: {emotion_in_words(mark.emotion)}" for mark in labels)))
 

@@ -26,6 +26,7 @@ from ser_core.work.progress import Work
 
 
 def show(project: OpenProject, recordings: list[AnnotatedRecording], tier: Tier | None, turn: int) -> None:
+    """Offer to compare explainers with people, and show the comparison."""
     st.markdown(
         t("**Do the explainers mark what people mark?**"),
         help=t(
@@ -34,37 +35,41 @@ def show(project: OpenProject, recordings: list[AnnotatedRecording], tier: Tier 
         ),
     )
     methods = st.pills(t("Explainers"), COMPARED, selection_mode="multi", default=["lime_time"], format_func=map_name)
-    name = controls.model_name()
-    key = ("explainers", project.id, tier, turn, tuple(methods), name)
+    model = controls.model_name()
+    key = ("explainers", project.id, tier, turn, tuple(methods), model)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
         st.caption(t("Per recording, Grad-CAM takes a moment; LIME and occlusion take seconds."))
-        if not st.button(t("Compare"), type="primary", disabled=not methods or name is None, icon=":material/compare:"):
+        if not st.button(
+            t("Compare"), type="primary", disabled=not methods or model is None, icon=":material/compare:"
+        ):
             return
-        _submit(project, recordings if tier is None else only_named_emotions(recordings, tier), methods, name, key)
+        compared = recordings if tier is None else only_named_emotions(recordings, tier)
+        _submit(project, compared, methods, model, key)
         st.rerun()
     done = waiting.results({"explainers": job})
     if "explainers" in done:
-        _show_compared(done["explainers"], {recording.sha256: recording.name for recording in recordings})
+        _show_comparison(done["explainers"], {recording.sha256: recording.name for recording in recordings})
 
 
 def _submit(
     project: OpenProject,
     recordings: list[AnnotatedRecording],
     methods: Sequence[str],
-    name: str,
+    model: str,
     key: tuple[object, ...],
 ) -> Job:
     def work(work: Work) -> ComparedWithExplainers:
         files = project.store.recordings.files(project.id)
         sound_of = sounds_of(files, data_folder())
-        return compare_with_explainers(recordings, sound_of, load_model(name), methods, work)
+        return compare_with_explainers(recordings, sound_of, load_model(model), methods, work)
 
     return cached.jobs().submit(session.owner(), key, "Comparing explainers with people", work)
 
 
-def _show_compared(found: ComparedWithExplainers, names: dict[str, str]) -> None:
-    for reason, count in Counter(each.reason for each in found.by_sha256.values() if each.reason).items():
+def _show_comparison(found: ComparedWithExplainers, names: dict[str, str]) -> None:
+    reasons = Counter(recording.reason for recording in found.by_sha256.values() if recording.reason)
+    for reason, count in reasons.items():
         st.caption(
             plural(
                 count,

@@ -1,4 +1,4 @@
-"""Other people's marks in the open recording: verified, sent back with a reason, or taken over into the gold layer."""
+"""Other people's marks in the open recording: verify them, send them back, or copy them into the gold layer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,16 +23,16 @@ GOLD_HELP = texts("Select rows to take them over. What the gold layer says of th
 
 def show_sent_back(project: OpenProject, opened: OpenRecording) -> None:
     """Show an annotator why the recording came back, until its label is done again."""
-    label = next((m for m in opened.annotations if (m.tier, m.annotator) == (RECORDING_TIER, project.annotator)), None)
-    work = next((one for one in opened.assignments if one.annotator == project.annotator and one.reason), None)
-    if work is not None and (label is None or label.status == "open"):
-        st.warning(
-            t("{work} Set the whole recording to *done* (D) when it is.", work=_in_words(work)), icon=":material/undo:"
-        )
+    own_label = RECORDING_TIER, project.annotator
+    label = next((mark for mark in opened.annotations if (mark.tier, mark.annotator) == own_label), None)
+    sent_back = [work for work in opened.assignments if work.annotator == project.annotator and work.reason]
+    if sent_back and (label is None or label.status == "open"):
+        words = t("{work} Set the whole recording to *done* (D) when it is.", work=_in_words(sent_back[0]))
+        st.warning(words, icon=":material/undo:")
 
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_review: bool) -> None:
-    """List everybody else's marks, and what a reviewer can do with them; each is one step of the history."""
+    """List everybody else's marks, with the actions of a reviewer; each action is one step of the history."""
     layer = shown.layer or project.annotator
     others = [mark for mark in opened.annotations if mark.annotator != layer]
     if shown.layer:
@@ -46,14 +46,14 @@ def show(project: OpenProject, opened: OpenRecording, shown: Shown, *, may_revie
             t("Nobody has marked this recording yet.") if shown.layer else t("Nobody else has marked this recording.")
         )
         return
-    there = {mark.tier for mark in others} - {REGION_TIER}
-    names = {tier.key: tier.name for tier in opened.tiers if tier.key in there}
+    other_tiers = {mark.tier for mark in others} - {REGION_TIER}
+    names = {tier.key: tier.name for tier in opened.tiers if tier.key in other_tiers}
     table = st.dataframe(
         [_row(mark, names) for mark in others],
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        # A new table, with nothing selected, as soon as a row could stand for another mark.
+        # A new table, with nothing selected, as soon as a mark has changed.
         key=f"others {layer} {hash(tuple((mark.key, mark.revision) for mark in others))}",
     )
     chosen = [others[row] for row in table.selection.rows]
@@ -84,7 +84,7 @@ def _verify(project: OpenProject, opened: OpenRecording, chosen: Sequence[Annota
 
 def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen: Sequence[Annotation]) -> None:
     """Offer to copy marks into the gold layer; two labels of the whole recording cannot both be right."""
-    new = _not_in(opened.annotations, chosen)
+    new = _new_decisions(opened.annotations, chosen)
     labels = [mark for mark in new if mark.tier == RECORDING_TIER]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -105,28 +105,28 @@ def _take_over(project: OpenProject, opened: OpenRecording, shown: Shown, chosen
 
 
 def _decide(project: OpenProject, sha256: str, shown: Shown, chosen: Sequence[Annotation]) -> None:
-    """Copy marks into the gold layer, except those that a click before has brought there."""
-    new = _not_in(project.store.marks.of(project.id, sha256, GOLD), chosen)
-    there = shown.label if any(mark.tier == RECORDING_TIER for mark in new) else None
-    change = [
-        replace(mark, key=there.key, revision=there.revision)
-        for mark in new
-        if there is not None and mark.tier == RECORDING_TIER
-    ]
-    add = [mark for mark in new if there is None or mark.tier != RECORDING_TIER]
+    """Copy marks into the gold layer, except those that an earlier click has copied; replace the gold label."""
+    new = _new_decisions(project.store.marks.of(project.id, sha256, GOLD), chosen)
+    gold_label = shown.label
+    change, add = [], []
+    for mark in new:
+        if gold_label is not None and mark.tier == RECORDING_TIER:
+            change.append(replace(mark, key=gold_label.key, revision=gold_label.revision))
+        else:
+            add.append(mark)
     if new:
         project.store.marks.edit(project.id, sha256, project.annotator, add=add, change=change)
 
 
-def _not_in(there: Iterable[Annotation], chosen: Iterable[Annotation]) -> list[Annotation]:
-    """Return chosen marks as decisions, each once, and without those that the gold layer has among `there`."""
+def _new_decisions(existing: Iterable[Annotation], chosen: Iterable[Annotation]) -> list[Annotation]:
+    """Return chosen marks as marks of the gold layer, without duplicates and without those that it has already."""
 
-    def said(mark: Annotation) -> tuple[object, ...]:
+    def content(mark: Annotation) -> tuple[object, ...]:
         return mark.tier, mark.region, mark.emotion, mark.intensity, mark.confidence, mark.note, mark.channel
 
-    decided = {said(mark) for mark in there if mark.annotator == GOLD}
-    new = {said(mark): replace(mark, annotator=GOLD, status="done", key=None, revision=0) for mark in chosen}
-    return [mark for words, mark in new.items() if words not in decided]
+    decided = {content(mark) for mark in existing if mark.annotator == GOLD}
+    new = {content(mark): replace(mark, annotator=GOLD, status="done", key=None, revision=0) for mark in chosen}
+    return [decision for key, decision in new.items() if key not in decided]
 
 
 def _send_back(project: OpenProject, opened: OpenRecording) -> None:
@@ -147,10 +147,10 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
     if not names:
         return
     with st.form(f"send back {sha256}", border=False, clear_on_submit=True):
-        to, why, send = st.columns([1.2, 3, 1], vertical_alignment="bottom")
-        name = to.selectbox(t("Send back to"), names, format_func=printable)
-        reason = why.text_input(t("Reason"), max_chars=2_000, placeholder=t("What should be looked at again"))
-        if send.form_submit_button(
+        name_column, reason_column, button_column = st.columns([1.2, 3, 1], vertical_alignment="bottom")
+        name = name_column.selectbox(t("Send back to"), names, format_func=printable)
+        reason = reason_column.text_input(t("Reason"), max_chars=2_000, placeholder=t("What should be looked at again"))
+        if button_column.form_submit_button(
             t("Send back"),
             icon=":material/assignment_return:",
             width="stretch",
@@ -178,12 +178,13 @@ def _time_in_words(mark: Annotation) -> str:
 
 
 def _row(mark: Annotation, names: Mapping[str, str]) -> dict[str, object]:
-    """Return the row of a mark; `names` are those of the tiers beside that of emotions that have marks."""
+    """Return the row of a mark; `names` holds the names of the tiers other than emotions, by key."""
+    no_emotion = "" if mark.tier in names else t("none")
     return {
         t("Annotator"): printable(mark.annotator),
         **({t("Tier"): printable(names.get(mark.tier, ""))} if names else {}),
         t("Time"): _time_in_words(mark),
-        t("Emotion"): emotion_in_words(mark.emotion) if mark.emotion else "" if mark.tier in names else t("none"),
+        t("Emotion"): emotion_in_words(mark.emotion) if mark.emotion else no_emotion,
         t("Intensity (1–5)"): "" if mark.intensity is None else str(mark.intensity),
         t("Status"): t(mark.status),
         t("Note"): printable(mark.note),

@@ -1,4 +1,4 @@
-"""The people of a project: what each has to do, their roles, and the assignment of recordings with planned overlap."""
+"""The people of a project: their roles and work, and the assignment of recordings with planned overlap."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +12,9 @@ from pages.shared.server import login
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.store.people import ANNOTATOR, OWNER, REVIEWER, Person
 
-DONE = "what people's form did"
-MEANS = texts("""
+#: Session key of a message that the next run shows.
+DONE_MESSAGE = "what people's form did"
+ROLES_HELP = texts("""
 - An *annotator* marks, and changes only marks of their own.
 - A *reviewer* also verifies others' marks, sends recordings back, and decides in the gold layer.
 - The *owner* also gives roles, assigns recordings, and may delete everything.
@@ -25,12 +26,12 @@ NO_ROLE = texts("none")
 
 
 def show(project: OpenProject) -> None:
-    """Show who does what, and to the owner how to change it."""
+    """Show who does what; the owner can change it."""
     people = project.store.people.of(project.id)
     owner = next((person.name for person in people if person.role == OWNER), None)
-    st.caption(t("Who does what in this project."), help=t(MEANS))
-    if words := st.session_state.pop(DONE, None):
-        st.success(in_markdown(words), icon=":material/check:")
+    st.caption(t("Who does what in this project."), help=t(ROLES_HELP))
+    if message := st.session_state.pop(DONE_MESSAGE, None):
+        st.success(in_markdown(message), icon=":material/check:")
     if people:
         st.dataframe([_row(person) for person in people], hide_index=True)
     if login.person() is None:
@@ -63,8 +64,8 @@ def _row(person: Person) -> dict[str, object]:
 def _roles(project: OpenProject, people: Sequence[Person]) -> None:
     names = [person.name for person in people if person.name != project.annotator]
     with st.form(f"role {project.id}", border=False, clear_on_submit=False):
-        who, role, give = st.columns([2, 1.4, 1], vertical_alignment="bottom")
-        name = who.selectbox(
+        name_column, role_column, button_column = st.columns([2, 1.4, 1], vertical_alignment="bottom")
+        name = name_column.selectbox(
             t("Person"),
             names,
             index=None,
@@ -73,12 +74,12 @@ def _roles(project: OpenProject, people: Sequence[Person]) -> None:
             placeholder=t("Choose or type a name"),
             help=t("With a login: exactly the address or identifier that the person logs in with."),
         )
-        chosen = role.selectbox(t("Role"), [ANNOTATOR, REVIEWER, OWNER, NO_ROLE], format_func=t)
-        if give.form_submit_button(t("Give role"), icon=":material/badge:", width="stretch"):
-            _do(lambda: _given(project, name or "", None if chosen == NO_ROLE else chosen))
+        role = role_column.selectbox(t("Role"), [ANNOTATOR, REVIEWER, OWNER, NO_ROLE], format_func=t)
+        if button_column.form_submit_button(t("Give role"), icon=":material/badge:", width="stretch"):
+            _run(lambda: _give_role(project, name or "", None if role == NO_ROLE else role))
 
 
-def _given(project: OpenProject, name: str, role: str | None) -> str:
+def _give_role(project: OpenProject, name: str, role: str | None) -> str:
     project.store.people.set_roles(project.id, project.annotator, {name: role})
     if role is None:
         return t("{name} now has no role.", name=name)
@@ -96,34 +97,38 @@ def _assign(project: OpenProject, people: Sequence[Person]) -> None:
             accept_new_options=True,
             format_func=printable,
         )
-        share, by, seed, draw = st.columns([1, 1, 1, 1.2], vertical_alignment="bottom")
-        overlap = share.number_input(
+        overlap_column, people_column, seed_column, button_column = st.columns(
+            [1, 1, 1, 1.2], vertical_alignment="bottom"
+        )
+        overlap = overlap_column.number_input(
             t("Overlap (%)"), 0, 100, 20, help=t("Share of the recordings for several people.")
         )
-        each = by.number_input(t("By"), 2, 10, 2, help=t("How many people annotate each of these."))
-        drawn_with = seed.number_input(t("Seed"), 0, 2**31 - 1, 0, help=t("The same seed draws the same again."))
-        if draw.form_submit_button(t("Assign"), type="primary", icon=":material/assignment_ind:", width="stretch"):
-            plan = {"overlap": overlap / 100, "people": each, "seed": drawn_with}
-            _do(lambda: _drawn(project, chosen, AssignmentPlan(**plan)))
+        per_recording = people_column.number_input(t("By"), 2, 10, 2, help=t("How many people annotate each of these."))
+        seed = seed_column.number_input(t("Seed"), 0, 2**31 - 1, 0, help=t("The same seed draws the same again."))
+        if button_column.form_submit_button(
+            t("Assign"), type="primary", icon=":material/assignment_ind:", width="stretch"
+        ):
+            plan = {"overlap": overlap / 100, "people": per_recording, "seed": seed}
+            _run(lambda: _assign_at_random(project, chosen, AssignmentPlan(**plan)))
     busy = [person.name for person in people if person.assigned > person.finished]
     if busy:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            who = st.selectbox(t("Unfinished work of"), busy, format_func=printable, width=260)
+            name = st.selectbox(t("Unfinished work of"), busy, format_func=printable, width=260)
             if st.button(
                 t("Unassign"),
                 icon=":material/assignment_return:",
                 help=t("Their marks stay, and the recordings can be assigned again."),
             ):
-                _do(lambda: _taken_away(project, who))
+                _run(lambda: _unassign(project, name))
 
 
-def _drawn(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> str:
-    drawn = project.store.people.assign(project.id, project.annotator, names, plan)
-    several = sum(len(each) > 1 for each in drawn.values())
-    if not drawn:
+def _assign_at_random(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> str:
+    assigned = project.store.people.assign(project.id, project.annotator, names, plan)
+    several = sum(len(annotators) > 1 for annotators in assigned.values())
+    if not assigned:
         return t("Every recording is assigned already.")
     return plural(
-        len(drawn),
+        len(assigned),
         "{n} recording assigned, {several} of them to {people} people: {plan}.",
         "{n} recordings assigned, {several} of them to {people} people: {plan}.",
         several=several,
@@ -132,16 +137,16 @@ def _drawn(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> 
     )
 
 
-def _taken_away(project: OpenProject, name: str) -> str:
+def _unassign(project: OpenProject, name: str) -> str:
     count = project.store.people.unassign(project.id, project.annotator, name)
     return plural(count, "{n} recording unassigned from {name}.", "{n} recordings unassigned from {name}.", name=name)
 
 
-def _do(action: Callable[[], Any]) -> None:
-    """Do something; the next run shows what, or why it was refused."""
+def _run(action: Callable[[], Any]) -> None:
+    """Run an action; the next run shows the message that it returns, or its refusal."""
 
-    def done() -> None:
-        st.session_state[DONE] = action()
+    def run() -> None:
+        st.session_state[DONE_MESSAGE] = action()
 
-    attempt(done)
+    attempt(run)
     st.rerun()

@@ -20,9 +20,9 @@ from ser_core.work.progress import Work
 
 
 def show(project: OpenProject) -> None:
-    """Ask for files, and show the progress of adding them."""
-    one_by_one, folder = st.tabs([t("Files"), t("Folder")])
-    given = one_by_one.file_uploader(
+    """Show fields for files, and the progress of adding them."""
+    files, folder = st.tabs([t("Files"), t("Folder")])
+    uploads = files.file_uploader(
         t("Recordings of speech"),
         accept_multiple_files=True,
         key=f"queue_files_{session.choice('queue_added')}",
@@ -33,7 +33,7 @@ def show(project: OpenProject) -> None:
             formats=t(READABLE),
         ),
     )
-    given = given or folder.file_uploader(
+    uploads = uploads or folder.file_uploader(
         t("Folder of recordings"),
         accept_multiple_files="directory",
         key=f"queue_folder_{session.choice('queue_added')}",
@@ -48,15 +48,15 @@ def show(project: OpenProject) -> None:
         ),
     ).strip()
     current = open_recordings.current()
-    label = plural(len(given), "Add {n} recording", "Add {n} recordings") if given else t("Add")
+    label = plural(len(uploads), "Add {n} recording", "Add {n} recordings") if uploads else t("Add")
     st.caption(t("Their audio is stored on this machine with the marks until you delete it."))
-    add, held = st.columns(2)
-    if add.button(label, type="primary", disabled=not given, icon=":material/playlist_add:", width="stretch"):
-        _submit(project, [(file.getvalue(), file.name) for file in given], speaker)
-        open_recordings.forget_uploads(file.file_id for file in given)
+    add_column, current_column = st.columns(2)
+    if add_column.button(label, type="primary", disabled=not uploads, icon=":material/playlist_add:", width="stretch"):
+        _submit(project, [(file.getvalue(), file.name) for file in uploads], speaker)
+        open_recordings.forget_uploads(file.file_id for file in uploads)
         session.choose("queue_added", session.choice("queue_added") + 1)
         st.rerun()
-    if held.button(
+    if current_column.button(
         t("Add the current recording"),
         disabled=current is None or current.part_of is not None,
         icon=":material/add:",
@@ -72,7 +72,7 @@ def add_current(project: OpenProject, speaker: str = "") -> None:
     held = open_recordings.held()[open_recordings.current().sha256]
     try:
         file = audio_file(io.BytesIO(held.source), held.recording.name, speaker=speaker or None)
-        _keep(project, [(file, held.source)])
+        _store(project, [(file, held.source)])
     except SerError as refusal:
         st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
         return
@@ -81,9 +81,9 @@ def add_current(project: OpenProject, speaker: str = "") -> None:
 
 
 def add_long(project: OpenProject, long: open_recordings.HeldLong, copy: WorkingCopy) -> None:
-    """Add the long recording that is open."""
-    elsewhere = isinstance(long.source, Path) and not long.source.is_relative_to(data_folder())
-    path = str(long.source) if elsewhere else None
+    """Add the open long recording; a file outside the data folder is stored by its path."""
+    is_outside = isinstance(long.source, Path) and not long.source.is_relative_to(data_folder())
+    path = str(long.source) if is_outside else None
     file = RecordingFile(copy.sha256, copy.name, copy.duration_s, copy.sample_rate_hz, path)
     project.store.recordings.add(project.id, [file], project.annotator)
     if isinstance(long.source, bytes):
@@ -124,7 +124,7 @@ def _add_files(
     speaker: str,
     work: Work,
 ) -> tuple[int, list[str]]:
-    """Read, store and add files; return how many were added, and why others were refused."""
+    """Read, store and add files; return how many were added, and why the others were refused."""
     read, refused = [], []
     for number, (source, name) in enumerate(files, start=1):
         work.check("Nothing was added.")
@@ -133,12 +133,12 @@ def _add_files(
         except AudioRefused as refusal:
             refused.append(str(refusal))
         work.report(number / len(files), f"{number} of {len(files)} recordings")
-    _keep(project, read)
+    _store(project, read)
     return len({file.sha256 for file, _ in read}), refused
 
 
-def _keep(project: OpenProject, files: list[tuple[RecordingFile, bytes]]) -> None:
-    """Add recordings, then store their audio; the other order could leave audio that no project ever deletes."""
+def _store(project: OpenProject, files: list[tuple[RecordingFile, bytes]]) -> None:
+    """Add recordings, then store their audio; the other order could leave audio that is never deleted."""
     if files:
         project.store.recordings.add(project.id, [file for file, _ in files], project.annotator)
     for _, source in files:

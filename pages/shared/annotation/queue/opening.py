@@ -1,4 +1,4 @@
-"""Open recordings of a queue, and read the next one ahead."""
+"""Open recordings of the queue, and read the next one ahead."""
 
 from collections.abc import Mapping
 from uuid import uuid4
@@ -22,12 +22,12 @@ from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Lane, work_owner
 from ser_core.work.progress import Work
 
-#: Session key: the recording that was opened for a mark, a number of this opening, and the mark.
+#: Session key: a recording that was opened at a mark, a unique id of this opening, and the mark.
 OPENED_AT = "annotation opened at"
 
 
 def open_queued(queued: QueuedRecording) -> str | None:
-    """Make a queued recording the current one; return why its audio cannot be opened, if so."""
+    """Make a queued recording the current one; if its audio cannot be opened, return why."""
     sha256, long = queued.file.sha256, open_recordings.held_long()
     if sha256 in open_recordings.held() or (long is not None and long.sha256 == sha256):
         open_recordings.make_current(sha256)
@@ -35,12 +35,12 @@ def open_queued(queued: QueuedRecording) -> str | None:
     if queued.file.is_long:
         path = saved_file(queued.file, data_folder())
         if path is None:
-            return _missing(queued)
+            return _missing_audio(queued)
         open_recordings.hold_long(path, queued.file.name, sha256)
         return None
     job = cached.read_ahead_jobs().find(session.owner(), ("ahead", sha256))
     held = job.result if job is not None and job.state == "done" else None
-    work_owner.set(session.owner())  # a callback comes before the run that sets it
+    work_owner.set(session.owner())  # a callback runs before the page, which sets it
     try:
         open_recordings.hold_queued(held or _read(queued))
     except SerError as refusal:
@@ -49,7 +49,7 @@ def open_queued(queued: QueuedRecording) -> str | None:
 
 
 def open_recording(project: OpenProject, sha256: str, at: Annotation | None = None) -> str | None:
-    """Open a recording of a project in the view Mark, at one of its marks, or return why that is not possible."""
+    """Open a recording of a project in the view Mark, at one of its marks if given; if that fails, return why."""
     try:
         refusal = open_queued(project.store.recordings.open(project.id, sha256, project.annotator).recording)
     except AnnotationsRefused as refused:
@@ -61,21 +61,21 @@ def open_recording(project: OpenProject, sha256: str, at: Annotation | None = No
 
 
 def arrival(sha256: str, ids: Mapping[str, str]) -> Arrival | None:
-    """Return the mark for which a recording was opened, if any; `ids` are those in the player, by key in the store."""
-    opened, number, mark = st.session_state.get(OPENED_AT) or ("", "", None)
+    """Return the mark at which a recording was opened, if any; `ids` maps keys in the store to ids in the player."""
+    opened, opening_id, mark = st.session_state.get(OPENED_AT) or ("", "", None)
     if mark is None or opened != sha256:
         return None
-    return Arrival(number, ids.get(mark.key, mark.key), mark.region)
+    return Arrival(opening_id, ids.get(mark.key, mark.key), mark.region)
 
 
 def _read(queued: QueuedRecording) -> open_recordings.Held:
     source = saved_sound(queued.file, data_folder())
     if source is None:
-        raise AudioRefused(_missing(queued))
+        raise AudioRefused(_missing_audio(queued))
     return open_recordings.Held(read_recording(source, queued.file.name), source)
 
 
-def _missing(queued: QueuedRecording) -> str:
+def _missing_audio(queued: QueuedRecording) -> str:
     return t(
         "The audio of {name} is no longer on this machine. Add the same file again: "
         "it is recognised by its content, and its marks are still there.",
@@ -84,7 +84,7 @@ def _missing(queued: QueuedRecording) -> str:
 
 
 def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) -> None:
-    """Read and classify the recording that comes next in the queue, so that it opens at once; only one is held."""
+    """Read and classify the next recording of the queue, so that it opens at once; only one is held."""
     if sha256 is None or sha256 in open_recordings.held():
         return
     key = ("ahead", sha256)
@@ -96,7 +96,7 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
         def read(work: Work) -> open_recordings.Held | None:
             queued = project.store.recordings.open(project.id, sha256, project.annotator).recording
             if queued.file.is_long:
-                return None  # it takes room on disk, and is opened piece by piece
+                return None  # its working copy takes disk space, and it is opened piece by piece
             held = _read(queued)
             if classify is not None:
                 classify(held.recording)
@@ -107,8 +107,9 @@ def read_ahead(project: OpenProject, sha256: str | None, chosen: Chosen | None) 
 
 
 def ahead(sha256: str | None) -> Recording | None:
-    """Return the recording that comes next, if it was read already."""
+    """Return the next recording, if it was read already."""
     if sha256 in open_recordings.held():
         return open_recordings.held()[sha256].recording
     job = cached.read_ahead_jobs().find(session.owner(), ("ahead", sha256))
-    return job.result.recording if job is not None and job.state == "done" and job.result is not None else None
+    held = job.result if job is not None and job.state == "done" else None
+    return None if held is None else held.recording

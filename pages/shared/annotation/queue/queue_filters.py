@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.shared import session
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.annotation.queue.queue_choice import ANY, ORDERS, TASKS
-from pages.shared.annotation.tiers.label_tiers import label_tier, label_tiers
+from pages.shared.annotation.tiers.label_tiers import choose_label_tier, label_tiers
 from pages.shared.language import t, texts
 from pages.shared.language.names import printable
 from ser_core.annotations.annotation import STATUSES, Tier
@@ -17,14 +17,14 @@ WHOSE = texts({"me": "mine", "anybody": "anybody's"})
 
 
 def queue_filters(project: OpenProject, task: str) -> Tier | None:
-    """Ask what is listed in which order; return the tier of labels that counts, if it is not that of emotions."""
+    """Show the filters and the order; return the chosen tier of labels, or None for the marks of emotions."""
     tiers, sessions = label_tiers(project), project.store.recordings.sessions(project.id)
     if tiers or sessions:
-        text, *more, label, whose = st.columns(3 + bool(tiers) + bool(sessions), vertical_alignment="bottom")
+        text, *optional, label, whose = st.columns(3 + bool(tiers) + bool(sessions), vertical_alignment="bottom")
         work, status, order = st.columns([1, 1, 2], vertical_alignment="bottom")
     else:
         text, work, status, whose, label, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
-        more = [text]
+        optional = [text]  # nothing is drawn there
     work.selectbox(
         t("Work"),
         list(TASKS),
@@ -46,12 +46,12 @@ def queue_filters(project: OpenProject, task: str) -> Tier | None:
         help=t("Whose status and marks the filters refer to."),
         **session.widget("queue_whose", session.choice("queue_whose")),
     )
-    with more[-1]:
-        words = t("Whose marks are counted, found, and compared by *Rate the queue*.")
-        tier = label_tier(project, t("Tier"), words, width="stretch")
+    with optional[-1]:
+        help_text = t("Whose marks are counted, found, and compared by *Rate the queue*.")
+        tier = choose_label_tier(project, t("Tier"), help_text, width="stretch")
     with label:
         _label_filter(tier)
-    _session_filter(sessions, more[0])
+    _session_filter(sessions, optional[0])
     order.selectbox(
         t("Order by"),
         list(ORDERS),
@@ -61,15 +61,15 @@ def queue_filters(project: OpenProject, task: str) -> Tier | None:
     return tier
 
 
-def _session_filter(sessions: Sequence[str], place: DeltaGenerator) -> None:
-    """Ask for a session where recordings are of some."""
+def _session_filter(sessions: Sequence[str], column: DeltaGenerator) -> None:
+    """Show the filter by session, if the recordings have any."""
     if session.choice("queue_session") not in (ANY, *sessions):
         session.choose("queue_session", ANY)
     if sessions:
-        place.selectbox(
+        column.selectbox(
             t("Session"),
             [ANY, *sessions],
-            format_func=lambda one: t(one) if one == ANY else printable(one),
+            format_func=lambda name: t(name) if name == ANY else printable(name),
             **session.widget("queue_session", session.choice("queue_session")),
         )
 

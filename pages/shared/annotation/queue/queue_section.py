@@ -22,7 +22,7 @@ from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store.database import PAGE_SIZE
 from ser_core.annotations.store.work_queue import QueuedRecording
 
-#: Title and meaning of each rating.
+#: Title and explanation of each rating.
 RATINGS = texts(
     {
         "uncertainty": ("Model uncertainty", "Normalised entropy of the scores. 0: certain. 1: all equal."),
@@ -32,14 +32,15 @@ RATINGS = texts(
 )
 OWN_MARKS = texts("Yours, with the label of the whole recording.")
 EVERYBODYS_MARKS = texts("Everybody's, with their labels of the whole recording.")
-LONGEST_CELL = 60
-REFUSED = "queue refusal"
+MAX_CELL_CHARS = 60
+#: Session key of a refusal that the next run shows.
+REFUSAL = "queue refusal"
 
 
 def show(project: OpenProject) -> None:
-    """Show the progress, the list of recordings, and how to add more."""
-    with st.container():  # otherwise changes here would move the table in the page's tree, and mount it again
-        if refusal := st.session_state.pop(REFUSED, None):
+    """Show the progress, the list of recordings, and forms to add and rate recordings."""
+    with st.container():  # otherwise changes here would move the table in the page's tree and mount it again
+        if refusal := st.session_state.pop(REFUSAL, None):
             st.error(in_markdown(recognised(refusal)), icon=":material/volume_off:")
         show_refusals()
     task = task_of(project)
@@ -95,12 +96,12 @@ def _list(project: OpenProject, tier: Tier | None) -> None:
         st.info(t("No recording matches these filters."), icon=":material/filter_alt_off:")
         return
     rated = [name for name in RATINGS if any(getattr(queued, name) is not None for queued in found.items)]
-    work = [(column, value) for column, value in _work_columns() if any(map(value, found.items))]
+    optional = [(column, cell) for column, cell in _optional_columns() if any(map(cell, found.items))]
     ratings = (_rating_column(name, project, found.items) for name in rated)
     current = open_recordings.current()
     queue_table(
-        [*_columns(tier), *(column for column, _ in work), *ratings],
-        [_row(queued, [value for _, value in work], rated) for queued in found.items],
+        [*_columns(tier), *(column for column, _ in optional), *ratings],
+        [_row(queued, [cell for _, cell in optional], rated) for queued in found.items],
         current and current.sha256,
         f"queue {project.id}",
         partial(_open, found.items),
@@ -116,28 +117,33 @@ def _list(project: OpenProject, tier: Tier | None) -> None:
         )
     )
     if pages > 1:
-        turns = (t("Previous"), number - 1), (t("Next"), number + 1)
-        for column, (words, to) in zip(pager.columns(2), turns, strict=True):
-            turn = {"on_click": session.choose, "args": ("queue_page", to)}
-            column.button(words, disabled=not 0 <= to < pages, width="stretch", **turn)
+        neighbours = (t("Previous"), number - 1), (t("Next"), number + 1)
+        for column, (label, page) in zip(pager.columns(2), neighbours, strict=True):
+            column.button(
+                label,
+                disabled=not 0 <= page < pages,
+                width="stretch",
+                on_click=session.choose,
+                args=("queue_page", page),
+            )
 
 
-def _open(shown: Sequence[QueuedRecording], sha256: str) -> None:
-    """Open a recording of the list; the next run says why its audio is missing, if so."""
-    refusal = open_queued(next(queued for queued in shown if queued.file.sha256 == sha256))
+def _open(page: Sequence[QueuedRecording], sha256: str) -> None:
+    """Open a recording of the page; if its audio is missing, the next run says so."""
+    refusal = open_queued(next(queued for queued in page if queued.file.sha256 == sha256))
     if refusal is None:
         session.choose("annotate_view", "Mark")
-    st.session_state[REFUSED] = refusal
+    st.session_state[REFUSAL] = refusal
 
 
-def _rating_column(name: str, project: OpenProject, shown: Sequence[QueuedRecording]) -> Column:
-    """Return the column of a rating; disagreement in a tier of labels says in which, even if another one is chosen."""
-    title, means = map(t, RATINGS[name])
-    of = next((one.disagreement_tier for one in shown if one.annotators_disagreement is not None), None)
-    if name == "annotators_disagreement" and of is not None:
+def _rating_column(name: str, project: OpenProject, page: Sequence[QueuedRecording]) -> Column:
+    """Return the column of a rating; the title of disagreement names the tier that was rated, if it was one."""
+    title, explanation = map(t, RATINGS[name])
+    rated = next((queued.disagreement_tier for queued in page if queued.annotators_disagreement is not None), None)
+    if name == "annotators_disagreement" and rated is not None:
         names = {tier.key: tier.name for tier in project.store.tiers.of(project.id)}
-        title = t("{rating} in {tier}", rating=title, tier=printable(names.get(of, of)))
-    return Column(title, means, "share")
+        title = t("{rating} in {tier}", rating=title, tier=printable(names.get(rated, rated)))
+    return Column(title, explanation, "share")
 
 
 def _columns(tier: Tier | None) -> list[Column]:
@@ -157,8 +163,8 @@ def _columns(tier: Tier | None) -> list[Column]:
     ]
 
 
-def _work_columns() -> tuple[tuple[Column, Callable[[QueuedRecording], str]], ...]:
-    """Return columns that are shown where a recording of the page has something in them."""
+def _optional_columns() -> tuple[tuple[Column, Callable[[QueuedRecording], str]], ...]:
+    """Return the columns that are left out if they are empty for the whole page, with the text of their cells."""
     return (
         (Column(t("Speaker")), lambda queued: _short(queued.file.speaker or "")),
         (Column(t("Session")), lambda queued: _short(queued.file.session or "")),
@@ -174,15 +180,15 @@ def _work_columns() -> tuple[tuple[Column, Callable[[QueuedRecording], str]], ..
     )
 
 
-def _row(queued: QueuedRecording, work: Sequence[Callable[[QueuedRecording], str]], rated: Sequence[str]) -> Row:
+def _row(queued: QueuedRecording, cells: Sequence[Callable[[QueuedRecording], str]], rated: Sequence[str]) -> Row:
     mine = session.choice("queue_whose") == "me"
     marks = (str(queued.own_marks), str(queued.marks)) if mine else (str(queued.marks),)
     ratings = (getattr(queued, name) for name in rated)
     seconds = queued.file.duration_s
     length = clock(seconds) if queued.file.is_long else t("{seconds:.1f} s", seconds=seconds)
-    about = (value(queued) for value in work)
-    return Row(queued.file.sha256, (printable(queued.file.name), length, t(queued.status), *marks, *about, *ratings))
+    optional = (cell(queued) for cell in cells)
+    return Row(queued.file.sha256, (printable(queued.file.name), length, t(queued.status), *marks, *optional, *ratings))
 
 
 def _short(words: str) -> str:
-    return printable(words if len(words) <= LONGEST_CELL else f"{words[: LONGEST_CELL - 1]}…")
+    return printable(words if len(words) <= MAX_CELL_CHARS else f"{words[: MAX_CELL_CHARS - 1]}…")

@@ -1,4 +1,4 @@
-"""Ratings to order a queue by, computed on request."""
+"""Ratings that the queue can be ordered by, computed on request."""
 
 import streamlit as st
 
@@ -18,7 +18,7 @@ from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
 
-#: Title of each rating, and what it needs.
+#: Title of each rating, and its cost.
 RATINGS = texts(
     {
         "uncertainty": ("model uncertainty", "About a tenth of a second per recording."),
@@ -33,19 +33,19 @@ RATINGS = texts(
 
 def is_running(project: OpenProject) -> bool:
     """Return whether recordings are being rated."""
-    job = st.session_state.get(_rating(project))
+    job = st.session_state.get(_job_key(project))
     return job is not None and not job.ended.is_set()
 
 
 def show(project: OpenProject, tier: Tier | None) -> None:
-    """Ask for the measure, and show the progress.
+    """Show the choice of the measure, and the progress.
 
     Parameters
     ----------
     tier : Tier or None
         The tier of labels on which annotators disagree; None: the marks of emotions.
     """
-    captions = {name: t(needed) for name, (_, needed) in RATINGS.items()}
+    captions = {name: t(cost) for name, (_, cost) in RATINGS.items()}
     if tier is not None:
         words = t("Computed from the labels in {tier}, without a model.", tier=in_markdown(tier.name))
         if tier.kind == "points":
@@ -57,27 +57,27 @@ def show(project: OpenProject, tier: Tier | None) -> None:
         format_func=lambda name: t(RATINGS[name][0]),
         captions=list(captions.values()),
     )
-    name = controls.model_name()
-    job = st.session_state.get(_rating(project))
-    if st.button(t("Rate all recordings"), icon=":material/sort:", disabled=is_running(project) or name is None):
+    model = controls.model_name()
+    job = st.session_state.get(_job_key(project))
+    if st.button(t("Rate all recordings"), icon=":material/sort:", disabled=is_running(project) or model is None):
         if job is not None:
             job.queue.drop(job)
-        job = st.session_state[_rating(project)] = _submit(project, rating, name, tier)
+        job = st.session_state[_job_key(project)] = _submit(project, rating, model, tier)
     if job is None:
         return
     done = waiting.results({"rate": job})
     if "rate" in done:
-        words = t("Done. Choose the order above.")
-        if done["rate"]:
+        unrated, words = done["rate"], t("Done. Choose the order above.")
+        if unrated:
             words += " " + plural(
-                done["rate"],
+                unrated,
                 "Not rated: {n} recording without audio here or over ten minutes.",
                 "Not rated: {n} recordings without audio here or over ten minutes.",
             )
         st.success(words, icon=":material/check:")
 
 
-def _rating(project: OpenProject) -> str:
+def _job_key(project: OpenProject) -> str:
     """Return the session key of a project's rating job."""
     return f"rating {project.id}"
 

@@ -1,4 +1,4 @@
-"""What a corpus of the labels would contain and leave out, found beforehand, with ways to fix that."""
+"""A forecast of what a corpus of the labels would contain and leave out, with ways to fix that."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,16 +21,16 @@ MINE, EVERYBODYS = texts(("my marks", "everybody's marks"))
 
 
 def show(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None:
-    """Show what a corpus would contain and leave out, and offer to fix that; None until it is known."""
-    # Besides the marks, what is taught depends on the recordings that are there, who speaks in each, and their sounds.
+    """Show what a corpus would contain and leave out, with ways to fix that; return None until that is known."""
+    # Besides the marks, the corpus depends on the recordings, their speakers and their sounds.
     files = project.store.recordings.files(project.id)
     steps, sounds = project.store.history.newest_step(), last_change_of_sounds(data_folder())
     key = ("foreseen", project.id, model, tier, steps, files, sounds)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
         cached.jobs().forget(session.owner(), about="foreseen")
-        words = "What would be taught"
-        job = cached.jobs().submit(session.owner(), key, words, lambda _: _foreseen(project, model, tier))
+        title = "What would be taught"
+        job = cached.jobs().submit(session.owner(), key, title, lambda _: _foresee(project, model, tier))
     found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
     if found is None:
         return None
@@ -86,7 +86,7 @@ def _row(left_out: LeftOut) -> dict[str, object]:
 
 
 def counts_in_words(pieces: Mapping[str, int]) -> str:
-    """Say how many pieces there are of each emotion."""
+    """Return the number of pieces of each emotion in words."""
     return ", ".join(f"{in_markdown(t(emotion))} {count}" for emotion, count in pieces.items()) or t("nothing")
 
 
@@ -94,7 +94,7 @@ def _as_sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
+def _foresee(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
     files = {file.sha256: file for file in project.store.recordings.files(project.id)}
     emotions = read_card(find_model(model))["emotions"]
     folder = data_folder()
@@ -103,8 +103,8 @@ def _foreseen(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
 
 
 def _fix(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) -> None:
-    """Offer to set the status of all marks in recordings in one step, and to open these in the queue."""
-    sha256 = sorted({one for row in chosen for one in row.recordings})
+    """Offer to set the status of all marks in the chosen recordings in one step, and to open them in the queue."""
+    sha256 = sorted({recording for row in chosen for recording in row.recordings})
     n = len(sha256)
     may_review = project.store.people.may_review(project.id, project.annotator)
     with st.container(horizontal=True, vertical_alignment="bottom"):

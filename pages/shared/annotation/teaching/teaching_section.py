@@ -9,7 +9,7 @@ from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.teaching import foreseen_section
 from pages.shared.annotation.teaching.foreseen_section import counts_in_words
-from pages.shared.annotation.tiers.label_tiers import label_tier
+from pages.shared.annotation.tiers.label_tiers import choose_label_tier
 from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown
 from ser_core.annotations.annotation import Tier
@@ -40,7 +40,7 @@ EVERYBODY = "everybody"  # as on the page Train: one training at a time on this 
 
 
 def show(project: OpenProject) -> None:
-    """Show three steps: make a corpus of the labels, train a model further, compare before and after."""
+    """Show three steps: make a corpus of the labels, train a model further on it, compare before and after."""
     model = _model_to_teach()
     if model is None:
         return
@@ -52,11 +52,11 @@ def show(project: OpenProject) -> None:
             model=in_markdown(model),
         )
     )
-    words = t(
+    help_text = t(
         "Labels of a tier teach the emotion that they stand for: *Tiers*, on Mark, says which. They count as done once "
         "their annotator has set the recording to done."
     )
-    tier = label_tier(project, t("Learn from"), words)
+    tier = choose_label_tier(project, t("Learn from"), help_text)
     if tier is not None and tier.kind == "points":
         words = t("A point has no length, so there is no sound to learn from. Choose a tier of intervals.")
         st.info(words, icon=":material/school:")
@@ -76,10 +76,10 @@ def show(project: OpenProject) -> None:
     job = st.session_state.get(f"teaching {project.id}")
     done = waiting.results({"teach": job}) if job else {}
     if "teach" in done:
-        teaching, begun = done["teach"]
+        teaching, base_model = done["teach"]
         _show_corpus(teaching)
         if TRAIN_PAGE.is_file():
-            _train(project, teaching, begun)
+            _train(project, teaching, base_model)
         else:
             _leave_to_operator(teaching)
 
@@ -110,9 +110,15 @@ def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> objec
     def work(work: Work) -> tuple[Teaching, str]:
         files = project.store.recordings.files(project.id)
         recordings, sound_of = list(project.store.transfer.export(project.id)), sounds_of(files, data_folder())
-        known = training_list(find_model(model))
-        of_project = {"speakers": speakers_of(files), "trained_on": known, "tier": tier}
-        teaching = write_teaching(recordings, sound_of, out, **of_project, work=work)
+        teaching = write_teaching(
+            recordings,
+            sound_of,
+            out,
+            speakers=speakers_of(files),
+            trained_on=training_list(find_model(model)),
+            tier=tier,
+            work=work,
+        )
         return teaching, model
 
     return cached.jobs().submit(session.owner(), ("teach", str(out)), "A corpus of the labels", work)
@@ -144,70 +150,82 @@ def _leave_to_operator(teaching: Teaching) -> None:
     )
 
 
-def _train(project: OpenProject, teaching: Teaching, begun: str) -> None:
-    in_epochs = learns_in_epochs(begun)
-    named, *counted_epochs, pressed = st.columns([2, 1, 2] if in_epochs else [3, 2], vertical_alignment="bottom")
-    of_project = f"taught model {project.id}"
-    names = (f"{begun}-taught{number}" for number in ("", *(f"-{count}" for count in range(2, 100))))
-    usual = next((one for one in names if not (MODELS / one).exists()), "")
-    name = named.text_input(t("New model name"), usual, max_chars=40, key="taught_name").strip()
-    epochs = [str(column.number_input(t("Epochs"), 1, 100, 10, key="taught_epochs")) for column in counted_epochs]
-    fits = name.replace("-", "").replace("_", "").isalnum() and not (MODELS / name).exists()
-    known = cached.trainings().find(EVERYBODY, "training")
-    busy = known is not None and known.state in ("waiting", "running")
-    if pressed.button(
-        t("2 · Train"), type="primary", icon=":material/model_training:", width="stretch", disabled=busy or not fits
+def _train(project: OpenProject, teaching: Teaching, base_model: str) -> None:
+    has_epochs = learns_in_epochs(base_model)
+    widths = [2, 1, 2] if has_epochs else [3, 2]
+    name_column, *epochs_columns, button_column = st.columns(widths, vertical_alignment="bottom")
+    name = name_column.text_input(t("New model name"), _free_name(base_model), max_chars=40, key="taught_name").strip()
+    epochs = [str(column.number_input(t("Epochs"), 1, 100, 10, key="taught_epochs")) for column in epochs_columns]
+    is_valid = name.replace("-", "").replace("_", "").isalnum() and not (MODELS / name).exists()
+    job = cached.trainings().find(EVERYBODY, "training")
+    is_busy = job is not None and job.state in ("waiting", "running")
+    taught_key = f"taught model {project.id}"
+    if button_column.button(
+        t("2 · Train"),
+        type="primary",
+        icon=":material/model_training:",
+        width="stretch",
+        disabled=is_busy or not is_valid,
     ):
-        if known is not None:
-            cached.trainings().drop(known)
-        arguments = training_arguments(teaching, begun, str(MODELS / name)) + (["--epochs", *epochs] if epochs else [])
-        known = cached.trainings().submit(
+        if job is not None:
+            cached.trainings().drop(job)
+        arguments = training_arguments(teaching, base_model, str(MODELS / name))
+        if epochs:
+            arguments = [*arguments, "--epochs", *epochs]
+        job = cached.trainings().submit(
             EVERYBODY,
             "training",
             "Training",
             lambda work: train_in_process(arguments, work),
         )
-        st.session_state[of_project] = name, teaching.train
-    taught, learnt_from = st.session_state.get(of_project, (None, None))
-    if learnt_from != teaching.train:
+        st.session_state[taught_key] = name, teaching.train
+    taught, corpus = st.session_state.get(taught_key, (None, None))
+    if corpus != teaching.train:
         taught = None  # trained on an older corpus, whose clips may be held out now
-    if not fits and taught != name:
+    if not is_valid and taught != name:
         st.info(t("Choose a new name of letters, digits, - and _."), icon=":material/edit:")
-    if taught is None or known is None:
+    if taught is None or job is None:
         return
-    if "train" in waiting.results({"train": known}) and (MODELS / taught).is_dir():
-        _compare(teaching, begun, taught)
+    if "train" in waiting.results({"train": job}) and (MODELS / taught).is_dir():
+        _compare(teaching, base_model, taught)
 
 
-def _compare(teaching: Teaching, begun: str, taught: str) -> None:
+def _free_name(base_model: str) -> str:
+    """Return the first unused name for a model taught from another one; "" if there is none."""
+    suffixes = ("", *(f"-{number}" for number in range(2, 100)))
+    names = (f"{base_model}-taught{suffix}" for suffix in suffixes)
+    return next((name for name in names if not (MODELS / name).exists()), "")
+
+
+def _compare(teaching: Teaching, base_model: str, taught: str) -> None:
     if teaching.held_out is None:
         st.warning(t("No recordings were held out, so the models cannot be compared."), icon=":material/help:")
         return
     job = cached.jobs().submit(
         session.owner(),
-        ("taught", str(teaching.held_out), begun, taught),
+        ("taught", str(teaching.held_out), base_model, taught),
         "Before and after",
-        lambda work: _compared(teaching.held_out, begun, taught, work),
+        lambda work: _evaluate(teaching.held_out, base_model, taught, work),
     )
     done = waiting.results({"taught": job})
     if "taught" not in done:
         return
-    better: Acceptance = done["taught"]
-    show_words, icon = (st.success, ":material/thumb_up:") if better.offered else (st.warning, ":material/thumb_down:")
+    acceptance: Acceptance = done["taught"]
     words = t(
         "**{taught}** compared with {begun}: {words}",
         taught=in_markdown(taught),
-        begun=in_markdown(begun),
-        words=in_markdown(recognised(better.words)),
+        begun=in_markdown(base_model),
+        words=in_markdown(recognised(acceptance.words)),
     )
-    show_words(words, icon=icon)
-    if better.offered and st.button(
-        t("3 · Use {taught} from now on", taught=in_markdown(taught)), icon=":material/check:"
-    ):
+    if not acceptance.offered:
+        st.warning(words, icon=":material/thumb_down:")
+        return
+    st.success(words, icon=":material/thumb_up:")
+    if st.button(t("3 · Use {taught} from now on", taught=in_markdown(taught)), icon=":material/check:"):
         session.choose("model", taught)
         st.rerun()
 
 
-def _compared(held_out: Path, begun: str, taught: str, work: Work) -> Acceptance:
-    before, after = (predict_corpora(model, {CORPUS: str(held_out)}, work)[0] for model in (begun, taught))
+def _evaluate(held_out: Path, base_model: str, taught: str, work: Work) -> Acceptance:
+    before, after = (predict_corpora(model, {CORPUS: str(held_out)}, work)[0] for model in (base_model, taught))
     return acceptance_of(before, after, recording_of_pieces(held_out))

@@ -1,4 +1,4 @@
-"""The view Find: marks by what they say, their length and what they lie over; the hits are played one after another."""
+"""The view Find: find marks by label, length and the marks below them, and play the hits one after another."""
 
 import hashlib
 from contextlib import suppress
@@ -24,13 +24,15 @@ from ser_core.errors import AnnotationsRefused, AudioRefused
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.progress import Work
 
-#: Most hits that are played, their total length, the pause between them, and what is played around a point.
-MOST_PLAYED, LONGEST_S, PAUSE_S, AROUND_S, FADE_S = 50, 600.0, 0.4, 0.15, 0.005
+#: At most this many hits are played, of this length in total, with this pause between them.
+MAX_PLAYED, MAX_TOTAL_S, PAUSE_S = 50, 600.0, 0.4
+#: What is played on each side of a point, and the fade at the edges of a hit.
+AROUND_POINT_S, FADE_S = 0.15, 0.005
 CUTTING = texts("Mark {number} of {total}")
 
 
 def show(project: OpenProject) -> None:
-    """Show the form and, once it was sent, the hits."""
+    """Show the form and, once it is sent, the hits."""
     tiers = project.store.tiers.of(project.id)
     query = _form(project, tiers)
     if query is None:
@@ -50,13 +52,13 @@ def show(project: OpenProject) -> None:
 
 
 def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
-    """Return the query that was sent last in this project."""
+    """Show the form; return the query that was sent last in this project."""
     names = {tier.key: tier.name for tier in tiers}
     others = {None: t("any other")} | names
     key = f"query of {project.id}"
     with st.form("find_marks"):
-        what, tier, least = st.columns([2, 2, 1])
-        label = what.selectbox(
+        label_column, tier_column, length_column = st.columns([2, 2, 1])
+        label = label_column.selectbox(
             t("Marks labelled"),
             list(LABELS),
             index=None,
@@ -64,14 +66,16 @@ def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
             accept_new_options=True,
             placeholder=t("anything"),
         )
-        in_tier = tier.selectbox(t("In the tier"), list(names), format_func=lambda of: printable(names[of]))
-        least_s = least.number_input(t("At least (s)"), 0.0, 3_600.0, 0.0, 0.1)
-        said, over, send = st.columns([2, 2, 1], vertical_alignment="bottom")
-        over_label = said.text_input(t("Over marks labelled"), placeholder=t("anything"), max_chars=200)
-        over_tier = over.selectbox(t("Of the tier"), list(others), format_func=lambda of: printable(others[of]))
-        if send.form_submit_button(t("Find"), type="primary", icon=":material/search:", width="stretch"):
+        tier = tier_column.selectbox(t("In the tier"), list(names), format_func=lambda key: printable(names[key]))
+        min_s = length_column.number_input(t("At least (s)"), 0.0, 3_600.0, 0.0, 0.1)
+        label_column, tier_column, button_column = st.columns([2, 2, 1], vertical_alignment="bottom")
+        over_label = label_column.text_input(t("Over marks labelled"), placeholder=t("anything"), max_chars=200)
+        over_tier = tier_column.selectbox(
+            t("Of the tier"), list(others), format_func=lambda key: printable(others[key])
+        )
+        if button_column.form_submit_button(t("Find"), type="primary", icon=":material/search:", width="stretch"):
             try:
-                st.session_state[key] = MarkQuery(label or "", in_tier or REGION_TIER, least_s, over_tier, over_label)
+                st.session_state[key] = MarkQuery(label or "", tier or REGION_TIER, min_s, over_tier, over_label)
             except AnnotationsRefused as refusal:
                 st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
                 return None
@@ -108,11 +112,11 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
 
 
 def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
-    """Show the hits as one sound, in a player that plays them one after another or each by a click."""
-    played = hits[:MOST_PLAYED]
+    """Show the hits joined to one sound, in a player that plays all of them, or one by a click."""
+    played = hits[:MAX_PLAYED]
     key = ("hits", project.id, tuple((hit.mark.key, hit.mark.revision) for hit in played))
     queue, owner = cached.jobs(), session.owner()
-    if queue.find(owner, key) is None:  # only one such sound is stored
+    if queue.find(owner, key) is None:  # only one such sound is stored at a time
         queue.forget(owner, about="hits")
     job = queue.submit(owner, key, "Cutting the hits", lambda work: joined(played, work))
     done = waiting.results({"hits": job})
@@ -128,8 +132,8 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
                 len(regions),
                 "Below, one after another: {n} mark whose sound is here; at most {most}, of {minutes:.0f} minutes.",
                 "Below, one after another: {n} marks whose sound is here; at most {most}, of {minutes:.0f} minutes.",
-                most=MOST_PLAYED,
-                minutes=LONGEST_S / 60,
+                most=MAX_PLAYED,
+                minutes=MAX_TOTAL_S / 60,
             )
         )
     labelled = [replace(region, label=region.label or t("no label")) for region in regions]
@@ -140,18 +144,18 @@ def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[R
     """Return the sounds of hits, one after another, as a recording, and the region of each in it."""
     read = sounds_of({hit.file for hit in hits}, data_folder())
 
-    @lru_cache(maxsize=1)  # hits are in order of recordings
-    def whole(sha256: str) -> Recording | None:
+    @lru_cache(maxsize=1)  # hits are ordered by recording
+    def read_whole(sha256: str) -> Recording | None:
         return read(sha256)
 
     def sound_of(hit: Hit) -> Recording | None:
         with suppress(AudioRefused):
-            return read(hit.file.sha256, hit.mark.region) if hit.file.is_long else whole(hit.file.sha256)
+            return read(hit.file.sha256, hit.mark.region) if hit.file.is_long else read_whole(hit.file.sha256)
         return None
 
     pieces: list[np.ndarray] = []
     regions: list[Region] = []
-    rate, at = 0, 0
+    rate, position = 0, 0
     for number, hit in enumerate(hits):
         work.check("Cutting was stopped.")
         work.report(number / len(hits), CUTTING.format(number=number + 1, total=len(hits)))
@@ -159,16 +163,16 @@ def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[R
         if sound is None:
             continue
         rate = rate or sound.sample_rate_hz
-        cut = region_samples(sound, _stretch(moved(hit.mark.region, -sound.start_s), sound.duration_s), FADE_S)
+        cut = region_samples(sound, _played_region(moved(hit.mark.region, -sound.start_s), sound.duration_s), FADE_S)
         if sound.sample_rate_hz != rate:
             cut = resample(cut, sound.sample_rate_hz, rate)
         if not len(cut):  # the mark is shorter than a sample
             continue
-        if pieces and at + len(cut) > LONGEST_S * rate:
+        if pieces and position + len(cut) > MAX_TOTAL_S * rate:
             break
-        regions.append(Region(at / rate, (at + len(cut)) / rate, label=hit.mark.emotion or hit.mark.note))
+        regions.append(Region(position / rate, (position + len(cut)) / rate, label=hit.mark.emotion or hit.mark.note))
         pieces += [cut, np.zeros(round(PAUSE_S * rate), np.float32)]
-        at += len(cut) + len(pieces[-1])
+        position += len(cut) + len(pieces[-1])
     if not pieces:
         return None, ()
     samples = np.concatenate(pieces).astype(np.float32)
@@ -176,10 +180,10 @@ def joined(hits: tuple[Hit, ...], work: Work) -> tuple[Recording | None, tuple[R
     return Recording("Hits", hashlib.sha256(samples.tobytes()).hexdigest(), samples, rate), tuple(regions)
 
 
-def _stretch(region: Region, duration_s: float) -> Region:
+def _played_region(region: Region, duration_s: float) -> Region:
     if not isinstance(region, Point):
         return region
-    return Region(max(0.0, region.start_s - AROUND_S), min(duration_s, region.end_s + AROUND_S))
+    return Region(max(0.0, region.start_s - AROUND_POINT_S), min(duration_s, region.end_s + AROUND_POINT_S))
 
 
 def _in_words(mark: Annotation) -> str:

@@ -1,4 +1,4 @@
-"""The tiers of labels, and the choice of which labels count in the views."""
+"""The tiers of labels, and the choice of one whose labels count instead of the marks of emotions."""
 
 from collections.abc import Mapping
 
@@ -15,39 +15,39 @@ from ser_core.annotations.store.work_queue import Queue
 MARKS_OF_EMOTIONS = texts("marks of emotions")
 
 
-def label_tier(
+def choose_label_tier(
     project: OpenProject,
     label: str,
-    words: str,
-    usual: str = MARKS_OF_EMOTIONS,
+    help_text: str,
+    default_name: str = MARKS_OF_EMOTIONS,
     width: int | str = 260,
 ) -> Tier | None:
-    """Ask which labels count, in one choice for all views; None for the usual ones: the marks of emotions.
+    """Show the choice of the labels that count, the same for all views; return None for the marks of emotions.
 
-    Without a tier of labels there is nothing to choose, and nothing is shown.
+    In a project without a tier of labels, nothing is shown.
     """
     tiers = label_tiers(project)
     if session.choice("label_tier") not in (REGION_TIER, *tiers):
-        session.choose("label_tier", _first_choice(project, tiers))
-    _forget_label_of_another_tier(project)
+        session.choose("label_tier", _default_tier(project, tiers))
+    _reset_label_filter(project)
     if not tiers:
         return None
     st.selectbox(
         label,
         [REGION_TIER, *tiers],
-        format_func=lambda key: t(usual) if key == REGION_TIER else printable(tiers[key].name),
+        format_func=lambda key: t(default_name) if key == REGION_TIER else printable(tiers[key].name),
         width=width,
-        help=words,
+        help=help_text,
         **session.widget("label_tier", session.choice("label_tier")),
     )
     return tiers.get(session.choice("label_tier"))
 
 
-def _forget_label_of_another_tier(project: OpenProject) -> None:
-    """Let the queue find any label once labels of another tier, or of another project, are offered."""
-    now = project.id, session.choice("label_tier")
-    if st.session_state.setdefault(LABELS_OF, now) != now:
-        st.session_state[LABELS_OF] = now
+def _reset_label_filter(project: OpenProject) -> None:
+    """Remove the queue's filter by label as soon as the labels of another tier or project are offered."""
+    current = project.id, session.choice("label_tier")
+    if st.session_state.setdefault(LABELS_OF, current) != current:
+        st.session_state[LABELS_OF] = current
         session.choose("queue_label", ANY)
 
 
@@ -57,8 +57,8 @@ def label_tiers(project: OpenProject) -> dict[str, Tier]:
     return {tier.key: tier for tier in tiers if tier.content == "labels"}
 
 
-def _first_choice(project: OpenProject, tiers: Mapping[str, Tier]) -> str:
-    """Return the tier of emotions or, where nobody has marked any, the first tier of labels."""
+def _default_tier(project: OpenProject, tiers: Mapping[str, Tier]) -> str:
+    """Return the key of the tier of emotions or, if nobody has marked any, of the first tier of labels."""
     if not tiers or project.store.recordings.page(project.id, Queue(marked=True), size=1).total:
         return REGION_TIER
     return next(iter(tiers))

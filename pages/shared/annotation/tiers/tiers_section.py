@@ -14,18 +14,18 @@ from ser_core.annotations.agreement.label_mapping import can_be_mapped, emotions
 from ser_core.annotations.annotation import KINDS, REGION_TIER, Tier
 
 CONTENTS = texts({"text": "free text", "labels": "labels from a set"})
-#: Instead of the key of a tier, which is never empty.
+#: Stands in the choice of tiers for a new one; the key of a tier is never empty.
 NEW = ""
-#: Instead of a label, which never is a space: an empty cell would be marked as an error.
+#: Shown instead of a label, which is never a space; an empty cell would be marked as an error.
 NO_LABEL = " "
 #: Session key: how many tiers were added.
-TURN = "tiers added"
-#: What a tier without a colour of its own is drawn in.
-USUAL_COLOUR = "#7f8fa6"
+TIERS_ADDED = "tiers added"
+#: For a tier without a colour of its own.
+DEFAULT_COLOUR = "#7f8fa6"
 
 
 def show(project: OpenProject, sha256: str, tiers: tuple[Tier, ...]) -> None:
-    """Show a popover with everything that can be done to the tiers, whose participants are those of a recording."""
+    """Show a popover to edit the tiers, and their participants in a recording."""
     with st.popover(t("Tiers"), icon=":material/segment:", width="stretch", help=t("Words, phones, tones and others")):
         names = {tier.key: tier.name for tier in tiers}
         key = st.selectbox(
@@ -37,29 +37,29 @@ def show(project: OpenProject, sha256: str, tiers: tuple[Tier, ...]) -> None:
         )
         chosen = next((tier for tier in tiers if tier.key == key), None)
         if chosen is None:
-            _new(project, tiers)
+            _new_tier(project, tiers)
         else:
-            _change(project, sha256, tiers, chosen)
-        _deleted(project)
+            _change_tier(project, sha256, tiers, chosen)
+        _deleted_tiers(project)
 
 
-def _new(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
-    turn = st.session_state.setdefault(TURN, 0)  # a form that was refused keeps what was typed
-    with st.form(f"new_tier {turn}", border=False):
+def _new_tier(project: OpenProject, tiers: tuple[Tier, ...]) -> None:
+    tiers_added = st.session_state.setdefault(TIERS_ADDED, 0)  # the form is emptied only when a tier was added
+    with st.form(f"new_tier {tiers_added}", border=False):
         name = st.text_input(t("Name"), max_chars=120)
         kind = st.radio(t("Of"), KINDS, format_func=t, horizontal=True)
         content, labels = _content_fields("text", ())
         parent = _parent_field(tiers, None)
         if st.form_submit_button(t("Add tier"), type="primary", icon=":material/add:"):
-            new = {"kind": kind, "content": content, "labels": labels, "parent": parent}
-            refused = len(refusals())
-            attempt(lambda: project.store.tiers.add(project.id, Tier(name.strip() or " ", name, **new)))
-            if len(refusals()) == refused:
-                st.session_state[TURN] = turn + 1
+            values = {"kind": kind, "content": content, "labels": labels, "parent": parent}
+            refusals_before = len(refusals())
+            attempt(lambda: project.store.tiers.add(project.id, Tier(name.strip() or " ", name, **values)))
+            if len(refusals()) == refusals_before:
+                st.session_state[TIERS_ADDED] = tiers_added + 1
             st.rerun()
 
 
-def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Tier) -> None:
+def _change_tier(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Tier) -> None:
     if tier.key == REGION_TIER:
         st.caption(
             t(
@@ -70,7 +70,7 @@ def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Ti
         with st.form(f"tier {project.id} {sha256} {tier}", border=False):
             participant = _participant_field(tier)
             if st.form_submit_button(t("Save"), icon=":material/check:"):
-                _do(lambda: _name_participant(project, sha256, tier, participant))
+                _attempt_and_rerun(lambda: _name_participant(project, sha256, tier, participant))
         _move(project, [other.key for other in tiers], tier)
         return
     with st.form(f"tier {project.id} {sha256} {tier}", border=False):
@@ -82,8 +82,9 @@ def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Ti
             content, labels = _content_fields(tier.content, tier.labels)
         mapped = _mapping_field(tier) if can_be_mapped(tier) else tier
         parent = _parent_field(tuple(other for other in tiers if other.key != tier.key), tier.parent)
-        colour = st.color_picker(t("Colour"), tier.colour or USUAL_COLOUR)
-        colour = None if colour == USUAL_COLOUR and tier.colour is None else colour
+        colour = st.color_picker(t("Colour"), tier.colour or DEFAULT_COLOUR)
+        if colour == DEFAULT_COLOUR and tier.colour is None:
+            colour = None
         if st.form_submit_button(t("Save"), icon=":material/check:"):
             values = {"name": name, "content": content, "labels": labels, "parent": parent}
             changed = replace(mapped, **values, colour=colour, shown=shown)
@@ -92,7 +93,7 @@ def _change(project: OpenProject, sha256: str, tiers: tuple[Tier, ...], tier: Ti
                 project.store.tiers.change(project.id, changed, project.annotator, seen=tier)
                 _name_participant(project, sha256, tier, participant)
 
-            _do(save)
+            _attempt_and_rerun(save)
     _move(project, [other.key for other in tiers], tier)
     _delete(project, tiers, tier)
 
@@ -120,16 +121,16 @@ def _content_fields(content: str, labels: tuple[str, ...]) -> tuple[str, tuple[s
         format_func=lambda kind: t(CONTENTS[kind]),
         horizontal=True,
     )
-    words = st.text_area(
+    lines = st.text_area(
         t("Labels"),
         "\n".join(labels),
         help=t("One per line, for a tier of labels. The first nine are on the keys 1 to 9."),
     )
-    return content, tuple(dict.fromkeys(word.strip() for word in words.splitlines() if word.strip()))
+    return content, tuple(dict.fromkeys(line.strip() for line in lines.splitlines() if line.strip()))
 
 
 def _mapping_field(tier: Tier) -> Tier:
-    """Show which label stands for which emotion, and return the tier with what is chosen."""
+    """Show which label stands for which emotion, and return the tier with the choice."""
     st.markdown(
         t("**Emotions and labels**"),
         help=t(
@@ -140,7 +141,7 @@ def _mapping_field(tier: Tier) -> Tier:
     )
     emotion_column, label_column = t("Emotion"), t("Label")
     rows = [{emotion_column: t(emotion), label_column: label_of(tier, emotion) or NO_LABEL} for emotion in COLOURS]
-    shown = st.data_editor(
+    edited = st.data_editor(
         rows,
         hide_index=True,
         disabled=[emotion_column],
@@ -155,11 +156,11 @@ def _mapping_field(tier: Tier) -> Tier:
         },
         key=f"mapping {tier}",
     )
-    several = [label for label in tier.labels if len(emotions_of(tier, label)) > 1]
-    if several:
-        labels = ", ".join(in_markdown(label) for label in several)
+    ambiguous = [label for label in tier.labels if len(emotions_of(tier, label)) > 1]
+    if ambiguous:
+        labels = ", ".join(in_markdown(label) for label in ambiguous)
         st.caption(t("These labels stand for several emotions, so they teach none: {labels}.", labels=labels))
-    chosen = ((row[label_column] or NO_LABEL).strip() or None for row in shown)  # a cell may be cleared
+    chosen = ((row[label_column] or NO_LABEL).strip() or None for row in edited)  # a cell may be cleared
     return with_choice(tier, dict(zip(COLOURS, chosen, strict=True)))
 
 
@@ -177,17 +178,18 @@ def _parent_field(tiers: tuple[Tier, ...], parent: str | None) -> str | None:
 
 
 def _move(project: OpenProject, keys: list[str], tier: Tier) -> None:
-    at = keys.index(tier.key)
+    position = keys.index(tier.key)
+    moves = (t("Up"), "arrow_upward", position - 1), (t("Down"), "arrow_downward", position + 1)
     with st.container(horizontal=True):
-        for words, icon, to in ((t("Up"), "arrow_upward", at - 1), (t("Down"), "arrow_downward", at + 1)):
-            if st.button(words, icon=f":material/{icon}:", disabled=not 0 <= to < len(keys)):
+        for label, icon, new_position in moves:
+            if st.button(label, icon=f":material/{icon}:", disabled=not 0 <= new_position < len(keys)):
                 order = [key for key in keys if key != tier.key]
-                order.insert(to, tier.key)
-                _do(lambda order=order: project.store.tiers.order(project.id, order))
+                order.insert(new_position, tier.key)
+                _attempt_and_rerun(lambda order=order: project.store.tiers.order(project.id, order))
 
 
 def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
-    """Say what goes with a tier before it is deleted; only then its marks are counted, in all recordings."""
+    """Offer to delete a tier; first show what is deleted with it. Its marks are counted only after the toggle."""
     if not st.toggle(t("Delete this tier"), key=f"delete {project.id} {tier.key}"):
         return
     counts = project.store.tiers.count_marks(project.id, tier.key)
@@ -195,27 +197,26 @@ def _delete(project: OpenProject, tiers: tuple[Tier, ...], tier: Tier) -> None:
         plural(count, "{n} mark of {name}", "{n} marks of {name}", name=in_markdown(name))
         for name, count in counts.items()
     )
-    below = ", ".join(in_markdown(other.name) for other in tiers if other.parent == tier.key)
-    said = [
-        t("This also deletes {marks}, in all recordings.", marks=marks)
-        if marks
-        else t("No recording has a mark in it.")
-    ]
-    if below:
-        said.append(t("{tiers} will have no parent; their marks stay.", tiers=below))
-    st.caption(" ".join([*said, t("For 30 days it can be restored here.")]))
+    children = ", ".join(in_markdown(other.name) for other in tiers if other.parent == tier.key)
+    if marks:
+        sentences = [t("This also deletes {marks}, in all recordings.", marks=marks)]
+    else:
+        sentences = [t("No recording has a mark in it.")]
+    if children:
+        sentences.append(t("{tiers} will have no parent; their marks stay.", tiers=children))
+    st.caption(" ".join([*sentences, t("For 30 days it can be restored here.")]))
     if st.button(t("Delete it"), type="primary", icon=":material/delete:"):
-        _do(lambda: project.store.tiers.delete(project.id, tier.key, project.annotator))
+        _attempt_and_rerun(lambda: project.store.tiers.delete(project.id, tier.key, project.annotator))
 
 
-def _deleted(project: OpenProject) -> None:
+def _deleted_tiers(project: OpenProject) -> None:
     for tier in project.store.tiers.deleted(project.id):
         if st.button(
             t("Restore {name}", name=in_markdown(tier.name)), icon=":material/undo:", key=f"restore {tier.key}"
         ):
-            _do(lambda tier=tier: project.store.tiers.restore(project.id, tier.key, project.annotator))
+            _attempt_and_rerun(lambda tier=tier: project.store.tiers.restore(project.id, tier.key, project.annotator))
 
 
-def _do(action: Callable[[], Any]) -> None:
+def _attempt_and_rerun(action: Callable[[], Any]) -> None:
     attempt(action)
     st.rerun()

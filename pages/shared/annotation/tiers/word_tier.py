@@ -21,13 +21,12 @@ the page Listen, else Whisper transcribes on this machine. Undo takes all of the
 
 
 def offer(project: OpenProject, opened: OpenRecording, recording: Recording) -> None:
-    """Offer to add the words as marks, unless this annotator has some there in that tier already.
+    """Offer to add the words as marks, unless this annotator has marks there in that tier already.
 
-    Of a long recording these are the words of the stretch that is analysed.
+    For a long recording these are the words of the analysed stretch.
     """
-    tier = next(
-        (one for one in opened.tiers if (one.name, one.kind, one.content) == (WORD_TIER, "intervals", "text")), None
-    )
+    identity = WORD_TIER, "intervals", "text"
+    tier = next((tier for tier in opened.tiers if (tier.name, tier.kind, tier.content) == identity), None)
     start_s, end_s = recording.start_s, recording.start_s + recording.duration_s
     if tier is not None and any(
         (mark.tier, mark.annotator) == (tier.key, project.annotator)
@@ -36,29 +35,28 @@ def offer(project: OpenProject, opened: OpenRecording, recording: Recording) -> 
         for mark in opened.annotations
     ):
         return
-    wanted, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
-    if key not in wanted:
+    requested, key = st.session_state.setdefault("word_tiers", set()), (project.id, recording.sha256)
+    if key not in requested:
         if st.button(t("Add the words as a tier"), key="add_words", icon=":material/segment:", help=t(WORDS_HELP)):
-            wanted.add(key)
+            requested.add(key)
             st.rerun()
         return
     words = transcribing.known_words(recording.sha256) or _transcribed(recording)
     if words:
-        wanted.discard(key)
+        requested.discard(key)
         words = [moved(word, start_s) for word in words]
         attempt(_add_words, project, tier, opened.recording.file.sha256, words)
         st.rerun()
 
 
 def _transcribed(recording: Recording) -> tuple[Region, ...]:
-    """Return the words that Whisper finds; none while it is at work, or where it cannot."""
+    """Return the words that Whisper finds; none while it runs, and none without a word model."""
     folder = word_model.folder()
     if folder is None:
         word_model.offer()
         return ()
-    transcript = waiting.results({"transcribe": transcribing.transcription_job(recording, folder, None)}).get(
-        "transcribe"
-    )
+    job = transcribing.transcription_job(recording, folder, None)
+    transcript = waiting.results({"transcribe": job}).get("transcribe")
     if transcript is not None and not transcript.words:
         st.info(t("No word could be transcribed with confidence."), icon=":material/voice_over_off:")
     return transcript.words if transcript else ()

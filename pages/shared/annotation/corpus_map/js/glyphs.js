@@ -1,4 +1,4 @@
-// The shapes of points, drawn once for each colour, and stamped into the pixels of the picture.
+// The shapes of points, drawn once for each colour and then stamped into the pixels of the picture.
 // Ten thousand calls of the canvas would take longer than a frame; these loops take a few milliseconds on any machine.
 
 export const SHAPES = {
@@ -13,7 +13,7 @@ export const SHAPES = {
   ring: (r) => turns(24, r),
 };
 
-// Corners on a circle; every second one may lie further inside.
+// Corners on a circle; every second one can be further inside.
 function turns(count, radius, first = 0, inner = 1) {
   return Array.from({ length: count }, (_, index) => {
     const angle = first + (2 * Math.PI * index) / count;
@@ -33,14 +33,14 @@ function cross(long, thick, turned) {
   return corners;
 }
 
-// Trace a shape around a place of a canvas.
+// Trace a shape with its centre at x, y.
 export function trace(context, shape, x, y, radius) {
   context.beginPath();
   for (const [dx, dy] of SHAPES[shape](radius)) context.lineTo(x + dx, y + dy);
   context.closePath();
 }
 
-export function paint(context, { shape, colour }, x, y, radius, around) {
+export function paint(context, { shape, colour }, x, y, radius, outline) {
   trace(context, shape, x, y, radius);
   context.lineJoin = "round";
   if (shape === "ring") {
@@ -50,29 +50,29 @@ export function paint(context, { shape, colour }, x, y, radius, around) {
     return;
   }
   context.lineWidth = Math.max(1, radius * 0.4);
-  context.strokeStyle = around;
+  context.strokeStyle = outline;
   context.stroke();
   context.fillStyle = colour;
   context.fill();
 }
 
-// The pixels of a shape that are not empty: where they are, and their colours. The covered ones come first.
-export function stampOf(style, radius, around, opacity) {
+// The pixels of a shape that are not empty: their positions and colours, opaque ones first.
+export function stampOf(style, radius, outline, opacity) {
   const size = 2 * Math.ceil(radius * 1.9) + 1;
   const canvas = new OffscreenCanvas(size, size);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.globalAlpha = opacity;
-  paint(context, style, size / 2, size / 2, radius, around);
-  const words = new Uint32Array(context.getImageData(0, 0, size, size).data.buffer);
-  const places = [...words.keys()].filter((place) => words[place] >>> 24);
-  const covered = places.filter((place) => words[place] >>> 24 === 255);
-  const order = [...covered, ...places.filter((place) => words[place] >>> 24 < 255)];
+  paint(context, style, size / 2, size / 2, radius, outline);
+  const pixels = new Uint32Array(context.getImageData(0, 0, size, size).data.buffer);
+  const filled = [...pixels.keys()].filter((index) => pixels[index] >>> 24);
+  const opaque = filled.filter((index) => pixels[index] >>> 24 === 255);
+  const order = [...opaque, ...filled.filter((index) => pixels[index] >>> 24 < 255)];
   return {
     size,
-    covered: covered.length,
-    x: Int32Array.from(order, (place) => place % size),
-    y: Int32Array.from(order, (place) => Math.floor(place / size)),
-    words: Uint32Array.from(order, (place) => words[place]),
+    opaque: opaque.length,
+    x: Int32Array.from(order, (index) => index % size),
+    y: Int32Array.from(order, (index) => Math.floor(index / size)),
+    pixels: Uint32Array.from(order, (index) => pixels[index]),
   };
 }
 
@@ -80,50 +80,50 @@ export class Picture {
   resize(width, height) {
     if (this.image?.width === width && this.image.height === height) return;
     this.image = new ImageData(width, height);
-    this.words = new Uint32Array(this.image.data.buffer);
+    this.pixels = new Uint32Array(this.image.data.buffer);
   }
 
-  clear(word) {
-    this.words.fill(word);
+  clear(pixel) {
+    this.pixels.fill(pixel);
   }
 
   stamp(stamp, x, y) {
     const { width, height } = this.image;
     const { size } = stamp;
     const [left, top] = [Math.round(x - size / 2), Math.round(y - size / 2)];
-    if (left >= 0 && top >= 0 && left + size <= width && top + size <= height) this.inside(stamp, top * width + left);
-    else if (left < width && top < height && left + size > 0 && top + size > 0) this.across(stamp, left, top);
+    if (left >= 0 && top >= 0 && left + size <= width && top + size <= height) this.stampWhole(stamp, top * width + left);
+    else if (left < width && top < height && left + size > 0 && top + size > 0) this.stampClipped(stamp, left, top);
   }
 
-  // At the edge each pixel is looked at.
-  across({ covered, x, y, words }, left, top) {
+  // At the edge of the picture each pixel is checked.
+  stampClipped({ opaque, x, y, pixels }, left, top) {
     const { width, height } = this.image;
-    for (let index = 0; index < words.length; index++) {
+    for (let index = 0; index < pixels.length; index++) {
       const [column, row] = [left + x[index], top + y[index]];
       if (column < 0 || row < 0 || column >= width || row >= height) continue;
       const to = row * width + column;
-      this.words[to] = index < covered ? words[index] : over(words[index], this.words[to]);
+      this.pixels[to] = index < opaque ? pixels[index] : blend(pixels[index], this.pixels[to]);
     }
   }
 
-  inside(stamp, corner) {
+  stampWhole(stamp, corner) {
     const { width } = this.image;
     if (stamp.width !== width) {
       stamp.width = width;
       stamp.offsets = stamp.x.map((column, index) => stamp.y[index] * width + column);
     }
-    const { offsets, covered, words } = stamp;
-    const target = this.words;
-    for (let index = 0; index < covered; index++) target[corner + offsets[index]] = words[index];
-    for (let index = covered; index < offsets.length; index++) {
+    const { offsets, opaque, pixels } = stamp;
+    const target = this.pixels;
+    for (let index = 0; index < opaque; index++) target[corner + offsets[index]] = pixels[index];
+    for (let index = opaque; index < offsets.length; index++) {
       const to = corner + offsets[index];
-      target[to] = over(words[index], target[to]);
+      target[to] = blend(pixels[index], target[to]);
     }
   }
 }
 
-// A half transparent colour over one that covers: red and blue at once, then green.
-function over(above, below) {
+// Blends a half transparent colour over an opaque one: red and blue at once, then green.
+function blend(above, below) {
   const alpha = above >>> 24;
   const [pair, one] = [below & 0xff00ff, below & 0x00ff00];
   const redBlue = pair + ((((above & 0xff00ff) - pair) * alpha) >> 8);

@@ -1,8 +1,8 @@
-// The map by keys: step from recording to recording, play, open, and choose what lies in a rectangle.
+// The map by keys: step from recording to recording, play, open, and choose the recordings in a rectangle.
 
 import { t } from "../../../language/language.js";
 
-const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const ZOOM = 1.5;
 
 export class Keys {
@@ -25,24 +25,26 @@ export class Keys {
       r: () => this.rectangle(),
       Escape: () => this.escape(),
     };
-    const act = WAYS[event.key] ? () => this.step(WAYS[event.key]) : actions[event.key.length > 1 ? event.key : event.key.toLowerCase()];
-    if (!act) return;
+    const direction = DIRECTIONS[event.key];
+    const key = event.key.length > 1 ? event.key : event.key.toLowerCase();
+    const action = direction ? () => this.step(direction) : actions[key];
+    if (!action) return;
     event.preventDefault();
-    act();
+    action();
   }
 
-  step(way) {
+  step(direction) {
     const { map } = this;
     const { scene } = map;
     const from = map.current >= 0 && scene.visible[map.current] ? map.current : -1;
-    const to = from < 0 ? scene.nearest(scene.width / 2, scene.height / 2, Infinity) : scene.neighbour(from, way);
+    const to = from < 0 ? scene.nearest(scene.width / 2, scene.height / 2, Infinity) : scene.neighbour(from, direction);
     if (to < 0) return map.say(t("Nothing more in this direction."));
     scene.reveal(to);
     map.goTo(to);
     this.draw();
   }
 
-  // The first R sets a corner, the second chooses what lies between it and the recording that was reached.
+  // The first R sets a corner at the current recording; the second chooses the recordings in the rectangle.
   rectangle() {
     const { map } = this;
     if (map.current < 0) return map.say(t("Go to a recording first, with the arrow keys."));

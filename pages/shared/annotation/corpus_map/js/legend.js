@@ -1,4 +1,4 @@
-// The groups of points with their numbers; a click hides or shows one.
+// The groups of points with their counts; a click hides or shows one.
 
 import { paint } from "./glyphs.js";
 import { t } from "../../../language/language.js";
@@ -6,27 +6,27 @@ import { t } from "../../../language/language.js";
 const SIZE = 16;
 
 export class Legend {
-  constructor(element, changed) {
-    Object.assign(this, { element, changed, hidden: new Set() });
+  constructor(element, onChange) {
+    Object.assign(this, { element, onChange, hidden: new Set() });
     element.addEventListener("click", ({ target }) => this.click(target.closest("button")));
   }
 
-  update(title, groups, around) {
-    const wish = JSON.stringify([title, groups, around]);
-    if (wish === this.wish) return;
+  update(title, groups, outline) {
+    const content = JSON.stringify([title, groups, outline]);
+    if (content === this.content) return;
     if (title !== this.title) this.hidden.clear();
-    Object.assign(this, { wish, title, groups });
+    Object.assign(this, { content, title, groups });
     this.element.setAttribute("aria-label", t("Shown, by {title}", { title: title.toLowerCase() }));
-    this.element.replaceChildren(...groups.map((group, index) => this.button(group, index, around)), this.all());
+    this.element.replaceChildren(...groups.map((group, index) => this.button(group, index, outline)), this.all());
     this.mark();
   }
 
-  button(group, index, around) {
+  button(group, index, outline) {
     const button = Object.assign(document.createElement("button"), { type: "button", title: t("Hide or show") });
     button.dataset.index = index;
     const ratio = devicePixelRatio || 1;
     const canvas = Object.assign(document.createElement("canvas"), { width: SIZE * ratio, height: SIZE * ratio });
-    paint(canvas.getContext("2d"), group, (SIZE * ratio) / 2, (SIZE * ratio) / 2, 5 * ratio, around);
+    paint(canvas.getContext("2d"), group, (SIZE * ratio) / 2, (SIZE * ratio) / 2, 5 * ratio, outline);
     const count = Object.assign(document.createElement("span"), { className: "count", textContent: group.count });
     button.append(canvas, group.name, count);
     return button;
@@ -44,7 +44,7 @@ export class Legend {
     if (name === undefined) this.hidden.clear();
     else if (!this.hidden.delete(name)) this.hidden.add(name);
     this.mark();
-    this.changed();
+    this.onChange();
   }
 
   mark() {

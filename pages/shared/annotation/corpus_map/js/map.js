@@ -1,4 +1,4 @@
-// A map of recordings: ten thousand points that are moved, zoomed, heard and chosen.
+// A map of recordings: up to ten thousand points to move, zoom, play and choose.
 
 import { Gestures } from "./gestures.js";
 import { Picture, stampOf, trace } from "./glyphs.js";
@@ -18,7 +18,7 @@ export default function mount({ parentElement, data, setTriggerValue }) {
   maps.set(parentElement, map);
   map.update(data, setTriggerValue);
   return () => {
-    if (parentElement.isConnected) return; // other data come to the same element
+    if (parentElement.isConnected) return; // the element stays, and gets new data
     map.close();
     maps.delete(parentElement);
   };
@@ -28,9 +28,9 @@ class CorpusMap {
   constructor(root) {
     const part = (name) => root.querySelector(`.${name}`);
     Object.assign(this, { root, field: part("field"), points: part("points"), over: part("over"), tip: part("tip") });
-    Object.assign(this, { said: part("said"), scene: new Scene([], []), chosen: new Uint8Array(0) });
-    Object.assign(this, { current: -1, pointed: -1, draws: false, line: null, stamps: new Map(), picture: new Picture() });
-    this.sound = new Sound((index) => this.send("heard", [index]), (words) => this.say(words));
+    Object.assign(this, { status: part("status"), scene: new Scene([], []), chosen: new Uint8Array(0) });
+    Object.assign(this, { current: -1, hovered: -1, lasso: false, line: null, stamps: new Map(), picture: new Picture() });
+    this.sound = new Sound((index) => this.send("heard", [index]), (text) => this.say(text));
     this.legend = new Legend(part("legend"), () => this.filter());
     this.keys = new Keys(this, this.field);
     this.gestures = new Gestures(this, this.field);
@@ -67,14 +67,14 @@ class CorpusMap {
     this.sound.receive(this.data.sound);
   }
 
-  // Other labels come with the same places: the view stays.
+  // New labels at the same positions keep the view.
   take(content) {
-    const same = this.content?.layout === content.layout;
+    const isSameLayout = this.content?.layout === content.layout;
     this.content = content;
-    if (!same) {
+    if (!isSameLayout) {
       this.scene = new Scene(Float32Array.from(content.x), Float32Array.from(content.y));
       this.chosen = new Uint8Array(this.scene.count);
-      Object.assign(this, { current: -1, pointed: -1 });
+      Object.assign(this, { current: -1, hovered: -1 });
       this.resize();
     }
   }
@@ -84,9 +84,9 @@ class CorpusMap {
     this.colouring = content.colourings.find(({ key }) => key === data.colouring) ?? content.colourings[0];
     this.stamps.clear();
     const style = getComputedStyle(this.root);
-    Object.assign(this, { around: style.backgroundColor, ink: style.color });
-    this.paper = wordOf(this.around);
-    this.legend.update(this.colouring.title, this.colouring.groups, this.around);
+    Object.assign(this, { outline: style.backgroundColor, ink: style.color });
+    this.background = pixelOf(this.outline);
+    this.legend.update(this.colouring.title, this.colouring.groups, this.outline);
     this.chosen.fill(0);
     for (const index of data.chosen) this.chosen[index] = 1;
     this.filter();
@@ -104,7 +104,7 @@ class CorpusMap {
 
   press(name) {
     const actions = {
-      draw: () => { this.draws = !this.draws; },
+      draw: () => { this.lasso = !this.lasso; },
       in: () => this.zoomMiddle(CLOSER),
       out: () => this.zoomMiddle(1 / CLOSER),
       all: () => this.fit(),
@@ -116,10 +116,10 @@ class CorpusMap {
   }
 
   mark() {
-    this.buttons.draw.setAttribute("aria-pressed", String(this.draws));
+    this.buttons.draw.setAttribute("aria-pressed", String(this.lasso));
     this.buttons.sound.setAttribute("aria-pressed", String(this.sound.on));
     this.buttons.none.disabled = !this.chosen.includes(1);
-    this.field.classList.toggle("draws", this.draws);
+    this.field.classList.toggle("lasso", this.lasso);
   }
 
   pan(dx, dy) {
@@ -141,26 +141,26 @@ class CorpusMap {
     this.redraw();
   }
 
-  point(index) {
-    if (index === this.pointed) return;
-    this.pointed = index;
+  hover(index) {
+    if (index === this.hovered) return;
+    this.hovered = index;
     this.sound.hover(index);
     this.redraw(false);
   }
 
   goTo(index) {
-    Object.assign(this, { current: index, pointed: index });
-    this.say(`${this.content.names[index]} · ${this.words(index)}`);
+    Object.assign(this, { current: index, hovered: index });
+    this.say(`${this.content.names[index]} · ${this.describe(index)}`);
     this.sound.hover(index);
     this.redraw();
   }
 
   // The first click turns the sound on.
-  click(index, more) {
+  click(index, add) {
     this.field.focus({ preventScroll: true });
     if (index < 0) return;
     this.current = index;
-    if (more) return this.choose([index], true, true);
+    if (add) return this.choose([index], true, true);
     this.sound.switch(true);
     this.sound.play(index);
     this.mark();
@@ -175,9 +175,9 @@ class CorpusMap {
     if (index >= 0) this.send("opened", [index]);
   }
 
-  choose(indexes, more, turn = false) {
-    if (!more) this.chosen.fill(0);
-    for (const index of indexes) this.chosen[index] = turn ? 1 - this.chosen[index] : 1;
+  choose(indices, add, toggle = false) {
+    if (!add) this.chosen.fill(0);
+    for (const index of indices) this.chosen[index] = toggle ? 1 - this.chosen[index] : 1;
     const all = [...this.chosen.keys()].filter((index) => this.chosen[index]);
     this.say(plural(all.length, "{n} recording chosen.", "{n} recordings chosen."));
     this.send("chosen", all);
@@ -185,19 +185,19 @@ class CorpusMap {
     this.redraw();
   }
 
-  send(what, indexes) {
+  send(action, indices) {
     this.number = (this.number ?? 0) + 1;
-    this.trigger(what, { of: this.content.of, indexes, number: this.number });
+    this.trigger(action, { of: this.content.of, indexes: indices, number: this.number });
   }
 
   // --- what is shown ---
 
-  words(index) {
+  describe(index) {
     return this.content.colourings.map(({ title, groups, of }) => `${title}: ${groups[of[index]].name}`).join(" · ");
   }
 
-  say(words) {
-    this.said.textContent = words;
+  say(text) {
+    this.status.textContent = text;
   }
 
   showLine(line) {
@@ -221,7 +221,7 @@ class CorpusMap {
     this.redraw();
   }
 
-  // The points lie below what is pointed at or drawn around, which changes without them.
+  // Points have their own canvas, so that the rings and the lasso above them change without drawing points again.
   redraw(points = true) {
     this.stale ||= points;
     this.frame ??= requestAnimationFrame(() => {
@@ -236,13 +236,13 @@ class CorpusMap {
   drawPoints() {
     const { scene, picture, ratio, chosen } = this;
     const { of } = this.colouring;
-    const some = chosen.includes(1);
-    picture.clear(this.paper);
-    // What is chosen lies above the rest.
-    for (const above of some ? [0, 1] : [0]) {
-      const stamps = this.stampsOf(some && !above ? FAINT : 1);
+    const anyChosen = chosen.includes(1);
+    picture.clear(this.background);
+    // Chosen points are drawn last, above the others.
+    for (const layer of anyChosen ? [0, 1] : [0]) {
+      const stamps = this.stampsOf(anyChosen && !layer ? FAINT : 1);
       for (let index = 0; index < scene.count; index++) {
-        if (!scene.visible[index] || chosen[index] !== above) continue;
+        if (!scene.visible[index] || chosen[index] !== layer) continue;
         const x = (scene.left + scene.x[index] * scene.scale) * ratio;
         picture.stamp(stamps[of[index]], x, (scene.top - scene.y[index] * scene.scale) * ratio);
       }
@@ -251,12 +251,12 @@ class CorpusMap {
   }
 
   stampsOf(opacity) {
-    const { scale } = this.scene.whole();
+    const { scale } = this.scene.fitted();
     const radius = RADIUS * this.ratio * Math.min(2, Math.max(1, (this.scene.scale / scale) ** 0.3));
     const key = `${Math.round(2 * radius)} ${opacity}`;
     if (!this.stamps.has(key)) {
       const { groups } = this.colouring;
-      this.stamps.set(key, groups.map((group) => stampOf(group, Math.round(2 * radius) / 2, this.around, opacity)));
+      this.stamps.set(key, groups.map((group) => stampOf(group, Math.round(2 * radius) / 2, this.outline, opacity)));
     }
     return this.stamps.get(key);
   }
@@ -267,7 +267,7 @@ class CorpusMap {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, scene.width, scene.height);
     context.strokeStyle = this.ink;
-    for (const [index, width] of [[this.current, 1.5], [this.pointed, 2.5]]) {
+    for (const [index, width] of [[this.current, 1.5], [this.hovered, 2.5]]) {
       if (index < 0 || !scene.visible[index]) continue;
       const { x, y } = scene.at(index);
       context.lineWidth = width;
@@ -287,19 +287,19 @@ class CorpusMap {
   }
 
   showTip() {
-    const { tip, scene, pointed } = this;
-    tip.hidden = pointed < 0 || !scene.visible[pointed];
+    const { tip, scene, hovered } = this;
+    tip.hidden = hovered < 0 || !scene.visible[hovered];
     if (tip.hidden) return;
-    const name = Object.assign(document.createElement("b"), { textContent: this.content.names[pointed] });
-    tip.replaceChildren(name, this.words(pointed));
-    const { x, y } = scene.at(pointed);
+    const name = Object.assign(document.createElement("b"), { textContent: this.content.names[hovered] });
+    tip.replaceChildren(name, this.describe(hovered));
+    const { x, y } = scene.at(hovered);
     tip.style.left = `${Math.min(Math.max(x - tip.offsetWidth / 2, 4), Math.max(4, scene.width - tip.offsetWidth - 4))}px`;
     tip.style.top = `${y > tip.offsetHeight + 18 ? y - tip.offsetHeight - 14 : y + 14}px`;
   }
 }
 
-// A colour as a pixel of the picture.
-function wordOf(colour) {
+// Returns a CSS colour as a pixel of the picture.
+function pixelOf(colour) {
   const context = new OffscreenCanvas(1, 1).getContext("2d");
   context.fillStyle = colour;
   context.fillRect(0, 0, 1, 1);

@@ -1,4 +1,4 @@
-// Points on the screen: where they lie, which is near, which lie inside a line.
+// The points on the screen: their positions, the nearest one, and those inside a closed line.
 
 const MARGIN = 0.06;
 const CLOSEST = 200;
@@ -16,15 +16,15 @@ export class Scene {
 
   resize(width, height) {
     const [middleX, middleY] = [(this.width / 2 - this.left) / this.scale, (this.height / 2 - this.top) / this.scale];
-    const closer = this.scale / this.whole().scale;
+    const zoomFactor = this.scale / this.fitted().scale;
     Object.assign(this, { width, height });
-    this.scale = this.whole().scale * closer;
+    this.scale = this.fitted().scale * zoomFactor;
     this.left = width / 2 - middleX * this.scale;
     this.top = height / 2 - middleY * this.scale;
   }
 
-  // The view that shows all: both axes to the same scale, and up is positive.
-  whole() {
+  // Returns the view that shows all points: both axes have the same scale, and y points up.
+  fitted() {
     const [lowX, highX] = extent(this.x);
     const [lowY, highY] = extent(this.y);
     const room = 1 - 2 * MARGIN;
@@ -37,7 +37,7 @@ export class Scene {
   }
 
   fit() {
-    Object.assign(this, this.whole());
+    Object.assign(this, this.fitted());
   }
 
   pan(dx, dy) {
@@ -46,54 +46,54 @@ export class Scene {
   }
 
   zoom(factor, x, y) {
-    const { scale } = this.whole();
-    const wanted = Math.min(Math.max(this.scale * factor, scale / 2), scale * CLOSEST);
-    const by = wanted / this.scale;
-    this.left = x - (x - this.left) * by;
-    this.top = y - (y - this.top) * by;
-    this.scale = wanted;
+    const { scale } = this.fitted();
+    const newScale = Math.min(Math.max(this.scale * factor, scale / 2), scale * CLOSEST);
+    const ratio = newScale / this.scale;
+    this.left = x - (x - this.left) * ratio;
+    this.top = y - (y - this.top) * ratio;
+    this.scale = newScale;
   }
 
   at(index) {
     return { x: this.left + this.x[index] * this.scale, y: this.top - this.y[index] * this.scale };
   }
 
-  // Move the view so that a point that was reached by a key is seen.
+  // Move the view so that a point is visible.
   reveal(index) {
     const { x, y } = this.at(index);
     const edge = Math.min(this.width, this.height) * MARGIN;
-    const beyond = (value, size) => Math.max(edge - value, 0) + Math.min(size - edge - value, 0);
-    this.pan(beyond(x, this.width), beyond(y, this.height));
+    const overshoot = (value, size) => Math.max(edge - value, 0) + Math.min(size - edge - value, 0);
+    this.pan(overshoot(x, this.width), overshoot(y, this.height));
   }
 
-  // The visible point that is nearest to a place, if one is within reach.
+  // Returns the nearest visible point within reach of a position, or -1.
   nearest(x, y, reach) {
-    let [found, least] = [-1, reach * reach];
+    let [nearest, minDistance] = [-1, reach * reach];
     for (let index = 0; index < this.count; index++) {
       if (!this.visible[index]) continue;
       const dx = this.left + this.x[index] * this.scale - x;
       const dy = this.top - this.y[index] * this.scale - y;
       const distance = dx * dx + dy * dy;
-      if (distance < least) [found, least] = [index, distance];
+      if (distance < minDistance) [nearest, minDistance] = [index, distance];
     }
-    return found;
+    return nearest;
   }
 
-  // The next visible point in a direction: near, and rather straight ahead than aside.
+  // Returns the next visible point in a direction, or -1: the nearest one, where distance to the side counts double.
   neighbour(from, [towardsX, towardsY]) {
-    let [found, least] = [-1, Infinity];
+    let [best, minCost] = [-1, Infinity];
     for (let index = 0; index < this.count; index++) {
       if (!this.visible[index] || index === from) continue;
       const [dx, dy] = [this.x[index] - this.x[from], this.y[index] - this.y[from]];
       const ahead = dx * towardsX + dy * towardsY;
       const aside = Math.abs(dx * towardsY - dy * towardsX);
       const cost = ahead * ahead + 4 * aside * aside;
-      if (ahead > 0 && aside <= 2 * ahead && cost < least) [found, least] = [index, cost];
+      if (ahead > 0 && aside <= 2 * ahead && cost < minCost) [best, minCost] = [index, cost];
     }
-    return found;
+    return best;
   }
 
-  // The visible points within a closed line of places on the screen.
+  // Returns the visible points inside a closed line on the screen.
   inside(line) {
     const found = [];
     const [lowX, highX] = extent(line.map(({ x }) => x));
@@ -107,12 +107,12 @@ export class Scene {
   }
 }
 
-// A line from the place to the right crosses the border an odd number of times.
+// A ray from the point to the right crosses the border an odd number of times.
 function isInside(x, y, line) {
   let odd = false;
   for (let index = 0, before = line.length - 1; index < line.length; before = index++) {
-    const [here, last] = [line[index], line[before]];
-    if (here.y > y !== last.y > y && x < here.x + ((y - here.y) / (last.y - here.y)) * (last.x - here.x)) odd = !odd;
+    const [start, end] = [line[before], line[index]];
+    if (end.y > y !== start.y > y && x < end.x + ((y - end.y) / (start.y - end.y)) * (start.x - end.x)) odd = !odd;
   }
   return odd;
 }

@@ -1,13 +1,13 @@
-// Plays one recording after the other; hovering plays only once the visitor has switched the sound on.
+// Plays one recording at a time; hovering plays only after the visitor has switched the sound on.
 
 import { t } from "../../../language/language.js";
 
 const DWELL_MS = 160;
 
 export class Sound {
-  constructor(ask, failed) {
-    Object.assign(this, { ask, failed, on: false, wanted: -1, audio: new Audio() });
-    this.audio.addEventListener("error", () => this.audio.src && failed(t("This recording cannot be played here.")));
+  constructor(request, onFailure) {
+    Object.assign(this, { request, onFailure, on: false, requested: -1, audio: new Audio() });
+    this.audio.addEventListener("error", () => this.audio.src && onFailure(t("This recording cannot be played here.")));
   }
 
   switch(on) {
@@ -19,40 +19,40 @@ export class Sound {
     clearTimeout(this.timer);
     if (!this.on) return;
     if (index < 0) return this.stop();
-    if (index !== this.wanted) this.timer = setTimeout(() => this.play(index), DWELL_MS);
+    if (index !== this.requested) this.timer = setTimeout(() => this.play(index), DWELL_MS);
   }
 
-  // Space plays, and stops what plays.
+  // The space bar starts and stops.
   toggle(index) {
-    if (index === this.wanted && !this.audio.paused) this.stop();
+    if (index === this.requested && !this.audio.paused) this.stop();
     else this.play(index);
   }
 
   play(index) {
     clearTimeout(this.timer);
     this.audio.pause();
-    this.wanted = index;
-    if (this.answer?.index === index) this.begin();
-    else this.ask(index);
+    this.requested = index;
+    if (this.response?.index === index) this.begin();
+    else this.request(index);
   }
 
   stop() {
     clearTimeout(this.timer);
-    this.wanted = -1;
+    this.requested = -1;
     this.audio.pause();
   }
 
-  // What the server found; by then the pointer may have moved on.
-  receive(answer) {
-    if (!answer || answer.number === this.answer?.number) return;
-    this.answer = answer;
-    if (answer.index === this.wanted) this.begin();
+  // Takes the response of the server; by then the pointer may have moved on.
+  receive(response) {
+    if (!response || response.number === this.response?.number) return;
+    this.response = response;
+    if (response.index === this.requested) this.begin();
   }
 
   begin() {
-    const { address, refusal } = this.answer;
-    if (!address) return this.failed(refusal);
+    const { address, refusal } = this.response;
+    if (!address) return this.onFailure(refusal);
     this.audio.src = address;
-    this.audio.play().catch((reason) => reason.name === "AbortError" || this.failed(t("The browser does not play sound.")));
+    this.audio.play().catch((reason) => reason.name === "AbortError" || this.onFailure(t("The browser does not play sound.")));
   }
 }

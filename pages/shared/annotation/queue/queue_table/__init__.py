@@ -1,6 +1,6 @@
 """A table of recordings: a click, a double click or Enter opens one, and arrow keys move between rows.
 
-Streamlit's own table opens nothing by Enter, and selects only by a box at the beginning of a row.
+Streamlit's own table cannot open a row by Enter, and selects rows only by a checkbox.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,33 +27,33 @@ class Column:
     """A column: its title, its help, and whether it contains text, numbers, or shares (0 to 1) shown as bars."""
 
     title: str
-    means: str = ""
+    help: str = ""
     kind: str = "text"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row, identified by its id; None is an empty number or share."""
+    """A row and its id; a cell of None is an empty number or share."""
 
     id: str
     cells: tuple[str | float | None, ...]
 
 
 def queue_table(
-    columns: Sequence[Column], rows: Sequence[Row], current: str | None, key: str, opened: Callable[[str], None]
+    columns: Sequence[Column], rows: Sequence[Row], current: str | None, key: str, on_open: Callable[[str], None]
 ) -> None:
-    """Show rows; before the next run, `opened` is called with the id of one that was opened.
+    """Show rows; when one is opened, call `on_open` with its id before the next run.
 
     `current` is the id of the row that is marked as open.
     """
 
     def hand_over() -> None:
-        found = (st.session_state.get(key) or {}).get("opened")
-        if found in [row.id for row in rows]:  # a browser may send anything
-            opened(found)
+        opened = (st.session_state.get(key) or {}).get("opened")
+        if opened in [row.id for row in rows]:  # a browser may send anything
+            on_open(opened)
 
     data = {
-        "columns": [{"title": column.title, "means": column.means, "kind": column.kind} for column in columns],
+        "columns": [{"title": column.title, "help": column.help, "kind": column.kind} for column in columns],
         "rows": [{"id": row.id, "cells": list(row.cells)} for row in rows],
         "current": current,
     }

@@ -3,14 +3,14 @@
 import { decimal } from "../../../language/language.js";
 
 const tables = new WeakMap();
-const ROWS = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+const STEPS = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
 
 export default function mount({ parentElement, data, setTriggerValue }) {
   const known = tables.get(parentElement);
   const table = known ?? new Table(parentElement.querySelector(".queue"));
   tables.set(parentElement, table);
   table.update(data, (id) => setTriggerValue("opened", id));
-  // Who comes back from a recording goes on at its row by keys.
+  // After coming back from a recording, arrow keys go on from its row.
   if (!known && data.current && !document.activeElement?.matches("input, textarea")) table.focus();
 }
 
@@ -35,24 +35,24 @@ class Table {
     const head = JSON.stringify(columns);
     if (head !== this.head) {
       this.head = head;
-      this.rows.clear(); // whose cells follow the columns
+      this.rows.clear(); // rows are made again for the new columns
       this.table.tHead.replaceChildren(headOf(columns));
     }
     const before = this.rows;
-    this.rows = new Map(rows.map((row) => [row.id, filled(before.get(row.id) ?? rowOf(row.id), row.cells, columns)]));
-    const wanted = [...this.rows.values()];
-    if (wanted.length !== this.body.children.length || wanted.some((row, index) => row !== this.body.children[index])) {
-      this.body.replaceChildren(...wanted);
+    this.rows = new Map(rows.map((row) => [row.id, withCells(before.get(row.id) ?? rowOf(row.id), row.cells, columns)]));
+    const all = [...this.rows.values()];
+    if (all.length !== this.body.children.length || all.some((row, index) => row !== this.body.children[index])) {
+      this.body.replaceChildren(...all);
     }
     for (const [id, row] of this.rows) {
       if (id === current) row.setAttribute("aria-current", "true");
       else row.removeAttribute("aria-current");
     }
-    const stop = wanted.find((row) => row.dataset.stop) ?? this.rows.get(current) ?? wanted[0];
+    const stop = all.find((row) => row.dataset.stop) ?? this.rows.get(current) ?? all[0];
     if (stop) this.markStop(stop);
   }
 
-  // The Tab key stops at one row, arrow keys go on from there.
+  // The Tab key stops at one row; arrow keys go on from there.
   markStop(stop) {
     for (const row of this.rows.values()) {
       row.querySelector("button").tabIndex = row === stop ? 0 : -1;
@@ -65,7 +65,7 @@ class Table {
     this.body.querySelector("[data-stop] button")?.focus({ preventScroll: true });
   }
 
-  // A second click of a double click opens nothing more.
+  // Ignores the second click of a double click.
   open(row) {
     if (!row || row === this.opening) return;
     this.opening = row;
@@ -76,12 +76,12 @@ class Table {
   }
 
   key(event) {
-    const way = ROWS[event.key];
-    if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = STEPS[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    const all = [...this.rows.values()];
-    const here = all.indexOf(event.target.closest("tr"));
-    const row = all[Math.min(Math.max(here + way, 0), all.length - 1)];
+    const rows = [...this.rows.values()];
+    const focused = rows.indexOf(event.target.closest("tr"));
+    const row = rows[Math.min(Math.max(focused + step, 0), rows.length - 1)];
     row.querySelector("button").focus();
     row.scrollIntoView({ block: "nearest" });
   }
@@ -89,8 +89,8 @@ class Table {
 
 function headOf(columns) {
   const row = document.createElement("tr");
-  for (const { title, means, kind } of columns) {
-    row.append(Object.assign(document.createElement("th"), { scope: "col", textContent: title, title: means, className: kind }));
+  for (const { title, help, kind } of columns) {
+    row.append(Object.assign(document.createElement("th"), { scope: "col", textContent: title, title: help, className: kind }));
   }
   return row;
 }
@@ -101,10 +101,10 @@ function rowOf(id) {
   return row;
 }
 
-function filled(row, cells, columns) {
-  const wish = JSON.stringify(cells);
-  if (row.shown === wish) return row;
-  row.shown = wish;
+function withCells(row, cells, columns) {
+  const content = JSON.stringify(cells);
+  if (row.content === content) return row;
+  row.content = content;
   const focused = row.contains(row.getRootNode().activeElement);
   row.replaceChildren(...cells.map((value, index) => (index ? cellOf(value, columns[index].kind) : nameOf(value))));
   if (focused) row.querySelector("button").focus();
