@@ -21,6 +21,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 
+from benchmarks._widget_values import DEFAULTS
+
 MEDIA = re.compile(r"/media/[0-9a-f]+\.(?:wav|bin)")
 SCRIPTS = re.compile(r'(?:src|href)="\./(static/[^"]+)"')
 #: First index in the path of an element outside the sidebar.
@@ -273,46 +275,3 @@ def chart_script() -> str:
     """Return the address of the script that draws charts, the largest of all."""
     (file,) = Path(file_util.get_static_dir()).glob("static/js/PlotlyChart.*.js")
     return f"/static/js/{file.name}"
-
-
-def _selectbox(state: WidgetState, box: Any) -> None:
-    if box.set_value:
-        state.string_value = box.raw_value
-    elif box.HasField("default"):
-        state.string_value = box.options[box.default]
-
-
-def _slider(state: WidgetState, slider: Any) -> None:
-    state.double_array_value.data.extend(slider.value if slider.set_value else slider.default)
-
-
-def _number(state: WidgetState, box: Any) -> None:
-    value = box.value if box.set_value else box.default
-    if box.data_type == box.INT:
-        state.int_value = round(value)
-    else:
-        state.double_value = value
-
-
-def _checkbox(state: WidgetState, box: Any) -> None:
-    state.bool_value = box.value if box.set_value else box.default
-
-
-def _button_group(state: WidgetState, group: Any) -> None:
-    values = group.raw_values if group.set_value else [group.options[index].content for index in group.default]
-    state.string_array_value.data.extend(values)
-
-
-def _file_uploader(state: WidgetState, uploader: Any) -> None:
-    state.file_uploader_state_value.SetInParent()
-
-
-#: Sets the value that the front end sends for a widget that nobody has touched.
-DEFAULTS: dict[str, Callable[[WidgetState, Any], None]] = {
-    "selectbox": _selectbox,
-    "slider": _slider,
-    "number_input": _number,
-    "checkbox": _checkbox,
-    "button_group": _button_group,
-    "file_uploader": _file_uploader,
-}
