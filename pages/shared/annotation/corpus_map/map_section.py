@@ -37,7 +37,7 @@ from ser_core.work.progress import Work
 DEFAULT_MODEL = "whisper"
 LAYOUT_NAMES = texts({COMPONENTS: "principal components", NEIGHBOURS: "neighbours"})
 WHOLE_RECORDINGS = texts("whole recordings")
-WHOSE = texts({"me": "mine", "anybody": "everybody's"})
+OWNERS = texts({"me": "mine", "anybody": "everybody's"})
 #: The model runs on up to this many new recordings without a click.
 MAX_WITHOUT_CLICK = 20
 #: A recording is played up to here.
@@ -79,9 +79,9 @@ def show(project: OpenProject) -> None:
         return
     by_sha256 = {recording.file.sha256: recording for recording in recordings}
     shown = [by_sha256[sha256] for sha256 in found.sha256]
-    whose = project.annotator if session.choice("map_whose") == "me" else None
+    annotator = project.annotator if session.choice("map_whose") == "me" else None
     points = [
-        point_of(recording, verdict, classifier.emotions, whose, tier)
+        point_of(recording, verdict, classifier.emotions, annotator, tier)
         for recording, verdict in zip(shown, found.verdicts, strict=True)
     ]
     content = content_of(found, [recording.file.name for recording in shown], points)
@@ -112,13 +112,13 @@ def _classifier() -> NetworkClassifier | None:
 def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier | None]:
     """Show the choices of layout, colours and labels; return the recordings, and the chosen tier of labels if any."""
     if label_tiers(project):
-        layout, labels, whose = st.columns(3, vertical_alignment="bottom")
-        colour = st.container()
+        layout_column, label_column, owner_column = st.columns(3, vertical_alignment="bottom")
+        colour_column = st.container()
     else:
-        layout, colour, whose = st.columns([1.3, 2, 1], vertical_alignment="bottom")
-        labels = whose
-    _layout_and_colour(layout, colour, whose)
-    with labels:
+        layout_column, colour_column, owner_column = st.columns([1.3, 2, 1], vertical_alignment="bottom")
+        label_column = owner_column
+    _layout_and_colour(layout_column, colour_column, owner_column)
+    with label_column:
         help_text = t(
             "In a tier, a recording has the label that lasts longest there or, with points, the most frequent one."
         )
@@ -138,8 +138,10 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
     return recordings, tier
 
 
-def _layout_and_colour(layout: DeltaGenerator, colour: DeltaGenerator, whose: DeltaGenerator) -> None:
-    layout.selectbox(
+def _layout_and_colour(
+    layout_column: DeltaGenerator, colour_column: DeltaGenerator, owner_column: DeltaGenerator
+) -> None:
+    layout_column.selectbox(
         t("Lay out by"),
         LAYOUTS,
         format_func=lambda layout: t(LAYOUT_NAMES[layout]),
@@ -149,17 +151,17 @@ def _layout_and_colour(layout: DeltaGenerator, colour: DeltaGenerator, whose: De
         ),
         **session.widget("map_layout", session.choice("map_layout")),
     )
-    colour.segmented_control(
+    colour_column.segmented_control(
         t("Colour by"),
         list(COLOURINGS),
         format_func=lambda colouring: t(COLOURINGS[colouring]),
         required=True,
         **session.widget("map_colour", session.choice("map_colour")),
     )
-    whose.selectbox(
+    owner_column.selectbox(
         t("Whose labels"),
-        list(WHOSE),
-        format_func=lambda whose: t(WHOSE[whose]),
+        list(OWNERS),
+        format_func=lambda owner: t(OWNERS[owner]),
         help=t("Everybody's: the label that most people name."),
         **session.widget("map_whose", session.choice("map_whose")),
     )

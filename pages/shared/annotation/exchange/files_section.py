@@ -53,7 +53,7 @@ class Download:
     Attributes
     ----------
     silent : int
-        Number of recordings whose sound should be among the files but is missing.
+        Number of recordings owner sound should be among the files but is missing.
     """
 
     written: Exported
@@ -72,7 +72,7 @@ def _export(project: OpenProject) -> None:
         help=t("Only JSON keeps everything. Before you download, the page says what another format leaves out."),
     )
     may_settle = kind != "json" and project.store.recordings.page(project.id, Queue(task="gold"), size=1).total > 0
-    whose = st.radio(
+    owner = st.radio(
         t("Whose marks"),
         [*([SETTLED] if may_settle else []), EVERYBODYS, MINE],
         format_func=t,
@@ -84,9 +84,9 @@ def _export(project: OpenProject) -> None:
         t("Plain labels"),
         help=t("The text of each mark is only its emotion or note, without the brackets that this app reads back."),
     )
-    key = ("export", project.id, kind, whose, plain, project.annotator, session.choice("export_turn"))
+    key = ("export", project.id, kind, owner, plain, project.annotator, session.choice("export_turn"))
     found = result_of(
-        key, "Export", t("Prepare export"), ":material/output:", lambda work: _make_export(project, kind, whose, plain)
+        key, "Export", t("Prepare export"), ":material/output:", lambda work: _make_export(project, kind, owner, plain)
     )
     if found is not None:
         _losses(found, recognised(EXPORTED[kind].name))
@@ -159,9 +159,9 @@ def _losses(found: Download, format_name: str) -> None:
         )
 
 
-def _make_export(project: OpenProject, kind: str, whose: str, plain: bool) -> Download:
-    recordings = list(project.store.transfer.export(project.id, project.annotator if whose == MINE else None))
-    if whose == SETTLED:
+def _make_export(project: OpenProject, kind: str, owner: str, plain: bool) -> Download:
+    recordings = list(project.store.transfer.export(project.id, project.annotator if owner == MINE else None))
+    if owner == SETTLED:
         recordings = [settled(recording) for recording in recordings]
     if not any(recording.annotations or (kind == "json" and recording.f0.frames) for recording in recordings):
         raise AnnotationsRefused("There are no marks to export. Make or import some first.")

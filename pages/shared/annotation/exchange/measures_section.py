@@ -22,6 +22,7 @@ from ser_core.work.progress import Work
 
 
 def show_measures(project: OpenProject) -> None:
+    """Offer a CSV with measures of every mark."""
     st.markdown(t("**Measures**"))
     st.caption(
         t(
@@ -64,6 +65,7 @@ def _measure_marks(project: OpenProject, ceiling_hz: float, model: str | None, w
 
 
 def show_f0(project: OpenProject) -> None:
+    """Offer F0 over time of the recordings."""
     st.markdown("**F0**")
     st.caption(t("F0 over time as it was measured and corrected by hand: a PitchTier for Praat, and a CSV."))
     uncorrected = st.checkbox(t("Include recordings without corrections"))

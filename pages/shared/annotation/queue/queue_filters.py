@@ -13,46 +13,49 @@ from pages.shared.language import t, texts
 from pages.shared.language.names import printable
 from ser_core.annotations.annotation import STATUSES, Tier
 
-WHOSE = texts({"me": "mine", "anybody": "anybody's"})
+OWNERS = texts({"me": "mine", "anybody": "anybody's"})
 
 
 def queue_filters(project: OpenProject, task: str) -> Tier | None:
     """Show the filters and the order; return the chosen tier of labels, or None for the marks of emotions."""
     tiers, sessions = label_tiers(project), project.store.recordings.sessions(project.id)
     if tiers or sessions:
-        text, *optional, label, whose = st.columns(3 + bool(tiers) + bool(sessions), vertical_alignment="bottom")
-        work, status, order = st.columns([1, 1, 2], vertical_alignment="bottom")
+        text_column, *optional_columns, label_column, owner_column = st.columns(
+            3 + bool(tiers) + bool(sessions), vertical_alignment="bottom"
+        )
+        task_column, status_column, order_column = st.columns([1, 1, 2], vertical_alignment="bottom")
     else:
-        text, work, status, whose, label, order = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
-        optional = [text]  # nothing is drawn there
-    work.selectbox(
+        columns = st.columns([2, 1.5, 1.2, 1.3, 1.3, 2], vertical_alignment="bottom")
+        text_column, task_column, status_column, owner_column, label_column, order_column = columns
+        optional_columns = [text_column]  # nothing is drawn there
+    task_column.selectbox(
         t("Work"),
         list(TASKS),
         format_func=lambda task: t(TASKS[task]),
         help=t("*Assigned* and *sent back*: to the person under *Whose marks*. *Decided*: with a gold layer."),
         **session.widget("queue_task", task),
     )
-    text.text_input(t("Name contains"), **session.widget("queue_text", session.choice("queue_text")))
-    status.selectbox(
+    text_column.text_input(t("Name contains"), **session.widget("queue_text", session.choice("queue_text")))
+    status_column.selectbox(
         t("Status"),
         [ANY, *STATUSES],
         format_func=t,
         **session.widget("queue_status", session.choice("queue_status")),
     )
-    whose.selectbox(
+    owner_column.selectbox(
         t("Whose marks"),
-        list(WHOSE),
-        format_func=lambda whose: t(WHOSE[whose]),
+        list(OWNERS),
+        format_func=lambda owner: t(OWNERS[owner]),
         help=t("Whose status and marks the filters refer to."),
         **session.widget("queue_whose", session.choice("queue_whose")),
     )
-    with optional[-1]:
+    with optional_columns[-1]:
         help_text = t("Whose marks are counted, found, and compared by *Rate the queue*.")
         tier = choose_label_tier(project, t("Tier"), help_text, width="stretch")
-    with label:
+    with label_column:
         _label_filter(tier)
-    _session_filter(sessions, optional[0])
-    order.selectbox(
+    _session_filter(sessions, optional_columns[0])
+    order_column.selectbox(
         t("Order by"),
         list(ORDERS),
         format_func=lambda order: t(ORDERS[order]),

@@ -109,8 +109,8 @@ def _fix(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) -> 
     may_review = project.store.people.may_review(project.id, project.annotator)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         status = st.selectbox(t("Status"), STATUSES, STATUSES.index("done"), format_func=t, width=130)
-        whose = st.selectbox(t("Of"), [MINE, *([EVERYBODYS] if may_review else [])], format_func=t, width=190)
-        annotator = project.annotator if whose == MINE else None
+        owner = st.selectbox(t("Of"), [MINE, *([EVERYBODYS] if may_review else [])], format_func=t, width=190)
+        annotator = project.annotator if owner == MINE else None
         st.button(
             plural(n, "Set it in {n} recording", "Set it in {n} recordings"),
             icon=":material/done_all:",
