@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import streamlit as st
@@ -125,8 +125,8 @@ OPENERS: dict[str, Callable[[str], None]] = {
 }
 
 
-def _require_one_of(known: object, value: str) -> str:
-    if value not in known:
+def _require_one_of(allowed: Collection[str], value: str) -> str:
+    if value not in allowed:
         raise ValueError
     return value
 

@@ -188,9 +188,9 @@ def widget(name: str, value: Any) -> dict[str, Any]:
     the browser before it has loaded the widget's script, so it is set until the browser has sent one.
     """
     key, drawn = _key(name), st.session_state.setdefault("drawn", set())
-    known = key in st.session_state and key in drawn | st.session_state.get("drawn_before", set())
-    if not known or not _is_in_browser(key):
-        st.session_state[key] = st.session_state[key] if known else value
+    is_known = key in st.session_state and key in drawn | st.session_state.get("drawn_before", set())
+    if not is_known or not _is_in_browser(key):
+        st.session_state[key] = st.session_state[key] if is_known else value
     drawn.add(key)
     return {"key": key, "on_change": _remember, "args": (name,)}
 

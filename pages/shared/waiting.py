@@ -70,7 +70,7 @@ def classify(chosen: Chosen) -> Job:
 
 
 def _has_contrast(chosen: Chosen, classification: Job) -> bool:
-    """Return False, and say why, if the best-scoring emotion is also the one to contrast with."""
+    """Return False, and show why, if the best-scoring emotion is also the one to contrast with."""
     emotion = classification.result.emotion
     if chosen.settings.against == emotion:
         st.info(

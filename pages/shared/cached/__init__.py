@@ -1,4 +1,4 @@
-"""What all visits share: models, queues of jobs, the annotations, and figures of corpora."""
+"""Resources that all visits share: models, queues of jobs, the annotations, and figures of corpora."""
 
 import atexit
 import logging

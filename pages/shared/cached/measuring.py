@@ -53,14 +53,14 @@ def correction_job(recording: Recording, ceiling_hz: float, tracks: Tracks, corr
         return job
     jobs().withdraw(owner, ("corrected",), running=True)
     earlier = jobs().finished(owner, about)
-    known = earlier[-1].result if earlier else tracks
+    last = earlier[-1].result if earlier else tracks
     for one in earlier:
         jobs().drop(one)
     return jobs().submit(
         owner,
         key,
         "Measuring with the corrected F0",
-        lambda work: corrected_tracks(tracks, recording, corrected_hz, known, work),
+        lambda work: corrected_tracks(tracks, recording, corrected_hz, last, work),
         Lane.QUICK,
     )
 

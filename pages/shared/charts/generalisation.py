@@ -23,7 +23,7 @@ STEP = 0.17
 
 
 def uar_chart(
-    found: dict[str, dict[str, Any]],
+    headlines: dict[str, dict[str, Any]],
     words: dict[str, str],
     corpora: list[str],
     chance: float,
@@ -32,14 +32,14 @@ def uar_chart(
     """Draw the UAR of each corpus and their mean, with intervals, and the UAR of human `listeners` by corpus."""
     rows = [MEAN, *corpora]
     figure = go.Figure()
-    for number, (way, one) in enumerate(found.items()):
-        figures = {MEAN: one} | one["by_corpus"]
+    for number, (test, headline) in enumerate(headlines.items()):
+        figures = {MEAN: headline} | headline["by_corpus"]
         positions = {
-            row: position + STEP * (number - (len(found) - 1) / 2)
+            row: position + STEP * (number - (len(headlines) - 1) / 2)
             for position, row in enumerate(rows)
             if row in figures
         }
-        figure.add_trace(_uar_trace(way, words[way], figures, positions))
+        figure.add_trace(_uar_trace(test, words[test], figures, positions))
     if listeners:
         figure.add_trace(
             go.Scatter(
@@ -68,8 +68,8 @@ def uar_chart(
     return figure.update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
 
 
-def _uar_trace(way: str, name: str, figures: dict[str, dict[str, Any]], positions: dict[str, float]) -> go.Scatter:
-    colour, symbol, _ = STYLES[way]
+def _uar_trace(test: str, name: str, figures: dict[str, dict[str, Any]], positions: dict[str, float]) -> go.Scatter:
+    colour, symbol, _ = STYLES[test]
     uars = [100 * figures[row]["uar"] for row in positions]
     intervals = [[100 * end for end in figures[row]["interval"]] for row in positions]
     return go.Scatter(
@@ -93,30 +93,32 @@ def _corpus_words(corpus: str) -> str:
     return in_chart(corpus_name(corpus)) + ("<br>" + t("(not in the mean)") if corpus in APART else "")
 
 
-def reliability_chart(found: dict[str, dict[str, Any]], words: dict[str, str]) -> go.Figure:
+def reliability_chart(headlines: dict[str, dict[str, Any]], words: dict[str, str]) -> go.Figure:
     """Draw the accuracy against the best score, with equal weight for every corpus."""
     figure = go.Figure(evaluation.diagonal())
-    for way, one in found.items():
-        colour, symbol, dash = STYLES[way]
-        name = t("{test}, error {percent:.1f} %", test=words[way], percent=100 * one["expected_calibration_error"])
-        trace = evaluation.reliability_trace(one["reliability"], (5, 14))
+    for test, headline in headlines.items():
+        colour, symbol, dash = STYLES[test]
+        name = t(
+            "{test}, error {percent:.1f} %", test=words[test], percent=100 * headline["expected_calibration_error"]
+        )
+        trace = evaluation.reliability_trace(headline["reliability"], (5, 14))
         figure.add_trace(trace.update(name=name, line={"color": colour, "dash": dash}, marker_symbol=symbol))
     figure.update_xaxes(title=t("Best score"), range=[0.2, 1.02], gridcolor=axes.GREY)
     figure.update_yaxes(title=t("Accuracy"), range=[0, 1.05], gridcolor=axes.GREY)
     return axes.sized(figure, 400).update_layout(showlegend=True, legend=LEGEND, hovermode="closest")
 
 
-def abstention_chart(found: dict[str, dict[str, Any]], words: dict[str, str], measure: str) -> go.Figure:
+def abstention_chart(headlines: dict[str, dict[str, Any]], words: dict[str, str], measure: str) -> go.Figure:
     """Draw UAR or accuracy of the answered recordings, mean over corpora, against their share."""
     figure = go.Figure()
-    for way, one in found.items():
-        colour, symbol, dash = STYLES[way]
-        curve = one["abstention"]
+    for test, headline in headlines.items():
+        colour, symbol, dash = STYLES[test]
+        curve = headline["abstention"]
         figure.add_trace(
             go.Scatter(
                 x=[point["answered"] for point in curve],
                 y=[point[measure] for point in curve],
-                name=words[way],
+                name=words[test],
                 mode="lines+markers",
                 line={"color": colour, "dash": dash},
                 marker={"symbol": symbol, "size": 8},

@@ -80,8 +80,8 @@ def _without_short_gaps(times: np.ndarray, means: np.ndarray, longest: float) ->
 
     Otherwise a curve smoothed over many seconds would break at every breath.
     """
-    there = ~np.isnan(means[:, 0])
-    times, means = times[there], means[there]
+    has_value = ~np.isnan(means[:, 0])
+    times, means = times[has_value], means[has_value]
     breaks = np.flatnonzero(np.diff(times) > longest) + 1
     return np.insert(times, breaks, times[breaks - 1]), np.insert(means, breaks, np.nan, axis=0)
 

@@ -121,7 +121,7 @@ def missing(chosen: Chosen, explained: dict[str, Analysis]) -> None:
 
 
 def contradiction_in_words(analysis: Analysis, explanation: Explanation) -> str | None:
-    """Say that a map speaks against an emotion whose score exceeds 0.5; None if it does not."""
+    """Return a note if a map speaks against an emotion whose score exceeds 0.5, else None."""
     score = float(analysis.scores.recording[analysis.emotions.index(explanation.emotion)])
     if explanation.against or score <= 0.5 or explanation.relevance[explanation.covered].sum() >= 0:
         return None

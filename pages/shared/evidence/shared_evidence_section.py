@@ -64,7 +64,7 @@ def _matrix(explained: dict[str, Analysis], method: str) -> None:
 
 
 def agreement_in_words(compared: Agreement) -> str:
-    """Say in plain words whether the models use the same evidence."""
+    """Describe in plain words whether the models use the same evidence."""
     pairs = []
     for (i, one), (j, other) in combinations(enumerate(compared.methods), 2):
         correlation, overlap = compared.rank_correlation[i, j], compared.top_overlap[i, j]

@@ -45,7 +45,7 @@ def _on_box() -> None:
 
 
 def stretch_of(box_s: list[float], duration_s: float) -> tuple[float, float]:
-    """Return the stretch that a box selects, limited to the recording and to what can be explained at once.
+    """Return the stretch that a box selects, limited to the recording and to the longest stretch that can be explained.
 
     >>> stretch_of([250.0, 190.5], 300.0), stretch_of([-2.0, 0.1], 300.0)
     ((190.5, 220.5), (0.0, 0.5))

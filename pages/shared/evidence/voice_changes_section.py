@@ -110,7 +110,7 @@ def _usual(recording: Recording) -> Correlates | None:
 
 
 def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | None) -> None:
-    """Say what is unusual in the focus, and list the measures."""
+    """Describe what is unusual in the focus, and list the measures."""
     compared = [(t("In the rest"), t("Difference"), outside)]
     sentences = [differences_in_words(differences(inside, outside), there=t("in the rest"))]
     if usual is not None:
@@ -204,7 +204,7 @@ def _play_before_and_after(
 
 
 def in_words(found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
-    """Describe the smallest natural change of all that flips the verdict, or say that none does."""
+    """Describe the smallest natural change of all that flips the verdict, if there is one."""
     if found.smallest is None:
         return recognised(counterfactuals_in_words(found, tuple(map(t, emotions))))
     return t(
@@ -222,7 +222,7 @@ def _flip_in_words(flip: VoiceFlip, emotions: tuple[str, ...]) -> str:
 
 
 def curve_in_words(curve: VoiceCurve, found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> str:
-    """Describe the smallest natural changes of one property that flip the verdict, or say why none does."""
+    """Describe the smallest natural changes of one property that flip the verdict, or the reason why none does."""
     if curve.flips:
         return "; ".join(_flip_in_words(flip, emotions) for flip in curve.flips) + "."
     verdict = int(found.original.argmax())

@@ -49,7 +49,7 @@ export default async function mount(component) {
 
 
 def component(name: str, folder: Path, main: str, body: str, style: str) -> Callable[..., None]:
-    """Return a function that mounts a component with a `key`, its `data`, and `on_NAME_change` for what it sends.
+    """Return a function that mounts a component with a `key`, its `data`, and callbacks `on_NAME_change`.
 
     Parameters
     ----------

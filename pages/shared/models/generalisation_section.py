@@ -37,13 +37,13 @@ HELP = texts(
 def show(name: str, folder: Path, card: dict[str, Any], tested: Tested) -> None:
     """Show a model's tests side by side, and if there is no test on new corpora, the command that makes it."""
     st.header(t("New people and new corpora"), help=t(HELP))
-    tables, found = {}, {}
-    for way, file in tables_of(folder).items():
-        tables[way], figures = tested(file)
-        found[way] = figures["headline"]
-    if len(found) > 1:
-        _show_tables(tables, found, {way: recognised(describe_test(way, card)) for way in found})
-    if "corpora" not in found:
+    tables, headlines = {}, {}
+    for test, file in tables_of(folder).items():
+        tables[test], figures = tested(file)
+        headlines[test] = figures["headline"]
+    if len(headlines) > 1:
+        _show_tables(tables, headlines, {test: recognised(describe_test(test, card)) for test in headlines})
+    if "corpora" not in headlines:
         st.caption(
             t(
                 ":material/terminal: No figures for new corpora yet. This command retrains the model without "
@@ -58,32 +58,35 @@ def _command(name: str, card: dict[str, Any]) -> str:
     emotions = next((key for key, each in EMOTION_SETS.items() if list(each) == card.get("emotions")), "core4")
     recipe = f"--network {card.get('architecture')} --emotions {emotions} --preset {card.get('preset', 'default')}"
     corpora = " ".join(f'--corpus "{corpus}=$SER_CORPORA/{corpus}"' for corpus in card.get("corpora", ()))
-    test = f"--split corpus --fold all --figures-of {shlex.quote(name)}"
+    options = f"--split corpus --fold all --figures-of {shlex.quote(name)}"
     # Without these weights YAMNet starts from the shipped model, which was trained on people of every corpus.
     starts_from_yamnet = card.get("architecture") in NETWORKS.keys() - FROZEN.keys()
     weights = "SER_YAMNET_WEIGHTS=FILE " if starts_from_yamnet else ""
-    return f"{weights}python -m ser_core train {test} {recipe} {corpora or '--corpus NAME=FOLDER'}"
+    return f"{weights}python -m ser_core train {options} {recipe} {corpora or '--corpus NAME=FOLDER'}"
 
 
-def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]], words: dict[str, str]) -> None:
+def _show_tables(tables: dict[str, Predictions], headlines: dict[str, dict[str, Any]], words: dict[str, str]) -> None:
     emotions = next(iter(tables.values())).emotions
-    corpora = sorted(
-        {corpus for one in found.values() for corpus in one["by_corpus"]}, key=lambda corpus: (corpus in APART, corpus)
-    )
+    tested_corpora = {corpus for headline in headlines.values() for corpus in headline["by_corpus"]}
+    corpora = sorted(tested_corpora, key=lambda corpus: (corpus in APART, corpus))
     listeners = _listeners(emotions, corpora)
     st.plotly_chart(
         charts.uar_chart(
-            found, words, corpora, 1 / len(emotions), {corpus: people["uar"] for corpus, people in listeners.items()}
+            headlines,
+            words,
+            corpora,
+            1 / len(emotions),
+            {corpus: people["uar"] for corpus, people in listeners.items()},
         ),
         config=axes.NO_BUTTONS,
     )
-    st.caption(_about_the_mean(found, words))
-    _show_rows(found, words, corpora)
-    for way in ("people", "corpora"):
-        if f"{way}_voice" in tables and way in tables:
-            st.markdown(_voice_words(tables[f"{way}_voice"], tables[way], words[way]))
+    st.caption(_about_the_mean(headlines, words))
+    _show_table(headlines, words, corpora)
+    for test in ("people", "corpora"):
+        if f"{test}_voice" in tables and test in tables:
+            st.markdown(_voice_words(tables[f"{test}_voice"], tables[test], words[test]))
     for corpus, people in listeners.items():
-        st.markdown(_listeners_words(corpus, people, found, words))
+        st.markdown(_listeners_words(corpus, people, headlines, words))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
@@ -94,7 +97,7 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
                 "weight."
             ),
         )
-        st.plotly_chart(charts.reliability_chart(found, words), config=axes.NO_BUTTONS)
+        st.plotly_chart(charts.reliability_chart(headlines, words), config=axes.NO_BUTTONS)
     with right:
         measure = st.segmented_control(
             t("**Abstention**, mean over corpora"),
@@ -106,20 +109,20 @@ def _show_tables(tables: dict[str, Predictions], found: dict[str, dict[str, Any]
             persist_state="session",
             help=t("What the model gains if it answers only above a minimum score, which rises from right to left."),
         )
-        st.plotly_chart(charts.abstention_chart(found, words, measure), config=axes.NO_BUTTONS)
+        st.plotly_chart(charts.abstention_chart(headlines, words, measure), config=axes.NO_BUTTONS)
 
 
-def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> str:
-    """Say which corpora are in each mean."""
+def _about_the_mean(headlines: dict[str, dict[str, Any]], words: dict[str, str]) -> str:
+    """Name the corpora in each mean."""
     sets: dict[tuple[str, ...], list[str]] = {}
-    for way, one in found.items():
-        sets.setdefault(tuple(one["corpora"]), []).append(words[way])
+    for test, headline in headlines.items():
+        sets.setdefault(tuple(headline["corpora"]), []).append(words[test])
     means = "; ".join(
         f"{', '.join(in_markdown(corpus_name(corpus)) for corpus in corpora)}"
         + (f" ({', '.join(ways)})" if len(sets) > 1 else "")
         for corpora, ways in sets.items()
     )
-    apart = sorted({corpus for one in found.values() for corpus in one["apart"]})
+    apart = sorted({corpus for headline in headlines.values() for corpus in headline["apart"]})
     words = [t("Mean over {means}.", means=means)]
     if apart:
         names = ", ".join(in_markdown(corpus_name(corpus)) for corpus in apart)
@@ -127,16 +130,16 @@ def _about_the_mean(found: dict[str, dict[str, Any]], words: dict[str, str]) -> 
     return " ".join([*words, t("Intervals (95 %) resample speakers within each corpus.")])
 
 
-def _show_rows(found: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
+def _show_table(headlines: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
     rows = []
     for row in ["mean", *corpora]:
         cells = {"corpus": t("mean") if row == "mean" else corpus_name(row)}
-        for way, one in found.items():
-            figures = one if row == "mean" else one["by_corpus"].get(row)
-            cells[words[way]] = with_interval(figures) if figures else ""
-        for way, one in found.items():
-            figures = one if row == "mean" else one["by_corpus"].get(row)
-            error = t("calibration error, {test}", test=words[way])
+        for test, headline in headlines.items():
+            figures = headline if row == "mean" else headline["by_corpus"].get(row)
+            cells[words[test]] = with_interval(figures) if figures else ""
+        for test, headline in headlines.items():
+            figures = headline if row == "mean" else headline["by_corpus"].get(row)
+            error = t("calibration error, {test}", test=words[test])
             cells[error] = ""
             if figures:
                 cells[error] = t("{percent:.1f} %", percent=100 * figures["expected_calibration_error"])
@@ -185,25 +188,25 @@ def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[
     """Return the recalls of human listeners for these emotions, by corpus, if they are known."""
 
     def listeners_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        found = {
+        recalls = {
             corpus: restrict_recall(result["corpora"][corpus], emotions)
             for corpus in corpora
             if corpus in result["corpora"]
         }
-        return {corpus: people for corpus, people in found.items() if people}
+        return {corpus: people for corpus, people in recalls.items() if people}
 
     result = read_drawable_result("listeners", listeners_of)
     return listeners_of(result) if result else {}
 
 
 def _listeners_words(
-    corpus: str, people: dict[str, Any], found: dict[str, dict[str, Any]], words: dict[str, str]
+    corpus: str, people: dict[str, Any], headlines: dict[str, dict[str, Any]], words: dict[str, str]
 ) -> str:
     recalls = ", ".join(f"{t(emotion)} {100 * recall:.0f} %" for emotion, recall in people["recall"].items())
     models = ", ".join(
-        t("{uar:.1f} % ({test})", uar=100 * one["by_corpus"][corpus]["uar"], test=words[way])
-        for way, one in found.items()
-        if corpus in one["by_corpus"]
+        t("{uar:.1f} % ({test})", uar=100 * headline["by_corpus"][corpus]["uar"], test=words[test])
+        for test, headline in headlines.items()
+        if corpus in headline["by_corpus"]
     )
     return t(
         "**{corpus}: human listeners, from the voice alone, reach a UAR of {uar:.1f} %** ({recalls}), choosing among "

@@ -38,7 +38,7 @@ def measures_data(
     corrected_hz: Mapping[int, float] | None = None,
     correct: Correct | None = None,
 ) -> dict[str, Any] | None:
-    """Return the player's data of measures, as far as they are computed; None if this player has none.
+    """Return the player's data of the measures computed so far; None if this player has no measures.
 
     The recording begins `from_s` after the player does. A long one is never measured as a whole. `corrected_hz` is the
     F0 of its frames that were corrected by hand; it is shown at once, and the measures that depend on it follow once

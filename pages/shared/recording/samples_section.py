@@ -50,7 +50,7 @@ def _open(sample: Sample, number: int) -> bool:
 
 
 def instead_of_recording() -> None:
-    """Say that this page needs a recording, and offer the samples."""
+    """Show that this page needs a recording, and offer the samples."""
     if open_recordings.current() is not None or open_recordings.held_long() is not None:
         return  # the sidebar shows what is missing
     with st.container(border=True):

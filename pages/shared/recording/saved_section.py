@@ -124,7 +124,7 @@ def _reopen(saved: SavedAnalysis) -> None:
 
 
 def _changed_since(saved: SavedAnalysis) -> str | None:
-    """Say why a saved analysis is computed again, and what its verdict was; None if the model is the same."""
+    """Return why a saved analysis is computed again, and its saved verdict; None if the model is the same."""
     name = saved.model_name.removesuffix(OF_A_VOICE)
     saved_verdict = t("The verdict was {verdict} when it was saved.", verdict=t(saved.verdict))
     if name != saved.model_name:

@@ -86,7 +86,7 @@ def show(long: open_recordings.HeldLong, timeline: Timeline, open_part: Callable
 
 
 def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) -> str:
-    """Say how many words are known, their language, how much of the recording they cover, and how often one is said."""
+    """Describe the words: their number and language, how much of the recording they cover, and the search results."""
     count, language = len(words.transcript.words), words.transcript.language
     whole, until = words.until_s > timeline.duration_s - 1, clock(words.until_s)
     if not count and whole:
@@ -95,16 +95,16 @@ def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) 
         return t("No speech is transcribed in the first {until}.", until=until)
     language = t(LANGUAGES.get(language, language))
     if whole:
-        known = plural(count, "{n} word in {language}.", "{n} words in {language}.", language=language)
+        coverage = plural(count, "{n} word in {language}.", "{n} words in {language}.", language=language)
     else:
-        known = plural(
+        coverage = plural(
             count,
             "{n} word in {language} in the first {until}.",
             "{n} words in {language} in the first {until}.",
             language=language,
             until=until,
         )
-    return f"{known} {_times_in_words(len(found))}" if session.choice("timeline_search").strip() else known
+    return f"{coverage} {_times_in_words(len(found))}" if session.choice("timeline_search").strip() else coverage
 
 
 def _times_in_words(times: int) -> str:

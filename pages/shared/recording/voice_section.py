@@ -153,9 +153,9 @@ def _in_words(job: Job, classifier: Classifier) -> str:
 
 
 def known_in_words(voice: VoiceShare) -> str:
-    """Say how far a voice is judged by its own normal, and from how many recordings."""
-    known = plural(voice.recordings, "Known from {n} recording.", "Known from {n} recordings.")
-    return f"{known} {_share_in_words(voice.share, voice.trust)}"
+    """Describe how far a voice is judged by its own normal, and from how many recordings."""
+    recordings = plural(voice.recordings, "Known from {n} recording.", "Known from {n} recordings.")
+    return f"{recordings} {_share_in_words(voice.share, voice.trust)}"
 
 
 def _share_in_words(share: float, trust_share: float) -> str:

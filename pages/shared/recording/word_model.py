@@ -57,7 +57,7 @@ def folder() -> Path | None:
 
 
 def offer() -> None:
-    """Say that the model that transcribes is missing, and offer to fetch it."""
+    """Show that the model that transcribes is missing, and offer to download it."""
     try:
         transcribing.word_model_folder()
     except WordModelRefused as refusal:

@@ -46,7 +46,7 @@ DOWNLOAD_S = 60.0
 #: used every file that the page still shows.
 UNUSED_S = 10.0
 
-#: How many visits whose connection broke may reconnect.
+#: How many visits without a connection may reconnect.
 MAX_DISCONNECTED = 128
 
 log = logging.getLogger(__name__)
@@ -73,8 +73,8 @@ class VisitUploads(MemoryUploadedFileManager):
         with self._lock:
             stored_bytes = sum(len(file.data) for file in self.file_storage.get(session_id, {}).values())
             if stored_bytes + self._reserved_bytes[session_id] + size_bytes > MAX_VISIT_BYTES:
-                most = MAX_VISIT_BYTES // 2**20
-                raise Refused(413, f"The files of one visit may take {most} MB. Remove one, or reload the page.")
+                limit = MAX_VISIT_BYTES // 2**20
+                raise Refused(413, f"The files of one visit may take {limit} MB. Remove one, or reload the page.")
             if self._total_bytes + self._reserved_bytes.total() + size_bytes > MAX_TOTAL_BYTES:
                 raise Refused(503, "This server's memory for uploads is full. Try again in a few minutes.")
             self._reserved_bytes[session_id] += size_bytes

@@ -97,12 +97,12 @@ def forget_recording(sha256: str) -> None:
         forgotten = {sha256}
         if "held" in tab.state:
             forgotten |= {key for key, one in list(tab.state["held"].items()) if one.recording.part_of == sha256}
-        for gone in forgotten:
+        for each in forgotten:
             for name in ("held", "words", "requested_words"):
                 if name in tab.state:
-                    tab.state[name].pop(gone, None)
+                    tab.state[name].pop(each, None)
             for queue in (cached.jobs(), cached.read_ahead_jobs()):
-                queue.forget(tab.owner, about=gone)
+                queue.forget(tab.owner, about=each)
         if "long" in tab.state and tab.state["long"].sha256 == sha256:
             tab.state["long"].closed.set()
         tab.must_clear_caches = True

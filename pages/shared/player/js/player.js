@@ -290,7 +290,7 @@ class Player {
     this.showReadout(t("Selected {from} to {to}: {length} s", { from, to, length: decimal(end - start, 3) }));
   }
 
-  // Select from one time to another, in either order; once `done`, playback moves there.
+  // Select the range between two times, in either order; with `done`, playback moves there.
   select(from, to, done = false) {
     const selection = { start: Math.min(from, to), end: Math.max(from, to) };
     if (selection.end - selection.start < 1e-4) return this.setSelection(null, done);

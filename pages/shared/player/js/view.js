@@ -152,7 +152,7 @@ export class View {
     if (stale) this.drawView();
     if (staleMinimap) {
       this.drawMinimap();
-      this.player.menu.measure(); // whose frames may have arrived
+      this.player.menu.measure(); // its frames may have arrived
     }
     this.placePlayhead(position);
     if (sound.run) this.wake();

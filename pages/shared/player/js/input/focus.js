@@ -64,7 +64,7 @@ export class Focus {
     if (this.player.root.isConnected) this.player.timeline.focus({ preventScroll: true });
   }
 
-  // When a recording is opened, unless somebody is typing elsewhere.
+  // Take the focus when a recording is opened, unless the visitor is typing elsewhere.
   takeAtOpening() {
     if (!focused()?.matches(TYPED) || this.player.root.contains(focused())) this.take();
   }

@@ -69,7 +69,7 @@ export class Lanes extends LaneCanvas {
     return Object.keys(this.lanes).find((name) => y < this.lanes[name].bottom) ?? "ruler";
   }
 
-  // The word or other person's mark at a time and height, in the read-only lanes.
+  // The word or other annotator's mark at a time and height, in the read-only lanes.
   stretchAt(time, y) {
     const { words, others } = this.lanes;
     const isWithin = (lane) => lane && y >= lane.top && y < lane.bottom;
@@ -330,7 +330,7 @@ export class Lanes extends LaneCanvas {
     }
   }
 
-  // Other people's marks, one row per person, with the name on the left.
+  // The marks of other annotators, one row each, with the name on the left.
   others(lane) {
     const { pen, axis, theme, picture } = this;
     pen.font = `11px ${theme.font}`;
