@@ -35,7 +35,7 @@ export class Bar {
       all: () => player.showAll(),
       choose: () => player.menu.toggle(),
       full: () => player.toggleFull(),
-      analyse: () => player.analyse(),
+      analyse: () => player.commands.analyse(),
       ask: () => this.help(),
     };
     for (const [name, action] of Object.entries(buttons)) {

@@ -1,25 +1,25 @@
 // The player: its actions, which keys, pointer and buttons call, and the data from Python.
 
-import { TimeAxis, clamp, clock, hzAt } from "./axes.js";
+import { TimeAxis, clamp, clock } from "./axes.js";
 import { Bounds } from "./input/bounds.js";
+import { FrequencyBoxes } from "./input/boxes.js";
 import { Charts } from "./charts.js";
+import { Commands } from "./commands.js";
 import { Bar, RegionTable, Transcript } from "./controls.js";
 import { Focus } from "./input/focus.js";
 import { TimelineGestures, attachMinimap } from "./input/gestures.js";
-import { VALUES, pressKey } from "./input/keys.js";
+import { pressKey } from "./input/keys.js";
 import { F0Correction } from "./lanes/f0.js";
 import { LanesMenu } from "./lanes/menu.js";
 import { Tiers } from "./lanes/tiers.js";
 import { Messages } from "./messages.js";
 import { WAVE, readoutAt } from "./pictures.js";
-import { Regions, newRegion } from "./regions.js";
+import { Regions } from "./regions.js";
 import { Sound } from "./sound.js";
 import { View } from "./view.js";
 import { decimal, t } from "../../language/language.js";
 
 const players = new WeakMap();
-const TURNS = ["previous", "next"];
-const MAX_ANALYSED_S = 600;
 // When a recording is opened for a mark shorter than this share of it, the view shows this much around the mark.
 const SHORT_MARK_SHARE = 0.01;
 const AROUND_MARK_S = 5;
@@ -46,9 +46,9 @@ class Player {
     this.find = (selector) => root.querySelector(selector);
     this.axis = new TimeAxis(1);
     this.selection = null;
-    this.waitingKeys = []; // for the recording that is being opened
     this.scrubbed = null; // position of the playhead while it is dragged
     this.messages = new Messages(this);
+    this.commands = new Commands(this);
     this.sound = new Sound(this.find("audio"), (event) => this.soundChanged(event));
     this.regions = new Regions(this.find(".regions"), this.axis, {
       choose: (region, name) => this.chooseRegion(region, name),
@@ -59,6 +59,7 @@ class Player {
     this.timeline = this.find(".timeline");
     this.bounds = new Bounds(this, this.find(".bounds"));
     this.focus = new Focus(this);
+    this.boxes = new FrequencyBoxes(this);
     this.gestures = new TimelineGestures(this, this.timeline);
     attachMinimap(this, this.find(".minimap"));
     root.addEventListener("keydown", (event) => pressKey(this, event));
@@ -77,12 +78,9 @@ class Player {
     const ownerChanged = data.owner !== this.data?.owner;
     this.messages.update(data, setStateValue, ownerChanged);
     // The next recording may be shown already while Python still sends the previous one.
-    if (this.turning && this.messages.pending.some(({ command }) => TURNS.includes(command))) return;
-    const analysed = this.analysing && !this.messages.pending.some(({ command }) => command === "analyse");
-    if (this.turning || analysed) this.showReadout("");
-    this.turning = false;
-    if (analysed) this.analysing = false;
-    const keys = this.waitingKeys.splice(0);
+    if (this.commands.isTurning()) return;
+    if (this.commands.finish()) this.showReadout("");
+    const keys = this.commands.waitingKeys.splice(0);
     const previousUrl = this.openedFrom ?? this.data?.recording.url;
     this.openedFrom = null;
     this.present(data, ownerChanged);
@@ -150,7 +148,7 @@ class Player {
     this.setSelection(null);
     this.tiers.clearChosen();
     this.regions.chosen = null;
-    this.question = null;
+    this.commands.question = null;
     this.sound.load(recording.url, recording.duration);
     const until = recording.origin + recording.duration;
     this.find(".clock .whole").textContent = ` / ${clock(until, 2)}${until < 60 ? " s" : ""}`;
@@ -319,11 +317,11 @@ class Player {
   escape() {
     if (!this.find(".help").hidden) return this.bar.help();
     if (!this.find(".menu").hidden) return this.menu.toggle();
-    if (this.f0.on && !this.selection && !this.question) return this.f0.toggle();
-    if (this.full && !this.selection && !this.question) return this.toggleFull();
+    if (this.f0.on && !this.selection && !this.commands.question) return this.f0.toggle();
+    if (this.full && !this.selection && !this.commands.question) return this.toggleFull();
     this.setSelection(null, true);
     this.clearChosen();
-    this.question = null;
+    this.commands.question = null;
     this.showReadout("");
   }
 
@@ -430,7 +428,7 @@ class Player {
   label(index, whole) {
     const label = ((!whole && this.tiers.chosen?.labels) || this.data.labels)[index]?.[0];
     if (!label) return;
-    if (whole) this.command("label", label, t("Whole recording: {label}", { label: this.regions.shownLabel(label) }));
+    if (whole) this.commands.send("label", label, t("Whole recording: {label}", { label: this.regions.shownLabel(label) }));
     else if (!this.keyTarget.label(label)) {
       if (this.selection) this.keyTarget.add({ ...this.selection, label });
       else this.announce(t("Select or draw a region first"));
@@ -443,31 +441,6 @@ class Player {
 
   merge() {
     if (!this.keyTarget.merge()) this.announce(t("Select a region that has another one after it"));
-  }
-
-  // Whether a region of time and frequency can be drawn here: only on the spectrograms.
-  canBox({ y }) {
-    return this.regions.editable && ["spectrogram", "spectrum"].includes(this.view.lanes.laneAt(y));
-  }
-
-  previewBox(before, from, to) {
-    const name = this.view.lanes.laneAt(from.y);
-    const { bottom, height } = this.view.lanes.lanes[name];
-    const { spectrogram, spectrum } = this.view.picture;
-    const share = (y) => clamp((bottom - y) / height, 0, 1);
-    const hzOf = name === "spectrum" ? (y) => Math.round(spectrum.frequencies.hz(share(y))) : (y) => hzAt(spectrogram.rows * share(y), spectrogram.hz);
-    const [start, end] = [from.x, to.x].sort((one, other) => one - other).map((x) => this.axis.time(x));
-    const [low, high] = [from.y, to.y].sort((one, other) => other - one).map(hzOf);
-    const box = { ...newRegion(), start, end, low, high };
-    this.regions.preview(before, box);
-    return box;
-  }
-
-  endBox(before, box) {
-    this.regions.list = before;
-    if (box && box.end - box.start > 1e-3 && box.high > box.low) this.regions.add(box);
-    else this.regions.layOut();
-    this.view.redraw();
   }
 
   regionsEdited(edit, words) {
@@ -484,72 +457,6 @@ class Player {
     const { selection, sound } = this;
     this.readSelection();
     if (selection && !sound.run && !(sound.at >= selection.start && sound.at <= selection.end)) sound.seek(selection.start);
-  }
-
-  // Python handles commands about the whole recording, the fields of a region, or the page.
-  command(name, value, words, target = {}) {
-    this.announce(words);
-    this.showReadout(words);
-    this.messages.sendEdit({ command: name, value, ...target });
-  }
-
-  turn(direction) {
-    this.command(direction, null, t("Opening another recording"));
-    this.turning = true;
-    if (direction === "next" && this.data.ahead) this.presentAhead();
-  }
-
-  // Postpone a key that is pressed before Python has opened the next recording, for which it is meant. Keys that only
-  // play need not wait if the recording is shown already. Return whether the key was postponed.
-  postpones(event, isEditing) {
-    const waits = this.turning && (isEditing || !this.openedFrom);
-    if (waits) this.waitingKeys.push(event);
-    return waits;
-  }
-
-  // The model analyses only a stretch of a long recording, on request.
-  analyse() {
-    const { start, end, span } = this.axis;
-    if (span > MAX_ANALYSED_S + 1e-6) {
-      this.showReadout(t("At most ten minutes are analysed at once: zoom in first"));
-      return this.announce(t("Zoom in to at most ten minutes first"));
-    }
-    this.announce(t("Analysing what is in view"));
-    this.showReadout(t("Analysing what is in view …"));
-    this.analysing = true;
-    this.messages.sendEdit({ command: "analyse", changed: [{ ...newRegion(), start, end }] });
-  }
-
-  setDone(done) {
-    this.command("status", done ? "done" : "open", done ? t("This recording is done") : t("This recording is open again"));
-  }
-
-  doneAndNext() {
-    if (!this.data.done) this.setDone(true);
-    this.turn("next");
-  }
-
-  // Intensity, confidence and channel take two keys: a letter and a digit. The letter twice removes the value.
-  askFor(field) {
-    this.question = field;
-    this.announce(VALUES[field].question);
-    this.showReadout(VALUES[field].question);
-  }
-
-  // Take a key as the answer to the question; return whether it was one.
-  answer(key) {
-    const field = this.question;
-    this.question = null;
-    if (!field) return false;
-    const { letter, parse, words, none } = VALUES[field];
-    const value = key.toLowerCase() === letter ? null : parse(key, this.data);
-    if (value === undefined) return false;
-    const { keyTarget } = this;
-    const region = keyTarget.list[keyTarget.chosenIndex()];
-    const target = region && { mark: region.id, tier: keyTarget.tier?.key };
-    if (region?.suggested) this.announce(t("Accept the suggestion first"));
-    else this.command(field, value, value === null ? none : words(value), target);
-    return true;
   }
 
   // --- status texts ---

@@ -30,7 +30,7 @@ export class TimelineGestures {
     const time = axis.time(at.x);
     const scrubbing = this.player.view.lanes.laneAt(at.y) === "ruler";
     this.drag = { at, scrubbing, moved: false, before: selection, anchor: this.anchor(event, at.x, time) };
-    if ((event.ctrlKey || event.metaKey) && this.player.canBox(at)) this.drag = { at, moved: false, box: true, before: this.player.regions.list };
+    if ((event.ctrlKey || event.metaKey) && this.player.boxes.canDraw(at)) this.drag = { at, moved: false, box: true, before: this.player.regions.list };
     else if (!event.shiftKey && this.player.f0.draws(at)) {
       this.drag = { at, moved: false, draws: true };
       this.player.f0.beginStroke(at);
@@ -59,7 +59,7 @@ export class TimelineGestures {
     const time = player.axis.time(at.x);
     drag.moved ||= Math.abs(at.x - drag.at.x) > SLACK;
     drag.moved ||= drag.draws && Math.abs(at.y - drag.at.y) > SLACK;
-    if (drag.box) this.drag.drawn = player.previewBox(drag.before, drag.at, at);
+    if (drag.box) this.drag.drawn = player.boxes.preview(drag.before, drag.at, at);
     else if (drag.draws) player.f0.strokeTo(at);
     else if (drag.scrubbing) player.scrub(time);
     else if (drag.moved) player.select(drag.anchor, time);
@@ -73,7 +73,7 @@ export class TimelineGestures {
     if (!drag) return;
     const at = this.at(event);
     const time = player.axis.time(at.x);
-    if (drag.box) player.endBox(drag.before, drag.moved && drag.drawn);
+    if (drag.box) player.boxes.end(drag.before, drag.moved && drag.drawn);
     else if (drag.draws && drag.moved) player.f0.endStroke();
     else if (drag.scrubbing) player.endScrub(time);
     else if (drag.moved || event.shiftKey) player.select(drag.anchor, time, true);
@@ -92,7 +92,7 @@ export class TimelineGestures {
   cancelDrag() {
     const { drag } = this;
     this.drag = null;
-    if (drag?.box) this.player.endBox(drag.before, null);
+    if (drag?.box) this.player.boxes.end(drag.before, null);
     else if (drag?.draws) this.player.f0.cancelStroke();
     else if (drag?.scrubbing) this.player.scrub(null);
     else if (drag?.moved) this.player.setSelection(drag.before);

@@ -34,12 +34,12 @@ const EDITING_KEYS = [
   ["S", ["s", "S"], t("split at the playhead"), (player) => player.split()],
   ["M", ["m", "M"], t("merge the selected region with the next"), (player) => player.merge()],
   [t("F2, Delete"), [], t("rename or delete the focused region")],
-  ["I", ["i", "I"], t("then 1 to 5: intensity of the selected region, else of the whole recording"), (player) => player.askFor("intensity")],
-  ["P", ["p", "P"], t("then 1 to 9 or 0: confidence, 10 to 90 or 100 %, likewise"), (player) => player.askFor("confidence")],
-  ["D", ["d", "D"], t("this recording is done, or is not"), (player) => player.setDone(!player.data.done)],
-  ["N", ["n", "N"], t("done, and open the next recording"), (player) => player.doneAndNext()],
-  [t("Page up, down"), ["PageUp", "PageDown"], t("previous or next recording"), (player, direction) => player.turn(direction < 0 ? "previous" : "next")],
-  ["Q", ["q", "Q"], t("back to the queue"), (player) => player.command("queue", null, t("Opening the queue"))],
+  ["I", ["i", "I"], t("then 1 to 5: intensity of the selected region, else of the whole recording"), (player) => player.commands.ask("intensity")],
+  ["P", ["p", "P"], t("then 1 to 9 or 0: confidence, 10 to 90 or 100 %, likewise"), (player) => player.commands.ask("confidence")],
+  ["D", ["d", "D"], t("this recording is done, or is not"), (player) => player.commands.setDone(!player.data.done)],
+  ["N", ["n", "N"], t("done, and open the next recording"), (player) => player.commands.doneAndNext()],
+  [t("Page up, down"), ["PageUp", "PageDown"], t("previous or next recording"), (player, direction) => player.commands.turn(direction < 0 ? "previous" : "next")],
+  ["Q", ["q", "Q"], t("back to the queue"), (player) => player.commands.send("queue", null, t("Opening the queue"))],
 ];
 // If F0 can be corrected: the first key, and the others while it is being corrected.
 const F0_KEYS = [
@@ -51,7 +51,7 @@ const F0_KEYS = [
   ["B", ["b", "B"], t("restore the measured F0 of the selection"), (player) => player.f0.apply("reset")],
 ];
 // If there are several channels, and while the letter does not correct F0.
-const CHANNEL_KEY = ["B", ["b", "B"], t("then 1 to 8: the channel that it is about; 1 is the first or all"), (player) => player.askFor("channel")];
+const CHANNEL_KEY = ["B", ["b", "B"], t("then 1 to 8: the channel that it is about; 1 is the first or all"), (player) => player.commands.ask("channel")];
 export const VALUES = {
   intensity: {
     letter: "i",
@@ -89,7 +89,7 @@ export const EDITING_POINTER = [
   [t("Ctrl + drag"), [], t("on the spectrogram: draw a region of time and frequency")],
 ];
 
-const LONG_KEYS = [["H", ["h", "H"], t("show what the model sees in view, and measure it"), (player) => player.analyse()]];
+const LONG_KEYS = [["H", ["h", "H"], t("show what the model sees in view, and measure it"), (player) => player.commands.analyse()]];
 
 export function keysOf(player) {
   const { data, regions } = player;
@@ -119,12 +119,12 @@ export function pressKey(player, event) {
   if (event.altKey || isOfControl(event)) return;
   if (!oneCharacter.on && event.key.length === 1 && event.key !== " ") return;
   const key = nameOf(event);
-  const answered = player.answer(key);
+  const answered = player.commands.answer(key);
   const found = answered ? null : keysOf(player).find(([, names]) => names.includes(key));
   if (!answered && !found) return;
   event.preventDefault();
   event.stopPropagation();
-  if (answered || player.postpones(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
+  if (answered || player.commands.postpones(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
   if (!found[1].includes("Comma")) player.keyTarget.settle();
   const action = event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(key) ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);
@@ -135,10 +135,10 @@ function undoOrRedo(player, event) {
   if (!player.regions.editable || !["z", "y"].includes(key)) return;
   event.preventDefault();
   event.stopPropagation();
-  if (player.postpones(event, true)) return;
+  if (player.commands.postpones(event, true)) return;
   player.keyTarget.settle();
-  if (key === "y" || event.shiftKey) player.command("redo", null, t("Redo"));
-  else player.command("undo", null, t("Undo"));
+  if (key === "y" || event.shiftKey) player.commands.send("redo", null, t("Redo"));
+  else player.commands.send("undo", null, t("Undo"));
 }
 
 // Whether keys of one character are on (WCAG 2.1.4), for all players in this browser.
