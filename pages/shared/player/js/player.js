@@ -25,7 +25,7 @@ const SHORT_MARK_SHARE = 0.01;
 const AROUND_MARK_S = 5;
 // A point that is not shown is played for this long.
 const MIN_PLAYED_S = 0.15;
-const arrived = new Set();
+const playedArrivals = new Set();
 
 // Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up
 // after a call that a newer one interrupted, so the player is destroyed only when it has left the page.
@@ -84,7 +84,7 @@ class Player {
     const previousUrl = this.openedFrom ?? this.data?.recording.url;
     this.openedFrom = null;
     this.present(data, ownerChanged);
-    if (data.arrival) this.arrive(data.arrival);
+    if (data.arrival) this.playArrival(data.arrival);
     this.messages.showSaved();
     if (ownerChanged && this.messages.pending.length) this.messages.send();
     this.menu.offer(setStateValue);
@@ -119,9 +119,9 @@ class Player {
   }
 
   // Select and play the mark for which the recording was opened, once.
-  arrive({ number, id, start, end }) {
-    if (arrived.has(number)) return;
-    arrived.add(number);
+  playArrival({ number, id, start, end }) {
+    if (playedArrivals.has(number)) return;
+    playedArrivals.add(number);
     if (end - start < SHORT_MARK_SHARE * this.axis.duration) this.show(start - AROUND_MARK_S, end + AROUND_MARK_S);
     const row = [this.regions, ...this.tiers.rows].find(({ list }) => list.some((region) => region.id === id));
     if (!row) return this.playStretch({ start, end: Math.max(end, start + MIN_PLAYED_S) });
@@ -278,10 +278,10 @@ class Player {
     const { axis } = this;
     const [from, to, length] = [axis.origin + start, axis.origin + end, end - start].map((time) => decimal(time, 3));
     this.announce(t("Selected {from} to {to} seconds, {length} seconds long", { from, to, length }));
-    this.readSelection();
+    this.showSelection();
   }
 
-  readSelection() {
+  showSelection() {
     if (!this.selection) return this.showReadout("");
     const { start, end } = this.selection;
     const [from, to] = [start, end].map((time) => this.axis.clock(time, 3));
@@ -407,7 +407,7 @@ class Player {
     return this.tiers.chosen?.labels.length === 0 ? null : this.keyTarget.chosen;
   }
 
-  playTier(stretch) {
+  playMark(stretch) {
     this.showState();
     this.messages.sendChosen();
     this.setSelection(stretch, true);
@@ -455,7 +455,7 @@ class Player {
     if (this.keyTarget.chosen === null) this.setSelection(null);
     this.selectChosen();
     const { selection, sound } = this;
-    this.readSelection();
+    this.showSelection();
     if (selection && !sound.run && !(sound.at >= selection.start && sound.at <= selection.end)) sound.seek(selection.start);
   }
 

@@ -37,16 +37,16 @@ export class Focus {
 
   pointed() {
     this.pointing = true;
-    if (document.querySelector(PANEL)) document.addEventListener("click", () => this.onceClosed(), { once: true, capture: true });
+    if (document.querySelector(PANEL)) document.addEventListener("click", () => this.takeOnceClosed(), { once: true, capture: true });
   }
 
   keyed(key) {
     if (key === "Tab") this.pointing = false;
-    if (key === "Escape" && this.pointing && document.querySelector(PANEL)) this.onceClosed();
+    if (key === "Escape" && this.pointing && document.querySelector(PANEL)) this.takeOnceClosed();
   }
 
   // A panel of the page keeps the focus until it is closed with the pointer or, if the pointer opened it, with Escape.
-  onceClosed() {
+  takeOnceClosed() {
     if (this.player.regions.editable) setTimeout(() => document.querySelector(PANEL) || this.takeAtOpening(), CLOSED_MS);
   }
 

@@ -31,7 +31,7 @@ export class TimelineGestures {
     const scrubbing = this.player.view.lanes.laneAt(at.y) === "ruler";
     this.drag = { at, scrubbing, moved: false, before: selection, anchor: this.anchor(event, at.x, time) };
     if ((event.ctrlKey || event.metaKey) && this.player.boxes.canDraw(at)) this.drag = { at, moved: false, box: true, before: this.player.regions.list };
-    else if (!event.shiftKey && this.player.f0.draws(at)) {
+    else if (!event.shiftKey && this.player.f0.canDraw(at)) {
       this.drag = { at, moved: false, draws: true };
       this.player.f0.beginStroke(at);
     }

@@ -124,7 +124,7 @@ export class F0Correction {
     const { player } = this;
     const [from, to] = [...this.line.elements].slice(0, 2).map(({ value }) => Number(value.replace(",", ".")));
     const last = this.line.elements[1].value.trim() ? to : from;
-    if (!this.isPossible(from) || !this.isPossible(last)) return this.refuse();
+    if (!this.isPossible(from) || !this.isPossible(last)) return this.announceLimits();
     const frames = this.framesIn(player.selection);
     if (!frames.length) return player.announce(t("Select a stretch first"));
     player.timeline.focus({ preventScroll: true });
@@ -136,7 +136,7 @@ export class F0Correction {
     return hz >= low && hz <= high;
   }
 
-  refuse() {
+  announceLimits() {
     const [low, high] = this.player.data.f0.limits;
     const words = t("F0 can be {low} to {high} Hz", { low, high });
     this.player.announce(words);
@@ -153,10 +153,10 @@ export class F0Correction {
   // Show a change of a stretch and send it, unless a frame would leave the range or nothing would change.
   change(stretch, newHz, edit, said) {
     const { player } = this;
-    const frames = this.ready() && this.framesIn(stretch).map((frame) => this.frame(frame)).filter(Boolean);
+    const frames = this.isReady() && this.framesIn(stretch).map((frame) => this.frame(frame)).filter(Boolean);
     if (!frames) return;
     const after = frames.map(({ hz, measured, frame }) => newHz(hz, measured, frame));
-    if (after.some((hz) => hz !== UNVOICED && !this.isPossible(hz))) return this.refuse();
+    if (after.some((hz) => hz !== UNVOICED && !this.isPossible(hz))) return this.announceLimits();
     const changed = frames.some(({ hz, isCorrected }, index) => after[index] !== hz || (edit.value === "reset" && isCorrected));
     if (frames.length && !changed) return player.announce(t("There is nothing to change in the selection"));
     frames.forEach((one, index) => this.put(one, after[index]));
@@ -166,7 +166,7 @@ export class F0Correction {
     player.view.refresh();
   }
 
-  ready() {
+  isReady() {
     const { picture } = this.player.view;
     if (picture?.tracks.message || !this.values) {
       this.player.announce(picture?.tracks.message ?? t("Measuring …"));
@@ -196,9 +196,9 @@ export class F0Correction {
 
   // --- drawing ---
 
-  draws({ y }) {
+  canDraw({ y }) {
     const lane = this.player.view.lanes.lanes.f0;
-    return this.on && lane && y >= lane.top && y < lane.bottom && this.ready();
+    return this.on && lane && y >= lane.top && y < lane.bottom && this.isReady();
   }
 
   pointAt({ x, y }) {

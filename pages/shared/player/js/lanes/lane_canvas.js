@@ -49,7 +49,7 @@ export class LaneCanvas {
   }
 
   // Draw only between two heights.
-  half(top, bottom, draw) {
+  clipTo(top, bottom, draw) {
     const { pen } = this;
     pen.save();
     pen.beginPath();

@@ -264,8 +264,8 @@ export class Lanes extends LaneCanvas {
     this.shadeRegions(lane);
     this.hatch(lane);
     this.rule(y(0));
-    this.half(lane.top, y(0), () => this.area(points, y, colour));
-    this.half(y(0), lane.bottom, () => this.area({ ...points, high: points.low }, y, AGAINST));
+    this.clipTo(lane.top, y(0), () => this.area(points, y, colour));
+    this.clipTo(y(0), lane.bottom, () => this.area({ ...points, high: points.low }, y, AGAINST));
     if (threshold !== null) this.rule(y(threshold), { dashed: true, alpha: 0.9 });
     this.mark(t("for"), lane.top + 10);
     this.mark("0", y(0));

@@ -53,7 +53,7 @@ export class Tiers {
 
   choose(row, mark) {
     this.enter(row);
-    this.player.playTier(row.stretchOf(mark));
+    this.player.playMark(row.stretchOf(mark));
   }
 
   clearChosen() {
