@@ -3,66 +3,27 @@
 import { clamp, rowOf } from "../axes.js";
 import { drawCorrected } from "./f0_drawing.js";
 import { LaneCanvas, drawSamples, shortened } from "./lane_canvas.js";
+import { ROW_HEIGHTS, placeLanes } from "./layout.js";
 import { FORMANTS, ROWS as TRACK_ROWS, TRACKS, trackPoints } from "./measures.js";
 import { linearScale } from "./scales.js";
 import { FORMANT, WAVE, paintTile, shadeOf, signed } from "../pictures.js";
 import { FULL_SCALE } from "../wav.js";
 import { decimal, t } from "../../../language/language.js";
 
-const TITLE_HEIGHT = 24;
-const HEIGHTS = {
-  waveform: 64,
-  spectrogram: 192,
-  spectrum: 208,
-  f0: 76,
-  intensity: 60,
-  hnr: 60,
-  tilt: 60,
-  profile: 76,
-  scores: 84,
-  words: 24,
-  regions: 34,
-  tiers: 0,
-  others: 0,
-  ruler: 24,
-};
-const ROWS = { regions: 24, tiers: 22, others: 18 };
-// Minimum height of a lane in which F0 is drawn.
-const TALL = 200;
-// Lanes of fixed height; the others are lower if space is short, and higher if there is plenty.
-const FIXED = ["words", "regions", "tiers", "others", "ruler"];
-const DENSE = { title: 20, share: 0.62 };
 const AGAINST = "#8a9bb0";
 const AWAITED = t("This appears once it is computed");
 // Formants are not drawn in frames this far below the loudest one, as in Praat.
 const FORMANTS_WITHIN_DB = 30;
 
-// One method per lane, named as in HEIGHTS.
+// One method per lane, named as in layout.js.
 export class Lanes extends LaneCanvas {
   lanes = {};
 
-  // Place the lanes that have content, and return their total height. For `regions`, `tiers` and `others`, `shown` gives the
-  // number of rows. `dense` makes pictures lower, `fill` is a height that they fill.
-  layOut(shown, gutter, { dense = false, fill = null } = {}) {
-    const { title, share } = dense ? DENSE : { title: TITLE_HEIGHT, share: 1 };
-    const total = this.place(shown, gutter, title, fill ? 1 : share);
-    if (!fill) return total;
-    const pictures = Object.entries(this.lanes).reduce((sum, [name, { height }]) => sum + (FIXED.includes(name) ? 0 : height), 0);
-    return this.place(shown, gutter, title, Math.max(DENSE.share, 1 + (fill - total) / pictures));
-  }
-
-  place(shown, gutter, title, share) {
-    this.gutter = gutter;
-    this.lanes = {};
-    let top = 0;
-    for (const name of Object.keys(HEIGHTS).filter((lane) => shown[lane])) {
-      if (name !== "ruler") top += title;
-      const normal = FIXED.includes(name) ? HEIGHTS[name] : Math.round(share * HEIGHTS[name]);
-      const height = Math.max(normal, name in ROWS ? ROWS[name] * shown[name] : 0, shown[name] === "tall" ? TALL : 0);
-      this.lanes[name] = { top, height, bottom: top + height };
-      top += height;
-    }
-    return top;
+  // Place the lanes that have content, see `placeLanes`; return their total height.
+  layOut(shown, gutter, options) {
+    const { lanes, height } = placeLanes(shown, options);
+    Object.assign(this, { gutter, lanes });
+    return height;
   }
 
   laneAt(y) {
@@ -75,7 +36,7 @@ export class Lanes extends LaneCanvas {
     const isWithin = (lane) => lane && y >= lane.top && y < lane.bottom;
     let shown = [];
     if (isWithin(words)) shown = this.picture.words;
-    if (isWithin(others)) shown = this.picture.others[Math.floor((y - others.top) / ROWS.others)].regions;
+    if (isWithin(others)) shown = this.picture.others[Math.floor((y - others.top) / ROW_HEIGHTS.others)].regions;
     return shown.findLast(({ start, end }) => start <= time && time < end);
   }
 
@@ -336,19 +297,19 @@ export class Lanes extends LaneCanvas {
     pen.font = `11px ${theme.font}`;
     pen.textBaseline = "middle";
     picture.others.forEach(({ name, regions }, index) => {
-      const top = lane.top + index * ROWS.others;
-      this.mark(shortened(pen, name, this.gutter - 14), top + ROWS.others / 2);
+      const top = lane.top + index * ROW_HEIGHTS.others;
+      this.mark(shortened(pen, name, this.gutter - 14), top + ROW_HEIGHTS.others / 2);
       for (const region of regions) {
         const [left, right] = [axis.x(region.start), axis.x(region.end)];
         if (right < 0 || left > axis.width) continue;
         pen.globalAlpha = 0.35;
         pen.fillStyle = picture.colourOf(region) ?? WAVE;
-        pen.fillRect(left, top + 2, Math.max(1, right - left), ROWS.others - 4);
+        pen.fillRect(left, top + 2, Math.max(1, right - left), ROW_HEIGHTS.others - 4);
         pen.globalAlpha = 1;
         pen.fillStyle = theme.text;
         pen.textAlign = "left";
         const words = picture.labelOf(region) ?? "";
-        if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + ROWS.others / 2);
+        if (pen.measureText(words).width < right - left - 4) pen.fillText(words, left + 3, top + ROW_HEIGHTS.others / 2);
       }
     });
   }
