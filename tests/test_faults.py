@@ -31,7 +31,7 @@ from ser_core.annotations.store.transactions import open_store
 from ser_core.commands import main
 from ser_core.errors import AnnotationsRefused, AudioRefused, SettingsRefused, WriteRefused
 from ser_core.learning import training
-from ser_core.model.checkpoint import require_room, save_model
+from ser_core.model.checkpoint import require_replaceable_model, save_model
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.model.shipped_models import load_model, model_names
 from ser_core.output import overview_picture
@@ -161,7 +161,7 @@ def test_what_is_not_ours_is_not_replaced(tmp_path):
     with pytest.raises(WriteRefused, match="holds something else, which would be lost"):
         write(thesis.parent, "newer")
     with pytest.raises(WriteRefused, match="holds something else"):
-        require_room(thesis.parent)
+        require_replaceable_model(thesis.parent)
     assert thesis.read_text() == "years"
     assert sorted(tmp_path.iterdir()) == [thesis.parent]
     (tmp_path / "empty").mkdir()

@@ -79,7 +79,7 @@ def test_no_segments_have_no_logits():
 def test_long_segments_come_in_small_batches_that_change_nothing(monkeypatch):
     classifier, segments = classifier_of(onnx_model()), np.stack([random_log_mel(seed=seed) for seed in range(5)])
     whole = classifier.score(segments)
-    monkeypatch.setattr("ser_core.model.onnx_classifier.LONGEST_BATCH_FRAMES", 2 * 96 + 1)
+    monkeypatch.setattr("ser_core.model.onnx_classifier.MAX_BATCH_FRAMES", 2 * 96 + 1)
     run, sizes = classifier._graph.run, []
     monkeypatch.setattr(classifier._graph, "run", lambda part: sizes.append(len(part)) or run(part))
     np.testing.assert_allclose(classifier.score(segments), whole, rtol=1e-4)

@@ -41,7 +41,7 @@ from ser_core.model.checkpoint import (
     draft_of,
     publish,
     read_card,
-    require_room,
+    require_replaceable_model,
     save_model,
     write_card,
 )
@@ -88,7 +88,7 @@ def train_classifier(
         If the plan does not fit the corpora, the starting weights or the states.
     Cancelled
     """
-    require_room(out)
+    require_replaceable_model(out)
     data = read_training_data(plan, runs / "log_mels", work)
     model, history = train_stages(plan, data, runs, resume, work)
     if not processes().is_global_zero:

@@ -28,7 +28,7 @@ from ser_core.model.checkpoint import (
     draft_of,
     publish,
     read_card,
-    require_room,
+    require_replaceable_model,
     write_card,
 )
 from ser_core.model.shipped_models import find_model
@@ -64,7 +64,7 @@ def cross_validate(
     SettingsRefused
         If there is no such fold, before any is trained.
     """
-    require_room(out)
+    require_replaceable_model(out)
     models = _models_of_folds(plan, folds, runs, resume, work)
     if not processes().is_global_zero:
         return {}

@@ -34,7 +34,7 @@ DECODER = "decoder.safetensors"
 TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
 TEST_VOICE_TABLE, FOLDS_VOICE_TABLE = "test_voice.csv", "folds_voice.csv"
 CORPORA_VOICE_TABLE = "corpora_voice.csv"
-HASHES = "SHA256SUMS"  # beside the models, as `sha256sum --check` reads it
+HASHES = "SHA256SUMS"  # beside the models, in the format of `sha256sum --check`
 LARGEST_BYTES = 45_000_000
 LARGEST_TEXT_BYTES = 5_000_000
 #: The header of a weights file, which names the tensors; that of the largest network here has 20 kB.
@@ -42,14 +42,14 @@ LARGEST_HEADER_BYTES = 1_000_000
 LONGEST_REASON = 300
 
 
-#: Every network that a card may name.
+#: All networks that a card may name.
 ARCHITECTURES: dict[str, type[nn.Module]] = NETWORKS | NETWORK_BASELINES
 
 
 def save_model(
     folder: Path, model: nn.Module | bytes, card: dict[str, Any], trained_on: list[tuple[str, str]], readme: str
 ) -> None:
-    """Write a model's folder, whole or not at all.
+    """Write a model's folder completely or not at all.
 
     Parameters
     ----------
@@ -69,7 +69,8 @@ def save_model(
         name, content = ONNX, model
         card = card | {"sha256": hashlib.sha256(model).hexdigest()}
     else:
-        name, content = WEIGHTS, save({name: _halved(name, tensor) for name, tensor in model.state_dict().items()})
+        weights = {name: _in_half_precision(name, tensor) for name, tensor in model.state_dict().items()}
+        name, content = WEIGHTS, save(weights)
     with atomic_folder(folder, CARD) as half_written:
         (half_written / name).write_bytes(content)
         write_card(half_written, card, readme)
@@ -88,14 +89,14 @@ def draft_of(folder: Path) -> Path:
     return folder.absolute().with_name(f".{folder.absolute().name}.draft")
 
 
-def require_room(folder: Path) -> None:
-    """Refuse, before training starts, a folder that holds anything but a model."""
+def require_replaceable_model(folder: Path) -> None:
+    """Refuse, before training starts, a folder that contains anything but a model."""
     require_replaceable(folder.absolute(), CARD)
 
 
 def publish(draft: Path, folder: Path) -> None:
     """Move a finished draft to the folder of its model."""
-    require_room(folder)
+    require_replaceable_model(folder)
     try:
         put_in_place(draft, folder.absolute())
     except OSError as reason:
@@ -110,29 +111,28 @@ def load_checkpoint(folder: Path) -> Classifier:
     Raises
     ------
     ModelRefused
-        If its files are damaged, too large, do not match each other or, for a shipped model, are not those that were
-        shipped.
+        If its files are damaged, too large or do not match each other, or a shipped model's files have changed.
     """
     if not (folder / WEIGHTS).is_file():
         return _load_onnx(folder)
     network, card, sha256 = load_network(folder)
-    about = _described(card, folder)
+    classifier_args = _classifier_args(card, folder)
     return NetworkClassifier(
         network,
         name=folder.name,
         sha256=sha256,
         precision=fastest_precision(),
         decoder=_decoder(folder, card),
-        **about,
+        **classifier_args,
     )
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Refuse a model that cannot be loaded, as far as its card, its decoder and the header of its weights tell."""
+    """Refuse a model that cannot be loaded, judging by its card, its decoder and the header of its weights."""
     if not holds_model(folder):
         raise ModelRefused(f"{folder.name}: it needs {CARD} and {WEIGHTS} or {ONNX}, each an ordinary file.")
     card, weights = read_card(folder), folder / WEIGHTS
-    _described(card, folder)
+    _classifier_args(card, folder)
     file = weights if weights.is_file() else folder / ONNX
     try:
         if (size := file.stat().st_size) > LARGEST_BYTES:
@@ -164,12 +164,12 @@ def _decoder(folder: Path, card: dict[str, Any]) -> Decoder | None:
 
 def _load_onnx(folder: Path) -> OnnxClassifier:
     card, data = read_card(folder), _bytes_of(folder / ONNX)
-    about = _described(card, folder)
-    return OnnxClassifier(data, name=folder.name, sha256=card["sha256"], **about)
+    classifier_args = _classifier_args(card, folder)
+    return OnnxClassifier(data, name=folder.name, sha256=card["sha256"], **classifier_args)
 
 
-def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the arguments of a classifier that a card sets."""
+def _classifier_args(card: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the arguments of a classifier that are in its card."""
     try:
         _check_emotions(card["emotions"])
         front_end = settings_from_dict(FrontEnd, card["front_end"])
@@ -177,17 +177,17 @@ def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
             _check_shape(front_end, ARCHITECTURES[card["architecture"]])
         elif not re.fullmatch(r"[0-9a-f]{64}", card["sha256"]):
             raise ValueError(f"its sha256 is not that of {ONNX}")
-        about = {
+        args = {
             "emotions": tuple(card["emotions"]),
             "front_end": front_end,
             "temperature": _temperature_of(card),
             "pooling": _pooling_of(card),
         }
         if (folder / WEIGHTS).is_file() and "voice" in card:
-            # Earlier versions needed the logits to be expected of each emotion.
-            kept = {name: value for name, value in card["voice"].items() if name != "expected_logits"}
-            about["voice"] = settings_from_dict(VoiceSettings, kept)
-        return about
+            # Cards of earlier versions also have `expected_logits`, which are no longer used.
+            voice = {name: value for name, value in card["voice"].items() if name != "expected_logits"}
+            args["voice"] = settings_from_dict(VoiceSettings, voice)
+        return args
     except _WRONG_CARD as reason:
         raise ModelRefused(
             f"{folder.name}: its card does not make a model ({_short(reason)}). Fetch it again, or correct {CARD}."
@@ -195,7 +195,7 @@ def _described(card: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
-    """Return a model's network as it was trained, its card and its weights' SHA-256.
+    """Return a model's network as it was trained, its card, and the SHA-256 of its weights.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
         if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
             raise ValueError("some weights are not numbers")
     except (ValueError, RuntimeError, SafetensorError) as reason:
-        raise _no_model(folder, reason) from None
+        raise _not_a_model(folder, reason) from None
     return network, card, hashlib.sha256(data).hexdigest()
 
 
@@ -226,17 +226,17 @@ def _check_header(folder: Path, card: dict[str, Any], beginning: bytes, size: in
         if size != end + max(tensor["data_offsets"][1] for tensor in header.values()):
             raise ValueError("the weights are cut off")
     except (*_WRONG_CARD, RecursionError) as reason:
-        raise _no_model(folder, reason) from None
+        raise _not_a_model(folder, reason) from None
 
 
-def _no_model(folder: Path, reason: Exception) -> ModelRefused:
+def _not_a_model(folder: Path, reason: Exception) -> ModelRefused:
     return ModelRefused(f"{folder.name}: card and weights do not make a model ({_short(reason)}). Fetch it again.")
 
 
 @lru_cache(maxsize=64)
 def _shapes(architecture: str, classes: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of an architecture's weights."""
-    with torch.device("meta"):  # computes nothing: a process forked after a computation could not compute
+    with torch.device("meta"):  # no computation: after one, forked processes could not compute
         network = ARCHITECTURES[architecture](classes)
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
@@ -253,13 +253,13 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def _check_shipped(file: Path, data: bytes) -> None:
-    """Refuse a file of a shipped model, reached by any path, whose SHA-256 differs from the one that was shipped.
+    """Refuse a file of a shipped model, reached by any path, whose SHA-256 differs from that of the shipped file.
 
-    Shipped files are in the list beside the models; models that people trained are not.
+    The list beside the models has the shipped files, but not models that people trained.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     for path in {file.absolute(), file.resolve()}:
-        folder, shipped = path.parent.name, _shipped(path.parent.parent / HASHES)
+        folder, shipped = path.parent.name, _shipped_hashes(path.parent.parent / HASHES)
         listed = any(name.startswith(f"{folder}/") for name in shipped)
         if listed and shipped.get(f"{folder}/{file.name}") != sha256:
             raise ModelRefused(
@@ -268,7 +268,7 @@ def _check_shipped(file: Path, data: bytes) -> None:
             )
 
 
-def _shipped(hashes: Path) -> dict[str, str]:
+def _shipped_hashes(hashes: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a list, by `NAME/FILE`; empty if there is no list."""
     try:
         lines = read_regular(hashes, LARGEST_TEXT_BYTES, follow_link=True).decode("utf-8").splitlines()
@@ -277,7 +277,7 @@ def _shipped(hashes: Path) -> dict[str, str]:
     return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
 
 
-#: What a card with unexpected content raises.
+#: Exceptions raised by a card with unexpected content.
 _WRONG_CARD = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, SettingsRefused)
 
 
@@ -294,8 +294,8 @@ def _check_emotions(emotions: list[str]) -> None:
 
 def _check_shape(front_end: FrontEnd, architecture: type[nn.Module]) -> None:
     found = front_end.segments.segment_frames, front_end.spectrogram.bands
-    own = getattr(architecture, "front_end", FrontEnd())
-    if found != (own.segments.segment_frames, own.spectrogram.bands):
+    expected = getattr(architecture, "front_end", FrontEnd())
+    if found != (expected.segments.segment_frames, expected.spectrogram.bands):
         raise ValueError(f"its segments of {found[0]} frames and {found[1]} bands are not those of this network")
 
 
@@ -352,6 +352,6 @@ def training_list(folder: Path) -> dict[str, str]:
     raise ModelRefused(f"{folder.name}: its {TRAINING_LIST} is missing or damaged. Fetch the model again.")
 
 
-def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+def _in_half_precision(name: str, tensor: torch.Tensor) -> torch.Tensor:
     # Running variances exceed the range of half precision.
     return tensor.contiguous() if "running_" in name or not tensor.is_floating_point() else tensor.half().contiguous()

@@ -1,4 +1,4 @@
-"""A trained network as the rest of the project uses it: numpy in, numpy out."""
+"""A trained network behind the interface that the rest of the project uses: numpy in, numpy out."""
 
 import copy
 import hashlib
@@ -31,16 +31,16 @@ CACHED_OPERATIONS = 128
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHED_OPERATIONS))
 
 #: Suffix of the name of a model adapted to a voice.
-OF_A_VOICE = ", this voice"
-#: Segments that a thread scores at once: its processor's cache holds what more would leave between layers.
+ADAPTED_SUFFIX = ", this voice"
+#: Segments that a thread scores at once; the activations of more would not fit in the processor's cache.
 BATCH = 8
-#: Segments whose state before any change stays in memory for the next explainer; 17 MB each for Whisper.
+#: Segments whose unchanged state stays in memory for the next explainer; 17 MB each for Whisper.
 MAX_STATES = 6
-#: Frames that are scored at once where segments are whole recordings: 8 of 60 s.
-LONGEST_BATCH_FRAMES = 48_000
+#: Frames that are scored at once if segments are whole recordings: 8 of 60 s.
+MAX_BATCH_FRAMES = 48_000
 
-#: From versions (n, frames, bands) of a segment, and the first and the end of the frames that differ, to logits
-#: (n, classes).
+#: Takes versions (n, frames, bands) of a segment, and the first and the end (excluded) of the frames that differ;
+#: returns logits (n, classes).
 ScoreLocalChanges = Callable[[np.ndarray, int, int], np.ndarray]
 
 
@@ -57,14 +57,14 @@ class Classifier(Protocol):
     temperature : float
         Logits are divided by it before the softmax; fitted on validation recordings.
     pooling : str
-        How segments' probabilities are pooled into the recording's (see `ser_core.model.scores.pool`).
+        How the probabilities of segments are pooled into those of the recording (see `ser_core.model.scores.pool`).
     voice : VoiceSettings or None
-        How a voice's own normal is used; None if the model judges every voice alike. A model with these settings also
-        has `with_voice`, as `NetworkClassifier`.
+        How a voice's own normal is used; None if the model treats all voices alike. A model with these settings also
+        has `with_voice`, like `NetworkClassifier`.
     voice_share : VoiceShare or None
         Set if the model was adapted to a voice.
     adapted_from : (Classifier, VoiceNormal) or None
-        Of a model adapted to a voice: the original, and the voice's normal.
+        For a model adapted to a voice: the original model, and the voice's normal.
     """
 
     emotions: tuple[str, ...]
@@ -102,7 +102,7 @@ class NetworkClassifier:
         Precision of `score`. bfloat16 is three times as fast on processors that support it, and changes logits by about
         0.01; `benchmarks/precision.py` measures the effect on maps. Grad-CAM is always computed in float32.
     decoder : Decoder or None
-        Of the network's tokens, which are the first channels of its only map.
+        Decoder of the network's tokens, which are the first channels of its only map.
     """
 
     def __init__(
@@ -146,9 +146,10 @@ class NetworkClassifier:
         -------
         ndarray of shape (n, classes), float32
         """
-        threads = torch.get_num_threads()  # one in a thread of `thread_pool`, which must not wait for the others
+        threads = torch.get_num_threads()  # 1 in a thread of the pool, which must not wait for the others
         batches = _batches(segments, threads)
-        logits = list((thread_pool().map if threads > 1 < len(batches) else map)(self._logits, batches))
+        run = thread_pool().map if threads > 1 and len(batches) > 1 else map
+        logits = list(run(self._logits, batches))
         return torch.cat(logits).numpy() - self.shift if logits else np.empty((0, len(self.emotions)), np.float32)
 
     @torch.inference_mode()
@@ -173,8 +174,8 @@ class NetworkClassifier:
     def score_local_changes(self, segment: np.ndarray) -> ScoreLocalChanges | None:
         """Return a function that scores versions of a segment (frames, bands) that differ in a few frames.
 
-        It is faster than `score`, and for `Whisper` only nearly as exact (see `LocalChange` and `LocalMaps`). None for
-        networks without such a way.
+        It is faster than `score`, and for `Whisper` only nearly as exact (see `LocalChange` and `LocalMaps`). None if
+        the network does not support this.
         """
         if not isinstance(self.network, Whisper | VGGish | LateFusion):
             return None
@@ -206,7 +207,7 @@ class NetworkClassifier:
                 maps = {name: map_.float() for name, map_ in self._scoring.maps(batch.to(self._precision)).items()}
                 logits.append(self.network.classify(maps))
                 tokens = maps[self._maps[0]][:, : self.decoder.weight.shape[1], :, 0]
-                # A token stands for several frames, and its evidence is divided among them.
+                # A token covers several frames, which share its evidence equally.
                 frames = batch.shape[2] // tokens.shape[2]
                 evidence.append(self.decoder.evidence(tokens).repeat_interleave(frames, dim=2) / frames)
         return torch.cat(logits).numpy() - self.shift, torch.cat(evidence).numpy()
@@ -226,7 +227,7 @@ class NetworkClassifier:
         if normal.recordings == 0:
             return self
         adapted = copy.copy(self)
-        adapted.name = f"{self.name}{OF_A_VOICE}"
+        adapted.name = f"{self.name}{ADAPTED_SUFFIX}"
         adapted.sha256 = hashlib.sha256(f"{self.sha256} {normal.sha256}".encode()).hexdigest()
         adapted.shift = voice_shift(normal, self.voice).astype(np.float32)
         adapted.temperature = self.temperature * voice_temperature(normal, self.voice)
@@ -283,9 +284,9 @@ class NetworkClassifier:
                     maps = self.network.maps(batch)
                 maps = {name: map_.requires_grad_() for name, map_ in maps.items()}
                 logits = self.network.classify(maps)
-            wanted = [maps[name] for name in names]
-            gradients = [torch.autograd.grad((logits @ row).sum(), wanted, retain_graph=True) for row in rows]
-        return np.stack([_weighted(wanted, each) for each in gradients])
+            selected = [maps[name] for name in names]
+            gradients = [torch.autograd.grad((logits @ row).sum(), selected, retain_graph=True) for row in rows]
+        return np.stack([_summed_activations(selected, of_row) for of_row in gradients])
 
     def randomised(self, seed: int) -> "NetworkClassifier":
         """Return the same architecture with random weights."""
@@ -310,7 +311,7 @@ def _state_of(network: nn.Module, scoring: nn.Module, segment: bytes) -> LocalCh
 
 
 def _batches(segments: np.ndarray, threads: int = 1) -> list[Tensor]:
-    size = max(1, min(BATCH, -(-len(segments) // threads), LONGEST_BATCH_FRAMES // segments.shape[1] // threads))
+    size = max(1, min(BATCH, -(-len(segments) // threads), MAX_BATCH_FRAMES // segments.shape[1] // threads))
     return [
         torch.tensor(np.ascontiguousarray(segments[start : start + size]), dtype=torch.float32)
         .unsqueeze(1)
@@ -319,17 +320,18 @@ def _batches(segments: np.ndarray, threads: int = 1) -> list[Tensor]:
     ]
 
 
-def _weighted(maps: list[Tensor], gradients: tuple[Tensor, ...]) -> np.ndarray:
+def _summed_activations(maps: list[Tensor], gradients: tuple[Tensor, ...]) -> np.ndarray:
     """Return the sum (n, h, w), on the finest grid, of maps whose channels are weighted by the mean gradients."""
     cams = [
         (gradient.mean(dim=(2, 3), keepdim=True) * map_).sum(dim=1, keepdim=True).detach()
         for map_, gradient in zip(maps, gradients, strict=True)
     ]
     finest = max((cam.shape[2:] for cam in cams), key=lambda size: size[0] * size[1])
-    return sum(_spread(cam, finest) for cam in cams)[:, 0].numpy()
+    return sum(_upsampled(cam, finest) for cam in cams)[:, 0].numpy()
 
 
-def _spread(cam: Tensor, size: torch.Size) -> Tensor:
+def _upsampled(cam: Tensor, size: torch.Size) -> Tensor:
+    """Return a map at a finer size with the same sum."""
     if cam.shape[2:] == size:
         return cam
     cells = (size[0] * size[1]) / (cam.shape[2] * cam.shape[3])

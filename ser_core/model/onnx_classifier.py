@@ -10,7 +10,7 @@ from ser_core.model.onnx_process import OnnxProcess
 from ser_core.settings import FrontEnd
 
 #: Maximum number of frames in a batch, over all its segments.
-LONGEST_BATCH_FRAMES = 6_000
+MAX_BATCH_FRAMES = 6_000
 
 
 class OnnxClassifier:
@@ -32,7 +32,7 @@ class OnnxClassifier:
 
     #: Grad-CAM needs gradients, which an ONNX file does not give.
     layers: tuple[str, ...] = ()
-    #: Its expected logits are not known, so it treats every voice alike.
+    #: It cannot be adapted to a voice.
     voice = voice_share = adapted_from = None
 
     def __init__(
@@ -64,13 +64,13 @@ class OnnxClassifier:
         ModelRefused
             If the model fails, or takes more time or memory than is allowed.
         """
-        size = max(1, LONGEST_BATCH_FRAMES // segments.shape[1])
+        size = max(1, MAX_BATCH_FRAMES // segments.shape[1])
         parts = [segments[start : start + size] for start in range(0, len(segments), size)]
         logits = [self._graph.run(np.ascontiguousarray(part, dtype=np.float32)) for part in parts]
         return np.concatenate(logits) if logits else np.empty((0, len(self.emotions)), np.float32)
 
     def _check(self) -> None:
-        """Try it on two segments of quiet noise, and on one, so that a faulty model fails when it is loaded."""
+        """Run the model on two segments of quiet noise and on one, so that a faulty model fails when it is loaded."""
         frames = self.front_end.segments.segment_frames or MIN_WHOLE_FRAMES
         noise = np.random.default_rng(0).normal(-4, 1, (2, frames, self.front_end.spectrogram.bands)).astype(np.float32)
         for segments in (noise, noise[:1]):
@@ -79,8 +79,8 @@ class OnnxClassifier:
                 raise ModelRefused(f"{self.name}: its logits of quiet noise are not numbers. Export the model again.")
 
     def class_activation(self, segments: np.ndarray, class_weights: np.ndarray, layer: str) -> np.ndarray:
-        """Refuse: there are no maps."""
+        """Refuse: an ONNX file has no maps."""
         raise SettingsRefused(f"{self.name} has no layer '{layer}': an ONNX file gives no gradients. Use LIME.")
 
     def randomised(self, seed: int) -> None:
-        """Return None: it is not known which of its numbers are weights."""
+        """Return None: it is not known which of the graph's tensors are weights."""

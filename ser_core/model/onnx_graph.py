@@ -1,4 +1,4 @@
-"""The process that `ser_core.model.onnx_process` starts: it runs one ONNX graph and may do nothing else."""
+"""The process that `ser_core.model.onnx_process` starts. It runs one ONNX graph and may do nothing else."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from ser_core.model.onnx_process import (
 from ser_core.work.child_process import receive, send
 from ser_core.work.sandbox import allow_cpu, restrict_this_process
 
-#: All that onnxruntime raises: its exceptions have no common base, and creating one fails if its text quotes invalid
+#: All exceptions that onnxruntime raises: they have no common base, and creating one fails if its text quotes invalid
 #: bytes of the file.
 _FAULTS = (
     *(kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, Exception)),
@@ -31,7 +31,7 @@ _FAULTS = (
     MemoryError,
 )
 SILENT = 4  # onnxruntime logs only fatal errors
-#: The default number; set explicitly, the threads are not bound to processors.
+#: The default number. Because it is set explicitly, onnxruntime does not bind the threads to processors.
 THREADS = os.cpu_count() or 1
 
 
@@ -43,9 +43,9 @@ class OnnxGraph:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = SILENT
         options.intra_op_num_threads = THREADS
-        # Otherwise threads that wait for work would keep cores busy.
+        # Otherwise waiting threads would keep cores busy.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Weights in other files would be searched for in the working directory; below a file there are none.
+        # By default, weights in other files are searched for in the working directory; below this file there are none.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         try:
             self._session = onnxruntime.InferenceSession(
@@ -88,24 +88,24 @@ def _short(reason: Exception) -> str:
     return " ".join(str(reason).split())[:160]
 
 
-def _serve(other: socket.socket) -> None:
-    _, content = receive(other, MOST_BYTES)
+def _serve(parent: socket.socket) -> None:
+    _, content = receive(parent, MOST_BYTES)
     about = json.loads(content)
-    _, data = receive(other, MOST_BYTES)
+    _, data = receive(parent, MOST_BYTES)
     graph = OnnxGraph(bytes(data), about["name"], about["classes"])
     del data
-    send(other, READY)
+    send(parent, READY)
     while True:
-        _, content = receive(other, MOST_BYTES)
+        _, content = receive(parent, MOST_BYTES)
         *shape, cpu_s = ARGS.unpack_from(content)
         segments = np.frombuffer(content, np.float32, offset=ARGS.size).reshape(shape)
         allow_cpu(cpu_s)
         try:
             logits = graph.run(segments)
         except ModelRefused as refusal:
-            send(other, REFUSED, _text(refusal))
+            send(parent, REFUSED, _text(refusal))
         else:
-            send(other, LOGITS, memoryview(np.ascontiguousarray(logits)).cast("B"))
+            send(parent, LOGITS, memoryview(np.ascontiguousarray(logits)).cast("B"))
 
 
 def _text(refusal: ModelRefused) -> bytes:
@@ -113,12 +113,12 @@ def _text(refusal: ModelRefused) -> bytes:
 
 
 def _main() -> None:
-    with socket.socket(fileno=0) as other, suppress(EOFError):
+    with socket.socket(fileno=0) as parent, suppress(EOFError):
         restrict_this_process(memory_bytes=MOST_BYTES, cpu_s=LOAD_CPU_S)
         try:
-            _serve(other)
+            _serve(parent)
         except ModelRefused as refusal:  # the graph itself is refused: there is nothing to run
-            send(other, REFUSED, _text(refusal))
+            send(parent, REFUSED, _text(refusal))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class OnnxProcess:
     name : str
         Its name in refusals.
     classes : int
-        Number of logits that it must return for a segment.
+        Number of logits that it must return for each segment.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class OnnxProcess:
 
     def __init__(self, data: bytes, name: str, classes: int) -> None:
         self._data, self._name, self._classes = data, name, classes
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._start()
 
     def run(self, segments: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ class OnnxProcess:
         ModelRefused
             If the graph fails, returns anything else, crashes, or exceeds its limits. The next call restarts it.
         """
-        with self._turn:
+        with self._lock:
             if not self._child.is_alive():
                 self._end()
                 self._start()
@@ -80,7 +80,7 @@ class OnnxProcess:
             raise ModelRefused(
                 f"{self._name}: no process can be started for its model.onnx ({reason.strerror}). Try again later."
             ) from None
-        self._end = weakref.finalize(self, self._child.end)  # when this process ends, at the latest
+        self._end = weakref.finalize(self, self._child.end)  # at the latest when this process ends
         about = json.dumps({"name": self._name, "classes": self._classes}).encode()
         self._answer(READY, 0, LOAD_CPU_S, "its loading", [(ABOUT, about), (LOAD, self._data)])
 
@@ -88,11 +88,11 @@ class OnnxProcess:
         self, kind: bytes, size: int, cpu_s: float, at: str, messages: list[tuple[bytes | memoryview, ...]]
     ) -> bytearray:
         """Send messages and return the answer, which must have this kind and size or be a refusal."""
-        until = time.monotonic() + WAIT_PER_CPU_S * cpu_s
+        deadline = time.monotonic() + WAIT_PER_CPU_S * cpu_s
         try:
             for message in messages:
-                self._child.send(*message, deadline=until)
-            found, content = self._child.receive(max(size, LARGEST_TEXT_BYTES), until)
+                self._child.send(*message, deadline=deadline)
+            found, content = self._child.receive(max(size, LARGEST_TEXT_BYTES), deadline)
             if found != REFUSED and (found, len(content)) != (kind, size):
                 raise ValueError(found)
         except (OSError, EOFError, ValueError, struct.error):
@@ -101,7 +101,7 @@ class OnnxProcess:
                 f"{self._name}: its model.onnx was stopped at {at}: it crashed, or took more than {cpu_s:.0f} s of "
                 f"processor time or {MOST_BYTES // 2**20} MiB of memory. Export it smaller, without loops."
             ) from None
-        except BaseException:  # a late answer would be taken for the answer to the next call
+        except BaseException:  # otherwise a late answer would be taken for that to the next call
             self._end()
             raise
         if found == REFUSED:
@@ -110,5 +110,5 @@ class OnnxProcess:
 
 
 def shape_in_words(segments: np.ndarray) -> str:
-    """Say how many segments there are, and their size."""
+    """Describe the number of segments and their size."""
     return f"{len(segments)} segments of {segments.shape[1]} frames and {segments.shape[2]} bands"

@@ -8,9 +8,9 @@ from ser_core.settings import VerdictSettings
 #: Verdicts that name no emotion.
 NOT_SURE, NO_SPEECH = "not sure", "no speech heard"
 PROBABILITY_FLOOR = 1e-4
-#: What may be averaged over a recording's segments.
+#: What can be averaged over a recording's segments.
 POOLINGS = ("probabilities", "logits")
-#: Smaller probabilities are raised to this, so that their logarithm is finite.
+#: Smaller probabilities are raised to this, so that their logarithms are finite.
 SMALLEST_PROBABILITY = 1e-300
 
 
@@ -54,7 +54,7 @@ def pooling_terms(probabilities: np.ndarray, pooling: str) -> np.ndarray:
     """Return what each segment adds to its recording's mean, with the shape of the probabilities."""
     if pooling == "probabilities":
         return probabilities
-    # The logits minus a constant per segment, to which a softmax is invariant.
+    # The logits minus a constant per segment, which does not affect a softmax.
     return np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
 
 
@@ -64,7 +64,7 @@ def pooled(mean_terms: np.ndarray, pooling: str) -> np.ndarray:
 
 
 def evidence(probabilities: np.ndarray, emotion: int, against: int | None = None) -> np.ndarray:
-    """Return how strongly probabilities speak for an emotion, in log-odds.
+    """Return how strongly probabilities support an emotion, in log-odds.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def evidence(probabilities: np.ndarray, emotion: int, against: int | None = None
     Returns
     -------
     ndarray of shape (...)
-        log p - log(1 - p), or log p - log of the other's p, each p clipped to 1e-4 and 1 - 1e-4.
+        log p - log(1 - p), or log p minus the log of the other's p; each p is clipped to 1e-4 and 1 - 1e-4.
     """
     p = np.clip(probabilities, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
     if against is None:

@@ -1,4 +1,4 @@
-"""The models in `models/`: found, loaded and named, each without reading the weights of the others."""
+"""The models in `models/`: find, load and name each without reading the weights of the others."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ MODELS = Path(__file__).parents[2] / "models"
 #: The model of analyses, commands and benchmarks unless another is named.
 DEFAULT_MODEL = "whisper"
 PEERS = frozenset(NETWORK_BASELINES) | frozenset(ESTIMATOR_BASELINES)
-#: No leading dot, as of an unfinished model; no separator, as of a path.
+#: Without a leading dot, which marks an unfinished model, and without the separators of a path.
 _NAME = re.compile(r"\w[\w.-]*")
 
 
@@ -58,14 +58,14 @@ def find_model(name_or_path: str | Path, models: Path = MODELS) -> Path:
 
 def model_names(models: Path = MODELS) -> list[str]:
     """Return the names of the shipped models that can be loaded: the default first, the peers last."""
-    names = [name for name, why_not in _found(models).items() if why_not is None]
+    names = [name for name, fault in _faults(models).items() if fault is None]
     return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name in PEERS, name))
 
 
 def default_model(models: Path = MODELS) -> str | None:
-    """Return the first of `model_names`, or None; looks at the other models only if the default cannot be loaded."""
+    """Return the first of `model_names`, or None; check the other models only if the default cannot be loaded."""
     default = models / DEFAULT_MODEL
-    if default.is_dir() and _why_not(default, tuple(_stamp(file) for file in _parts(default))) is None:
+    if default.is_dir() and _fault(default, tuple(_stamp(file) for file in _files(default))) is None:
         return DEFAULT_MODEL
     return next(iter(model_names(models)), None)
 
@@ -88,28 +88,28 @@ def _sha256(file: Path, stamp: tuple[int, ...]) -> str:
 
 def models_left_out(models: Path = MODELS) -> dict[str, str]:
     """Return why folders that look like models are not among `model_names`, by name."""
-    return {name: why_not for name, why_not in sorted(_found(models).items()) if why_not is not None}
+    return {name: fault for name, fault in sorted(_faults(models).items()) if fault is not None}
 
 
-def _found(models: Path) -> dict[str, str | None]:
-    """Return the folders that hold a model's weights, and why each cannot be loaded, as far as card and header tell."""
+def _faults(models: Path) -> dict[str, str | None]:
+    """Return why each folder with a model's weights cannot be loaded, by name; None if it can."""
     with suppress(OSError):  # nothing is recovered in a read-only folder
         recover_all(models)
     folders = models.iterdir() if models.is_dir() else ()
     # A name that begins with a dot is that of an unfinished model.
     return {
-        folder.name: _why_not(folder, tuple(_stamp(file) for file in _parts(folder)))
+        folder.name: _fault(folder, tuple(_stamp(file) for file in _files(folder)))
         for folder in folders
         if not folder.name.startswith(".") and any(os.path.lexists(folder / file) for file in (WEIGHTS, ONNX))
     }
 
 
-def _parts(folder: Path) -> tuple[Path, ...]:
+def _files(folder: Path) -> tuple[Path, ...]:
     return folder / CARD, folder / WEIGHTS, folder / DECODER, folder / ONNX, folder.parent / HASHES
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """Return what changes when a file does."""
+    """Return the status of a file, which changes when its content does."""
     try:
         status = file.stat()
     except OSError:
@@ -118,8 +118,8 @@ def _stamp(file: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=256)
-def _why_not(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
-    """Return why a model cannot be loaded, or None, without reading its weights; new `stamps` check it again."""
+def _fault(folder: Path, stamps: tuple[tuple[int, ...], ...]) -> str | None:
+    """Return why a model cannot be loaded, or None, without reading its weights; with new `stamps`, check it again."""
     try:
         if not _NAME.fullmatch(folder.name):
             raise ModelRefused("Its name is not a model's name: letters, digits, dots, hyphens and underscores.")

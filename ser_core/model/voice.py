@@ -1,9 +1,9 @@
 """A voice's own normal: how a model's logits for one person differ from those for everybody.
 
 What sounds angry in one voice is another's usual tone. If several recordings of a person are known, the logits are
-shifted so that over these recordings all emotions come out about equally often. The recordings need no labels. If they
-all show one emotion, this would mistake the emotion for the voice: unless a person says that they show different ones,
-the shift counts only as far as the recordings, once shifted, fall into different emotions.
+shifted so that all emotions are predicted about equally often for these recordings. They need no labels. If they all
+show one emotion, the shift would mistake the emotion for the voice. Unless a person states that they show different
+emotions, the shift therefore counts only as far as the shifted recordings fall into different emotions.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from ser_core.analysis import VoiceShare
 from ser_core.model.scores import softmax
 from ser_core.settings import VoiceSettings
 
-#: In a longer recording, each piece of this many segments counts as a recording.
+#: In a long recording, each piece of this many segments counts as a recording.
 PIECE_SEGMENTS = 4
-#: Steps of Newton's method, which mostly needs five, and the change of the logits at which it ends.
+#: Maximum number of steps of Newton's method, which mostly needs five, and the change of the logits at which it ends.
 BALANCE_STEPS, BALANCE_TOLERANCE = 100, 1e-9
-#: Longest step, in units of the softening: further away the softmax is too flat for its curvature to say how far to go.
-LONGEST_STEP = 2.0
-#: Keeps its equations solvable where every verdict is certain.
+#: Longest step, in units of the softening: farther away the softmax is too flat for a reliable Newton step.
+MAX_STEP = 2.0
+#: Keeps the equations solvable when every verdict is certain.
 BALANCE_RIDGE = 1e-9
 
 
@@ -36,7 +36,7 @@ class VoiceNormal:
     logits : ndarray of shape (pieces, classes), float64
         Means of the model's logits, a row for each recording or piece of a long one.
     mixed : bool
-        Whether a person says that they show different emotions.
+        Whether a person states that the recordings show different emotions.
     """
 
     recordings: int
@@ -76,8 +76,8 @@ def voice_normal(recordings: Iterable[np.ndarray], *, mixed: bool = False) -> Vo
 def balancing_shift(logits: np.ndarray, softening: float) -> np.ndarray:
     """Return what to subtract from logits so that all classes have the same mean probability.
 
-    Probabilities are those of logits divided by `softening`: at 1 they count verdicts, and the larger it is, the more
-    every recording counts by how far it is from a verdict; in the limit only the mean logits matter.
+    Probabilities are those of logits divided by `softening`. At 1 they nearly count verdicts; the larger it is, the
+    more each recording counts by its distance from a verdict, and in the limit only the mean logits matter.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def balancing_shift(logits: np.ndarray, softening: float) -> np.ndarray:
         # The shift is the minimum of a convex function, of which these are the gradient and the second derivatives.
         curvature = (np.diag(mean) - p.T @ p / count) / softening + BALANCE_RIDGE * np.eye(classes)
         step = np.linalg.solve(curvature, mean - 1 / classes)
-        shift = shift + step * min(1.0, LONGEST_STEP * softening / max(np.abs(step).max(), BALANCE_RIDGE))
+        shift = shift + step * min(1.0, MAX_STEP * softening / max(np.abs(step).max(), BALANCE_RIDGE))
         if np.abs(step).max() < BALANCE_TOLERANCE:
             break
     return shift - shift.mean()
@@ -143,20 +143,21 @@ def voice_temperature(normal: VoiceNormal, settings: VoiceSettings) -> float:
 
 
 def share_in_words(share: float) -> str:
-    """Say how far a voice is judged by its own normal."""
+    """Describe how far a voice is judged by its own normal."""
     return f"This voice is judged {100 * share:.0f} % by its own normal, and otherwise like any other."
 
 
 def voice_in_words(voice: VoiceShare) -> str:
-    """Say how far a voice is judged by its own normal, from how many recordings, and why not further."""
+    """Describe how far a voice is judged by its own normal, from how many recordings, and why not further."""
     return " ".join(voice_sentences(voice))
 
 
 def voice_sentences(voice: VoiceShare) -> list[str]:
     """Return the sentences of `voice_in_words`."""
-    one, n = voice.recordings == 1, voice.recordings
-    known = f"Known from {n} recording." if one else f"Known from {n} recordings."
-    return [said for said in (known, share_in_words(voice.share), caution_in_words(voice.trust)) if said]
+    n = voice.recordings
+    known = f"Known from {n} recording." if n == 1 else f"Known from {n} recordings."
+    sentences = (known, share_in_words(voice.share), caution_in_words(voice.trust))
+    return [sentence for sentence in sentences if sentence]
 
 
 def caution_in_words(trusted: float) -> str:

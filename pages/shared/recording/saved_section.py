@@ -11,7 +11,7 @@ from pages.shared.language.names import in_markdown
 from pages.shared.recording import open_recordings
 from ser_core.analysis import Recording
 from ser_core.errors import SerError
-from ser_core.model.classifier import OF_A_VOICE
+from ser_core.model.classifier import ADAPTED_SUFFIX
 from ser_core.model.shipped_models import model_names
 from ser_core.output.saved_analyses import SavedAnalysis, data_folder, delete, list_saved_analyses
 
@@ -117,7 +117,7 @@ def _reopen(saved: SavedAnalysis) -> None:
             icon=":material/error:",
         )
         return
-    session.restore(saved.settings, saved.model_name.removesuffix(OF_A_VOICE))
+    session.restore(saved.settings, saved.model_name.removesuffix(ADAPTED_SUFFIX))
     saved_results.restore_results(saved.results(recording), recording.sha256)
     st.session_state["reopened"] = recording.sha256, _changed_since(saved)
     st.rerun()
@@ -125,7 +125,7 @@ def _reopen(saved: SavedAnalysis) -> None:
 
 def _changed_since(saved: SavedAnalysis) -> str | None:
     """Return why a saved analysis is computed again, and its saved verdict; None if the model is the same."""
-    name = saved.model_name.removesuffix(OF_A_VOICE)
+    name = saved.model_name.removesuffix(ADAPTED_SUFFIX)
     saved_verdict = t("The verdict was {verdict} when it was saved.", verdict=t(saved.verdict))
     if name != saved.model_name:
         return " ".join([t("It was saved relative to a voice's own normal, which is never stored."), saved_verdict])

@@ -1,4 +1,4 @@
-"""The evidence of each token, by a linear decoder fitted to changes of the model's logits."""
+"""The evidence of each token, from a linear decoder fitted to changes of the model's logits."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Decoder:
     """A linear map from a network's tokens, each scaled to mean 0 and variance 1 over its channels, to evidence.
 
     It is fitted so that its sum over a stretch of speech, minus that over other speech of the same person, predicts how
-    much the logits change when one replaces the other (see `benchmarks/decoder.py`).
+    much the logits change when one is replaced by the other (see `benchmarks/decoder.py`).
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ def decoder_of(data: bytes, classes: int, channels: int) -> Decoder:
     Raises
     ------
     ValueError
-        If the content is not that of a decoder for so many classes, from at most so many channels.
+        If the content is not a decoder for this number of classes and at most this number of channels.
     """
     try:
         tensors = {name: tensor.float() for name, tensor in load_tensors(data).items()}

@@ -1,4 +1,4 @@
-"""Late fusion: the features of VGGish and YAMNet side by side before fully connected layers."""
+"""Late fusion: the features of VGGish and YAMNet are concatenated before fully connected layers."""
 
 import torch
 from torch import Tensor, nn

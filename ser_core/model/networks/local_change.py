@@ -17,11 +17,11 @@ from ser_core.model.networks.whisper import HEADS, VARIANCE_FLOOR, WIDTH, Whispe
 HEAD_WIDTH = WIDTH // HEADS
 #: Tokens on each side of the changed ones that are recomputed too.
 MARGIN = 2
-#: Exponents of attention above this are cut, so that float32 does not overflow.
+#: Exponents of attention are clipped to this, so that float32 does not overflow.
 LARGEST_EXPONENT = 60.0
 #: Spans of changed tokens whose part of the state stays in memory; 0.8 MB each.
-MOST_SPANS = 4
-#: Sums of exponentials are raised to this before anything is divided by them.
+MAX_SPANS = 4
+#: Sums of exponentials are raised to at least this before they are divisors.
 SMALLEST_SUM = 1e-30
 
 
@@ -29,19 +29,19 @@ class LocalChange:
     """Scores versions of one segment that differ from it in a few frames, much faster than the network does.
 
     The tokens of the changed frames, and `margin` tokens on each side, go through all blocks. All other tokens change
-    only because they attend to those: by how much is exact in each block, and its effect on the logits from there on
-    is linearised. Linear layers get only the change as input, so that half precision rounds the change and not the
-    tokens.
+    only because they attend to those. This change is computed exactly in each block, and its effect on the logits
+    through the later blocks is linearised. Linear layers get only the change as input, so that half precision rounds
+    the change and not the tokens.
 
     Parameters
     ----------
     network : Whisper
         In float32.
     weights : Whisper
-        The same in the precision of the matrix products.
+        The same network in the precision of the matrix products.
     segment : Tensor of shape (frames, bands), float32
     margin : int
-        If it is the number of tokens, nothing is approximated.
+        Nothing is approximated if it is at least the number of tokens.
     """
 
     def __init__(self, network: Whisper, weights: Whisper, segment: Tensor, margin: int = MARGIN) -> None:
@@ -49,9 +49,9 @@ class LocalChange:
         self._head, self._norms = network.head, [(block.attn_ln, block.mlp_ln) for block in network.blocks]
         self._weights = weights
         with torch.enable_grad():
-            self._remember(network)
+            self._run_unchanged(network)
 
-    def _remember(self, network: Whisper) -> None:
+    def _run_unchanged(self, network: Whisper) -> None:
         """Run the network on the unchanged segment, and store its tensors and the gradients of the logits."""
         frames = network.bands(self._segment[None]).transpose(1, 2).detach()
         self._conv1 = network.conv1(frames).detach()
@@ -66,7 +66,7 @@ class LocalChange:
             tokens = state.after
         deviation = (tokens.var(dim=0, unbiased=False) + VARIANCE_FLOOR).sqrt()
         logits = network.head(torch.cat([tokens.mean(dim=0), deviation]))
-        # What changes all logits alike changes no score, so the gradients are those of the differences to the first.
+        # A change that all logits share changes no score, so the gradients are those of differences to the first logit.
         gradients = [torch.autograd.grad(logit, added, retain_graph=True) for logit in logits[1:] - logits[0]]
         for state, block_gradients in zip(self._blocks, zip(*gradients, strict=True), strict=True):
             state.finish(torch.stack(block_gradients))
@@ -75,10 +75,10 @@ class LocalChange:
     def logits(self, changed: Tensor, first_frame: int, end_frame: int) -> Tensor:
         """Return the logits (n, classes) of versions (n, frames, bands) that differ within the given frames alone.
 
-        They are those of the network, but for a constant that is the same for all classes of a version.
+        They are those of the network up to a constant that all classes of a version share.
         """
         count = len(self._tokens)
-        # A frame reaches the tokens whose two convolutions, of three frames each, contain it.
+        # A frame affects the tokens whose two convolutions, of three frames each, contain it.
         first = max((first_frame - 1) // 2 - self._margin, 0)
         end = min((end_frame + 1) // 2 + 1 + self._margin, count)
         with torch.inference_mode():
@@ -133,13 +133,13 @@ class _BlockState:
         self.mlp_normed = block.mlp_ln(self.between)
         self.hidden = linear(self.mlp_normed, block.mlp[0], fast.mlp[0])
         self.after = self.between + linear(F.gelu(self.hidden), block.mlp[2], fast.mlp[2])
-        # Changes are multiplied by these, in the precision of the linear layers.
+        # Factors of the changes, in the precision of the linear layers.
         dtype = fast.query.weight.dtype
         self.fast_queries, self.fast_keys = ((x / HEAD_WIDTH**0.5).to(dtype) for x in (queries, keys))
         self.fast_values = self.values.to(dtype)
 
     def finish(self, gradients: Tensor) -> None:
-        """Let go of the graph; keep the logits' gradients (classes, tokens, width), by head and token."""
+        """Detach the tensors from the graph; store the logits' gradients (classes, tokens, width) by head and token."""
         for name, value in vars(self).items():
             setattr(self, name, value.detach())
         self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 1, 0, 3).flatten(2)
@@ -168,21 +168,21 @@ class _BlockState:
         """Return the change of the logits (n, classes) because all other tokens attend to the changed ones.
 
         The changes of keys and values have the shape (heads, n x changed, head width). With gradients g, shares of
-        attention s and values v, the logits are the sum of g s v. Its change is that of g s, times the new v, plus g s
-        times the change of v. The product of g and s comes first, as the logits are few.
+        attention s and values v, the logits are the sum of g s v. Their change is the change of g s times the new v,
+        plus g s times the change of v. The product of g and s is computed first, because there are few logits.
         """
         span = self._span(here)
         products = (keys @ self.fast_queries.transpose(1, 2)).float().unflatten(1, (n, -1)).add_(span.products[:, None])
         exponentials = products.clamp_max_(LARGEST_EXPONENT).exp_()
-        scale = 1 / (span.left[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
+        scale = 1 / (span.other_sums[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
         scale[:, :, here] = 0
         shares = exponentials.mul_(scale[:, :, None]).sub_(span.shares[:, None]).to(keys.dtype).flatten(1, 2)
         moved = (shares @ self.fast_gradients).float().unflatten(1, (n, -1)).unflatten(3, (-1, HEAD_WIDTH))
         values = values.float().unflatten(1, (n, -1))[:, :, :, None]
         before = self.values[:, None, here, None]
         on_logits = moved.mul_(values + before).sum(dim=(0, 2, 4))
-        on_logits += (values * span.on_values[:, None]).sum(dim=(0, 2, 4))
-        return on_logits + ((scale - span.scale[:, None]) @ span.on_staying).sum(dim=0)
+        on_logits += (values * span.value_gradients[:, None]).sum(dim=(0, 2, 4))
+        return on_logits + ((scale - span.inverse_sums[:, None]) @ span.other_products).sum(dim=0)
 
     def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change (n, tokens, width) of the attention output of the changed tokens, in their precision."""
@@ -203,13 +203,14 @@ class _BlockState:
         span = self._spans.get((here.start, here.stop))
         if span is None:
             span = _Span(self, here)
-            # Versions that differ in the same frames come one after another.
-            self._spans = {**dict(list(self._spans.items())[1 - MOST_SPANS :]), (here.start, here.stop): span}
+            # Versions that differ in the same frames come one after another. Threads share the dict, so it is replaced.
+            newest = list(self._spans.items())[1 - MAX_SPANS :]
+            self._spans = dict([*newest, ((here.start, here.stop), span)])
         return span
 
 
 class _Span:
-    """What the tokens of one span, and all others, attend to before those of the span change.
+    """Attention of and to the tokens of one span, before they change.
 
     Attributes
     ----------
@@ -217,11 +218,11 @@ class _Span:
         Attention of the tokens of the span.
     products, shares : Tensor of shape (heads, changed, tokens)
         Exponents of attention to the tokens of the span, and that attention; 0 from the span itself.
-    left, scale : Tensor of shape (heads, tokens)
-        Sums of the exponentials of attention to all other tokens, and one over the sums to all.
-    on_staying : Tensor of shape (heads, tokens, classes)
+    other_sums, inverse_sums : Tensor of shape (heads, tokens)
+        Sums of the exponentials of attention to all other tokens, and the reciprocals of the sums to all tokens.
+    other_products : Tensor of shape (heads, tokens, classes)
         The logits' gradients times the values of all other tokens, weighted by these exponentials.
-    on_values : Tensor of shape (heads, changed, classes, head width)
+    value_gradients : Tensor of shape (heads, changed, classes, head width)
         The gradients of the logits with respect to the values of the span.
     """
 
@@ -231,13 +232,13 @@ class _Span:
         self.products = products[:, :, here].transpose(1, 2).contiguous()
         self.own_shares = others[:, here] / state.sums[:, here]
         self.shares = (others[:, :, here] / state.sums).transpose(1, 2).contiguous()
-        self.scale = 1 / state.sums[:, :, 0]
-        self.shares[:, :, here] = self.scale[:, here] = 0
-        self.on_values = (self.shares @ state.gradients).unflatten(2, (-1, HEAD_WIDTH))
+        self.inverse_sums = 1 / state.sums[:, :, 0]
+        self.shares[:, :, here] = self.inverse_sums[:, here] = 0
+        self.value_gradients = (self.shares @ state.gradients).unflatten(2, (-1, HEAD_WIDTH))
         others[:, :, here] = 0
-        self.left = others.sum(dim=2)
-        staying = others @ state.values
-        self.on_staying = (state.gradients.unflatten(2, (-1, HEAD_WIDTH)) * staying[:, :, None]).sum(dim=3)
+        self.other_sums = others.sum(dim=2)
+        other_values = others @ state.values
+        self.other_products = (state.gradients.unflatten(2, (-1, HEAD_WIDTH)) * other_values[:, :, None]).sum(dim=3)
 
 
 class _FastGradient(Function):
@@ -257,30 +258,30 @@ class _FastGradient(Function):
 
 
 def _heads(x: Tensor) -> Tensor:
-    """Return (heads, rows, head width) of (rows, width)."""
+    """Reshape (rows, width) to (heads, rows, head width)."""
     return x.unflatten(1, (HEADS, HEAD_WIDTH)).transpose(0, 1)
 
 
 @cache
 def thread_pool() -> ThreadPoolExecutor:
-    """Return as many threads as torch would use for one computation; each of them computes by itself.
+    """Return a pool of as many threads as torch uses for one computation; in the pool, each computes by itself.
 
-    The matrices of a local change, and of a few segments, are small. Two at once, by a thread each, take less time than
-    one after the other by both threads, which wait for each other after every operation.
+    The matrices of a local change, or of a few segments, are small. Two computed at once, by one thread each, take less
+    time than one after the other by both threads, which wait for each other after every operation.
     """
     count = torch.get_num_threads()
     all_started = Barrier(count + 1)
 
-    def alone() -> None:
-        torch.get_num_threads()  # until this is asked for, a thread's first computation would undo the next line
+    def compute_alone() -> None:
+        torch.get_num_threads()  # without this call, the thread's first computation would undo the next line
         torch.set_num_threads(1)
         all_started.wait()
 
-    threads = ThreadPoolExecutor(count, "side-by-side", initializer=alone)
+    threads = ThreadPoolExecutor(count, "model", initializer=compute_alone)
     for _ in range(count):
         threads.submit(int)
     all_started.wait()
-    torch.set_num_threads(count)  # what was set above also holds for threads that are yet to start
+    torch.set_num_threads(count)  # the 1 set above would also apply to threads that start later
     return threads
 
 

@@ -11,7 +11,7 @@ from ser_core.model.networks.vggish import POOLS, VGGish
 class LocalMaps:
     """Scores versions of one segment that differ from it in a few frames, exactly as the network does.
 
-    Each convolution of VGGish computes only the frames that the changed ones reach; all others are those of the
+    Each convolution of VGGish computes only the frames that the changed ones affect; all others are those of the
     unchanged segment. YAMNet, a seventh of the fusion's time, is run as a whole.
 
     Parameters
@@ -19,14 +19,14 @@ class LocalMaps:
     network : VGGish or LateFusion
         In float32, with batch norms folded into the convolutions before them.
     scoring : VGGish or LateFusion
-        The same in the precision of the maps.
+        The same network in the precision of the maps.
     segment : Tensor of shape (frames, bands), float32
     """
 
     def __init__(self, network: VGGish | LateFusion, scoring: VGGish | LateFusion, segment: Tensor) -> None:
         self._network, self._scoring = network, scoring
         self._vggish = scoring.vggish if isinstance(scoring, LateFusion) else scoring
-        #: For each group the input of each of its modules, then its output, for the unchanged segment.
+        #: For each group: the input of each of its modules, then its output, for the unchanged segment.
         self._unchanged: list[list[Tensor]] = []
         with torch.inference_mode():
             values = self._prepared(segment[None])
@@ -50,7 +50,7 @@ class LocalMaps:
         return segments[:, None].to(memory_format=torch.channels_last).to(self._vggish.groups[0][0].weight.dtype)
 
     def _inner(self, part: Tensor, first: int) -> dict[str, Tensor]:
-        """Return the maps after pools 2, 3 and 4, from the changed frames, of which `first` is the first."""
+        """Return the maps after pools 2, 3 and 4, given the changed frames, which begin at frame `first`."""
         pools = []
         for group, unchanged in zip(self._vggish.groups, self._unchanged, strict=True):
             for module, before in zip(group, unchanged[:-1], strict=True):
@@ -68,7 +68,7 @@ class LocalMaps:
 
 
 def _with_neighbours(part: Tensor, first: int, unchanged: Tensor, start: int, stop: int) -> Tensor:
-    """Return the frames from `start` to `stop`: changed ones, which begin at `first`, unchanged ones, zeros beyond."""
+    """Return the frames from `start` to `stop`: changed ones from `first` on, unchanged ones, and zeros outside."""
     n, count = len(part), unchanged.shape[2]
     before, after = unchanged[:, :, max(start, 0) : first], unchanged[:, :, first + part.shape[2] : min(stop, count)]
     whole = torch.cat([before.expand(n, -1, -1, -1), part, after.expand(n, -1, -1, -1)], dim=2)

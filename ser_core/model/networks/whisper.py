@@ -20,7 +20,7 @@ DROPOUT = 0.3
 BANDS, WHISPER_BANDS = 64, 80
 #: The spectrogram that Whisper was trained on.
 RATE_HZ, WINDOW_SAMPLES, HOP_SAMPLES = 16_000, 400, 160
-#: Powers are raised to at least this much below the recording's highest, and to the floor.
+#: Powers are raised to at least this many decades below the recording's highest, and to the floor.
 RANGE_DECADES, POWER_FLOOR = 8, 1e-10
 #: Positions of tokens, one every 20 ms; the published table has 1 500.
 POSITIONS = 200
@@ -90,7 +90,7 @@ class Whisper(nn.Module):
     deviations_count = WIDTH
     #: The first channels of its map are tokens, which a decoder can read.
     token_channels = WIDTH
-    #: Longer segments than other networks have: it was trained on whole sentences, and half a word tells it little.
+    #: Segments are longer than for other networks, because it was trained on whole sentences.
     front_end = FrontEnd(segments=SegmentSettings(240, 120))
 
     def __init__(self, classes: int) -> None:

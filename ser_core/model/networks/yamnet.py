@@ -41,7 +41,7 @@ class SamePadConvolution(nn.Module):
         return F.relu(self.bn(self.convolved(x)), inplace=True)
 
     def convolved(self, x: Tensor) -> Tensor:
-        """Convolve; in training in ways whose bfloat16 gradients are fast in oneDNN, which halves a step's time."""
+        """Convolve. In training, use forms whose bfloat16 gradients are fast in oneDNN, which halves a step's time."""
         if self.training and self.conv.kernel_size == (1, 1):
             return F.linear(x.permute(0, 2, 3, 1), self.conv.weight.flatten(1)).permute(0, 3, 1, 2)
         if self.training and self.conv.groups > 1 and self.conv.stride[0] > 1:

@@ -1,8 +1,8 @@
-"""Other people's systems, and yours: each is a file here, known by its name.
+"""Systems of other people, and your own: each is a file here, named by its file name.
 
 A file holds either a class `Network` (see `shared/network.py`), or `Features`, `LEARNS_FROM`, `FRONT_END` and
-`estimator` (see `cnn_forest.py`). What several of them need is in `shared/`.
-`estimator` imports scikit-learn itself: that takes a second, and whoever only reads models never fits one.
+`estimator` (see `cnn_forest.py`). Parts of several of them are in `shared/`.
+`estimator` imports scikit-learn itself, because that takes a second and is only needed for training.
 """
 
 from importlib import import_module
@@ -15,6 +15,10 @@ _NAMES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file
 _MODULES = {name: import_module(f"{__name__}.{name}") for name in _NAMES}
 
 #: Networks, trained as ours are.
-NETWORK_BASELINES: dict[str, type[nn.Module]] = {n: m.Network for n, m in _MODULES.items() if hasattr(m, "Network")}
+NETWORK_BASELINES: dict[str, type[nn.Module]] = {
+    name: module.Network for name, module in _MODULES.items() if hasattr(module, "Network")
+}
 #: scikit-learn estimators on features, stored as ONNX.
-ESTIMATOR_BASELINES: dict[str, ModuleType] = {n: m for n, m in _MODULES.items() if hasattr(m, "estimator")}
+ESTIMATOR_BASELINES: dict[str, ModuleType] = {
+    name: module for name, module in _MODULES.items() if hasattr(module, "estimator")
+}

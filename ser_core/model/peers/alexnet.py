@@ -1,4 +1,4 @@
-"""AlexNet on spectrograms, from scratch: the source fine-tuned weights learnt on photographs, which are not here.
+"""AlexNet on spectrograms, from scratch; the source started from weights trained on photographs.
 
 References
 ----------

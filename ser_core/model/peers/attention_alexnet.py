@@ -3,8 +3,8 @@
 References
 ----------
 Y. Zhang et al. 2018, "Attention-based Fully Convolutional Network for Speech Emotion Recognition", APSIPA ASC,
-arXiv:1806.01506: which cells count is learnt, with tanh and a softmax flattened by 0.3; only the last layer is
-fully connected. The source started from weights learnt on photographs.
+arXiv:1806.01506: attention with tanh and a softmax flattened by 0.3 weights the cells; only the last layer is fully
+connected. The source started from weights trained on photographs.
 """
 
 from torch import Tensor, nn
@@ -13,9 +13,9 @@ from ser_core.model.peers.shared.layers import ALEXNET_CHANNELS, alexnet_convolu
 from ser_core.model.peers.shared.network import WHOLE_RECORDING, BaselineNetwork
 from ser_core.model.peers.shared.padding import followed_by_silence, mask_padding
 
-FLATTER = 0.3
-#: Low enough to get no weight; minus infinity would give NaN for a map without any sound.
-NEVER = -1e4
+FLATTENING = 0.3
+#: Low enough to give no weight; minus infinity would give NaN for a map without any sound.
+MASKED = -1e4
 
 
 class Network(BaselineNetwork):
@@ -35,8 +35,8 @@ class Network(BaselineNetwork):
 
     def features(self, maps: dict[str, Tensor]) -> Tensor:
         cells = maps["alexnet"]
-        wanted = FLATTER * self.attention(cells).float()
+        attention = FLATTENING * self.attention(cells).float()
         # Padding gets no attention.
-        wanted = wanted.masked_fill(cells.eq(0).all(dim=(1, 3), keepdim=True), NEVER)
-        weights = wanted.flatten(2).softmax(dim=2)
+        attention = attention.masked_fill(cells.eq(0).all(dim=(1, 3), keepdim=True), MASKED)
+        weights = attention.flatten(2).softmax(dim=2)
         return (cells.flatten(2) * weights).sum(dim=2)

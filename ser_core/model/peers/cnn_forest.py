@@ -15,7 +15,7 @@ from ser_core.model.peers.shared.network import SEGMENTS
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-#: The network that is trained first; both use its state.
+#: The network that is trained first; this baseline uses its weights.
 LEARNS_FROM = "cnn_dense"
 FRONT_END = SEGMENTS
 

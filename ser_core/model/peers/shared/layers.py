@@ -1,4 +1,4 @@
-"""Layers that several networks here share: convolutions with batch norm, AlexNet's convolutions, an LSTM over time."""
+"""Layers of several networks: convolutions with batch norm, AlexNet's convolutions, an LSTM over time."""
 
 import torch
 from torch import Tensor, nn

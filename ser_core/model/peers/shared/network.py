@@ -1,4 +1,4 @@
-"""The base of every network here: a front end, maps, features and a head."""
+"""The base class of all networks here: a front end, maps, features and a head."""
 
 from typing import Any, ClassVar
 

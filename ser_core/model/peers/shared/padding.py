@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from ser_core.settings import SpectrogramSettings
 
-#: Digital silence in a log-mel spectrogram, and the level above it from which on a point is not silent.
-SILENCE, HARDLY_LOUDER = math.log(SpectrogramSettings().log_offset), 0.01
-#: More than half the receptive field of any convolutions here.
+#: Digital silence in a log-mel spectrogram; points at most this margin above it are silent.
+SILENCE, SILENCE_MARGIN = math.log(SpectrogramSettings().log_offset), 0.01
+#: More than half the receptive field of all convolutions here.
 AFTER_FRAMES = 64
 
 
@@ -41,7 +41,7 @@ def mask_padding(map_: Tensor, segments: Tensor) -> Tensor:
     Tensor of shape (n, channels, steps, w)
         As many whole steps as fit in the frames; zeros where a segment is padding.
     """
-    sounding = (segments > SILENCE + HARDLY_LOUDER).any(dim=3).any(dim=1)
+    sounding = (segments > SILENCE + SILENCE_MARGIN).any(dim=3).any(dim=1)
     frames = torch.arange(1, sounding.shape[1] + 1)
     lengths = (sounding * frames).amax(dim=1).clamp_min(1)
     stride = round((sounding.shape[1] + AFTER_FRAMES) / map_.shape[2])
