@@ -37,7 +37,7 @@ from ser_core.model.networks.whisper import Whisper
 from ser_core.model.networks.yamnet import YAMNet
 from ser_core.model.shipped_models import load_model
 from ser_core.pipeline import analyse_recording, find_focus
-from ser_core.pipeline.voice import know_voice
+from ser_core.pipeline.voice import speaker_normal
 from ser_core.settings import AnalysisSettings, FocusSettings, FrontEnd, LimeSettings
 from ser_core.work.progress import UNWATCHED, Work
 from tests.broken_machine import forks
@@ -709,7 +709,7 @@ def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(ma
     classifier = load_model(voiced)
     for paths in (("0.wav", "2.wav", "4.wav"), ("1.wav", "3.wav")):
         recordings = [read_recording(manifest.parent / path) for path in paths]
-        adapted = classifier.with_voice(know_voice(recordings, classifier))
+        adapted = classifier.with_voice(speaker_normal(recordings, classifier))
         assert [rows[path]["voice_recordings"] for path in paths] == len(paths) * [len(paths)]
         analysis = analyse_recording(recordings[-1], adapted, AnalysisSettings(explain=()))
         row = rows[paths[-1]]

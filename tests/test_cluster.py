@@ -25,7 +25,7 @@ from ser_core.pipeline import (
     target_of,
     with_deciding_focus,
 )
-from ser_core.pipeline.voice import find_voice_counterfactuals, know_voice
+from ser_core.pipeline.voice import find_voice_counterfactuals, speaker_normal
 from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Jobs, Lane
 from ser_core.work.progress import Work
@@ -123,7 +123,7 @@ def test_model_that_is_adapted_to_a_voice_is_adapted_on_the_worker(there, record
     if "whisper" not in model_names():
         pytest.skip("the model is not shipped")
     base = load_model("whisper")
-    adapted = base.with_voice(know_voice([recording], base, mixed=True))
+    adapted = base.with_voice(speaker_normal([recording], base, mixed=True))
     analysis = classify_recording(recording, adapted, SETTINGS)
     here, away = (
         explainer_run(analysis, "grad_cam", adapted, SETTINGS, work) for work in (Work(), Work(cluster=there.compute))

@@ -27,7 +27,7 @@ from ser_core.model.networks.yamnet import YAMNet
 from ser_core.model.voice import voice_normal
 from ser_core.output.timeline_folder import timeline_csv, timeline_dict
 from ser_core.pipeline import classify_recording
-from ser_core.pipeline.voice import know_recording
+from ser_core.pipeline.voice import logits_for_normal
 from ser_core.settings import (
     AnalysisSettings,
     AudioLimits,
@@ -642,7 +642,7 @@ def test_own_voice_gives_the_scores_of_the_classifier_adapted_to_the_whole_recor
     file, classifier = tmp_path / "a.wav", voiced()
     soundfile.write(file, noise_recording(9.0).samples, RATE)
     recording = read_recording(file)
-    adapted = classifier.with_voice(voice_normal([know_recording(recording, classifier)]))
+    adapted = classifier.with_voice(voice_normal([logits_for_normal(recording, classifier)]))
     timeline = emotion_timeline(file, classifier, block_s=block_s, own_voice=True)
     expected = classify_recording(recording, adapted, AnalysisSettings()).scores.segments
     np.testing.assert_allclose(timeline.probabilities, expected, atol=1e-4)

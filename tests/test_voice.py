@@ -26,7 +26,7 @@ from ser_core.model.voice import (
 from ser_core.output.analysis_folder import analysis_dict
 from ser_core.output.report import report_html
 from ser_core.pipeline import classify_recording
-from ser_core.pipeline.voice import know_recording, know_voice
+from ser_core.pipeline.voice import logits_for_normal, speaker_normal
 from ser_core.settings import AnalysisSettings, FrontEnd, VoiceSettings
 from ser_core.work.progress import Work
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording, random_log_mel
@@ -229,7 +229,7 @@ def test_impossible_settings_are_refused(settings):
 def test_analysis_says_how_far_the_voice_was_known_and_nothing_where_it_was_not():
     classifier = with_voices(replace(WHOLLY, shrinkage_recordings=1.0))
     recordings = [noise_recording(1.5, seed=seed) for seed in range(3)]
-    adapted = classifier.with_voice(know_voice(recordings, classifier, mixed=True))
+    adapted = classifier.with_voice(speaker_normal(recordings, classifier, mixed=True))
     analysis = classify_recording(recordings[0], adapted, AnalysisSettings())
     assert analysis.voice == VoiceShare(3, 0.75)
     assert analysis_dict(analysis, [])["voice"] == {"recordings": 3, "share": 0.75}
@@ -240,7 +240,7 @@ def test_analysis_says_how_far_the_voice_was_known_and_nothing_where_it_was_not(
 def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():
     classifier, recording = with_voices(), noise_recording(3.0)
     analysis = classify_recording(recording, classifier, AnalysisSettings())
-    found = know_recording(recording, classifier)
+    found = logits_for_normal(recording, classifier)
     selected = analysis.scores.segments[analysis.segments.selected]
     assert len(found) == math.ceil(len(selected) / PIECE_SEGMENTS)
     single = [piece for piece in np.array_split(selected, len(found)) if len(piece) == 1]
@@ -250,4 +250,4 @@ def test_a_recording_is_known_by_the_segments_that_the_analysis_selects():
 
 def test_getting_to_know_a_recording_can_be_stopped():
     with pytest.raises(Cancelled):
-        know_recording(noise_recording(), with_voices(), Work(stop=lambda: True))
+        logits_for_normal(noise_recording(), with_voices(), Work(stop=lambda: True))

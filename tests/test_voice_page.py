@@ -18,7 +18,7 @@ from ser_core.audio.reading import read_recording
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.voice import voice_share
 from ser_core.pipeline import classify_recording
-from ser_core.pipeline.voice import know_voice
+from ser_core.pipeline.voice import speaker_normal
 from ser_core.settings import AnalysisSettings, FrontEnd, SelectionSettings, VoiceSettings
 from tests.test_pages import all_jobs, at, finished, wav, words
 from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh
@@ -83,7 +83,7 @@ def judged_by(app):
 
 def adapted(models, recordings, *, mixed=False):
     voiced = models["voiced"]
-    return voiced.with_voice(know_voice([one.recording for one in recordings], voiced, mixed=mixed))
+    return voiced.with_voice(speaker_normal([one.recording for one in recordings], voiced, mixed=mixed))
 
 
 def test_voice_is_offered_where_the_model_can_and_is_off_at_first(models, recordings):
@@ -99,7 +99,7 @@ def test_all_recordings_are_the_voice_as_it_is_switched_on_and_the_page_shows_bo
     app = finished(app)
     assert not app.exception
     assert len(chosen(app).value) == 3
-    normal = know_voice([one.recording for one in recordings], models["voiced"])
+    normal = speaker_normal([one.recording for one in recordings], models["voiced"])
     said = words(app)
     assert f"{100 * voice_share(normal, SHRUNK):.0f} % by its own normal" in said
     assert "3 recordings" in said
@@ -202,7 +202,7 @@ def test_model_that_judges_every_voice_alike_says_so_to_who_switched_a_voice_on(
 
 
 def test_recordings_of_one_emotion_are_used_with_caution_and_the_sidebar_says_so(models, recordings):
-    normal = know_voice([one.recording for one in recordings], models["voiced"])
+    normal = speaker_normal([one.recording for one in recordings], models["voiced"])
     models["voiced"].voice = replace(SHRUNK, one_emotion_spread=-1.0, mixed_spread=1.0)
     share = voice_share(normal, models["voiced"].voice)
     assert 0 < share < 3 / 5

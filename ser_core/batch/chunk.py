@@ -25,7 +25,7 @@ from ser_core.model.shipped_models import load_model
 from ser_core.model.voice import voice_normal
 from ser_core.output.analysis_folder import voice_dict
 from ser_core.pipeline import analyse_recording, with_deciding_focus
-from ser_core.pipeline.voice import know_recording
+from ser_core.pipeline.voice import logits_for_normal
 from ser_core.settings import AnalysisSettings
 from ser_core.work.progress import UNWATCHED, Work
 
@@ -124,7 +124,7 @@ def _adapt_to_speaker(classifier: Classifier, recordings: tuple[tuple[str, str],
     known = []
     for _, path in recordings:
         with suppress(OSError, SerError):  # reported when it is analysed
-            known.append(know_recording(read_recording(path, _name(path)), classifier, work))
+            known.append(logits_for_normal(read_recording(path, _name(path)), classifier, work))
         work.check()
     return classifier.with_voice(voice_normal(known))
 

@@ -32,7 +32,7 @@ from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.word_table import SpokenWords
 from ser_core.pipeline import analyse_recording, explain_words
-from ser_core.pipeline.voice import find_voice_counterfactuals, know_recording
+from ser_core.pipeline.voice import find_voice_counterfactuals, logits_for_normal
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.words.transcription import Transcript, transcribe
 
@@ -204,7 +204,7 @@ def _with_voice(classifier: Classifier, folder: Path, mixed: bool) -> tuple[Clas
     known = []
     for file in files:
         try:
-            known.append(know_recording(read_recording(file), classifier))
+            known.append(logits_for_normal(read_recording(file), classifier))
         except SerError as refusal:
             say(f"voice: {refusal}", to_stderr=True)
     if not known:

@@ -1,7 +1,7 @@
 """Analyse a recording: spectrogram, segments, scores, verdict, explanations, focus.
 
 Read `analyse_recording` first: it calls the steps, which follow in order down to the focus. The functions after
-`with_target` test and extend a finished analysis; `ser_core.pipeline.voice` has those about the voice. The app, the
+`with_target` test and extend a finished analysis; those about the voice are in `ser_core.pipeline.voice`. The app, the
 command line and the reports only show what these functions return.
 """
 
@@ -179,7 +179,7 @@ def find_focus(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Analysis:
-    """Return the analysis with a method's profile and focus; the method runs now unless it has already."""
+    """Return the analysis with a method's profile and focus; run the method unless it has run already."""
     explanation = analysis.explanations.get(method)
     if explanation is None:
         run = explainer_run(analysis, method, classifier, settings, work.part(0, 2))
@@ -225,7 +225,7 @@ def _deciding_candidate(
 
 
 def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisSettings) -> Analysis:
-    """Return the analysis with an explanation's profile and focus; if the settings fix no share, at the usual one."""
+    """Return the analysis with an explanation's profile and focus; its share is that of the settings or the default."""
     frames, applied = analysis.spectrogram.settings, settings.focus
     if applied.is_open:
         applied = at_share(applied, DEFAULT_SHARE)
@@ -259,24 +259,24 @@ def _stretch(
 ) -> Region:
     """Return the stretch to explain: that of the settings, else the whole recording, or the best part of a long one."""
     if settings.stretch_s is not None:
-        return _given_stretch(*settings.stretch_s, recording, settings)
+        return _requested_stretch(*settings.stretch_s, recording, settings)
     if recording.duration_s <= settings.longest_stretch_s:
         return Region(0.0, recording.duration_s)
     frames = spectrogram.settings
     starts_s = frame_edge_s(segments.start_frames, frames)
     ends_s = starts_s + segments.segment_frames * frames.frame_hop_s
-    # All candidates are equally long: one of only one or two segments could win by chance.
+    # All candidates are equally long, because one of only one or two segments could win by chance.
     latest_s = recording.duration_s - settings.default_stretch_s
-    best, best_score = 0.0, -1.0
+    best_start_s, best_score = 0.0, -1.0
     for start_s in np.unique(np.minimum(starts_s, latest_s)):
         inside = segments.selected & (starts_s >= start_s) & (ends_s <= start_s + settings.default_stretch_s)
         mean = float(scores.segments[inside, emotion].mean()) if inside.any() else -1.0
         if mean > best_score:
-            best, best_score = float(start_s), mean
-    return Region(best, best + settings.default_stretch_s)
+            best_start_s, best_score = float(start_s), mean
+    return Region(best_start_s, best_start_s + settings.default_stretch_s)
 
 
-def _given_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:
+def _requested_stretch(start_s: float, end_s: float, recording: Recording, settings: AnalysisSettings) -> Region:
     end_s = min(end_s, recording.duration_s)
     if not 0 <= start_s < end_s:
         raise SettingsRefused(
@@ -332,7 +332,7 @@ def explain_words(
     maps: Sequence[Explanation] = (),
     work: Work = UNWATCHED,
 ) -> WordEvidence:
-    """Return how much each word speaks for the analysis's emotion, compared with maps of the same target."""
+    """Return how much each word supports the analysed emotion, compared with maps of the same target."""
     target, times_s = target_of(analysis, settings), analysis.spectrogram.frame_times_s
     return work.compute(evidence_of_words, words, classifier, target, times_s, maps, settings.seed)
 
@@ -343,7 +343,7 @@ def score_focus_audio(
     classifier: Classifier,
     work: Work = UNWATCHED,
 ) -> FocusScores:
-    """Turn what a mask (frames, bands), bool, marks into sound, and everything else too, and score both."""
+    """Turn what a mask (frames, bands), bool, marks into sound, and also everything else, and score both."""
     recording, spectrogram = analysis.recording, analysis.spectrogram
     sounds = []
     for done, (removed, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):

@@ -70,8 +70,8 @@ def score_sounds(
     same_length = len({values.shape[1] for values in selected}) == 1
     batches = [np.concatenate(selected)] if same_length else selected
     logits = np.concatenate([predict_logits(values, classifier, work.silently()) for values in batches])
-    each = np.split(logits, np.cumsum([len(values) for values in selected])[:-1])
-    return np.stack([pool(softmax(rows, classifier.temperature), classifier.pooling) for rows in each])
+    logits_of_sounds = np.split(logits, np.cumsum([len(values) for values in selected])[:-1])
+    return np.stack([pool(softmax(rows, classifier.temperature), classifier.pooling) for rows in logits_of_sounds])
 
 
 def correlates_of_focus(analysis: Analysis) -> tuple[Correlates, Correlates]:
@@ -95,22 +95,22 @@ def _stretch_alone(analysis: Analysis, regions: Sequence[Region]) -> tuple[Recor
     return recording, inside
 
 
-def know_recording(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
+def logits_for_normal(recording: Recording, classifier: Classifier, work: Work = UNWATCHED) -> np.ndarray:
     """Return the logits (pieces, classes), float64, from which a speaker's normal is computed."""
     segments = segments_of_recording(recording, classifier.front_end)
     return logits_of_pieces(predict_logits(segments.values[segments.selected], classifier, work.silently()))
 
 
-def know_voice(
+def speaker_normal(
     recordings: Sequence[Recording],
     classifier: Classifier,
     work: Work = UNWATCHED,
     *,
     mixed: bool = False,
 ) -> VoiceNormal:
-    """Return the normal of one speaker; `mixed` says that the recordings show different emotions."""
-    known = []
+    """Return the normal of one speaker; `mixed` if the recordings are known to show different emotions."""
+    logits = []
     for done, recording in enumerate(recordings):
         work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
-        known.append(know_recording(recording, classifier, work))
-    return voice_normal(known, mixed=mixed)
+        logits.append(logits_for_normal(recording, classifier, work))
+    return voice_normal(logits, mixed=mixed)

@@ -17,7 +17,7 @@ from ser_core.model.classifier import Classifier
 from ser_core.model.voice import VoiceNormal
 from ser_core.output.saved_analyses import data_folder
 from ser_core.pipeline import classify_recording, with_target
-from ser_core.pipeline.voice import know_voice
+from ser_core.pipeline.voice import speaker_normal
 from ser_core.settings import AnalysisSettings
 from ser_core.work.jobs import Job, Lane
 from ser_core.work.progress import Work
@@ -106,7 +106,7 @@ def voice_job(
     def compute_normal(work: Work) -> tuple[VoiceNormal, float]:
         sounds = [sound_of(file.sha256) for file in other_files]
         all_recordings = [*recordings, *(sound for sound in sounds if sound is not None)]
-        normal = know_voice(all_recordings, classifier, work, mixed=mixed)
+        normal = speaker_normal(all_recordings, classifier, work, mixed=mixed)
         return normal, sum(map(speech_seconds, all_recordings))
 
     key = ("voice", classifier.sha256, mixed, *sorted(held | {file.sha256 for file in other_files}))
