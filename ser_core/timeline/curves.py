@@ -19,7 +19,7 @@ def smoothed(timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float
     Parameters
     ----------
     seconds : float
-        Averages segments whose middles are at most half of this away; 0 averages nothing.
+        Average segments whose middles are at most half of this away; 0: no averaging.
     quiet_dbfs : float
         Segments below this level are left out of every mean.
 
@@ -35,7 +35,7 @@ def smoothed(timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float
 def strongest_stretches(
     timeline: Timeline, seconds: float = SMOOTHING_S, quiet_dbfs: float = QUIET_DBFS
 ) -> dict[str, list[tuple[Region, float]]]:
-    """Return where each emotion's smoothed probability is highest, with that probability.
+    """Return where the smoothed probability of each emotion is highest, with that probability.
 
     A stretch is the range of one mean of `smoothed`. Stretches of one emotion do not overlap. Means over fewer than
     half as many segments as the largest are skipped: a mean of few may be high by chance.

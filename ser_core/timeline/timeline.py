@@ -21,7 +21,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 #: 128 segments; memory grows with it.
 BLOCK_S = 61.44
-#: Share of the progress for checking the recording.
+#: Share of the progress that belongs to checking the recording.
 CHECKING = 0.05
 SILENCE_DBFS = -120.0
 
@@ -87,7 +87,7 @@ def emotion_timeline(
     """Classify every segment of a recording, holding only one block of it in memory.
 
     The recording is read twice: first checked to its end, then classified. The scores equal those of
-    `pipeline.classify_recording`, whatever the block length.
+    `pipeline.classify_recording` for any block length.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def emotion_timeline(
     name : str
         Its name in the result; by default that of the path.
     own_voice : bool
-        Whether to judge the only speaker relative to this recording.
+        Whether to judge the recording's only speaker by its own normal, computed from this recording.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def read_stretch(source: Source, start_s: float, end_s: float, name: str, full_s
     Returns
     -------
     samples : ndarray of shape (n,), float32
-        Mixed down, from round(start x rate) up to round(end x rate) or to its end.
+        Mixed down, from round(start x rate) up to round(end x rate) or the end of the recording.
     sample_rate_hz : int
 
     Raises
@@ -169,15 +169,15 @@ def read_stretch(source: Source, start_s: float, end_s: float, name: str, full_s
         decode_in_subprocess(file, name, LONG_RECORDING, start_s) as sound,
     ):
         rate = sound.sample_rate_hz
-        wanted = round(end_s * rate) - round(start_s * rate)
-        samples = next(merge_blocks(sound.blocks, wanted), np.empty(0, np.float32))[:wanted]
+        count = round(end_s * rate) - round(start_s * rate)
+        samples = next(merge_blocks(sound.blocks, count), np.empty(0, np.float32))[:count]
     if not len(samples):
         raise AudioRefused(f"{name} ends before {clock(start_s)}. It may have changed; open it again.")
     return samples / np.float32(full_scale), rate
 
 
 def _count_frames(recording: LongRecording, classifier: Classifier) -> int:
-    """Return the number of frames of a recording, which must be at least those of a segment."""
+    """Return the number of frames of a recording; refuse one that is shorter than a segment."""
     settings, needed = classifier.front_end.spectrogram, classifier.front_end.segments.segment_frames
     samples = round(recording.samples * settings.sample_rate_hz / recording.sample_rate_hz)
     frames = frame_count(samples, settings)

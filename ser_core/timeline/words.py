@@ -1,4 +1,4 @@
-"""The words of a long recording, transcribed piece by piece; the words so far can be searched in the meantime."""
+"""The words of a long recording, transcribed piece by piece; the words so far can be searched meanwhile."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from ser_core.analysis import Recording, clock
+from ser_core.analysis import Recording, clock, moved
 from ser_core.audio.long_recording import Source
 from ser_core.timeline.timeline import Timeline, read_stretch
 from ser_core.words.bounds import HOP_S, level_of
@@ -16,7 +16,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 #: A piece is held in memory, and can be searched once it is transcribed.
 PIECE_S = 300.0
-#: A piece ends at the quietest time of its last seconds, by the mean over this long.
+#: A piece ends at the quietest time of its last seconds, averaged over the length of a pause.
 CUT_WITHIN_S, PAUSE_S = 10.0, 0.3
 
 
@@ -39,8 +39,8 @@ class TimelineWords:
         """Return the words whose middle lies within a stretch, in its time and cut off at its ends."""
         whole = self.transcript
         spoken = [
-            (replace(w, start_s=max(w.start_s, start_s) - start_s, end_s=min(w.end_s, end_s) - start_s), sure)
-            for w, sure in zip(whole.words, whole.confidence, strict=True)
+            (replace(w, start_s=max(w.start_s, start_s) - start_s, end_s=min(w.end_s, end_s) - start_s), confidence)
+            for w, confidence in zip(whole.words, whole.confidence, strict=True)
             if start_s <= (w.start_s + w.end_s) / 2 < end_s
         ]
         words, confidence = zip(*spoken, strict=True) if spoken else ((), ())
@@ -105,9 +105,8 @@ def _cut_s(piece: Recording) -> float:
 
 
 def _joined(before: Transcript, piece: Transcript, start_s: float) -> Transcript:
-    moved = (replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in piece.words)
     return Transcript(
-        (*before.words, *moved),
+        (*before.words, *(moved(word, start_s) for word in piece.words)),
         (*before.confidence, *piece.confidence),
         before.language or piece.language,
         before.language_confidence if before.language else piece.language_confidence,

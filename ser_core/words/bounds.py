@@ -59,7 +59,7 @@ def snap_words(
     words : sequence of Region
         In order of time; they do not overlap.
     speech : ndarray of shape (pieces,), bool, optional
-        As `detect_speech` returns it. The first word begins in it: noise may be too loud for a pause before that word.
+        As `detect_speech` returns it. The first word begins in speech: noise may be too loud for a pause before it.
 
     Returns
     -------
@@ -71,16 +71,16 @@ def snap_words(
         return ()
     level_db = level_of(recording)
     pauses = _pauses(_silent(level_db, settings), settings)
-    ends = np.array([[_frame(word.start_s, level_db), _frame(word.end_s, level_db)] for word in words])
+    bounds = np.array([[_frame(word.start_s, level_db), _frame(word.end_s, level_db)] for word in words])
     if speech is not None:
-        begins = int(np.argmax(speech_frames(speech, np.arange(len(level_db)) * HOP_S)))
-        ends[0, 0] = np.clip(begins, ends[0, 0], ends[0, 1])
-    peaks = _peaks(ends, level_db)
+        speech_start = int(np.argmax(speech_frames(speech, np.arange(len(level_db)) * HOP_S)))
+        bounds[0, 0] = np.clip(speech_start, bounds[0, 0], bounds[0, 1])
+    peaks = _peaks(bounds, level_db)
     starts, stops = [], []
     edges = [-1, *peaks, len(level_db)]
     for index in range(len(words) + 1):
-        before = ends[index - 1, 1] if index else ends[0, 0]
-        after = ends[index, 0] if index < len(words) else ends[-1, 1]
+        before = bounds[index - 1, 1] if index else bounds[0, 0]
+        after = bounds[index, 0] if index < len(words) else bounds[-1, 1]
         inner = 0 < index < len(words)
         stop, start = _bound(before, after, edges[index], edges[index + 1], pauses, level_db, settings, inner=inner)
         stops.append(stop)
@@ -124,9 +124,9 @@ def _frame(seconds: float, level_db: np.ndarray) -> int:
     return min(round(seconds / HOP_S), len(level_db) - 1)
 
 
-def _peaks(ends: np.ndarray, level_db: np.ndarray) -> list[int]:
+def _peaks(bounds: np.ndarray, level_db: np.ndarray) -> list[int]:
     """Return the loudest frame of each word, in order, so that no bound can cross a word."""
-    return [start + int(np.argmax(level_db[start : max(end, start + 1)])) for start, end in ends]
+    return [start + int(np.argmax(level_db[start : max(end, start + 1)])) for start, end in bounds]
 
 
 def _bound(
@@ -140,7 +140,7 @@ def _bound(
     *,
     inner: bool,
 ) -> tuple[int, int]:
-    """Return where one word ends and the next starts, between the peaks `left` and `right`."""
+    """Return where one word ends and the next starts, between the peaks `left` and `right` of both words."""
     reach, tail = round(settings.reach_s / HOP_S), round(settings.tail_s / HOP_S)
     near = pauses[(pauses[:, 1] > max(before - reach, left)) & (pauses[:, 0] < min(after + reach, right))]
     near = near[(near[:, 0] > left) & (near[:, 1] <= right)]
@@ -162,7 +162,7 @@ def _bound(
 
 
 def _nearest(pauses: np.ndarray, frame: int) -> tuple[int, int]:
-    """Return the pause that contains a frame or is nearest to it; of several as near, the longest."""
-    away = np.maximum(0, np.maximum(pauses[:, 0] - frame, frame - pauses[:, 1]))
-    first, end = pauses[np.lexsort((pauses[:, 0] - pauses[:, 1], away))[0]]
+    """Return the pause that contains a frame or is nearest to it; of several equally near, the longest."""
+    distance = np.maximum(0, np.maximum(pauses[:, 0] - frame, frame - pauses[:, 1]))
+    first, end = pauses[np.lexsort((pauses[:, 0] - pauses[:, 1], distance))[0]]
     return int(first), int(end)

@@ -1,6 +1,6 @@
-"""How much each word speaks for an emotion: Shapley values over which words are present and which are replaced.
+"""How much each word supports an emotion: Shapley values over which words are present and which are replaced.
 
-A segment of the spectrogram is predicted once for each set of its own words that is needed. The prediction for the
+A segment of the spectrogram is predicted once for each set of its own words that occurs. The prediction for the
 recording with any set of words is then a sum over segments.
 """
 
@@ -18,7 +18,7 @@ from ser_core.model.scores import pooled, pooling_terms, softmax
 from ser_core.words.shapley import shapley_values, word_sets
 from ser_core.work.progress import UNWATCHED, Work
 
-#: What replaces a word: silence, or the recording's mean in each band. Where both agree, the fill does not matter.
+#: What replaces a word: silence, or the recording's mean in each band. If both agree, the fill does not matter.
 FILLS = ("noise_floor", "band_mean")
 #: More words than this are explained in groups of neighbours.
 WORDS_TOGETHER = 10
@@ -59,7 +59,7 @@ class WordEvidence:
         The values of up to ten words add up to the evidence with all of them minus that with none; with more words,
         this holds for each group of neighbours.
     low, high : ndarray of shape (words,)
-        The range over the fills; if sets of words were drawn, widened by the 95 % sampling error.
+        The range over the fills, widened by the 95 % sampling error if sets of words were drawn.
     alone : ndarray of shape (words,)
         Evidence lost when only this word is replaced, the mean over the fills.
     with_next : ndarray of shape (words - 1,)
@@ -67,7 +67,7 @@ class WordEvidence:
     aopc : float
         Mean loss of evidence while words are silenced one by one, those with the highest values first.
     lowest_first_aopc : float
-        The same, those with the lowest values first.
+        The same, with the lowest values first.
     exact : bool
         Whether all sets of words were tried.
     maps : dict of str to MapOnWords
@@ -94,7 +94,7 @@ class WordEvidence:
 
     @property
     def phrases(self) -> list[str]:
-        """The words in focus, in order of time and without punctuation around them; neighbours are one phrase."""
+        """The words in focus, in order of time and without surrounding punctuation; neighbours form one phrase."""
         runs = groupby(zip(self.in_focus, self.words, strict=True), key=lambda pair: pair[0])
         phrases = [" ".join(word.label for _, word in run) for inside, run in runs if inside]
         return [phrase.strip(PUNCTUATION) or phrase for phrase in phrases]
@@ -138,14 +138,13 @@ class WordGame:
     def probabilities(self, sets: np.ndarray, work: Work = UNWATCHED) -> np.ndarray:
         """Return the probabilities (sets, classes) with the words of each set; sets are (sets, words), bool."""
         sets = np.asarray(sets, bool)
-        codes, needed = [], []
+        keys_of_sets, needed = [], []
         for member, words in enumerate(self._own_words):
-            own, inverse = np.unique(sets[:, words], axis=0, return_inverse=True)
-            names = [row.tobytes() for row in own]
-            codes.append((names, inverse.reshape(-1)))
-            needed += [
-                (member, name, row) for name, row in zip(names, own, strict=True) if name not in self._known[member]
-            ]
+            own_sets, inverse = np.unique(sets[:, words], axis=0, return_inverse=True)
+            keys = [row.tobytes() for row in own_sets]
+            keys_of_sets.append((keys, inverse.reshape(-1)))
+            known = self._known[member]
+            needed += [(member, key, row) for key, row in zip(keys, own_sets, strict=True) if key not in known]
         for first in range(0, len(needed), PASSES_AT_ONCE):
             work.check()
             self._predict_some(needed[first : first + PASSES_AT_ONCE])
@@ -153,8 +152,8 @@ class WordGame:
                 min(1.0, (first + PASSES_AT_ONCE) / len(needed)), f"{first} of {len(needed)} segments predicted"
             )
         total = 0.0
-        for known, (names, inverse) in zip(self._known, codes, strict=True):
-            total = total + np.stack([known[name] for name in names])[inverse]
+        for known, (keys, inverse) in zip(self._known, keys_of_sets, strict=True):
+            total = total + np.stack([known[key] for key in keys])[inverse]
         return pooled(total / len(self._known), self._pooling)
 
     def _predict_some(self, needed: list[tuple[int, bytes, np.ndarray]]) -> None:
@@ -162,11 +161,11 @@ class WordGame:
         present = np.ones((len(needed), self._words + 1), bool)  # the last column is for frames without a word
         for row, (member, _, own) in zip(present, needed, strict=True):
             row[self._own_words[member]] = own
-        hidden = ~np.take_along_axis(present, self._word_of[members], axis=1)
-        segments = np.where(hidden[:, :, None], self._fill[self._frames[members]], self._values[members])
+        replaced = ~np.take_along_axis(present, self._word_of[members], axis=1)
+        segments = np.where(replaced[:, :, None], self._fill[self._frames[members]], self._values[members])
         terms = pooling_terms(softmax(self._predict(segments), self._temperature), self._pooling)
-        for (member, name, _), term in zip(needed, terms, strict=True):
-            self._known[member][name] = term
+        for (member, key, _), term in zip(needed, terms, strict=True):
+            self._known[member][key] = term
 
 
 def evidence_of_words(
@@ -204,32 +203,32 @@ def evidence_of_words(
     values, errors, exact = _values_in_groups(games, count, target, rng, work)
     value, silently = values.mean(axis=0), work.silently()
 
-    def aopc(worth: np.ndarray) -> float:
-        order = np.argsort(-worth, kind="stable")
+    def aopc(importance: np.ndarray) -> float:
+        order = np.argsort(-importance, kind="stable")
         removed = np.argsort(order) < np.arange(1, count + 1)[:, None]
-        return float(_lost(removed, games[:1], target, silently).mean()) if count else 0.0
+        return float(_lost_evidence(removed, games[:1], target, silently).mean()) if count else 0.0
 
-    def with_gaps(figures: np.ndarray) -> np.ndarray:
-        every = np.full(len(words), np.nan)
-        every[measured] = figures
-        return every
+    def for_all_words(figures: np.ndarray) -> np.ndarray:
+        of_words = np.full(len(words), np.nan)
+        of_words[measured] = figures
+        return of_words
 
-    sums = {each.method: sums_over_words(each.relevance, words, frame_times_s) for each in maps}
+    sums = {map_.method: sums_over_words(map_.relevance, words, frame_times_s) for map_ in maps}
     return WordEvidence(
         words,
         classifier.emotions[target.emotion],
         None if target.against is None else classifier.emotions[target.against],
-        value=with_gaps(value),
-        low=with_gaps((values - 1.96 * errors).min(axis=0, initial=np.inf)),
-        high=with_gaps((values + 1.96 * errors).max(axis=0, initial=-np.inf)),
-        alone=with_gaps(_lost(np.eye(count, dtype=bool), games, target, silently)),
-        with_next=with_gaps(_lost_with_next(measured, games[:1], target, silently))[:-1],
+        value=for_all_words(value),
+        low=for_all_words((values - 1.96 * errors).min(axis=0, initial=np.inf)),
+        high=for_all_words((values + 1.96 * errors).max(axis=0, initial=-np.inf)),
+        alone=for_all_words(_lost_evidence(np.eye(count, dtype=bool), games, target, silently)),
+        with_next=for_all_words(_lost_with_next(measured, games[:1], target, silently))[:-1],
         aopc=aopc(value),
         lowest_first_aopc=aopc(-value),
         exact=exact,
         maps={
-            name: MapOnWords(each, aopc(each[measured]), rank_agreement(value, each[measured]))
-            for name, each in sums.items()
+            method: MapOnWords(of_map, aopc(of_map[measured]), rank_agreement(value, of_map[measured]))
+            for method, of_map in sums.items()
         },
     )
 
@@ -242,23 +241,23 @@ def _values_in_groups(
     values, errors = np.zeros((len(games), count)), np.zeros((len(games), count))
     exact = len(groups) < 2
     for done, group in enumerate(groups):
-        for turn, game in enumerate(games):
+        for index, game in enumerate(games):
             # Each fill draws its own sets, so that their errors average out.
             sets, weights, drawn = word_sets(len(group), rng)
             exact = exact and not drawn
             rows = np.ones((len(sets), count), bool)
             rows[:, group] = sets
-            part = work.part(len(games) * done + turn, len(games) * len(groups))
+            part = work.part(len(games) * done + index, len(games) * len(groups))
             evidences = target.evidence(game.probabilities(rows, part))
-            values[turn, group], errors[turn, group] = shapley_values(sets, evidences, weights, drawn)
+            values[index, group], errors[index, group] = shapley_values(sets, evidences, weights, drawn)
     return values, errors, exact
 
 
-def _lost(removed: np.ndarray, games: Sequence[WordGame], target: ExplanationTarget, work: Work) -> np.ndarray:
+def _lost_evidence(removed: np.ndarray, games: Sequence[WordGame], target: ExplanationTarget, work: Work) -> np.ndarray:
     """Return the mean evidence lost over games, shape (sets,), without some words (sets, words), bool."""
     sets = np.concatenate([np.ones((1, removed.shape[1]), bool), ~removed])
-    each = [target.evidence(game.probabilities(sets, work)) for game in games]
-    return np.mean([whole[0] - whole[1:] for whole in each], axis=0)
+    evidences = [target.evidence(game.probabilities(sets, work)) for game in games]
+    return np.mean([of_game[0] - of_game[1:] for of_game in evidences], axis=0)
 
 
 def _lost_with_next(
@@ -267,7 +266,7 @@ def _lost_with_next(
     """Return the evidence lost without each measured word and the next one; NaN if the next one is not measured."""
     count = len(measured)
     pairs = np.eye(count, dtype=bool) | np.eye(count, k=1, dtype=bool)
-    lost = np.append(_lost(pairs[:-1], games, target, work), np.nan) if count else np.empty(0)
+    lost = np.append(_lost_evidence(pairs[:-1], games, target, work), np.nan) if count else np.empty(0)
     lost[:-1][np.diff(measured) > 1] = np.nan
     return lost
 
@@ -285,10 +284,10 @@ def focus_words(value: np.ndarray) -> np.ndarray:
     """Return which words are in focus, shape (words,), bool: the fewest with half of all evidence for the emotion."""
     positive = np.where(value > 0, value, 0.0)  # NaN is not above 0
     order = np.argsort(-positive, kind="stable")
-    held = np.cumsum(positive[order])
+    cumulative = np.cumsum(positive[order])
     inside = np.zeros(len(value), bool)
-    if held.size and held[-1] > 0:
-        inside[order[: np.searchsorted(held, FOCUS_SHARE * held[-1] - 1e-12) + 1]] = True
+    if cumulative.size and cumulative[-1] > 0:
+        inside[order[: np.searchsorted(cumulative, FOCUS_SHARE * cumulative[-1] - 1e-12) + 1]] = True
     return inside
 
 

@@ -1,4 +1,4 @@
-"""Shapley values: which sets of words to try, and what each word adds on average to the sets without it.
+"""Shapley values: which sets of words to try, and how much each word adds on average to the sets without it.
 
 References
 ----------
@@ -10,7 +10,7 @@ import numpy as np
 
 #: Sets of words to try with each fill, besides all and none. For up to six words these are all sets.
 SETS = 64
-#: How often a set is drawn again if it was drawn before.
+#: How often to draw another set if a set was drawn before.
 DRAWS = 8
 
 
@@ -28,19 +28,19 @@ def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple
     drawn : int
         Number of random pairs; they are the last rows, each set before its complement.
     """
-    ends = np.array([np.zeros(count, bool), np.ones(count, bool)])
+    none_and_all = np.array([np.zeros(count, bool), np.ones(count, bool)])
     if count < 2:
-        return ends, np.zeros(2), 0
+        return none_and_all, np.zeros(2), 0
     sizes = np.arange(1, count)
     mass = (count - 1) / (sizes * (count - sizes))  # of all sets of a size together
     if 2**count - 2 <= budget:
         inner = (np.arange(1, 2**count - 1)[:, None] >> np.arange(count)) & 1 == 1
         size = inner.sum(axis=1)
         per_set = mass / np.bincount(size, minlength=count)[1:count]
-        return np.concatenate([ends, inner]), np.concatenate([[0, 0], per_set[size - 1]]), 0
+        return np.concatenate([none_and_all, inner]), np.concatenate([[0, 0], per_set[size - 1]]), 0
     single = np.eye(count, dtype=bool)
     drawn = max(1, (budget - 2 * count) // 2)
-    # Sizes are stratified, and no set is drawn twice while there are others: both reduce the error.
+    # Sizes are stratified, and drawing a set twice is avoided: both reduce the error.
     steps = (np.arange(drawn) + rng.random()) / drawn
     ranks = np.searchsorted(np.cumsum(mass[1:-1]) / mass[1:-1].sum(), steps)
     pair_sizes = sizes[1:-1][np.minimum(ranks, count - 4)]
@@ -48,11 +48,11 @@ def word_sets(count: int, rng: np.random.Generator, budget: int = SETS) -> tuple
     for size in pair_sizes:
         for _ in range(DRAWS):
             chosen = np.isin(np.arange(count), rng.permutation(count)[:size])
-            if not any(np.array_equal(chosen, known) for known in pairs):
+            if not any(np.array_equal(chosen, other) for other in pairs):
                 break
         pairs += [chosen, ~chosen]
     weights = [0, 0, *np.repeat(mass[0] / count, 2 * count), *np.repeat(mass[1:-1].sum() / (2 * drawn), 2 * drawn)]
-    return np.concatenate([ends, single, ~single, pairs]), np.array(weights), drawn
+    return np.concatenate([none_and_all, single, ~single, pairs]), np.array(weights), drawn
 
 
 def shapley_values(
@@ -75,14 +75,15 @@ def shapley_values(
     values = _regression(sets, evidences, weights)
     if drawn < 2:
         return values, np.zeros(len(values))
-    without = []
+    without_pair = []
     for pair in range(drawn):
-        left = weights.copy()
+        reduced = weights.copy()
         first = len(sets) - 2 * (drawn - pair)
-        left[first : first + 2] = 0
-        left[-2 * drawn :] *= drawn / (drawn - 1)
-        without.append(_regression(sets, evidences, left))
-    return values, np.sqrt((drawn - 1) / drawn * np.square(without - np.mean(without, axis=0)).sum(axis=0))
+        reduced[first : first + 2] = 0
+        reduced[-2 * drawn :] *= drawn / (drawn - 1)
+        without_pair.append(_regression(sets, evidences, reduced))
+    deviations = without_pair - np.mean(without_pair, axis=0)
+    return values, np.sqrt((drawn - 1) / drawn * np.square(deviations).sum(axis=0))
 
 
 def _regression(sets: np.ndarray, evidences: np.ndarray, weights: np.ndarray) -> np.ndarray:

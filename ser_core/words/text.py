@@ -10,7 +10,7 @@ WORDS_AROUND = 6
 
 
 def spelling(text: str) -> str:
-    """Return a word in the form that is compared: lower case, only letters, digits and apostrophes.
+    """Return a word in the form in which words are compared: lower case, only letters, digits and apostrophes.
 
     >>> spelling("Don’t!")
     "don't"
@@ -20,20 +20,20 @@ def spelling(text: str) -> str:
 
 
 def find_phrase(words: Sequence[Region], phrase: str) -> list[range]:
-    """Return where a phrase is said, as the indices of its words; of its last word, a beginning is enough.
+    """Return where a phrase is spoken, as indices of words; the beginning of its last word is enough.
 
-    >>> said = [Region(at, at + 1, label=word) for at, word in enumerate(["So", "much,", "so", "muchly"])]
-    >>> find_phrase(said, "so MUCH")
+    >>> words = [Region(at, at + 1, label=word) for at, word in enumerate(["So", "much,", "so", "muchly"])]
+    >>> find_phrase(words, "so MUCH")
     [range(0, 2), range(2, 4)]
     """
-    wanted = [spelled for word in phrase.split() if (spelled := spelling(word))]
-    if not wanted:
+    parts = [part for part in map(spelling, phrase.split()) if part]
+    if not parts:
         return []
-    said, length = [spelling(word.label) for word in words], len(wanted)
+    spoken, length = [spelling(word.label) for word in words], len(parts)
     return [
         range(first, first + length)
-        for first in range(len(said) - length + 1)
-        if said[first : first + length - 1] == wanted[:-1] and said[first + length - 1].startswith(wanted[-1])
+        for first in range(len(spoken) - length + 1)
+        if spoken[first : first + length - 1] == parts[:-1] and spoken[first + length - 1].startswith(parts[-1])
     ]
 
 
@@ -48,15 +48,15 @@ def phrase_around(words: tuple[Region, ...], found: range) -> tuple[str, str, st
     return before, phrase, after
 
 
-def word_errors(said: Sequence[str], found: Sequence[str]) -> int:
+def word_errors(reference: Sequence[str], transcript: Sequence[str]) -> int:
     """Return the smallest number of words to change, insert or delete that turns one text into the other.
 
     >>> word_errors("so much fun".split(), "so such great fun".split())
     2
     """
-    row = list(range(len(found) + 1))
-    for done, word in enumerate(said, start=1):
+    row = list(range(len(transcript) + 1))
+    for done, word in enumerate(reference, start=1):
         before, row = row, [done]
-        for index, other in enumerate(found):
+        for index, other in enumerate(transcript):
             row.append(min(before[index] + (word != other), before[index + 1] + 1, row[-1] + 1))
     return row[-1]

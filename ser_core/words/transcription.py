@@ -22,17 +22,17 @@ LONGEST_BLOCK_S = 28.0
 #: A block that must be cut within speech is cut at its quietest moment in these last seconds.
 CUT_WITHIN_S = 8.0
 MARGIN_S = 0.3
-#: Text whose tokens have a lower mean log probability is not trusted. Whisper's own limit of -1 lets speech through
-#: that is played backwards; forwards, the same speech is above -0.75.
-LEAST_LOG_PROBABILITY = -0.8
-#: Text that compresses by more than this factor repeats itself. People repeat themselves too; when Whisper is lost, its
-#: text is also faster than anybody can speak.
-MOST_REPETITION, MOST_LETTERS_PER_S = 2.4, 25.0
+#: Text whose tokens have a lower mean log probability is not trusted. Whisper's own limit of -1 accepts speech that is
+#: played backwards; played forwards, the same speech is above -0.75.
+MIN_LOG_PROBABILITY = -0.8
+#: Text that compresses by more than this factor repeats itself. People repeat themselves too, but when Whisper is lost,
+#: its text is also faster than anybody can speak.
+MAX_COMPRESSION, MAX_LETTERS_PER_S = 2.4, 25.0
 #: Below this probability of the language there may be none, as in laughter, or one that the model does not know. Its
-#: text must then be more probable, must not repeat itself, and it must be improbable that nobody speaks.
-SURE_LANGUAGE, LEAST_LOG_PROBABILITY_UNSURE, MOST_NO_SPEECH_UNSURE = 0.9, -0.6, 0.3
-#: Less speech than this holds no word.
-LEAST_SPEECH_S = 0.1
+#: text must then be more probable and must not repeat itself, and it must be improbable that nobody speaks.
+MIN_LANGUAGE_PROBABILITY, MIN_LOG_PROBABILITY_UNSURE, MAX_NO_SPEECH_UNSURE = 0.9, -0.6, 0.3
+#: Less speech than this contains no word.
+MIN_SPEECH_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def transcribe(
     """
     speech = detect_speech(recording)
     speech_s = speech_seconds(recording, speech)
-    if speech_s < LEAST_SPEECH_S:
+    if speech_s < MIN_SPEECH_S:
         return Transcript(speech_s=speech_s)
-    given, found_language = language, None
+    is_chosen, language_confidence = language is not None, None
     found: list[tuple[Region, float]] = []
     unclear_s = 0.0
     blocks = speech_blocks(speech, recording)
@@ -97,7 +97,7 @@ def transcribe(
         work.check()
         work.report(done / len(blocks), f"Block {done + 1} of {len(blocks)}")
         segments, about = _transcribe_block(model, recording, start_s, end_s, language)
-        recognised = language is not None or about.language_probability >= SURE_LANGUAGE
+        recognised = language is not None or about.language_probability >= MIN_LANGUAGE_PROBABILITY
         for segment in segments:
             work.check()
             if _is_unclear(segment, recognised=recognised):
@@ -105,15 +105,16 @@ def transcribe(
             else:
                 found += _words(segment.words or (), start_s, end_s, earliest_s=found[-1][0].end_s if found else 0.0)
         if language is None and found:
-            language, found_language = about.language, float(about.language_probability)
+            language, language_confidence = about.language, float(about.language_probability)
     words = [word for word, _ in found]
     snapped = words if bounds is None else snap_words(words, recording, bounds, speech)
-    spoken = [(word, sure) for word, (_, sure) in zip(snapped, found, strict=True) if _overlaps_speech(word, speech)]
+    confidences = [confidence for _, confidence in found]
+    spoken = [pair for pair in zip(snapped, confidences, strict=True) if _overlaps_speech(pair[0], speech)]
     return Transcript(
         tuple(word for word, _ in spoken),
-        tuple(sure for _, sure in spoken),
+        tuple(confidence for _, confidence in spoken),
         language,
-        None if given else found_language,
+        None if is_chosen else language_confidence,
         speech_s,
         unclear_s,
     )
@@ -143,14 +144,15 @@ def _transcribe_block(
 
 
 def _is_unclear(segment: Any, *, recognised: bool) -> bool:
-    """Whether a segment's text is probably invented; `recognised` is whether its language was."""
-    least = LEAST_LOG_PROBABILITY if recognised else LEAST_LOG_PROBABILITY_UNSURE
-    # Letters rather than words: repeated syllables come as one word.
+    """Return whether a segment's text is probably invented; `recognised` is whether its language was recognised."""
+    min_log_probability = MIN_LOG_PROBABILITY if recognised else MIN_LOG_PROBABILITY_UNSURE
+    # Letters, not words, because repeated syllables are one word.
     letters = sum(letter.isalpha() for word in segment.words or () for letter in word.word)
-    too_fast = letters > MOST_LETTERS_PER_S * (segment.end - segment.start)
-    repeats = segment.compression_ratio > MOST_REPETITION
-    nobody = segment.no_speech_prob > MOST_NO_SPEECH_UNSURE
-    return segment.avg_logprob < least or (repeats and too_fast) or (not recognised and (repeats or nobody))
+    too_fast = letters > MAX_LETTERS_PER_S * (segment.end - segment.start)
+    repeats = segment.compression_ratio > MAX_COMPRESSION
+    no_speech = segment.no_speech_prob > MAX_NO_SPEECH_UNSURE
+    improbable = segment.avg_logprob < min_log_probability
+    return improbable or (repeats and too_fast) or (not recognised and (repeats or no_speech))
 
 
 def _words(spoken: Sequence[Any], start_s: float, end_s: float, earliest_s: float) -> Iterator[tuple[Region, float]]:
@@ -161,19 +163,19 @@ def _words(spoken: Sequence[Any], start_s: float, end_s: float, earliest_s: floa
     earliest_s = max(start_s, earliest_s)
     whole: tuple[Region, float] | None = None
     for word in spoken:
-        text, sure = " ".join(word.word.split()), float(word.probability)
+        text, confidence = " ".join(word.word.split()), float(word.probability)
         first = min(max(start_s + float(word.start), earliest_s), end_s)
         last = min(start_s + float(word.end), end_s)
         if not text or last <= first:
             continue
         earliest_s = last
         if whole is not None and word.word.startswith("-"):
-            before, least = whole
-            whole = replace(before, end_s=last, label=before.label + text), min(least, sure)
+            before, lowest = whole
+            whole = replace(before, end_s=last, label=before.label + text), min(lowest, confidence)
             continue
         if whole is not None:
             yield whole
-        whole = Region(first, last, label=text), sure
+        whole = Region(first, last, label=text), confidence
     if whole is not None:
         yield whole
 
@@ -210,9 +212,8 @@ def speech_blocks(speech: np.ndarray, recording: Recording) -> list[tuple[float,
 def _quietest(first: int, end: int, recording: Recording) -> int:
     """Return the piece of 32 ms, from `first` to `end`, with the least energy."""
     per_piece = FRAME_SAMPLES / RATE_HZ * recording.sample_rate_hz
-    length = round(
-        per_piece
-    )  # positions use the exact length: rounded, they would be a third of a second off after ten minutes
+    # Positions use the exact length: rounded, they would be a third of a second off after ten minutes.
+    length = round(per_piece)
     samples = recording.samples[round(first * per_piece) : round(end * per_piece)]
     pieces = samples[: len(samples) // length * length].reshape(-1, length)
     return first + int(np.argmin(np.square(pieces, dtype=np.float64).sum(axis=1)))

@@ -14,7 +14,7 @@ from ser_core.work.atomic_folder import atomic_folder
 from ser_core.work.progress import UNWATCHED, Work
 
 FILES = ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin")
-#: Without a tokenizer of its own, faster-whisper would look for one on the network.
+#: Without a tokenizer in the folder, faster-whisper would look for one on the network.
 NEEDED = ("config.json", "tokenizer.json", "model.bin")
 REPOSITORY = "Systran/faster-whisper-base"
 DOWNLOAD_MB, LARGE_BYTES = 145, 10_000_000
@@ -31,7 +31,7 @@ class WordModel(Protocol):
 
 
 def find_word_model(downloaded: Path) -> Path | None:
-    """Return the folder of a word model: `SER_WORD_MODEL`, else the downloaded one; None if there is neither.
+    """Return the folder of the word model: `SER_WORD_MODEL`, else the downloaded one, or None if there is neither.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def download_word_model(folder: Path, work: Work = UNWATCHED) -> Path:
     WriteRefused
         If it cannot be written, for instance because the disk is full.
     Cancelled
-        Between two pieces of a file; nothing is left then.
+        Between two pieces of a file; then nothing is left behind.
     """
     if (folder / "model.bin").is_file():
         return folder

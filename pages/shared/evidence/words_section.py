@@ -17,7 +17,7 @@ from ser_core.annotations.words import phrases_under, read_words
 from ser_core.errors import SettingsRefused, WordsRefused
 from ser_core.explanation import METHOD_NAMES
 from ser_core.words.evidence import WordEvidence, rank_agreement, sums_over_words
-from ser_core.words.transcription import LEAST_SPEECH_S, Transcript
+from ser_core.words.transcription import MIN_SPEECH_S, Transcript
 
 HELP = texts("""
 Each word is replaced by silence, and by each band's mean, in many combinations, and the model is run again. Its
@@ -96,7 +96,7 @@ def _upload(recording: Recording) -> None:
 
 def _show_language(recording: Recording, transcript: Transcript) -> None:
     """Show the language and offer others, and show how much was not transcribed."""
-    if transcript.speech_s < LEAST_SPEECH_S:
+    if transcript.speech_s < MIN_SPEECH_S:
         st.info(t("No speech was found in this recording, so there are no words."), icon=":material/voice_over_off:")
         return
     sha256, found = recording.sha256, transcript.language
