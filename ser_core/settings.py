@@ -9,7 +9,7 @@ from ser_core.errors import SettingsRefused
 
 @dataclass(frozen=True)
 class AudioLimits:
-    """Limits of accepted audio. Decoding stops at `longest_s`, whatever the file's header says.
+    """Limits of accepted audio. Decoding stops at `longest_s`, regardless of the file's header.
 
     `max_samples` bounds the memory of a recording: 230 MB, or ten minutes at 96 kHz.
     """

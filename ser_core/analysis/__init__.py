@@ -45,7 +45,7 @@ class Recording:
     part_of : str or None
         SHA-256 of the long recording that this is a stretch of.
     start_s : float
-        Where this stretch begins in the long recording, whose times people see.
+        Where this stretch begins in the long recording; times are shown relative to that recording.
     channels : int
         Number of channels of the file; the samples are their mean.
     """

@@ -76,7 +76,7 @@ def emotion_index(emotion: str, emotions: tuple[str, ...]) -> int:
     Raises
     ------
     SettingsRefused
-        If the model does not know the emotion.
+        If the model does not have the emotion.
     """
     if emotion not in emotions:
         raise SettingsRefused(

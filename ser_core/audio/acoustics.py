@@ -24,7 +24,7 @@ from ser_core.work.progress import Work
 #: The reference of intensities, the auditory threshold at 1 kHz; a sample of 1 counts as 1 Pa.
 REFERENCE_PA = 2e-5
 SILENCE_DB = -300.0
-#: Praat's usual lowest F0 for intensities: its window is 6.4 periods long.
+#: Praat's default lowest F0 for intensities; the window is 6.4 of its periods long.
 INTENSITY_LOWEST_F0_HZ = 100.0
 
 #: The ceiling of formants and its range. Praat advises 5500 Hz for women, 5000 for men, up to 8000 for small children.
@@ -36,7 +36,7 @@ FORMANT_WINDOW_S = 0.025
 FORMANT_MARGIN_HZ = 50.0
 PREEMPHASIS_FROM_HZ = 50.0
 
-#: Windows of the autocorrelation, as long as Praat's: 3 and 4.5 periods of its usual lowest F0 of 75 Hz.
+#: Windows of the autocorrelation, as long as Praat's: 3 and 4.5 periods of its default lowest F0 of 75 Hz.
 F0_WINDOW_S = 3 / 75
 HNR_WINDOW_S = 4.5 / 75
 #: The detector's F0 is refined by at most this factor.

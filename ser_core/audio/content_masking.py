@@ -2,7 +2,7 @@
 
 References
 ----------
-Scherer 1971, Journal of Experimental Research in Personality 5: filtered and spliced speech, to hear only the voice.
+Scherer 1971, Journal of Experimental Research in Personality 5: filtered and spliced speech, which masks the words.
 van Bezooijen and Boves 1986, Journal of Psycholinguistic Research 15: what remains after low-pass filtering.
 """
 

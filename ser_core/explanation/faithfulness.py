@@ -1,4 +1,4 @@
-"""Whether the model needs what a map marks: the evidence as cells are removed or inserted in the map's order."""
+"""Faithfulness of a map: how the evidence changes as cells are removed or inserted in the map's order."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -202,7 +202,7 @@ def infidelity(
     """Return the mean squared error of each map's predictions of the evidence lost when random boxes are filled.
 
     All maps (frames, bands) predict the same boxes. Because they have different units, each is first scaled by the
-    factor that predicts best; a map and its negative score alike.
+    factor that predicts best; a map and its negative have the same error.
 
     Raises
     ------

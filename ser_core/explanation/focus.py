@@ -114,7 +114,7 @@ def focus_level(profile: np.ndarray, usable: np.ndarray, settings: FocusSettings
 
 
 def usable_frames(covered: np.ndarray, speech: np.ndarray, min_frames: int) -> np.ndarray:
-    """Return where focus may lie (frames,): in speech that was explained.
+    """Return which frames may be focus, shape (frames,), bool: those in speech that was explained.
 
     If fewer than `min_frames` frames are speech, there is none or the detector failed; then all explained frames count.
     """

@@ -1,4 +1,4 @@
-"""Make what a map marks audible: the recording with parts of its spectrogram reduced to its own noise floor."""
+"""Make the marks of a map audible: the recording with parts of its spectrogram reduced to its noise floor."""
 
 from dataclasses import dataclass
 

@@ -14,7 +14,7 @@ from ser_core.explanation.agreement import Agreement, rank_correlation, top_over
 def shared_emotion(analyses: Mapping[str, Analysis]) -> str:
     """Return the emotion that most models score best; if tied, the one with the highest mean score.
 
-    The mean is over the models that know the emotion. `analyses` must not be empty.
+    The mean is over the models that have the emotion. `analyses` must not be empty.
     """
     votes = Counter(best_emotion(analysis) for analysis in analyses.values())
     return max(votes, key=lambda emotion: (votes[emotion], _mean_score(emotion, analyses)))

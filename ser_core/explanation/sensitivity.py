@@ -91,7 +91,7 @@ def weight_randomisation(
 
     References
     ----------
-    Adebayo et al. 2018, arXiv:1810.03292: all weights at once, signs kept.
+    Adebayo et al. 2018, arXiv:1810.03292: all weights at once, with signed maps.
     """
     randomised = classifier.randomised(seed)
     if randomised is None:

@@ -69,7 +69,7 @@ def split_blocks_into_segments(
     """
     pending, first = next(log_mels), 0
     for log_mel in log_mels:
-        # Leave enough frames for the last segment, wherever the end turns out to be.
+        # Leave enough frames for the last segment, because the end is not known yet.
         ready = (len(pending) - settings.segment_frames) // settings.hop_frames
         if ready > 0:
             end = (ready - 1) * settings.hop_frames + settings.segment_frames

@@ -62,7 +62,7 @@ def frame_count(samples: int, settings: SpectrogramSettings) -> int:
 
 
 def split_into_frames(blocks: Iterator[np.ndarray], settings: SpectrogramSettings) -> Iterator[np.ndarray]:
-    """Cut samples that come in blocks into pieces whose frames, concatenated, are those of the whole.
+    """Cut blocks of samples into pieces whose frames, concatenated, are those of the whole recording.
 
     Yields
     ------

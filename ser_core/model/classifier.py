@@ -25,8 +25,8 @@ from ser_core.model.networks.whisper import BANDS, Whisper
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift, voice_temperature
 from ser_core.settings import FrontEnd, VoiceSettings
 
-#: Operations whose code oneDNN caches (1024 by default); read at its first operation. Each batch size needs its own
-#: code, 30 operations for the fusion, and the last batch of a recording can have any size.
+#: Number of operations whose code oneDNN caches (1024 by default); it reads the setting at its first operation. Each
+#: batch size needs code of its own, 30 operations for the fusion, and the last batch of a recording can have any size.
 CACHED_OPERATIONS = 128
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHED_OPERATIONS))
 
@@ -45,7 +45,7 @@ ScoreLocalChanges = Callable[[np.ndarray, int, int], np.ndarray]
 
 
 class Classifier(Protocol):
-    """The interface of every model, ours or anyone's, for pages and explainers.
+    """The interface of all models, including those of other people, for pages and explainers.
 
     A model may also have `decoder` and `decoded`, for the explainer One pass, and `score_local_changes`, to perturb
     faster: see `NetworkClassifier`.

@@ -51,7 +51,7 @@ def pool(probabilities: np.ndarray, pooling: str = "probabilities") -> np.ndarra
 
 
 def pooling_terms(probabilities: np.ndarray, pooling: str) -> np.ndarray:
-    """Return what each segment adds to its recording's mean, with the shape of the probabilities."""
+    """Return the terms of the recording's mean, one row per segment, with the shape of the probabilities."""
     if pooling == "probabilities":
         return probabilities
     # The logits minus a constant per segment, which does not affect a softmax.

@@ -1,4 +1,4 @@
-"""A voice's own normal: how a model's logits for one person differ from those for everybody.
+"""A voice's own normal: how a model's logits for one person differ from those for other people.
 
 What sounds angry in one voice is another's usual tone. If several recordings of a person are known, the logits are
 shifted so that all emotions are predicted about equally often for these recordings. They need no labels. If they all
@@ -74,7 +74,7 @@ def voice_normal(recordings: Iterable[np.ndarray], *, mixed: bool = False) -> Vo
 
 
 def balancing_shift(logits: np.ndarray, softening: float) -> np.ndarray:
-    """Return what to subtract from logits so that all classes have the same mean probability.
+    """Return the shift to subtract from logits so that all classes have the same mean probability.
 
     Probabilities are those of logits divided by `softening`. At 1 they nearly count verdicts; the larger it is, the
     more each recording counts by its distance from a verdict, and in the limit only the mean logits matter.
@@ -133,12 +133,12 @@ def voice_share(normal: VoiceNormal, settings: VoiceSettings) -> float:
 
 
 def voice_shift(normal: VoiceNormal, settings: VoiceSettings) -> np.ndarray:
-    """Return what to subtract from the logits of a voice, shape (classes,), float64: its share of `balancing_shift`."""
+    """Return the shift to subtract from a voice's logits, shape (classes,), float64: its share of `balancing_shift`."""
     return voice_share(normal, settings) * balancing_shift(normal.logits, settings.softening)
 
 
 def voice_temperature(normal: VoiceNormal, settings: VoiceSettings) -> float:
-    """Return what the temperature for unknown voices is multiplied by; 1 if nothing of the voice counts."""
+    """Return the factor of the temperature for unknown voices; 1 if the voice's normal does not count."""
     return settings.known_temperature ** voice_share(normal, settings)
 
 

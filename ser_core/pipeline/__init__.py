@@ -66,7 +66,7 @@ def analyse_recording(
     Raises
     ------
     SettingsRefused
-        If the model does not know an emotion in the settings, or the stretch is not in the recording.
+        If the model does not have an emotion in the settings, or the stretch is not in the recording.
     Cancelled
     """
     parts = 2 + len(settings.explain)
@@ -158,7 +158,7 @@ def explainer_run(
 
 
 def target_of(analysis: Analysis, settings: AnalysisSettings) -> ExplanationTarget:
-    """Return what the explainers explain, as frames and indices of emotions."""
+    """Return the target of the explainers, with frames and indices of emotions."""
     against = None if settings.against is None else emotion_index(settings.against, analysis.emotions)
     emotion = emotion_index(analysis.emotion, analysis.emotions)
     if against == emotion:
@@ -304,7 +304,7 @@ def with_target(analysis: Analysis, emotion: str, settings: AnalysisSettings) ->
     Raises
     ------
     SettingsRefused
-        If the model does not know the emotion, or the stretch is not in the recording.
+        If the model does not have the emotion, or the stretch is not in the recording.
     """
     index = emotion_index(emotion, analysis.emotions)
     stretch = _stretch(analysis.recording, analysis.segments, analysis.scores, index, analysis.spectrogram, settings)
@@ -318,7 +318,7 @@ def judge_maps(
     settings: AnalysisSettings,
     work: Work = UNWATCHED,
 ) -> Judgement:
-    """Test how faithful explanations of one target are; LIME's fill replaces what is removed."""
+    """Test how faithful explanations of one target are; removed cells are replaced by LIME's fill."""
     maps = {method: explanation.relevance for method, explanation in explanations.items()}
     target = target_of(analysis, settings)
     return work.compute(judge, maps, classifier, target, settings.lime.fill, settings.seed)
@@ -343,7 +343,7 @@ def score_focus_audio(
     classifier: Classifier,
     work: Work = UNWATCHED,
 ) -> FocusScores:
-    """Turn what a mask (frames, bands), bool, marks into sound, and also everything else, and score both."""
+    """Make the part that a mask (frames, bands), bool, marks audible, and the rest without it, and score both."""
     recording, spectrogram = analysis.recording, analysis.spectrogram
     sounds = []
     for done, (removed, words) in enumerate(((~mask, "the focus alone"), (mask, "all but the focus"))):

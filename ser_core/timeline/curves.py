@@ -6,7 +6,7 @@ from ser_core.analysis import Region
 from ser_core.errors import SettingsRefused
 from ser_core.timeline.timeline import Timeline
 
-#: Segments with an RMS level below this are pauses in a recording of usual level.
+#: Segments with an RMS level below this are pauses in a recording of normal level.
 QUIET_DBFS = -50.0
 SMOOTHING_S = 10.0
 LONGEST_SMOOTHING_S = 600.0

@@ -72,7 +72,7 @@ def words_over_time(
     AudioRefused
         If the source cannot be read.
     SettingsRefused
-        If the model does not know the language.
+        If the model does not support the language.
     Cancelled
     """
     found, end_s = so_far or TimelineWords(), timeline.duration_s

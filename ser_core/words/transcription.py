@@ -28,7 +28,7 @@ MIN_LOG_PROBABILITY = -0.8
 #: Text that compresses by more than this factor repeats itself. People repeat themselves too, but when Whisper is lost,
 #: its text is also faster than anybody can speak.
 MAX_COMPRESSION, MAX_LETTERS_PER_S = 2.4, 25.0
-#: Below this probability of the language there may be none, as in laughter, or one that the model does not know. Its
+#: Below this probability of the language there may be none, as in laughter, or one that the model does not support. Its
 #: text must then be more probable and must not repeat itself, and it must be improbable that nobody speaks.
 MIN_LANGUAGE_PROBABILITY, MIN_LOG_PROBABILITY_UNSURE, MAX_NO_SPEECH_UNSURE = 0.9, -0.6, 0.3
 #: Less speech than this contains no word.
@@ -82,7 +82,7 @@ def transcribe(
     Raises
     ------
     SettingsRefused
-        If the model does not know the language.
+        If the model does not support the language.
     Cancelled
     """
     speech = detect_speech(recording)

@@ -1,4 +1,4 @@
-"""The counterfactual: the fewest of a map's strongest cells without which another emotion is predicted."""
+"""The counterfactual: the fewest of a map's strongest cells whose removal changes the predicted emotion."""
 
 from dataclasses import dataclass
 
