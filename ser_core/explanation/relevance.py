@@ -174,7 +174,7 @@ def fill_values(log_mel: np.ndarray, fill: str, rng: np.random.Generator) -> np.
 class Perturbed:
     """A recording's probabilities when parts of its log-mel spectrogram are replaced.
 
-    Only segments that a mask touches are predicted again. The results serve every emotion.
+    Only segments that a mask touches are predicted again. The results can be read for any emotion.
 
     Parameters
     ----------
@@ -208,13 +208,13 @@ class Perturbed:
         self._values = target.segments.values[target.members]
         self._fill = fill
         self._local = None
-        self._unchanged_locally: dict[int, np.ndarray] = {}
+        self._unchanged_by_member: dict[int, np.ndarray] = {}
         if score_local_changes is not None:
             # No reference to this object: a cycle would keep the states until the garbage collector runs.
             values = self._values
             self._local = lru_cache(MAX_STATES)(lambda member: score_local_changes(values[member]))
-        self._whole = self._terms(self._values)
-        self.original = pooled(self._whole.mean(axis=0), pooling)
+        self._unchanged = self._terms(self._values)
+        self.original = pooled(self._unchanged.mean(axis=0), pooling)
 
     @classmethod
     def of_classifier(
@@ -238,15 +238,15 @@ class Perturbed:
         -------
         ndarray of shape (count, classes), float64
         """
-        changed = np.tile(self._whole.sum(axis=0), (count, 1))
+        changed = np.tile(self._unchanged.sum(axis=0), (count, 1))
         done = 0
         for group, terms in self._scored(self._groups(masks), work):
             for mask, member, segment_terms in zip(group.masks, group.members, terms, strict=True):
-                before = self._whole[member] if group.change is None else self._whole_locally(member)
+                before = self._unchanged[member] if group.change is None else self._unchanged_locally(member)
                 changed[mask] += segment_terms - before
             done = max(done, group.masks[-1] + 1)
             work.report(done / count, f"{done} of {count} changed versions predicted")
-        return pooled(changed / len(self._whole), self._pooling)
+        return pooled(changed / len(self._unchanged), self._pooling)
 
     def _groups(self, masks: Iterable[np.ndarray]) -> Iterator[_Group]:
         """Yield the changed segments: those with the same local change together, and all others together."""
@@ -263,7 +263,7 @@ class Perturbed:
             if rows != previous_rows:
                 yield from [group(change) for change in list(waiting) if change is not None]
                 previous_rows = rows
-            for member, segment in self._touched(mask, rows):
+            for member, segment in self._changed_segments(mask, rows):
                 change = self._local_change(member, rows)
                 waiting.setdefault(change, []).append((number, member, segment))
                 if len(waiting[change]) == (max_segments if change is None else LOCAL_CHANGES_AT_ONCE):
@@ -290,35 +290,36 @@ class Perturbed:
         """Return the probabilities (classes,) when a share (frames, bands), 0 to 1, of each point is the fill."""
         segments = self._values.copy()
         for segment, start in zip(segments, self._starts, strict=True):
-            here = share[start : start + self._length]
+            fill_share = share[start : start + self._length]
             fill = self._fill[start : start + self._length]
-            segment[: len(here)] += here * (fill - segment[: len(here)])
+            segment[: len(fill_share)] += fill_share * (fill - segment[: len(fill_share)])
         return pooled(self._terms(segments).mean(axis=0), self._pooling)
 
     def _terms(self, segments: np.ndarray, change: _Change | None = None) -> np.ndarray:
         logits = self._predict(segments) if change is None else self._local(change[0])(segments, *change[1:])
         return pooling_terms(softmax(logits, self._temperature), self._pooling)
 
-    def _whole_locally(self, member: int) -> np.ndarray:
+    def _unchanged_locally(self, member: int) -> np.ndarray:
         """Return the terms of an unchanged member, computed as for local changes, because rounding may differ."""
-        if member not in self._unchanged_locally:
-            self._unchanged_locally[member] = self._terms(self._values[member][None], (member, 0, 1))[0]
-        return self._unchanged_locally[member]
+        if member not in self._unchanged_by_member:
+            self._unchanged_by_member[member] = self._terms(self._values[member][None], (member, 0, 1))[0]
+        return self._unchanged_by_member[member]
 
-    def _touched(self, mask: np.ndarray, rows: range) -> Iterator[tuple[int, np.ndarray]]:
+    def _changed_segments(self, mask: np.ndarray, rows: range) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield each member that a mask touches in the given frames, and its segment with the fill."""
         if not rows:
             return
         for member in np.flatnonzero((self._starts < rows.stop) & (self._starts + self._length > rows.start)):
             start = self._starts[member]
-            here = mask[start : start + self._length]
-            if here.any():
+            filled = mask[start : start + self._length]
+            if filled.any():
                 segment = self._values[member].copy()
                 # The padding of a short recording lies after its last frame and is never replaced.
-                segment[: len(here)][here] = self._fill[start : start + self._length][here]
+                segment[: len(filled)][filled] = self._fill[start : start + self._length][filled]
                 yield int(member), segment
 
     def _local_change(self, member: int, rows: range) -> _Change | None:
-        """Return which frames of a member change, or None if it must be scored as a whole."""
+        """Return a member and its frames that change, or None if it must be scored as a whole."""
         if len(rows) > MAX_LOCAL_FRAMES or self._local is None or self._local(member) is None:
             return None
         start = int(self._starts[member])
