@@ -317,7 +317,7 @@ def _minimum_aberration_columns(cells: int, order: int) -> list[int] | None:
     independent = [1 << bit for bit in range(order.bit_length() - 1)]
     if cells <= len(independent):
         return independent[:cells]
-    others = [column for column in range(1, order) if column.bit_count() > 2]  # fewer would be such a short word
+    others = [column for column in range(1, order) if column.bit_count() > 2]  # two would form a word of three
 
     def word_counts(added: tuple[int, ...]) -> list[int]:
         """Return the number of defining words of each length if these columns are added to the independent ones."""
