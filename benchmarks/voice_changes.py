@@ -129,10 +129,9 @@ def measure(recording: Recording, classifier: Classifier) -> dict[str, float]:
             index = analysis.emotions.index(emotion)
             if len(more) and len(less):
                 gained = evidence(more, index).mean() - evidence(less, index).mean()
+                is_expected = (gained > 0) == (sign * EXPECTED[emotion] > 0)
                 figures[f"gained_{emotion}_{voice_property.field}"] = float(gained)
-                figures[f"agrees_{emotion}_{voice_property.field}"] = float(
-                    (gained > 0) == (sign * EXPECTED[emotion] > 0)
-                )
+                figures[f"agrees_{emotion}_{voice_property.field}"] = float(is_expected)
     figures["unchanged"] = min(value for key, value in figures.items() if key.startswith("unchanged_"))
     return figures
 

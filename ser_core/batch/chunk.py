@@ -1,4 +1,4 @@
-"""Analyse a chunk of recordings in a worker process, on this machine or another; and the type of engines.
+"""Analyse a chunk of recordings in a worker process, and the type of the engines that run the workers.
 
 A context manager in the module of each engine starts workers and yields an `Engine`.
 """
@@ -56,7 +56,7 @@ class Chunk:
     retry : bool
         Whether a worker has already died on these.
     of_speaker : tuple of (str, str)
-        All recordings of their speaker, relative to which the chunk is judged; empty if speakers are not distinguished.
+        All recordings of the speaker, which give the voice's own normal; empty if speakers are not distinguished.
     """
 
     recordings: tuple[tuple[str, str], ...]

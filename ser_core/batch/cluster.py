@@ -166,7 +166,7 @@ class Cluster:
         try:
             asyncio.run(_require_reachable(self._address))  # closing a client that could not connect takes too long
             client = Client(self._address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-        except (*CONNECTION_ERRORS, TypeError, ImportError) as error:  # or no certificates, or another version of Dask
+        except (*CONNECTION_ERRORS, TypeError, ImportError) as error:  # also without certificates
             figures = {"error": type(error).__name__}
             log.warning("The scheduler of the cluster does not answer", extra={FIGURES: figures})
             return None

@@ -50,6 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("Stopped.", to_stderr=True)
         return 130
-    except OSError as reason:  # of a path in the arguments, or a full disk
+    except OSError as reason:  # a path in the arguments, or a full disk
         say(f"{reason.filename or 'The output'} cannot be used ({reason.strerror}). Check its path and disk.", True)
         return 2

@@ -221,7 +221,7 @@ def fine_tune_head(
 def fine_tuned_discriminant(
     features: np.ndarray, labels: np.ndarray, weight: np.ndarray, bias: np.ndarray, loyalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return weight (classes, features) and bias (classes,) of a logistic regression that starts and stays near these.
+    """Return weight (classes, features) and bias (classes,) of a logistic regression that stays near the present ones.
 
     The penalty is `loyalty` / 2 times the sum of the squared changes of the weights, for features of mean 0 and
     standard deviation 1, so it matters less with more recordings. All classes with recordings have the same total
