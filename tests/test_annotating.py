@@ -14,7 +14,7 @@ from pages.shared.player import Edit, Mark
 from pages.shared.player.editing import _edit
 from ser_core.analysis import Point, Region
 from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement
-from ser_core.annotations.agreement.matching import matched
+from ser_core.annotations.agreement.matching import match_pairs
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.queue_rating import rate_by_marks, rate_by_model, uncertainty
 from ser_core.annotations.saved_sounds import FOLDER, delete_sound, save_sound, saved_sound
@@ -330,7 +330,7 @@ def test_points_match_up_to_20_ms_apart_and_disagree_in_the_rest():
     assert disagreement(annotated(*ann, *points("bea", low=1.021, high=2.021))) == 1
     # One of two close points is another person's single one: the closer.
     near = [Point(1.0, 1.0), Point(1.015, 1.015)]
-    assert matched(near, [Point(1.02, 1.02)]) == [(1, 0)]
+    assert match_pairs(near, [Point(1.02, 1.02)]) == [(1, 0)]
     agreement = annotator_agreement([annotated(*ann, *points("bea", low=1.01, fall=2.0, rise=3.0))])
     (found,) = agreement.regions.values()
     assert [found.detection_f1.value, found.start_error_ms.value, found.same_emotion.value] == pytest.approx(

@@ -28,7 +28,7 @@ from ser_core.annotations.agreement.matching import (
     frames_inside,
     marked_frames,
     marks_in_time,
-    matched,
+    match_pairs,
     overlap_in_time,
 )
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
@@ -403,15 +403,15 @@ def test_overlap_in_time_is_worked_by_hand():
 
 
 def test_regions_that_overlap_by_exactly_half_are_the_same_and_by_less_are_not():
-    assert matched(regions((0.1, 0.4)), regions((0.1, 0.25))) == [(0, 0)]
-    assert matched(regions((0.1, 0.4)), regions((0.1, 0.249))) == []
-    assert matched([], regions((0, 1))) == matched(regions((0, 1)), []) == []
+    assert match_pairs(regions((0.1, 0.4)), regions((0.1, 0.25))) == [(0, 0)]
+    assert match_pairs(regions((0.1, 0.4)), regions((0.1, 0.249))) == []
+    assert match_pairs([], regions((0, 1))) == match_pairs(regions((0, 1)), []) == []
 
 
 def test_of_possible_matches_there_are_as_many_as_there_can_be():
     # Two pairs are the same to the sample and overlap by 2 in all; the three that there can be overlap by 1.5.
     one, other = regions((0, 1), (0, 2), (0, 4)), regions((0, 2), (0, 4), (0, 8))
-    assert matched(one, other) == [(0, 0), (1, 1), (2, 2)]
+    assert match_pairs(one, other) == [(0, 0), (1, 1), (2, 2)]
 
 
 def best_matching(one, other):
@@ -435,7 +435,7 @@ def best_matching(one, other):
 def test_matching_is_the_best_of_all_ways_to_pair(one, seed):
     rng = np.random.default_rng(seed)
     other = [Region(r.start_s + rng.integers(0, 2), r.end_s + rng.integers(1, 4)) for r in one][: 1 + seed]
-    pairs = matched(one, other)
+    pairs = match_pairs(one, other)
     assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
     count, total = best_matching(one, other)
     assert len(pairs) == count

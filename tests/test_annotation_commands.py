@@ -397,10 +397,10 @@ def test_every_recording_gets_a_file_of_its_own_however_they_are_called(store, p
 
 
 def test_an_export_that_breaks_off_leaves_nothing(store, project, sounds, tmp_path, monkeypatch, capsys):
-    written = exporting.exported
+    written = exporting.export_recordings
     longer = {"y" * 300: b""}
     monkeypatch.setattr(
-        exporting, "exported", lambda *given: replace(written(*given), files=written(*given).files | longer)
+        exporting, "export_recordings", lambda *given: replace(written(*given), files=written(*given).files | longer)
     )
     line = refusal_of(capsys, "export", "--format", "elan", "--out", tmp_path / "new" / "out")
     assert "cannot be written (File name too long)" in line
@@ -748,7 +748,7 @@ def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store
         classifier_of(fresh(TinyNetwork), front_end=everything_kept()),
         ["grad_cam"],
     )
-    assert (len(found.by_sha256), found.silent) == (len(sounds) - 1, 1)
+    assert (len(found.by_sha256), found.without_sound) == (len(sounds) - 1, 1)
 
 
 def test_an_explainer_that_is_none_is_refused_with_those_that_are(project, capsys):

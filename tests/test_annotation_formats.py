@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import END_SLACK_S, AnnotatedRecording, Annotation
-from ser_core.annotations.formats import FORMATS, read_annotations, recognised, with_audio
+from ser_core.annotations.formats import FORMATS, format_key, read_annotations, with_audio
 from ser_core.annotations.formats.gate import writable
 from ser_core.errors import AnnotationsRefused, SerError
 from tests.annotated_recordings import annotations, as_json, example, recordings, same, sets_of_recordings, without
@@ -175,7 +175,7 @@ def test_a_file_is_found_by_its_content(key, recording):
     if key == "audacity" and not recording.annotations:
         assert content == b""
     else:
-        assert recognised(content) == key
+        assert format_key(content) == key
         assert read_annotations(content, "here") == FORMATS[key].read(content, "here")
 
 

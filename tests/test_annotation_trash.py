@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from ser_core.annotations.annotation import LONGEST_TEXT, RECORDING_TIER, AnnotatedRecording
-from ser_core.annotations.exchange.exporting import EXPORTED, exported
+from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
 from ser_core.annotations.saved_sounds import (
     FOLDER,
     delete_sound,
@@ -481,7 +481,7 @@ def spoilt(store, project, database_url) -> int:
 
 @pytest.mark.parametrize("kind", [key for key in EXPORTED if key not in ("rttm", "emu")])
 def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_in_it(store, spoilt, kind):
-    written = exported(store.transfer.export(spoilt), EXPORTED[kind])
+    written = export_recordings(store.transfer.export(spoilt), EXPORTED[kind])
     assert len(written.unfit) == 3
     late, gone, long = written.unfit
     assert "mark 2 of 'Ann': cut" in late

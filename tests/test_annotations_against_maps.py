@@ -14,8 +14,8 @@ from ser_core.analysis import Explanation, Region, Spectrogram, frame_edge_s
 from ser_core.annotations.agreement.human_agreement import (
     ENERGY,
     MEASURES,
-    Compared,
     RecordingAgainstMaps,
+    ScoreWithChance,
     marks_against_maps,
     overlap,
     people_against_maps,
@@ -97,8 +97,8 @@ def test_a_map_of_the_other_sign_matches_nowhere():
 @pytest.mark.parametrize("level", [0.7, 1e-6])
 def test_a_constant_map_is_as_good_as_chance(level):
     found, _ = compare(TWO, np.full((FRAMES, BANDS), level))
-    assert found["roc_area"] == Compared(0.5, 0.5)
-    assert found["pointing"] == Compared(0.3, 0.3)
+    assert found["roc_area"] == ScoreWithChance(0.5, 0.5)
+    assert found["pointing"] == ScoreWithChance(0.3, 0.3)
     assert found["focus_iou"].value == found["focus_iou"].by_chance == pytest.approx(0.3)
     found, _ = compare(BOX, np.full((FRAMES, BANDS), level))
     share = 20 * 15 / (FRAMES * BANDS)
@@ -317,7 +317,7 @@ def test_what_cannot_be_compared_says_why(recording, explanations, reason):
 def with_values(**by_method):
     return RecordingAgainstMaps(
         {
-            name: {"roc_area": Compared(value, 0.5), "pointing": Compared(value, 0.1)}
+            name: {"roc_area": ScoreWithChance(value, 0.5), "pointing": ScoreWithChance(value, 0.1)}
             for name, value in by_method.items()
         }
     )

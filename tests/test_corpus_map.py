@@ -80,11 +80,11 @@ def test_too_little_to_lay_out_gives_points_all_the_same(features, lay_out):
 
 def test_speakers_come_to_lie_around_the_mean_of_all_worked_by_hand():
     features = np.array([[0.0, 1], [1, 1], [2, 1], [10, 4], [11, 4], [12, 4], [20, 9], [30, 9]])
-    moved, as_they_are = without_speaker_means(features, [*"aaabbb", "c", None])
+    moved, unadjusted = without_speaker_means(features, [*"aaabbb", "c", None])
     middle = features.mean(axis=0)
     around = np.array([[-1, 0], [0, 0], [1, 0]])
     assert moved == pytest.approx(np.vstack([middle + around, middle + around, features[6:]]))
-    assert as_they_are == 2  # one recording by c, and one by nobody knows whom
+    assert unadjusted == 2  # one recording by c, and one by nobody knows whom
     assert features[0, 0] == 0  # what was given stays
 
 

@@ -11,7 +11,7 @@ import pytest
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange import importing
-from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
+from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, export_recordings
 from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels, rules_from_pairs, unknown_labels
 from ser_core.annotations.formats import READERS
@@ -239,7 +239,9 @@ def test_plain_labels_are_only_the_emotion_or_the_note_and_the_rest_is_counted(k
         Annotation(Region(1, 1.5), note="so [x=1]"),
         Annotation(Region(1.5, 2), emotion="sad"),
     )
-    written = exported([AnnotatedRecording("a.wav", "a" * 64, 2.0, None, marks)], EXPORTED[key], {"plain": True})
+    written = export_recordings(
+        [AnnotatedRecording("a.wav", "a" * 64, 2.0, None, marks)], EXPORTED[key], {"plain": True}
+    )
     (content,) = (each for name, each in written.files.items() if name.endswith(EXPORTED[key].endings[0]))
     assert "all but the label of 1 mark" in written.dropped
     read = EXPORTED[key].read(content, "a").recordings[0].annotations
@@ -263,7 +265,7 @@ def packed(**files: bytes) -> bytes:
 
 def test_a_zip_is_taken_for_its_files_and_the_configuration_of_label_studio_for_no_marks():
     mark = Annotation(Region(0, 1), emotion="sad")
-    tasks = exported([AnnotatedRecording("a.wav", None, 2.0, None, (mark,))], EXPORTED["label_studio"]).files
+    tasks = export_recordings([AnnotatedRecording("a.wav", None, 2.0, None, (mark,))], EXPORTED["label_studio"]).files
     files = read_files([("all.zip", packed(**tasks))], ImportOptions())
     assert [(file.name, len(file.documents)) for file in files] == [
         ("folder/annotations.json", 1),
@@ -341,7 +343,9 @@ def test_a_zip_without_files_of_marks_is_refused(names):
 def test_a_database_of_emu_has_a_renamed_tier_once_and_takes_a_tier_for_its_kind():
     marks = (mark_of("b", Region(0.5, 1.0)), mark_of("a", Point(0.5, 0.5)))
     tiers = (Tier("b", "a"), Tier("a", "b", "points"), Tier("c", "inner", parent="b"))
-    written = exported([AnnotatedRecording("x.wav", "a" * 64, 2.0, 16_000, marks, tiers=tiers)], EXPORTED["emu"])
+    written = export_recordings(
+        [AnnotatedRecording("x.wav", "a" * 64, 2.0, 16_000, marks, tiers=tiers)], EXPORTED["emu"]
+    )
     (content,) = (file for name, file in written.files.items() if name.endswith("_annot.json"))
     levels = json.loads(content)["levels"]
     assert [(level["name"], level["type"], len(level["items"])) for level in levels] == [
@@ -358,7 +362,7 @@ def test_recordings_of_one_name_but_for_spaces_stay_apart_where_names_have_none(
     turn = mark_of("speakers", Region(0.5, 1.0))
     names = {"a" * 64: "take 1.wav", "b" * 64: "take_1.wav", "c" * 64: "take 2.wav"}
     recordings = [AnnotatedRecording(name, sha256, 2.0, 16_000, (turn,)) for sha256, name in names.items()]
-    written = exported(recordings, EXPORTED[key])
+    written = export_recordings(recordings, EXPORTED[key])
     contents = [file for name, file in written.files.items() if name.endswith((".rttm", "_annot.json"))]
     read = [recording.name for content in contents for recording in EXPORTED[key].read(content, "x").recordings]
     stems = [name.removesuffix(".wav") for name in read]

@@ -19,8 +19,8 @@ from streamlit.testing.v1 import AppTest
 from pages.shared.cached import jobs, measuring
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.exchange.exporting import EXPORTED, exported
-from ser_core.annotations.exchange.measuring import measured_marks
+from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
+from ser_core.annotations.exchange.measuring import measure_marks
 from ser_core.annotations.f0.corrections import CorrectedF0, Correction
 from ser_core.annotations.f0.operations import corrected_tracks, f0_changes, with_corrected_f0
 from ser_core.annotations.f0.tracks import f0_tracks, write_f0
@@ -145,7 +145,7 @@ def test_the_table_of_measures_says_how_many_frames_were_corrected_in_stretches_
         return replace(whole, samples=whole.samples[3_200:], start_s=0.2)
 
     for sound_of in (lambda _: voice(), in_stretches):
-        first, second = rows_of(measured_marks([recording], sound_of).content)
+        first, second = rows_of(measure_marks([recording], sound_of).content)
         assert (first["f0_corrected_frames"], second["f0_corrected_frames"]) == ("2", "0")
         assert (float(first["f0_lowest_hz"]), float(second["f0_lowest_hz"])) == (75, pytest.approx(150, rel=0.01))
 
@@ -246,7 +246,7 @@ def test_our_json_carries_corrections_and_an_import_leaves_what_was_corrected_he
     assert not store.marks.of(project, sha(0)), "marks and F0 of an import are one step"
     (ours,) = (each for each in store.transfer.export(project) if each.f0.frames)
     assert ours.f0 == f0_of(store, project)
-    assert any("F0" in words for words in exported([ours], EXPORTED["textgrid"]).dropped)
+    assert any("F0" in words for words in export_recordings([ours], EXPORTED["textgrid"]).dropped)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_praat_opens_the_pitch_tier_with_the_same_values(tmp_path):
     found = write_f0(
         [recording], False, lambda _: voice(), lambda name, content: (tmp_path / name).write_bytes(content), Work()
     )
-    assert (found.recordings, found.silent, found.corrected) == (1, 0, 3)
+    assert (found.recordings, found.without_sound, found.corrected) == (1, 0, 3)
     tier = parselmouth.read(str(tmp_path / "v.PitchTier"))
     points = [
         (call(tier, "Get time from index", number), call(tier, "Get value at index", number))

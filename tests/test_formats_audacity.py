@@ -4,7 +4,7 @@ import pytest
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats import FORMATS, recognised
+from ser_core.annotations.formats import FORMATS, format_key
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import example
 
@@ -36,7 +36,7 @@ def test_labels_of_audacity_are_read_with_their_frequencies():
     )
     assert found.recordings == (AnnotatedRecording("a.wav", None, 7.0, None, marks),)
     assert (found.dropped, found.changed) == ((), ("1 mark without a length, as points in a tier beside the others",))
-    assert recognised(FROM_THE_MANUAL.encode()) == "audacity"
+    assert format_key(FROM_THE_MANUAL.encode()) == "audacity"
 
 
 def test_labels_are_written_as_audacity_reads_them():

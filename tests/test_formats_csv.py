@@ -8,7 +8,7 @@ from hypothesis import given
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.formats import FORMATS, recognised
+from ser_core.annotations.formats import FORMATS, format_key
 from ser_core.annotations.formats.table import COLUMNS
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import example, recordings, texts
@@ -63,7 +63,7 @@ def test_only_times_are_needed_in_any_order_and_with_other_columns():
     marks = Annotation(Region(1, 1.5), emotion="sad"), Annotation(Region(2.5, 3))
     assert found.recordings == (AnnotatedRecording("a.wav", None, 3.0, None, marks),)
     assert found.dropped == ("the column 'who'",)
-    assert recognised(content) == "csv"
+    assert format_key(content) == "csv"
 
 
 def test_rows_of_several_recordings_may_be_mixed():

@@ -9,7 +9,7 @@ from pympi.Elan import Eaf
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.formats import FORMATS, recognised
+from ser_core.annotations.formats import FORMATS, format_key
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import example
 
@@ -112,7 +112,7 @@ def test_what_elan_writes_is_read_with_the_times_of_the_annotation_that_a_detail
     ]
     tiers = [(tier.name, tier.labels, tier.empty) for tier in found.tiers]
     assert tiers == [("utterance", 1, 1), ("emotion", 1, 0), ("words", 2, 0), ("free", 1, 0)]
-    assert recognised(BY_ELAN.encode()) == "elan"
+    assert format_key(BY_ELAN.encode()) == "elan"
 
 
 def test_the_vocabulary_of_a_tier_is_its_set_of_labels():
@@ -359,7 +359,7 @@ def test_annotations_that_refer_to_each_other_have_no_times():
 
 def test_utf_16_is_read():
     content = BY_ELAN.replace("UTF-8", "UTF-16").encode("utf-16")
-    assert recognised(content) == "elan"
+    assert format_key(content) == "elan"
     assert len(ELAN.read(content, "here").recordings[0].annotations) == 5
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.exchange.exporting import exported
-from ser_core.annotations.formats import FORMATS, read_annotations, recognised
+from ser_core.annotations.exchange.exporting import export_recordings
+from ser_core.annotations.formats import FORMATS, format_key, read_annotations
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import as_json, example, texts
 
@@ -153,7 +153,7 @@ def test_the_configuration_of_the_project_is_written_beside_the_tasks():
     recording = AnnotatedRecording(
         "a b.wav", None, 2.0, None, (Annotation(Region(0, 1), emotion="bored", tier="mood"),)
     )
-    files = exported([recording], STUDIO, {"url_prefix": "https://x.org/s/"}).files
+    files = export_recordings([recording], STUDIO, {"url_prefix": "https://x.org/s/"}).files
     view = ElementTree.fromstring(files["config.xml"])
     assert {(each.tag, each.get("name")) for each in view} >= {("Labels", "mood"), ("Rating", "intensity")}
     assert "bored" in [label.get("value") for label in view.iter("Label")]
@@ -182,7 +182,7 @@ def in_tiers(*notes: tuple[str, str]) -> AnnotatedRecording:
 
 def test_each_tier_offers_its_own_labels_and_its_marks_have_them():
     recording = in_tiers(("style", "spoken & loud"), ("w", "so"), ("tone", "H*"), ("note", "hm"))
-    files = exported([recording], STUDIO).files
+    files = export_recordings([recording], STUDIO).files
     offered = {
         control.get("name"): [label.get("value") for label in control]
         for control in ElementTree.fromstring(files["config.xml"]).iter("Labels")
@@ -481,7 +481,7 @@ def test_what_cannot_be_is_refused_with_the_number_of_the_task(document, why):
 
 
 def test_other_json_is_found_to_be_meant_for_label_studio_and_refused():
-    assert recognised(b'{"a": 1}') == "label_studio"
+    assert format_key(b'{"a": 1}') == "label_studio"
     with pytest.raises(
         AnnotationsRefused, match=r"^here, task 1: there is no 'data', as a task of Label Studio has it"
     ):

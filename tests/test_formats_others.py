@@ -9,9 +9,9 @@ from hypothesis import example, given
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.exchange.exporting import EXPORTED, exported
+from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
 from ser_core.annotations.exchange.importing import ImportOptions, read_files
-from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, read_annotations, recognised
+from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, format_key, read_annotations
 from ser_core.errors import AnnotationsRefused
 from tests.annotated_recordings import recordings, same, without
 from tests.hostile_files import EMU, other_files
@@ -31,7 +31,7 @@ def found(content: str | bytes, options=None):
 
 @pytest.mark.parametrize("content", ["; " * 60, "x" + " " * 60_000, " " * 60_000, "\n;" * 30_000])
 def test_what_resembles_the_beginning_of_a_format_is_soon_known_not_to_be_it(content):
-    assert recognised(content.encode()) is None  # an expression that tries all ways to divide it would not end
+    assert format_key(content.encode()) is None  # an expression that tries all ways to divide it would not end
 
 
 def test_a_voice_without_an_end_is_soon_known_not_to_be_one():
@@ -41,7 +41,7 @@ def test_a_voice_without_an_end_is_soon_known_not_to_be_one():
 
 @pytest.mark.parametrize("key", CONTENT)
 def test_each_is_recognised_by_its_content_and_moved_by_an_offset(key):
-    assert recognised(CONTENT[key]) == key
+    assert format_key(CONTENT[key]) == key
     _, marks = found(CONTENT[key])
     _, moved = found(CONTENT[key], ReadOptions(offset_s=1.0))
     assert [start + 1 for _, _, start, _, _ in marks] == pytest.approx([start for _, _, start, _, _ in moved])
@@ -255,7 +255,7 @@ def test_a_selection_table_keeps_every_mark_but_its_time_of_change(recording):
 def test_subtitles_keep_every_mark_but_its_time_of_change_within_a_millisecond(key, recording):
     written = READERS[key].write([recording])
     if recording.annotations:
-        assert recognised(written.content) == key
+        assert format_key(written.content) == key
     (read,) = READERS[key].read(written.content, recording.name).recordings
     edges, exact = (
         sorted(edge for mark in each.annotations for edge in (mark.region.start_s, mark.region.end_s))
@@ -369,7 +369,7 @@ def test_a_mark_that_was_added_in_emu_is_in_the_tier_of_its_level_and_by_its_ann
 def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_once():
     marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"), Annotation(Region(1, 1.5), "words", note="so"))
     of = [AnnotatedRecording(f"{name} 1.wav", name * 64, 2.0, 16_000, marks[at:]) for at, name in enumerate("ab")]
-    written = exported(of, EXPORTED["emu"], name="My voices")
+    written = export_recordings(of, EXPORTED["emu"], name="My voices")
     root = "My_voices_emuDB"
     assert list(written.files) == [
         f"{root}/My_voices_DBconfig.json",
@@ -413,13 +413,13 @@ def test_sessions_and_speakers_of_a_database_are_read_where_it_says_them_and_com
     assert [(each.session, each.speaker) for each in found] == said
     assert [file.dropped for file in read if file.dropped] == [("the field 'Recording.Date' of metadata",)]
     found = [replace(each, sha256=name * 64) for each, name in zip(found, "abc", strict=True)]
-    written = exported(found, EXPORTED["emu"], name="my")
+    written = export_recordings(found, EXPORTED["emu"], name="my")
     assert {name.split("/")[1] for name in written.files} == {"my_DBconfig.json", "0000_ses", "day_2_ses"}
     again = [one for file in read_files(written.files.items(), ImportOptions()) for one in file.documents]
     assert [(one.session.replace("_", " "), one.speaker) for one in again] == said
-    own = exported(found, EXPORTED["json"]).files
+    own = export_recordings(found, EXPORTED["json"]).files
     assert [(one.session, one.speaker) for one in read_files(own.items(), ImportOptions())[0].documents] == said
-    assert "the speaker of 3 recordings" in exported(found, EXPORTED["csv"]).dropped
+    assert "the speaker of 3 recordings" in export_recordings(found, EXPORTED["csv"]).dropped
     with pytest.raises(AnnotationsRefused, match="a single JSON object"):
         read_files([("a.meta_json", b"[1, 2]")], ImportOptions())
 
@@ -466,7 +466,9 @@ def test_a_database_has_the_fields_that_emu_requires_and_no_others(plain):
         Annotation(Region(0.5, 1.5), annotator="anna", emotion="angry", intensity=2),
         Annotation(Point(1.5, 1.5), "clicks", note="x"),
     )
-    written = exported([AnnotatedRecording("a.wav", "a" * 64, 2.0, 16_000, marks)], EXPORTED["emu"], {"plain": plain})
+    written = export_recordings(
+        [AnnotatedRecording("a.wav", "a" * 64, 2.0, 16_000, marks)], EXPORTED["emu"], {"plain": plain}
+    )
     config, bundle = map(json.loads, written.files.values())
     assert fits(config, SCHEMA)
     assert fits(bundle | {"levels": []}, STRING | {"annotates": str, "sampleRate": int, "levels": [{}], "links": [{}]})
@@ -510,7 +512,7 @@ def test_a_plain_table_has_the_columns_that_other_tools_know_and_is_read_again()
     ],
 )
 def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, expected):
-    assert recognised(table.encode()) == "csv"
+    assert format_key(table.encode()) == "csv"
     read, ((name, *mark),) = found(table)
     assert tuple(mark) == expected
     assert name == ("a.wav" if "a.wav" in table else "here")

@@ -8,7 +8,7 @@ import pytest
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange import matching, merging
-from ser_core.annotations.exchange.exporting import EXPORTED, exported
+from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
 from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.exchange.report import difference_lines, difference_rows
@@ -37,7 +37,9 @@ def out(store, project, key, **choices) -> bytes:
     """Return the file of the first recording."""
     (document,) = (document for document in store.transfer.export(project) if document.sha256 == sha(0))
     *_, content = (
-        file for name, file in exported([document], EXPORTED[key], choices).files.items() if name != CONFIGURATION
+        file
+        for name, file in export_recordings([document], EXPORTED[key], choices).files.items()
+        if name != CONFIGURATION
     )
     return content
 

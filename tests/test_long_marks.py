@@ -16,10 +16,10 @@ from pages.shared.recording import open_recordings
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.annotations.exchange import measuring
-from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
+from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measure_marks
 from ser_core.annotations.saved_sounds import audio_file, save_sound, sounds_of, wav_files_of
 from ser_core.annotations.store.finding import Hit
-from ser_core.annotations.teaching.corpus import write_teaching
+from ser_core.annotations.teaching.corpus import write_taught_corpus
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AnnotationsRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
@@ -68,9 +68,9 @@ def test_measures_of_marks_are_those_of_the_recording_as_a_whole(data, tmp_path,
     whole = read_recording(data, limits=AudioLimits(longest_s=60.0))
     marks = [Annotation(region, emotion="sad") for region in REGIONS]
     document = marked(file.sha256, *marks)
-    found = measured_marks([document], sounds_of([file], tmp_path))
-    expected = measured_marks([document], lambda _: whole)
-    assert (found.silent, found.too_long) == (0, 0)
+    found = measure_marks([document], sounds_of([file], tmp_path))
+    expected = measure_marks([document], lambda _: whole)
+    assert (found.without_sound, found.too_long) == (0, 0)
     for ours, theirs in zip(rows_of(found.content), rows_of(expected.content), strict=True):
         for name in measuring.MEASURES:
             assert bool(ours[name]) == bool(theirs[name]), name
@@ -83,7 +83,7 @@ def test_a_mark_too_long_to_be_measured_has_none_and_is_counted(data, tmp_path, 
     monkeypatch.setattr(measuring, "LONGEST_MEASURED_S", 5.0)
     file = added(data, tmp_path)
     whole, part = Annotation(Region(0, LENGTH_S), tier=RECORDING_TIER), Annotation(REGIONS[0])
-    found = measured_marks([marked(file.sha256, whole, part)], sounds_of([file], tmp_path))
+    found = measure_marks([marked(file.sha256, whole, part)], sounds_of([file], tmp_path))
     assert (found.marks, found.too_long) == (2, 1)
     first, second = rows_of(found.content)
     assert not first["intensity_db"]
@@ -126,7 +126,7 @@ def test_what_is_taught_of_it_are_its_regions_and_not_the_whole(data, tmp_path, 
     file = added(data, tmp_path)
     marks = [Annotation(region, emotion="sad", annotator="ann", status="done") for region in (REGIONS[0], REGIONS[3])]
     whole = Annotation(Region(0, LENGTH_S), tier=RECORDING_TIER, emotion="sad", annotator="ann", status="done")
-    taught = write_teaching([marked(file.sha256, *marks)], sounds_of([file], tmp_path), tmp_path / "corpus")
+    taught = write_taught_corpus([marked(file.sha256, *marks)], sounds_of([file], tmp_path), tmp_path / "corpus")
     rows = list(csv.DictReader(io.StringIO(taught.train.read_text())))
     assert [(float(row["start_s"]), float(row["end_s"])) for row in rows] == [(0.2, 0.9), (8.2, 9.0)]
     assert {row["recording_sha256"] for row in rows} == {file.sha256}
@@ -134,7 +134,7 @@ def test_what_is_taught_of_it_are_its_regions_and_not_the_whole(data, tmp_path, 
     cut, _ = soundfile.read(taught.train.parent / rows[1]["path"], dtype="float32")
     np.testing.assert_allclose(cut, samples[round(8.2 * RATE) :], atol=2**-14)
     with pytest.raises(AnnotationsRefused, match="only stretches of it are analysed"):
-        write_teaching([marked(file.sha256, whole)], sounds_of([file], tmp_path), tmp_path / "none")
+        write_taught_corpus([marked(file.sha256, whole)], sounds_of([file], tmp_path), tmp_path / "none")
 
 
 def test_its_sound_is_exported_as_a_wav_file(data, tmp_path, limit_s):

@@ -9,7 +9,7 @@ import pytest
 
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.exchange.measuring import MEASURES, measured_marks
+from ser_core.annotations.exchange.measuring import MEASURES, measure_marks
 from ser_core.annotations.formats import read_annotations
 from ser_core.audio.acoustics import Tracks, fundamental_frequency, intensity
 from ser_core.audio.cutting import region_samples
@@ -94,8 +94,8 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
 
 def test_each_mark_is_a_row_and_one_without_sound_has_no_measures():
     two = marked("a" * 64, Region(0.2, 0.5), Region(0.4, 0.8))
-    found = measured_marks([two, marked("b" * 64, Region(0, 1)), marked("c" * 64, Region(0, 1))], sound_of)
-    assert (found.marks, found.silent) == (4, 2)
+    found = measure_marks([two, marked("b" * 64, Region(0, 1)), marked("c" * 64, Region(0, 1))], sound_of)
+    assert (found.marks, found.without_sound) == (4, 2)
     first, second, *others = rows_of(found.content)
     assert (first["start_s"], first["emotion"], first["note"]) == ("0.2", "sad", "'=1+1"), (
         "nothing runs in a spreadsheet"
@@ -112,7 +112,7 @@ def test_words_within_a_mark_and_scores_of_a_model_are_beside_its_measures():
     sad, noise = Annotation(Region(0.15, 0.6), annotator="Ann", emotion="sad"), Annotation(Region(0.8, 0.85), "noise")
     recording = replace(marked("a" * 64), annotations=(sad, noise, *said))
     classifier = LinearClassifier(0.01 * np.random.default_rng(0).normal(size=(4, 96, 64)))
-    content = measured_marks([recording], sound_of, classifier=classifier).content
+    content = measure_marks([recording], sound_of, classifier=classifier).content
     rows = rows_of(content)
     within = {(row["tier"], row["words_within"]) for row in rows}
     assert within == {("emotion", "so =much"), ("noise", ""), ("words", "so"), ("words", "'=much"), ("words", "late")}
@@ -129,22 +129,22 @@ def test_words_within_a_mark_and_scores_of_a_model_are_beside_its_measures():
 
 def test_a_table_of_measures_is_read_as_marks_again():
     two = marked("a" * 64, Region(0.2, 0.5), Region(0.4, 0.8))
-    (again,) = read_annotations(measured_marks([two], sound_of).content, "measures.csv").recordings
+    (again,) = read_annotations(measure_marks([two], sound_of).content, "measures.csv").recordings
     assert again == two
 
 
 def test_measuring_stops_when_it_is_told_to():
     with pytest.raises(Cancelled):
-        measured_marks([marked("a" * 64, Region(0, 1))], sound_of, work=Work(stop=lambda: True))
+        measure_marks([marked("a" * 64, Region(0, 1))], sound_of, work=Work(stop=lambda: True))
 
 
 def test_an_impossible_ceiling_is_refused():
     with pytest.raises(SettingsRefused, match="3000 to 8000"):
-        measured_marks([marked("a" * 64, Region(0, 1))], sound_of, ceiling_hz=500)
+        measure_marks([marked("a" * 64, Region(0, 1))], sound_of, ceiling_hz=500)
 
 
 def test_a_mean_over_a_steady_voice_is_its_measure_at_a_moment():
-    found = rows_of(measured_marks([marked("a" * 64, Region(0.2, 0.8))], sound_of).content)[0]
+    found = rows_of(measure_marks([marked("a" * 64, Region(0.2, 0.8))], sound_of).content)[0]
     moment = np.array([0.5])
     assert float(found["intensity_db"]) == pytest.approx(intensity(voice(), moment)[0], abs=0.1)
     assert float(found["f0_mean_hz"]) == pytest.approx(fundamental_frequency(voice(), moment)[0], rel=0.002)

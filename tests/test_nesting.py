@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ser_core.analysis import Region
 from ser_core.annotations import nesting
 from ser_core.annotations.annotation import Annotation, Tier
-from ser_core.annotations.nesting import nested
+from ser_core.annotations.nesting import nested_edit
 
 TIERS = (Tier("phrase", "phrase"), Tier("word", "word", parent="phrase"), Tier("phone", "phone", parent="word"))
 
@@ -18,17 +18,17 @@ class PlainRegions:
     def __init__(self, regions):
         self.regions = list(regions)
 
-    def holding(self, region):
+    def containing(self, region):
         middle_s = (region.start_s + region.end_s) / 2
-        return [held for held in self.regions if held.start_s <= middle_s <= held.end_s]
+        return [each for each in self.regions if each.start_s <= middle_s <= each.end_s]
 
 
-class PlainHomes:
+class PlainRegionsByTier:
     def __init__(self, marks):
         self.marks = marks
 
     def of(self, tier, mark):
-        same = [other for other in self.marks() if other.tier == tier and nesting._same_owner(other, mark)]
+        same = [other for other in self.marks() if other.tier == tier and nesting._same_annotator(other, mark)]
         return PlainRegions([other.region for other in same])
 
     def forget(self, tier):
@@ -42,14 +42,14 @@ class PlainChildren:
     def __call__(self, parent):
         within = PlainRegions([parent.region])
         below = [mark for mark in self.marks if self.parent_of.get(mark.tier) == parent.tier]
-        return [mark for mark in below if nesting._same_owner(mark, parent) and within.holding(mark.region)]
+        return [mark for mark in below if nesting._same_annotator(mark, parent) and within.containing(mark.region)]
 
 
 def twin(*args, **edit):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nesting, "_Homes", PlainHomes)
+        patch.setattr(nesting, "_RegionsByTier", PlainRegionsByTier)
         patch.setattr(nesting, "_Children", PlainChildren)
-        return nested(*args, **edit)
+        return nested_edit(*args, **edit)
 
 
 # Few different times, so that edges meet.
@@ -79,7 +79,7 @@ def edits(draw):
 @given(edits())
 def test_an_edit_does_what_a_twin_does_that_looks_at_every_mark(drawn):
     marks, edit = drawn
-    assert nested(marks, TIERS, **edit) == twin(marks, TIERS, **edit)
+    assert nested_edit(marks, TIERS, **edit) == twin(marks, TIERS, **edit)
 
 
 def test_thousands_of_words_are_moved_with_their_phones_in_a_moment():
@@ -87,7 +87,7 @@ def test_thousands_of_words_are_moved_with_their_phones_in_a_moment():
     phones = [Annotation(Region(n / 4, (n + 1) / 4), tier="phone", annotator="Ann", key=f"p{n}") for n in range(8_000)]
     later = [nesting.replace(word, region=Region(word.region.start_s + 0.1, word.region.end_s + 0.1)) for word in words]
     began = time.process_time()
-    found = nested([*words, *phones], TIERS[1:], change=later)
+    found = nested_edit([*words, *phones], TIERS[1:], change=later)
     assert time.process_time() - began < 3  # looking at every mark each time took 13 s
     assert len(found.change) == 10_000
     assert not found.gone

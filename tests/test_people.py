@@ -18,7 +18,7 @@ from ser_core.annotations.annotation import (
     AnnotatedRecording,
     Assignment,
     Tier,
-    settled,
+    with_gold_applied,
 )
 from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
 from ser_core.annotations.formats import FORMATS
@@ -26,8 +26,15 @@ from ser_core.annotations.store.people import Person
 from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.work_queue import Queue
 from ser_core.annotations.teaching.corpus import NO_SOUND
-from ser_core.annotations.teaching.foreseen import TOO_LONG, TOO_SHORT, foresee
-from ser_core.annotations.teaching.pieces import BESIDE_GOLD, BESIDE_THE_WHOLE, NAMELESS, OPEN, TIED, pieces_to_teach
+from ser_core.annotations.teaching.foreseen import TOO_LONG, TOO_SHORT, preview_teaching
+from ser_core.annotations.teaching.pieces import (
+    OPEN,
+    OVERRULED_BY_GOLD,
+    OVERRULED_BY_WHOLE,
+    TIED,
+    WITHOUT_EMOTION,
+    pieces_to_teach,
+)
 from ser_core.errors import AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 
@@ -305,9 +312,9 @@ def test_gold_layer_is_decided_by_people_and_counts_as_nobody(store, project):
     assert disagreement(document) == 1
     (listed,) = store.recordings.page(project, Queue(task="gold")).items
     assert (listed.marks, listed.status, listed.has_gold) == (2, "done", True)
-    assert [m.annotator for m in settled(document).annotations] == [GOLD]
+    assert [m.annotator for m in with_gold_applied(document).annotations] == [GOLD]
     pieces, left_out = pieces_to_teach(document.annotations)
-    assert ([piece.emotion for piece in pieces], left_out) == (["angry"], [BESIDE_GOLD] * 2)
+    assert ([piece.emotion for piece in pieces], left_out) == (["angry"], [OVERRULED_BY_GOLD] * 2)
     with pytest.raises(AnnotationsRefused, match="already labelled this recording as a whole"):
         store.marks.edit(project, sha(0), "Cid", add=[whole(emotion="sad", annotator=GOLD)])
     store.marks.edit(project, sha(0), "Cid", delete=[step.marks[0]])
@@ -414,16 +421,16 @@ def test_teaching_says_beforehand_what_it_leaves_out_why_and_how_to_mend_it():
         recording(6, whole(emotion="sad", **done)),
     ]
     files = {sha(n): file(n, speaker="S" if n < 5 else None, duration_s=601 if n == 6 else 10) for n in range(7)}
-    found = foresee(recordings, files, lambda one: one.sha256 != sha(5), ("angry", "sad"), "core")
+    found = preview_teaching(recordings, files, lambda one: one.sha256 != sha(5), ("angry", "sad"), "core")
     assert (found.pieces, found.recordings, found.decided, found.speakers) == ({"angry": 1, "sad": 1}, 2, 1, 1)
     said = {row.reason: (row.recordings, row.labels) for row in found.left_out}
     assert said == {
-        BESIDE_THE_WHOLE: ((sha(0),), 1),
+        OVERRULED_BY_WHOLE: ((sha(0),), 1),
         OPEN: ((sha(1),), 1),
-        NAMELESS: ((sha(1),), 1),
+        WITHOUT_EMOTION: ((sha(1),), 1),
         TOO_SHORT: ((sha(1),), 1),
         TIED: ((sha(2),), 1),
-        BESIDE_GOLD: ((sha(3),), 1),
+        OVERRULED_BY_GOLD: ((sha(3),), 1),
         "core does not know the emotion 'fear'": ((sha(4),), 1),
         "no model knows the emotion 'furious'": ((sha(4),), 1),
         NO_SOUND: ((sha(5),), 1),

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Recording, Region
 from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.teaching.corpus import NO_SOUND, TaughtSound, hold_out, speaker_for, write_teaching
+from ser_core.annotations.teaching.corpus import NO_SOUND, TaughtSound, hold_out, speaker_for, write_taught_corpus
 from ser_core.annotations.teaching.pieces import (
-    BESIDE_THE_WHOLE,
-    NAMELESS,
     OPEN,
+    OVERRULED_BY_WHOLE,
     TIED,
+    WITHOUT_EMOTION,
     TaughtPiece,
     pieces_of,
     pieces_to_teach,
@@ -68,7 +68,7 @@ def test_open_marks_and_those_without_an_emotion_or_of_other_tiers_do_not_teach(
     marks.append(replace(mark("ann", 0, 1), tier="words"))
     pieces, left_out = pieces_to_teach(marks)
     assert pieces == [TaughtPiece(None, "happy", 1)]
-    assert Counter(left_out) == {OPEN: 2, NAMELESS: 1}
+    assert Counter(left_out) == {OPEN: 2, WITHOUT_EMOTION: 1}
 
 
 def test_labels_of_a_tier_teach_the_one_emotion_that_they_stand_for():
@@ -82,7 +82,7 @@ def test_labels_of_a_tier_teach_the_one_emotion_that_they_stand_for():
     # Angry and happy are both high; nobody needs the label Wut to be mapped; fear was said to have no label.
     assert pieces == [TaughtPiece(Region(0, 1), "sad", 1), TaughtPiece(Region(1, 2), "angry", 1)]
     unclear = ["the label 'fear' stands for no emotion", "the label 'odd' stands for no emotion"]
-    assert left_out == [NAMELESS, "the label 'high' stands for several emotions (angry, happy)", *unclear]
+    assert left_out == [WITHOUT_EMOTION, "the label 'high' stands for several emotions (angry, happy)", *unclear]
     # Nothing is done without a label of the whole recording that is.
     assert pieces_of(replace(recording, annotations=tuple(said)), tier)[1][:3] == [OPEN] * 3
     assert pieces_of(recording, None) == pieces_to_teach(recording.annotations)
@@ -97,9 +97,9 @@ def test_a_label_of_the_whole_comes_before_regions_even_where_it_is_tied():
     regions = [mark("ann", 0, 0.5), mark("ben", 0.5, 1)]
     assert pieces_to_teach([*regions, whole("ann", "sad")]) == (
         [TaughtPiece(None, "sad", 1)],
-        [BESIDE_THE_WHOLE, BESIDE_THE_WHOLE],
+        [OVERRULED_BY_WHOLE, OVERRULED_BY_WHOLE],
     )
-    assert pieces_to_teach([whole("ann", "sad"), whole("ben", "happy"), regions[0]]) == ([], [BESIDE_THE_WHOLE, TIED])
+    assert pieces_to_teach([whole("ann", "sad"), whole("ben", "happy"), regions[0]]) == ([], [OVERRULED_BY_WHOLE, TIED])
 
 
 def test_regions_of_several_people_that_are_the_same_are_one_piece_between_their_medians():
@@ -266,7 +266,7 @@ def rows_of(manifest):
 
 
 def test_manifests_are_read_as_any_other_and_share_nothing(labelled, sound_of, tmp_path):
-    taught = write_teaching(labelled, sound_of, tmp_path / "taught")
+    taught = write_taught_corpus(labelled, sound_of, tmp_path / "taught")
     assert (taught.train, taught.held_out) == (tmp_path / "taught/train.csv", tmp_path / "taught/held_out.csv")
     train, held_out = (read_corpus("any_name", manifest) for manifest in (taught.train, taught.held_out))
     assert not train.left_out + held_out.left_out
@@ -288,7 +288,7 @@ def test_pieces_are_the_recordings_own_samples_in_16_bits_at_their_own_rate(soun
         marked(first, mark("ann", 0.1, 0.5), mark("ann", 0.7, 1.2333, "sad")),
         marked(second, whole("ann", "happy")),
     ]
-    taught = write_teaching(recordings, sound_of, tmp_path / "taught")
+    taught = write_taught_corpus(recordings, sound_of, tmp_path / "taught")
     assert taught.held_out is None
     assert not (tmp_path / "taught/held_out.csv").exists()
     rows = rows_of(taught.train)
@@ -310,14 +310,14 @@ def test_pieces_are_the_recordings_own_samples_in_16_bits_at_their_own_rate(soun
 
 def test_a_training_reads_what_was_taught(labelled, sound_of, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "audioset.safetensors")
-    taught = write_teaching(labelled, sound_of, tmp_path / "taught")
+    taught = write_taught_corpus(labelled, sound_of, tmp_path / "taught")
     plan = TrainingPlan({"taught": str(taught.train)}, network="vggish", folds=4)
     data = read_training_data(plan, tmp_path / "log_mels", UNWATCHED)
     assert len(data.train + data.validation + data.test) == 8
     assert not data.left_out
     assert set(data.seen) <= {row["sha256"] for row in rows_of(taught.train)}
     # What was learnt from is known again when the same recordings are taught once more.
-    again = write_teaching(labelled, sound_of, tmp_path / "again", trained_on=data.seen, seed=1)
+    again = write_taught_corpus(labelled, sound_of, tmp_path / "again", trained_on=data.seen, seed=1)
     held_out = {row["speaker"] for row in rows_of(again.held_out)}
     assert held_out
     assert held_out.isdisjoint(speaker.removeprefix("taught:") for speaker in data.seen.values())
@@ -325,7 +325,7 @@ def test_a_training_reads_what_was_taught(labelled, sound_of, tmp_path, monkeypa
 
 def test_speakers_are_named_where_they_are_known(labelled, sound_of, tmp_path):
     speakers = {recording.sha256: f" voice {n // 3} " for n, recording in enumerate(labelled[:9])}
-    taught = write_teaching(labelled, sound_of, tmp_path / "taught", speakers=speakers)
+    taught = write_taught_corpus(labelled, sound_of, tmp_path / "taught", speakers=speakers)
     for row in rows_of(taught.train) + rows_of(taught.held_out):
         known = speakers.get(row["recording_sha256"])
         assert row["speaker"] == (known.strip() if known else f"recording-{row['recording_sha256'][:16]}")
@@ -335,7 +335,7 @@ def test_speakers_are_named_where_they_are_known(labelled, sound_of, tmp_path):
 def test_names_with_every_sign_come_through_the_manifest(labelled, sound_of, tmp_path):
     names = ('Ann "A", the first', "=1+1", "новый\nголос", "B\udcff", " ")
     speakers = {recording.sha256: name for recording, name in zip(labelled, names, strict=False)}
-    taught = write_teaching(labelled[:5], sound_of, tmp_path / "taught", speakers=speakers)
+    taught = write_taught_corpus(labelled[:5], sound_of, tmp_path / "taught", speakers=speakers)
     items = [item for file in (taught.train, taught.held_out) if file for item in read_corpus("x", file).recordings]
     expected = {'Ann "A", the first', "=1+1", "новый\nголос", "B\\udcff", f"recording-{labelled[4].sha256[:16]}"}
     assert {item.speaker for item in items} == expected
@@ -344,7 +344,7 @@ def test_names_with_every_sign_come_through_the_manifest(labelled, sound_of, tmp
 def test_what_several_people_marked_in_several_files_of_marks_is_one_recording(labelled, sound_of, tmp_path):
     other = [replace(r, annotations=(whole("ben", "fear"),), name="copy.wav") for r in labelled[:1]]
     third = [replace(r, annotations=(whole("cleo", "fear"),)) for r in labelled[:1]]
-    taught = write_teaching([*labelled, *other, *third], sound_of, tmp_path / "taught")
+    taught = write_taught_corpus([*labelled, *other, *third], sound_of, tmp_path / "taught")
     rows = rows_of(taught.train) + rows_of(taught.held_out)
     assert len(rows) == 12
     (first,) = [row for row in rows if row["recording_sha256"] == labelled[0].sha256]
@@ -368,7 +368,7 @@ def test_what_is_left_out_is_named_with_its_reason(labelled, sound_of, tmp_path)
             labelled[1].sha256, mark("ann", 0.2, 0.25), mark("ann", 2, 3), mark("ann", 0, 1, status="open"), name="b"
         ),
     ]
-    taught = write_teaching(recordings, not_always, tmp_path / "taught")
+    taught = write_taught_corpus(recordings, not_always, tmp_path / "taught")
     assert taught.train_count == {"angry": 1}
     reasons = dict(taught.left_out[:5])
     assert reasons["gone"] == "gone.wav: there is no such file. Check the path."
@@ -382,11 +382,11 @@ def test_what_is_left_out_is_named_with_its_reason(labelled, sound_of, tmp_path)
 def test_sound_of_another_file_is_not_taken_for_the_one_that_was_marked(labelled, sound_of, tmp_path):
     other = labelled[1].sha256
     with pytest.raises(AnnotationsRefused, match=NO_SOUND):
-        write_teaching(labelled[:1], lambda sha256: sound_of(other), tmp_path / "taught")
+        write_taught_corpus(labelled[:1], lambda sha256: sound_of(other), tmp_path / "taught")
 
 
 def test_the_same_marks_give_the_same_files(labelled, sound_of, tmp_path):
-    one, other = (write_teaching(labelled, sound_of, tmp_path / name, seed=2) for name in ("one", "other"))
+    one, other = (write_taught_corpus(labelled, sound_of, tmp_path / name, seed=2) for name in ("one", "other"))
     for file in ("train.csv", "held_out.csv"):
         assert (one.train.parent / file).read_bytes() == (other.train.parent / file).read_bytes()
 
@@ -404,7 +404,7 @@ def test_the_same_marks_give_the_same_files(labelled, sound_of, tmp_path):
 )
 def test_marks_that_teach_nothing_are_refused_and_leave_nothing_behind(marks, match, labelled, sound_of, tmp_path):
     with pytest.raises(AnnotationsRefused, match=match):
-        write_teaching([marked(labelled[0].sha256, *marks)], sound_of, tmp_path / "new" / "taught")
+        write_taught_corpus([marked(labelled[0].sha256, *marks)], sound_of, tmp_path / "new" / "taught")
     assert not list((tmp_path / "new").iterdir())
 
 
@@ -412,7 +412,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_is(labelled, soun
     (tmp_path / "mine.txt").write_text("mine")
     for place in (tmp_path, tmp_path / "mine.txt"):
         with pytest.raises(WriteRefused, match=r"already exists and is not empty. Choose a new folder"):
-            write_teaching(labelled, sound_of, place)
+            write_taught_corpus(labelled, sound_of, place)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
@@ -420,21 +420,21 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_is(labelled, soun
 def test_a_folder_that_cannot_be_written_is_refused(labelled, sound_of, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteRefused, match=r"cannot be written.*or choose another folder"):
-        write_teaching(labelled, sound_of, tmp_path / "file" / "taught")
+        write_taught_corpus(labelled, sound_of, tmp_path / "file" / "taught")
     with pytest.raises(WriteRefused, match="cannot be written"):
-        write_teaching(labelled, sound_of, tmp_path / ("n" * 300))
+        write_taught_corpus(labelled, sound_of, tmp_path / ("n" * 300))
 
 
 def test_an_empty_folder_is_filled(labelled, sound_of, tmp_path):
     (tmp_path / "taught").mkdir()
-    assert write_teaching(labelled, sound_of, tmp_path / "taught").train.is_file()
+    assert write_taught_corpus(labelled, sound_of, tmp_path / "taught").train.is_file()
     assert [file.name for file in tmp_path.iterdir()] == ["taught"]
 
 
 def test_who_stops_halfway_leaves_nothing_behind(labelled, sound_of, tmp_path):
     said = []
     with pytest.raises(Cancelled):
-        write_teaching(
+        write_taught_corpus(
             labelled,
             sound_of,
             tmp_path / "taught",
@@ -451,7 +451,7 @@ def test_an_error_halfway_leaves_nothing_behind(labelled, sound_of, tmp_path):
         return sound_of(sha256)
 
     with pytest.raises(RuntimeError, match="broken"):
-        write_teaching(labelled, failing, tmp_path / "taught")
+        write_taught_corpus(labelled, failing, tmp_path / "taught")
     assert not list(tmp_path.iterdir())
 
 
@@ -541,7 +541,7 @@ def test_pieces_of_one_recording_are_one_recording(labelled, sound_of, tmp_path)
     found = acceptance_of(before, after, of_two)
     assert not found.offered
     assert "On 24 held-out pieces of 2 recordings" in found.words
-    taught = write_teaching(labelled, sound_of, tmp_path / "taught")
+    taught = write_taught_corpus(labelled, sound_of, tmp_path / "taught")
     rows = rows_of(taught.held_out)
     assert recording_of_pieces(taught.held_out) == {row["sha256"]: row["recording_sha256"] for row in rows}
     assert rows

@@ -19,7 +19,7 @@ from pages.shared.annotation.tiers.find_section import joined
 from pages.shared.player import Edit, Mark
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import GOLD, Annotation, Tier
-from ser_core.annotations.nesting import nested
+from ser_core.annotations.nesting import nested_edit
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.finding import MarkQuery
 from ser_core.annotations.store.marks import Change
@@ -60,7 +60,7 @@ def at(mark, start_s, end_s):
 
 def after(**edit) -> dict[str, tuple[float, float]]:
     """Return where the marks of the tiers below are after an edit."""
-    found = nested(MARKS, TIERS, **edit)
+    found = nested_edit(MARKS, TIERS, **edit)
     there = {mark.key: mark for mark in MARKS} | {mark.key: mark for mark in found.change}
     for gone in found.delete:
         there.pop(gone.key)
@@ -103,10 +103,10 @@ def test_phones_follow_their_word(edit, expected):
 
 
 def test_what_goes_only_because_its_parent_does_is_told_apart():
-    found = nested(MARKS, TIERS, delete=[NEIN])
+    found = nested_edit(MARKS, TIERS, delete=[NEIN])
     assert (found.delete, found.gone) == ((NEIN, *PHONES, TONE), (*PHONES, TONE))
     others = [named("phones", 1, 2, "x"), Annotation(Region(1, 2), "phones", "Ben", note="y", key="y")]
-    assert nested([NEIN, *others], TIERS, delete=[NEIN]).gone == (others[0],)
+    assert nested_edit([NEIN, *others], TIERS, delete=[NEIN]).gone == (others[0],)
 
 
 # --- edits of the player ---

@@ -1,4 +1,4 @@
-"""A person's mark in a recording, tiers, a recording with its marks, and the gate that decides if a mark is valid."""
+"""Marks of people in recordings, tiers, recordings with their marks, and the gate that decides if a mark is valid."""
 
 import math
 import re
@@ -15,16 +15,16 @@ from ser_core.errors import AnnotationsRefused
 
 STATUSES = ("open", "done", "verified")
 LEAST_INTENSITY, MOST_INTENSITY = 1, 5
-#: Files use the number 1 for the first channel and for all channels, so only higher numbers are stored.
+#: Files use the number 1 both for the first channel and for all channels, so only higher numbers are stored.
 SECOND_CHANNEL, LAST_CHANNEL = 2, 999
 
 #: The tier of marks in time, and the tier whose single mark labels the whole recording.
 REGION_TIER, RECORDING_TIER = "emotion", "recording"
 
-#: The annotator of the gold layer: decisions after people disagreed. Comparisons of people leave it out.
+#: The annotator of the gold layer: decisions where people disagreed. Comparisons of people leave it out.
 GOLD = "gold"
 
-#: What a tier consists of, and what its marks contain: an emotion or, as a note, one of its labels or any text.
+#: The kinds of tiers, and the contents of their marks: an emotion or, as a note, one of the labels or any text.
 KINDS, CONTENTS = ("intervals", "points"), ("emotions", "labels", "text")
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
 MOST_LABELS, LONGEST_LABEL = 200, 255
@@ -32,7 +32,7 @@ MOST_LABELS, LONGEST_LABEL = 200, 255
 #: Most characters of a note, or of another text of a mark.
 LONGEST_TEXT = 100_000
 
-#: Tools round times: a mark may end this much after its recording, and is cut there.
+#: A mark may end this much after its recording, because tools round times, and is cut there.
 END_SLACK_S = 0.001
 
 #: Half of a surrogate pair, which no encoding of Unicode can write.
@@ -43,14 +43,13 @@ HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 class Annotation:
     """One mark.
 
-    The constructor checks the fields by themselves; `valid_mark` checks the mark against its recording.
+    The constructor checks each field; `valid_mark` checks the mark against its recording.
 
     Attributes
     ----------
     region : Region
-        Where; its own label is not used.
+        Its own label is not used.
     annotator : str
-        Who.
     emotion : str or None
         Any name; those of `ser_core.analysis.emotions` can be taught.
     intensity : int or None
@@ -61,11 +60,11 @@ class Annotation:
     channel : int or None
         The channel of the recording that it is about, from 2; None: the first one, or all.
     changed_at : datetime or None
-        When it was last changed, in UTC.
+        Time of the last change, in UTC.
     key : str or None
-        Its identity in a store; None outside of one.
+        Its identity in a store; None outside of a store.
     revision : int
-        How often it was changed in the store. A change to an older revision is refused.
+        Number of its changes in the store. A change of an older revision is refused.
     """
 
     region: Region
@@ -103,13 +102,13 @@ class Tier:
     Attributes
     ----------
     key : str
-        What marks call it; it never changes.
+        The name by which marks refer to it; it never changes.
     name : str
-        What people and files call it; several tiers may have the same name.
+        The name for people and files; several tiers may have the same name.
     kind : {"intervals", "points"}
     content : {"emotions", "labels", "text"}
     labels : tuple of str
-        Of a tier of labels; the first nine are on the keys 1 to 9.
+        Only of a tier of labels; the keys 1 to 9 set the first nine.
     parent : str or None
         Key of the tier whose marks contain those of this one, as words contain phones.
     colour : str or None
@@ -119,8 +118,8 @@ class Tier:
     participant : str
         Who speaks in its marks in one recording; "" if unknown. A tier of a project has none.
     mapping : tuple of (str, str)
-        Of a tier of labels: emotions and the label chosen for each, "" for none. An emotion that is not named here has
-        the label of its name, if there is one (`ser_core.annotations.agreement.label_mapping`).
+        Only of a tier of labels: emotions with the label chosen for each, "" for none. Other emotions have the label of
+        their name, if there is one (`ser_core.annotations.agreement.label_mapping`).
     """
 
     key: str
@@ -157,7 +156,7 @@ class Tier:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A recording as the work of an annotator.
+    """The assignment of a recording to an annotator.
 
     Attributes
     ----------
@@ -165,9 +164,9 @@ class Assignment:
     drawn : str
         How it was drawn, in words; "" if nobody drew it.
     reason : str
-        Why it was sent back last; "" if it never was.
+        Why it was last sent back; "" if never.
     sent_back_by : str
-        "" if it never was.
+        "" if never.
     sent_back_at : datetime or None
         In UTC.
     """
@@ -193,24 +192,22 @@ class AnnotatedRecording:
     annotations : tuple of Annotation
         In order of time.
     tiers : tuple of Tier
-        In order, also those without marks; a format without tiers leaves it empty.
+        In order, also those without marks; empty if the format has no tiers.
     provenance : mapping
-        Where suggestions came from: the model's name and SHA-256, and settings; empty if nothing was suggested.
+        The origin of suggestions: the model's name and SHA-256, and settings; empty if nothing was suggested.
     exported_keys : mapping of str to int, optional
-        Keys and revisions of all marks that were written to the file that it was read from, by which those that were
-        deleted there are known.
+        Keys and revisions of all marks that were written to the file that it was read from, to find deleted ones.
     left_out : tuple of Annotation
-        Further marks of that file, which are not imported: they do not count as deleted there.
+        Further marks of that file, which are not imported and do not count as deleted.
     assignments : tuple of Assignment
-        Whose work it is.
     roles : mapping of str to str
-        Of the project's members, by their names.
+        Roles of the project's members by name.
     f0 : CorrectedF0
         Corrected by hand.
     speaker : str
-        Who speaks in it; "" if unknown.
+        "" if unknown.
     session : str
-        Session in which it was recorded, as the project names it; "" if there is none.
+        The project's name of the session in which it was recorded; "" if there is none.
     """
 
     name: str
@@ -230,12 +227,12 @@ class AnnotatedRecording:
 
     @property
     def has_gold(self) -> bool:
-        """Whether somebody decided what is right."""
+        """Whether the gold layer has marks of emotions in it."""
         return any(is_gold(mark) for mark in self.annotations)
 
     @property
     def all_tiers(self) -> tuple[Tier, ...]:
-        """The tiers, and those that only marks name; without that of labels of the whole recording."""
+        """The tiers, and those that only marks name; without the tier of labels of the whole recording."""
         known = {RECORDING_TIER, *(tier.key for tier in self.tiers)}
         others: dict[str, list[Annotation]] = {}
         for mark in self.annotations:
@@ -245,7 +242,7 @@ class AnnotatedRecording:
 
 
 def is_gold_name(name: str) -> bool:
-    """Whether a name is that of the gold layer, or looks like it: in capitals, wide, or with characters unseen.
+    """Whether a name is that of the gold layer, or looks like it: with capitals, wide or invisible characters.
 
     >>> [is_gold_name(name) for name in ("gold", " Gold ", "ｇｏｌｄ", "go\u200bld", "Golda")]
     [True, True, True, True, False]
@@ -255,16 +252,16 @@ def is_gold_name(name: str) -> bool:
 
 
 def is_gold(mark: Annotation) -> bool:
-    """Whether a mark is a decision about emotions; a word of the gold layer decides nothing."""
+    """Whether a mark is a decision about emotions; a word in the gold layer is none."""
     return mark.annotator == GOLD and mark.tier in (REGION_TIER, RECORDING_TIER)
 
 
 def without_gold(recording: AnnotatedRecording) -> AnnotatedRecording:
-    """Return a recording with people's marks, without the gold layer."""
+    """Return a recording without the marks of the gold layer."""
     return replace(recording, annotations=tuple(mark for mark in recording.annotations if mark.annotator != GOLD))
 
 
-def settled(recording: AnnotatedRecording) -> AnnotatedRecording:
+def with_gold_applied(recording: AnnotatedRecording) -> AnnotatedRecording:
     """Return a recording in which the gold layer, if there is one, replaces everybody's marks of emotions."""
     if not recording.has_gold:
         return recording
@@ -286,18 +283,18 @@ def tier_of_marks(key: str, marks: Iterable[Annotation]) -> Tier:
 
 
 def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
-    """Return a mark as the store and files may hold it, or refuse it: the one gate for marks.
+    """Return a mark that the store and files may contain, or refuse it: the one gate for marks.
 
     Parameters
     ----------
     duration_s : float or None
-        Length of the recording, if known. A mark that ends up to `END_SLACK_S` later is cut there, and a label of the
-        whole recording always.
+        Length of the recording, if known. A mark that ends up to `END_SLACK_S` later is cut there; a label of the whole
+        recording always is.
 
     Raises
     ------
     AnnotationsRefused
-        If it ends after its recording, its limits are not a stretch or a band, its intensity is not a whole number, or
+        If it ends after its recording, its times or frequencies are impossible, its intensity is not a whole number, or
         a text is too long or cannot be written.
     """
     region = mark.region

@@ -1,4 +1,4 @@
-"""Who annotates what: recordings drawn for annotators, some of them for several people."""
+"""Random assignment of recordings to annotators, of some to several people."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ MOST_ANNOTATORS = 100
 
 @dataclass(frozen=True)
 class AssignmentPlan:
-    """How recordings are shared out.
+    """How recordings are assigned.
 
     Attributes
     ----------
     overlap : float
         Share of the recordings, 0 to 1, that several people annotate.
     people : int
-        How many annotate each of those; each other one has a single annotator.
+        Number of annotators of each of these; every other recording has one.
     seed : int
     """
 
@@ -54,47 +54,48 @@ def draw_assignments(
     plan: AssignmentPlan,
     load: Mapping[str, int] | None = None,
 ) -> dict[str, tuple[str, ...]]:
-    """Draw annotators for recordings, so that all have equally much to do, within one recording.
+    """Draw annotators for recordings, so that their numbers of recordings differ by at most one.
 
-    Among those who have least to do, pairs that share the fewest recordings so far are preferred, so that everybody
-    can be compared with everybody; the rest is chance. The same arguments give the same result, in whatever order
-    recordings and annotators come.
+    Among annotators with the fewest recordings, pairs that share the fewest so far are preferred, so that everybody can
+    be compared with everybody; the rest is random. The same arguments, in any order, give the same result.
 
     Parameters
     ----------
     recordings : sequence of str
-        Names that differ, such as SHA-256.
+        Unique names, such as SHA-256.
     load : mapping of str to int, optional
-        How much annotators have to do already.
+        Number of recordings that annotators have already.
 
     Raises
     ------
     AnnotationsRefused
-        If there is nobody, or fewer people than are to annotate the same recording.
+        If there are no annotators, or fewer than people for the same recording.
     """
     names = sorted(set(annotators))
     if not 1 <= len(names) <= MOST_ANNOTATORS:
         raise AnnotationsRefused(f"{len(names)} annotators cannot share the recordings; choose 1 to {MOST_ANNOTATORS}.")
-    shared = round(plan.overlap * len(recordings))
-    if shared and len(names) < plan.people:
+    overlap_count = round(plan.overlap * len(recordings))
+    if overlap_count and len(names) < plan.people:
         raise AnnotationsRefused(
             f"{plan.people} people are to annotate the same recordings, and {len(names)} can; name more, or set the "
             "overlap to 0."
         )
     generator = np.random.default_rng(plan.seed)
-    to_do, together = {name: (load or {}).get(name, 0) for name in names}, Counter()
+    assigned_count, shared = {name: (load or {}).get(name, 0) for name in names}, Counter()
     drawn = {}
     for number, recording in enumerate(generator.permutation(sorted(recordings)).tolist()):
-        luck, chosen = dict(zip(names, generator.random(len(names)).tolist(), strict=True)), []
-        for _ in range(plan.people if number < shared else 1):
+        tie_breaker, chosen = dict(zip(names, generator.random(len(names)).tolist(), strict=True)), []
+        for _ in range(plan.people if number < overlap_count else 1):
             free = [name for name in names if name not in chosen]
-            chosen.append(
-                min(free, key=lambda name: (to_do[name], sum(together[name, one] for one in chosen), luck[name]))
-            )
+            ranks = {
+                name: (assigned_count[name], sum(shared[name, other] for other in chosen), tie_breaker[name])
+                for name in free
+            }
+            chosen.append(min(free, key=ranks.__getitem__))
         for name in chosen:
-            to_do[name] += 1
+            assigned_count[name] += 1
         for one, other in combinations(chosen, 2):
-            together[one, other] += 1
-            together[other, one] += 1
+            shared[one, other] += 1
+            shared[other, one] += 1
         drawn[recording] = tuple(sorted(chosen))
     return drawn

@@ -1,8 +1,8 @@
 """Parents and children of tiers: how an edit of a word changes its phones.
 
-The parent of a mark is the mark by the same annotator in the parent tier that contains its middle. When a parent moves,
-its children move along. When one of its edges moves, children's edges at the same time follow, and others are cut off
-there. A child without a parent is deleted.
+The parent of a mark is the mark of the same annotator in the parent tier that contains its middle. When a parent moves,
+its children move with it. When one of its edges moves, children's edges at the same time follow, and other children are
+cut there. A child whose parent is gone is deleted.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,20 +14,20 @@ from itertools import accumulate
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation, Tier, region_or_point
 
-#: Edges that are closer than this are the same: tools round times.
+#: Edges closer than this are the same, because tools round times.
 SAME_S = 0.0005
 
 
 @dataclass(frozen=True)
-class Nested:
-    """An edit with what follows from it.
+class NestedEdit:
+    """An edit with the changes that it causes in other marks.
 
     Attributes
     ----------
     change, add, delete : tuple of Annotation
         As `Store.marks.edit` takes them.
     gone : tuple of Annotation
-        Those of `delete` that are deleted only because no parent contains them any more.
+        Those of `delete` that are deleted only because no parent contains them any longer.
     """
 
     change: tuple[Annotation, ...]
@@ -36,62 +36,62 @@ class Nested:
     gone: tuple[Annotation, ...]
 
 
-def nested(
+def nested_edit(
     marks: Iterable[Annotation],
     tiers: Sequence[Tier],
     change: Sequence[Annotation] = (),
     add: Sequence[Annotation] = (),
     delete: Sequence[Annotation] = (),
-) -> Nested:
-    """Return an edit limited by the tiers above, with the changes that it causes in the tiers below.
+) -> NestedEdit:
+    """Return an edit cut to the tiers above, with the changes that it causes in the tiers below.
 
     Parameters
     ----------
     marks : iterable of Annotation
-        All in the recording, with their keys.
+        All marks in the recording, with their keys.
     change, add, delete : sequence of Annotation
     """
     parent_of = {tier.key: tier.parent for tier in tiers}
     before = {mark.key: mark for mark in marks}
-    homes = _Homes(before.values)
-    after = before | {mark.key: _within(mark, parent_of, homes) for mark in change}
+    parents_before = _RegionsByTier(before.values)
+    after = before | {mark.key: _within(mark, parent_of, parents_before) for mark in change}
     for mark in delete:
         after.pop(mark.key, None)
-    new = tuple(_within(mark, parent_of, homes) for mark in add)
-    waiting = [before[mark.key] for mark in (*change, *delete) if mark.key in before]
-    own = {mark.key for mark in (*change, *delete)}
-    children_of, parents_now = _Children(before.values(), parent_of), _Homes(lambda: (*after.values(), *new))
-    while waiting:
-        parent = waiting.pop()
+    new = tuple(_within(mark, parent_of, parents_before) for mark in add)
+    moved_parents = [before[mark.key] for mark in (*change, *delete) if mark.key in before]
+    edited_keys = {mark.key for mark in (*change, *delete)}
+    children_of, parents_after = _Children(before.values(), parent_of), _RegionsByTier(lambda: (*after.values(), *new))
+    while moved_parents:
+        parent = moved_parents.pop()
         children = children_of(parent)
-        parents = parents_now.of(parent.tier, parent) if children else None
+        parents = parents_after.of(parent.tier, parent) if children else None
         for child in children:
-            if child.key in own or after.get(child.key) != child:
+            if child.key in edited_keys or after.get(child.key) != child:
                 continue
-            region = _followed(child.region, parent.region, after.get(parent.key), parents)
+            region = _follow_parent(child.region, parent.region, after.get(parent.key), parents)
             if region is None:
                 del after[child.key]
             else:
                 after[child.key] = replace(child, region=region)
             if region != child.region:
-                parents_now.forget(child.tier)
-                waiting.append(child)
+                parents_after.forget(child.tier)
+                moved_parents.append(child)
     deleted = {mark.key for mark in delete}
     gone = tuple(mark for key, mark in before.items() if key not in after and key not in deleted)
     changed = tuple(after[mark.key] for mark in change if mark.key in after)
-    followed = tuple(mark for key, mark in after.items() if key not in own and mark != before[key])
-    return Nested((*changed, *followed), new, (*delete, *gone), gone)
+    followed = tuple(mark for key, mark in after.items() if key not in edited_keys and mark != before[key])
+    return NestedEdit((*changed, *followed), new, (*delete, *gone), gone)
 
 
 class _Regions:
-    """Sorted regions; those that contain the middle of another one are found without checking all."""
+    """Sorted regions, which finds those that contain the middle of another region without checking all."""
 
     def __init__(self, regions: Iterable[Region]) -> None:
         self._sorted = sorted(enumerate(regions), key=lambda numbered: numbered[1].start_s)
         self._starts = [region.start_s for _, region in self._sorted]
         self._latest_ends = list(accumulate((region.end_s for _, region in self._sorted), max))
 
-    def holding(self, region: Region) -> list[Region]:
+    def containing(self, region: Region) -> list[Region]:
         """Return the regions that contain the middle of this one."""
         middle_s, found = _middle_s(region), []
         index = bisect_right(self._starts, middle_s)
@@ -99,32 +99,32 @@ class _Regions:
             index -= 1
             if self._sorted[index][1].end_s >= middle_s:
                 found.append(self._sorted[index])
-        return [held for _, held in sorted(found, key=lambda numbered: numbered[0])]
+        return [each for _, each in sorted(found, key=lambda numbered: numbered[0])]
 
 
-class _Homes:
-    """The regions of each tier that may contain an annotator's marks, sorted when they are first needed."""
+class _RegionsByTier:
+    """The regions of each tier and annotator, sorted when they are first needed."""
 
     def __init__(self, marks: Callable[[], Iterable[Annotation]]) -> None:
         self._marks = marks
         self._known: dict[tuple[str | None, str], _Regions] = {}
 
     def of(self, tier: str | None, mark: Annotation) -> _Regions:
-        """Return the regions in a tier by the annotator of a mark."""
+        """Return the regions of a tier that are by the annotator of a mark."""
         key = tier, mark.annotator
         if key not in self._known:
-            same = (other.region for other in self._marks() if other.tier == tier and _same_owner(other, mark))
-            self._known[key] = _Regions(same)
+            in_tier = (other for other in self._marks() if other.tier == tier)
+            self._known[key] = _Regions(other.region for other in in_tier if _same_annotator(other, mark))
         return self._known[key]
 
     def forget(self, tier: str) -> None:
-        """Forget a tier, one of whose marks has changed."""
+        """Forget the regions of a tier after a change in it."""
         for key in [key for key in self._known if key[0] == tier]:
             del self._known[key]
 
 
 class _Children:
-    """Finds the marks in the tiers below that a mark contains."""
+    """Finds the marks that a mark contains, in the tiers below its own."""
 
     def __init__(self, marks: Iterable[Annotation], parent_of: dict[str, str | None]) -> None:
         self._below: dict[str | None, list[tuple[float, int, Annotation]]] = defaultdict(list)
@@ -137,15 +137,15 @@ class _Children:
         below = self._below[parent.tier]
         first = bisect_left(below, parent.region.start_s, key=lambda child: child[0])
         end = bisect_right(below, parent.region.end_s, key=lambda child: child[0])
-        held = sorted(below[first:end], key=lambda child: child[1])
-        return [mark for _, _, mark in held if _same_owner(mark, parent)]
+        inside = sorted(below[first:end], key=lambda child: child[1])
+        return [mark for _, _, mark in inside if _same_annotator(mark, parent)]
 
 
-def _followed(child: Region, before: Region, after: Annotation | None, parents: _Regions) -> Region | None:
-    """Return the region of a child after its parent has moved or gone; None if no parent contains it."""
+def _follow_parent(child: Region, before: Region, after: Annotation | None, parents: _Regions) -> Region | None:
+    """Return the region of a child after a change of its parent; None if no parent contains it."""
     start_s, end_s = child.start_s, child.end_s
     # After a split another parent may contain it.
-    if after is not None and all(parent == after.region for parent in parents.holding(child)):
+    if after is not None and all(parent == after.region for parent in parents.containing(child)):
         start_by_s, end_by_s = after.region.start_s - before.start_s, after.region.end_s - before.end_s
         if abs(start_by_s - end_by_s) < SAME_S:
             return _at(child, max(start_s + start_by_s, 0.0), end_s + start_by_s)
@@ -158,20 +158,20 @@ def _followed(child: Region, before: Region, after: Annotation | None, parents: 
 
 def _cut(region: Region, parents: _Regions) -> Region | None:
     """Return a region cut to the first parent that contains its middle, or None if none does."""
-    home = next(iter(parents.holding(region)), None)
-    if home is None:
+    parent = next(iter(parents.containing(region)), None)
+    if parent is None:
         return None
-    return _at(region, max(region.start_s, home.start_s), min(region.end_s, home.end_s))
+    return _at(region, max(region.start_s, parent.start_s), min(region.end_s, parent.end_s))
 
 
-def _within(mark: Annotation, parent_of: dict[str, str | None], homes: _Homes) -> Annotation:
+def _within(mark: Annotation, parent_of: dict[str, str | None], parents_before: _RegionsByTier) -> Annotation:
     """Return a mark cut to its parent; without a parent it stays as it is."""
-    parents = homes.of(parent_of.get(mark.tier), mark)
+    parents = parents_before.of(parent_of.get(mark.tier), mark)
     return replace(mark, region=_cut(mark.region, parents) or mark.region)
 
 
-def _same_owner(one: Annotation, other: Annotation) -> bool:
-    """Whether two marks are by the same annotator; a mark that is not in the store yet may have none."""
+def _same_annotator(one: Annotation, other: Annotation) -> bool:
+    """Whether two marks are by the same annotator; a mark that is not in the store yet may be by nobody."""
     return "" in (one.annotator, other.annotator) or one.annotator == other.annotator
 
 

@@ -1,4 +1,4 @@
-"""Ratings that put recordings first: those where the model is unsure, or where its explainers disagree."""
+"""Ratings that order a queue: the uncertainty of the model, the disagreement of its explainers and of annotators."""
 
 from collections.abc import Callable
 
@@ -48,20 +48,20 @@ def rate_by_model(
     classifier: Classifier,
     work: Work = UNWATCHED,
 ) -> int:
-    """Rate all recordings of a project by a model; return how many had no sound.
+    """Rate all recordings of a project by a model; return the number of recordings without sound.
 
     Parameters
     ----------
     rating : {"uncertainty", "explainers_disagreement"}
     sound_of : callable
-        None if a recording's sound is not at hand; its rating then stays as it was.
+        From a file to its recording, or None if the sound is missing; its rating then stays as it was.
 
     Raises
     ------
     Cancelled
-        What was rated before stays rated.
+        Earlier ratings stay.
     """
-    number = silent = 0
+    number = without_sound = 0
     while (page := store.recordings.page(project, page=number // PAGE_SIZE)).items:
         for queued in page.items:
             work.check("The rating was stopped; what was rated until then stays.")
@@ -73,22 +73,21 @@ def rate_by_model(
                     )
             except AudioRefused:
                 recording = None
-            silent += recording is None
+            without_sound += recording is None
             number += 1
             work.report(number / page.total, f"{number} of {page.total} recordings")
         if number >= page.total:
             break
-    return silent
+    return without_sound
 
 
 def rate_by_marks(store: Store, project: int, tier: Tier | None = None, work: Work = UNWATCHED) -> None:
-    """Rate all recordings of a project by how far their annotators disagree, all or none.
+    """Rate all recordings of a project by the disagreement of their annotators, all or none.
 
     Parameters
     ----------
     tier : Tier, optional
-        A tier of labels, of intervals or points, which are compared as they are; without one these are the marks of
-        emotions.
+        A tier of labels, of intervals or points, whose labels are compared instead of the marks of emotions.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The sound of annotated recordings: saved in the data folder by its content, found again, and deleted for good."""
+"""The audio of annotated recordings: saved in the data folder by SHA-256, loaded, and deleted permanently."""
 
 import hashlib
 import math
@@ -30,10 +30,10 @@ FOLDER = "recordings"
 #: The head of a WAV file of 16-bit samples that are not compressed.
 PLAIN_WAV = re.compile(rb"RIFF.{4}WAVEfmt \x10\0\0\0\x01\0.{12}\x10\0", re.DOTALL)
 SHA256 = re.compile("[0-9a-f]{64}")
-#: Beside the sounds: which databases were opened with them.
+#: A file beside the sounds with the hashes of the databases that were opened with them.
 DATABASES = ".databases"
 NOTED_AT_ONCE = 1_000
-#: Seconds around a region, for windows that reach beyond it.
+#: Added before and after a region, in seconds, for windows that reach beyond it.
 MARGIN_S = 1
 
 
@@ -109,8 +109,8 @@ def last_change_of_sounds(data: Path) -> int:
 def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recording | None]:
     """Return a function from the SHA-256 of one of the recordings to its sound, None if that is missing.
 
-    It raises `AudioRefused` as `read_recording` does. With a region as its second argument, of a recording of more than
-    ten minutes it returns a stretch around the region, at most ten minutes of it.
+    It raises `AudioRefused` as `read_recording` does. Of a recording of more than ten minutes it needs a region as its
+    second argument, and returns a stretch of at most ten minutes around it.
     """
     by_sha256 = {file.sha256: file for file in files}
     copies = working_copies(by_sha256.values(), data)
@@ -132,7 +132,7 @@ def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recor
 
 
 def _around(copy: WorkingCopy, region: Region) -> Recording:
-    """Return a stretch that begins with an even second, where frames of measures and of the F0 detector begin."""
+    """Return a stretch that begins at an even second, where frames of measures and of the F0 detector begin."""
     start_s = 2.0 * max(0, math.floor((region.start_s - MARGIN_S) / 2))
     end_s = min(math.ceil(region.end_s) + MARGIN_S, start_s + LONGEST_STRETCH_S)
     samples = copy.pcm(start_s, end_s).astype(np.float32)
@@ -145,7 +145,7 @@ def _around(copy: WorkingCopy, region: Region) -> Recording:
 def working_copies(files: Iterable[RecordingFile], data: Path) -> Callable[[str], WorkingCopy | None]:
     """Return a function from the SHA-256 of one of the recordings to its working copy, None if it is missing.
 
-    Only the last one is held. It raises `AudioRefused` as `working_copy` does.
+    Only the last copy stays open. The function raises `AudioRefused` as `working_copy` does.
     """
     by_sha256 = {file.sha256: file for file in files}
 
@@ -162,8 +162,8 @@ def working_copies(files: Iterable[RecordingFile], data: Path) -> Callable[[str]
 def wav_files_of(files: Iterable[RecordingFile], data: Path) -> Callable[[str], bytes | FileBytes | None]:
     """Return a function from the SHA-256 of one of the recordings to its sound as a WAV file of 16 bits.
 
-    Such a file is returned unchanged; that of a long recording is on disk. None if the sound is missing or
-    cannot be read.
+    A sound that is such a file is returned unchanged; that of a long recording is on disk. None if the sound is missing
+    or cannot be read.
     """
     by_sha256 = {file.sha256: file for file in files}
     copies = working_copies(by_sha256.values(), data)
@@ -213,15 +213,15 @@ def _intact(path: Path, sha256: str) -> bytes | None:
     return source if hashlib.sha256(source).hexdigest() == sha256 else None
 
 
-# --- deletion for good ---
+# --- permanent deletion ---
 
 
 def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> None:
-    """Delete for good what has been in the trash for 30 days, and finish every deletion for good.
+    """Delete permanently what has been in the trash for 30 days, and finish every permanent deletion.
 
-    A deletion for good covers sounds, taught corpora and what SQLite's file still holds. The database's journal says
-    what is to be done and forgets it only when it is done, so that a program that was killed continues where it
-    stopped. Sounds without a known recording, which older versions left behind, go after 30 days.
+    A permanent deletion covers sounds, features, taught corpora and deleted rows in SQLite's file. The database's
+    journal lists what remains to be done until it is done, so that a killed program continues where it stopped. Sounds
+    without a known recording, left behind by older versions, are deleted after 30 days.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
             delete_sound(sha256, data)
             delete_features(sha256, data)
             delete_taught(sha256, data / TAUGHT)
-        except OSError as reason:  # the others are deleted all the same
+        except OSError as reason:  # the others are still deleted
             failed[sha256] = reason
 
     for folder in (FOLDER, TAUGHT):
@@ -255,7 +255,7 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
 
 
 def _note_orphans(store: Store, data: Path, now: datetime) -> None:
-    """Note sounds and features without a recording for deletion, unless another database may know them."""
+    """Note sounds and features without a recording for deletion, unless another database may need them."""
     if (data / FOLDER).is_dir() and _is_only_database(store, data / FOLDER):
         saved = sorted({*saved_sha256(data), *sha256_with_features(data)})
         for start in range(0, len(saved), NOTED_AT_ONCE):
@@ -263,7 +263,7 @@ def _note_orphans(store: Store, data: Path, now: datetime) -> None:
 
 
 def _is_only_database(store: Store, folder: Path) -> bool:
-    """Whether no other database has ever been opened with these sounds; this one is noted."""
+    """Whether no other database has ever been opened with these sounds; note this one."""
     noted, own = folder / DATABASES, hashlib.sha256(store.place.encode()).hexdigest()
     try:
         if noted.is_symlink() or (noted.exists() and not noted.is_file()):

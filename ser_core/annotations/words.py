@@ -1,4 +1,4 @@
-"""Words with their times, from a TextGrid or a CSV, and which of them lie in focus regions."""
+"""Words with their times, read from a TextGrid or a CSV, and the phrases in focus regions."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from itertools import groupby
 from math import inf
 
 from ser_core.analysis import Region
-from ser_core.annotations.formats import recognised
+from ser_core.annotations.formats import format_key
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.praat_grid import Grid
 from ser_core.annotations.formats.table import from_cell
@@ -16,7 +16,7 @@ from ser_core.annotations.formats.textgrid import grid_of
 from ser_core.errors import AnnotationsRefused, WordsRefused
 
 #: Share of a word that must lie in focus.
-LEAST_UNDER_FOCUS = 0.5
+MIN_SHARE_IN_FOCUS = 0.5
 WORD_TIERS = ("words", "word")
 COLUMNS = ("start_s", "end_s", "word")
 MOST_BYTES = 4 * 2**20
@@ -28,10 +28,10 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
     Parameters
     ----------
     source : bytes
-        A Praat TextGrid of any form, of which the interval tier named words is read, else the
-        first interval tier; or a CSV with the columns start_s, end_s and word. Recognised by content.
+        A Praat TextGrid of any form, of which the interval tier named words is read, or else the first interval tier;
+        or a CSV with the columns start_s, end_s and word. Recognised by content.
     name : str
-        What to call the file if it is refused.
+        The name of the file in refusals.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
             "Give only those of this recording."
         )
     try:
-        if recognised(source) == "textgrid":
+        if format_key(source) == "textgrid":
             words = _from_textgrid(grid_of(source, name)[0], name)
         else:
             words = _from_csv(text_of(source, name), name)
@@ -57,7 +57,7 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
 
 def phrases_under(regions: Sequence[Region], words: Sequence[Region]) -> list[str]:
     """Return the words of which at least half lies in some regions; consecutive words are one phrase."""
-    under = [_share_within(word, regions) >= LEAST_UNDER_FOCUS for word in words]
+    under = [_share_within(word, regions) >= MIN_SHARE_IN_FOCUS for word in words]
     runs = groupby(zip(under, words, strict=True), key=lambda pair: pair[0])
     return [" ".join(word.label for _, word in run) for inside, run in runs if inside]
 

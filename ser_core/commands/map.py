@@ -59,7 +59,7 @@ def _map(args: argparse.Namespace) -> int:
     atomic_write(args.out, _table(found, items))
     if args.remove_speaker_means:
         say(
-            f"Each speaker's mean was removed, but from {found.as_they_are} recordings, whose speaker is not known or "
+            f"Each speaker's mean was removed, but from {found.unadjusted} recordings, whose speaker is not known or "
             "has fewer than three."
         )
     variance = found.layout.variance

@@ -12,7 +12,7 @@ from pages.shared.charts.faithfulness import LINES
 from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_chart
 from ser_core.annotations.agreement.bootstrap import Measured
-from ser_core.annotations.agreement.human_agreement import ENERGY, MEASURES, MeasuredBesideChance
+from ser_core.annotations.agreement.human_agreement import ENERGY, MEASURES, MeasuredWithChance
 from ser_core.annotations.agreement.label_agreement import NO_EMOTION, NO_MARK, LabelAgreement
 from ser_core.explanation import METHOD_NAMES
 
@@ -104,7 +104,7 @@ def _with_cell_layout(figure: go.Figure, rows: str, columns: str, count: int) ->
     return axes.sized(figure, max(240, 110 + 56 * count))
 
 
-def people_against_maps_chart(pooled: Mapping[str, Mapping[str, MeasuredBesideChance]]) -> go.Figure:
+def people_against_maps_chart(pooled: Mapping[str, Mapping[str, MeasuredWithChance]]) -> go.Figure:
     """Draw how well each explainer's map matches the marks, with intervals, next to loudness and chance.
 
     Measures without a value are left out.

@@ -1,4 +1,4 @@
-"""How far annotators agree: in their labels of recordings, in their labels of each moment, and in what they mark."""
+"""Agreement of annotators: in labels of whole recordings, in labels of each moment, and in the marked regions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from ser_core.annotations.agreement.matching import (
     frames_inside,
     marked_frames,
     marks_in_time,
-    matched,
+    match_pairs,
 )
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, without_gold
 
@@ -32,18 +32,19 @@ TOO_SHORT = "All marks are shorter than a frame of 10 ms."
 
 @dataclass(frozen=True)
 class RegionAgreement:
-    """Agreement of two annotators on what they mark, over the recordings that both marked.
+    """Agreement of two annotators on regions or points, over the recordings that both marked.
 
     Attributes
     ----------
     detection_f1 : Measured
-        F1 of regions, which match from an intersection over union of 0.5 in time, or of points, up to 20 ms apart.
+        F1 of regions, which match if their intersection over union in time is at least 0.5, or of points, which match
+        if they are at most 20 ms apart.
     time_f1 : Measured
         F1 of marked frames of 10 ms.
     start_error_ms, end_error_ms : Measured
         Mean absolute distance between the edges of matching regions.
     same_emotion : Measured
-        Share of matching regions to which both gave the same emotion.
+        Share of matching regions with the same emotion.
     """
 
     detection_f1: Measured
@@ -55,16 +56,16 @@ class RegionAgreement:
 
 @dataclass(frozen=True, eq=False)
 class AnnotatorAgreement:
-    """How far annotators agree.
+    """Agreement of annotators.
 
     Attributes
     ----------
     annotators : tuple of str
-        By name; every pair is in this order.
+        In order of names, also within pairs.
     recordings, frames : LabelAgreement
         On labels of whole recordings, and of frames of 10 ms.
     regions : dict of RegionAgreement
-        For each pair.
+        By pair of annotators.
     """
 
     annotators: tuple[str, ...]
@@ -92,12 +93,12 @@ def annotator_agreement(recordings: Sequence[AnnotatedRecording]) -> AnnotatorAg
 
 
 def disagreement(recording: AnnotatedRecording) -> float | None:
-    """Return how far the annotators of one recording disagree: 0 if they all agree, 1 if nobody agrees with anybody.
+    """Return the disagreement of the annotators of one recording: 0 if all agree, 1 if nobody agrees with anybody.
 
-    It is the mean over pairs of annotators of whether their labels of the whole recording differ, and of the share of
-    the time marked by either in which they did not give the same emotion. Of points it is the share of those set by
-    either, matching ones counted once, that do not match with the same emotion. Unlike kappa it needs no second
-    recording.
+    It is the mean over pairs of annotators of two values: whether their labels of the whole recording differ, and the
+    share of the time marked by either of them in which they did not give the same emotion. For points, the second value
+    is the share of all points, matching ones counted once, that do not match with the same emotion. Unlike kappa it
+    needs no second recording.
 
     Returns
     -------
@@ -106,7 +107,7 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
     """
     recording = without_gold(recording)
     annotators = sorted({mark.annotator for mark in recording.annotations})
-    labels = {m.annotator: m.emotion for m in recording.annotations if m.tier == RECORDING_TIER and m.emotion}
+    labels = _labels_of_recording(recording)
     middles_s = frame_middles_s(recording.duration_s)
     marks = {name: found for name in annotators if (found := marks_in_time(recording, name))}
     found = []
@@ -118,10 +119,17 @@ def disagreement(recording: AnnotatedRecording) -> float | None:
     return float(np.mean(found)) if found else None
 
 
+def _labels_of_recording(recording: AnnotatedRecording) -> dict[str, str]:
+    """Return each annotator's emotion of the whole recording."""
+    return {
+        mark.annotator: mark.emotion for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion
+    }
+
+
 def _differing(one: list[Annotation], other: list[Annotation], middles_s: np.ndarray) -> list[float]:
-    """Return the share of the time, or of the points, that only one marked or both labelled differently."""
+    """Return, as a list of at most one value, the share of time or points that only one marked or both differ in."""
     if isinstance(one[0].region, Point):
-        pairs = matched([mark.region for mark in one], [mark.region for mark in other])
+        pairs = match_pairs([mark.region for mark in one], [mark.region for mark in other])
         same = sum(one[i].emotion == other[j].emotion for i, j in pairs)
         return [1 - same / (len(one) + len(other) - len(pairs))]
     emotions, others = (_emotions(each, middles_s) for each in (one, other))
@@ -130,7 +138,7 @@ def _differing(one: list[Annotation], other: list[Annotation], middles_s: np.nda
 
 
 def _emotions(marks: list[Annotation], middles_s: np.ndarray) -> np.ndarray:
-    """Return what is marked at each frame, or `NO_MARK`; where marks overlap, the later one counts."""
+    """Return the emotion of each frame, or `NO_MARK`; where marks overlap, the later one counts."""
     emotions = np.full(len(middles_s), NO_MARK, dtype=object)
     for mark in marks:
         emotions[frames_inside(mark.region, middles_s)] = mark.emotion or NO_EMOTION
@@ -140,22 +148,23 @@ def _emotions(marks: list[Annotation], middles_s: np.ndarray) -> np.ndarray:
 def in_cell(
     recordings: Sequence[AnnotatedRecording], pair: tuple[str, str], labels: tuple[str, str], *, whole: bool
 ) -> tuple[AnnotatedRecording, ...]:
-    """Return the recordings that a cell of `LabelAgreement.confusion` counts.
+    """Return the recordings that are counted in a cell of `LabelAgreement.confusion`.
 
     Parameters
     ----------
     pair : tuple of str
         Two annotators.
     labels : tuple of str
-        What the first and the second said.
+        The labels by the first and the second.
     whole : bool
-        Labels of whole recordings; else of frames, and recordings with more of these come first.
+        Whether these are labels of whole recordings. Otherwise they are of frames, and the recordings with most of
+        these come first.
     """
     counts = []
     for recording in recordings:
         if whole:
-            said = {m.annotator: m.emotion for m in recording.annotations if m.tier == RECORDING_TIER and m.emotion}
-            counts.append(int(tuple(map(said.get, pair)) == labels))
+            labels_of = _labels_of_recording(recording)
+            counts.append(int(tuple(map(labels_of.get, pair)) == labels))
         else:
             marks = [marks_in_time(recording, annotator) for annotator in pair]
             one, other = (_emotions(each, frame_middles_s(recording.duration_s)) for each in marks)
@@ -165,7 +174,7 @@ def in_cell(
 
 
 def region_agreement(recordings: Sequence[AnnotatedRecording], one: str, other: str) -> RegionAgreement:
-    """Compare what two annotators mark, whatever the emotion."""
+    """Compare the regions or points of two annotators, of any emotion."""
     tallies = []
     for recording in recordings:
         marks = marks_in_time(recording, one), marks_in_time(recording, other)
@@ -183,14 +192,14 @@ def _region_tally(
     one: Sequence[Annotation], other: Sequence[Annotation], middles_s: np.ndarray
 ) -> list[tuple[float, float]]:
     """Return numerator and denominator of each attribute of `RegionAgreement`."""
-    indices = matched([mark.region for mark in one], [mark.region for mark in other])
-    same = [(one[i], other[j]) for i, j in indices]
-    named = [(a.emotion, b.emotion) for a, b in same if a.emotion and b.emotion]
+    indices = match_pairs([mark.region for mark in one], [mark.region for mark in other])
+    pairs = [(one[i], other[j]) for i, j in indices]
+    named = [(a.emotion, b.emotion) for a, b in pairs if a.emotion and b.emotion]
     time, other_time = (marked_frames([mark.region for mark in marks], middles_s) for marks in (one, other))
     return [
-        (2 * len(same), len(one) + len(other)),
+        (2 * len(pairs), len(one) + len(other)),
         (2 * np.sum(time & other_time), time.sum() + other_time.sum()),
-        (1000 * sum(abs(a.region.start_s - b.region.start_s) for a, b in same), len(same)),
-        (1000 * sum(abs(a.region.end_s - b.region.end_s) for a, b in same), len(same)),
+        (1000 * sum(abs(a.region.start_s - b.region.start_s) for a, b in pairs), len(pairs)),
+        (1000 * sum(abs(a.region.end_s - b.region.end_s) for a, b in pairs), len(pairs)),
         (sum(a == b for a, b in named), len(named)),
     ]

@@ -1,4 +1,4 @@
-"""A figure over recordings with an interval that resamples them, or the reason why it cannot be computed."""
+"""A figure over recordings with a bootstrap interval, or the reason why it is undefined."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Measured:
     Attributes
     ----------
     value : float or None
-        None where it is undefined; `reason` says why.
+        None if it is undefined; `reason` says why.
     interval : tuple of float, or None
-        95 %, over sets of recordings drawn with replacement; None with fewer than two recordings.
+        95 %, from sets of recordings drawn with replacement; None with fewer than two recordings.
     recordings : int
-        How many recordings it is computed from.
+        Number of recordings that it is computed from.
     """
 
     value: float | None
@@ -38,11 +38,11 @@ def measured(
     Parameters
     ----------
     tallies : ndarray of shape (recordings, ...)
-        What each recording adds.
+        The contribution of each recording to the sums.
     figure : callable
         From sums (sets, ...) to values (sets,), NaN where undefined; such sets are left out of the interval.
     nothing, undefined : str
-        The reason to give if there is no recording, and if the value is undefined.
+        The reason if there is no recording, and if the value is undefined.
     """
     count = len(tallies)
     if not count:
@@ -59,10 +59,12 @@ def measured(
 
 
 def measured_ratio(tallies: np.ndarray, *, nothing: str, undefined: str) -> Measured:
-    """Return the sum of the first column of (recordings, 2) over that of the second; of (value, 1) the mean."""
+    """Return the sum of the first column of (recordings, 2) over that of the second: the mean, if the second is 1."""
     return measured(tallies, lambda sums: ratio(sums[:, 0], sums[:, 1]), nothing=nothing, undefined=undefined)
 
 
-def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Return above / below, float64, NaN where `below` is 0; both have the same shape."""
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=np.asarray(below) != 0)
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Return the ratio, float64, NaN where the denominator is 0; both have the same shape."""
+    return np.divide(
+        numerator, denominator, out=np.full(np.shape(denominator), np.nan), where=np.asarray(denominator) != 0
+    )

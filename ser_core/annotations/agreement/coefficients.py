@@ -1,4 +1,4 @@
-"""Chance-corrected agreement: Cohen's and Fleiss' kappa, Krippendorff's alpha, from tables summed over recordings."""
+"""Chance-corrected agreement from tables summed over recordings: Cohen's and Fleiss' kappa, Krippendorff's alpha."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ def cohen_kappa(confusion: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     confusion : ndarray of shape (..., labels, labels)
-        How often one gave the label of the row and the other that of the column.
+        Number of units to which one gave the label of the row and the other that of the column.
 
     Returns
     -------
     ndarray of shape (...), float64
-        NaN if both gave the same single label throughout.
+        NaN if both gave a single label, the same one, to all units.
 
     References
     ----------
@@ -30,17 +30,17 @@ def cohen_kappa(confusion: np.ndarray) -> np.ndarray:
 
 
 def fleiss_tally(counts: np.ndarray) -> np.ndarray:
-    """Return what `fleiss_kappa` needs from units that everybody labelled.
+    """Return the tally for `fleiss_kappa` of units that everybody labelled.
 
     Parameters
     ----------
     counts : ndarray of shape (units, labels), int
-        How many annotators gave each label; every row has the same sum.
+        Number of annotators who gave each label; every row has the same sum.
 
     Returns
     -------
     ndarray of shape (1 + labels,), int
-        Number of ordered pairs of annotators that agree, then how often each label was given.
+        Number of ordered pairs of annotators that agree, then the count of each label.
     """
     return np.concatenate([[np.sum(counts * (counts - 1))], counts.sum(axis=0)])
 
@@ -52,19 +52,19 @@ def fleiss_kappa(tally: np.ndarray, annotators: int) -> np.ndarray:
     ----------
     Fleiss 1971, Psychological Bulletin 76(5), 378-382.
     """
-    agreeing, given = tally[..., 0], tally[..., 1:]
-    total = given.sum(axis=-1, dtype=np.float64)
-    by_chance = np.square(given, dtype=np.float64).sum(axis=-1)
+    agreeing, label_counts = tally[..., 0], tally[..., 1:]
+    total = label_counts.sum(axis=-1, dtype=np.float64)
+    by_chance = np.square(label_counts, dtype=np.float64).sum(axis=-1)
     return ratio(total * agreeing / (annotators - 1) - by_chance, total**2 - by_chance)
 
 
 def coincidences(counts: np.ndarray) -> np.ndarray:
-    """Return how often two labels were given to the same unit.
+    """Return the coincidence matrix of labels: how often two labels were given to the same unit.
 
     Parameters
     ----------
     counts : ndarray of shape (units, labels), int
-        How many annotators gave each label; units with fewer than two labels are ignored.
+        Number of annotators who gave each label; units with fewer than two labels are ignored.
 
     Returns
     -------
@@ -95,9 +95,9 @@ def krippendorff_alpha(table: np.ndarray, distance: np.ndarray) -> np.ndarray:
     ----------
     Krippendorff 2011, Computing Krippendorff's Alpha-Reliability.
     """
-    given = table.sum(axis=-1)
-    observed = (table * distance).sum(axis=(-2, -1)) * (given.sum(axis=-1) - 1)
-    by_chance = np.einsum("...i,...j,ij->...", given, given, distance)
+    label_counts = table.sum(axis=-1)
+    observed = (table * distance).sum(axis=(-2, -1)) * (label_counts.sum(axis=-1) - 1)
+    by_chance = np.einsum("...i,...j,ij->...", label_counts, label_counts, distance)
     return ratio(by_chance - observed, by_chance)
 
 

@@ -1,6 +1,6 @@
-"""Whether explainers mark what people mark: overlap, pointing game and ROC area, beside loudness and chance.
+"""Agreement of explainers with people's marks: overlap, pointing game and ROC area, beside loudness and chance.
 
-Recordings are explained again, for the emotion that their marks name.
+Recordings are explained again, for the emotion of their marks.
 """
 
 from collections import Counter, defaultdict
@@ -26,17 +26,17 @@ from ser_core.work.progress import UNWATCHED, Work
 
 CONSENSUS = "consensus"
 COMPARED = (*FOCUS_METHODS, CONSENSUS)
-#: A map that is independent of the model: where it is louder than the recording's mean.
+#: A map that is independent of the model: log energy above the recording's mean.
 ENERGY = "energy"
 MEASURES = ("focus_iou", "box_iou", "pointing", "roc_area")
 
 
 @dataclass(frozen=True)
-class Compared:
+class ScoreWithChance:
     """One measure of one map, 0 to 1, and its mean over all circular shifts of the map in time.
 
-    A shift moves frames from the end to the start. So the chance level of the pointing game is
-    the marked share of the time, and that of the ROC area is one half.
+    A shift moves frames from the end to the start. So the chance level of the pointing game is the marked share of the
+    time, and that of the ROC area is one half.
     """
 
     value: float
@@ -56,12 +56,12 @@ class RecordingAgainstMaps:
         Why it is empty.
     """
 
-    compared: dict[str, dict[str, Compared]]
+    compared: dict[str, dict[str, ScoreWithChance]]
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class MeasuredBesideChance:
+class MeasuredWithChance:
     """The mean of a measure over recordings, and the mean of its chance level."""
 
     value: Measured
@@ -75,12 +75,12 @@ class ComparedWithExplainers:
     Attributes
     ----------
     by_sha256 : dict of RecordingAgainstMaps
-    silent : int
-        Recordings with marks in time whose sound was missing, or not accepted by the model.
+    without_sound : int
+        Number of recordings with marks in time whose sound is missing, or not accepted by the model.
     """
 
     by_sha256: dict[str, RecordingAgainstMaps]
-    silent: int
+    without_sound: int
 
 
 def compare_with_explainers(
@@ -90,14 +90,14 @@ def compare_with_explainers(
     methods: Sequence[str],
     work: Work = UNWATCHED,
 ) -> ComparedWithExplainers:
-    """Explain the recordings that are marked in time, and compare each map with the marks.
+    """Explain the recordings with marks in time, and compare each map with the marks.
 
     Parameters
     ----------
     sound_of : callable
         From a recording's SHA-256 to its sound; None if the sound is missing.
     methods : sequence of str
-        From `COMPARED`; the consensus is that of all explainers.
+        From `COMPARED`; the consensus is always that of all explainers.
 
     Raises
     ------
@@ -112,16 +112,16 @@ def compare_with_explainers(
         try:
             sound = sound_of(recording.sha256)
             if sound is not None:
-                compared[recording.sha256] = _explained(recording, sound, classifier, methods)
+                compared[recording.sha256] = _compare_recording(recording, sound, classifier, methods)
         except AudioRefused:  # counted with the recordings whose sound is missing
             continue
     return ComparedWithExplainers(compared, len(marked) - len(compared))
 
 
-def _explained(
+def _compare_recording(
     recording: AnnotatedRecording, sound: Recording, classifier: Classifier, methods: Sequence[str]
 ) -> RecordingAgainstMaps:
-    """Compare marks with maps of the emotion that most marks name, or, if none names one, that the model predicts."""
+    """Compare marks with maps of their most frequent emotion or, if the model has none of these, the predicted one."""
     named = Counter(mark.emotion for mark in recording.annotations if mark.tier == REGION_TIER)
     emotion = next((emotion for emotion, _ in named.most_common() if emotion in classifier.emotions), None)
     of_consensus = explainers_of(classifier) if CONSENSUS in methods else ()
@@ -139,17 +139,17 @@ def marks_against_maps(
     explanations: Mapping[str, Explanation],
     settings: FocusSettings,
 ) -> RecordingAgainstMaps:
-    """Compare explanations of one emotion with the marks in time that people made for it.
+    """Compare explanations of one emotion with people's marks of it in time.
 
-    Each annotator is compared separately. Only frames that the explanations cover count. Marks of other emotions are
-    ignored; marks without an emotion count.
+    Each annotator is compared separately. Only frames that the explanations cover count. Marks without an emotion
+    count; marks of other emotions do not.
 
     Parameters
     ----------
     explanations : mapping of Explanation
         By method, as in `Analysis`; all have the same target.
     settings : FocusSettings
-        How a map becomes a profile and a focus.
+        For the profile and the focus of a map.
     """
     if not explanations:
         return RecordingAgainstMaps({}, "Nothing was explained.")
@@ -163,9 +163,7 @@ def marks_against_maps(
     for annotator in sorted({mark.annotator for mark in recording.annotations}):
         regions = [m.region for m in marks_in_time(recording, annotator) if m.emotion in (None, first.emotion)]
         if 0 < marked_frames(regions, times_s)[covered].mean() < 1:
-            by_annotator.append(
-                {m: _compared(map_, covered, regions, spectrogram, settings) for m, map_ in maps.items()}
-            )
+            by_annotator.append({m: _scores(map_, covered, regions, spectrogram, settings) for m, map_ in maps.items()})
         elif regions:
             reason = "The marks cover all, or nothing, of what was explained."
     if not by_annotator:
@@ -175,11 +173,11 @@ def marks_against_maps(
 
 def people_against_maps(
     recordings: Sequence[RecordingAgainstMaps],
-) -> dict[str, dict[str, MeasuredBesideChance]]:
+) -> dict[str, dict[str, MeasuredWithChance]]:
     """Return the means over the recordings of a project: by method, `energy` last, then by each of `MEASURES`."""
     methods = dict.fromkeys(method for recording in recordings for method in recording.compared)
     methods = [*(method for method in methods if method != ENERGY), ENERGY]
-    pooled: dict[str, dict[str, MeasuredBesideChance]] = defaultdict(dict)
+    pooled: dict[str, dict[str, MeasuredWithChance]] = defaultdict(dict)
     for method in methods:
         for measure in MEASURES:
             found = [
@@ -187,7 +185,7 @@ def people_against_maps(
                 for recording in recordings
                 if measure in recording.compared.get(method, {})
             ]
-            pooled[method][measure] = MeasuredBesideChance(
+            pooled[method][measure] = MeasuredWithChance(
                 _over_recordings([each.value for each in found], measure),
                 _over_recordings([each.by_chance for each in found], measure),
             )
@@ -202,25 +200,25 @@ def _over_recordings(values: Sequence[float], measure: str) -> Measured:
     return measured_ratio(tallies, nothing=nothing, undefined=nothing)
 
 
-def _mean(found: Sequence[dict[str, Compared]]) -> dict[str, Compared]:
+def _mean(found: Sequence[dict[str, ScoreWithChance]]) -> dict[str, ScoreWithChance]:
     means = {}
     for measure in MEASURES:
-        here = [each[measure] for each in found if measure in each]
-        if here:
-            means[measure] = Compared(*np.mean([(c.value, c.by_chance) for c in here], axis=0).tolist())
+        scores = [each[measure] for each in found if measure in each]
+        if scores:
+            means[measure] = ScoreWithChance(*np.mean([(c.value, c.by_chance) for c in scores], axis=0).tolist())
     return means
 
 
 # --- the measures ---
 
 
-def _compared(
+def _scores(
     map_: np.ndarray,
     covered: np.ndarray,
     regions: Sequence[Region],
     spectrogram: Spectrogram,
     settings: FocusSettings,
-) -> dict[str, Compared]:
+) -> dict[str, ScoreWithChance]:
     frames, times_s = spectrogram.settings, spectrogram.frame_times_s
     profile = relevance_profile(map_, covered, round(settings.smoothing_s / frames.frame_hop_s))
     end_s = frame_edge_s(len(profile), frames)
@@ -229,8 +227,8 @@ def _compared(
     profile, inside = profile[covered], marked_frames(regions, times_s)[covered]
     compared = {
         "focus_iou": overlap(focus[:, None], inside[:, None]),
-        "pointing": Compared(pointing(profile, inside), float(inside.mean())),
-        "roc_area": Compared(roc_area(profile, inside), 0.5),
+        "pointing": ScoreWithChance(pointing(profile, inside), float(inside.mean())),
+        "roc_area": ScoreWithChance(roc_area(profile, inside), 0.5),
     }
     boxes = _points_in_boxes(regions, spectrogram)[covered]
     if boxes.any() and (boxes != inside[:, None]).any():
@@ -239,7 +237,7 @@ def _compared(
 
 
 def _points_in_boxes(regions: Sequence[Region], spectrogram: Spectrogram) -> np.ndarray:
-    """Return the points whose middles lie in a region, shape (frames, bands); a region without limits holds all."""
+    """Return the points whose middles lie in a region, shape (frames, bands); without limits it has all bands."""
     bands_hz = band_centres_hz(spectrogram.settings)
     points = np.zeros(spectrogram.log_mel.shape, bool)
     for region in regions:
@@ -249,13 +247,13 @@ def _points_in_boxes(regions: Sequence[Region], spectrogram: Spectrogram) -> np.
     return points
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> Compared:
+def overlap(one: np.ndarray, other: np.ndarray) -> ScoreWithChance:
     """Return the intersection over union of two sets of points.
 
     Parameters
     ----------
     one : ndarray of shape (frames, bands), bool or float64
-        If float, how much of each point belongs to the set, 0 to 1.
+        If float, the share of each point that belongs to the set, 0 to 1.
     other : ndarray of shape (frames, bands), bool
         Not empty.
     """
@@ -264,11 +262,11 @@ def overlap(one: np.ndarray, other: np.ndarray) -> Compared:
     spectra = np.fft.rfft(one, axis=0), np.fft.rfft(other, axis=0)
     shared = np.fft.irfft((spectra[0].conj() * spectra[1]).sum(axis=1), len(one))
     unmoved = (one * other).sum()
-    return Compared(float(unmoved / (both - unmoved)), float((shared / (both - shared)).mean()))
+    return ScoreWithChance(float(unmoved / (both - unmoved)), float((shared / (both - shared)).mean()))
 
 
 def strongest(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the `count` highest values (frames, bands) as a set of points, float64; ties share what is left."""
+    """Return the `count` highest values (frames, bands) as a set of points, float64; ties share the remaining count."""
     edge = np.partition(values.ravel(), -count)[-count]
     above, level = values > edge, values == edge
     return above + level * ((count - above.sum()) / level.sum())
@@ -285,7 +283,10 @@ def pointing(profile: np.ndarray, marked: np.ndarray) -> float:
 
 
 def roc_area(profile: np.ndarray, marked: np.ndarray) -> float:
-    """Return how often a marked frame is higher than an unmarked one, ties as half; there are frames of both kinds."""
+    """Return the share of pairs in which a marked frame is higher than an unmarked one; ties count half.
+
+    There must be frames of both kinds.
+    """
     inside = int(marked.sum())
     above = rankdata(profile)[marked].sum() - inside * (inside + 1) / 2
     return float(above / (inside * (len(marked) - inside)))

@@ -1,4 +1,4 @@
-"""How far annotators agree in labels, of whole recordings and of each moment."""
+"""Agreement of annotators in labels, of whole recordings and of each moment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from ser_core.annotations.annotation import (
     Annotation,
 )
 
-#: Labels of a moment that an annotator of the recording did not mark, and of a mark without an emotion.
+#: The label of a moment without a mark of an annotator who marked others, and that of a mark without an emotion.
 NO_MARK, NO_EMOTION = "no mark", "no emotion"
 MISSING = -1
 INTENSITIES = np.arange(LEAST_INTENSITY, MOST_INTENSITY + 1)
@@ -36,7 +36,7 @@ ALONE = "Agreement needs two annotators."
 ALL_THE_SAME = "Only one label was given, so chance would agree as well."
 NO_INTENSITIES = "No two people rated the intensity of the same item."
 ALL_AS_STRONG = "Only one intensity was given, so chance would agree as well."
-#: Said where too few annotators labelled the same.
+#: Reasons if too few annotators labelled the same units.
 NOT_LABELLED = {
     "both": "No recording was labelled by both.",
     "two": "No recording was labelled by two people.",
@@ -58,8 +58,7 @@ class LabelAgreement:
     labels : tuple of str
         In the order of `confusion`.
     confusion : dict of ndarray of shape (labels, labels), int
-        For each pair, the number of units to which the first gave the label of the row and the second that of the
-        column.
+        By pair, the number of units to which the first gave the label of the row and the second that of the column.
     cohen : dict of Measured
         Cohen's kappa of each pair.
     fleiss : Measured
@@ -79,8 +78,8 @@ class LabelAgreement:
 
 
 @dataclass(frozen=True, eq=False)
-class _Given:
-    """What annotators said about the units of one recording, as indices; -1 where they said nothing.
+class _Labelling:
+    """The labels and intensities of the units of one recording, as indices; -1 for none.
 
     Attributes
     ----------
@@ -92,76 +91,79 @@ class _Given:
 
 
 def recording_label_agreement(recordings: Sequence[AnnotatedRecording], annotators: tuple[str, ...]) -> LabelAgreement:
-    """Compare how annotators label whole recordings."""
+    """Compare the labels of whole recordings."""
     marks = [[m for m in recording.annotations if m.tier == RECORDING_TIER and m.emotion] for recording in recordings]
     labels = _labels([mark for each in marks for mark in each])
-    given = []
+    labellings = []
     for each in marks:
-        of_recording = _nothing(len(annotators), 1)
+        of_recording = _unlabelled(len(annotators), 1)
         for mark in each:
-            _give(of_recording, annotators.index(mark.annotator), slice(None), mark, labels)
-        given.append(of_recording)
-    return _label_agreement(given, annotators, labels, NOT_LABELLED)
+            _set_label(of_recording, annotators.index(mark.annotator), slice(None), mark, labels)
+        labellings.append(of_recording)
+    return _label_agreement(labellings, annotators, labels, NOT_LABELLED)
 
 
 def frame_label_agreement(recordings: Sequence[AnnotatedRecording], annotators: tuple[str, ...]) -> LabelAgreement:
-    """Compare how annotators label each moment of recordings.
+    """Compare the labels of each moment of recordings.
 
     An annotator without a mark in time in a recording did not annotate it. Where marks of one person overlap, the one
     that begins last counts.
     """
     marks = [[marks_in_time(recording, annotator) for annotator in annotators] for recording in recordings]
     labels = (*_labels([mark for recording in marks for each in recording for mark in each]), NO_MARK)
-    given = []
+    labellings = []
     for recording, of_annotators in zip(recordings, marks, strict=True):
         middles_s = frame_middles_s(recording.duration_s)
-        of_recording = _nothing(len(annotators), len(middles_s))
-        for who, each in enumerate(of_annotators):
-            of_recording.labels[who] = labels.index(NO_MARK) if each else MISSING
+        of_recording = _unlabelled(len(annotators), len(middles_s))
+        for annotator, each in enumerate(of_annotators):
+            of_recording.labels[annotator] = labels.index(NO_MARK) if each else MISSING
             for mark in each:
-                _give(of_recording, who, frames_inside(mark.region, middles_s), mark, labels)
-        given.append(of_recording)
-    return _label_agreement(given, annotators, labels, NOT_MARKED)
+                _set_label(of_recording, annotator, frames_inside(mark.region, middles_s), mark, labels)
+        labellings.append(of_recording)
+    return _label_agreement(labellings, annotators, labels, NOT_MARKED)
 
 
 def _labels(marks: Sequence[Annotation]) -> tuple[str, ...]:
-    """Return the labels of marks, known emotions first, in their own order."""
+    """Return the labels of marks: known emotions in their order, then the others by name."""
     found = {mark.emotion or NO_EMOTION for mark in marks}
     return (*(emotion for emotion in COLOURS if emotion in found), *sorted(found - set(COLOURS)))
 
 
-def _nothing(annotators: int, units: int) -> _Given:
-    return _Given(*np.full((2, annotators, units), MISSING))
+def _unlabelled(annotators: int, units: int) -> _Labelling:
+    return _Labelling(*np.full((2, annotators, units), MISSING))
 
 
-def _give(given: _Given, who: int, units: slice, mark: Annotation, labels: tuple[str, ...]) -> None:
-    given.labels[who, units] = labels.index(mark.emotion or NO_EMOTION)
-    given.intensities[who, units] = MISSING if mark.intensity is None else mark.intensity - LEAST_INTENSITY
+def _set_label(labelling: _Labelling, annotator: int, units: slice, mark: Annotation, labels: tuple[str, ...]) -> None:
+    labelling.labels[annotator, units] = labels.index(mark.emotion or NO_EMOTION)
+    labelling.intensities[annotator, units] = MISSING if mark.intensity is None else mark.intensity - LEAST_INTENSITY
 
 
 def _label_agreement(
-    given: Sequence[_Given], annotators: tuple[str, ...], labels: tuple[str, ...], nothing: Mapping[str, str]
+    labellings: Sequence[_Labelling], annotators: tuple[str, ...], labels: tuple[str, ...], reasons: Mapping[str, str]
 ) -> LabelAgreement:
     confusion = {
-        (annotators[i], annotators[j]): [_confusion(each.labels[i], each.labels[j], len(labels)) for each in given]
+        (annotators[i], annotators[j]): [_confusion(each.labels[i], each.labels[j], len(labels)) for each in labellings]
         for i, j in combinations(range(len(annotators)), 2)
     }
-    by_both = {"nothing": nothing["both"], "undefined": ALL_THE_SAME}
-    counts = [_counts(each.labels, len(labels)) for each in given]
-    everybody = sum(any((each.labels[who] != MISSING).any() for each in given) for who in range(len(annotators)))
+    by_both = {"nothing": reasons["both"], "undefined": ALL_THE_SAME}
+    counts = [_counts(each.labels, len(labels)) for each in labellings]
+    # Only those who labelled anything.
+    everybody = sum(
+        any((each.labels[annotator] != MISSING).any() for each in labellings) for annotator in range(len(annotators))
+    )
     return LabelAgreement(
         labels,
         {pair: np.sum(tables, axis=0) for pair, tables in confusion.items()},
         {pair: measured(_nonzero(tables), cohen_kappa, **by_both) for pair, tables in confusion.items()},
-        _fleiss(counts, everybody, nothing["everybody"]),
+        _fleiss(counts, everybody, reasons["everybody"]),
         _alpha(
             counts,
             nominal_distance(len(labels)),
-            nothing=nothing["two"] if everybody > 1 else ALONE,
+            nothing=reasons["two"] if everybody > 1 else ALONE,
             undefined=ALL_THE_SAME,
         ),
         _alpha(
-            [_counts(each.intensities, len(INTENSITIES)) for each in given],
+            [_counts(each.intensities, len(INTENSITIES)) for each in labellings],
             interval_distance(INTENSITIES),
             nothing=NO_INTENSITIES if everybody > 1 else ALONE,
             undefined=ALL_AS_STRONG,
@@ -175,12 +177,12 @@ def _confusion(one: np.ndarray, other: np.ndarray, labels: int) -> np.ndarray:
 
 
 def _counts(indices: np.ndarray, labels: int) -> np.ndarray:
-    """Return how many annotators gave each label, shape (units, labels)."""
+    """Return the number of annotators who gave each label, shape (units, labels)."""
     return (indices[..., None] == np.arange(labels)).sum(axis=0)
 
 
 def _nonzero(tallies: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the tallies of recordings that contribute something."""
+    """Return the tallies of the recordings that contribute to a figure."""
     return np.array([tally for tally in tallies if tally.any()])
 
 

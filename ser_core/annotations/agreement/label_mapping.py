@@ -1,7 +1,7 @@
-"""Which label of a tier stands for which emotion: what is suggested there, taught from there and compared.
+"""The mapping of emotions to the labels of a tier, for suggestions, teaching and comparisons.
 
-A person chooses a label for each emotion. Without a choice, a label stands for the emotion that it names, in
-whatever case and in several languages.
+A person chooses a label for each emotion. Without a choice, it is the label that names the emotion, in any case and in
+several languages.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ from ser_core.annotations.annotation import (
 
 
 def can_be_mapped(tier: Tier) -> bool:
-    """Whether the labels of a tier can stand for emotions of stretches."""
+    """Whether emotions can be mapped to the labels of a tier."""
     return tier.content == "labels" and tier.kind == "intervals"
 
 
 def label_of(tier: Tier, emotion: str) -> str | None:
-    """Return the label of a tier that stands for an emotion: the chosen one or, if none is, the first that names it.
+    """Return the label of an emotion in a tier: the chosen one or, if none is, the first that names the emotion.
 
     >>> mood = Tier("mood", "mood", content="labels", labels=("calm", "Ärger", "tense"), mapping=(("calm", ""),))
     >>> [label_of(mood, emotion) for emotion in ("angry", "calm", "sad")]
@@ -41,7 +41,7 @@ def _by_name(tier: Tier, emotion: str) -> str | None:
 
 
 def emotions_of(tier: Tier, label: str) -> tuple[str, ...]:
-    """Return the emotions that a label of a tier stands for: those mapped to it or, if none is, the one that it names.
+    """Return the emotions of a label in a tier: those mapped to it or, if none is, the one that it names.
 
     >>> mood = Tier("mood", "mood", content="labels", labels=("high", "Wut", "ok"), mapping=(("happy", "high"),))
     >>> [emotions_of(mood, label) for label in ("high", "Wut", "ok")]
@@ -53,7 +53,7 @@ def emotions_of(tier: Tier, label: str) -> tuple[str, ...]:
 
 
 def with_choice(tier: Tier, chosen: dict[str, str | None]) -> Tier:
-    """Return a tier with a label, or None, chosen for emotions; a choice that follows from the names is not stored.
+    """Return a tier with a label, or None, chosen for emotions; choices that equal the default are not stored.
 
     >>> mood = Tier("mood", "mood", content="labels", labels=("sad", "high"))
     >>> with_choice(mood, {"angry": "high", "sad": "sad", "happy": None, "neutral": None}).mapping
@@ -68,7 +68,7 @@ def with_choice(tier: Tier, chosen: dict[str, str | None]) -> Tier:
 
 
 def only_named_emotions(recordings: Sequence[AnnotatedRecording], tier: Tier) -> list[AnnotatedRecording]:
-    """Return recordings of `as_emotions` with the emotion of each label; "" for a label of none or of several."""
+    """Return recordings of `as_emotions` with labels replaced by their emotion, or "" if they have none or several."""
 
     def emotion_of(mark: Annotation) -> str | None:
         emotions = emotions_of(tier, mark.emotion) if mark.emotion else ()
@@ -81,15 +81,14 @@ def only_named_emotions(recordings: Sequence[AnnotatedRecording], tier: Tier) ->
 
 
 def as_emotions(recording: AnnotatedRecording, tier: Tier, name: Callable[[str], str | None]) -> AnnotatedRecording:
-    """Return a recording in which the marks of a tier of labels stand for all marks of emotions.
+    """Return a recording with the marks of a tier of labels as its only marks, those of emotions.
 
-    Nobody sets labels of such a tier to done one by one: they count as done as soon as their annotator has set the
-    recording to done.
+    Their annotator does not set labels of such a tier to done one by one: they are done if the recording is.
 
     Parameters
     ----------
     name : callable
-        From a label to the emotion of its mark; None: the mark has none.
+        From a label to the emotion of its mark; None for no emotion.
     """
     done = {mark.annotator: mark.status for mark in recording.annotations if mark.tier == RECORDING_TIER}
 

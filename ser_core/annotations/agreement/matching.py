@@ -1,4 +1,4 @@
-"""Marks of two people in time: the frames that they cover, and which of them match."""
+"""Marks of two people in time: the frames that they cover, and the pairs that match."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from scipy.optimize import linear_sum_assignment
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Annotation
 
-#: Length of the frames in which annotators are compared; those of a spectrogram are as long.
+#: Length of the frames in which annotators are compared, the hop of a spectrogram.
 FRAME_S = 0.01
 #: Intersection over union in time from which two regions match.
-LEAST_OVERLAP = 0.5
-#: Two points match up to this far apart; this is how boundaries of phones by two people are compared.
+MIN_OVERLAP = 0.5
+#: The largest distance of two points that match, as usual for boundaries of phones.
 POINT_TOLERANCE_S = 0.02
 
 
@@ -41,10 +41,10 @@ def marked_frames(regions: Sequence[Region], middles_s: np.ndarray) -> np.ndarra
     return marked
 
 
-def matched(one: Sequence[Region], other: Sequence[Region]) -> list[tuple[int, int]]:
+def match_pairs(one: Sequence[Region], other: Sequence[Region]) -> list[tuple[int, int]]:
     """Return the indices of matching regions or points: each in at most one pair, and as many pairs as possible.
 
-    Among equally many pairs, those that overlap most, or are closest, are taken.
+    Of several such solutions, the one with most overlap, or the smallest distances, is taken.
     """
     if not one or not other:
         return []
@@ -53,7 +53,7 @@ def matched(one: Sequence[Region], other: Sequence[Region]) -> list[tuple[int, i
         same = closeness >= -1e-9
     else:
         closeness = overlap_in_time(one, other)
-        same = closeness >= LEAST_OVERLAP - 1e-9
+        same = closeness >= MIN_OVERLAP - 1e-9
     # All overlaps together weigh less than one more pair.
     worth = same * (1 + closeness / (1 + min(closeness.shape)))
     rows, columns = linear_sum_assignment(worth, maximize=True)
@@ -61,7 +61,7 @@ def matched(one: Sequence[Region], other: Sequence[Region]) -> list[tuple[int, i
 
 
 def distance_s(one: Sequence[Point], other: Sequence[Point]) -> np.ndarray:
-    """Return how far apart every pair of points is in seconds, shape (one, other), float64."""
+    """Return the distance of every pair of points in seconds, shape (one, other), float64."""
     return np.abs(np.subtract.outer([point.start_s for point in one], [point.start_s for point in other]))
 
 

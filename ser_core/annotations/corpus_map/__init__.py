@@ -1,1 +1,1 @@
-"""A map of recordings: points lie close together if a model's features of the recordings are alike."""
+"""A map of recordings: points are close together if a model's features of the recordings are similar."""

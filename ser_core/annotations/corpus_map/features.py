@@ -20,7 +20,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 
 def require_features(model: str) -> None:
-    """Refuse a model whose features are not known.
+    """Refuse a model without features.
 
     Raises
     ------
@@ -59,26 +59,26 @@ def features_of_all(
     Parameters
     ----------
     sound_of : callable
-        From a SHA-256 to a recording, or None; called only for features that were not saved before.
+        From a SHA-256 to a recording, or None; called only for features that are not saved yet.
     data : Path
         The data folder.
 
     Raises
     ------
     Cancelled
-        What was computed before stays saved.
+        Features that were computed before stay saved.
     """
     folder, found = FeatureFolder(data, classifier.sha256, len(classifier.emotions)), {}
-    for number, one in enumerate(sha256):
+    for number, recording_sha256 in enumerate(sha256):
         work.check("Stopped; what was computed until then is kept.")
-        features = folder.load(one)
+        features = folder.load(recording_sha256)
         if features is None:
             work.report(number / len(sha256), f"Recording {number + 1} of {len(sha256)}")
             with suppress(AudioRefused):
-                recording = sound_of(one)
+                recording = sound_of(recording_sha256)
                 features = None if recording is None else features_of(recording, classifier, work)
             if features is None:
                 continue
-            folder.save(one, features)
-        found[one] = features
+            folder.save(recording_sha256, features)
+        found[recording_sha256] = features
     return found

@@ -1,4 +1,4 @@
-"""Lay points of many dimensions out in two: by principal components, or by neighbours (t-SNE)."""
+"""Layouts of features in two dimensions: principal components, or neighbours (t-SNE)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from sklearn.neighbors import KNeighborsTransformer
 
 from ser_core.work.progress import UNWATCHED, Work
 
-#: Neighbours are searched in this many principal components: further ones are mostly noise.
+#: Neighbours are searched in this many principal components; further ones are mostly noise.
 COMPONENTS = 50
-#: For t-SNE: about how many neighbours of a point count, and its settings, 250 iterations at a time.
+#: Settings of t-SNE: the effective number of neighbours, the exaggeration, and rounds of 250 iterations.
 PERPLEXITY, EXAGGERATION, ROUNDS, ROUND = 30.0, 12.0, 4, 250
-#: Standard deviation of the first principal component, from which t-SNE begins.
-BEGINNING_DEVIATION = 1e-4
+#: Standard deviation of the first principal component at the start of t-SNE.
+INITIAL_DEVIATION = 1e-4
 #: Fewer points have no meaningful neighbourhoods.
-FEWEST = 8
-#: The mean of fewer recordings says more about them than about their speaker.
-FEWEST_OF_SPEAKER = 3
+MIN_POINTS = 8
+#: The mean of fewer recordings depends more on the recordings than on their speaker.
+MIN_RECORDINGS_OF_SPEAKER = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,23 +44,23 @@ def without_speaker_means(features: np.ndarray, speakers: Sequence[str | None]) 
     ----------
     features : ndarray of shape (n, features)
     speakers : sequence of str or None
-        None where nobody knows.
+        None if unknown.
 
     Returns
     -------
     features : ndarray of shape (n, features), float64
-    as_they_are : int
-        Recordings that were not moved: of fewer than three by their speaker, or of an unknown one.
+    unadjusted : int
+        Number of recordings that were not moved: their speaker is unknown, or has fewer than three recordings.
     """
     values = np.asarray(features, np.float64)
-    moved = values.copy()
-    as_they_are = len(values)
+    centred = values.copy()
+    unadjusted = len(values)
     for speaker, count in Counter(speakers).items():
-        if speaker is not None and count >= FEWEST_OF_SPEAKER:
-            own = np.array([one == speaker for one in speakers])
-            moved[own] += values.mean(axis=0) - values[own].mean(axis=0)
-            as_they_are -= count
-    return moved, as_they_are
+        if speaker is not None and count >= MIN_RECORDINGS_OF_SPEAKER:
+            is_own = np.array([each == speaker for each in speakers])
+            centred[is_own] += values.mean(axis=0) - values[is_own].mean(axis=0)
+            unadjusted -= count
+    return centred, unadjusted
 
 
 def principal_components(features: np.ndarray) -> Layout:
@@ -78,9 +78,9 @@ def principal_components(features: np.ndarray) -> Layout:
 
 
 def by_neighbours(features: np.ndarray, work: Work = UNWATCHED) -> Layout:
-    """Lay features out so that neighbours stay neighbours; distances between groups and the axes mean nothing.
+    """Lay features out so that neighbours stay neighbours; distances between groups and the axes have no meaning.
 
-    The same features always give the same picture. Few points are laid out by their principal components.
+    The same features always give the same picture. Fewer than eight points are laid out by their principal components.
 
     Raises
     ------
@@ -93,13 +93,13 @@ def by_neighbours(features: np.ndarray, work: Work = UNWATCHED) -> Layout:
     """
     scores, _ = _components(features, COMPONENTS)
     points = scores[:, :2]
-    if len(points) < FEWEST:
+    if len(points) < MIN_POINTS:
         return Layout(points, None)
     work.report(0.0, "Looking for neighbours")
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
     neighbours = KNeighborsTransformer(n_neighbors=min(len(points) - 1, int(3 * perplexity + 1))).fit_transform(scores)
-    points = points * (BEGINNING_DEVIATION / (points[:, 0].std() or 1.0))
-    # In rounds, between which it can be stopped; only the first one exaggerates.
+    points = points * (INITIAL_DEVIATION / (points[:, 0].std() or 1.0))
+    # In rounds, so that it can be stopped between them; only the first one exaggerates.
     for number in range(ROUNDS):
         work.check()
         work.report((number + 0.5) / (ROUNDS + 0.5), "Laying out by neighbours")
@@ -114,39 +114,39 @@ def by_neighbours(features: np.ndarray, work: Work = UNWATCHED) -> Layout:
     return Layout(points.astype(np.float64), None)
 
 
-def _components(features: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+def _components(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the first principal components (n, most) of scaled features, and their shares of the variance (most,)."""
     values = np.asarray(features, np.float64)
     values = values - values.mean(axis=0)
     deviation = values.std(axis=0)
     values /= np.where(deviation > 0, deviation, 1.0)
-    # The smaller of the two matrices of products has the same eigenvalues.
+    # Both products of the matrix with its transpose have the same eigenvalues; the smaller one is used.
     if len(values) > values.shape[1]:
         power, weights = np.linalg.eigh(values.T @ values)
     else:
         power, left = np.linalg.eigh(values @ values.T)
         weights = values.T @ left / np.sqrt(np.maximum(power, np.finfo(np.float64).tiny))
-    first = np.argsort(power)[::-1][:most]
+    first = np.argsort(power)[::-1][:count]
     weights, share = weights[:, first], np.maximum(power[first], 0.0) / (power.sum() or 1.0)
     largest = weights[np.abs(weights).argmax(axis=0), np.arange(weights.shape[1])]
     scores = values @ (weights * np.where(largest < 0, -1.0, 1.0))
-    missing = most - scores.shape[1]
+    missing = count - scores.shape[1]
     return np.pad(scores, ((0, 0), (0, max(missing, 0)))), np.pad(share, (0, max(missing, 0)))
 
 
-# --- what the axes mean ---
+# --- the meaning of axes ---
 
 
 @dataclass(frozen=True)
 class AxisMeaning:
-    """What goes along with an axis.
+    """The association of measures and groups with an axis.
 
     Attributes
     ----------
     correlations : mapping of str to float
         Pearson's r between the points' positions and each measure.
     shares : mapping of str to float
-        Share of the variance along the axis that lies between groups (eta squared), by what groups them.
+        Share of the variance along the axis between groups (eta squared), by the name of the grouping.
     """
 
     correlations: Mapping[str, float]
@@ -158,20 +158,18 @@ def axis_meaning(
 ) -> AxisMeaning:
     """Compare positions (n,) along an axis with measures (n,) and with groups, in which None is no group.
 
-    What does not vary, and a grouping with fewer than two groups, is left out.
+    Constant measures and groupings with fewer than two groups are left out.
     """
     correlations = {
         name: float(np.corrcoef(positions, values)[0, 1])
         for name, values in measures.items()
         if positions.std() > 0 and np.std(values) > 0
     }
-    shares = {
-        name: share for name, labels in groups.items() if (share := _between_groups(positions, labels)) is not None
-    }
-    return AxisMeaning(correlations, shares)
+    shares = {name: _eta_squared(positions, labels) for name, labels in groups.items()}
+    return AxisMeaning(correlations, {name: share for name, share in shares.items() if share is not None})
 
 
-def _between_groups(positions: np.ndarray, labels: Sequence[str | None]) -> float | None:
+def _eta_squared(positions: np.ndarray, labels: Sequence[str | None]) -> float | None:
     labelled = positions[np.array([label is not None for label in labels], bool)]
     groups, index = np.unique([label for label in labels if label is not None], return_inverse=True)
     if len(groups) < 2 or len(labelled) <= len(groups) or labelled.std() == 0:

@@ -1,4 +1,4 @@
-"""A map of recordings, from their sounds."""
+"""A map of recordings, computed from their sounds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ser_core.work.progress import UNWATCHED, Work
 
 COMPONENTS, NEIGHBOURS = "components", "neighbours"
 LAYOUTS = (COMPONENTS, NEIGHBOURS)
-#: Share of the layout in the progress of all the work.
+#: The layout is one part in eleven of the progress.
 LAYOUT_PARTS = 10
 
 
@@ -27,14 +27,14 @@ class CorpusMap:
     Attributes
     ----------
     sha256 : tuple of str
-        Of the recordings that have a point.
+        Of the recordings on the map.
     layout : Layout
     probabilities : ndarray of shape (n, classes), float32
     verdicts : tuple of str
     left_out : int
         Number of recordings whose sound is missing or cannot be read.
-    as_they_are : int
-        Number of recordings whose speaker's mean could not be removed; 0 if none was to be.
+    unadjusted : int
+        Number of recordings whose speaker's mean could not be removed; 0 if it was not requested.
     """
 
     sha256: tuple[str, ...]
@@ -42,7 +42,7 @@ class CorpusMap:
     probabilities: np.ndarray
     verdicts: tuple[str, ...]
     left_out: int
-    as_they_are: int = 0
+    unadjusted: int = 0
 
 
 def corpus_map(
@@ -60,7 +60,7 @@ def corpus_map(
     ----------
     kind : {"components", "neighbours"}
     speakers : mapping of str to str, optional
-        From SHA-256 to who speaks, if each speaker's mean is to be removed from the features.
+        From SHA-256 to the speaker, to remove each speaker's mean from the features.
 
     Raises
     ------
@@ -71,9 +71,9 @@ def corpus_map(
     emotions, settings = classifier.emotions, VerdictSettings()
     layout_work = work.part(LAYOUT_PARTS, LAYOUT_PARTS + 1)
     features = np.stack([one.features for one in found.values()]) if found else np.zeros((0, 1))
-    as_they_are = 0
+    unadjusted = 0
     if speakers is not None and found:
-        features, as_they_are = without_speaker_means(features, [speakers.get(one) for one in found])
+        features, unadjusted = without_speaker_means(features, [speakers.get(one) for one in found])
     probabilities = [one.probabilities for one in found.values()]
     return CorpusMap(
         tuple(found),
@@ -81,5 +81,5 @@ def corpus_map(
         np.stack(probabilities) if found else np.zeros((0, len(emotions)), np.float32),
         tuple(verdict_of(one.probabilities, emotions, one.speech_s, settings) for one in found.values()),
         len(sha256) - len(found),
-        as_they_are,
+        unadjusted,
     )

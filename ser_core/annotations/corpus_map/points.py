@@ -1,4 +1,4 @@
-"""What is known of the recordings on a map, and the groups that they fall into."""
+"""The label, speaker and verdict of the recordings on a map, by which their points are grouped."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ AGREES, DIFFERS, NO_VERDICT = "model agrees", "model differs", "model names no s
 
 @dataclass(frozen=True)
 class Point:
-    """A recording and what is said of it.
+    """The groups of a recording on the map.
 
     Attributes
     ----------
     label : str
-        What it is called as a whole, `NO_LABEL`, or `PEOPLE_DIFFER` if no emotion has the most votes.
+        Its label as a whole, `NO_LABEL`, or `PEOPLE_DIFFER` if no label has the most votes.
     verdict : str
         The model's.
     disagreement : str
@@ -40,19 +40,19 @@ def point_of(
     annotator: str | None,
     tier: Tier | None = None,
 ) -> Point:
-    """Return what is said of a recording.
+    """Return the groups of a recording.
 
     Parameters
     ----------
     emotions : sequence of str
-        Those that the model can name.
+        The emotions of the model.
     annotator : str or None
         Whose label counts; None: everybody's.
     tier : Tier, optional
-        The tier of labels that the recording says its labels of; as emotions they are compared with the model.
+        The tier of the labels; their emotions are compared with the model.
     """
     labels = [label for who, label in recording.main_labels.items() if annotator in (None, who)]
-    label = _most_named(labels)
+    label = _majority_label(labels)
     named = (label,) if tier is None else emotions_of(tier, label)
     return Point(
         label,
@@ -62,7 +62,7 @@ def point_of(
     )
 
 
-def _most_named(labels: Sequence[str]) -> str:
+def _majority_label(labels: Sequence[str]) -> str:
     first = Counter(labels).most_common(2)
     if not first:
         return NO_LABEL

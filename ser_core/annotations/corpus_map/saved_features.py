@@ -51,7 +51,7 @@ class FeatureFolder:
     classes: int
 
     def load(self, sha256: str) -> RecordingFeatures | None:
-        """Return what was saved of a recording, or None if there is nothing, or it is damaged."""
+        """Return the saved features of a recording, or None if they are missing or damaged."""
         file = self._file(sha256)
         with suppress(OSError, ValueError, EOFError):
             values = np.load(io.BytesIO(read_regular(file, MOST_BYTES)))
@@ -62,7 +62,7 @@ class FeatureFolder:
         return None
 
     def save(self, sha256: str, found: RecordingFeatures) -> None:
-        """Save the features of a recording; on a disk without room they are only computed again."""
+        """Save the features of a recording; if the disk is full, they are not saved and are computed again."""
         content = io.BytesIO()
         np.save(content, np.concatenate([found.features, found.probabilities, [found.speech_s]]).astype(np.float32))
         with suppress(OSError):
@@ -86,7 +86,7 @@ def sha256_with_features(data: Path) -> set[str]:
 
 
 def delete_features(sha256: str, data: Path) -> None:
-    """Delete what was saved of a recording, by every model."""
+    """Delete the features of a recording, of every model."""
     for folder in _folders(data):
         (folder / f"{sha256}.npy").unlink(missing_ok=True)
 

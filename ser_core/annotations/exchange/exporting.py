@@ -47,7 +47,7 @@ class Exported:
     sounds: Mapping[str, str] = field(default_factory=dict)
 
 
-def exported(
+def export_recordings(
     recordings: Iterable[AnnotatedRecording],
     file_format: Format,
     choices: Mapping[str, Any] | None = None,

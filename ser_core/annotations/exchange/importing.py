@@ -13,7 +13,7 @@ from ser_core.annotations.annotation import END_SLACK_S, RECORDING_TIER, Annotat
 from ser_core.annotations.exchange.emu_database import CONFIGURATION as EMU_CONFIGURATION
 from ser_core.annotations.exchange.emu_database import Metadata, is_metadata
 from ser_core.annotations.exchange.exporting import file_stems, known_stems
-from ser_core.annotations.formats import READERS, ReadOptions, read_annotations, recognised, with_audio
+from ser_core.annotations.formats import READERS, ReadOptions, format_key, read_annotations, with_audio
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import known_encoding
 from ser_core.annotations.formats.emu_write import bundle_of
@@ -97,7 +97,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
         If one of them is refused.
     """
     found, metadata = [], Metadata()
-    how = ReadOptions(options.offset_s, options.encoding, from_start=not options.offset_s)
+    read_options = ReadOptions(options.offset_s, options.encoding, from_start=not options.offset_s)
     for name, content in unpacked(files):
         if posixpath.basename(name) == CONFIGURATION and b"<View" in content[:200]:
             found.append(ImportedFile(name, "Label Studio configuration", ()))
@@ -106,8 +106,8 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
             what = "configuration" if name.endswith(EMU_CONFIGURATION) else "metadata"
             found.append(ImportedFile(name, f"EMU-SDMS {what}", (), metadata.add(name, content)))
             continue
-        read = read_annotations(content, posixpath.basename(name) or name, how)
-        key = recognised(content, options.encoding)
+        read = read_annotations(content, posixpath.basename(name) or name, read_options)
+        key = format_key(content, options.encoding)
         tiers = read.tiers or _tiers_of(read.recordings)
         found.append(
             ImportedFile(
@@ -117,7 +117,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
                 read.dropped,
                 read.changed,
                 tiers,
-                read.start_s if how.from_start else 0.0,
+                read.start_s if read_options.from_start else 0.0,
             )
         )
     # At the end, because metadata may come after the files that they describe.
@@ -179,7 +179,7 @@ def _tiers_of(recordings: Iterable[AnnotatedRecording]) -> tuple[FileTier, ...]:
 def assign_to_recordings(
     files: Iterable[ImportedFile],
     known: Sequence[RecordingFile],
-    given: Sequence[RecordingFile] = (),
+    audio_files: Sequence[RecordingFile] = (),
     only: RecordingFile | None = None,
     tolerance_s: float = END_SLACK_S,
 ) -> list[ImportedFile]:
@@ -191,7 +191,7 @@ def assign_to_recordings(
 
     Parameters
     ----------
-    known, given : sequence of RecordingFile
+    known, audio_files : sequence of RecordingFile
         Recordings of the project, and recordings that were given with the marks.
     only : RecordingFile, optional
         The recording that all documents belong to.
@@ -201,11 +201,11 @@ def assign_to_recordings(
     AnnotationsRefused
         If marks do not fit their recording, or it is not clear which one it is.
     """
-    by_sha256 = {file.sha256: file for file in given}
+    by_sha256 = {file.sha256: file for file in audio_files}
     # Only if the lengths agree: if a format rounds times, labels of the whole recording get its exact length below.
     by_sha256_and_length = {(file.sha256, file.duration_s): file for file in known}
     by_stem: dict[str, dict[str, RecordingFile]] = defaultdict(dict)
-    for file in (*known, *given):
+    for file in (*known, *audio_files):
         for stem in known_stems(file.name, file.sha256):
             by_stem[stem][file.sha256] = file
     found = []

@@ -163,10 +163,10 @@ def _with_contents(files: Sequence[ImportedFile], rules: LabelRules) -> list[Imp
 
 
 def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
-    there = {mark.tier for file in files for document in file.documents for mark in document.annotations}
+    tiers = {mark.tier for file in files for document in file.documents for mark in document.annotations}
     for tier in rules.tiers:
-        if tier.casefold() not in {name.casefold() for name in there}:
-            names = ", ".join(map(shown, sorted(there))) or "no tier at all"
+        if tier.casefold() not in {name.casefold() for name in tiers}:
+            names = ", ".join(map(shown, sorted(tiers))) or "no tier at all"
             raise AnnotationsRefused(f"There are no marks in a tier {shown(tier)}; the files have {names}.")
 
 

@@ -17,18 +17,20 @@ ROUNDING_S = 0.001 + 1e-9
 HALF_SAMPLE_S = 1 / 16_000 + 1e-9
 #: Only this many neighbours of a mark are compared with it.
 NEIGHBOURS = 8
-LEAST_OVERLAP = 0.5
+MIN_OVERLAP = 0.5
 
 #: How close a mark of a file is to one here, the closest first.
 IDENTICAL, SAME_LABEL, SAME_REGION, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
 
 
-def paired(indices: Iterable[int], imported: Sequence[Annotation], here: Mapping[str, Annotation]) -> dict[int, str]:
+def paired(
+    indices: Iterable[int], imported: Sequence[Annotation], candidates: Mapping[str, Annotation]
+) -> dict[int, str]:
     """Return the key of the project's mark that matches each mark of a file, by its index; the closest pairs first."""
     tiers: dict[tuple[str, str], tuple[list[int], list[Annotation]]] = defaultdict(lambda: ([], []))
     for index in indices:
         tiers[imported[index].annotator, imported[index].tier][0].append(index)
-    for mark in here.values():
+    for mark in candidates.values():
         if (mark.annotator, mark.tier) in tiers:
             tiers[mark.annotator, mark.tier][1].append(mark)
     pairs: dict[int, str] = {}
@@ -81,7 +83,7 @@ def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | Non
         return (SAME_LABEL if same_label else SAME_REGION), away_s
     if same_label and overlap_s > 0:
         return SAME_LABEL_OVERLAPS, away_s
-    if overlap_s >= LEAST_OVERLAP * whole_s:
+    if overlap_s >= MIN_OVERLAP * whole_s:
         return OVERLAPS, away_s
     # Not farther away than it is long; only where other marks show that the file has those of this tier.
     if same_label and -overlap_s <= to_s - from_s:

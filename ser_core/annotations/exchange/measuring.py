@@ -44,7 +44,7 @@ class MeasuredMarks:
         The columns of our CSV of marks, those of `Measures`, the words within each mark and, with a model, its score of
         each emotion; cells without a measure are empty.
     marks : int
-    silent : int
+    without_sound : int
         Number of recordings whose sound is missing or cannot be read, so that their marks have no measures.
     too_long : int
         Number of marks in recordings of more than ten minutes that are too long to be measured.
@@ -52,11 +52,11 @@ class MeasuredMarks:
 
     content: bytes
     marks: int
-    silent: int
+    without_sound: int
     too_long: int = 0
 
 
-def measured_marks(
+def measure_marks(
     recordings: Sequence[AnnotatedRecording],
     sound_of: Callable[..., Recording | None],
     ceiling_hz: float = DEFAULT_CEILING_HZ,
@@ -82,7 +82,7 @@ def measured_marks(
     """
     work = work or Work()
     marked = [recording for recording in recordings if recording.annotations]
-    text, silent, too_long = io.StringIO(newline=""), 0, 0
+    text, without_sound, too_long = io.StringIO(newline=""), 0, 0
     rows = csv.writer(text)
     scores = () if classifier is None else tuple(f"p_{emotion}" for emotion in classifier.emotions)
     rows.writerow((*table.COLUMNS, *MEASURES, WORDS, *scores))
@@ -90,7 +90,7 @@ def measured_marks(
         part = work.part(done, len(marked), f"Recording {done + 1} of {len(marked)}")
         part.check("Measuring was stopped.")
         measures = _measures(recording, sound_of, ceiling_hz, classifier, part)
-        silent += measures is None
+        without_sound += measures is None
         words = _words(recording)
         for number, mark in enumerate(recording.annotations):
             known = None if measures is None else measures[number]
@@ -98,7 +98,7 @@ def measured_marks(
             measured, scored = known or ([""] * len(MEASURES), [""] * len(scores))
             rows.writerow([*table.row_of(recording, mark), *measured, _words_within(mark.region, words), *scored])
     marks = sum(len(recording.annotations) for recording in marked)
-    return MeasuredMarks(text.getvalue().encode("utf-8-sig"), marks, silent, too_long)
+    return MeasuredMarks(text.getvalue().encode("utf-8-sig"), marks, without_sound, too_long)
 
 
 def _words(recording: AnnotatedRecording) -> list[tuple[float, str]]:

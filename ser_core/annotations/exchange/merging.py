@@ -110,25 +110,25 @@ def compare_marks(
     history_steps : callable
         `history_steps()` returns the changes of each step in the recording, the oldest first.
     """
-    here = {mark.key: mark for mark in existing}
+    unmatched = {mark.key: mark for mark in existing}
     labels = {mark.annotator: mark for mark in existing if mark.tier == RECORDING_TIER}
     deleted_here = dict(deleted or {})
-    unique, repeats = _unique(imported, here.keys() | deleted_here.keys())
+    unique, repeats = _unique(imported, unmatched.keys() | deleted_here.keys())
     result = Comparison([], known=0)
     state = None
     if exported is None:
-        state = likely_state([*unique, *left_out], here, history_steps() if here or deleted_here else ())
-        unique, exported = _with_keys(unique, left_out, state, here.keys() | deleted_here.keys())
-        bases: Mapping[str, Annotation] = {key: mark for key, mark in state.marks.items() if key in here}
+        state = likely_state([*unique, *left_out], unmatched, history_steps() if unmatched or deleted_here else ())
+        unique, exported = _with_keys(unique, left_out, state, unmatched.keys() | deleted_here.keys())
+        bases: Mapping[str, Annotation] = {key: mark for key, mark in state.marks.items() if key in unmatched}
     else:
-        bases = _bases(unique, here, exported, contents_at)
-    kinds = _match_keys(result, unique, here, bases, labels, state)
+        bases = _bases(unique, unmatched, exported, contents_at)
+    kinds = _match_keys(result, unique, unmatched, bases, labels, state)
     _find_deleted_here(result, unique, deleted_here, kinds, labels)
     rest = [index for index in range(len(unique)) if index not in kinds]
-    _match_labels(result, rest, unique, here, kinds, labels, state is not None)
-    pairs = paired((index for index in rest if index not in kinds), unique, here)
+    _match_labels(result, rest, unique, unmatched, kinds, labels, state is not None)
+    pairs = paired((index for index in rest if index not in kinds), unique, unmatched)
     for index, key in pairs.items():  # with a likely state, only marks that were added here since then remain
-        kinds[index] = _add(result, here.pop(key), unique[index], is_older=state is not None)
+        kinds[index] = _add(result, unmatched.pop(key), unique[index], is_older=state is not None)
     for index in rest:
         if index not in kinds:
             kinds[index] = "new"
@@ -138,10 +138,10 @@ def compare_marks(
             result.known += count
         elif kinds[index] != "deleted here":
             result.differences += [Difference("conflict", None, unique[index])] * count
-    for key in paired(range(len(left_out)), left_out, here).values():
-        del here[key]
-    _ignore_twins(here, {index: count for index, count in repeats.items() if kinds[index] == "known"}, unique)
-    _add_deleted(result, here, exported, bases, state.added if state else ())
+    for key in paired(range(len(left_out)), left_out, unmatched).values():
+        del unmatched[key]
+    _ignore_twins(unmatched, {index: count for index, count in repeats.items() if kinds[index] == "known"}, unique)
+    _add_deleted(result, unmatched, exported, bases, state.added if state else ())
     return result
 
 
@@ -176,20 +176,20 @@ def _with_keys(
 
 def _bases(
     unique: Sequence[Annotation],
-    here: Mapping[str, Annotation],
+    existing: Mapping[str, Annotation],
     exported: Mapping[str, int],
     contents_at: Callable[[Mapping[str, int]], Mapping[str, Annotation]],
 ) -> Mapping[str, Annotation]:
     """Return the exported versions of the marks that were changed here since the export, by key."""
-    older = {mark.key: mark.revision for mark in unique if mark.key in here}
-    older = {key: revision for key, revision in exported.items() if key in here} | older
-    return contents_at({key: revision for key, revision in older.items() if revision != here[key].revision})
+    older = {mark.key: mark.revision for mark in unique if mark.key in existing}
+    older = {key: revision for key, revision in exported.items() if key in existing} | older
+    return contents_at({key: revision for key, revision in older.items() if revision != existing[key].revision})
 
 
 def _match_keys(
     result: Comparison,
     unique: Sequence[Annotation],
-    here: dict[str, Annotation],
+    unmatched: dict[str, Annotation],
     bases: Mapping[str, Annotation],
     labels: dict[str, Annotation],
     state: ExportedState | None,
@@ -197,7 +197,7 @@ def _match_keys(
     """Match marks that have a key, their own or that of a likely state, and return their kinds by index."""
     kinds: dict[int, str] = {}
     for index, mark in enumerate(unique):
-        before = here.pop(mark.key, None)
+        before = unmatched.pop(mark.key, None)
         if before is None:  # a key that is not here, or that the file has twice
             continue
         if mark.tier == RECORDING_TIER and labels.setdefault(before.annotator, before) is not before:
@@ -228,7 +228,9 @@ def _find_deleted_here(
             labels[mark.annotator] = mark
 
 
-def _unique(imported: Sequence[Annotation], here: Container[str | None]) -> tuple[list[Annotation], dict[int, int]]:
+def _unique(
+    imported: Sequence[Annotation], known_keys: Container[str | None]
+) -> tuple[list[Annotation], dict[int, int]]:
     """Return marks without repetitions, and how often each is repeated, by index; two that exist here stay two.
 
     A mark repeats another if both differ by no more than rounding, as in files of several formats about one recording.
@@ -236,13 +238,13 @@ def _unique(imported: Sequence[Annotation], here: Container[str | None]) -> tupl
     by_place: dict[tuple[object, ...], list[int]] = defaultdict(list)
     unique: list[Annotation] = []
     repeats: dict[int, int] = defaultdict(int)
-    for mark in sorted(imported, key=lambda mark: mark.key not in here):
+    for mark in sorted(imported, key=lambda mark: mark.key not in known_keys):
         label = mark.annotator, mark.tier, mark.emotion, mark.note if mark.emotion is None else ""
         centisecond = round(mark.region.start_s * 100)
         candidates: list[int] = []
         for each in (centisecond - 1, centisecond, centisecond + 1):
             candidates += by_place[*label, each][:NEIGHBOURS]
-        first = next((index for index in candidates if _repeats(mark, unique[index], here)), None)
+        first = next((index for index in candidates if _repeats(mark, unique[index], known_keys)), None)
         if first is not None:
             repeats[first] += 1
         else:
@@ -251,20 +253,20 @@ def _unique(imported: Sequence[Annotation], here: Container[str | None]) -> tupl
     return unique, repeats
 
 
-def _repeats(mark: Annotation, first: Annotation, here: Container[str | None]) -> bool:
-    if mark.key in here:
+def _repeats(mark: Annotation, first: Annotation, known_keys: Container[str | None]) -> bool:
+    if mark.key in known_keys:
         return mark.key == first.key and same(mark, first)
     return same(merged(first, mark, False), first) or same(merged(mark, first, False), mark)
 
 
-def _ignore_twins(here: dict[str, Annotation], repeats: Mapping[int, int], unique: Sequence[Annotation]) -> None:
+def _ignore_twins(unmatched: dict[str, Annotation], repeats: Mapping[int, int], unique: Sequence[Annotation]) -> None:
     """Remove marks here that equal a mark that the file repeats: the file has them, so they are not deleted."""
     remaining = Counter({tuple(content_of(unique[index]).values()): count for index, count in repeats.items()})
-    for key, mark in list(here.items()) if remaining else ():
+    for key, mark in list(unmatched.items()) if remaining else ():
         content = tuple(content_of(mark).values())
         if remaining[content] > 0:
             remaining[content] -= 1
-            del here[key]
+            del unmatched[key]
 
 
 def _add(
@@ -303,7 +305,7 @@ def _match_labels(
     result: Comparison,
     rest: Iterable[int],
     unique: Sequence[Annotation],
-    here: dict,
+    unmatched: dict,
     kinds: dict[int, str],
     labels: dict[str, Annotation],
     is_older: bool,
@@ -318,21 +320,21 @@ def _match_labels(
             kinds[index] = "new"
             result.differences.append(Difference("new", None, mark))
             labels[mark.annotator] = mark
-        elif before.key in here:
-            kinds[index] = _add(result, here.pop(before.key), mark, is_older=is_older)
+        elif before.key in unmatched:
+            kinds[index] = _add(result, unmatched.pop(before.key), mark, is_older=is_older)
         else:
             kinds[index] = _add_second_label(result, before, mark)
 
 
 def _add_deleted(
     result: Comparison,
-    here: Mapping[str, Annotation],
+    unmatched: Mapping[str, Annotation],
     exported: Mapping[str, int],
     bases: Mapping[str, Annotation],
     unsure: Container[str],
 ) -> None:
     """Add the marks that a file lacks; those that were changed, or perhaps added, here since the export conflict."""
-    for key, mark in here.items():
+    for key, mark in unmatched.items():
         if key in exported:
             base = bases.get(key)
             is_same = exported[key] == mark.revision or (base is not None and same(base, mark))

@@ -7,7 +7,7 @@ from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.exchange.exporting import valid_recording
 from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
-from ser_core.annotations.formats import READERS, elan_into, recognised, textgrid_into
+from ser_core.annotations.formats import READERS, elan_into, format_key, textgrid_into
 from ser_core.annotations.formats.format import UpdatedFile, counted
 from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import layers_of
@@ -82,7 +82,7 @@ def write_into_file(
     AnnotationsRefused
         If the file has another format, is damaged, or belongs to no recording of the project.
     """
-    key = recognised(content)
+    key = format_key(content)
     if key not in WRITERS:
         found = (
             "is empty" if not content.strip() else f"is a file of {READERS[key].name}" if key else "has no known format"

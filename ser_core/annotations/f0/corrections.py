@@ -1,4 +1,4 @@
-"""Corrections of the F0 of a recording: which frames, to what, by whom and when. Other frames are as measured."""
+"""Corrections of the F0 of a recording: frames with new values, authors and times. Other frames are as measured."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class CorrectedF0:
     Attributes
     ----------
     frames : mapping of int to Correction
-        By the number of the frame, as `F0Settings` numbers them.
+        By number of the frame; `F0Settings` defines the frames.
     """
 
     frames: Mapping[int, Correction] = field(default_factory=dict)
@@ -46,11 +46,11 @@ class CorrectedF0:
 
     @property
     def people(self) -> dict[str, int]:
-        """How many frames each person corrected last, most first."""
+        """Number of frames by the person who corrected them last, the largest first."""
         return dict(Counter(each.by for each in self.frames.values()).most_common())
 
     def from_time(self, start_s: float) -> "CorrectedF0":
-        """Return the corrections as those of a stretch that begins at a time."""
+        """Return the corrections of the stretch that begins at a time, in its own frames."""
         first = round(start_s / F0Settings().hop_s)
         return CorrectedF0({frame - first: each for frame, each in self.frames.items() if frame >= first})
 
@@ -68,12 +68,12 @@ class F0Change:
 
     @property
     def bounds_s(self) -> tuple[float, float]:
-        """Start and end in the recording."""
+        """Start and end in the recording, in seconds."""
         hop_s = F0Settings().hop_s
         return self.frames[0] * hop_s, (self.frames[-1] + 1) * hop_s
 
     def in_words(self) -> str:
-        """Return what was done, and where.
+        """Return the change in words, with its times.
 
         >>> F0Change({}, {50: Correction(0.0, "ann", datetime.min)}).in_words()
         'corrected F0 from 0.50 to 0.51 s, frames: 1'

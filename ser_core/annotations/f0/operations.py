@@ -1,7 +1,6 @@
-"""F0 corrected by hand: operations on a stretch, and the measures that depend on it.
+"""Corrections of F0 by hand: operations on a stretch, and the measures that depend on F0.
 
-A correction gives a frame another F0 in Hz, or 0 where it makes it unvoiced, as Praat does. Frames without one are as
-they were measured.
+A correction gives a frame another F0 in Hz, or 0 to make it unvoiced, as in Praat. Other frames have their measured F0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from ser_core.work.progress import Work
 
 UNVOICED = 0.0
 
-#: Operations, and why each may change nothing.
+#: Operations, each with the reason if it changes nothing.
 OPERATIONS = {
     "halve": "no frame there has an F0",
     "double": "no frame there has an F0",
@@ -35,23 +34,23 @@ def f0_changes(
     region: Region,
     drawn_hz: Sequence[float] = (),
 ) -> dict[int, float | None]:
-    """Return what an operation changes in the frames whose middle lies in a region.
+    """Return the changes by an operation on the frames whose middle lies in a region.
 
     Parameters
     ----------
     operation : {"halve", "double", "unvoice", "voice", "reset", "draw"}
-    "voice" undoes "unvoice", "reset" undoes every correction; "draw" uses `drawn_hz`.
+        "voice" undoes "unvoice", "reset" undoes every correction, "draw" uses `drawn_hz`.
     measured_hz : ndarray of shape (frames,)
         NaN: unvoiced.
     corrected_hz : mapping of int to float
         Earlier corrections by frame; 0: unvoiced.
     drawn_hz : sequence of float
-        One for each frame in the region.
+        One value for each frame in the region.
 
     Returns
     -------
     changes : dict of int to float or None
-        By frame; None: as it was measured.
+        By frame; None: as measured.
 
     Raises
     ------
@@ -94,8 +93,8 @@ def f0_changes(
 def with_corrected_f0(tracks: Tracks, corrected_hz: Mapping[int, float], known: Tracks | None = None) -> Tracks:
     """Return tracks with the corrected F0.
 
-    The harmonics-to-noise ratio and the spectral tilt depend on F0 and are taken from tracks in which they are known;
-    where F0 is different there, they are NaN.
+    The harmonics-to-noise ratio and the spectral tilt depend on F0. They come from the known tracks, and are NaN where
+    these have another F0.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ def corrected_tracks(
 ) -> Tracks:
     """Return tracks with the corrected F0, and the harmonics-to-noise ratio and spectral tilt for it.
 
-    Arguments as of `with_corrected_f0`; what is known is not measured again.
+    Parameters as of `with_corrected_f0`; only frames whose F0 differs from the known tracks are measured.
 
     Raises
     ------

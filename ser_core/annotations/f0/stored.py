@@ -1,4 +1,4 @@
-"""Corrections of F0: stored with author and time, and changed only by those who have seen the newest ones."""
+"""Corrections of F0 in the database, with author and time; only who has seen the newest ones can change them."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ def corrections_of(connection: Connection, recording_id: int) -> CorrectedF0:
 
 
 def of_recordings(connection: Connection, ids: Collection[int]) -> dict[int, CorrectedF0]:
-    """Return the corrections of those recordings that have some."""
+    """Return the corrections of recordings by id, without recordings that have none."""
     rows = connection.execute(select(f0_corrections).where(f0_corrections.c.recording_id.in_(ids)))
     return {row.recording_id: f0_of(row.f0) for row in rows}
 
@@ -37,7 +37,7 @@ def change_of(
     by: str,
     at: datetime,
 ) -> F0Change:
-    """Return the change of frames to an F0 (None: as measured) by somebody who has seen earlier corrections.
+    """Return the change of frames to new values of F0 (None: as measured) by somebody who saw these corrections.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The F0 of recordings over time, as it was measured and corrected by hand: as Praat's PitchTier and as CSV."""
+"""The F0 of recordings over time, measured and corrected by hand, as Praat's PitchTier and as CSV."""
 
 import csv
 import io
@@ -18,18 +18,18 @@ from ser_core.work.progress import Work
 
 COLUMNS = ("time_s", "f0_hz", "source")
 MEASURED, CORRECTED = "measured", "corrected"
-#: A long recording is measured in pieces that begin with an even second, where the detector's frames begin too.
+#: A long recording is measured in pieces that begin at an even second, where the detector's frames begin too.
 PIECE_S = 300.0
 
 
 @dataclass(frozen=True, eq=False)
 class F0Track:
-    """The F0 of a recording, one value every hop from half a hop on.
+    """The F0 of a recording, one value for each hop, at its middle.
 
     Attributes
     ----------
     name : str
-        For files, without an ending; the tracks of an export have different names.
+        Of its files, without a suffix; unique in an export.
     duration_s : float
     f0_hz : ndarray of shape (frames,), float64
         NaN: unvoiced.
@@ -78,10 +78,10 @@ class F0Track:
 
 @dataclass(frozen=True)
 class WrittenF0:
-    """Number of recordings whose F0 was written, of recordings without sound, and of corrected frames."""
+    """Numbers of recordings whose F0 was written, of recordings without sound, and of corrected frames."""
 
     recordings: int
-    silent: int
+    without_sound: int
     corrected: int
 
 
@@ -92,7 +92,7 @@ def write_f0(
     write: Callable[[str, bytes], object],
     work: Work,
 ) -> WrittenF0:
-    """Write the files of each recording's F0, by a function of name and content.
+    """Write the files of each recording's F0 with a function of name and content.
 
     Parameters
     ----------
@@ -112,17 +112,17 @@ def write_f0(
         raise AnnotationsRefused(
             "Nobody has corrected F0 in this project. Correct it on Mark, or include recordings without corrections."
         )
-    silent = corrected = 0
+    without_sound = corrected = 0
     for track in f0_tracks(recordings, sound_of, work):
         if track is None:
-            silent += 1
+            without_sound += 1
             continue
         corrected += int(track.is_corrected.sum())
         write(f"{track.name}.PitchTier", track.pitch_tier())
         write(f"{track.name}-f0.csv", track.table())
-    if silent == len(recordings):
+    if without_sound == len(recordings):
         raise AnnotationsRefused("The sound of these recordings is missing. Add the audio files again.")
-    return WrittenF0(len(recordings) - silent, silent, corrected)
+    return WrittenF0(len(recordings) - without_sound, without_sound, corrected)
 
 
 def f0_tracks(
@@ -143,7 +143,7 @@ def f0_tracks(
     for done, (recording, name) in enumerate(zip(recordings, stems_of(recordings), strict=True)):
         part = work.part(done, len(recordings), f"Recording {done + 1} of {len(recordings)}: ")
         part.check("Measuring was stopped.")
-        f0_hz = _measured(recording, sound_of, part)
+        f0_hz = _measure(recording, sound_of, part)
         if f0_hz is None:
             yield None
             continue
@@ -154,19 +154,17 @@ def f0_tracks(
         yield F0Track(name, recording.duration_s, f0_hz, is_corrected)
 
 
-def _measured(
-    recording: AnnotatedRecording, sound_of: Callable[..., Recording | None], work: Work
-) -> np.ndarray | None:
+def _measure(recording: AnnotatedRecording, sound_of: Callable[..., Recording | None], work: Work) -> np.ndarray | None:
     try:
         sound = sound_of(recording.sha256)
-        return None if sound is None else _measured_in(sound, 0.0, sound.duration_s, work)
+        return None if sound is None else _measure_in(sound, 0.0, sound.duration_s, work)
     except RecordingTooLong:
-        return _measured_in_pieces(recording, sound_of, work)
+        return _measure_in_pieces(recording, sound_of, work)
     except AudioRefused:
         return None
 
 
-def _measured_in_pieces(
+def _measure_in_pieces(
     recording: AnnotatedRecording, sound_of: Callable[..., Recording | None], work: Work
 ) -> np.ndarray | None:
     starts = np.arange(0.0, recording.duration_s, PIECE_S)
@@ -179,11 +177,11 @@ def _measured_in_pieces(
             return None
         if sound is None:
             return None
-        pieces.append(_measured_in(sound, start_s - sound.start_s, end_s - sound.start_s, work.part(done, len(starts))))
+        pieces.append(_measure_in(sound, start_s - sound.start_s, end_s - sound.start_s, work.part(done, len(starts))))
     return np.concatenate(pieces)
 
 
-def _measured_in(sound: Recording, start_s: float, end_s: float, work: Work) -> np.ndarray:
+def _measure_in(sound: Recording, start_s: float, end_s: float, work: Work) -> np.ndarray:
     hop_s = F0Settings().hop_s
     times_s = start_s + hop_s * (np.arange(int((end_s - start_s) / hop_s)) + 0.5)
     return fundamental_frequency(sound, times_s, work)

@@ -61,7 +61,7 @@ READERS = OTHERS | FORMATS
 HEAD_BYTES = 2**16
 
 
-def recognised(content: bytes, encoding: str | None = None) -> str | None:
+def format_key(content: bytes, encoding: str | None = None) -> str | None:
     """Return the key in `READERS` of a file's format, or None; only reading shows whether the file is intact."""
     head = content[:HEAD_BYTES].decode(encoding or encoding_of(content[:HEAD_BYTES]), errors="replace")
     return next((key for key, file_format in READERS.items() if file_format.recognises(head)), None)
@@ -80,7 +80,7 @@ def read_annotations(content: bytes, name: str, options: ReadOptions = DEFAULT_O
     AnnotationsRefused
         If it has none of the formats, or is damaged, with the place and the reason.
     """
-    key = recognised(content, options.encoding)
+    key = format_key(content, options.encoding)
     if key is None:
         found = "is empty" if not content.strip() else "has no known format of marks"
         names = ", ".join(file_format.name for file_format in (FORMATS | OTHERS).values())

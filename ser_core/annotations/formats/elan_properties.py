@@ -33,8 +33,8 @@ def keys_in(eaf: Eaf, name: str) -> dict[str, tuple[str, int]]:
 
 def tiers_text(tiers: Iterable[Tier], layers: Mapping[str, str]) -> str:
     """Return the text of the property `TIERS`; `layers` are keys of tiers by the name of the tier in the file."""
-    about = {"tiers": [tier_fields(tier) for tier in tiers], "layers": dict(layers)}
-    return json_bytes(about, indent=None, ascii_only=True).decode()
+    declaration = {"tiers": [tier_fields(tier) for tier in tiers], "layers": dict(layers)}
+    return json_bytes(declaration, indent=None, ascii_only=True).decode()
 
 
 def tiers_in(eaf: Eaf, name: str) -> tuple[tuple[Tier, ...], dict[str, str]]:

@@ -40,9 +40,9 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     names = _unique([layer.name for layer in layers])
     parents = _parents(layers, names)
     for layer, name in zip(layers, names, strict=True):
-        how = {"ling": INCLUDED, "parent": parents[name]} if name in parents else {}
+        attributes = {"ling": INCLUDED, "parent": parents[name]} if name in parents else {}
         people = {"ann": safe_name(layer.annotator) or None, "part": safe_name(layer.tier.participant) or None}
-        eaf.add_tier(name, **people, **how)
+        eaf.add_tier(name, **people, **attributes)
         for mark in layer.marks:
             times = (round(edge * 1000) for edge in (mark.region.start_s, mark.region.end_s))
             eaf.add_annotation(

@@ -317,9 +317,9 @@ def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -
         raise AnnotationsRefused(f"A sample rate of {shown(rate)} Hz is not possible.")
     name = text(values.get("name"), "name of the recording")
     provenance = _provenance(values.get("provenance", {}))
-    about = {field: text(values[field], field) for field in ("speaker", "session") if field in values}
+    texts = {field: text(values[field], field) for field in ("speaker", "session") if field in values}
     duration_s = last_end_s if duration_s is None else duration_s
-    return AnnotatedRecording(name, sha256, duration_s, rate, marks, provenance, **about)
+    return AnnotatedRecording(name, sha256, duration_s, rate, marks, provenance, **texts)
 
 
 def known_duration_s(fields: Mapping[str, Any]) -> float | None:

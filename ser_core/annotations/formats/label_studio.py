@@ -161,7 +161,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     if not isinstance(tasks, list):
         raise AnnotationsRefused(f"{name}: the JSON is not a list of tasks, as Label Studio exports them.")
     lost: Lost = Counter()
-    about: dict[tuple[str, str], dict[str, Any]] = {}
+    fields_by_recording: dict[tuple[str, str], dict[str, Any]] = {}
     marks: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
     for count, task in enumerate(tasks, start=1):
         place = f"{name}, task {count}"
@@ -169,12 +169,12 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
         address = _address(found["data"], count)
         recording = _recording(found, address, place)
         key = address, str(recording.get("sha256"))
-        known = about.setdefault(key, recording)
+        known = fields_by_recording.setdefault(key, recording)
         if known.get("duration_s") is None:
             known["duration_s"] = recording.get("duration_s")
         tiers = {tier.key: tier for tier in known.get("tiers", ())}
         marks.setdefault(key, []).extend(_marks(found, place, tiers, lost))
-    read = [_with_marks(about[key], marks[key], name, lost, options) for key in about]
+    read = [_with_marks(fields_by_recording[key], marks[key], name, lost, options) for key in fields_by_recording]
     left_out, altered = totals_in_words(found for _, found in read)
     dropped = tuple(counted(count, noun) + rest for (noun, rest), count in lost.items())
     return ReadResult(tuple(recording for recording, _ in read), dropped + left_out, altered)

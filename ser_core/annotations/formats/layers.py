@@ -108,8 +108,8 @@ def _without_overlaps(group: Iterable[Annotation], are_points: bool) -> list[lis
 def _name(annotator: str, tier: str, layer: int) -> str:
     name = safe_name(tier)
     if annotator or "/" in name:
-        who = safe_name(annotator).replace("/", "\\/")
-        name = f"{who}/{name}"
+        prefix = safe_name(annotator).replace("/", "\\/")
+        name = f"{prefix}/{name}"
     # A tier whose own name ends like that of a layer gets the number 1.
     return f"{name} ({layer})" if layer > 1 or LAYER.fullmatch(name) else name
 

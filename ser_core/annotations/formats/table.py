@@ -145,7 +145,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
         If a column is missing or duplicated, or a row is not a valid mark, with the line.
     """
     columns, rows = _rows(text_of(content, name, "\r\n", encoding=options.encoding), name)
-    about: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+    fields_by_recording: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     marks: dict[tuple[str | None, str | None], Collected] = {}
     odd_channels = 0
     for line, cells in rows:
@@ -154,7 +154,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
         with error_context(f"{name}, line {line}"):
             found = {field: cells.get(column) for column, field in OF_RECORDING.items()}
             found["name"] = found["name"] or name
-            known = about.setdefault((found["name"], found["sha256"]), found)
+            known = fields_by_recording.setdefault((found["name"], found["sha256"]), found)
             _require_same(known, found)
             recording_of(found, ())
             duration_s = known_duration_s(found)
@@ -164,7 +164,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     if "note" in columns:  # then a word, and a label in addition to an emotion, are not read
         ignored = (WORD, LABEL) if "emotion" in columns else (WORD,)
         unknown += [column for column in ignored if column in columns]
-    recordings = tuple(recording_of(about[key], marks[key].annotations) for key in about)
+    recordings = tuple(recording_of(fields_by_recording[key], marks[key].annotations) for key in fields_by_recording)
     left_out, altered = totals_in_words(marks.values())
     columns = tuple(f"the column {shown(column)}" if column else "a column without a name" for column in unknown)
     if odd_channels:

@@ -162,12 +162,12 @@ class _Transcription:
     def _finish(self, until: str) -> None:
         """Add the text since the last time; if several people speak at once, each text begins with the name."""
         speakers = self._speakers()
-        texts = {who: " ".join("".join(parts).split()) for who, parts in self._texts.items()}
-        texts = {who: text for who, text in texts.items() if text}
+        texts = {speaker: " ".join("".join(parts).split()) for speaker, parts in self._texts.items()}
+        texts = {speaker: text for speaker, text in texts.items() if text}
         self.speakers |= ({*speakers} or {""}) if texts else set()
-        for who, text in texts.items():
-            if len(speakers) > 1 and 0 < who <= len(speakers):
-                text = f"{speakers[who - 1]}: {text}"
+        for speaker, text in texts.items():
+            if len(speakers) > 1 and 0 < speaker <= len(speakers):
+                text = f"{speakers[speaker - 1]}: {text}"
             self._add(TRANSCRIPT, self._start_time, until, text)
         if not texts and self._start_time != until:
             self.empty[TRANSCRIPT] += 1

@@ -186,13 +186,13 @@ def rate(
 
 def all_speakers(connection: Connection) -> list[Speaker]:
     """Return the speakers of all projects, ordered by project and name."""
-    there = projects.c.deleted_at.is_(None)
+    not_deleted = projects.c.deleted_at.is_(None)
     columns = (projects.c.id.label("project_id"), projects.c.name.label("project"), recordings.c.speaker)
     named = recordings.join(projects, projects.c.id == recordings.c.project_id)
     statement = (
         select(*columns, func.count().label("count"))
         .select_from(named)
-        .where(there, recordings.c.speaker.is_not(None))
+        .where(not_deleted, recordings.c.speaker.is_not(None))
         .group_by(*columns)
         .order_by(projects.c.name, recordings.c.speaker)
     )

@@ -30,15 +30,15 @@ MOST_TIERS = 1_000
 BUILT_IN = (REGION_TIER, RECORDING_TIER)
 #: What can be changed about a tier, in all recordings.
 CHANGEABLE = ("name", "content", "labels", "parent", "colour", "shown", "mapping")
-#: What gives the marks of a tier their meaning: whether they are opinions, which, and what they teach.
+#: The properties that define the meaning of a tier's marks: whether they are opinions, and what they teach.
 MEANING = ("content", "labels", "mapping")
 
 
 def of_project(connection: Connection, project: int) -> tuple[Tier, ...]:
     """Return the tiers of a project in order, without parents that were deleted."""
-    there = [_tier(row) for row in _rows(connection, project) if row.deleted_at is None]
-    keys = {tier.key for tier in there}
-    return tuple(tier if tier.parent in keys else replace(tier, parent=None) for tier in there)
+    present = [_tier(row) for row in _rows(connection, project) if row.deleted_at is None]
+    keys = {tier.key for tier in present}
+    return tuple(tier if tier.parent in keys else replace(tier, parent=None) for tier in present)
 
 
 def deleted(connection: Connection, project: int) -> tuple[Tier, ...]:
@@ -91,18 +91,18 @@ def change(connection: Connection, project: int, tier: Tier, seen: Tier | None) 
     Returns
     -------
     before, after : Tier
-        As the database had it and has it now.
+        The tier in the database before and after the change.
     """
     rows = _rows(connection, project)
-    there = next((row for row in rows if row.key == tier.key and row.deleted_at is None), None)
-    if there is None:
+    current = next((row for row in rows if row.key == tier.key and row.deleted_at is None), None)
+    if current is None:
         raise AnnotationsRefused(f"The tier '{tier.name}' is no longer there; load the page again.")
     now = next(each for each in of_project(connection, project) if each.key == tier.key)
     if seen is not None and now != replace(seen, participant=""):
         raise AnnotationsOutdated(f"Somebody else has changed the tier '{now.name}' meanwhile; load the page again.")
     _require_valid(tier, rows)
     values = {name: value for name, value in _values(tier).items() if name in CHANGEABLE}
-    connection.execute(update(tiers).where(tiers.c.id == there.id).values(values))
+    connection.execute(update(tiers).where(tiers.c.id == current.id).values(values))
     stored = values | {name: tuple(values[name]) for name in ("labels", "mapping")}
     return now, replace(now, **stored)
 
@@ -190,9 +190,9 @@ def delete(connection: Connection, project: int, key: str, person: str, at: date
     if key in BUILT_IN:
         raise AnnotationsRefused("The tier of emotions stays; hide it instead.")
     _set_deleted(connection, project, key, None, at)
-    gone = update(marks).where(*marks_in_tier(project, key), ~marks.c.deleted)
+    deleted_marks = update(marks).where(*marks_in_tier(project, key), ~marks.c.deleted)
     values = {"deleted": True, "revision": marks.c.revision + 1, "changed_at": at, "changed_by": person}
-    connection.execute(gone.values(values))
+    connection.execute(deleted_marks.values(values))
 
 
 def restore(connection: Connection, project: int, key: str, person: str, at: datetime) -> None:
@@ -201,9 +201,11 @@ def restore(connection: Connection, project: int, key: str, person: str, at: dat
     if row is None or row.deleted_at is None:
         raise AnnotationsRefused("This tier is not deleted; load the page again.")
     _set_deleted(connection, project, key, row.deleted_at, None)
-    back = update(marks).where(*marks_in_tier(project, key), marks.c.deleted, marks.c.changed_at == row.deleted_at)
+    restored_marks = update(marks).where(
+        *marks_in_tier(project, key), marks.c.deleted, marks.c.changed_at == row.deleted_at
+    )
     values = {"deleted": False, "revision": marks.c.revision + 1, "changed_at": at, "changed_by": person}
-    connection.execute(back.values(values))
+    connection.execute(restored_marks.values(values))
 
 
 def _set_deleted(
@@ -227,18 +229,18 @@ def add_missing(connection: Connection, project: int, named: Iterable[Annotation
         return
     # Locked, so that nobody deletes a tier while a mark is added to it: no page would show that mark.
     wanted = select(tiers).where(tiers.c.project_id == project, tiers.c.key.in_(by_key)).order_by(tiers.c.id)
-    there = {row.key: row for row in connection.execute(wanted.with_for_update(read=True))}
-    missing = [tier_of_marks(key, some) for key, some in by_key.items() if key not in there]
-    gone = [key for key in by_key if key in there and there[key].deleted_at is not None]
+    stored = {row.key: row for row in connection.execute(wanted.with_for_update(read=True))}
+    missing = [tier_of_marks(key, marks_of_tier) for key, marks_of_tier in by_key.items() if key not in stored]
+    deleted_keys = [key for key in by_key if key in stored and stored[key].deleted_at is not None]
     if missing:
         last = max((row.position for row in _rows(connection, project)), default=-1)
         _insert(connection, project, missing, range(last + 1, last + 1 + len(missing)))
-    if gone:
-        wanted = tiers.c.project_id == project, tiers.c.key.in_(gone)
+    if deleted_keys:
+        wanted = tiers.c.project_id == project, tiers.c.key.in_(deleted_keys)
         connection.execute(update(tiers).where(*wanted).values(deleted_at=None))
-    for key, some in by_key.items():
-        if key in there:
-            require_kind(_tier(there[key]), some)
+    for key, marks_of_tier in by_key.items():
+        if key in stored:
+            require_kind(_tier(stored[key]), marks_of_tier)
 
 
 def require_kind(tier: Tier, named: Iterable[Annotation]) -> None:

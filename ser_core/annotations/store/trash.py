@@ -383,14 +383,14 @@ def restore(connection: Connection, bin_id: int, person: str) -> str:
         )
     if row.of_project is None:
         return _restore_project(connection, row)
-    home = connection.execute(select(projects).where(projects.c.id == row.of_project).with_for_update()).one()
-    if home.deleted_at is not None:
+    project = connection.execute(select(projects).where(projects.c.id == row.of_project).with_for_update()).one()
+    if project.deleted_at is not None:
         raise AnnotationsRefused(f"The project '{found.project_name}' is in the trash too; restore that first.")
-    _delete_unmarked_duplicate(connection, bin_id, home.id, found)
-    moved = update(recordings).where(recordings.c.project_id == bin_id).values(project_id=home.id)
+    _delete_unmarked_duplicate(connection, bin_id, project.id, found)
+    moved = update(recordings).where(recordings.c.project_id == bin_id).values(project_id=project.id)
     connection.execute(moved)
     connection.execute(delete(projects).where(projects.c.id == bin_id))
-    return home.name
+    return project.name
 
 
 def _restore_project(connection: Connection, row: Row) -> str:
@@ -428,7 +428,7 @@ def delete_for_good(connection: Connection, ids: Collection[int], at: datetime) 
     locked = select(projects.c.id, recordings.c.sha256).select_from(held).where(*chosen).order_by(projects.c.id)
     rows = connection.execute(locked.with_for_update(of=projects)).all()
     note_unfinished(connection, [*{sha256 for _, sha256 in rows} - {None}, DATABASE_FILE], at)
-    connection.execute(delete(projects).where(projects.c.id.in_({gone for gone, _ in rows})))
+    connection.execute(delete(projects).where(projects.c.id.in_({project_id for project_id, _ in rows})))
 
 
 def delete_unused_project(connection: Connection, project: int) -> None:
@@ -446,13 +446,13 @@ def due(connection: Connection, now: datetime) -> list[int]:
 
 def delete_marks_for_good(connection: Connection, now: datetime) -> None:
     """Delete marks that were deleted 30 days ago, with their history."""
-    gone = marks.c.changed_at <= now - TRASH_PERIOD, DELETED_MARK
-    of_gone = recordings.c.id.in_(select(marks.c.recording_id).where(*gone))
-    connection.execute(select(recordings.c.id).where(of_gone).order_by(recordings.c.id).with_for_update())
-    of_projects = select(recordings.c.project_id).where(of_gone).distinct()
+    is_due = marks.c.changed_at <= now - TRASH_PERIOD, DELETED_MARK
+    is_affected = recordings.c.id.in_(select(marks.c.recording_id).where(*is_due))
+    connection.execute(select(recordings.c.id).where(is_affected).order_by(recordings.c.id).with_for_update())
+    of_projects = select(recordings.c.project_id).where(is_affected).distinct()
     for project in connection.execute(of_projects).scalars().all():
         _save_owner(connection, project, owner_of(connection, project))
-    deleted = delete(marks).where(*gone).returning(marks.c.recording_id, marks.c.key)
+    deleted = delete(marks).where(*is_due).returning(marks.c.recording_id, marks.c.key)
     keys: dict[int, set[str]] = {}
     for recording_id, key in connection.execute(deleted):
         keys.setdefault(recording_id, set()).add(key)

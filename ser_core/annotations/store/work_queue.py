@@ -169,8 +169,8 @@ def find(connection: Connection, project: int, sha256: str, annotator: str | Non
 def neighbours(row: Row, queue: Queue) -> tuple[ScalarSelect[str], ScalarSelect[str]]:
     """Return queries for the SHA-256 of the recordings before and after one in a queue, even if it is not in it."""
     columns = ORDERS[queue.order]
-    here = tuple_(*(literal(row._mapping[column.name], column.type) for column in columns))
-    earlier, later = tuple_(*columns) < here, tuple_(*columns) > here
+    position = tuple_(*(literal(row._mapping[column.name], column.type) for column in columns))
+    earlier, later = tuple_(*columns) < position, tuple_(*columns) > position
     before, after = (later, earlier) if queue.order in RATINGS else (earlier, later)
     wanted = select(recordings.c.sha256).where(*_conditions(row.project_id, queue)).limit(1)
     previous = wanted.where(before).order_by(*_order_by(queue, backwards=True)).scalar_subquery()
@@ -243,8 +243,8 @@ def _has_gold() -> ColumnElement[bool]:
 
 def _first_assignment(column: Column, annotator: str | None, *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
     """Return the query for one column of the first assignment of a recording, to an annotator or to anybody."""
-    whose = [] if annotator is None else [assignments.c.annotator == annotator]
-    found = select(column).where(ASSIGNED, *whose, *conditions)
+    by_annotator = [] if annotator is None else [assignments.c.annotator == annotator]
+    found = select(column).where(ASSIGNED, *by_annotator, *conditions)
     return found.order_by(assignments.c.annotator).limit(1).scalar_subquery()
 
 

@@ -1,1 +1,1 @@
-"""From people's labels to a model that learned from them."""
+"""Training models on people's labels."""

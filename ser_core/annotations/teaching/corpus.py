@@ -1,4 +1,4 @@
-"""From marks to a corpus that a model can be trained on: the sound of each mark, and two manifests."""
+"""A training corpus made of marks: the sound of each mark, and two manifests."""
 
 import csv
 import re
@@ -23,10 +23,10 @@ from ser_core.work.progress import UNWATCHED, Work
 #: The folder below the app's data in which it keeps these corpora.
 TAUGHT = "taught"
 TRAIN, HELD_OUT, SOUNDS = "train.csv", "held_out.csv", "sounds"
-#: The corpus in a manifest's rows and, before the speaker, in the list of what a model was trained on.
+#: The name of the corpus in a manifest and, in front of the speaker, in a model's list of training data.
 CORPUS = "taught"
 #: Suffix of a corpus that is being deleted.
-DOOMED = ".doomed"
+BEING_DELETED = ".doomed"
 
 HELD_OUT_SHARE = 0.25
 
@@ -46,9 +46,9 @@ class TaughtSound:
     path : str
         Relative to the manifest.
     speaker : str
-        `speaker_for` the recording where nobody knows who speaks.
+        The result of `speaker_for` if the speaker is unknown.
     annotators : int
-        How many voted, for this emotion or another.
+        Number of people who voted, for this emotion or another.
     sha256, recording_sha256 : str
         Of the piece's own file, and of the recording it was cut from.
     """
@@ -65,15 +65,15 @@ class TaughtSound:
 
 
 @dataclass(frozen=True)
-class Teaching:
-    """A corpus that was written to teach a model.
+class TaughtCorpus:
+    """A corpus that was written to train a model further.
 
     Attributes
     ----------
     train : Path
         The manifest to train on.
     held_out : Path or None
-        The manifest on which the models before and after are compared; None if there is too little for one.
+        The manifest on which the models before and after are compared; None if there are too few recordings.
     train_count, held_out_count : dict of str to int
         Pieces of each emotion.
     left_out : tuple of (name of the recording, reason)
@@ -89,11 +89,11 @@ class Teaching:
     words: str
 
     def reasons(self) -> Counter[str]:
-        """Count what was left out by reason."""
+        """Count the labels that were left out by reason."""
         return Counter(reason for _, reason in self.left_out)
 
 
-def write_teaching(
+def write_taught_corpus(
     recordings: Sequence[AnnotatedRecording],
     sound_of: SoundOf,
     folder: Path,
@@ -103,10 +103,10 @@ def write_teaching(
     tier: Tier | None = None,
     seed: int = 0,
     work: Work = UNWATCHED,
-) -> Teaching:
+) -> TaughtCorpus:
     """Write labelled sound as 16-bit WAV files, with manifests that `train` and `evaluate` read.
 
-    `pieces_to_teach` decides what is taught and `hold_out` what is held out.
+    `pieces_to_teach` selects what is taught and `hold_out` what is held out.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ def write_teaching(
     folder : Path
         New or empty. It is filled once everything is written, or not at all.
     speakers : mapping of str to str, optional
-        From SHA-256 to the speaker's name. A recording without one counts as a speaker of its own.
+        From SHA-256 to the speaker's name. A recording without one counts as a separate speaker.
     trained_on : mapping of str to str, optional
-        What the model was trained on before, as `ser_core.model.checkpoint.training_list` returns it.
+        The training data of the model before, as `ser_core.model.checkpoint.training_list` returns it.
     tier : Tier, optional
         A tier of labels that is taught instead of the marks of emotions.
 
@@ -139,23 +139,23 @@ def write_teaching(
         if held_out:
             _write_manifest(held_out, half_written / HELD_OUT)
     counts = (dict(sorted(Counter(sound.emotion for sound in part).items())) for part in (train, held_out))
-    return Teaching(folder / TRAIN, folder / HELD_OUT if held_out else None, *counts, tuple(left_out), words)
+    return TaughtCorpus(folder / TRAIN, folder / HELD_OUT if held_out else None, *counts, tuple(left_out), words)
 
 
 def delete_taught(sha256: str, corpora: Path) -> None:
-    """Delete the corpora in a folder that hold a piece of a recording; they can be made again without it.
+    """Delete the corpora in a folder that contain a piece of a recording; they can be made again without it.
 
-    A corpus is renamed before it is deleted, so that a deletion that was interrupted is finished by the next call.
+    A corpus is renamed before it is deleted, so that the next call finishes an interrupted deletion.
     """
     for piece in list(corpora.glob(f"*/{SOUNDS}/{sha256[:16]}-*.wav")):
         corpus = piece.parent.parent
-        if corpus.is_dir() and corpus.suffix != DOOMED:
-            corpus.replace(corpus.with_name(f".{corpus.name}-{uuid.uuid4().hex[:8]}{DOOMED}"))
-    for doomed in list(corpora.glob(f"*{DOOMED}")):
-        shutil.rmtree(doomed)
+        if corpus.is_dir() and corpus.suffix != BEING_DELETED:
+            corpus.replace(corpus.with_name(f".{corpus.name}-{uuid.uuid4().hex[:8]}{BEING_DELETED}"))
+    for renamed in list(corpora.glob(f"*{BEING_DELETED}")):
+        shutil.rmtree(renamed)
 
 
-# --- what is held out ---
+# --- held-out recordings ---
 
 
 def speaker_for(recording_sha256: str) -> str:
@@ -164,23 +164,23 @@ def speaker_for(recording_sha256: str) -> str:
 
 
 def hold_out(sounds: Sequence[TaughtSound], trained_on: Mapping[str, str], seed: int) -> tuple[set[str], str]:
-    """Return the SHA-256 of the recordings that are held out, and how they were chosen in words.
+    """Return the SHA-256 of the held-out recordings and, in words, how they were chosen.
 
-    About a quarter of the pieces of each emotion is held out, drawn at random: by whole speakers if possible, otherwise
-    by whole recordings. What `trained_on` (SHA-256 to corpus:speaker) names is never held out.
+    About a quarter of the pieces of each emotion is held out, drawn at random: whole speakers if possible, otherwise
+    whole recordings. Nothing in `trained_on` (SHA-256 to corpus:speaker) is held out.
     """
     speaker_of = {sound.recording_sha256: sound.speaker for sound in sounds}
     emotions = [sound.emotion for sound in sounds]
-    known = {
+    seen = {
         sound.recording_sha256 for sound in sounds if not {sound.sha256, sound.recording_sha256}.isdisjoint(trained_on)
     }
-    voices = {speaker for speaker in speaker_of.values() if f"{CORPUS}:{speaker}" in trained_on.values()}
-    voices |= {speaker_of[recording] for recording in known}
-    chosen = _drawn([sound.speaker for sound in sounds], emotions, voices, seed)
+    seen_speakers = {speaker for speaker in speaker_of.values() if f"{CORPUS}:{speaker}" in trained_on.values()}
+    seen_speakers |= {speaker_of[recording] for recording in seen}
+    chosen = _draw_groups([sound.speaker for sound in sounds], emotions, seen_speakers, seed)
     held_out = {recording for recording, speaker in speaker_of.items() if speaker in chosen}
     how = "no speaker is on both sides, as far as they are known"
     if not held_out:
-        held_out = _drawn([sound.recording_sha256 for sound in sounds], emotions, known, seed)
+        held_out = _draw_groups([sound.recording_sha256 for sound in sounds], emotions, seen, seed)
         how = "their speakers are also learnt from, so they say nothing about other voices"
     if not held_out:
         return (
@@ -193,23 +193,23 @@ def hold_out(sounds: Sequence[TaughtSound], trained_on: Mapping[str, str], seed:
     )
 
 
-def _drawn(groups: Sequence[str], emotions: Sequence[str], never: set[str], seed: int) -> set[str]:
-    """Take groups in random order, each only if that brings all emotions closer to the share wanted."""
+def _draw_groups(groups: Sequence[str], emotions: Sequence[str], excluded: set[str], seed: int) -> set[str]:
+    """Take groups in random order, each only if the numbers of all emotions come closer to `HELD_OUT_SHARE`."""
     names, group_of = np.unique(groups, return_inverse=True)
-    kinds, kind_of = np.unique(emotions, return_inverse=True)
-    counts = np.zeros((len(names), len(kinds)))
-    np.add.at(counts, (group_of, kind_of), 1)
-    lacking = HELD_OUT_SHARE * counts.sum(axis=0)
+    unique_emotions, emotion_of = np.unique(emotions, return_inverse=True)
+    counts = np.zeros((len(names), len(unique_emotions)))
+    np.add.at(counts, (group_of, emotion_of), 1)
+    missing = HELD_OUT_SHARE * counts.sum(axis=0)
     chosen = set()
     for group in np.random.default_rng(seed).permutation(len(names)):
-        left = lacking - counts[group]
-        if names[group] not in never and np.abs(left).sum() < np.abs(lacking).sum():
+        still_missing = missing - counts[group]
+        if names[group] not in excluded and np.abs(still_missing).sum() < np.abs(missing).sum():
             chosen.add(str(names[group]))
-            lacking = left
+            missing = still_missing
     return chosen
 
 
-# --- what is written ---
+# --- written files ---
 
 
 def _write_sounds(
@@ -220,38 +220,38 @@ def _write_sounds(
     tier: Tier | None,
     work: Work,
 ) -> tuple[list[TaughtSound], LeftOut]:
-    """Write all that can be taught; return it, and what cannot."""
+    """Write all pieces that can be taught; return them, and the names and reasons of all others."""
     written: list[TaughtSound] = []
     left_out: LeftOut = []
     of_file = defaultdict(list)  # marks of several people may come as several documents about one file
     for number, recording in enumerate(recordings):
         of_file[recording.sha256 or f"unknown {number}"].append(recording)
-    for done, (sha256, same) in enumerate(of_file.items()):
+    for done, (sha256, documents) in enumerate(of_file.items()):
         work.check("Stopped; nothing was written.")
         work.report(done / len(of_file), f"Recording {done} of {len(of_file)}")
-        marks = tuple(mark for recording in same for mark in recording.annotations)
-        pieces, reasons = pieces_of(replace(same[0], annotations=marks), tier)
+        marks = tuple(mark for recording in documents for mark in recording.annotations)
+        pieces, reasons = pieces_of(replace(documents[0], annotations=marks), tier)
         speaker = speakers.get(sha256, "").strip() or speaker_for(sha256)
-        whole = _sound(sha256, sound_of) if pieces else ""
+        whole_sound = _sound(sha256, sound_of) if pieces else ""
         for number, piece in enumerate(pieces, start=1):
-            # Of a recording of more than ten minutes, only what is marked is read.
-            is_part = isinstance(whole, RecordingTooLong) and piece.region is not None
-            sound = _sound(sha256, sound_of, piece.region) if is_part else whole
-            is_there = isinstance(sound, Recording)
-            found = _write_piece(piece, sound, sha256, speaker, number, folder) if is_there else sound
+            # Of a recording of more than ten minutes, only the marked stretches are read.
+            is_part = isinstance(whole_sound, RecordingTooLong) and piece.region is not None
+            sound = _sound(sha256, sound_of, piece.region) if is_part else whole_sound
+            has_sound = isinstance(sound, Recording)
+            found = _write_piece(piece, sound, sha256, speaker, number, folder) if has_sound else sound
             if isinstance(found, TaughtSound):
                 written.append(found)
             else:
                 reasons.append(str(found))
-        left_out += [(same[0].name, reason) for reason in reasons]
+        left_out += [(documents[0].name, reason) for reason in reasons]
     if not written:
         raise AnnotationsRefused(_nothing_in_words(left_out))
     return written, left_out
 
 
 def _sound(sha256: str, sound_of: SoundOf, *region: Region) -> Recording | RecordingTooLong | str:
-    """Return a recording's sound, or that of a stretch around a region; or why it is missing."""
-    # A SHA-256 may come from anybody's file, and here it becomes part of a file name.
+    """Return a recording's sound, or that of a stretch around a region, or the reason why it is missing."""
+    # A SHA-256 may come from any imported file, and becomes part of a file name here.
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         return "its sound is found by its SHA-256, which is unknown"
     try:
@@ -266,7 +266,7 @@ def _sound(sha256: str, sound_of: SoundOf, *region: Region) -> Recording | Recor
 def _write_piece(
     piece: TaughtPiece, sound: Recording, of_sha256: str, speaker: str, number: int, folder: Path
 ) -> TaughtSound | str:
-    """Write a piece of a recording, from the sound of it or of a stretch of it, or return why it is refused."""
+    """Write a piece of a recording, cut from its sound or from a stretch of it, or return why it is refused."""
     region = piece.region or Region(0.0, sound.duration_s)
     # Without fades: the model sees frames, whose windows taper anyway.
     data = wav_bytes(region_samples(sound, moved(region, -sound.start_s), fade_s=0.0), sound.sample_rate_hz)

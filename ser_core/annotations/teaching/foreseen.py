@@ -1,4 +1,4 @@
-"""What a corpus of the labels would contain and leave out, and how to fix that: found beforehand, without sound."""
+"""A preview of the corpus that labels would give: what it contains, what it leaves out, and how to fix that."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -8,11 +8,11 @@ from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.teaching.corpus import NO_SOUND
 from ser_core.annotations.teaching.pieces import (
-    BESIDE_GOLD,
-    BESIDE_THE_WHOLE,
-    NAMELESS,
     OPEN,
+    OVERRULED_BY_GOLD,
+    OVERRULED_BY_WHOLE,
     TIED,
+    WITHOUT_EMOTION,
     TaughtPiece,
     pieces_of,
 )
@@ -24,9 +24,9 @@ TOO_LONG = "a label of a whole recording of over ten minutes"
 
 REMEDIES = {
     OPEN: "Set them to done (D on Mark).",
-    NAMELESS: "Give them an emotion, or delete them.",
-    BESIDE_GOLD: "Nothing: only the decision counts.",
-    BESIDE_THE_WHOLE: "Nothing; or delete the label of the whole recording to teach its regions.",
+    WITHOUT_EMOTION: "Give them an emotion, or delete them.",
+    OVERRULED_BY_GOLD: "Nothing: only the decision counts.",
+    OVERRULED_BY_WHOLE: "Nothing; or delete the label of the whole recording to teach its regions.",
     TIED: "Decide on Agreement; then only the gold layer counts.",
     NO_SOUND: "Add the same file again; it is recognised by its content.",
     TOO_SHORT: f"Lengthen them to {SHORTEST_S:g} s.",
@@ -38,16 +38,16 @@ UNKNOWN = "Rename the label, or start from a model that knows it."
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What a corpus would leave out for one reason.
+    """The labels that a corpus would leave out for one reason.
 
     Attributes
     ----------
     recordings : tuple of str
         SHA-256.
     labels : int
-        Marks, or pieces that several people's marks make.
+        Number of marks, or of pieces on which several people's marks agree.
     remedy : str
-        What to do about it.
+        How to fix it.
     """
 
     reason: str
@@ -57,17 +57,17 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """What a corpus would be.
+class TeachingPreview:
+    """A corpus before it is written.
 
     Attributes
     ----------
     pieces : dict of str to int
-        Number of each emotion.
+        Number of pieces of each emotion.
     recordings, decided, speakers : int
-        Recordings with something to teach; those in which the gold layer counts; named speakers in them.
+        Numbers of recordings with something to teach, of those with a gold layer, and of their named speakers.
     left_out : tuple of LeftOut
-        The most labels first.
+        Those with the most labels first.
     """
 
     pieces: dict[str, int]
@@ -77,17 +77,17 @@ class Foreseen:
     left_out: tuple[LeftOut, ...]
 
 
-def foresee(
+def preview_teaching(
     recordings: Iterable[AnnotatedRecording],
     files: Mapping[str, RecordingFile],
     has_sound: Callable[[RecordingFile], bool],
     emotions: Collection[str],
     model: str,
     tier: Tier | None = None,
-) -> Foreseen:
-    """Say what `write_teaching` would write and a training of a model would take.
+) -> TeachingPreview:
+    """Return what `write_taught_corpus` would write, and what training of a model would use of it.
 
-    Sound that is there is not read: whether it can be decoded shows only when the corpus is made.
+    Sound is not read: whether it can be decoded is known only when the corpus is made.
 
     Parameters
     ----------
@@ -117,11 +117,11 @@ def foresee(
             speakers |= {file.speaker} - {None}
     rows = [LeftOut(reason, tuple(counts), counts.total(), remedy_of(reason)) for reason, counts in reasons.items()]
     rows.sort(key=lambda row: (-row.labels, row.reason))
-    return Foreseen(dict(sorted(pieces.items())), taught, decided, len(speakers), tuple(rows))
+    return TeachingPreview(dict(sorted(pieces.items())), taught, decided, len(speakers), tuple(rows))
 
 
 def remedy_of(reason: str) -> str:
-    """Return what to do about what is left out for a reason."""
+    """Return how to fix a reason for leaving labels out."""
     return REMEDIES.get(reason) or (UNCLEAR if reason.startswith("the label '") else UNKNOWN)
 
 
@@ -132,7 +132,7 @@ def _hindrance(
     emotions: Collection[str],
     model: str,
 ) -> str | None:
-    """Return why a piece would not be learnt, or None."""
+    """Return the reason why a piece would be left out, or None."""
     if file is None or not has_sound(file):
         return NO_SOUND
     if piece.emotion not in emotions:

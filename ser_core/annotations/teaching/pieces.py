@@ -1,4 +1,4 @@
-"""What marks teach: stretches of recordings with an emotion each, and why other marks teach nothing."""
+"""The pieces of recordings that marks teach, each with an emotion, and the reasons why other marks are left out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ import numpy as np
 from ser_core.analysis import Region
 from ser_core.analysis.emotions import COLOURS, SYNONYMS
 from ser_core.annotations.agreement.label_mapping import as_emotions, emotions_of
-from ser_core.annotations.agreement.matching import matched
+from ser_core.annotations.agreement.matching import match_pairs
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, Tier, is_gold
 
 TAUGHT_STATUSES = ("done", "verified")
 
 # Reasons for leaving a mark out.
 OPEN = "a mark that is still open"
-NAMELESS = "a mark without an emotion"
-BESIDE_GOLD = "a mark of a recording that the gold layer decides"
-BESIDE_THE_WHOLE = "a region of a recording that is taught as a whole"
+WITHOUT_EMOTION = "a mark without an emotion"
+OVERRULED_BY_GOLD = "a mark of a recording that the gold layer decides"
+OVERRULED_BY_WHOLE = "a region of a recording that is taught as a whole"
 TIED = "annotators disagree, and no emotion has the most votes"
 
 
@@ -31,7 +31,7 @@ class TaughtPiece:
     region : Region or None
         None for the whole recording.
     annotators : int
-        How many voted.
+        Number of people who voted.
     """
 
     region: Region | None
@@ -40,19 +40,19 @@ class TaughtPiece:
 
 
 def pieces_of(recording: AnnotatedRecording, tier: Tier | None) -> tuple[list[TaughtPiece], list[str]]:
-    """Return what `pieces_to_teach` finds in the marks of emotions or, given a tier of labels, in its marks.
+    """Return `pieces_to_teach` of the marks of emotions or, given a tier of labels, of its marks.
 
-    Labels that stand for no emotion, or for several, are left out.
+    Labels that map to no emotion, or to several, are left out.
     """
     if tier is None:
         return pieces_to_teach(recording.annotations)
     marks = [mark for mark in recording.annotations if mark.tier == tier.key]
-    stand_for = {mark.note: emotions_of(tier, mark.note) for mark in marks if mark.note}
-    clear = {label: emotions[0] for label, emotions in stand_for.items() if len(emotions) == 1}
+    emotions_by_label = {mark.note: emotions_of(tier, mark.note) for mark in marks if mark.note}
+    clear = {label: emotions[0] for label, emotions in emotions_by_label.items() if len(emotions) == 1}
     unclear = [mark for mark in marks if mark.note and mark.note not in clear]
     others = tuple(mark for mark in recording.annotations if mark not in unclear)
     found, left_out = pieces_to_teach(as_emotions(replace(recording, annotations=others), tier, clear.get).annotations)
-    return found, left_out + [_unclear(mark.note, stand_for[mark.note]) for mark in unclear]
+    return found, left_out + [_unclear(mark.note, emotions_by_label[mark.note]) for mark in unclear]
 
 
 def _unclear(label: str, emotions: Sequence[str]) -> str:
@@ -63,12 +63,12 @@ def _unclear(label: str, emotions: Sequence[str]) -> str:
 
 
 def pieces_to_teach(marks: Sequence[Annotation]) -> tuple[list[TaughtPiece], list[str]]:
-    """Return what the marks of one recording teach, and why the rest is left out.
+    """Return the pieces that the marks of one recording teach, and why others are left out.
 
-    A gold layer counts instead of everybody's marks. Only marks that are done or verified and name an emotion
-    count. A label of the whole recording takes precedence over all regions. Regions of several annotators that
-    overlap enough to match are one piece, from the median of their starts to the median of their ends. The emotion
-    with the most votes is taught.
+    A gold layer replaces everybody's marks. Only marks that are done or verified and have an emotion count. A label of
+    the whole recording takes precedence over all regions. Regions of several annotators that overlap enough to match
+    are one piece, from the median of their starts to the median of their ends. The emotion with the most votes is
+    taught.
 
     Returns
     -------
@@ -77,30 +77,30 @@ def pieces_to_teach(marks: Sequence[Annotation]) -> tuple[list[TaughtPiece], lis
     left_out : list of str
         A reason for each mark or piece that is left out.
     """
-    ours = [mark for mark in marks if mark.tier in (REGION_TIER, RECORDING_TIER)]
-    gold = [mark for mark in ours if is_gold(mark)]
-    beside = [BESIDE_GOLD] * (len(ours) - len(gold)) if gold else []
-    ours = gold or ours
-    done = [mark for mark in ours if mark.status in TAUGHT_STATUSES]
+    of_emotions = [mark for mark in marks if mark.tier in (REGION_TIER, RECORDING_TIER)]
+    gold = [mark for mark in of_emotions if is_gold(mark)]
+    counting = gold or of_emotions
+    left_out = [OVERRULED_BY_GOLD] * (len(of_emotions) - len(counting))
+    done = [mark for mark in counting if mark.status in TAUGHT_STATUSES]
     named = [mark for mark in done if mark.emotion]
-    left_out = beside + [OPEN] * (len(ours) - len(done)) + [NAMELESS] * (len(done) - len(named))
+    left_out += [OPEN] * (len(counting) - len(done)) + [WITHOUT_EMOTION] * (len(done) - len(named))
     regions = [mark for mark in named if mark.tier == REGION_TIER]
     whole = [mark for mark in named if mark.tier == RECORDING_TIER]
     if whole:
-        left_out += [BESIDE_THE_WHOLE] * len(regions)
-        found = [_elected(None, whole)]
+        left_out += [OVERRULED_BY_WHOLE] * len(regions)
+        found = [_by_majority(None, whole)]
     else:
-        found = [_elected(_median([mark.region for mark in same]), same) for same in _matching(regions)]
+        found = [_by_majority(_median([mark.region for mark in same]), same) for same in _matching_groups(regions)]
     pieces = [piece for piece in found if isinstance(piece, TaughtPiece)]
     return pieces, left_out + [reason for reason in found if isinstance(reason, str)]
 
 
-def _matching(regions: Sequence[Annotation]) -> list[list[Annotation]]:
+def _matching_groups(regions: Sequence[Annotation]) -> list[list[Annotation]]:
     """Return groups of marks that match, each with at most one mark of each annotator."""
     groups: list[list[Annotation]] = []
     for annotator in sorted({mark.annotator for mark in regions}):
         own = [mark for mark in regions if mark.annotator == annotator]
-        pairs = matched([group[0].region for group in groups], [mark.region for mark in own])
+        pairs = match_pairs([group[0].region for group in groups], [mark.region for mark in own])
         for group, mark in pairs:
             groups[group].append(own[mark])
         known = {mark for _, mark in pairs}
@@ -113,7 +113,7 @@ def _median(regions: Sequence[Region]) -> Region:
     return Region(float(start_s), float(end_s))
 
 
-def _elected(region: Region | None, marks: Sequence[Annotation]) -> TaughtPiece | str:
+def _by_majority(region: Region | None, marks: Sequence[Annotation]) -> TaughtPiece | str:
     """Return a piece with the emotion that has the most votes, or the reason why it has no emotion."""
     words = {mark.annotator: mark.emotion.strip().lower() for mark in marks}
     votes = Counter(SYNONYMS.get(word, word) for word in words.values()).most_common(2)

@@ -1,4 +1,4 @@
-"""Which models can be taught, and whether a taught model may replace the one before: only if it is not worse."""
+"""Models that can be trained further, and the test whether the result may replace the model before."""
 
 import csv
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ser_core.analysis.emotions import EMOTION_SETS
-from ser_core.annotations.teaching.corpus import CORPUS, Teaching, speaker_for
+from ser_core.annotations.teaching.corpus import CORPUS, TaughtCorpus, speaker_for
 from ser_core.errors import ModelRefused
 from ser_core.learning.metrics import PairedDifference, paired_difference
 from ser_core.learning.plan import FROZEN
@@ -16,9 +16,9 @@ from ser_core.model.checkpoint import ARCHITECTURES, read_card
 from ser_core.model.shipped_models import find_model, model_names
 
 FEWEST_RECORDINGS = 20
-#: With fewer speakers the interval resamples recordings: so few clusters do not make one.
+#: With fewer speakers the interval resamples recordings: so few clusters give no interval.
 FEWEST_SPEAKERS = 5
-#: How much lower the UAR may be at the lower end of the interval.
+#: The accepted loss of UAR at the lower end of the interval.
 TOLERANCE = 0.05
 ROUNDING = 1e-9
 
@@ -54,12 +54,12 @@ def first_teachable() -> str:
 
 
 def learns_in_epochs(model: str) -> bool:
-    """Return whether a teachable model learns in epochs; the last layer of others is fitted further in one step."""
+    """Return whether a teachable model is trained in epochs; of others the last layer is fitted in one step."""
     return read_card(find_model(model))["architecture"] not in FROZEN
 
 
-def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:
-    """Return the arguments of the command `train` that continues from a model with what is taught."""
+def training_arguments(teaching: TaughtCorpus, model: str, out: str) -> list[str]:
+    """Return the arguments of the command `train` that continues from a model with a taught corpus."""
     card = read_card(find_model(model))
     emotions = next((name for name, each in EMOTION_SETS.items() if each == tuple(card["emotions"])), "core4")
     kind = ["--network", card["architecture"], "--emotions", emotions]
@@ -69,14 +69,14 @@ def training_arguments(teaching: Teaching, model: str, out: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What the held-out recordings say about a taught model.
+    """The result of a taught model on held-out recordings.
 
     Attributes
     ----------
     offered : bool
         Whether the model may be offered as the new default.
     difference : PairedDifference
-        UAR after minus UAR before; `speakers` counts those who are named.
+        UAR after minus UAR before; `speakers` is the number of named speakers.
     words : str
     """
 
@@ -86,7 +86,7 @@ class Acceptance:
 
 
 def recording_of_pieces(manifest: Path) -> dict[str, str]:
-    """Return, for the SHA-256 of each piece of a taught corpus, that of the recording it was cut from."""
+    """Return the SHA-256 of the recording of each piece of a taught corpus, by the SHA-256 of the piece."""
     with manifest.open(newline="", encoding="utf-8") as lines:
         rows = csv.DictReader(lines)
         return {row["sha256"]: row["recording_sha256"] for row in rows if {"sha256", "recording_sha256"} <= row.keys()}
@@ -95,14 +95,14 @@ def recording_of_pieces(manifest: Path) -> dict[str, str]:
 def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping[str, str]) -> Acceptance:
     """Compare the models before and after on held-out pieces of recordings that neither was trained on.
 
-    The model after is offered if its UAR is not lower and the lower end of the 95 % interval of the difference is not
-    below minus 5 points. With fewer than 20 recordings it is never offered. The interval resamples speakers; with fewer
-    than 5 that are named, recordings.
+    The model after is offered if its UAR is not lower and the lower end of the 95 % interval of the difference is at
+    least minus 5 points. With fewer than 20 recordings it is never offered. The interval resamples speakers or, with
+    fewer than 5 named speakers, recordings.
 
     Parameters
     ----------
     recording_of : mapping of str to str
-        What `recording_of_pieces` returns: pieces of one recording are not independent. A piece that is not in it
+        The result of `recording_of_pieces`: pieces of one recording are not independent. A piece that is missing in it
         counts as a recording.
 
     Raises
@@ -139,7 +139,7 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
 
 
 def speakers_in_words(named: int) -> str:
-    """Return what an interval will resample, given the number of speakers that a corpus names."""
+    """Return, in words, what an interval will resample, given the number of named speakers in a corpus."""
     if named < FEWEST_SPEAKERS:
         return (
             f"Named speakers: {named}. With fewer than {FEWEST_SPEAKERS} held out, intervals resample "

@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    paths = [path for given in args.files for path in (audio_files(given) if given.is_dir() else [given])]
+    paths = [path for file in args.files for path in (audio_files(file) if file.is_dir() else [file])]
     if not paths:
         raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that contain some.")
     files, refused, work = [], 0, printed_progress()
@@ -108,12 +108,15 @@ def _action(step: Step, change: Change) -> str:
     return f"changed {_mark(change.before, step.annotator)}: {', '.join(changed) or 'nothing'}"
 
 
-def _mark(mark: Annotation, whose: str) -> str:
-    stretch = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
-    owner = "" if mark.annotator == whose else f" of {mark.annotator}"
-    said = mark.emotion or (shown(mark.note) if mark.note else "no emotion")
-    return f"{mark.tier}{stretch}, {said}, {mark.status}{owner}"
+def _mark(mark: Annotation, person: str) -> str:
+    """Return a mark in words, with its annotator if that is not the person."""
+    times = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
+    annotator = "" if mark.annotator == person else f" of {mark.annotator}"
+    label = mark.emotion or (shown(mark.note) if mark.note else "no emotion")
+    return f"{mark.tier}{times}, {label}, {mark.status}{annotator}"
 
 
 def _value(value: object) -> str:
-    return "none" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)
+    if value in (None, ""):
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""`annotations agreement`: how far annotators agree with one another and with explainers."""
+"""`annotations agreement`: the agreement of annotators with one another and with explainers."""
 
 import argparse
 from collections import Counter
@@ -12,7 +12,7 @@ from ser_core.annotations.agreement.agreement import AnnotatorAgreement, RegionA
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.human_agreement import (
     COMPARED,
-    MeasuredBesideChance,
+    MeasuredWithChance,
     compare_with_explainers,
     people_against_maps,
 )
@@ -88,7 +88,7 @@ def _agreement(args: argparse.Namespace) -> int:
 # --- annotators with one another ---
 
 
-def _print_people(agreement: AnnotatorAgreement, said: str) -> None:
+def _print_people(agreement: AnnotatorAgreement, label: str) -> None:
     for title, labels in (("Whole recordings", agreement.recordings), ("Moments of 10 ms", agreement.frames)):
         print(f"\n{title}")
         for pair, kappa in labels.cohen.items():
@@ -102,11 +102,11 @@ def _print_people(agreement: AnnotatorAgreement, said: str) -> None:
         _print_figure("F1 of marked time", found.time_f1, pair)
         _print_figure("starts apart, ms", found.start_error_ms, pair, digits=0)
         _print_figure("ends apart, ms", found.end_error_ms, pair, digits=0)
-        _print_figure(f"same {said}", found.same_emotion, pair)
+        _print_figure(f"same {label}", found.same_emotion, pair)
 
 
 def _print_points(agreement: AnnotatorAgreement) -> None:
-    """Print how far people agree on points; there are no moments that they label."""
+    """Print the agreement of people on points, which label no moments."""
     print(f"\nPoints, which match up to {1000 * POINT_TOLERANCE_S:.0f} ms apart")
     for pair, found in agreement.regions.items():
         _print_figure("F1 of points", found.detection_f1, pair)
@@ -145,7 +145,9 @@ def _mean(figures: Sequence[Measured]) -> str:
 
 def _whole(recording: AnnotatedRecording) -> str:
     labels = [mark.emotion for mark in recording.annotations if mark.tier == RECORDING_TIER and mark.emotion]
-    return "-" if len(labels) < 2 else "same" if len(set(labels)) == 1 else "differ"
+    if len(labels) < 2:
+        return "-"
+    return "same" if len(set(labels)) == 1 else "differ"
 
 
 def _people(agreement: AnnotatorAgreement) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def _figures(found: RegionAgreement) -> dict[str, Any]:
 def _explainers(
     recordings: Sequence[AnnotatedRecording], files: Sequence[RecordingFile], methods: Sequence[str], model: str
 ) -> dict[str, Any]:
-    """Explain the recordings whose sound is here; print and return how people agree with the maps."""
+    """Explain the recordings that have sound; print and return the agreement of people with the maps."""
     classifier = load_model(model)
     sound_of = sounds_of(files, data_folder())
     compared = compare_with_explainers(recordings, sound_of, classifier, methods, printed_progress())
@@ -192,16 +194,16 @@ def _explainers(
                 print(f"  {method:12s}{measure:11s}{_words(found.value)}, by chance {found.by_chance.value:.2f}")
     for reason, count in Counter(each.reason for each in compared.by_sha256.values() if each.reason).items():
         print(f"  Not compared: {counted(count, 'recording')}. {reason}")
-    if compared.silent:
+    if compared.without_sound:
         why = "whose sound is missing, has changed, is over ten minutes or is not accepted by this model"
-        print(f"  Left out: {counted(compared.silent, 'recording')} {why}.")
+        print(f"  Left out: {counted(compared.without_sound, 'recording')} {why}.")
     return {
         "model": classifier.name,
-        "left_out": compared.silent,
+        "left_out": compared.without_sound,
         "project": {method: _beside_chance(measures) for method, measures in pooled.items()},
         "recordings": {sha256: asdict(found) for sha256, found in compared.by_sha256.items()},
     }
 
 
-def _beside_chance(measures: Mapping[str, MeasuredBesideChance]) -> dict[str, Any]:
+def _beside_chance(measures: Mapping[str, MeasuredWithChance]) -> dict[str, Any]:
     return {measure: asdict(found) for measure, found in measures.items()}

@@ -1,12 +1,12 @@
-"""`annotations export`, `measure` and `f0`: marks as files of other tools and with measures of the voice, and F0."""
+"""`annotations export`, `measure` and `f0`: marks as files of other tools, measures of the voice in marks, and F0."""
 
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ser_core.annotations.annotation import AnnotatedRecording, settled
-from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, exported
-from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measured_marks
+from ser_core.annotations.annotation import AnnotatedRecording, with_gold_applied
+from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, export_recordings
+from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measure_marks
 from ser_core.annotations.exchange.writing_into import write_into_file
 from ser_core.annotations.f0.tracks import write_f0
 from ser_core.annotations.formats.format import counted
@@ -77,7 +77,7 @@ def _export(args: argparse.Namespace) -> int:
     with opened_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator, or_f0=args.format == "json")
         if args.format != "json":
-            recordings = _settled(recordings, args)
+            recordings = _with_gold(recordings, args)
         files = store.recordings.files(project)
         name = next(found.name for found in store.projects.page(size=ALL_ON_ONE_PAGE).items if found.id == project)
     file_format = EXPORTED[args.format]
@@ -87,7 +87,7 @@ def _export(args: argparse.Namespace) -> int:
         raise AnnotationsRefused(
             f"Files of {file_format.name} have no choice of --{min(unknown).replace('_', '-')}; leave it out."
         )
-    written = exported(recordings, file_format, choices, name)
+    written = export_recordings(recordings, file_format, choices, name)
     with atomic_new_folder(args.out) as folder:
         for path, content in written.files.items():
             _write_new(folder / path, content)
@@ -105,7 +105,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _export_into(args: argparse.Namespace) -> int:
-    """Write marks into an existing file: into a copy or, with --replace, the file itself."""
+    """Write marks into a copy of an existing file or, with --overwrite, into the file itself."""
     if args.format is not None or args.short or args.url_prefix:
         raise AnnotationsRefused(
             "A file that is given with --into keeps its format; leave out what is about the format."
@@ -121,18 +121,17 @@ def _export_into(args: argparse.Namespace) -> int:
         by_sha256 = {recording.sha256: recording for recording in _marked(store, project, args.annotator)}
     name = printable(args.into.name)
 
-    def chosen(sha256: str) -> AnnotatedRecording:
-        return _settled([by_sha256[sha256]], args)[0]
+    def recording_of(sha256: str) -> AnnotatedRecording:
+        return _with_gold([by_sha256[sha256]], args)[0]
 
-    written = write_into_file(file_bytes(args.into), name, known, chosen, args.plain)
-    goal = args.into if args.out is None else args.out
+    written = write_into_file(file_bytes(args.into), name, known, recording_of, args.plain)
+    out = args.into if args.out is None else args.out
     try:
-        atomic_write(goal, written.into.content)
+        atomic_write(out, written.into.content)
     except OSError as error:
-        raise AnnotationsRefused(f"{goal} cannot be written ({error.strerror}). Choose another folder.") from None
-    print(
-        printable(f"{goal}: {'replaced' if args.overwrite else 'written'}, with marks of {shown(written.recording)}.")
-    )
+        raise AnnotationsRefused(f"{out} cannot be written ({error.strerror}). Choose another folder.") from None
+    action = "replaced" if args.overwrite else "written"
+    print(printable(f"{out}: {action}, with marks of {shown(written.recording)}."))
     for line in written.lines():
         print(printable(line))
     return 0
@@ -165,14 +164,14 @@ def _measure(args: argparse.Namespace) -> int:
         files = store.recordings.files(project)
     classifier = None if args.model is None else load_model(args.model)
     sounds, work = sounds_of(files, data_folder()), printed_progress()
-    measured = measured_marks(recordings, sounds, args.ceiling, work, classifier)
+    measured = measure_marks(recordings, sounds, args.ceiling, work, classifier)
     try:
         atomic_write(args.out, measured.content)
     except OSError as error:
         raise AnnotationsRefused(f"{args.out} cannot be written ({error.strerror}). Choose another folder.") from None
     print(f"{counted(measured.marks, 'mark')} in {args.out}.")
-    if measured.silent:
-        print(f"Without measures: those in {counted(measured.silent, 'recording')} whose sound is missing.")
+    if measured.without_sound:
+        print(f"Without measures: those in {counted(measured.without_sound, 'recording')} whose sound is missing.")
     if measured.too_long:
         minutes = f"{LONGEST_MEASURED_S / 60:g} minutes"
         print(f"Without measures: {counted(measured.too_long, 'mark')} of more than {minutes}.")
@@ -191,15 +190,15 @@ def _f0(args: argparse.Namespace) -> int:
         f0 = write_f0(recordings, args.all, sounds_of(files, data_folder()), write, printed_progress())
     written, corrected = counted(f0.recordings, "recording"), counted(f0.corrected, "corrected frame")
     print(f"F0 of {written} in {args.out}, with {corrected}.")
-    if f0.silent:
-        print(f"Without F0: {counted(f0.silent, 'recording')} whose sound is missing.")
+    if f0.without_sound:
+        print(f"Without F0: {counted(f0.without_sound, 'recording')} whose sound is missing.")
     return 0
 
 
 def _marked(store: Store, project: int, annotator: str | None, or_f0: bool = False) -> list[AnnotatedRecording]:
-    """Return all recordings of a project with the marks of one or all, or refuse if there are none.
+    """Return all recordings of a project with the marks of one annotator or all, or refuse if there are none.
 
-    `or_f0`: corrections of F0 are enough.
+    `or_f0`: accept corrections of F0 without marks.
     """
     recordings = list(store.transfer.export(project, annotator))
     if not any(recording.annotations or (or_f0 and recording.f0.frames) for recording in recordings):
@@ -208,11 +207,11 @@ def _marked(store: Store, project: int, annotator: str | None, or_f0: bool = Fal
     return recordings
 
 
-def _settled(recordings: list[AnnotatedRecording], args: argparse.Namespace) -> list[AnnotatedRecording]:
-    """Let the gold layer stand for everybody's marks where there is one, unless other marks are wanted, and say so."""
+def _with_gold(recordings: list[AnnotatedRecording], args: argparse.Namespace) -> list[AnnotatedRecording]:
+    """Replace everybody's marks by the gold layer where there is one, unless the arguments select other marks."""
     if args.everybody or args.annotator is not None:
         return recordings
     decided = sum(recording.has_gold for recording in recordings)
     if decided:
         print(f"Only the gold layer of {counted(decided, 'recording')}; --everybody writes everybody's marks too.")
-    return [settled(recording) for recording in recordings]
+    return [with_gold_applied(recording) for recording in recordings]

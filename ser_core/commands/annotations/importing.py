@@ -35,7 +35,7 @@ from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name
 
-#: With more files, only those are named that were not read completely or as they are.
+#: With more files, only those are listed that were not read completely, or were changed.
 MOST_FILES = 20
 MOST_LINES = 50
 
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
 
 
 def _add_files(import_: argparse.ArgumentParser) -> None:
-    """Add the arguments that say which files are read, and how."""
+    """Add the arguments about the files and how they are read."""
     import_.add_argument("files", nargs="+", type=Path, metavar="FILE|DIR", help="also a ZIP")
     import_.add_argument(
         "--annotator", metavar="NAME", help="annotator of marks without a name; default: your login name"
@@ -74,7 +74,7 @@ def _add_files(import_: argparse.ArgumentParser) -> None:
 
 
 def _add_labels(import_: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what becomes of the labels in the files."""
+    """Add the arguments about the labels in the files."""
     import_.add_argument(
         "--tier", action="append", default=[], metavar="NAME", help="take marks from this tier of emotions; repeatable"
     )
@@ -90,7 +90,7 @@ def _add_labels(import_: argparse.ArgumentParser) -> None:
 
 
 def _add_actions(import_: argparse.ArgumentParser) -> None:
-    """Add the arguments that say what is done with the marks."""
+    """Add the arguments about what is done with the marks."""
     import_.add_argument(
         "--replace",
         action="store_true",
@@ -108,7 +108,7 @@ def _import(args: argparse.Namespace) -> int:
     options = ImportOptions(args.offset, args.tolerance, args.encoding)
     mode = "show" if args.dry_run else "replace" if args.replace else "add"
     rules = LabelRules(tuple(args.tier), rules_from_pairs(args.map), args.status, args.as_notes)
-    paths = [found for given in args.files for found in _files_in(given)]
+    paths = [found for path in args.files for found in _files_in(path)]
     files = read_files(((printable(name), file_bytes(path)) for name, path in paths), options)
     files, labels = map_labels(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
@@ -125,7 +125,7 @@ def _import(args: argparse.Namespace) -> int:
         if mode != "show":
             store.recordings.add(project, audio, annotator)
     _print_counts(imported, mode)
-    if args.json is not None:  # only now: the import is reported even if the report cannot be written
+    if args.json is not None:  # after the printed counts, which appear even if this file cannot be written
         write_json(import_report(files, labels, imported, mode), args.json)
     _print_files(files, labels)
     return 0
@@ -145,16 +145,16 @@ def _print_files(files: Sequence[ImportedFile], labels: Sequence[LabelUse]) -> N
             print(printable(f"Read otherwise in {file.name}: {words}."))
 
 
-def _files_in(given: Path) -> list[tuple[str, Path]]:
-    """Return a file or, of a folder, the files in and below it, with their names there, or refuse an empty folder."""
-    if not given.is_dir():
-        return [(given.name, given)]
-    inside = sorted(path.relative_to(given) for path in given.rglob("*") if path.is_file())
-    found = [(path.as_posix(), given / path) for path in inside if not is_ignored(path.as_posix())]
+def _files_in(path: Path) -> list[tuple[str, Path]]:
+    """Return a file or, of a folder, all files below it, with their names in it, or refuse an empty folder."""
+    if not path.is_dir():
+        return [(path.name, path)]
+    inside = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+    found = [(file.as_posix(), path / file) for file in inside if not is_ignored(file.as_posix())]
     if not found:
-        raise AnnotationsRefused(f"There are no files of marks in {given}; give files of marks.")
+        raise AnnotationsRefused(f"There are no files of marks in {path}; give files of marks.")
     if len(found) > MOST_PACKED:
-        raise AnnotationsRefused(f"There are {len(found)} files in {given}; at most {MOST_PACKED} are read at once.")
+        raise AnnotationsRefused(f"There are {len(found)} files in {path}; at most {MOST_PACKED} are read at once.")
     return found
 
 
@@ -190,15 +190,15 @@ def _print_counts(imported: Imported, mode: str) -> None:
             print(f"And {len(lines) - MOST_LINES} more; --json FILE writes all.")
 
 
-def _audio(documents: Iterable[AnnotatedRecording], given: Path | None) -> list[RecordingFile]:
-    """Return the audio file that was given, or those in the folder whose marks are imported."""
-    if given is None:
+def _audio(documents: Iterable[AnnotatedRecording], audio: Path | None) -> list[RecordingFile]:
+    """Return the audio file, or those files in the audio folder whose marks are imported."""
+    if audio is None:
         return []
-    if not given.is_dir():
-        return [recording_file(given)]
+    if not audio.is_dir():
+        return [recording_file(audio)]
     wanted = {document.sha256 or folder_name(document.name) for document in documents}
     return [
         recording_file(path)
-        for sha256, path in recordings_by_sha256(given).items()
+        for sha256, path in recordings_by_sha256(audio).items()
         if not wanted.isdisjoint({sha256, *known_stems(path.name, sha256)})
     ]

@@ -1,4 +1,4 @@
-"""`annotations people` and `assign`: who has which role and how much to do, and recordings drawn for annotators."""
+"""`annotations people` and `assign`: the roles and assignments of people, and recordings drawn for annotators."""
 
 import argparse
 
@@ -43,12 +43,14 @@ def add(commands: Commands) -> None:
 
 
 def _people(args: argparse.Namespace) -> int:
-    given = [named.rpartition("=") for named in args.role]
-    if wrong := [named for named, (name, _, _) in zip(args.role, given, strict=True) if not name]:
-        raise AnnotationsRefused(f"'{printable(wrong[0])}' gives no role; write NAME=ROLE.")
+    roles: dict[str, str | None] = {}
+    for pair in args.role:
+        name, _, role = pair.rpartition("=")
+        if not name:
+            raise AnnotationsRefused(f"'{printable(pair)}' gives no role; write NAME=ROLE.")
+        roles[name] = None if role == NO_ROLE else role
     with opened_project(args) as (store, project):
-        if given:
-            roles = {name: None if role == NO_ROLE else role for name, _, role in given}
+        if roles:
             store.people.set_roles(project, args.annotator or login_name(), roles)
         for person in store.people.of(project):
             work = f"{person.assigned} assigned, {person.finished} done, {person.sent_back} sent back"

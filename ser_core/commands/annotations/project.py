@@ -41,7 +41,7 @@ def opened_project(
     Parameters
     ----------
     may_be_new : bool
-        Create the named project if it is not there; if it stays empty, it is deleted again.
+        Create the named project if it does not exist; if it stays empty, it is deleted again.
     owner : str
         Owner of a project that is created.
 
@@ -77,31 +77,31 @@ def _chosen(projects: dict[str, int], name: str | None) -> int:
 
 
 def tier_of_labels(store: Store, project: int, name: str, kinds: Collection[str] = KINDS) -> Tier:
-    """Return the tier of labels of a name and of some kinds, or refuse with the names of those that there are."""
+    """Return the tier of labels with a name and one of the kinds, or refuse with the names of all such tiers."""
     tiers = store.tiers.of(project)
-    there = {tier.name: tier for tier in tiers if tier.content == "labels" and tier.kind in kinds}
-    if name not in there:
-        known, kind = printable(", ".join(there)) or "none", "" if kinds == KINDS else f" of {' or '.join(kinds)}"
+    by_name = {tier.name: tier for tier in tiers if tier.content == "labels" and tier.kind in kinds}
+    if name not in by_name:
+        known, kind = printable(", ".join(by_name)) or "none", "" if kinds == KINDS else f" of {' or '.join(kinds)}"
         raise AnnotationsRefused(f"There is no tier of labels{kind} '{printable(name)}'; the project has {known}.")
-    return there[name]
+    return by_name[name]
 
 
 def recording_file(path: Path, speaker: str | None = None) -> RecordingFile:
     """Check an audio file of up to two hours and return what a project stores about it.
 
-    In a database of EMU-SDMS its folders say in which session it was recorded.
+    In a database of EMU-SDMS, its session is the name of a folder.
 
     Raises
     ------
     AudioRefused
     """
-    found_at = str(path.resolve())
-    file = audio_file(path, path.name, found_at if found_at.isprintable() else None, speaker)
-    return replace(file, session=session_of(found_at) or None) if file.path else file
+    full_path = str(path.resolve())
+    file = audio_file(path, path.name, full_path if full_path.isprintable() else None, speaker)
+    return replace(file, session=session_of(full_path) or None) if file.path else file
 
 
 def login_name() -> str:
-    """Return the login name of whoever gives the command, or refuse if it is unknown."""
+    """Return the login name of the user, or refuse if it is unknown."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

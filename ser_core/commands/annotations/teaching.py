@@ -1,4 +1,4 @@
-"""`annotations teach` and `annotations taught`: a corpus of people's labels, and whether a taught model is better."""
+"""`annotations teach` and `taught`: a corpus made of people's labels, and the comparison of a taught model."""
 
 import argparse
 import shlex
@@ -8,7 +8,7 @@ from pathlib import Path
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
-from ser_core.annotations.teaching.corpus import CORPUS, HELD_OUT, Teaching, write_teaching
+from ser_core.annotations.teaching.corpus import CORPUS, HELD_OUT, TaughtCorpus, write_taught_corpus
 from ser_core.annotations.teaching.foreseen import REMEDIES
 from ser_core.annotations.teaching.taught_model import (
     acceptance_of,
@@ -62,7 +62,7 @@ def _teach(args: argparse.Namespace) -> int:
             raise AnnotationsRefused(f"There is no folder {args.audio}; give the one that holds the recordings.")
         paths = recordings_by_sha256(args.audio)
         files = [replace(file, path=str(paths.get(file.sha256, file.path or ""))) for file in files]
-    teaching = write_teaching(
+    teaching = write_taught_corpus(
         recordings,
         sounds_of(files, data_folder()),
         args.out,
@@ -78,7 +78,7 @@ def _teach(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_teaching(teaching: Teaching) -> None:
+def _print_teaching(teaching: TaughtCorpus) -> None:
     for words, counts in (("To learn from", teaching.train_count), ("Held out", teaching.held_out_count)):
         found = ", ".join(f"{emotion} {count}" for emotion, count in counts.items())
         print(f"{words}: {found or 'nothing'}.")
@@ -88,7 +88,7 @@ def _print_teaching(teaching: Teaching) -> None:
         print(f"Left out: {counted(count, 'label')}, {printable(reason).rstrip('.')}.{remedy}")
 
 
-def _next_commands(model: str, out: Path, teaching: Teaching) -> list[tuple[str, ...]]:
+def _next_commands(model: str, out: Path, teaching: TaughtCorpus) -> list[tuple[str, ...]]:
     """Return the training that starts from the model, and the comparison if something is held out."""
     new = str(out / "model")
     train = (*PROGRAM, "train", *training_arguments(teaching, model, new))

@@ -20,7 +20,7 @@ from pages.shared.player.media import served
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.corpus_map.features import require_features
-from ser_core.annotations.corpus_map.layout import FEWEST_OF_SPEAKER
+from ser_core.annotations.corpus_map.layout import MIN_RECORDINGS_OF_SPEAKER
 from ser_core.annotations.corpus_map.mapping import COMPONENTS, LAYOUTS, NEIGHBOURS, CorpusMap, corpus_map
 from ser_core.annotations.corpus_map.points import point_of
 from ser_core.annotations.corpus_map.saved_features import FeatureFolder
@@ -66,13 +66,13 @@ def show(project: OpenProject) -> None:
             )
         )
         st.button(t("Look again"), icon=":material/refresh:", on_click=job.queue.drop, args=(job,))
-    if found.as_they_are:
+    if found.unadjusted:
         st.caption(
             plural(
-                found.as_they_are,
+                found.unadjusted,
                 "{n} recording stays as it is: its speaker is not known, or has fewer than {least} recordings.",
                 "{n} recordings stay as they are: their speakers are not known, or have fewer than {least} recordings.",
-                least=FEWEST_OF_SPEAKER,
+                least=MIN_RECORDINGS_OF_SPEAKER,
             )
         )
     if not found.sha256:
@@ -131,7 +131,7 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
                 "Voices differ more than emotions do, and so decide where recordings lie. Without the mean of their "
                 "speaker, recordings lie by how they differ from that person's others. It needs at least "
                 "{least} recordings by a speaker.",
-                least=FEWEST_OF_SPEAKER,
+                least=MIN_RECORDINGS_OF_SPEAKER,
             ),
             **session.widget("map_without_speakers", session.choice("map_without_speakers")),
         )

@@ -12,8 +12,8 @@ from pages.shared.annotation.exchange.prepared_files import offer_download, resu
 from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import printable
-from ser_core.annotations.annotation import settled
-from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, exported
+from ser_core.annotations.annotation import with_gold_applied
+from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, export_recordings
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
 from ser_core.annotations.saved_sounds import wav_files_of
 from ser_core.annotations.store.work_queue import Queue
@@ -126,7 +126,9 @@ def _export_into(project: OpenProject) -> None:
 
 def _write_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
     files = project.store.recordings.files(project.id)
-    by_sha256 = {recording.sha256: settled(recording) for recording in project.store.transfer.export(project.id)}
+    by_sha256 = {
+        recording.sha256: with_gold_applied(recording) for recording in project.store.transfer.export(project.id)
+    }
     return write_into_file(content, name, files, by_sha256.__getitem__)
 
 
@@ -162,10 +164,10 @@ def _losses(found: Download, format_name: str) -> None:
 def _make_export(project: OpenProject, kind: str, owner: str, plain: bool) -> Download:
     recordings = list(project.store.transfer.export(project.id, project.annotator if owner == MINE else None))
     if owner == SETTLED:
-        recordings = [settled(recording) for recording in recordings]
+        recordings = [with_gold_applied(recording) for recording in recordings]
     if not any(recording.annotations or (kind == "json" and recording.f0.frames) for recording in recordings):
         raise AnnotationsRefused("There are no marks to export. Make or import some first.")
-    written = exported(recordings, EXPORTED[kind], {"plain": True} if plain else None, project.name)
+    written = export_recordings(recordings, EXPORTED[kind], {"plain": True} if plain else None, project.name)
     if len(written.files) == 1:
         ((name, content),) = written.files.items()
         return Download(written, name, content, EXPORTED[kind].media_type, 0)

@@ -11,7 +11,7 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player.measuring import CEILINGS
-from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, MeasuredMarks, measured_marks
+from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, MeasuredMarks, measure_marks
 from ser_core.annotations.f0.tracks import WrittenF0, write_f0
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.errors import AnnotationsRefused
@@ -52,7 +52,7 @@ def show_measures(project: OpenProject) -> None:
     )
     if measured is not None:
         name, marks = f"{folder_name(project.name)}-measures.csv", plural(measured.marks, "{n} mark", "{n} marks")
-        _offer_measured(marks, name, measured.content, "text/csv", measured.silent, measured.too_long)
+        _offer_measured(marks, name, measured.content, "text/csv", measured.without_sound, measured.too_long)
 
 
 def _measure_marks(project: OpenProject, ceiling_hz: float, model: str | None, work: Work) -> MeasuredMarks:
@@ -61,7 +61,7 @@ def _measure_marks(project: OpenProject, ceiling_hz: float, model: str | None, w
         raise AnnotationsRefused("There are no marks to measure. Make or import some first.")
     files = project.store.recordings.files(project.id)
     classifier = None if model is None else load_model(model)
-    return measured_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work, classifier)
+    return measure_marks(recordings, sounds_of(files, data_folder()), ceiling_hz, work, classifier)
 
 
 def show_f0(project: OpenProject) -> None:
@@ -80,7 +80,7 @@ def show_f0(project: OpenProject) -> None:
     if found is not None:
         content, written = found
         words = plural(written.recordings, "F0 of {n} recording", "F0 of {n} recordings")
-        _offer_measured(words, f"{folder_name(project.name)}-f0.zip", content, "application/zip", written.silent)
+        _offer_measured(words, f"{folder_name(project.name)}-f0.zip", content, "application/zip", written.without_sound)
 
 
 def _offer_measured(words: str, name: str, content: bytes, media_type: str, silent: int, too_long: int = 0) -> None:

@@ -9,7 +9,7 @@ from pages.shared.player import Edit, Mark
 from ser_core.analysis import Region, moved
 from ser_core.annotations.annotation import EMOTION, RECORDING_TIER, REGION_TIER, Annotation, Tier
 from ser_core.annotations.f0.operations import OPERATIONS, f0_changes
-from ser_core.annotations.nesting import nested
+from ser_core.annotations.nesting import nested_edit
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.transactions import Store
 from ser_core.errors import AnnotationsRefused
@@ -83,7 +83,7 @@ def _edit_marks(store: Store, project: int, annotator: str, edit: Edit, shown: S
     shown.dismissed |= set(edit.deleted) & set(shown.suggestions)
     if not (changed or new or deleted):
         return None
-    changes = nested(
+    changes = nested_edit(
         shown.everything.values(),
         shown.tiers,
         change=[_edited(mark, existing[mark.id], tier) for mark in changed],

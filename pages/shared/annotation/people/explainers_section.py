@@ -78,10 +78,10 @@ def _show_comparison(found: ComparedWithExplainers, names: dict[str, str]) -> No
                 reason=in_markdown(recognised(reason)),
             )
         )
-    if found.silent:
+    if found.without_sound:
         st.caption(
             plural(
-                found.silent,
+                found.without_sound,
                 "{n} recording left out: the audio is missing, longer than ten minutes or does not suit this model.",
                 "{n} recordings left out: the audio is missing, longer than ten minutes or does not suit this model.",
             )

@@ -11,7 +11,7 @@ from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.saved_sounds import last_change_of_sounds, saved_file
-from ser_core.annotations.teaching.foreseen import Foreseen, LeftOut, foresee
+from ser_core.annotations.teaching.foreseen import LeftOut, TeachingPreview, preview_teaching
 from ser_core.annotations.teaching.taught_model import speakers_in_words
 from ser_core.model.checkpoint import read_card
 from ser_core.model.shipped_models import find_model
@@ -20,7 +20,7 @@ from ser_core.output.saved_analyses import data_folder
 MINE, EVERYBODYS = texts(("my marks", "everybody's marks"))
 
 
-def show(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None:
+def show(project: OpenProject, model: str, tier: Tier | None) -> TeachingPreview | None:
     """Show what a corpus would contain and leave out, with ways to fix that; return None until that is known."""
     # Besides the marks, the corpus depends on the recordings, their speakers and their sounds.
     files = project.store.recordings.files(project.id)
@@ -30,8 +30,8 @@ def show(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None
     if job is None:
         cached.jobs().forget(session.owner(), about="foreseen")
         title = "What would be taught"
-        job = cached.jobs().submit(session.owner(), key, title, lambda _: _foresee(project, model, tier))
-    found: Foreseen | None = waiting.results({"foreseen": job}).get("foreseen")
+        job = cached.jobs().submit(session.owner(), key, title, lambda _: _preview(project, model, tier))
+    found: TeachingPreview | None = waiting.results({"foreseen": job}).get("foreseen")
     if found is None:
         return None
     _show_taught(found)
@@ -56,7 +56,7 @@ def show(project: OpenProject, model: str, tier: Tier | None) -> Foreseen | None
     return found
 
 
-def _show_taught(found: Foreseen) -> None:
+def _show_taught(found: TeachingPreview) -> None:
     st.markdown(
         plural(
             found.recordings,
@@ -94,12 +94,12 @@ def _as_sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _foresee(project: OpenProject, model: str, tier: Tier | None) -> Foreseen:
+def _preview(project: OpenProject, model: str, tier: Tier | None) -> TeachingPreview:
     files = {file.sha256: file for file in project.store.recordings.files(project.id)}
     emotions = read_card(find_model(model))["emotions"]
     folder = data_folder()
     recordings = project.store.transfer.export(project.id)
-    return foresee(recordings, files, lambda file: saved_file(file, folder) is not None, emotions, model, tier)
+    return preview_teaching(recordings, files, lambda file: saved_file(file, folder) is not None, emotions, model, tier)
 
 
 def _fix(project: OpenProject, chosen: Sequence[LeftOut], tier: Tier | None) -> None:

@@ -15,7 +15,7 @@ from pages.shared.language.names import in_markdown
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
-from ser_core.annotations.teaching.corpus import CORPUS, TAUGHT, Teaching, write_teaching
+from ser_core.annotations.teaching.corpus import CORPUS, TAUGHT, TaughtCorpus, write_taught_corpus
 from ser_core.annotations.teaching.taught_model import (
     Acceptance,
     acceptance_of,
@@ -107,10 +107,10 @@ def _model_to_teach() -> str | None:
 def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> object:
     out = data_folder() / TAUGHT / f"{folder_name(project.name)}-{uuid.uuid4().hex[:8]}"
 
-    def work(work: Work) -> tuple[Teaching, str]:
+    def work(work: Work) -> tuple[TaughtCorpus, str]:
         files = project.store.recordings.files(project.id)
         recordings, sound_of = list(project.store.transfer.export(project.id)), sounds_of(files, data_folder())
-        teaching = write_teaching(
+        teaching = write_taught_corpus(
             recordings,
             sound_of,
             out,
@@ -124,7 +124,7 @@ def _submit_corpus(project: OpenProject, model: str, tier: Tier | None) -> objec
     return cached.jobs().submit(session.owner(), ("teach", str(out)), "A corpus of the labels", work)
 
 
-def _show_corpus(teaching: Teaching) -> None:
+def _show_corpus(teaching: TaughtCorpus) -> None:
     st.markdown(t("**Training:** {counts}", counts=counts_in_words(teaching.train_count)))
     st.markdown(t("**Held out:** {counts}", counts=counts_in_words(teaching.held_out_count)))
     st.caption(in_markdown(recognised(teaching.words)))
@@ -139,7 +139,7 @@ def _show_corpus(teaching: Teaching) -> None:
         )
 
 
-def _leave_to_operator(teaching: Teaching) -> None:
+def _leave_to_operator(teaching: TaughtCorpus) -> None:
     st.info(
         t(
             "This server does not train models. Its operator finds the corpus in the folder `{name}` under `{parent}`.",
@@ -150,7 +150,7 @@ def _leave_to_operator(teaching: Teaching) -> None:
     )
 
 
-def _train(project: OpenProject, teaching: Teaching, base_model: str) -> None:
+def _train(project: OpenProject, teaching: TaughtCorpus, base_model: str) -> None:
     has_epochs = learns_in_epochs(base_model)
     widths = [2, 1, 2] if has_epochs else [3, 2]
     name_column, *epochs_columns, button_column = st.columns(widths, vertical_alignment="bottom")
@@ -197,7 +197,7 @@ def _free_name(base_model: str) -> str:
     return next((name for name in names if not (MODELS / name).exists()), "")
 
 
-def _compare(teaching: Teaching, base_model: str, taught: str) -> None:
+def _compare(teaching: TaughtCorpus, base_model: str, taught: str) -> None:
     if teaching.held_out is None:
         st.warning(t("No recordings were held out, so the models cannot be compared."), icon=":material/help:")
         return

@@ -96,12 +96,12 @@ class Marks:
             changed, new = ([valid_mark(mark, duration_s) for mark in marks] for marks in (changed, new))
             tiers.add_missing(connection, project, (*changed, *new))
             stored = stored_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
-            gone = [history.current(stored, mark) for mark in delete]
+            deleted = [history.current(stored, mark) for mark in delete]
             before = [history.current(stored, mark) for mark in changed]
-            trash.require_own_marks(connection, project, annotator, without_gold_marks(gone))
+            trash.require_own_marks(connection, project, annotator, without_gold_marks(deleted))
             changes = [
-                *(change_to(there, None, at) for there in gone),
-                *(change_of(there, mark, at) for there, mark in zip(before, changed, strict=True)),
+                *(change_to(mark, None, at) for mark in deleted),
+                *(change_of(earlier, mark, at) for earlier, mark in zip(before, changed, strict=True)),
                 *(change_to(None, mark, at) for mark in new),
             ]
             people.require_review_rights(connection, project, may_review, annotator, changes)
@@ -222,15 +222,15 @@ class Marks:
             recording_id, _, may_review = recordings.lock(connection, project, sha256, annotator)
             at = datetime.now(UTC)
             stored = stored_marks(connection, recording_id, [key])
-            there = stored.get(key)
-            if there is None or not there.deleted:
+            mark = stored.get(key)
+            if mark is None or not mark.deleted:
                 raise AnnotationsRefused("This mark is no longer in the trash; load the recording again.")
-            changes = [change_to(there, there.annotation, at)]
-            if there.annotation.annotator == GOLD:
+            changes = [change_to(mark, mark.annotation, at)]
+            if mark.annotation.annotator == GOLD:
                 people.require_review_rights(connection, project, may_review, annotator, changes)
-            elif there.changed_by != annotator:
-                trash.require_own_marks(connection, project, annotator, [there], "restored")
-            tiers.add_missing(connection, project, [there.annotation])
+            elif mark.changed_by != annotator:
+                trash.require_own_marks(connection, project, annotator, [mark], "restored")
+            tiers.add_missing(connection, project, [mark.annotation])
             beneath = history.top_of_stack(recording_id, annotator)
             return history.record_step(
                 connection, recording_id, annotator, stored, changes, at, "edit", beneath_id=beneath

@@ -53,8 +53,8 @@ class Projects:
         of_project = tables.recordings.c.project_id == tables.projects.c.id
         count = select(func.count()).where(of_project).scalar_subquery().label("recordings")
         columns = (tables.projects.c[name] for name in ("id", "name", "created_at", "owner"))
-        there = tables.projects.c.deleted_at.is_(None)
-        listed = select(*columns, count).where(there).order_by(tables.projects.c.name)
+        not_deleted = tables.projects.c.deleted_at.is_(None)
+        listed = select(*columns, count).where(not_deleted).order_by(tables.projects.c.name)
         with self._database.reading() as connection:
             rows, total = first_page(connection, listed, size)
         return Page(tuple(Project(**row._mapping) for row in rows), total)

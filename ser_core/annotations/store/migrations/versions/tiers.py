@@ -42,16 +42,16 @@ def _tiers_of_marks() -> None:
     named = f"SELECT {columns} FROM marks m JOIN recordings r ON r.id = m.recording_id WHERE m.tier <> 'recording'"
     for row in connection.execute(sa.text(f"{named} GROUP BY r.project_id, m.tier ORDER BY r.project_id, m.tier")):
         # A recording in the trash was moved out of its project, which has its tiers.
-        home = sa.text("SELECT COALESCE(of_project, id) FROM projects WHERE id = :id")
-        project = connection.execute(home, {"id": row.project_id}).scalar_one()
-        said = found.setdefault(project, {"emotion": True})
-        said[row.tier] = bool(said.get(row.tier) or row.says_emotions)
+        project_query = sa.text("SELECT COALESCE(of_project, id) FROM projects WHERE id = :id")
+        project = connection.execute(project_query, {"id": row.project_id}).scalar_one()
+        has_emotions = found.setdefault(project, {"emotion": True})
+        has_emotions[row.tier] = bool(has_emotions.get(row.tier) or row.says_emotions)
     insert = sa.text(
         "INSERT INTO tiers (project_id, key, name, position, kind, content, labels, shown) "
         "VALUES (:project, :key, :key, :position, 'intervals', :content, '[]', :shown)"
     )
-    for project, said in found.items():
-        for position, (key, says_emotions) in enumerate(said.items()):
+    for project, has_emotions in found.items():
+        for position, (key, says_emotions) in enumerate(has_emotions.items()):
             content = "emotions" if says_emotions else "text"
             row = {"project": project, "key": key, "position": position, "content": content, "shown": True}
             connection.execute(insert, row)
