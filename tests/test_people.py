@@ -26,7 +26,6 @@ from ser_core.annotations.store.people import Person
 from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.work_queue import Queue
 from ser_core.annotations.teaching.corpus import NO_SOUND
-from ser_core.annotations.teaching.foreseen import TOO_LONG, TOO_SHORT, preview_teaching
 from ser_core.annotations.teaching.pieces import (
     OPEN,
     OVERRULED_BY_GOLD,
@@ -35,6 +34,7 @@ from ser_core.annotations.teaching.pieces import (
     WITHOUT_EMOTION,
     pieces_to_teach,
 )
+from ser_core.annotations.teaching.preview import TOO_LONG, TOO_SHORT, preview_teaching
 from ser_core.errors import AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
 

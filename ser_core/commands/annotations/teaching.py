@@ -9,7 +9,7 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import speakers_of
 from ser_core.annotations.teaching.corpus import CORPUS, HELD_OUT, TaughtCorpus, write_taught_corpus
-from ser_core.annotations.teaching.foreseen import REMEDIES
+from ser_core.annotations.teaching.preview import REMEDIES
 from ser_core.annotations.teaching.taught_model import (
     acceptance_of,
     first_teachable,

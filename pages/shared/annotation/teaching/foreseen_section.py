@@ -11,7 +11,7 @@ from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.saved_sounds import last_change_of_sounds, saved_file
-from ser_core.annotations.teaching.foreseen import LeftOut, TeachingPreview, preview_teaching
+from ser_core.annotations.teaching.preview import LeftOut, TeachingPreview, preview_teaching
 from ser_core.annotations.teaching.taught_model import speakers_in_words
 from ser_core.model.checkpoint import read_card
 from ser_core.model.shipped_models import find_model
