@@ -28,7 +28,7 @@ from ser_core.commands import main
 from ser_core.commands.annotations import agreement as annotation_agreement
 from ser_core.commands.annotations import exporting
 from ser_core.commands.annotations import teaching as annotation_teaching
-from ser_core.commands.annotations.exporting import EXPORTED
+from ser_core.commands.annotations.exporting import EXPORT_FORMATS
 from ser_core.commands.annotations.project import login_name
 from ser_core.errors import AudioRefused
 from ser_core.learning.predictions import Predictions
@@ -222,7 +222,7 @@ def test_another_database_is_another_set_of_projects(store, project, sounds, tmp
 # --- out and in again ---
 
 #: All but RTTM, which only says who speaks when.
-MARKS_OF_ALL_TIERS = [key for key in EXPORTED if key != "rttm"]
+MARKS_OF_ALL_TIERS = [key for key in EXPORT_FORMATS if key != "rttm"]
 
 
 @pytest.mark.parametrize("file_format", [key for key in MARKS_OF_ALL_TIERS if key != "emu"])
@@ -246,7 +246,7 @@ def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store
 @pytest.mark.parametrize("file_format", [key for key in MARKS_OF_ALL_TIERS if key != "emu"])
 def test_files_are_named_for_their_recordings_or_one_holds_all(file_format, project, tmp_path, capsys):
     assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
-    found, ending = EXPORTED[file_format], EXPORTED[file_format].endings[0]
+    found, ending = EXPORT_FORMATS[file_format], EXPORT_FORMATS[file_format].endings[0]
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     named = {"audacity": ["take 0", "take 1"], "textgrid": ["take 0", "take 1", "take 2"]}
     named |= dict.fromkeys(("elan", "vtt", "raven"), named["textgrid"]) | {"srt": named["audacity"]}

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from ser_core.annotations.annotation import LONGEST_TEXT, RECORDING_TIER, AnnotatedRecording
-from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
 from ser_core.annotations.saved_sounds import (
     FOLDER,
     delete_sound,
@@ -479,9 +479,9 @@ def spoilt(store, project, database_url) -> int:
     return project
 
 
-@pytest.mark.parametrize("kind", [key for key in EXPORTED if key not in ("rttm", "emu")])
+@pytest.mark.parametrize("kind", [key for key in EXPORT_FORMATS if key not in ("rttm", "emu")])
 def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_in_it(store, spoilt, kind):
-    written = export_recordings(store.transfer.export(spoilt), EXPORTED[kind])
+    written = export_recordings(store.transfer.export(spoilt), EXPORT_FORMATS[kind])
     assert len(written.unfit) == 3
     late, gone, long = written.unfit
     assert "mark 2 of 'Ann': cut" in late
@@ -491,7 +491,7 @@ def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_
         recording
         for name, content in written.files.items()
         if name != "config.xml"
-        for recording in EXPORTED[kind].read(content, name).recordings
+        for recording in EXPORT_FORMATS[kind].read(content, name).recordings
         if recording.annotations
     ]
     assert sum(len(recording.annotations) for recording in read) == 4

@@ -11,7 +11,7 @@ import pytest
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange import importing
-from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, choices_of, export_recordings
 from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels, rules_from_pairs, unknown_labels
 from ser_core.annotations.formats import READERS
@@ -125,7 +125,7 @@ def test_a_file_may_be_named_for_its_recording_whatever_it_says_in_it_and_that_i
     twin = RecordingFile("b" * 64, "voice.wav", 2.0, 16_000)
     mark = Annotation(Region(0, 1), emotion="sad")
     of_film, of_twins = (
-        re.sub(b"<PROPERTY.*</PROPERTY>", b"", EXPORTED["elan"].write([recording]).content)
+        re.sub(b"<PROPERTY.*</PROPERTY>", b"", EXPORT_FORMATS["elan"].write([recording]).content)
         for recording in (AnnotatedRecording(name, None, 2.0, None, (mark,)) for name in ("film.mp4", "voice.wav"))
     )
     file, document = imported(of_film, name="voice.eaf")
@@ -207,7 +207,7 @@ def test_only_the_chosen_tiers_are_taken_and_one_that_is_not_there_is_refused():
 def test_what_a_file_gives_as_a_note_is_none_of_its_labels():
     note = Annotation(Region(0, 1), note="ang", annotator="Ann")
     for key in ("textgrid", "elan", "audacity", "csv", "label_studio", "json"):
-        written = EXPORTED[key].write([AnnotatedRecording("a.wav", None, 2.0, None, (note,))]).content
+        written = EXPORT_FORMATS[key].write([AnnotatedRecording("a.wav", None, 2.0, None, (note,))]).content
         (file,), uses = map_labels(read_files([("a", written)], ImportOptions()), LabelRules())
         (read,) = file.documents[0].annotations
         assert (read.emotion, read.note) == (None, "ang"), key
@@ -218,7 +218,7 @@ def test_what_a_file_gives_as_a_note_is_none_of_its_labels():
 
 def test_our_own_files_are_taken_as_they_are():
     mark = Annotation(Region(0, 1), emotion="anger", tier="Emotion")
-    own = EXPORTED["json"].write([AnnotatedRecording("a", None, 2.0, None, (mark,))]).content
+    own = EXPORT_FORMATS["json"].write([AnnotatedRecording("a", None, 2.0, None, (mark,))]).content
     (file,), _ = map_labels(read_files([("a", own)], ImportOptions()), LabelRules())
     assert file.documents[0].annotations == (mark,)
 
@@ -232,7 +232,7 @@ def test_a_pair_that_maps_nothing_is_refused(pair):
 # --- plain labels ---
 
 
-@pytest.mark.parametrize("key", [key for key in EXPORTED if "plain" in choices_of(EXPORTED[key])])
+@pytest.mark.parametrize("key", [key for key in EXPORT_FORMATS if "plain" in choices_of(EXPORT_FORMATS[key])])
 def test_plain_labels_are_only_the_emotion_or_the_note_and_the_rest_is_counted(key):
     marks = (
         Annotation(Region(0, 1), emotion="angry", intensity=3, note="two\nlines"),
@@ -240,11 +240,11 @@ def test_plain_labels_are_only_the_emotion_or_the_note_and_the_rest_is_counted(k
         Annotation(Region(1.5, 2), emotion="sad"),
     )
     written = export_recordings(
-        [AnnotatedRecording("a.wav", "a" * 64, 2.0, None, marks)], EXPORTED[key], {"plain": True}
+        [AnnotatedRecording("a.wav", "a" * 64, 2.0, None, marks)], EXPORT_FORMATS[key], {"plain": True}
     )
-    (content,) = (each for name, each in written.files.items() if name.endswith(EXPORTED[key].endings[0]))
+    (content,) = (each for name, each in written.files.items() if name.endswith(EXPORT_FORMATS[key].endings[0]))
     assert "all but the label of 1 mark" in written.dropped
-    read = EXPORTED[key].read(content, "a").recordings[0].annotations
+    read = EXPORT_FORMATS[key].read(content, "a").recordings[0].annotations
     assert [(mark.emotion, mark.note, mark.intensity) for mark in read] == [
         ("angry", "", None),
         (None, "so [x=1]", None),
@@ -265,7 +265,9 @@ def packed(**files: bytes) -> bytes:
 
 def test_a_zip_is_taken_for_its_files_and_the_configuration_of_label_studio_for_no_marks():
     mark = Annotation(Region(0, 1), emotion="sad")
-    tasks = export_recordings([AnnotatedRecording("a.wav", None, 2.0, None, (mark,))], EXPORTED["label_studio"]).files
+    tasks = export_recordings(
+        [AnnotatedRecording("a.wav", None, 2.0, None, (mark,))], EXPORT_FORMATS["label_studio"]
+    ).files
     files = read_files([("all.zip", packed(**tasks))], ImportOptions())
     assert [(file.name, len(file.documents)) for file in files] == [
         ("folder/annotations.json", 1),
@@ -344,7 +346,7 @@ def test_a_database_of_emu_has_a_renamed_tier_once_and_takes_a_tier_for_its_kind
     marks = (mark_of("b", Region(0.5, 1.0)), mark_of("a", Point(0.5, 0.5)))
     tiers = (Tier("b", "a"), Tier("a", "b", "points"), Tier("c", "inner", parent="b"))
     written = export_recordings(
-        [AnnotatedRecording("x.wav", "a" * 64, 2.0, 16_000, marks, tiers=tiers)], EXPORTED["emu"]
+        [AnnotatedRecording("x.wav", "a" * 64, 2.0, 16_000, marks, tiers=tiers)], EXPORT_FORMATS["emu"]
     )
     (content,) = (file for name, file in written.files.items() if name.endswith("_annot.json"))
     levels = json.loads(content)["levels"]
@@ -353,7 +355,7 @@ def test_a_database_of_emu_has_a_renamed_tier_once_and_takes_a_tier_for_its_kind
         ("b", "EVENT", 1),
         ("inner", "SEGMENT", 0),
     ]
-    (read,) = EXPORTED["emu"].read(content, "x").recordings
+    (read,) = EXPORT_FORMATS["emu"].read(content, "x").recordings
     assert {(mark.tier, type(mark.region)) for mark in read.annotations} == {("a", Region), ("b", Point)}
 
 
@@ -362,9 +364,9 @@ def test_recordings_of_one_name_but_for_spaces_stay_apart_where_names_have_none(
     turn = mark_of("speakers", Region(0.5, 1.0))
     names = {"a" * 64: "take 1.wav", "b" * 64: "take_1.wav", "c" * 64: "take 2.wav"}
     recordings = [AnnotatedRecording(name, sha256, 2.0, 16_000, (turn,)) for sha256, name in names.items()]
-    written = export_recordings(recordings, EXPORTED[key])
+    written = export_recordings(recordings, EXPORT_FORMATS[key])
     contents = [file for name, file in written.files.items() if name.endswith((".rttm", "_annot.json"))]
-    read = [recording.name for content in contents for recording in EXPORTED[key].read(content, "x").recordings]
+    read = [recording.name for content in contents for recording in EXPORT_FORMATS[key].read(content, "x").recordings]
     stems = [name.removesuffix(".wav") for name in read]
     assert stems == ["take_1-aaaaaaaa", "take_1-bbbbbbbb", "take_2"]
     known = [RecordingFile(sha256, name, 2.0, 16_000) for sha256, name in names.items()]

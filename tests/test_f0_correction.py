@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 from pages.shared.cached import jobs, measuring
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
-from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
 from ser_core.annotations.exchange.measuring import measure_marks
 from ser_core.annotations.f0.corrections import CorrectedF0, Correction
 from ser_core.annotations.f0.operations import corrected_tracks, f0_changes, with_corrected_f0
@@ -246,7 +246,7 @@ def test_our_json_carries_corrections_and_an_import_leaves_what_was_corrected_he
     assert not store.marks.of(project, sha(0)), "marks and F0 of an import are one step"
     (ours,) = (each for each in store.transfer.export(project) if each.f0.frames)
     assert ours.f0 == f0_of(store, project)
-    assert any("F0" in words for words in export_recordings([ours], EXPORTED["textgrid"]).dropped)
+    assert any("F0" in words for words in export_recordings([ours], EXPORT_FORMATS["textgrid"]).dropped)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import example, given
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
 from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, format_key, read_annotations
 from ser_core.errors import AnnotationsRefused
@@ -369,7 +369,7 @@ def test_a_mark_that_was_added_in_emu_is_in_the_tier_of_its_level_and_by_its_ann
 def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_once():
     marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"), Annotation(Region(1, 1.5), "words", note="so"))
     of = [AnnotatedRecording(f"{name} 1.wav", name * 64, 2.0, 16_000, marks[at:]) for at, name in enumerate("ab")]
-    written = export_recordings(of, EXPORTED["emu"], name="My voices")
+    written = export_recordings(of, EXPORT_FORMATS["emu"], name="My voices")
     root = "My_voices_emuDB"
     assert list(written.files) == [
         f"{root}/My_voices_DBconfig.json",
@@ -413,13 +413,13 @@ def test_sessions_and_speakers_of_a_database_are_read_where_it_says_them_and_com
     assert [(each.session, each.speaker) for each in found] == said
     assert [file.dropped for file in read if file.dropped] == [("the field 'Recording.Date' of metadata",)]
     found = [replace(each, sha256=name * 64) for each, name in zip(found, "abc", strict=True)]
-    written = export_recordings(found, EXPORTED["emu"], name="my")
+    written = export_recordings(found, EXPORT_FORMATS["emu"], name="my")
     assert {name.split("/")[1] for name in written.files} == {"my_DBconfig.json", "0000_ses", "day_2_ses"}
     again = [one for file in read_files(written.files.items(), ImportOptions()) for one in file.documents]
     assert [(one.session.replace("_", " "), one.speaker) for one in again] == said
-    own = export_recordings(found, EXPORTED["json"]).files
+    own = export_recordings(found, EXPORT_FORMATS["json"]).files
     assert [(one.session, one.speaker) for one in read_files(own.items(), ImportOptions())[0].documents] == said
-    assert "the speaker of 3 recordings" in export_recordings(found, EXPORTED["csv"]).dropped
+    assert "the speaker of 3 recordings" in export_recordings(found, EXPORT_FORMATS["csv"]).dropped
     with pytest.raises(AnnotationsRefused, match="a single JSON object"):
         read_files([("a.meta_json", b"[1, 2]")], ImportOptions())
 
@@ -467,7 +467,7 @@ def test_a_database_has_the_fields_that_emu_requires_and_no_others(plain):
         Annotation(Point(1.5, 1.5), "clicks", note="x"),
     )
     written = export_recordings(
-        [AnnotatedRecording("a.wav", "a" * 64, 2.0, 16_000, marks)], EXPORTED["emu"], {"plain": plain}
+        [AnnotatedRecording("a.wav", "a" * 64, 2.0, 16_000, marks)], EXPORT_FORMATS["emu"], {"plain": plain}
     )
     config, bundle = map(json.loads, written.files.values())
     assert fits(config, SCHEMA)

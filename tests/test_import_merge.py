@@ -8,7 +8,7 @@ import pytest
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange import matching, merging
-from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
 from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.exchange.report import difference_lines, difference_rows
@@ -38,7 +38,7 @@ def out(store, project, key, **choices) -> bytes:
     (document,) = (document for document in store.transfer.export(project) if document.sha256 == sha(0))
     *_, content = (
         file
-        for name, file in export_recordings([document], EXPORTED[key], choices).files.items()
+        for name, file in export_recordings([document], EXPORT_FORMATS[key], choices).files.items()
         if name != CONFIGURATION
     )
     return content
@@ -65,7 +65,7 @@ def kinds(imported):
     return sorted(each.difference.kind for each in imported.differences)
 
 
-@pytest.mark.parametrize("key", [key for key in EXPORTED if key != "rttm"])
+@pytest.mark.parametrize("key", [key for key in EXPORT_FORMATS if key != "rttm"])
 def test_a_file_that_nobody_changed_changes_nothing(store, marked, key):
     before = store.marks.of(marked, sha(0))
     for mode in ("show", "add", "replace"):
@@ -400,7 +400,7 @@ def test_what_would_do_something_else_than_was_shown_is_not_done(store, marked):
 
 
 def test_showing_adds_neither_recordings_nor_annotators(store, project):
-    own = EXPORTED["json"].write(
+    own = EXPORT_FORMATS["json"].write(
         [replace(next(iter(store.transfer.export(project))), sha256=sha(77), annotations=(Annotation(Region(0, 1)),))]
     )
     (file,) = read_files([("a", own.content)], ImportOptions())

@@ -10,7 +10,7 @@ from parselmouth.praat import call
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
-from ser_core.annotations.exchange.exporting import EXPORTED, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, assign_to_recordings, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import FORMATS, read_annotations
@@ -185,7 +185,7 @@ def take_in(store, project, source: bytes, name="take 0.TextGrid", annotator="An
 
 def grid_of(store, project, folder):
     """Return the tiers of the first recording's TextGrid, as Praat reads them."""
-    written = export_recordings([next(iter(store.transfer.export(project)))], EXPORTED["textgrid"])
+    written = export_recordings([next(iter(store.transfer.export(project)))], EXPORT_FORMATS["textgrid"])
     (path,) = (folder / name for name in written.files)
     path.write_bytes(written.files[path.name])
     grid = parselmouth.read(str(path))
@@ -224,7 +224,7 @@ def test_a_renamed_tier_is_found_by_its_new_name_and_by_the_old_one(store, proje
     take_in(store, project, GRID.encode())
     store.tiers.change(project, replace(store.tiers.of(project)[3], name="Gloss"), "Ann")
     for key in ("textgrid", "elan", "csv", "audacity", "json", "label_studio"):
-        written = export_recordings([next(iter(store.transfer.export(project)))], EXPORTED[key])
+        written = export_recordings([next(iter(store.transfer.export(project)))], EXPORT_FORMATS[key])
         (name,) = (name for name in written.files if name != "config.xml")
         source = written.files[name]
         assert b"Gloss" in source.replace(b"\0", b"") or "Gloss".encode("utf-16-le") in source
@@ -443,7 +443,7 @@ def test_a_grid_tells_a_tier_called_recording_and_a_renamed_tier_of_emotions_fro
     (emotions,) = (tier for tier in store.tiers.of(project) if tier.key == "emotion")
     store.tiers.change(project, replace(emotions, name="Gefühl"), "Ann")
     (recording,) = (each for each in store.transfer.export(project) if each.annotations)
-    grids = export_recordings([recording], EXPORTED["textgrid"]).files
+    grids = export_recordings([recording], EXPORT_FORMATS["textgrid"]).files
     files, _ = map_labels(read_files(grids.items(), ImportOptions()), LabelRules())
     (read,) = assign_to_recordings(files, [each.file for each in store.recordings.page(project).items])
     done = store.transfer.import_recordings(project, read.documents, "anna")

@@ -16,7 +16,7 @@ from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 
 #: The formats by the names that commands and pages use.
-EXPORTED = {"json" if key == "own" else key: file_format for key, file_format in FORMATS.items()} | {
+EXPORT_FORMATS = {"json" if key == "own" else key: file_format for key, file_format in FORMATS.items()} | {
     key: file_format for key, file_format in OTHERS.items() if file_format.write is not None
 }
 STEM_OF_MANY = "annotations"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ser_core.annotations.annotation import AnnotatedRecording, with_gold_applied
-from ser_core.annotations.exchange.exporting import EXPORTED, choices_of, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, choices_of, export_recordings
 from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measure_marks
 from ser_core.annotations.exchange.writing_into import write_into_file
 from ser_core.annotations.f0.tracks import write_f0
@@ -30,7 +30,7 @@ PIECE_BYTES = 2**20
 def add(commands: Commands) -> None:
     """Add the commands."""
     export = add_command(commands, "export", "write the marks of a project as files of another tool", _export)
-    export.add_argument("--format", choices=tuple(EXPORTED), help="format of the files; not with --into")
+    export.add_argument("--format", choices=tuple(EXPORT_FORMATS), help="format of the files; not with --into")
     export.add_argument("--out", type=Path, metavar="DIR|FILE", help="a new folder or, with --into, a new file")
     export.add_argument(
         "--into", type=Path, metavar="FILE", help="write into this TextGrid or EAF, in which nothing else changes"
@@ -80,7 +80,7 @@ def _export(args: argparse.Namespace) -> int:
             recordings = _with_gold(recordings, args)
         files = store.recordings.files(project)
         name = next(found.name for found in store.projects.page(size=ALL_ON_ONE_PAGE).items if found.id == project)
-    file_format = EXPORTED[args.format]
+    file_format = EXPORT_FORMATS[args.format]
     wanted = {"short": args.short, "plain": args.plain, "url_prefix": args.url_prefix}
     choices = {choice: value for choice, value in wanted.items() if value}
     if unknown := choices.keys() - choices_of(file_format):

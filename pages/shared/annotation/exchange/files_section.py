@@ -13,7 +13,7 @@ from pages.shared.annotation.open_project import OpenProject
 from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import printable
 from ser_core.annotations.annotation import with_gold_applied
-from ser_core.annotations.exchange.exporting import EXPORTED, Exported, choices_of, export_recordings
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, Exported, choices_of, export_recordings
 from ser_core.annotations.exchange.writing_into import WrittenInto, write_into_file
 from ser_core.annotations.saved_sounds import wav_files_of
 from ser_core.annotations.store.work_queue import Queue
@@ -67,8 +67,8 @@ def _export(project: OpenProject) -> None:
     st.markdown(t("**Export**"))
     kind = st.selectbox(
         t("Format"),
-        list(EXPORTED),
-        format_func=lambda key: recognised(EXPORTED[key].name),
+        list(EXPORT_FORMATS),
+        format_func=lambda key: recognised(EXPORT_FORMATS[key].name),
         help=t("Only JSON keeps everything. Before you download, the page says what another format leaves out."),
     )
     may_settle = kind != "json" and project.store.recordings.page(project.id, Queue(task="gold"), size=1).total > 0
@@ -79,7 +79,7 @@ def _export(project: OpenProject) -> None:
         horizontal=True,
         help=t("Where a reviewer has decided, only what was decided; else everybody's.") if may_settle else None,
     )
-    can_be_plain = "plain" in choices_of(EXPORTED[kind])
+    can_be_plain = "plain" in choices_of(EXPORT_FORMATS[kind])
     plain = can_be_plain and st.checkbox(
         t("Plain labels"),
         help=t("The text of each mark is only its emotion or note, without the brackets that this app reads back."),
@@ -89,7 +89,7 @@ def _export(project: OpenProject) -> None:
         key, "Export", t("Prepare export"), ":material/output:", lambda work: _make_export(project, kind, owner, plain)
     )
     if found is not None:
-        _losses(found, recognised(EXPORTED[kind].name))
+        _losses(found, recognised(EXPORT_FORMATS[kind].name))
         n = len(found.written.files) + len(found.written.sounds) - found.silent
         files = plural(n, "{n} file", "{n} files")
         offer_download(files, found.name, found.content, found.media_type, t("Export again"))
@@ -167,10 +167,10 @@ def _make_export(project: OpenProject, kind: str, owner: str, plain: bool) -> Do
         recordings = [with_gold_applied(recording) for recording in recordings]
     if not any(recording.annotations or (kind == "json" and recording.f0.frames) for recording in recordings):
         raise AnnotationsRefused("There are no marks to export. Make or import some first.")
-    written = export_recordings(recordings, EXPORTED[kind], {"plain": True} if plain else None, project.name)
+    written = export_recordings(recordings, EXPORT_FORMATS[kind], {"plain": True} if plain else None, project.name)
     if len(written.files) == 1:
         ((name, content),) = written.files.items()
-        return Download(written, name, content, EXPORTED[kind].media_type, 0)
+        return Download(written, name, content, EXPORT_FORMATS[kind].media_type, 0)
     files = project.store.recordings.files(project.id)
     packed, bytes_left, silent = io.BytesIO(), MAX_SOUND_BYTES, 0
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
