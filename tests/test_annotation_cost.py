@@ -123,7 +123,7 @@ def page_actions(store, project):
     yield "delete the project", lambda: store.trash.delete_project(project, "Ben")
     yield "empty the trash", lambda: store.trash.empty(datetime.now(UTC) + TRASH_PERIOD)
     yield "note sounds", lambda: store.trash.note_sounds([sha(8)], datetime.now(UTC))
-    yield "delete sounds", lambda: store.trash.finished(store.trash.delete_sounds(datetime.now(UTC), str))
+    yield "delete sounds", lambda: store.trash.mark_finished(store.trash.delete_sounds(datetime.now(UTC), str))
     yield (
         "delete a project that is not used",
         lambda: store.trash.delete_unused_project(store.projects.create("Unused")),

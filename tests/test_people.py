@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement, in_cell
+from ser_core.annotations.agreement.agreement import annotator_agreement, disagreement, recordings_in_cell
 from ser_core.annotations.annotation import (
     GOLD,
     RECORDING_TIER,
@@ -454,9 +454,9 @@ def test_cells_lead_to_the_recordings_that_they_count():
         counts = found.confusion["Ann", "Ben"]
         for row, column in np.ndindex(counts.shape):
             labels = found.labels[row], found.labels[column]
-            cell = in_cell(recordings, ("Ann", "Ben"), labels, whole=is_whole)
+            cell = recordings_in_cell(recordings, ("Ann", "Ben"), labels, whole=is_whole)
             assert bool(cell) == bool(counts[row, column])
             if is_whole:
                 assert len(cell) == counts[row, column]
-    most_first = in_cell(recordings, ("Ann", "Ben"), ("sad", "no mark"), whole=False)
+    most_first = recordings_in_cell(recordings, ("Ann", "Ben"), ("sad", "no mark"), whole=False)
     assert [each.name for each in most_first] == ["3", "2", "1"]

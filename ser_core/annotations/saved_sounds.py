@@ -246,7 +246,7 @@ def finish_deletions(store: Store, data: Path, now: datetime | None = None) -> N
     done = store.trash.delete_sounds(now, delete) - failed.keys()
     if done:
         store.trash.overwrite_deleted()
-        store.trash.finished(done)
+        store.trash.mark_finished(done)
     for reason in failed.values():
         raise AnnotationsRefused(
             f"{reason.filename or data} cannot be deleted ({reason.strerror}). Check its permissions; "

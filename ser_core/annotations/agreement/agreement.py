@@ -145,7 +145,7 @@ def _emotions(marks: list[Annotation], middles_s: np.ndarray) -> np.ndarray:
     return emotions
 
 
-def in_cell(
+def recordings_in_cell(
     recordings: Sequence[AnnotatedRecording], pair: tuple[str, str], labels: tuple[str, str], *, whole: bool
 ) -> tuple[AnnotatedRecording, ...]:
     """Return the recordings that are counted in a cell of `LabelAgreement.confusion`.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ser_core.annotations.annotation import Annotation
-from ser_core.annotations.exchange.matching import NEIGHBOURS, merged, same
+from ser_core.annotations.exchange.matching import NEIGHBOURS, merge_mark, same_content
 from ser_core.annotations.store.marks import Change
 
 
@@ -54,9 +54,9 @@ def likely_state(
             for at in (centisecond - 1, centisecond, centisecond + 1)
             for each in by_place.get((_label(mark), at), ())[:NEIGHBOURS]
         )
-        return any(same(merged(mark, each, False), mark) for each in candidates)
+        return any(same_content(merge_mark(mark, each, False), mark) for each in candidates)
 
-    steps = [*history_steps, _closing(history_steps, current)]
+    steps = [*history_steps, _changes_outside_history(history_steps, current)]
     agreeing: set[str] = set()
     counts = [-1]  # without any mark nothing was exported
     for changes in steps:
@@ -67,7 +67,7 @@ def likely_state(
     state_index = len(steps) if counts[-1] == counts[earliest] else earliest
     between = [change for changes in steps[earliest:state_index] for change in changes if change.after is not None]
     return ExportedState(
-        _after(steps[:state_index]),
+        _marks_after(steps[:state_index]),
         {change.key for change in between if change.before is not None},
         {change.key for change in between if change.before is None},
     )
@@ -77,14 +77,16 @@ def _label(mark: Annotation) -> tuple[object, ...]:
     return mark.annotator, mark.tier, mark.emotion, mark.note if mark.emotion is None else ""
 
 
-def _after(steps: Sequence[Sequence[Change]]) -> dict[str, Annotation]:
+def _marks_after(steps: Sequence[Sequence[Change]]) -> dict[str, Annotation]:
     marks: dict[str, Annotation | None] = {change.key: change.after for changes in steps for change in changes}
     return {key: mark for key, mark in marks.items() if mark is not None}
 
 
-def _closing(history_steps: Sequence[Sequence[Change]], current: Mapping[str, Annotation]) -> list[Change]:
+def _changes_outside_history(
+    history_steps: Sequence[Sequence[Change]], current: Mapping[str, Annotation]
+) -> list[Change]:
     """Return the changes that no step contains, such as those of marks that were deleted with their tier."""
-    before = _after(history_steps)
+    before = _marks_after(history_steps)
     keys = [*current, *(key for key in before if key not in current)]
     pairs = ((before.get(key), current.get(key)) for key in keys)
     return [Change(was, now) for was, now in pairs if was is None or now is None or was.revision != now.revision]

@@ -75,13 +75,13 @@ def export_recordings(
         lost += (f"the speaker of {counted(speakers, 'recording')}",) if speakers else ()
         lost += (f"the session of {counted(sessions, 'recording')}",) if sessions else ()
     if not file_format.holds_tiers and valid:
-        lost += _lost_of_tiers(valid, file_format)
+        lost += _lost_tiers(valid, file_format)
         valid = [with_names_as_keys(recording) for recording in valid]
     if file_format is OTHERS["emu"]:
         bundles = stems_of(valid, has_spaces=False)
         files, sounds, dropped = database_of(valid, bundles, name, **(choices or {}))
         return Exported(files, (*dropped, *lost), 0, tuple(unfit), sounds)
-    written = _written(valid, file_format, choices or {})
+    written = _write_files(valid, file_format, choices or {})
     # A file without labels would look like any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
     without = len(written) - len(files)
@@ -90,7 +90,7 @@ def export_recordings(
     return Exported(files, (*sum_losses(each for _, each in written), *lost), without, tuple(unfit))
 
 
-def _lost_of_tiers(recordings: Sequence[AnnotatedRecording], file_format: Format) -> tuple[str, ...]:
+def _lost_tiers(recordings: Sequence[AnnotatedRecording], file_format: Format) -> tuple[str, ...]:
     """Return, in words, the properties of tiers that a format loses if it has only their names."""
     # If recordings share a tier, the one with a participant comes last and is used.
     tiers = sorted((tier for each in recordings for tier in each.tiers), key=lambda tier: bool(tier.participant))
@@ -125,7 +125,7 @@ def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> Annotate
     return replace(recording, annotations=tuple(marks))
 
 
-def _written(
+def _write_files(
     recordings: Sequence[AnnotatedRecording], file_format: Format, choices: Mapping[str, Any]
 ) -> list[tuple[str, Written]]:
     """Return files with the stems of their names."""

@@ -98,7 +98,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
     """
     found, metadata = [], Metadata()
     read_options = ReadOptions(options.offset_s, options.encoding, from_start=not options.offset_s)
-    for name, content in unpacked(files):
+    for name, content in unpack_zips(files):
         if posixpath.basename(name) == CONFIGURATION and b"<View" in content[:200]:
             found.append(ImportedFile(name, "Label Studio configuration", ()))
             continue
@@ -129,7 +129,7 @@ def read_files(files: Iterable[tuple[str, bytes]], options: ImportOptions) -> li
     ]
 
 
-def unpacked(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
+def unpack_zips(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
     """Yield files, and the files in a ZIP instead of it.
 
     Raises

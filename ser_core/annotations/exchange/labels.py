@@ -19,7 +19,7 @@ from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.notation import Note, holds_emotions
 from ser_core.errors import AnnotationsRefused
 
-#: Our own files state what is an emotion.
+#: Our own files state which labels are emotions.
 OURS = FORMATS["own"].name
 
 MOST_SHOWN = 8

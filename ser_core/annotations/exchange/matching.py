@@ -23,7 +23,7 @@ MIN_OVERLAP = 0.5
 IDENTICAL, SAME_LABEL, SAME_REGION, SAME_LABEL_OVERLAPS, OVERLAPS, NEARBY = range(6)
 
 
-def paired(
+def pair_marks(
     indices: Iterable[int], imported: Sequence[Annotation], candidates: Mapping[str, Annotation]
 ) -> dict[int, str]:
     """Return the key of the project's mark that matches each mark of a file, by its index; the closest pairs first."""
@@ -91,12 +91,12 @@ def _closeness(mark: Annotation, other: Annotation) -> tuple[float, float] | Non
     return None
 
 
-def same(one: Annotation, other: Annotation) -> bool:
+def same_content(one: Annotation, other: Annotation) -> bool:
     """Whether two marks agree in all fields and bounds."""
     return content_of(one) == content_of(other)
 
 
-def merged(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
+def merge_mark(before: Annotation, mark: Annotation, is_exact: bool) -> Annotation:
     """Return the mark of a file as a version of a mark here; fields that the file cannot hold stay as they are here.
 
     A mark that is matched by its key is complete (`is_exact`); another one may have only a label.

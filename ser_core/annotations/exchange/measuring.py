@@ -150,7 +150,7 @@ def _measures_in_stretches(
 ) -> list[Cells | None] | None:
     """Return the cells of regions of a long recording, measured in stretches around them."""
     found: list[Cells | None] = [None] * len(regions)
-    groups = _groups_together(regions)
+    groups = _group_regions(regions)
     for done, group in enumerate(groups):
         part = work.part(done, len(groups))
         part.check("Measuring was stopped.")
@@ -180,7 +180,7 @@ def _cells(sound: Recording, tracks: Tracks, region: Region, classifier: Classif
     return measured, [_cell(score) for score in scores]
 
 
-def _groups_together(regions: Sequence[Region]) -> list[list[int]]:
+def _group_regions(regions: Sequence[Region]) -> list[list[int]]:
     """Return the indices of regions in groups that are measured together, without those that are too long."""
     groups: list[list[int]] = []
     begins_s = 0.0

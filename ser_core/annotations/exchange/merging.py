@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.exported_state import ExportedState, likely_state
-from ser_core.annotations.exchange.matching import NEIGHBOURS, merged, paired, same
+from ser_core.annotations.exchange.matching import NEIGHBOURS, merge_mark, pair_marks, same_content
 from ser_core.annotations.store.marks import Change, content_of
 
 #: How a mark in a file can differ. "conflict": it was changed both in the file and, since the export, here.
@@ -121,12 +121,12 @@ def compare_marks(
         unique, exported = _with_keys(unique, left_out, state, unmatched.keys() | deleted_here.keys())
         bases: Mapping[str, Annotation] = {key: mark for key, mark in state.marks.items() if key in unmatched}
     else:
-        bases = _bases(unique, unmatched, exported, contents_at)
+        bases = _exported_versions(unique, unmatched, exported, contents_at)
     kinds = _match_keys(result, unique, unmatched, bases, labels, state)
     _find_deleted_here(result, unique, deleted_here, kinds, labels)
     rest = [index for index in range(len(unique)) if index not in kinds]
     _match_labels(result, rest, unique, unmatched, kinds, labels, state is not None)
-    pairs = paired((index for index in rest if index not in kinds), unique, unmatched)
+    pairs = pair_marks((index for index in rest if index not in kinds), unique, unmatched)
     for index, key in pairs.items():  # with a likely state, only marks that were added here since then remain
         kinds[index] = _add(result, unmatched.pop(key), unique[index], is_older=state is not None)
     for index in rest:
@@ -138,7 +138,7 @@ def compare_marks(
             result.known += count
         elif kinds[index] != "deleted here":
             result.differences += [Difference("conflict", None, unique[index])] * count
-    for key in paired(range(len(left_out)), left_out, unmatched).values():
+    for key in pair_marks(range(len(left_out)), left_out, unmatched).values():
         del unmatched[key]
     _ignore_twins(unmatched, {index: count for index, count in repeats.items() if kinds[index] == "known"}, unique)
     _add_deleted(result, unmatched, exported, bases, state.added if state else ())
@@ -159,13 +159,13 @@ def _with_keys(
         if mark.tier == RECORDING_TIER and mark.annotator in labels and mark.key not in known:
             pairs[index] = labels.pop(mark.annotator)
     others = [index for index, mark in enumerate(unique) if mark.key not in known and mark.tier != RECORDING_TIER]
-    pairs |= paired(others, unique, in_state)
+    pairs |= pair_marks(others, unique, in_state)
     with_keys = [
-        merged(in_state[pairs[index]], mark, False) if index in pairs else mark for index, mark in enumerate(unique)
+        merge_mark(in_state[pairs[index]], mark, False) if index in pairs else mark for index, mark in enumerate(unique)
     ]
     covered = {(mark.annotator, mark.tier) for mark in unique}
     unread = {key: mark for key, mark in in_state.items() if key not in set(pairs.values())}
-    not_imported = set(paired(range(len(left_out)), left_out, unread).values())
+    not_imported = set(pair_marks(range(len(left_out)), left_out, unread).values())
     exported = {
         key: mark.revision
         for key, mark in in_state.items()
@@ -174,7 +174,7 @@ def _with_keys(
     return with_keys, exported
 
 
-def _bases(
+def _exported_versions(
     unique: Sequence[Annotation],
     existing: Mapping[str, Annotation],
     exported: Mapping[str, int],
@@ -204,7 +204,7 @@ def _match_keys(
             kinds[index] = _add_second_label(result, before, mark)
         else:
             base = bases.get(mark.key)
-            is_older = mark.revision != before.revision and (base is None or not same(base, before))
+            is_older = mark.revision != before.revision and (base is None or not same_content(base, before))
             kinds[index] = _add(result, before, mark, base, is_older, state)
     return kinds
 
@@ -255,8 +255,8 @@ def _unique(
 
 def _repeats(mark: Annotation, first: Annotation, known_keys: Container[str | None]) -> bool:
     if mark.key in known_keys:
-        return mark.key == first.key and same(mark, first)
-    return same(merged(first, mark, False), first) or same(merged(mark, first, False), mark)
+        return mark.key == first.key and same_content(mark, first)
+    return same_content(merge_mark(first, mark, False), first) or same_content(merge_mark(mark, first, False), mark)
 
 
 def _ignore_twins(unmatched: dict[str, Annotation], repeats: Mapping[int, int], unique: Sequence[Annotation]) -> None:
@@ -279,8 +279,8 @@ def _add(
 ) -> str:
     """Add the difference between a mark here and its version in the file, and return the kind."""
     is_exact = mark.key == before.key
-    after = merged(before, mark, is_exact)
-    is_unchanged = base is not None and same(merged(base, mark, is_exact), base)
+    after = merge_mark(before, mark, is_exact)
+    is_unchanged = base is not None and same_content(merge_mark(base, mark, is_exact), base)
     if after == before or (is_unchanged and state is None):
         result.known += 1
         return "known"
@@ -337,6 +337,6 @@ def _add_deleted(
     for key, mark in unmatched.items():
         if key in exported:
             base = bases.get(key)
-            is_same = exported[key] == mark.revision or (base is not None and same(base, mark))
+            is_same = exported[key] == mark.revision or (base is not None and same_content(base, mark))
             kind = "deleted" if is_same and key not in unsure else "conflict"
             result.differences.append(Difference(kind, mark, None, key in unsure))

@@ -50,7 +50,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     """
     text_of(content, name, "<", 4 * MOST_PARTS)
     content, lines = checked_lines(content, name)
-    eaf = _parsed(content)
+    eaf = _parse(content)
     recording, origin_s = _recording(eaf, name)
     times, changed, lost = _times(eaf)
     keys = keys_in(eaf, name)
@@ -97,7 +97,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
 def eaf_of(content: bytes, name: str) -> Eaf:
     """Return a checked file as pympi reads it."""
     text_of(content, name, "<", 4 * MOST_PARTS)
-    return _parsed(checked_lines(content, name)[0])
+    return _parse(checked_lines(content, name)[0])
 
 
 def origin_of(eaf: Eaf) -> float:
@@ -105,7 +105,7 @@ def origin_of(eaf: Eaf) -> float:
     return _recording(eaf, "file")[1]
 
 
-def _parsed(content: bytes) -> Eaf:
+def _parse(content: bytes) -> Eaf:
     # pympi reads from a path only.
     with TemporaryDirectory() as folder:
         path = Path(folder) / "marks.eaf"

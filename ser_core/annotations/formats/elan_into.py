@@ -55,7 +55,9 @@ def write_into(
     if not layers:
         return UpdatedFile(content, (), ())
     target = _Positions(content, name)
-    new = _New(target, round(origin_of(eaf) * 1000), {id_: [*pair] for id_, pair in keys_in(eaf, name).items()}, plain)
+    new = _NewAnnotations(
+        target, round(origin_of(eaf) * 1000), {id_: [*pair] for id_, pair in keys_in(eaf, name).items()}, plain
+    )
     declared = {tier.key for tier in recording.tiers}
     taken = {tier.name for tier in target.tiers}
     added, replaced, pieces = [], [], []
@@ -72,7 +74,7 @@ def write_into(
             continue
         if old is not None:
             replaced.append(old.name)
-            pieces.append(target.inside(old, rows))
+            pieces.append(target.content_piece(old, rows))
             new.forget(old.annotations)
             _declare(layer, old.name, declared_tiers, tier_keys)
             continue
@@ -91,7 +93,7 @@ def write_into(
         *lost_of_marks(range(new.early), "{} before the TIME_ORIGIN of the file"),
         *lost_of_marks(range(new.points), "the zero length of {}, which is 1 ms there because ELAN has no points"),
     )
-    return UpdatedFile(b"".join(_spliced(content, pieces)), tuple(added), tuple(replaced), dropped)
+    return UpdatedFile(b"".join(_splice(content, pieces)), tuple(added), tuple(replaced), dropped)
 
 
 def _declare(layer: Layer, name: str, tiers: dict[str, Tier], layers: dict[str, str]) -> None:
@@ -107,7 +109,7 @@ def _attributes(layer: Layer, kind: str) -> str:
     return f"{who} LINGUISTIC_TYPE_REF={quoteattr(kind)}"
 
 
-class _New:
+class _NewAnnotations:
     """New annotations and time slots with unused ids.
 
     Attributes
@@ -165,7 +167,7 @@ def _annotation(id_: str, first: str, last: str, label: str) -> str:
     )
 
 
-def _spliced(content: bytes, pieces: Sequence[tuple[int, int, str]]) -> Iterator[bytes]:
+def _splice(content: bytes, pieces: Sequence[tuple[int, int, str]]) -> Iterator[bytes]:
     line_end = "\r\n" if b"\r\n" in content else "\n"
     position = 0
     for start, end, text in sorted(pieces, key=lambda piece: piece[:2]):
@@ -234,20 +236,20 @@ class _Positions:
 
     def _end(self, element: str) -> None:
         _, start = self._open.pop()
-        position = start if self._is_closed(self._after(start)) else self._parser.CurrentByteIndex
+        position = start if self._is_closed(self._tag_end(start)) else self._parser.CurrentByteIndex
         if element == "TIER":
-            self.tiers[-1].end = self._after(position)
+            self.tiers[-1].end = self._tag_end(position)
             self.tiers_end = self._line_after(self.tiers[-1].end)
         elif element in ("TIME_ORDER", "HEADER"):
             self._ends[element] = position
-            self.tiers_end = self._line_after(self._after(position))
-        elif element == "PROPERTY" and not self._is_closed(self._after(start)):
-            span = self._properties[self._property] = self._after(start), position
+            self.tiers_end = self._line_after(self._tag_end(position))
+        elif element == "PROPERTY" and not self._is_closed(self._tag_end(start)):
+            span = self._properties[self._property] = self._tag_end(start), position
             property_text = self._content[slice(*span)].decode(errors="replace").strip()
             if self._property == LAST_ID and NUMBER.fullmatch(property_text):
                 self.last_annotation = max(self.last_annotation, int(property_text))
 
-    def _after(self, position: int) -> int:
+    def _tag_end(self, position: int) -> int:
         """Return the end of the tag that begins at a position."""
         return TAG.match(self._content, position).end()
 
@@ -256,9 +258,9 @@ class _Positions:
         found = re.compile(rb"[ \t]*\r?\n").match(self._content, position)
         return found.end() if found else position
 
-    def inside(self, tier: _Tier, rows: str) -> tuple[int, int, str]:
+    def content_piece(self, tier: _Tier, rows: str) -> tuple[int, int, str]:
         """Return the piece that replaces the content of a tier by rows."""
-        start = self._after(tier.start)
+        start = self._tag_end(tier.start)
         if self._is_closed(start):
             return start - 2, start, f">\n{rows}    </TIER>"
         return start, self._content.rfind(b"</", start, tier.end), f"\n{rows}    "
@@ -274,15 +276,15 @@ class _Positions:
             early = [slot for slot in remaining if value is not None and slot[0] < value]
             remaining = remaining[len(early) :]
             pieces += [(position, position, f"{_slot(*slot)}\n        ") for slot in early]
-        return pieces + self._at_the_end("TIME_ORDER", [_slot(*slot) for slot in remaining])
+        return pieces + self._append_pieces("TIME_ORDER", [_slot(*slot) for slot in remaining])
 
-    def _at_the_end(self, element: str, inside: Sequence[str]) -> list[tuple[int, int, str]]:
+    def _append_pieces(self, element: str, children: Sequence[str]) -> list[tuple[int, int, str]]:
         """Return pieces that add elements at the end of another one, which may be empty."""
         position = self._ends[element]
-        if inside and self._is_closed(self._after(position)):
-            lines = "".join(f"        {each}\n" for each in inside)
-            return [(self._after(position) - 2, self._after(position), f">\n{lines}    </{element}>")]
-        return [(position, position, f"    {each}\n    ") for each in inside]
+        if children and self._is_closed(self._tag_end(position)):
+            lines = "".join(f"        {each}\n" for each in children)
+            return [(self._tag_end(position) - 2, self._tag_end(position), f">\n{lines}    </{element}>")]
+        return [(position, position, f"    {each}\n    ") for each in children]
 
     def property_pieces(self, keys: dict[str, list], last: int) -> list[tuple[int, int, str]]:
         """Return pieces for the properties with the keys of our marks and with the last id of an annotation."""
@@ -297,7 +299,7 @@ class _Positions:
         """Return the piece that replaces the text of a property, or adds the property."""
         if name in self._properties:
             return [(*self._properties[name], escape(text))]
-        return self._at_the_end("HEADER", [f'<PROPERTY NAME="{name}">{escape(text)}</PROPERTY>'])
+        return self._append_pieces("HEADER", [f'<PROPERTY NAME="{name}">{escape(text)}</PROPERTY>'])
 
 
 def _slot(time_ms: int, id_: str) -> str:

@@ -34,10 +34,10 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     recording = writable(only_one(recordings, "ELAN"))
     marks = [in_milliseconds(mark) for mark in recording.annotations]
     layers = layers_of(replace(recording, annotations=tuple(marks)))
-    eaf = _empty(recording)
+    eaf = _empty_eaf(recording)
     keys: dict[str, list[Any]] = {}
     declared = {tier.key for tier in recording.tiers}
-    names = _unique([layer.name for layer in layers])
+    names = _unique_names([layer.name for layer in layers])
     parents = _parents(layers, names)
     for layer, name in zip(layers, names, strict=True):
         attributes = {"ling": INCLUDED, "parent": parents[name]} if name in parents else {}
@@ -79,7 +79,7 @@ def write(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Writ
     return Written(ElementTree.tostring(to_adocument(eaf), encoding="UTF-8", xml_declaration=True), dropped)
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def _unique_names(names: Sequence[str]) -> list[str]:
     """Return unique names, as ELAN requires for tiers, with numbers behind repeated ones."""
     unique: list[str] = []
     for name in names:
@@ -101,13 +101,13 @@ def _parents(layers: Sequence[Layer], names: Sequence[str]) -> dict[str, str]:
         ]
         preferred = [each for each in candidates if each[0].annotator in (layer.annotator, "")]
         for other, other_name in preferred or candidates:
-            if _holds(other.marks, layer.marks):
+            if _contains_all(other.marks, layer.marks):
                 parents[name] = other_name
                 break
     return parents
 
 
-def _holds(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
+def _contains_all(marks: Sequence[Annotation], inner: Sequence[Annotation]) -> bool:
     """Whether each inner mark lies within one of the marks; both are in order of time and without overlaps."""
     starts = [mark.region.start_s for mark in marks]
     for mark in inner:
@@ -138,7 +138,7 @@ def _sort_time_slots(eaf: Eaf) -> None:
             aligned[key] = (new[start], new[end], *rest)
 
 
-def _empty(recording: AnnotatedRecording) -> Eaf:
+def _empty_eaf(recording: AnnotatedRecording) -> Eaf:
     eaf = Eaf(author="Hear Why")
     eaf.remove_tier("default")
     eaf.add_linguistic_type(INCLUDED, "Included_In")

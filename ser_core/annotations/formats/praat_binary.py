@@ -120,15 +120,15 @@ class _Bytes:
         return count
 
     def class_name(self, what: str) -> str:
-        return self._decoded(int(self._value("B", what)), 1, what)
+        return self._decode(int(self._value("B", what)), 1, what)
 
     def text(self, what: str) -> str:
         length = int(self._value("H", what))
         if length == WIDE:
-            return self._decoded(int(self._value("H", what)), 2, what)
-        return self._decoded(length, 1, what)
+            return self._decode(int(self._value("H", what)), 2, what)
+        return self._decode(length, 1, what)
 
-    def _decoded(self, length: int, width: int, what: str) -> str:
+    def _decode(self, length: int, width: int, what: str) -> str:
         found = self._next(length * width, what)
         # The length counts characters, and a character beyond the first plane is a pair of two bytes each.
         pairs = _count_pairs(found) if width == 2 else 0

@@ -42,15 +42,15 @@ VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]([^<>]+)>")
 
 def write_srt(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
     """Write the marks of one recording as SubRip; times are rounded to whole milliseconds."""
-    return _written(recordings, plain, is_vtt=False)
+    return _write(recordings, plain, is_vtt=False)
 
 
 def write_vtt(recordings: Sequence[AnnotatedRecording], plain: bool = False) -> Written:
     """Write the marks of one recording as WebVTT, as `write_srt` does."""
-    return _written(recordings, plain, is_vtt=True)
+    return _write(recordings, plain, is_vtt=True)
 
 
-def _written(recordings: Sequence[AnnotatedRecording], plain: bool, is_vtt: bool) -> Written:
+def _write(recordings: Sequence[AnnotatedRecording], plain: bool, is_vtt: bool) -> Written:
     recording = writable(only_one(recordings, "subtitles"))
     texts = [mark_text(mark, plain=plain, default_tier=TIER) for mark in recording.annotations]
     if is_vtt:
@@ -60,9 +60,9 @@ def _written(recordings: Sequence[AnnotatedRecording], plain: bool, is_vtt: bool
     cued = [(mark, text) for mark, text in zip(recording.annotations, texts, strict=True) if text]
     cues = [f"{WEB}\n"] if is_vtt else []
     for number, (mark, text) in enumerate(cued, start=1):
-        start, end = (_stamp(edge, "." if is_vtt else ",") for edge in _whole_ms(mark.region))
+        start, end = (_stamp(edge, "." if is_vtt else ",") for edge in _bounds_ms(mark.region))
         cues.append(f"{number}\n{start} --> {end}\n{text}\n")
-    exact = [mark for mark, _ in cued if [edge / 1000 for edge in _whole_ms(mark.region)] == _edges(mark.region)]
+    exact = [mark for mark, _ in cued if [edge / 1000 for edge in _bounds_ms(mark.region)] == _edges(mark.region)]
     dropped = (
         *lost_in_texts(recording, ("name", "sha256", "duration_s", "sample_rate_hz", "provenance"), (), plain),
         *lost_of_marks(range(len(cued) - len(exact)), "the microseconds of {}"),
@@ -84,7 +84,7 @@ def _edges(region: Region) -> list[float]:
     return [region.start_s, region.end_s]
 
 
-def _whole_ms(region: Region) -> tuple[int, int]:
+def _bounds_ms(region: Region) -> tuple[int, int]:
     """Return start and end of a region in milliseconds; an interval keeps a length."""
     start, end = (round(edge * 1000) for edge in _edges(region))
     return start, max(end, start + 1) if region.end_s > region.start_s else start

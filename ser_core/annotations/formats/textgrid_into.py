@@ -94,7 +94,7 @@ class _Target:
         self._mark, self.encoding = "", ""
         self._source: str | bytes = content
         if not self._is_binary:
-            self._mark, self._source, self.encoding = _exact(content)
+            self._mark, self._source, self.encoding = _decode_exactly(content)
             grid = read_grid(self._source, name)  # whose positions are those in this text
             self._line_end = next((one for one in LINE_ENDS if one in self._source), "\n")
             first = grid.spans.get(1, (len(self._source), 0))[0]
@@ -168,7 +168,7 @@ def _quoted(text: str) -> str:
     return QUOTE + text.replace(QUOTE, 2 * QUOTE) + QUOTE
 
 
-def _exact(content: bytes) -> tuple[str, str, str]:
+def _decode_exactly(content: bytes) -> tuple[str, str, str]:
     """Return the byte order mark and the text of a file, and an encoding that restores its bytes."""
     encoding = encoding_of(content)
     if encoding == "utf-16":

@@ -35,7 +35,7 @@ TOP = case((steps.c.kind == "edit", steps.c.id), else_=steps.c.top_id)
 
 @dataclass(frozen=True)
 class Step:
-    """What one person did in one go.
+    """One action of one person.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Step:
     beneath_id : int or None
         The edit beneath it in the annotator's stack.
     f0 : F0Change or None
-        What was done to F0.
+        The change of F0.
     """
 
     id: int
@@ -219,7 +219,7 @@ def forget_marks(connection: Connection, recording_id: int, keys: Collection[str
             connection.execute(update(steps).where(is_row).values(changes=remaining, **new_links))
 
 
-def current(stored: Mapping[str, StoredMark], mark: Annotation) -> StoredMark:
+def require_current(stored: Mapping[str, StoredMark], mark: Annotation) -> StoredMark:
     """Return the stored mark that a change was made to.
 
     Raises

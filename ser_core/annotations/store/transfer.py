@@ -126,7 +126,7 @@ def import_documents(
     file_tiers = tiers.FileTierMapping(connection, project)
     documents = [file_tiers.with_project_keys(document) for document in documents]
     file_tiers.write()
-    remaining = iter(_by_recording(documents))
+    remaining = iter(_join_by_recording(documents))
     while batch := list(islice(remaining, RECORDINGS_AT_ONCE)):
         ids_and_lengths = _lock_recordings(connection, project, batch, annotator, at)
         if is_owner:
@@ -180,7 +180,7 @@ def _documents_by_id(
     for (recording_id, duration_s), document in zip(ids_and_lengths, documents, strict=True):
         document = replace(document, annotations=tuple(_valid_marks(document, duration_s)))
         f0.require_frames(document.f0.frames, duration_s)
-        by_id[recording_id] = _joined([by_id[recording_id], document]) if recording_id in by_id else document
+        by_id[recording_id] = _join([by_id[recording_id], document]) if recording_id in by_id else document
     return by_id
 
 
@@ -255,16 +255,16 @@ def _take_speakers_and_sessions(
             connection.execute(update(recordings).where(recordings.c.id == row.id).values(taken))
 
 
-def _by_recording(documents: Iterable[AnnotatedRecording]) -> list[AnnotatedRecording]:
+def _join_by_recording(documents: Iterable[AnnotatedRecording]) -> list[AnnotatedRecording]:
     """Return documents, with those of the same recording joined."""
     groups: dict[tuple[str | None, str], list[AnnotatedRecording]] = {}
     for document in documents:
         name = document.name if document.sha256 is None else ""
         groups.setdefault((document.sha256, name), []).append(document)
-    return [_joined(group) for group in groups.values()]
+    return [_join(group) for group in groups.values()]
 
 
-def _joined(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
+def _join(documents: Sequence[AnnotatedRecording]) -> AnnotatedRecording:
     if len(documents) == 1:
         return documents[0]
     # Beside a file with keys, one without keys deletes nothing: the marks that it lacks may be new here.
@@ -436,7 +436,7 @@ def _lock_recordings(
     by_name: dict[str, list[tuple[int, float]]] = {}
     for row in found_rows:
         by_name.setdefault(row.name, []).append((row.id, row.duration_s))
-    return [by_sha256[d.sha256] if d.sha256 is not None else _only(by_name, d.name) for d in documents]
+    return [by_sha256[d.sha256] if d.sha256 is not None else _only_one_named(by_name, d.name) for d in documents]
 
 
 def _valid_marks(document: AnnotatedRecording, duration_s: float) -> list[Annotation]:
@@ -447,7 +447,7 @@ def _valid_marks(document: AnnotatedRecording, duration_s: float) -> list[Annota
     return found
 
 
-def _only(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tuple[int, float]:
+def _only_one_named(by_name: Mapping[str, Sequence[tuple[int, float]]], name: str) -> tuple[int, float]:
     found = by_name.get(name, ())
     if len(found) != 1:
         raise AnnotationsRefused(

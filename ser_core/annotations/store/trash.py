@@ -317,7 +317,7 @@ def _new_bin(
 # --- in the trash ---
 
 
-def listed(connection: Connection) -> list[Deleted]:
+def all_items(connection: Connection) -> list[Deleted]:
     """Return everything in the trash, the newest first."""
     in_trash = select(projects).where(projects.c.deleted_at.is_not(None)).order_by(projects.c.deleted_at.desc())
     return _deleted(connection, connection.execute(in_trash).all())
@@ -347,8 +347,8 @@ def _deleted(connection: Connection, rows: Sequence[Row]) -> list[Deleted]:
     return found
 
 
-def locked(connection: Connection, bin_id: int) -> tuple[Deleted, Row]:
-    """Return an item of the trash and its row, locked, so that nobody else restores or deletes it meanwhile.
+def lock_item(connection: Connection, bin_id: int) -> tuple[Deleted, Row]:
+    """Return an item of the trash and its row, and lock it, so that nobody else restores or deletes it meanwhile.
 
     Raises
     ------
@@ -373,7 +373,7 @@ def restore(connection: Connection, bin_id: int, person: str) -> str:
     AnnotationsRefused
         If it is not there, the person has no part in it, or the recording has been added and marked again.
     """
-    found, row = locked(connection, bin_id)
+    found, row = lock_item(connection, bin_id)
     if not found.may_restore(person):
         who, by = person or "Somebody without a name", found.deleted_by or "somebody"
         raise AnnotationsRefused(
@@ -439,7 +439,7 @@ def delete_unused_project(connection: Connection, project: int) -> None:
     connection.execute(delete(projects).where(projects.c.id == project, held.is_(None), deleted.is_(None)))
 
 
-def due(connection: Connection, now: datetime) -> list[int]:
+def due_items(connection: Connection, now: datetime) -> list[int]:
     """Return the ids of items whose time in the trash is over."""
     return list(connection.execute(select(projects.c.id).where(projects.c.deleted_at <= now - TRASH_PERIOD)).scalars())
 

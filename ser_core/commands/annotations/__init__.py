@@ -18,7 +18,7 @@ from ser_core.commands.annotations.project import (
     ALL_ON_ONE_PAGE,
     add_command,
     login_name,
-    opened_project,
+    open_project,
     printable,
     recording_file,
 )
@@ -53,7 +53,7 @@ def _add(args: argparse.Namespace) -> int:
     if not paths:
         raise AnnotationsRefused("There is no audio in what was given; give audio files, or folders that contain some.")
     files, refused, work = [], 0, printed_progress()
-    with opened_project(args, may_be_new=True, owner=login_name()) as (store, project):
+    with open_project(args, may_be_new=True, owner=login_name()) as (store, project):
         for done, path in enumerate(paths):
             work.report(done / len(paths), f"Recording {done} of {len(paths)}")
             try:
@@ -69,7 +69,7 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _history(args: argparse.Namespace) -> int:
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         recordings = store.recordings.files(project)
         wanted = [file for file in recordings if args.recording in (None, file.name, file.sha256)]
         if args.recording is not None and not wanted:

@@ -23,7 +23,7 @@ from ser_core.annotations.annotation import KINDS, RECORDING_TIER, AnnotatedReco
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.saved_sounds import sounds_of
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.commands.annotations.project import add_command, opened_project, printable, tier_of_labels
+from ser_core.commands.annotations.project import add_command, open_project, printable, tier_of_labels
 from ser_core.commands.arguments import Commands, model_or_default, printed_progress, some_of, write_json
 from ser_core.errors import AnnotationsRefused
 from ser_core.model.shipped_models import load_model
@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
 
 
 def _agreement(args: argparse.Namespace) -> int:
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         kinds = ("intervals",) if args.explainers else KINDS
         tier = None if args.tier is None else tier_of_labels(store, project, args.tier, kinds)
         found = store.transfer.export(project)

@@ -8,7 +8,7 @@ from ser_core.annotations.saved_sounds import finish_deletions
 from ser_core.annotations.store.database import default_url
 from ser_core.annotations.store.transactions import Store, open_store
 from ser_core.annotations.store.trash import Deleted
-from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable
+from ser_core.commands.annotations.project import add_command, login_name, open_project, printable
 from ser_core.commands.arguments import Commands
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
 
 def _delete(args: argparse.Namespace) -> int:
     person = args.annotator or login_name()
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         sha256 = None if args.recording is None else _sha256(store, project, args.recording)
         ownerships = (
             [store.trash.ownership_of_project(project)] if sha256 is None else store.trash.ownerships_of(sha256)

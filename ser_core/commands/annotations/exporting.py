@@ -17,7 +17,7 @@ from ser_core.annotations.store.transactions import Store
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ
 from ser_core.audio.reading import file_bytes
 from ser_core.audio.working_copy import FileBytes
-from ser_core.commands.annotations.project import add_command, opened_project, printable
+from ser_core.commands.annotations.project import add_command, open_project, printable
 from ser_core.commands.arguments import Commands, printed_progress
 from ser_core.errors import AnnotationsRefused
 from ser_core.model.shipped_models import load_model
@@ -74,7 +74,7 @@ def _export(args: argparse.Namespace) -> int:
         )
     if args.overwrite:
         raise AnnotationsRefused("--overwrite replaces a file that is given with --into; a folder has to be a new one.")
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator, or_f0=args.format == "json")
         if args.format != "json":
             recordings = _with_gold(recordings, args)
@@ -116,7 +116,7 @@ def _export_into(args: argparse.Namespace) -> int:
         )
     if args.out is not None and args.out.exists():
         raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         known = store.recordings.files(project)
         by_sha256 = {recording.sha256: recording for recording in _marked(store, project, args.annotator)}
     name = printable(args.into.name)
@@ -159,7 +159,7 @@ def _write_sounds(folder: Path, sounds: Mapping[str, str], wav_file: Callable[[s
 def _measure(args: argparse.Namespace) -> int:
     if args.out.exists():
         raise AnnotationsRefused(f"{args.out} is already there; give the name of a new file with --out.")
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         recordings = _marked(store, project, args.annotator)
         files = store.recordings.files(project)
     classifier = None if args.model is None else load_model(args.model)
@@ -179,7 +179,7 @@ def _measure(args: argparse.Namespace) -> int:
 
 
 def _f0(args: argparse.Namespace) -> int:
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         recordings = list(store.transfer.export(project))
         files = store.recordings.files(project)
     with atomic_new_folder(args.out) as folder:

@@ -29,7 +29,7 @@ from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.transfer import Imported
 from ser_core.audio.reading import file_bytes
-from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable, recording_file
+from ser_core.commands.annotations.project import add_command, login_name, open_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress, write_json
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
@@ -112,7 +112,7 @@ def _import(args: argparse.Namespace) -> int:
     files = read_files(((printable(name), file_bytes(path)) for name, path in paths), options)
     files, labels = map_labels(files, rules)
     audio = _audio([document for file in files for document in file.documents], args.audio)
-    with opened_project(args, may_be_new=True, owner=annotator) as (store, project):
+    with open_project(args, may_be_new=True, owner=annotator) as (store, project):
         known = store.recordings.files(project)
         only = audio[0] if args.audio is not None and not args.audio.is_dir() else None
         try:

@@ -5,7 +5,7 @@ import argparse
 from ser_core.annotations.assignment import AssignmentPlan
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.store.people import ROLES
-from ser_core.commands.annotations.project import add_command, login_name, opened_project, printable
+from ser_core.commands.annotations.project import add_command, login_name, open_project, printable
 from ser_core.commands.arguments import Commands
 from ser_core.errors import AnnotationsRefused
 
@@ -49,7 +49,7 @@ def _people(args: argparse.Namespace) -> int:
         if not name:
             raise AnnotationsRefused(f"'{printable(pair)}' gives no role; write NAME=ROLE.")
         roles[name] = None if role == NO_ROLE else role
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         if roles:
             store.people.set_roles(project, args.annotator or login_name(), roles)
         for person in store.people.of(project):
@@ -60,7 +60,7 @@ def _people(args: argparse.Namespace) -> int:
 
 def _assign(args: argparse.Namespace) -> int:
     plan = AssignmentPlan(args.overlap, args.by, args.seed)
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         drawn = store.people.assign(project, args.annotator or login_name(), args.to, plan)
         names = {file.sha256: file.name for file in store.recordings.files(project)}
     for sha256, people in sorted(drawn.items(), key=lambda pair: names[pair[0]]):

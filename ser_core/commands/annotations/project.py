@@ -33,9 +33,7 @@ def add_command(
 
 
 @contextmanager
-def opened_project(
-    args: argparse.Namespace, *, may_be_new: bool = False, owner: str = ""
-) -> Iterator[tuple[Store, int]]:
+def open_project(args: argparse.Namespace, *, may_be_new: bool = False, owner: str = "") -> Iterator[tuple[Store, int]]:
     """Yield the store, and the id of the named project or else of the only one.
 
     Parameters

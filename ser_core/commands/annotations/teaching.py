@@ -17,7 +17,7 @@ from ser_core.annotations.teaching.taught_model import (
     require_teachable,
     training_arguments,
 )
-from ser_core.commands.annotations.project import add_command, opened_project, printable, tier_of_labels
+from ser_core.commands.annotations.project import add_command, open_project, printable, tier_of_labels
 from ser_core.commands.arguments import Commands, print_figures, printed_progress
 from ser_core.corpora.labelled import recordings_by_sha256
 from ser_core.errors import AnnotationsRefused
@@ -53,7 +53,7 @@ def _teach(args: argparse.Namespace) -> int:
     model = args.model or first_teachable()
     require_teachable(model)
     trained_on = training_list(find_model(model))
-    with opened_project(args) as (store, project):
+    with open_project(args) as (store, project):
         tier = None if args.tier is None else tier_of_labels(store, project, args.tier, ("intervals",))
         recordings = list(store.transfer.export(project))
         files = store.recordings.files(project)

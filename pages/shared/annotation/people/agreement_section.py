@@ -22,7 +22,12 @@ from pages.shared.charts.annotators import (
 )
 from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
-from ser_core.annotations.agreement.agreement import AnnotatorAgreement, annotator_agreement, disagreement, in_cell
+from ser_core.annotations.agreement.agreement import (
+    AnnotatorAgreement,
+    annotator_agreement,
+    disagreement,
+    recordings_in_cell,
+)
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.annotations.agreement.label_mapping import as_emotions
@@ -216,7 +221,7 @@ def _open_cell(
     column: int,
 ) -> None:
     cell = labels[row], labels[column]
-    found = in_cell(recordings, pair, cell, whole=units == "recordings")
+    found = recordings_in_cell(recordings, pair, cell, whole=units == "recordings")
     description = plural(len(found), "{n} recording", "{n} recordings")
     for annotator, label in zip(pair, cell, strict=True):
         description += f" · {annotator}: {label_in_words(label)}"

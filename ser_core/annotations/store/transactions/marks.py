@@ -96,8 +96,8 @@ class Marks:
             changed, new = ([valid_mark(mark, duration_s) for mark in marks] for marks in (changed, new))
             tiers.add_missing(connection, project, (*changed, *new))
             stored = stored_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
-            deleted = [history.current(stored, mark) for mark in delete]
-            before = [history.current(stored, mark) for mark in changed]
+            deleted = [history.require_current(stored, mark) for mark in delete]
+            before = [history.require_current(stored, mark) for mark in changed]
             trash.require_own_marks(connection, project, annotator, without_gold_marks(deleted))
             changes = [
                 *(change_to(mark, None, at) for mark in deleted),

@@ -56,8 +56,8 @@ class Tiers:
         AnnotationsOutdated
             If somebody has changed it since it was shown.
         AnnotationsRefused
-            If it is not there, the parent cannot be one, or what it holds would change, marks of others are in it, and
-            the person does not review.
+            If it is not there, the parent cannot be one, or its content, labels or mapping would change while it holds
+            marks of others and the person is no reviewer.
         """
         person = people.valid_annotator(person)
         with self._database.writing() as connection:

@@ -76,7 +76,7 @@ class Trash:
     def items(self) -> list[Deleted]:
         """Return the items that were deleted in the last 30 days and can be restored, the newest first."""
         with self._database.reading() as connection:
-            return trash.listed(connection)
+            return trash.all_items(connection)
 
     def restore(self, deleted: int, person: str) -> str:
         """Restore an item of the trash, by its id; return the name of the project that it is in.
@@ -98,7 +98,7 @@ class Trash:
             If it is not in the trash, or contains others' marks and comes from somebody else's project.
         """
         with self._database.writing() as connection:
-            found, _ = trash.locked(connection, deleted)
+            found, _ = trash.lock_item(connection, deleted)
             if not found.may_delete(people.valid_name_or_empty(person)):
                 raise AnnotationsRefused(
                     f"Only {found.owner or found.deleted_by or 'whoever made it'} can delete this for good now; "
@@ -109,7 +109,7 @@ class Trash:
     def empty(self, now: datetime) -> None:
         """Delete for good the items and marks that were deleted 30 days ago; called by `finish_deletions`."""
         with self._database.writing() as connection:
-            trash.delete_for_good(connection, trash.due(connection, now), now)
+            trash.delete_for_good(connection, trash.due_items(connection, now), now)
             trash.delete_marks_for_good(connection, now)
 
     def note_sounds(self, sha256: Collection[str], due_at: datetime) -> None:
@@ -119,7 +119,7 @@ class Trash:
             trash.note_unfinished(connection, set(sha256) - set(connection.execute(known).scalars()), due_at)
 
     def delete_sounds(self, now: datetime, delete_sound: Callable[[str], None]) -> set[str]:
-        """Call a function for each sound that is due and that no recording needs; return the SHA-256 for `finished`.
+        """Call a function for each sound that is due and that no recording needs; return what `mark_finished` takes.
 
         Nobody can add such a recording in the meantime.
         """
@@ -130,7 +130,7 @@ class Trash:
                     delete_sound(sha256)
         return set(due)
 
-    def finished(self, sha256: Collection[str]) -> None:
+    def mark_finished(self, sha256: Collection[str]) -> None:
         """Remove deletions from the journal."""
         with self._database.writing() as connection:
             trash.forget_unfinished(connection, sha256)
