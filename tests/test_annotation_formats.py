@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import END_SLACK_S, AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS, format_key, read_annotations, with_audio
-from ser_core.annotations.formats.gate import writable
+from ser_core.annotations.formats.fields import writable
 from ser_core.errors import AnnotationsRefused, SerError
 from tests.annotated_recordings import annotations, as_json, example, recordings, same, sets_of_recordings, without
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import Annotation
-from ser_core.annotations.formats.gate import annotation_of
+from ser_core.annotations.formats.fields import annotation_of
 from ser_core.annotations.formats.notation import UNSAFE, mark_fields, mark_text
 from tests.annotated_recordings import annotations, texts
 

@@ -22,7 +22,7 @@ from ser_core.annotations.formats import OTHERS
 from ser_core.annotations.formats.content import json_bytes, json_of
 from ser_core.annotations.formats.emu_write import MORE, bundle_of, levels_of
 from ser_core.annotations.formats.format import sum_losses
-from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.values import shown
 from ser_core.errors import AnnotationsRefused
 
 CONFIGURATION, METADATA, SESSION = "_DBconfig.json", ".meta_json", "_ses"

@@ -10,8 +10,8 @@ from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, va
 from ser_core.annotations.exchange.emu_database import database_of
 from ser_core.annotations.formats import FORMATS, OTHERS
 from ser_core.annotations.formats.format import Format, Written, counted, lost_tier_fields, sum_losses
-from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import with_names_as_keys
+from ser_core.annotations.formats.values import shown
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 

@@ -17,9 +17,10 @@ from ser_core.annotations.formats import READERS, ReadOptions, format_key, read_
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import known_encoding
 from ser_core.annotations.formats.emu_write import bundle_of
+from ser_core.annotations.formats.fields import fields_of
 from ser_core.annotations.formats.format import FileTier, counted
-from ser_core.annotations.formats.gate import error_context, fields_of, shown
 from ser_core.annotations.formats.label_studio import CONFIGURATION, SOUND_NAME
+from ser_core.annotations.formats.values import error_context, shown
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name

@@ -15,8 +15,8 @@ from ser_core.annotations.annotation import EMOTION, REGION_TIER, STATUSES, Anno
 from ser_core.annotations.exchange.importing import ImportedFile, with_marks
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.notation import Note, holds_emotions
+from ser_core.annotations.formats.values import shown
 from ser_core.errors import AnnotationsRefused
 
 #: Our own files state which labels are emotions.

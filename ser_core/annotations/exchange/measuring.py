@@ -10,7 +10,7 @@ from ser_core.analysis import Recording, Region, moved
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.f0.operations import corrected_tracks
 from ser_core.annotations.formats import table
-from ser_core.annotations.formats.gate import writable
+from ser_core.annotations.formats.fields import writable
 from ser_core.annotations.saved_sounds import MARGIN_S
 from ser_core.annotations.words import WORD_TIERS
 from ser_core.audio.acoustics import DEFAULT_CEILING_HZ, Tracks, tracks_of

@@ -6,8 +6,9 @@ from typing import Any
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange.importing import ImportedFile
 from ser_core.annotations.exchange.labels import LabelUse
+from ser_core.annotations.formats.fields import fields_of
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.gate import fields_of, shown
+from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.transfer import Imported, RecordingDifference
 
 MOST_TIERS = 12

@@ -9,8 +9,8 @@ from ser_core.annotations.exchange.importing import ImportOptions, assign_to_rec
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import READERS, elan_into, format_key, textgrid_into
 from ser_core.annotations.formats.format import UpdatedFile, counted
-from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import layers_of
+from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, ScalarSelect, delete, select
 
 from ser_core.annotations.f0.corrections import CorrectedF0, Correction, F0Change
-from ser_core.annotations.formats.gate import f0_fields, f0_hz, f0_of
+from ser_core.annotations.formats.fields import f0_fields, f0_hz, f0_of
 from ser_core.annotations.store.marks import insert_into
 from ser_core.annotations.store.tables import f0_corrections
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused

@@ -19,8 +19,8 @@ from ser_core.annotations.formats import (
     transcriber,
 )
 from ser_core.annotations.formats.content import encoding_of
+from ser_core.annotations.formats.fields import with_audio
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written
-from ser_core.annotations.formats.gate import with_audio
 from ser_core.errors import AnnotationsRefused
 
 __all__ = [

@@ -13,6 +13,7 @@ from typing import Any
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.fields import recording_of, writable
 from ser_core.annotations.formats.format import (
     DEFAULT_OPTIONS,
     Format,
@@ -21,8 +22,8 @@ from ser_core.annotations.formats.format import (
     Written,
     only_one,
 )
-from ser_core.annotations.formats.gate import error_context, number, recording_of, writable
 from ser_core.annotations.formats.notation import lost_in_texts, mark_fields, mark_text
+from ser_core.annotations.formats.values import error_context, number
 from ser_core.errors import AnnotationsRefused
 
 NO_LIMIT = -1.0

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.fields import recording_of
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, FileTier, Format, ReadOptions, ReadResult, counted
-from ser_core.annotations.formats.gate import error_context, recording_of, shown
 from ser_core.annotations.formats.notation import Note
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
 from ser_core.annotations.formats.rttm import with_only_speaker
 from ser_core.annotations.formats.table import WORDS_TIER
 from ser_core.annotations.formats.transcriber import TRANSCRIPT
+from ser_core.annotations.formats.values import error_context, shown
 from ser_core.errors import AnnotationsRefused
 
 LINE_END = re.compile("\r\n|\r|\n")

@@ -10,8 +10,9 @@ from typing import Any
 
 from ser_core.analysis import Point
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, Annotation
+from ser_core.annotations.formats.fields import annotation_of
 from ser_core.annotations.formats.format import ReadOptions, counted
-from ser_core.annotations.formats.gate import annotation_of, error_context, number
+from ser_core.annotations.formats.values import error_context, number
 
 POINT = "{} without a length, as points in a tier beside the others"
 POINTS_OF = "{} points"
@@ -65,7 +66,7 @@ class Collected:
         self._marks.append(mark)
 
     def add(self, fields: Mapping[str, Any], place: str, is_point: bool = False) -> None:
-        """Add the mark that a flat dict describes, as `gate.annotation_of` takes it.
+        """Add the mark that a flat dict describes, as `fields.annotation_of` takes it.
 
         Parameters
         ----------
@@ -84,7 +85,7 @@ class Collected:
 
     def _shifted(self, fields: Mapping[str, Any], is_point: bool) -> Mapping[str, Any]:
         if self._exact or None in (fields.get("start_s"), fields.get("end_s")):
-            return fields  # the gate refuses missing times
+            return fields  # `annotation_of` refuses missing times
         offset_s = 0.0 if fields.get("tier") == RECORDING_TIER else self._offset_s
         start_s, end_s = number(fields["start_s"], "start") + offset_s, number(fields["end_s"], "end") + offset_s
         if start_s == end_s:

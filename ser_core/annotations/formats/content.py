@@ -4,7 +4,7 @@ import codecs
 import json
 from typing import Any
 
-from ser_core.annotations.formats.gate import error_context
+from ser_core.annotations.formats.values import error_context
 from ser_core.errors import AnnotationsRefused
 
 MOST_BYTES = 48 * 2**20

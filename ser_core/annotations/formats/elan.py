@@ -21,6 +21,7 @@ from ser_core.annotations.formats.content import MOST_PARTS, json_of, text_of
 from ser_core.annotations.formats.elan_check import MOST_DIGITS, checked_lines
 from ser_core.annotations.formats.elan_properties import PROPERTY, keys_in, tiers_in
 from ser_core.annotations.formats.elan_write import write
+from ser_core.annotations.formats.fields import known_duration_s, known_keys, recording_of
 from ser_core.annotations.formats.format import (
     DEFAULT_OPTIONS,
     FileTier,
@@ -29,14 +30,9 @@ from ser_core.annotations.formats.format import (
     ReadResult,
     counted,
 )
-from ser_core.annotations.formats.gate import (
-    error_context,
-    known_duration_s,
-    known_keys,
-    recording_of,
-)
 from ser_core.annotations.formats.layers import FileTiers, Participants, free_name
 from ser_core.annotations.formats.notation import mark_fields
+from ser_core.annotations.formats.values import error_context
 from ser_core.errors import AnnotationsRefused
 
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.values import shown
 from ser_core.errors import AnnotationsRefused
 
 SCHEMA = "http://www.w3.org/2001/XMLSchema-instance noNamespaceSchemaLocation"

@@ -6,7 +6,8 @@ from pympi.Elan import Eaf
 
 from ser_core.annotations.annotation import RECORDING_TIER, Tier
 from ser_core.annotations.formats.content import json_bytes, json_of
-from ser_core.annotations.formats.gate import error_context, known_keys, tier_fields, tier_of
+from ser_core.annotations.formats.fields import known_keys, tier_fields, tier_of
+from ser_core.annotations.formats.values import error_context
 
 #: The property with the fields of the recording, as JSON.
 PROPERTY = "hear-why recording"

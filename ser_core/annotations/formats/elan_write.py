@@ -16,8 +16,8 @@ from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import json_bytes
 from ser_core.annotations.formats.elan_properties import KEYS, PROPERTY, TIERS, tiers_text
+from ser_core.annotations.formats.fields import recording_fields, writable
 from ser_core.annotations.formats.format import Written, counted, lost_of_marks, only_one
-from ser_core.annotations.formats.gate import recording_fields, writable
 from ser_core.annotations.formats.layers import FIELDS_IN_NAME, Layer, free_name, layers_of, safe_name
 from ser_core.annotations.formats.notation import label_of, lost_by_plain_labels
 

@@ -16,6 +16,7 @@ from typing import Any
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_of
 from ser_core.annotations.formats.emu_write import EVENT, MORE, SEGMENT, write
+from ser_core.annotations.formats.fields import recording_of
 from ser_core.annotations.formats.format import (
     DEFAULT_OPTIONS,
     FileTier,
@@ -24,10 +25,10 @@ from ser_core.annotations.formats.format import (
     ReadResult,
     counted,
 )
-from ser_core.annotations.formats.gate import error_context, number, recording_of, shown, text, whole_number
 from ser_core.annotations.formats.layers import FileTiers
 from ser_core.annotations.formats.notation import UNSAFE, mark_fields
 from ser_core.annotations.formats.own import objects_in
+from ser_core.annotations.formats.values import error_context, number, shown, text, whole_number
 from ser_core.errors import AnnotationsRefused
 
 #: The maximum depth of items above their segments.

@@ -12,8 +12,8 @@ from math import ceil
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.content import json_bytes
+from ser_core.annotations.formats.fields import writable
 from ser_core.annotations.formats.format import Written, lost_of_marks, lost_recording_fields, only_one
-from ser_core.annotations.formats.gate import writable
 from ser_core.annotations.formats.layers import Layer, layers_of
 from ser_core.annotations.formats.notation import lost_by_plain_labels, mark_text
 from ser_core.work.atomic_folder import folder_name

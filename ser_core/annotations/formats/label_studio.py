@@ -41,25 +41,24 @@ from ser_core.annotations.annotation import (
 )
 from ser_core.annotations.formats.collected import Collected, totals_in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
-from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
-from ser_core.annotations.formats.gate import (
+from ser_core.annotations.formats.fields import (
     annotation_of,
-    error_context,
     fields_of,
     keys_of,
     known_duration_s,
     known_keys,
     recording_fields,
     recording_of,
-    shown,
     tier_fields,
     tier_of,
     writable,
 )
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
 from ser_core.annotations.formats.label_studio_min import expand, is_json_min
 from ser_core.annotations.formats.label_studio_results import OURS, Lost, labels_of, marks_in
 from ser_core.annotations.formats.layers import with_names_as_keys
 from ser_core.annotations.formats.own import objects_in
+from ser_core.annotations.formats.values import error_context, shown
 from ser_core.errors import AnnotationsRefused
 
 SOUND = "audio"

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ser_core.annotations.annotation import RECORDING_TIER
-from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.label_studio_results import OURS, Lost
 from ser_core.annotations.formats.notation import KNOWN
+from ser_core.annotations.formats.values import shown
 
 #: By field of a value: the kind of result.
 KINDS = {"labels": "labels", "choices": "choices", "rating": "rating", "text": "textarea"}

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ser_core.annotations.annotation import LAST_CHANNEL, RECORDING_TIER, REGION_TIER, Tier
-from ser_core.annotations.formats.gate import error_context, number, shown, text, whole_number
 from ser_core.annotations.formats.notation import KNOWN, Note
+from ser_core.annotations.formats.values import error_context, number, shown, text, whole_number
 from ser_core.errors import AnnotationsRefused
 
 #: The key under `meta` of a result, where Label Studio preserves unknown data, for fields of a mark.

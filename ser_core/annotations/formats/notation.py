@@ -13,8 +13,8 @@ from typing import Any
 
 from ser_core.analysis.emotions import COLOURS, known_emotion
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Annotation, Tier
+from ser_core.annotations.formats.fields import fields_of
 from ser_core.annotations.formats.format import lost_of_marks, lost_recording_fields
-from ser_core.annotations.formats.gate import fields_of
 
 KNOWN = frozenset(COLOURS)
 #: Tiers of these names hold emotions, in any case.
@@ -124,7 +124,7 @@ def lost_in_texts(
 
 
 def mark_fields(label: str, tier: str = REGION_TIER) -> dict[str, str]:
-    """Return the fields of a label, all as text, for `gate.annotation_of`.
+    """Return the fields of a label, all as text, for `fields.annotation_of`.
 
     Parameters
     ----------

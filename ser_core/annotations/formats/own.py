@@ -8,11 +8,9 @@ from typing import Any
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import json_bytes, json_of
-from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written
-from ser_core.annotations.formats.gate import (
+from ser_core.annotations.formats.fields import (
     assignment_fields,
     assignment_of,
-    error_context,
     f0_fields,
     f0_of,
     fields_of,
@@ -22,11 +20,12 @@ from ser_core.annotations.formats.gate import (
     recording_fields,
     recording_of,
     roles_of,
-    shown,
     tier_fields,
     tier_of,
     writable,
 )
+from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written
+from ser_core.annotations.formats.values import error_context, shown
 from ser_core.errors import AnnotationsRefused
 
 OURS = "hear-why annotations"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
-from ser_core.annotations.formats.gate import number, shown
+from ser_core.annotations.formats.values import number, shown
 from ser_core.errors import AnnotationsRefused
 
 TOKEN = re.compile(

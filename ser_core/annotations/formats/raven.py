@@ -15,6 +15,7 @@ from typing import Any
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.collected import Collected, in_words, totals_in_words
 from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.fields import recording_of, writable
 from ser_core.annotations.formats.format import (
     DEFAULT_OPTIONS,
     Format,
@@ -24,9 +25,9 @@ from ser_core.annotations.formats.format import (
     counted,
     only_one,
 )
-from ser_core.annotations.formats.gate import CHANNEL as CHANNEL_NUMBER
-from ser_core.annotations.formats.gate import error_context, number, recording_of, writable
 from ser_core.annotations.formats.notation import lost_in_texts, mark_fields, mark_text
+from ser_core.annotations.formats.values import CHANNEL as CHANNEL_NUMBER
+from ser_core.annotations.formats.values import error_context, number
 from ser_core.errors import AnnotationsRefused
 
 COLUMNS = ("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)")

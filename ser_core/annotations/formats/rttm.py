@@ -14,8 +14,9 @@ from decimal import Decimal, InvalidOperation
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.formats.collected import Collected, totals_in_words
 from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.fields import recording_of, writable
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
-from ser_core.annotations.formats.gate import CHANNEL, error_context, number, recording_of, shown, writable
+from ser_core.annotations.formats.values import CHANNEL, error_context, number, shown
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
 

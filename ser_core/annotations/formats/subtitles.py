@@ -15,6 +15,7 @@ from ser_core.analysis import Region
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.fields import recording_of, writable
 from ser_core.annotations.formats.format import (
     DEFAULT_OPTIONS,
     Format,
@@ -24,9 +25,9 @@ from ser_core.annotations.formats.format import (
     lost_of_marks,
     only_one,
 )
-from ser_core.annotations.formats.gate import error_context, recording_of, shown, writable
 from ser_core.annotations.formats.notation import Note, lost_in_texts, mark_fields, mark_text
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
+from ser_core.annotations.formats.values import error_context, shown
 from ser_core.errors import AnnotationsRefused
 
 TIER = "subtitles"

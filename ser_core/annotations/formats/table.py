@@ -11,18 +11,10 @@ from typing import Any
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats.collected import Collected, totals_in_words
 from ser_core.annotations.formats.content import text_of
+from ser_core.annotations.formats.fields import fields_of, known_duration_s, recording_of, writable
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
-from ser_core.annotations.formats.gate import (
-    CHANNEL,
-    error_context,
-    fields_of,
-    known_duration_s,
-    number,
-    recording_of,
-    shown,
-    writable,
-)
 from ser_core.annotations.formats.notation import Note, lost_by_plain_labels, mark_fields, mark_text
+from ser_core.annotations.formats.values import CHANNEL, error_context, number, shown
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = {

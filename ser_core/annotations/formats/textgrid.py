@@ -11,6 +11,7 @@ from praatio.utilities.my_math import numToStr
 from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Annotation, region_or_point
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_BYTES, MOST_PARTS, encoding_of, old_encoding_of, text_of
+from ser_core.annotations.formats.fields import recording_of, writable
 from ser_core.annotations.formats.format import (
     DEFAULT_OPTIONS,
     FileTier,
@@ -24,11 +25,11 @@ from ser_core.annotations.formats.format import (
     lost_tier_fields,
     only_one,
 )
-from ser_core.annotations.formats.gate import error_context, recording_of, shown, writable
 from ser_core.annotations.formats.layers import FIELDS_IN_NAME, FileTiers, Layer, layers_of, lost_annotators
 from ser_core.annotations.formats.notation import label_of, lost_by_plain_labels, mark_fields, mark_text
 from ser_core.annotations.formats.praat_binary import HEAD, read_binary_grid
 from ser_core.annotations.formats.praat_grid import CHRONOLOGICAL, Grid, read_grid
+from ser_core.annotations.formats.values import error_context, shown
 from ser_core.errors import AnnotationsRefused
 
 #: The text of an empty mark: to Praat, an interval without text is not a mark.

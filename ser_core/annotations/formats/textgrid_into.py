@@ -18,11 +18,11 @@ from praatio.utilities.my_math import numToStr
 from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.formats.content import encoding_of
 from ser_core.annotations.formats.format import UpdatedFile, lost_of_marks
-from ser_core.annotations.formats.gate import shown
 from ser_core.annotations.formats.layers import Layer
 from ser_core.annotations.formats.praat_binary import HEAD, binary_tier
 from ser_core.annotations.formats.praat_grid import Grid, PointTier, Tier, read_grid
 from ser_core.annotations.formats.textgrid import as_printed, grid_of, tier_of_layer
+from ser_core.annotations.formats.values import shown
 from ser_core.errors import AnnotationsRefused
 
 LINE_ENDS = ("\r\n", "\n", "\r")

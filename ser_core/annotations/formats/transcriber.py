@@ -13,11 +13,12 @@ from xml.parsers import expat
 
 from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.content import MOST_PARTS, text_of
+from ser_core.annotations.formats.fields import recording_of
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, FileTier, Format, ReadOptions, ReadResult, counted
-from ser_core.annotations.formats.gate import error_context, number, recording_of, shown
 from ser_core.annotations.formats.notation import Note
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
 from ser_core.annotations.formats.rttm import with_only_speaker
+from ser_core.annotations.formats.values import error_context, number, shown
 from ser_core.errors import AnnotationsRefused
 
 TRANSCRIPT, TOPICS = "transcript", "topics"

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, case, delet
 
 from ser_core.annotations.annotation import Annotation
 from ser_core.annotations.f0.corrections import CorrectedF0, F0Change
-from ser_core.annotations.formats.gate import f0_fields, f0_of
+from ser_core.annotations.formats.fields import f0_fields, f0_of
 from ser_core.annotations.store.marks import (
     Change,
     StoredMark,

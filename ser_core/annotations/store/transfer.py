@@ -13,7 +13,7 @@ from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange.merging import Difference, compare_marks, with_annotators
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import CorrectedF0, F0Change
-from ser_core.annotations.formats.gate import error_context, shown
+from ser_core.annotations.formats.values import error_context, shown
 from ser_core.annotations.store import history, people, tiers, trash
 from ser_core.annotations.store.history import TOP, step_row
 from ser_core.annotations.store.marks import (

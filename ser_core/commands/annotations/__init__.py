@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change, content_of
 from ser_core.commands.annotations import agreement as annotation_agreement

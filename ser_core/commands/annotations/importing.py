@@ -25,7 +25,7 @@ from ser_core.annotations.exchange.labels import (
 )
 from ser_core.annotations.exchange.report import difference_lines, file_line, import_report, other_lines
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.transfer import Imported
 from ser_core.audio.reading import file_bytes

@@ -17,7 +17,7 @@ from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions,
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, map_labels, unknown_labels
 from ser_core.annotations.exchange.report import MOST_TIERS, count_marks
 from ser_core.annotations.formats.format import FileTier
-from ser_core.annotations.formats.gate import shown
+from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.transfer import Imported
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from ser_core.annotations.annotation import Annotation, Assignment, Tier
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import CorrectedF0
-from ser_core.annotations.formats.gate import f0_of
+from ser_core.annotations.formats.fields import f0_of
 from ser_core.annotations.store import history, people, recordings, tiers, work_queue
 from ser_core.annotations.store.database import PAGE_SIZE, Database, Page
 from ser_core.annotations.store.marks import marks_of

@@ -1,15 +1,11 @@
-"""Conversion of the fields of a file to marks and recordings, and back, with checks of the types of values.
+"""Conversion of marks, tiers, people, F0 and recordings to the fields of a file, and back.
 
 `valid_mark` decides whether a mark is valid.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from numbers import Integral, Real
 from typing import Any
 
 from ser_core.analysis import Point, Region
@@ -20,87 +16,25 @@ from ser_core.annotations.annotation import (
     Annotation,
     Assignment,
     Tier,
-    require_text,
     valid_mark,
 )
 from ser_core.annotations.f0.corrections import CorrectedF0, Correction, runs
-from ser_core.errors import AnnotationsRefused, SerError
+from ser_core.annotations.formats.values import (
+    channel_number,
+    error_context,
+    number,
+    shown,
+    text,
+    utc_time,
+    whole_number,
+)
+from ser_core.errors import AnnotationsRefused
 from ser_core.settings import F0Settings
 
 MOST_LEVELS = 50
 #: The range to which an F0 can be corrected by hand.
 CORRECTED_HZ = F0Settings().corrected_hz
-
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 SHA256 = re.compile("[0-9a-f]{64}")
-CHANNEL = re.compile("[1-9][0-9]{0,2}")
-
-
-@contextmanager
-def error_context(place: str) -> Iterator[None]:
-    """Put the place in front of the reason of any refusal in the block."""
-    try:
-        yield
-    except SerError as refusal:
-        raise AnnotationsRefused(f"{place}: {refusal}") from None
-
-
-# --- values, as JSON has them or as text ---
-
-
-def number(value: object, what: str) -> float:
-    """Return a finite number, or refuse the value."""
-    found = math.nan
-    if (isinstance(value, str) and NUMBER.fullmatch(value.strip())) or (
-        isinstance(value, Real) and not isinstance(value, bool)
-    ):
-        try:
-            found = float(value.strip() if isinstance(value, str) else value)  # float strips less than str.strip
-        except OverflowError:  # a JSON integer may be larger than any float
-            found = math.inf
-    if not math.isfinite(found):
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a number, with a point for decimals.")
-    return found
-
-
-def whole_number(value: object, what: str) -> int:
-    """Return a whole number, or refuse the value."""
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    found = number(value, what)
-    if not found.is_integer():
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a whole number.")
-    return int(found)
-
-
-def text(value: object, what: str) -> str:
-    """Return a text that every encoding of Unicode can write, or refuse the value."""
-    if not isinstance(value, str):
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a text.")
-    require_text(value, what)
-    return value
-
-
-def utc_time(value: object, what: str) -> datetime:
-    """Return a time in UTC; a time without a zone is taken to be in UTC."""
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError, AttributeError):
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a time such as 2024-05-01T12:30:00Z.") from None
-
-
-def shown(value: object) -> str:
-    """Return a value as a refusal quotes it, short and printable."""
-    words = f"'{value}'" if isinstance(value, str) and value.isprintable() else ascii(value)[:70]
-    return words if len(words) <= 60 else f"{words[:57]}…"
-
-
-def channel_number(value: object, what: str) -> int | None:
-    """Return a channel as marks store it, None for the first one, or refuse the value."""
-    found = whole_number(value, what)
-    return None if found == 1 else found
-
 
 # --- marks ---
 
@@ -371,8 +305,8 @@ def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
         If one of its values is not valid, with the number of the mark.
     """
     marks = []
-    for number, mark in enumerate(recording.annotations, start=1):
-        with error_context(f"{shown(recording.name)}, mark {number}"):
+    for count, mark in enumerate(recording.annotations, start=1):
+        with error_context(f"{shown(recording.name)}, mark {count}"):
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
     with error_context(shown(recording.name)):
