@@ -11,8 +11,9 @@ import pytest
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
 from ser_core.annotations.exchange import importing
+from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, choices_of, export_recordings
-from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels, rules_from_pairs, unknown_labels
 from ser_core.annotations.formats import READERS
 from ser_core.annotations.store.recordings import RecordingFile

@@ -8,8 +8,9 @@ import pytest
 from ser_core.analysis import Region
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.exchange import matching, merging
+from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
-from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.exchange.report import difference_lines, difference_rows
 from ser_core.annotations.formats.label_studio import CONFIGURATION

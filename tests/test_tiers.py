@@ -10,8 +10,9 @@ from parselmouth.praat import call
 
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, Tier
+from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
-from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import FORMATS, read_annotations
 from ser_core.annotations.store.work_queue import Queue

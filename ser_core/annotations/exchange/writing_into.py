@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
+from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.exporting import valid_recording
-from ser_core.annotations.exchange.importing import ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import READERS, elan_into, format_key, textgrid_into
 from ser_core.annotations.formats.format import UpdatedFile, counted

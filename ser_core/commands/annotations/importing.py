@@ -6,15 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ser_core.annotations.annotation import STATUSES, AnnotatedRecording
+from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.exporting import known_stems
-from ser_core.annotations.exchange.importing import (
-    MOST_PACKED,
-    ImportedFile,
-    ImportOptions,
-    assign_to_recordings,
-    is_ignored,
-    read_files,
-)
+from ser_core.annotations.exchange.importing import MOST_PACKED, ImportedFile, ImportOptions, is_ignored, read_files
 from ser_core.annotations.exchange.labels import (
     LabelRules,
     LabelUse,

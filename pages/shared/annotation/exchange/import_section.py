@@ -13,7 +13,8 @@ from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
-from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, assign_to_recordings, read_files
+from ser_core.annotations.exchange.assigning import assign_to_recordings
+from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, read_files
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, map_labels, unknown_labels
 from ser_core.annotations.exchange.report import MOST_TIERS, count_marks
 from ser_core.annotations.formats.format import FileTier
