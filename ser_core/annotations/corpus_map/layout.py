@@ -115,7 +115,7 @@ def by_neighbours(features: np.ndarray, work: Work = UNWATCHED) -> Layout:
 
 
 def _components(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first principal components (n, most) of scaled features, and their shares of the variance (most,)."""
+    """Return the first `count` principal components (n, count) of scaled features, and their shares of the variance."""
     values = np.asarray(features, np.float64)
     values = values - values.mean(axis=0)
     deviation = values.std(axis=0)

@@ -1,6 +1,6 @@
 """The file formats of marks, each recognised by its content.
 
->>> recognised(b"0.5\\t1.25\\tangry")
+>>> format_key(b"0.5\\t1.25\\tangry")
 'audacity'
 """
 

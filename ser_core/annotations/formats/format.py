@@ -170,7 +170,7 @@ def lost_of_marks(marks: Iterable[object], words: str) -> tuple[str, ...]:
 def sum_losses(written: Iterable[Written]) -> list[str]:
     """Return the losses of several files, each kind once, with the total count.
 
-    >>> summed([Written(b"", ("the name of the recording", f"the notes of {counted(n, 'mark')}")) for n in (1, 2)])
+    >>> sum_losses([Written(b"", ("the name of the recording", f"the notes of {counted(n, 'mark')}")) for n in (1, 2)])
     ['the name of the recording, in 2 files', 'the notes of 3 marks']
     """
     kinds: Counter[str] = Counter()

@@ -195,7 +195,7 @@ def _refuse_emptied(connection: Connection, url: URL) -> None:
 
 
 def _note_made(url: URL) -> None:
-    """Leave a file beside an SQLite database that has our tables; a read-only folder goes without."""
+    """Write a file beside an SQLite database that has our tables, unless the folder is read-only."""
     if url.get_backend_name() == "sqlite" and not _made_mark(url).exists():
         with suppress(OSError), _made_mark(url).open("w") as mark:
             mark.write(

@@ -16,7 +16,7 @@ MOST_HITS = 1_000
 
 @dataclass(frozen=True)
 class MarkQuery:
-    """Which marks are looked for.
+    """The marks to find.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class MarkQuery:
 
     @property
     def is_over(self) -> bool:
-        """Whether marks of another tier are looked for too."""
+        """Whether the query has another tier."""
         return self.over_tier is not None or bool(self.over_label.strip())
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class MarkQuery:
 
 @dataclass(frozen=True)
 class Hit:
-    """A mark that was found, its recording, and the mark of the other tier, if one was looked for."""
+    """A mark that was found, its recording and, if the query has another tier, the mark in it."""
 
     file: RecordingFile
     mark: Annotation

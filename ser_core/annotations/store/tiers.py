@@ -275,8 +275,9 @@ def _with_valid_names(found: Iterable[Tier]) -> tuple[Tier, ...]:
         key, name = (valid_name(value, "name of the tier") for value in (tier.key, tier.name))
         parent = tier.parent and valid_name(tier.parent, "name of the tier")
         if key != RECORDING_TIER:
-            about = {"parent": None if parent == key else parent, "participant": _participant(tier.participant)}
-            named.setdefault(key, replace(tier, key=key, name=name, **about))
+            parent = None if parent == key else parent
+            participant = _participant(tier.participant)
+            named.setdefault(key, replace(tier, key=key, name=name, parent=parent, participant=participant))
     return tuple(named.values())
 
 
@@ -329,9 +330,9 @@ class FileTierMapping:
         keys: dict[str, str] = {}
         names = unique_names(found)
         by_name = {name: self._tiers[key] for key, name in unique_names(self._tiers.values()).items()}
-        by_name = {
-            tier.name: tier for tier in self._tiers.values() if tier.key == REGION_TIER
-        } | by_name  # it may be renamed
+        emotions = self._tiers.get(REGION_TIER)
+        if emotions is not None:  # a file may have the name that it was given, too
+            by_name.setdefault(emotions.name, emotions)
         for tier in found:
             candidates = by_name.get(names[tier.key]), self._tiers.get(tier.key)
             taken = set(keys.values())
@@ -349,9 +350,8 @@ class FileTierMapping:
             seen.add(ancestor)
             ancestor = self._with_deleted[ancestor].parent if ancestor in self._with_deleted else None
         if ancestor is None and self._with_deleted[parent].kind == "intervals":
-            self._new[key] = self._with_deleted[key] = self._tiers[key] = replace(
-                self._with_deleted[key], parent=parent
-            )
+            child = replace(self._with_deleted[key], parent=parent)
+            self._new[key] = self._with_deleted[key] = self._tiers[key] = child
 
     def _add(self, tier: Tier, found: Sequence[Tier], keys: Mapping[str, str]) -> str:
         taken = {key for key, each in self._with_deleted.items() if each.kind != tier.kind or key in self._tiers}
@@ -362,17 +362,17 @@ class FileTierMapping:
         key = free_name(tier.key, {RECORDING_TIER, *taken})
         added = replace(tier, key=key, parent=None)
         before = [keys[each.key] for each in found if each.key in keys]
-        places = list(self._tiers)
-        at = max((places.index(each) for each in before), default=-1) + 1
-        places.insert(at, key)
+        ordered = list(self._tiers)
+        position = max((ordered.index(each) for each in before), default=-1) + 1
+        ordered.insert(position, key)
         self._with_deleted[key] = added
-        self._tiers = {each: self._with_deleted[each] for each in places}
+        self._tiers = {each: self._with_deleted[each] for each in ordered}
         self._new[key] = added
         return key
 
     def write(self) -> None:
         """Write the tiers that were added, and the order of all."""
         if self._new:
-            places = list(self._tiers)
-            _insert(self._connection, self._project, self.new, [places.index(key) for key in self._new])
-            order(self._connection, self._project, places)
+            ordered = list(self._tiers)
+            _insert(self._connection, self._project, self.new, [ordered.index(key) for key in self._new])
+            order(self._connection, self._project, ordered)

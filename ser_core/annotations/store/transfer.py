@@ -466,7 +466,7 @@ def add_steps(
 ) -> None:
     """Add one step per recording, given by its id, on top of the annotator's earlier steps there.
 
-    `f0_changes` are changes of F0 that are written already.
+    `f0_changes` are changes of F0 that were written before.
     """
     f0_changes = f0_changes or {}
     recording_ids = list(dict.fromkeys([*additions, *f0_changes]))

@@ -88,7 +88,7 @@ class QueuedRecording:
 
 @dataclass(frozen=True)
 class Queue:
-    """Which recordings of a project, in which order.
+    """A selection of the recordings of a project, and their order.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What Alembic runs to bring a database up to date, within the transaction that `database.py` has begun."""
+"""Run by Alembic to bring a database up to date, within the transaction that `database.py` began."""
 
 from alembic import context
 
