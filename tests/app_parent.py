@@ -1,10 +1,11 @@
-"""Starts apps by forking: what every app imports, which is most of the work of a start, is imported once."""
+"""Start apps by forking a process that has imported all their modules: imports are most of the work of a start."""
 
 import json
 import os
 import pkgutil
 import signal
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def import_all() -> None:
-    """Import Streamlit's server and all that pages import; none of it starts a thread, which a fork would not have."""
+    """Import Streamlit's server and all modules of the pages; none of them starts a thread, which a fork would lose."""
     import_module("streamlit.web.cli")
     import_module("streamlit.web.server.server")
     for module in pkgutil.walk_packages([str(ROOT / "pages" / "shared")], "pages.shared."):
@@ -20,16 +21,16 @@ def import_all() -> None:
 
 
 def serve() -> None:
-    """Start an app for each line of the standard input, and write its process."""
+    """Start an app for each line of standard input, and print its process id."""
     import_all()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets apps that have ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # reap apps that have ended
     for line in sys.stdin:
         if not (app := os.fork()):
             become_app(**json.loads(line))
         print(app, flush=True)
 
 
-def become_app(arguments: list[str], environment: dict[str, str], log: str) -> None:
+def become_app(arguments: list[str], environment: dict[str, str], log: str, coarse_maps: bool) -> None:
     """Run Streamlit's command with these arguments, as `python -m streamlit` does."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with open(os.devnull) as nothing, open(log, "wb") as output:
@@ -37,9 +38,31 @@ def become_app(arguments: list[str], environment: dict[str, str], log: str) -> N
             os.dup2(file.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
+    if coarse_maps:
+        compute_coarse_maps()
     from streamlit.web import cli
 
     cli.main(arguments, prog_name="streamlit")
+
+
+def compute_coarse_maps() -> None:
+    """Compute each map once, about as coarse as its draft, and judge it against two random maps, not five.
+
+    A draft of LIME has so few cells that it is certain of them; pages show how certain it is.
+    """
+    explaining = import_module("pages.shared.cached.explaining")
+    explainer_run, runs = explaining.explainer_run, {}
+
+    def coarse_run(analysis, method, classifier, settings, work):
+        lime = replace(settings.lime, cell_frames=32, window_frames=32, masks=32)
+        settings = replace(settings.drafted(), lime=lime)
+        key = explaining._explainer_key(analysis, method, settings)
+        if key not in runs:
+            runs[key] = explainer_run(analysis, method, classifier, settings, work)
+        return runs[key]
+
+    explaining.explainer_run = coarse_run
+    import_module("ser_core.explanation.judgement").RANDOM_MAPS = 2
 
 
 if __name__ == "__main__":

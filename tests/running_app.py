@@ -1,4 +1,4 @@
-"""The app as a process of its own, and Chromium to drive it with; for tests and for the pictures of the README."""
+"""The app as a separate process, and Chromium to drive it; for tests and for the pictures of the README."""
 
 import atexit
 import json
@@ -24,15 +24,15 @@ from playwright.sync_api import Locator, Page, Playwright, expect
 from pages.shared.server.server_guard import VISIT_COOKIE
 from ser_core.model.shipped_models import model_names
 
-#: Of what a page is to show soon; a busy machine is no failure.
+# A busy machine must not fail a test.
 expect.set_options(timeout=30_000)
 
 ROOT = Path(__file__).parent.parent
-#: What the address says of a visit to which it does not matter what maps show: the model and a stretch whose maps are
-#: there soonest. All maps of a second and a half take three times as long.
+#: The query for a visit that needs no particular maps: the fastest model and a short stretch. Maps of 1.5 s
+#: would take three times as long.
 SOON = "model=yamnet&stretch=0.2:0.8"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-#: The same without all that makes windows, which takes half of the processor's time.
+#: Chromium without windows, which takes half of the processor's time.
 WINDOWLESS = "chromium-headless-shell"
 QUIET = (
     "--no-sandbox",
@@ -47,13 +47,13 @@ QUIET = (
 
 
 def browser_path(*, windowless: bool = True) -> str | None:
-    """Return where Chromium is; without windows, where there is such a one and it will do."""
+    """Return the path of Chromium: of the one without windows where it is allowed and installed."""
     names = (WINDOWLESS, *BROWSERS) if windowless else BROWSERS
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def free_port() -> int:
-    """Return a port by chance, below those that the system gives to connections: none takes it before an app is up."""
+    """Return a random free port, below those that the system gives to connections, or one might take it first."""
     while True:
         port = random.SystemRandom().randrange(10_000, 32_000)
         with socket.socket() as free, suppress(OSError):
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 
 def needs_browser(*, model: bool = True) -> None:
-    """Skip what needs Chromium, and a model to show, where one is missing; fail where the browser is required."""
+    """Skip a test where Chromium or, unless not needed, a model is missing; fail where the browser is required."""
     missing = "no Chromium on this machine" if browser_path() is None else None
     if model and not model_names():
         missing = missing or "no model is shipped in models/"
@@ -78,16 +78,24 @@ APPS: dict[str, psutil.Process] = {}
 
 @contextmanager
 def running_app(
-    data: Path, log: Path, script: str = "app.py", *options: str, port: int = 0, forked: bool = True
+    data: Path,
+    log: Path,
+    script: str = "app.py",
+    *options: str,
+    port: int = 0,
+    forked: bool = True,
+    coarse_maps: bool = False,
 ) -> Iterator[str]:
-    """Start the app, or another script, on a free port and yield its address.
+    """Start the app or another script on a free port and yield its address.
 
     Parameters
     ----------
     options : str
-        Streamlit's.
+        Further options of `streamlit run`.
     forked : bool
-        Whether it may be forked from a process that has imported all it needs, which is there ten times sooner.
+        Fork the app from a process that has imported all it needs, which starts it ten times faster.
+    coarse_maps : bool
+        Compute only drafts of maps, for tests that check what a page does with maps; needs `forked`.
     """
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
@@ -95,7 +103,7 @@ def running_app(
     arguments += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none", *options]
     environment = os.environ | {"SER_DATA": str(data), "MALLOC_ARENA_MAX": "2"}  # as `make app` does
     if forked:
-        APPS[address] = forked_app(arguments, environment, log)
+        APPS[address] = forked_app(arguments, environment, log, coarse_maps)
     else:
         with log.open("wb") as output:
             command = [sys.executable, "-m", "streamlit", *arguments]
@@ -111,16 +119,17 @@ def running_app(
                 late.kill()
 
 
-def forked_app(arguments: list[str], environment: dict[str, str], log: Path) -> psutil.Process:
+def forked_app(arguments: list[str], environment: dict[str, str], log: Path, coarse_maps: bool) -> psutil.Process:
     parent = app_parent()
-    parent.stdin.write(json.dumps({"arguments": arguments, "environment": environment, "log": str(log)}) + "\n")
+    call = {"arguments": arguments, "environment": environment, "log": str(log), "coarse_maps": coarse_maps}
+    parent.stdin.write(json.dumps(call) + "\n")
     parent.stdin.flush()
     return psutil.Process(int(parent.stdout.readline()))
 
 
 @cache
 def app_parent() -> subprocess.Popen:
-    """Return the process that apps are forked from; it ends when this one does."""
+    """Return the process that apps are forked from, which ends with this one."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = os.environ | {"MALLOC_ARENA_MAX": "2"}
     command = [sys.executable, "-m", "tests.app_parent"]
@@ -146,23 +155,23 @@ def wait_until_healthy(port: int) -> None:
 
 
 def launch(playwright: Playwright, *more: str, windowless: bool = True):
-    """Return a headless Chromium; `more` are further arguments of its command line."""
+    """Return a headless Chromium; `more` are further command-line arguments."""
     return playwright.chromium.launch(executable_path=browser_path(windowless=windowless), args=[*QUIET, *more])
 
 
 def serve_modules(page: Page, modules: Path = ROOT / "pages/shared/player/js") -> None:
-    """Let a page import modules, the player's or others, as they are written, from /modules/, and what they import."""
+    """Serve a folder's modules, by default the player's, and `language.js` to a page, under /modules/."""
     page.route("**/language.js", lambda route: route.fulfill(path=ROOT / "pages/shared/language/language.js"))
     page.route("**/modules/**", lambda route: route.fulfill(path=modules / route.request.url.split("/modules/")[1]))
 
 
 def visit(page: Page, address: str, there: Locator | None = None) -> None:
-    """Begin a visit, with the first page or another that has one of something, and accept the notice."""
+    """Begin a visit and accept the notice; the page is the first one, or another that shows one element `there`."""
     page.context.clear_cookies(name=VISIT_COOKIE)
     page.goto(address)
     page.get_by_role("button", name="I understand").click()
     page.get_by_text("Before you begin").wait_for(state="detached")
-    # For a moment after the notice has gone the page is there twice.
+    # For a moment after the notice, the page's elements are there twice.
     expect(there or page.get_by_role("tab")).to_have_count(1 if there else 3)
 
 
@@ -183,7 +192,7 @@ def choose_model(page: Page, name: str) -> None:
 
 
 def turn_to(page: Page, name: str) -> None:
-    """Turn to a page by its link in the sidebar and wait until its work is done."""
+    """Open a page by its link in the sidebar and wait until its jobs have ended."""
     page.locator(".st-key-pages a").filter(has_text=name).click()
     page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
     page.locator(".js-plotly-plot, .player .lanes").first.wait_for()
@@ -192,5 +201,5 @@ def turn_to(page: Page, name: str) -> None:
 
 
 def at_rest(page: Page) -> None:
-    """Wait until the app has run the page."""
+    """Wait until the app has finished running the page."""
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")

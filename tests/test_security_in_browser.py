@@ -30,7 +30,7 @@ MADE_OF_IT = "img[src=x], [src*='p.png'], [href*='p.png'], a[href^=javascript], 
 def app(tmp_path_factory):
     needs_browser()
     folder = tmp_path_factory.mktemp("app")
-    with running_app(folder / "data", folder / "app.log") as address:
+    with running_app(folder / "data", folder / "app.log", coarse_maps=True) as address:
         yield address, folder
 
 
