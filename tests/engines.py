@@ -1,4 +1,4 @@
-"""Chromium, Firefox and WebKit, each driven by the same few movements; for tests of what a person does."""
+"""Chromium, Firefox and WebKit with one interface of a few actions, for tests of what a person does."""
 
 import json
 import os
@@ -20,9 +20,9 @@ from playwright.sync_api import Error, Page, sync_playwright
 
 from tests.running_app import browser_path, free_port, launch
 
-#: A busy machine is no failure.
+#: Long, as a busy machine must not fail a test.
 PATIENCE_S = 120
-#: On a busy machine Firefox's driver now and then never says that a button of the mouse was released.
+#: On a busy machine, Firefox's driver sometimes never answers when a mouse button is released.
 ANSWERS_WITHIN_S = 240
 WINDOW = {"width": 1280, "height": 1000}
 MINI_BROWSER = next(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"), None)
@@ -32,14 +32,14 @@ FIREFOX = {
     "media.navigator.permission.disabled": True,
     "media.autoplay.default": 0,
 }
-#: A server of sound of its own, whose sink keeps time. With rewinding, sounds would begin two seconds late.
+#: A private sound server whose sink plays in real time. With rewinding, sounds would begin two seconds late.
 PULSEAUDIO = ["pulseaudio", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "-n"]
 SINK = "module-null-sink norewinds=1"
 SOCKET = "module-native-protocol-unix auth-anonymous=1 socket="
 
 KEYS = {"Control": "\ue009", "Enter": "\ue007", "Escape": "\ue00c"}
 
-#: Elements of a page and of its players, by selector and by text or name.
+#: `all` finds the visible elements of a page and its components by selector and by text or name.
 FIND = """
 const all = (selector, words) => {
   const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
@@ -52,23 +52,23 @@ const all = (selector, words) => {
 
 
 class Unanswered(Exception):
-    """A browser was ended because its driver did not answer."""
+    """A browser was killed because its driver did not answer."""
 
 
 class Engine:
-    """What a person does in a browser; `run`, `point`, `press` and `give_file` are the browser's own."""
+    """What a person does in a browser; subclasses define `run`, `open`, `point`, `press` and `give_file`."""
 
     def wait(self, script: str, *arguments: Any) -> Any:
-        """Return what a script says once that is neither null, false nor 0."""
+        """Return the value of a script once it is true."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
-            if said := self.run(script, *arguments):
-                return said
+            if value := self.run(script, *arguments):
+                return value
             time.sleep(0.1)
         raise TimeoutError(f"{script} {arguments}: {self.run('() => document.body.innerText')[-600:]}")
 
     def box(self, selector: str, words: str = "") -> dict[str, float]:
-        """Return where an element is, scrolled into view, once it is there and has stopped moving."""
+        """Scroll an element into view and return its position and size once it has stopped moving."""
         found, before = None, True
         while found != before:
             before = found
@@ -86,7 +86,7 @@ class Engine:
         return found
 
     def click(self, selector: str, words: str = "", share: float = 0.5, y: float | None = None) -> float:
-        """Click on an element, at a share of its width; return that share, as far as pixels allow."""
+        """Click on an element at a share of its width; return that share, rounded to a pixel."""
         box = self.box(selector, words)
         x = round(box["x"] + share * box["width"])
         height = box["height"] / 2 if y is None else y
@@ -96,7 +96,7 @@ class Engine:
         return (x - box["x"]) / box["width"]
 
     def drag(self, selector: str, start: float, end: float, y: float) -> list[float]:
-        """Drag from one share of an element's width to another; return both, as far as pixels allow."""
+        """Drag from one share of an element's width to another; return both, rounded to pixels."""
         box = self.box(selector)
         xs = [round(box["x"] + share * box["width"]) for share in (start, (start + end) / 2, end)]
         for x, then in zip(xs, ("down", None, "up"), strict=True):
@@ -106,7 +106,7 @@ class Engine:
         return [(x - box["x"]) / box["width"] for x in (xs[0], xs[-1])]
 
     def at_rest(self) -> None:
-        """Wait until the page has run to its end."""
+        """Wait until the app has finished running the page."""
         self.wait("() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true]')")
 
     def type(self, words: str) -> None:
@@ -114,7 +114,7 @@ class Engine:
             self.press(letter)
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """Return what a script says, which finds elements by `all(selector, words)`."""
+        """Return the value of a script, which may find elements by `all(selector, words)`."""
         raise NotImplementedError
 
     def open(self, address: str) -> None:
@@ -132,15 +132,15 @@ class Engine:
 
 
 class PlaywrightEngine(Engine):
-    """Chromium, or the Firefox of the system."""
+    """Chromium, or the installed Firefox, by Playwright."""
 
     def __init__(self, page: Page) -> None:
         self.page, self.errors = page, []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: said.type in ("error", "warning") and self.errors.append(said.text))
+        page.on("console", lambda line: line.type in ("error", "warning") and self.errors.append(line.text))
 
     def run(self, script: str, *arguments: Any) -> Any:
-        return self.page.evaluate(f"given => {{ {FIND} return ({script})(...given); }}", list(arguments))
+        return self.page.evaluate(f"args => {{ {FIND} return ({script})(...args); }}", list(arguments))
 
     def open(self, address: str) -> None:
         self.page.goto(address)
@@ -212,7 +212,7 @@ def chromium() -> Iterator[Engine]:
 
 @contextmanager
 def firefox() -> Iterator[Engine]:
-    """The Firefox of the system, with a sound card that goes nowhere: without any it plays nothing."""
+    """The installed Firefox, with a sound card that goes nowhere: without a card it plays nothing."""
     with TemporaryDirectory() as folder:
         sound = [*PULSEAUDIO, "-L", SINK, "-L", f"{SOCKET}{folder}/native"]
         with _background(*sound, XDG_RUNTIME_DIR=folder), sync_playwright() as playwright:
@@ -229,7 +229,7 @@ def firefox() -> Iterator[Engine]:
 
 @contextmanager
 def _ended_after(seconds: float, program: str) -> Iterator[None]:
-    """Kill a browser whose driver does not answer, and raise `Unanswered` instead of waiting forever."""
+    """Kill a browser after a time, as its driver may never answer, and raise `Unanswered` if that broke the test."""
     unanswered = threading.Event()
 
     def end() -> None:
@@ -253,7 +253,7 @@ def _ended_after(seconds: float, program: str) -> Iterator[None]:
 
 @contextmanager
 def webkit() -> Iterator[Engine]:
-    """MiniBrowser on a screen that nobody sees."""
+    """MiniBrowser on a virtual screen."""
     port = free_port()
     screen = f"{WINDOW['width']}x{WINDOW['height']}x24"
     with _background("Xvfb", "-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp") as display:
@@ -278,14 +278,17 @@ ENGINES = {"Chromium": chromium, "Firefox": firefox, "WebKit": webkit}
 
 
 def needs_engine(name: str) -> None:
-    """Skip what needs an engine where it is missing; fail where engines are required."""
-    found = {
+    """Skip a test of an engine that is missing, or of Firefox or WebKit where they are not required; else fail."""
+    required = "engines" in os.environ.get("SER_REQUIRE", "").split(",")
+    if name != "Chromium" and not required:
+        pytest.skip(f"{name} is tested where SER_REQUIRE names engines, as in .ci/run")
+    needed = {
         "Chromium": [browser_path(windowless=False)],
         "Firefox": [shutil.which("firefox-esr"), shutil.which("pulseaudio")],
         "WebKit": [MINI_BROWSER, shutil.which("WebKitWebDriver"), shutil.which("Xvfb")],
     }[name]
-    if None not in found:
+    if None not in needed:
         return
-    if "engines" in os.environ.get("SER_REQUIRE", "").split(","):
+    if required:
         pytest.fail(f"no {name} on this machine")
     pytest.skip(f"no {name} on this machine")

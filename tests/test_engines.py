@@ -1,4 +1,4 @@
-"""What Chromium, Firefox and WebKit must each do: the main way, from an upload to a mark, and import our scripts."""
+"""The main way, from an upload to a mark, in Chromium, Firefox and WebKit; and how each imports our scripts."""
 
 import pytest
 import soundfile
@@ -10,13 +10,13 @@ from tests.running_app import running_app
 pytestmark = pytest.mark.browser
 
 SECONDS = 2.5
-#: Engines differ in whether the pointer has whole pixels.
+#: Some engines move the pointer by whole pixels only.
 PIXEL_S = 0.01
 AT = "(time, apart) => Math.abs(all('.clock .now', '')[0].textContent - time) < apart"
 NOW = "() => Number(all('.clock .now', '')[0].textContent)"
 PAUSED = "() => all('button.play', 'Play (Space)').length"
-#: How much further the playhead goes than time does, in 0.8 s.
-KEEPS_TIME = """async () => {
+#: By how much the playhead moves further than the clock in 0.8 s.
+PLAYHEAD_LEAD_S = """async () => {
   const [line, head] = [".timeline", ".playhead"].map((one) => all(one, "")[0]);
   const now = async () => {
     const ms = await new Promise(requestAnimationFrame);
@@ -28,8 +28,8 @@ KEEPS_TIME = """async () => {
   const [ended, to] = await now();
   return String(to - from - (ended - began));
 }"""
-#: Whether the sound begins again.
-TURNS = """async () => {
+#: True once the sound begins again.
+LOOPS = """async () => {
   const now = () => Number(all(".clock .now", "")[0].textContent);
   for (let before = 0, tries = 0; tries < 100; tries++) {
     if (now() < before - 0.2) return true;
@@ -37,7 +37,7 @@ TURNS = """async () => {
     await new Promise((done) => setTimeout(done, 30));
   }
 }"""
-#: For two seconds neither the lane of marks has moved nor has a region come.
+#: Whether the lane of marks and its number of regions have stayed the same for two seconds.
 STANDS_STILL = """() => {
   const seen = JSON.stringify([all(".regions", "")[0].getBoundingClientRect(), all(".region", "").length]);
   if (window.stood?.seen !== seen) window.stood = { seen, since: Date.now() };
@@ -48,7 +48,7 @@ STANDS_STILL = """() => {
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("engines")
-    with running_app(folder / "data", folder / "app.log") as address:
+    with running_app(folder / "data", folder / "app.log", coarse_maps=True) as address:
         yield address
 
 
@@ -57,7 +57,7 @@ def turn_to(browser, name):
     browser.wait("name => all('h1', name).length", name)
 
 
-# The voices are those for which Grad-CAM finds a focus, and are different ones, as all engines share a project.
+# Seeds of voices in which Grad-CAM finds a focus; different ones, as all engines share a project.
 @pytest.mark.parametrize(("engine", "seed"), list(zip(engines.ENGINES, (0, 3, 4), strict=True)))
 def test_main_way(engine, seed, request, tmp_path, make_voice):
     engines.needs_engine(engine)
@@ -66,32 +66,31 @@ def test_main_way(engine, seed, request, tmp_path, make_voice):
     soundfile.write(voice, make_voice(SECONDS, 16_000, seed), 16_000)
     try:
         go_the_main_way(engine, address, voice)
-    except engines.Unanswered:  # of which nothing can be said
+    except engines.Unanswered:  # the driver's fault
         go_the_main_way(engine, address, voice)
-
-
-@pytest.mark.parametrize("engine", engines.ENGINES)
-def test_a_script_that_is_imported_again_before_it_has_run_mounts_each_time(engine, tmp_path):
-    engines.needs_engine(engine)
-    (tmp_path / "main.js").write_text("let mounted = 0;\nexport default () => ++mounted;\n")
-    mount_twice = """async (script) => {
-      const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-      const component = () => ({ parentElement: document.createElement("div"), data: { since: 0 } });
-      return Promise.all([1, 2].map(async () => (await import(url)).default(component())));
-    }"""
-    with engines.ENGINES[engine]() as browser:
-        browser.open("about:blank")
-        assert sorted(browser.run(mount_twice, script_of(tmp_path, "main.js", {}))) == [1, 2]
 
 
 def go_the_main_way(engine, address, voice):
     with engines.ENGINES[engine]() as browser:
+        assert mounts_of_a_script_imported_twice(browser, voice.parent) == [1, 2]
         browser.open(f"{address}/?model=yamnet&explainer=grad_cam")
         browser.wait("() => all('button', 'I understand').length")
         browser.at_rest()
         browser.click("button", "I understand")
         browser.wait("() => !all('p', 'Before you begin').length && all('[role=tab]', '').length === 3")
         use(browser, voice)
+
+
+def mounts_of_a_script_imported_twice(browser, folder):
+    """Import a script again before it has run; return what its counter is when each import mounts it."""
+    (folder / "main.js").write_text("let mounted = 0;\nexport default () => ++mounted;\n")
+    mount_twice = """async (script) => {
+      const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+      const component = () => ({ parentElement: document.createElement("div"), data: { since: 0 } });
+      return Promise.all([1, 2].map(async () => (await import(url)).default(component())));
+    }"""
+    browser.open("about:blank")
+    return sorted(browser.run(mount_twice, script_of(folder, "main.js", {})))
 
 
 def use(browser, voice):
@@ -109,7 +108,7 @@ def use(browser, voice):
 
 
 def record(browser):
-    """Record what a microphone gives that is none."""
+    """Record a fake microphone."""
     browser.click("[data-testid=stAudioInput] button", "Record")
     browser.wait("() => all('[data-testid=stAudioInput]', '00:02').length")
     browser.click("[data-testid=stAudioInput] button", "Stop recording")
@@ -123,7 +122,7 @@ def listen(browser):
     browser.at_rest()
     browser.click("button.play")
     browser.wait(f"() => ({NOW})() > 0.05")
-    assert abs(float(browser.run(KEEPS_TIME))) < 0.15
+    assert abs(float(browser.run(PLAYHEAD_LEAD_S))) < 0.15
     browser.click("button.play")
     browser.wait(PAUSED)
     sought = browser.click(".timeline", share=0.6, y=100)
@@ -135,7 +134,7 @@ def listen(browser):
     browser.wait(PAUSED)
     browser.press("l")
     browser.press(" ")
-    browser.wait(TURNS)
+    browser.wait(LOOPS)
     browser.press(" ")
     browser.wait(PAUSED)
     browser.press("Escape")
@@ -146,8 +145,8 @@ def listen(browser):
 
 
 def mark(browser, recording):
-    """Draw a mark, label it, take that back, and find the mark after a reload."""
-    name(browser, "Ann")
+    """Draw a mark, label it, undo the label, and find the mark after a reload."""
+    enter_annotator(browser, "Ann")
     if browser.run("() => all('p', 'No project yet').length"):
         browser.click("input[aria-label='New project name']")
         browser.type("Voices")
@@ -167,14 +166,14 @@ def mark(browser, recording):
     browser.open(browser.run("() => location.href"))
     browser.wait("() => all('button', 'Ann · Voices').length")
     browser.wait("name => all('h2', name).length && all('.region', '').length", recording)
-    assert not [said for said in browser.errors if "404" in said]
+    assert not [error for error in browser.errors if "404" in error]
 
 
-def name(browser, who):
-    """Say who marks."""
+def enter_annotator(browser, name):
+    """Enter the name of the annotator."""
     browser.wait("() => all('input[aria-label=Annotator]', '').length")
     browser.at_rest()
     browser.click("input[aria-label=Annotator]")
-    browser.type(who)
+    browser.type(name)
     browser.press("Enter")
     browser.at_rest()
