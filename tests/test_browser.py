@@ -9,14 +9,14 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.running_app import SOON, at_rest, choose_model, launch, needs_browser, running_app, turn_to, upload, visit
 
-#: Maps of a whole recording, while other tests have the processors too.
+#: For maps of a whole recording while other tests use the processors too.
 LONGEST_WAIT_MS = 180_000
 #: The model with the fastest maps.
 SMALL = "yamnet"
 
-#: For a test to which it does not matter what maps show.
+#: For a test that needs no particular maps.
 soon = pytest.mark.parametrize("page", [SOON], indirect=True, ids=["soon"])
-#: For one that listens to a focus: that of Grad-CAM is there soonest.
+#: For a test that plays a focus: Grad-CAM's is ready first.
 listening = pytest.mark.parametrize("page", [f"model={SMALL}&explainer=grad_cam"], indirect=True, ids=["grad_cam"])
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def speech_files(tmp_path_factory, make_voice):
-    """A synthetic voice as a file to upload, and as 48 kHz 16 bit, which Chromium's fake microphone wants."""
+    """A synthetic voice as a file to upload, and with 48 kHz and 16 bit for Chromium's fake microphone."""
     folder = tmp_path_factory.mktemp("speech")
     soundfile.write(folder / "voice.flac", make_voice(2.5, 16_000), 16_000)
     soundfile.write(folder / "microphone.wav", make_voice(4.0, 48_000), 48_000, subtype="PCM_16")
@@ -35,7 +35,7 @@ def speech_files(tmp_path_factory, make_voice):
 def address(tmp_path_factory):
     needs_browser()
     folder = tmp_path_factory.mktemp("app")
-    with running_app(folder / "data", folder / "app.log") as address:
+    with running_app(folder / "data", folder / "app.log", coarse_maps=True) as address:
         yield address
 
 
@@ -54,7 +54,7 @@ def browser(address, speech_files):
 
 @pytest.fixture(scope="module")
 def context(browser):
-    """One for all visits, as a new one compiles Streamlit's own scripts again; what a visit is, is its page's."""
+    """The context of all visits: a new one would compile Streamlit's scripts again. Each page is a visit."""
     with browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["microphone"]) as context:
         context.set_default_timeout(LONGEST_WAIT_MS)
         yield context
@@ -62,7 +62,7 @@ def context(browser):
 
 @pytest.fixture
 def page(context, address, request):
-    """A visit of its own, which begins with a parameter where there is one, else with a small model."""
+    """A new visit; the test's parameter is the query of its address, by default a small model."""
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(error))
@@ -74,13 +74,13 @@ def page(context, address, request):
     assert not errors
 
 
-#: What the page Listen says about a final focus.
+#: In the status of the page Listen once the focus is final.
 FOUND = re.compile("% of the speech|No stretch is focus")
 
 
-def focus_region_that_plays(page):
-    """Play the first focus region of the page Listen; return how long the recording and the region are."""
-    # Whichever explainer finds one: all-negative evidence is said in words instead.
+def play_focus_region(page):
+    """Play the first focus region of the page Listen; return the length of the recording and of the region, in s."""
+    # Not every explainer finds one: where all evidence is negative, a sentence says so.
     for explainer in ("Grad-CAM", "LIME over time", "Occlusion"):
         page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
         page.locator(".player .lanes").wait_for()
@@ -98,8 +98,8 @@ def focus_region_that_plays(page):
     return page.locator(".player audio").evaluate("audio => audio.duration"), end - start
 
 
-def said_of_a_point(page, row):
-    """Point at the middle of a row of the maps, and return what is said of it."""
+def words_at_point(page, row):
+    """Point at the middle of a row of the maps, and return the words of its label."""
     box = page.locator(".st-key-maps .nsewdrag").nth(row).bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"], steps=3)
     words = page.locator(".st-key-maps .hovertext")
@@ -107,23 +107,56 @@ def said_of_a_point(page, row):
     return words.text_content()
 
 
+#: Streamlit's own: the upload field has a name, which its role does not allow.
+NOT_OURS = [["[data-testid=stFileUploaderDropzone]"]]
+#: What axe checks in each theme; only colours differ between them.
+RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
+THEME = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
+
+
+def without_barriers(page, axe, where: str) -> None:
+    """Run axe on the page in the light and the dark theme, beginning with the one it has: a change draws it again."""
+    for theme in sorted(RULES, key=lambda theme: theme != page.evaluate(THEME)):
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_function(f"theme => {THEME} == theme", arg=theme)
+        page.wait_for_function("!document.querySelector('[data-stale=true], [data-testid=stSkeleton]')")
+        options = {"resultTypes": ["violations"]} | RULES[theme]
+        found = axe.run(page, {"exclude": NOT_OURS}, options).response["violations"]
+        assert not [(where, theme, rule["id"], node["html"]) for rule in found for node in rule["nodes"]]
+
+
+@pytest.fixture(scope="module")
+def axe():
+    return pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+
 @listening
-def test_from_an_upload_to_a_playing_focus_region(page, speech_files):
+def test_from_an_upload_to_a_playing_focus_region_and_no_page_but_compare_has_a_barrier(page, speech_files, axe):
     upload(page, speech_files / "voice.flac")
     expect(page.locator(".scores .value")).to_have_count(4)
+    page.locator(".player .lanes").wait_for()
+    without_barriers(page, axe, "Recording")
     turn_to(page, "Explain")
     for name in ("Grad-CAM", "LIME", "Occlusion"):
         expect(page.locator(".js-plotly-plot .annotation-text", has_text=name).first).to_be_visible()
-    assert re.match(r"[\d.]+ s, \d+ Hz, [-−]?\d+ dB\s*LIME [-−\d.]+ ± [\d.]+$", said_of_a_point(page, row=2))
+    without_barriers(page, axe, "Explain")
+    assert re.match(r"[\d.]+ s, \d+ Hz, [-−]?\d+ dB\s*LIME [-−\d.]+ ± [\d.]+$", words_at_point(page, row=2))
     page.get_by_role("button", name="Prepare maps, picture and report").click()
-    with page.expect_download() as given:
+    with page.expect_download() as download:
         page.get_by_role("button", name="Maps (npz)").click()
-    with np.load(given.value.path()) as maps:
+    with np.load(download.value.path()) as maps:
         assert "log_mel" in maps
     turn_to(page, "Listen")
-    whole, region = focus_region_that_plays(page)
+    whole, region = play_focus_region(page)
     assert abs(whole - 2.5) < 0.01
     assert 0.05 < region <= whole
+    without_barriers(page, axe, "Listen")
+    others = {"Annotate": "input", "Select": "[data-testid=stSlider]", "Train": "[role=tab]"}
+    for name, content in (others | {"Evaluate": "[data-testid=stDataFrame]"}).items():
+        page.locator(".st-key-pages").get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
+        page.locator(content).first.wait_for()
+        without_barriers(page, axe, name)
 
 
 def test_from_a_refused_file_to_the_microphone_a_sound_that_plays_and_a_narrow_window(page, tmp_path):
@@ -312,42 +345,3 @@ def mark_its_end(page):
     page.keyboard.press("h")
     page.get_by_text(re.compile("evidence and the measures are of 9:[0-5][0-9] to 10:12 only")).wait_for()
     page.locator(".player .bar .colours:not([hidden])").wait_for()
-
-
-#: Streamlit's own: the field for files says both that it is none and what it is named.
-NOT_OURS = [["[data-testid=stFileUploaderDropzone]"]]
-
-
-#: Of what axe looks for, only colours differ between the themes.
-RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
-
-
-def without_barriers(page, axe, where: str) -> None:
-    """Run axe on the page as it is, in the light and the dark theme."""
-    for scheme, rules in RULES.items():
-        page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(
-            "scheme => getComputedStyle(document.querySelector('.stApp')).colorScheme == scheme", arg=scheme
-        )
-        page.wait_for_function("!document.querySelector('[data-stale=true], [data-testid=stSkeleton]')")
-        found = axe.run(page, {"exclude": NOT_OURS}, {"resultTypes": ["violations"]} | rules).response["violations"]
-        assert not [(where, scheme, rule["id"], node["html"]) for rule in found for node in rule["nodes"]]
-
-
-@pytest.fixture(scope="module")
-def axe():
-    return pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-
-
-@soon
-def test_axe_finds_no_barrier_on_any_page_but_compare(page, speech_files, axe):
-    upload(page, speech_files / "voice.flac")
-    page.locator(".player .lanes").wait_for()
-    without_barriers(page, axe, "Recording")
-    seen = {"Explain": ".js-plotly-plot", "Listen": ".player .lanes", "Annotate": "input"}
-    seen |= {"Select": "[data-testid=stSlider]", "Train": "[role=tab]", "Evaluate": "[data-testid=stDataFrame]"}
-    for name, there in seen.items():
-        page.locator(".st-key-pages").get_by_role("link", name=name, exact=True).click()
-        page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
-        page.locator(there).first.wait_for()
-        without_barriers(page, axe, name)
