@@ -37,7 +37,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def address(data):
     needs_browser()
-    with running_app(data, data.parent / "app.log") as address:
+    with running_app(data, data.parent / "app.log", coarse_maps=True) as address:
         yield address
 
 
@@ -350,9 +350,25 @@ def test_of_two_windows_of_one_person_the_later_edit_of_an_old_mark_is_refused(a
     assert ("cy", "neutral", 0.5, 1.5) in marks_in(data)["a one.wav"]
 
 
-def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator, data):
+def f0_in(data: Path) -> dict[int, float]:
+    """Return how F0 of the first recording was corrected, by frame."""
+    with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
+        (project,) = store.projects.page().items
+        return next(store.transfer.export(project.id)).f0.hz
+
+
+def test_a_suggestion_is_accepted_by_a_key_and_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(
+    as_annotator, data
+):
     page = as_annotator("dee")
     open_first(page)
+    accept_a_suggestion(page, data)
+    without_evidence(page)
+    correct_f0(page, data)
+
+
+def accept_a_suggestion(page, data):
+    """Accept the model's first suggestion in the first recording by a key."""
     for method in ("Grad-CAM", "Occlusion", "LIME"):
         if page.locator(".region.suggested").count():
             break
@@ -372,17 +388,8 @@ def test_what_the_model_suggests_is_accepted_or_dismissed_by_a_key(as_annotator,
     assert [one for one in marks_in(data)["a one.wav"] if one[0] == "dee"]
 
 
-def f0_in(data: Path) -> dict[int, float]:
-    """Return how F0 of the first recording was corrected, by frame."""
-    with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
-        (project,) = store.projects.page().items
-        return next(store.transfer.export(project.id)).f0.hz
-
-
-def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, data):
-    page = as_annotator("gil")
-    open_first(page)
-    without_evidence(page)
+def correct_f0(page, data):
+    """Halve F0 by a key, draw it with the pointer, and undo that."""
     lanes = page.locator(".timeline").bounding_box()["height"]
     page.keyboard.press("t")
     expect(page.get_by_role("button", name="Correct F0")).to_have_attribute("aria-pressed", "true")
@@ -403,7 +410,7 @@ def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, dat
     expect(page.get_by_role("button", name="Halve")).to_be_enabled()  # once F0 is measured
     page.keyboard.press("ArrowDown")
     expect(said).to_have_text("F0 halved")
-    expect(corrected).to_have_text(re.compile("F0 of [0-9]+ frames corrected by gil"))
+    expect(corrected).to_have_text(re.compile("F0 of [0-9]+ frames corrected by dee"))
     expect(saved).to_have_text("All saved")
     halved = f0_in(data)
     assert {frame // 25 for frame in halved} == {2, 3}  # of 2.5 s
@@ -419,14 +426,14 @@ def test_f0_is_halved_by_a_key_drawn_by_the_pointer_and_undone(as_annotator, dat
     assert 115 < next(iter(drawn.values())) < 165
     at_rest(page)
     page.keyboard.press("Control+z")
-    expect(corrected).to_have_text(f"F0 of {len(halved)} frames corrected by gil")
+    expect(corrected).to_have_text(f"F0 of {len(halved)} frames corrected by dee")
     assert f0_in(data) == halved
 
 
 def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser, sounds, tmp_path):
-    """In an app of its own."""
+    """In another app, as it is killed."""
     data = tmp_path / "data"
-    with running_app(data, tmp_path / "app.log") as address:
+    with running_app(data, tmp_path / "app.log", coarse_maps=True) as address:
         context = browser.new_context(viewport={"width": 1280, "height": 1500})
         page = context.new_page()
         page.set_default_timeout(LONGEST_WAIT_MS)
