@@ -1,4 +1,4 @@
-"""What a machine does at the wrong moment: processes are killed, the disk is full or read-only."""
+"""Faults of a machine for tests: killed processes, a full or a read-only disk."""
 
 import os
 import resource
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ser_core.batch import local_engine
 
-#: One server forks all processes of the tests that a worker runs; what it has imported none of them imports again.
+#: One fork server for all processes that a pytest worker's tests start: they import none of its modules again.
 forks = local_engine.FORK_SERVER
 forks.set_forkserver_preload(["ser_core.batch.dask_engine", "tests.test_annotation_faults", "tests.test_faults"])
 
@@ -20,20 +20,20 @@ def killed(work, *arguments, after, wait_s=0.0) -> list:
     process.start()
     theirs.close()
     with reports:
-        said = [reports.recv() for _ in range(after)]
+        received = [reports.recv() for _ in range(after)]
         time.sleep(wait_s)
         process.kill()
         process.join()
         try:
             while True:
-                said.append(reports.recv())
-        except (EOFError, OSError):  # the last one may be cut
-            return said
+                received.append(reports.recv())
+        except (EOFError, OSError):  # the last report may be incomplete
+            return received
 
 
 @contextmanager
 def files_of_at_most(size):
-    """Make writes of this process beyond a number of bytes in a file fail, after part of them was written."""
+    """Limit files to a number of bytes: a longer write of this process writes a part of it and fails."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -44,7 +44,7 @@ def files_of_at_most(size):
 
 @contextmanager
 def read_only(folder):
-    """Take the right to write to a folder and what lies in it, from root too."""
+    """Make a folder and its files read-only, for root too."""
     root = os.geteuid() == 0
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555)
@@ -60,6 +60,6 @@ def read_only(folder):
 
 
 def everything_under(folder: Path) -> bytes:
-    """Return the names and bytes of all files of a folder."""
+    """Return the paths and bytes of all files under a folder."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)

@@ -1,4 +1,4 @@
-"""What several tests share: a synthetic voice, where the corpora are, which tests are quick."""
+"""Fixtures and hooks for all tests: a synthetic voice, the corpora, markers, the order of test files."""
 
 import gc
 import os
@@ -16,23 +16,23 @@ from hypothesis import HealthCheck, settings
 
 from ser_core.analysis import Recording
 
-# The same examples in every run, and no clock: a busy machine is not a failure.
+# The same examples in every run, and no deadline: a busy machine must not fail a test.
 settings.register_profile(
     "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
 )
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
 
-# Importing lets nothing go: to look for garbage meanwhile takes a fifth of the time of collecting.
+# Imports free nothing, and looking for garbage meanwhile takes a fifth of the collection's time.
 gc.disable()
 
-#: What tests share holds no tests; to look for examples in its docstrings would run it.
+#: Modules without tests. Looking for doctests would import them, and some are scripts.
 collect_ignore = [path.name for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_")]
 
 
-#: About how long a test takes that bears a mark, in seconds of a processor.
+#: About how long a test with a marker takes, in s.
 SECONDS = {"browser": 4.0, "page": 1.5, "process": 1.0, "slow": 0.5, "database": 0.2}
-#: And a file whose tests take much longer than their marks say.
+#: About how long a file takes whose tests take longer than their markers say, in s.
 SECONDS_OF_FILES = {
     "test_engines.py": 120,
     "test_browser.py": 120,
@@ -49,15 +49,15 @@ SECONDS_OF_FILES = {
 
 
 def seeds(count: int, *, long: int) -> list:
-    """Return seeds 0, 1, ... to parametrize a test with: the first `count` in every run, up to `long` in long ones."""
+    """Return the seeds for a `parametrize`: 0 to `count` - 1 in every run, up to `long` - 1 in long runs."""
     return [*range(count), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(count, long))]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what opens stores, by the fixture that says where they are, and what runs pages; before `-m` chooses.
+    """Set the markers `database` and `page` before `-m` selects, and sort files for several workers.
 
-    Several workers begin with the files that take longest, so that none is busy with one after all others are done.
+    The longest files come first, or one worker would still run one of them after all others have ended.
     """
     for item in items:
         if "database_url" in getattr(item, "fixturenames", ()):
@@ -72,20 +72,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let the garbage collector pass over what was imported for the tests, which none of them lets go."""
+    """Exclude what was imported from garbage collections: no test frees it."""
     gc.freeze()
     gc.enable()
 
 
 @cache
 def runs_pages(module: ModuleType | None) -> bool:
-    """Whether a module of tests has Streamlit's runner of pages, or what `tests/test_pages.py` makes of it."""
+    """Return whether a test module imports Streamlit's `AppTest`, or a function of `tests/test_pages.py`."""
     runners = ("streamlit.testing.v1.app_test", "tests.test_pages")
     return any(getattr(value, "__module__", None) in runners for value in vars(module).values()) if module else False
 
 
 class FailuresAtOnce:
-    """Says which test failed as soon as it has; pytest itself says it at the end, and with several workers no name."""
+    """Prints the name of a test as soon as it fails; pytest prints it at the end."""
 
     def __init__(self, reporter: pytest.TerminalReporter) -> None:
         self.reporter = reporter
@@ -130,7 +130,7 @@ def _same_main_module() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_work_left_behind(request) -> Iterator[None]:
-    """Cancel what a page asked for and its test did not wait for; the next test's work would stand behind it."""
+    """Cancel the jobs of a page that its test did not wait for: the next test's jobs would queue behind them."""
     yield
     if request.node.get_closest_marker("page") and "pages.shared.cached" in sys.modules:
         jobs = sys.modules["pages.shared.cached"].jobs()
@@ -140,7 +140,7 @@ def _no_work_left_behind(request) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _components_once() -> Iterator[None]:
-    """Let Streamlit look for components in all installed packages once; its test runner does it for each page anew."""
+    """Let Streamlit look for components in the installed packages once; its test runner would for each page."""
     with pytest.MonkeyPatch.context() as replaced:
         if "streamlit" in sys.modules:
             from streamlit.components.v2 import manifest_scanner as scanner
@@ -151,17 +151,17 @@ def _components_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _maps_once() -> Iterator[None]:
-    """Compute a map that pages show, and what is measured of it, once for all tests: most ask for the same ones.
+    """Compute each map that pages show, and its faithfulness, once for all tests: most show the same ones.
 
-    What is computed from is what the pages' own jobs are known by. A test that puts something else there has its way.
+    The key is that of the page's job, so another input is another map. A test may replace these functions itself.
     """
     explaining, computed = sys.modules.get("pages.shared.cached.explaining"), {}
 
-    def once(name: str, known_by: Callable) -> None:
+    def once(name: str, key_of: Callable) -> None:
         compute = getattr(explaining, name)
 
         def computed_once(analysis, of, classifier, *more):
-            key = (name, id(classifier), analysis.stretch, known_by(analysis, of, *more))
+            key = (name, id(classifier), analysis.stretch, key_of(analysis, of, *more))
             if key not in computed:
                 computed[key] = classifier, compute(analysis, of, classifier, *more)
             return computed[key][1]
@@ -215,7 +215,7 @@ def corpora() -> Path:
 
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory, make_voice):
-    """Five made-up speakers named as in EMO-DB, whom no model has heard; two takes of each of four emotions."""
+    """Five synthetic speakers unknown to all models, named as in EMO-DB; two takes of each of four emotions."""
     folder = tmp_path_factory.mktemp("emodb")
     for number, speaker in enumerate(("21", "22", "23", "24", "25")):
         for place, letter in enumerate("WFNT"):
