@@ -1,4 +1,4 @@
-"""The page Annotate in a real browser: drawn marks reach the database, whoever else works there."""
+"""The page Annotate in a real browser: drawn marks reach the database while others work in the same project."""
 
 import re
 from contextlib import closing
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory, make_voice) -> list[Path]:
-    """Three synthetic voices as files, one of which has a name that would be markup."""
+    """Three synthetic voices as files; the name of one is HTML."""
     folder = tmp_path_factory.mktemp("sounds")
     files = [folder / name for name in ("a one.wav", "b <i>two.wav", "c three.wav")]
     for seed, file in enumerate(files):
@@ -51,7 +51,7 @@ def browser(address):
 
 @pytest.fixture(scope="module")
 def contexts(browser):
-    """One for all first visits of the tests, one for all second ones: a new one compiles Streamlit's scripts again."""
+    """Browser contexts, shared by all tests: a new one would compile Streamlit's scripts again."""
     opened = []
     yield opened
     for context in opened:
@@ -60,7 +60,7 @@ def contexts(browser):
 
 @pytest.fixture
 def as_annotator(browser, contexts, address, sounds):
-    """A function that opens the page in a new window, as a named annotator, in the project with the three voices."""
+    """A function that opens the page in a new window as an annotator, in the project with the three voices."""
     errors, windows = [], []
 
     def begin(name):
@@ -107,7 +107,7 @@ def open_first(page) -> None:
 
 
 def without_evidence(page) -> None:
-    """Hide what the model heard, which moves what is below it."""
+    """Hide the model's evidence, which moves what is below it."""
     stage = page.locator(".stage").element_handle()
     height = stage.evaluate("stage => stage.clientHeight")
     page.get_by_text("Model's evidence", exact=True).click()
@@ -116,7 +116,7 @@ def without_evidence(page) -> None:
 
 
 def draw(page, start, end) -> None:
-    """Draw a mark from one share of the lane to another, away from what snaps."""
+    """Draw a mark from one share of the lane's width to another, without snapping."""
     lane = page.locator(".regions")
     lane.scroll_into_view_if_needed()
     box = lane.bounding_box()
@@ -130,7 +130,7 @@ def draw(page, start, end) -> None:
 
 
 def marks_in(data: Path) -> dict[str, list[tuple[str, str, float, float]]]:
-    """Return who marked what, and where, by the name of the recording, as another program finds it."""
+    """Return annotator, emotion and position of each mark, by recording name, as another program reads them."""
     with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
         (project,) = store.projects.page().items
         return {
@@ -187,7 +187,7 @@ def test_marks_are_drawn_by_keys_stand_in_the_database_and_are_undone_in_a_new_v
 
 
 #: Counts the sounds that begin.
-BEGINNINGS = """
+COUNT_SOUNDS = """
 window.began = 0;
 const start = AudioBufferSourceNode.prototype.start;
 AudioBufferSourceNode.prototype.start = function (...how) {
@@ -196,7 +196,7 @@ AudioBufferSourceNode.prototype.start = function (...how) {
 };
 performance.setResourceTimingBufferSize(5000);
 """
-#: Whether all samples of a recording were fetched that is not the one at this address.
+#: Whether all samples of another recording than the one at this address were fetched.
 IS_AHEAD = """
 ([shown, bytes]) => performance.getEntriesByType("resource").some(({ name, initiatorType, encodedBodySize }) =>
   initiatorType === "fetch" && name.endsWith(".wav") && encodedBodySize === bytes && name !== shown)
@@ -205,7 +205,7 @@ SAMPLES_BYTES = int(2.5 * 16_000) * 2
 
 
 def turn_while_the_app_stands_still(page, app) -> None:
-    """Turn to the next recording by its key, and wait until it sounds."""
+    """Open the next recording by its key, and wait until it plays."""
     shown = page.locator(".player audio").first.evaluate("audio => audio.src")
     page.wait_for_function(IS_AHEAD, arg=[shown, SAMPLES_BYTES])
     began = page.evaluate("window.began")
@@ -222,7 +222,7 @@ def test_a_whole_queue_is_labelled_by_keys_and_the_next_recording_sounds_without
     as_annotator, address, data
 ):
     page = as_annotator("gus")
-    page.evaluate(BEGINNINGS)
+    page.evaluate(COUNT_SOUNDS)
     page.locator("tbody button").first.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")

@@ -1,4 +1,4 @@
-"""In Chromium: what people write stays text, what is deleted is gone, and what is one visit's is nobody else's."""
+"""In Chromium: what people write stays text, deleted data is gone, and a visit's data is for that visit alone."""
 
 import hashlib
 import re
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.browser
 
 LONGEST_WAIT_MS = 180_000
 HASHES = ((hashlib.sha256, {}), (hashlib.blake2b, {"digest_size": 16}))
-#: HTML, a picture and a link of Markdown, the signs that end a string, and addresses. A name keeps 120 characters.
+#: HTML, a picture and a link in Markdown, the characters that end a string, and addresses; at most 120 characters.
 NAME = (
     "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) "
     "\"'`${alert(3)} me@evil.io.wav"
 )
-#: What must never run.
-MADE_OF_IT = "img[src=x], [src*='p.png'], [href*='p.png'], a[href^=javascript], a[href*=evil]:not([href^='#'])"
+#: Elements that the name must never become.
+INJECTED = "img[src=x], [src*='p.png'], [href*='p.png'], a[href^=javascript], a[href*=evil]:not([href^='#'])"
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +43,16 @@ def browser(app):
 
 
 def watched(browser, address):
-    """Open a visit; return its page and what went wrong in it: dialogs, errors and requests that leave the app."""
+    """Open a visit; return its page and the list of its dialogs, errors and requests to other servers."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(LONGEST_WAIT_MS)
-    page, wrong = context.new_page(), []
-    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page, incidents = context.new_page(), []
+    page.on("dialog", lambda dialog: (incidents.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: incidents.append(str(error)))
     local = (address, address.replace("http", "ws"), "blob:", "data:")
-    page.on("request", lambda request: request.url.startswith(local) or wrong.append(request.url))
+    page.on("request", lambda request: request.url.startswith(local) or incidents.append(request.url))
     visit(page, f"{address}/?{SOON}")
-    return page, wrong
+    return page, incidents
 
 
 def test_stored_scripts_are_text_for_the_next_visitor_until_the_recording_is_deleted(
@@ -60,7 +60,7 @@ def test_stored_scripts_are_text_for_the_next_visitor_until_the_recording_is_del
 ):
     address, folder = app
     assert len(NAME) <= LONGEST_NAME
-    author, wrong = watched(browser, address)
+    author, incidents = watched(browser, address)
     author.get_by_role("tab", name="Upload").click()
     soundfile.write(
         tmp_path / "speech.wav", make_voice(1.5, 16_000), 16_000
@@ -68,21 +68,21 @@ def test_stored_scripts_are_text_for_the_next_visitor_until_the_recording_is_del
     content = (tmp_path / "speech.wav").read_bytes()
     author.locator("input[type=file]").set_input_files({"name": NAME, "mimeType": "audio/wav", "buffer": content})
     author.locator(".verdict .word").wait_for()
-    assert author.locator(MADE_OF_IT).count() == 0
+    assert author.locator(INJECTED).count() == 0
     author.get_by_role("button", name="Save", exact=True).click()
     author.get_by_text("Saved analyses (1)").wait_for()
     assert content[1000:1064] in b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
-    visitor, wrong_later = watched(browser, address)
+    visitor, later_incidents = watched(browser, address)
     visitor.get_by_text("Saved analyses (1)").click()
-    # To open it, not to delete it.
+    # The button that opens it, not the one that deletes it.
     visitor.get_by_role("button", name=re.compile("^<img src=x onerror", re.DOTALL)).click()
     visitor.locator(".verdict .word").wait_for()
     expect(visitor.get_by_role("heading", name="<img src=x onerror=alert(1)>")).to_be_visible()
     assert visitor.get_by_text("me@\u2060evil.io").count() > 0
     for title in ("Explain", "Select", "Listen"):
         turn_to(visitor, title)
-        assert visitor.locator(MADE_OF_IT).count() == 0
+        assert visitor.locator(INJECTED).count() == 0
     visitor.get_by_role("button", name="Delete this recording").click()
     visitor.get_by_text("No recording yet").first.wait_for()
     expect(visitor.get_by_text("Saved analyses")).to_have_count(0)
@@ -90,7 +90,7 @@ def test_stored_scripts_are_text_for_the_next_visitor_until_the_recording_is_del
     assert [file for file in (folder / "data").rglob("*") if file.is_file()] == []
     author.context.close()
     visitor.context.close()
-    assert wrong == wrong_later == []
+    assert incidents == later_incidents == []
 
 
 def test_the_law_is_behind_the_notice_and_in_the_menu(app, browser):
@@ -108,12 +108,12 @@ def test_the_law_is_behind_the_notice_and_in_the_menu(app, browser):
     expect(page.get_by_role("dialog").get_by_text("What is banned.")).to_be_visible()
 
 
-# --- what is one visit's is nobody else's ---
+# --- a visit's data is for that visit alone ---
 
 
 @pytest.fixture(scope="module")
 def two_visits(app, browser, make_voice):
-    """Two people with a recording each, in one app: their pages, and the addresses that each has fetched."""
+    """Two people with a recording each, in one app: the page, the requested addresses and the file of each."""
     (address, folder), people = app, {}
     for number, name in enumerate(("Ann", "Ben")):
         soundfile.write(folder / f"secret of {name}.wav", make_voice(1.2, 16_000, seed=number), 16_000)
@@ -127,7 +127,7 @@ def two_visits(app, browser, make_voice):
     return address, people
 
 
-def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
+def test_no_page_of_a_visit_shows_or_fetches_data_of_another(two_visits):
     address, people = two_visits
     for name, other in (("Ann", "Ben"), ("Ben", "Ann")):
         page, fetched, _ = people[name]
@@ -144,7 +144,7 @@ def test_no_page_of_one_visit_shows_or_fetches_what_is_anothers(two_visits):
         assert media.isdisjoint(people[other][1])
 
 
-def test_a_reloaded_page_and_another_tab_go_on_with_their_visit(two_visits):
+def test_a_reloaded_page_and_another_tab_continue_their_visit(two_visits):
     address, people = two_visits
     page, _, _ = people["Ann"]
     turn_to(page, "Listen")
@@ -159,7 +159,7 @@ def test_a_reloaded_page_and_another_tab_go_on_with_their_visit(two_visits):
     other.close()
 
 
-def test_addresses_of_sounds_cannot_be_computed_from_what_is_in_them(two_visits):
+def test_addresses_of_sounds_cannot_be_computed_from_their_content(two_visits):
     address, people = two_visits
     page, fetched, source = people["Ann"]
     turn_to(page, "Listen")
