@@ -1,4 +1,4 @@
-"""Annotated recordings for the tests of file formats, which hypothesis draws: any text, any times."""
+"""Annotated recordings with any texts and times, which hypothesis draws for the tests of file formats."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from ser_core.analysis import Region
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import STATUSES, AnnotatedRecording, Annotation
 
-#: What led astray, or could have: brackets of our notation, words of Praat, escapes, layers, formulas, line ends.
+#: Texts that a reader could misread: brackets of our notation, words of Praat, escapes, layers, formulas, line ends.
 TRICKY = (
     "angry",
     "Angry",
@@ -99,17 +99,17 @@ def recordings(draw):
 
 
 def sets_of_recordings():
-    """Up to three recordings with names that differ."""
+    """Up to three recordings with different names."""
     return st.lists(recordings(), max_size=3, unique_by=lambda recording: recording.name)
 
 
 def same(marks) -> list[Annotation]:
-    """Return marks in an order that does not depend on which of two at the same time comes first."""
+    """Return marks in an order that is the same however marks at equal times were ordered."""
     return sorted(marks, key=repr)
 
 
 def without(recording: AnnotatedRecording, *fields: str) -> AnnotatedRecording:
-    """Return a recording whose marks do not say these fields."""
+    """Return a recording whose marks lack these fields."""
     defaults = {"changed_at": None, "note": ""}
     marks = [replace(mark, **{field: defaults[field] for field in fields}) for mark in recording.annotations]
     return replace(recording, annotations=tuple(marks))

@@ -1,6 +1,6 @@
-"""Fresh databases of both kinds, for tests that import the fixtures; and marks and recordings to put there.
+"""Empty SQLite and PostgreSQL databases as fixtures to import, and recordings and marks to put into them.
 
-`SER_TEST_POSTGRES` is the URL of a server's database in which every test gets a schema of its own.
+`SER_TEST_POSTGRES` is the URL of a database in which every test gets its own schema.
 """
 
 import os
@@ -24,7 +24,7 @@ from ser_core.annotations.store.transactions import Store, open_store
 
 @contextmanager
 def fresh_schema() -> Iterator[str]:
-    """Make a schema in the test server and yield a URL whose tables lie in it."""
+    """Make a schema in the database of the tests and yield a URL that uses it."""
     server = os.environ.get("SER_TEST_POSTGRES")
     if not server:
         reason = "SER_TEST_POSTGRES is not set; it should be the URL of a PostgreSQL database for tests"
@@ -53,7 +53,7 @@ def fresh_url(request, tmp_path) -> Iterator[str]:
 
 
 def make_tables(url: str) -> None:
-    """Put our tables into an empty database, as the first opening of another one did: ten migrations take longer."""
+    """Put our tables into an empty database, copied from one that was migrated: ten migrations take longer."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         Path(parsed.database).write_bytes(_empty_file())
@@ -88,9 +88,9 @@ def fresh_store(database_url) -> Iterator[Store]:
 @pytest.fixture(name="project")
 def fresh_project(store) -> int:
     """A project of Ben's in that store with five recordings of 10 s, `sha(0)` to `sha(4)`."""
-    made = store.projects.create("Voices", "Ben")
-    store.recordings.add(made, [file(number) for number in range(5)])
-    return made
+    project = store.projects.create("Voices", "Ben")
+    store.recordings.add(project, [file(number) for number in range(5)])
+    return project
 
 
 def sha(number: int) -> str:
@@ -107,9 +107,9 @@ def mark(start_s: float = 1.0, end_s: float = 2.0, **others) -> Annotation:
 
 @contextmanager
 def statements() -> Iterator[list[tuple[str, Any]]]:
-    """Yield the SQL statements that are sent meanwhile, by any store, with their (first) parameters.
+    """Yield the SQL statements that any store sends meanwhile, with their parameters.
 
-    Without BEGIN and COMMIT; what is sent once for many rows counts once.
+    BEGIN and COMMIT are left out. A statement for many rows counts once, with the parameters of the first.
     """
     sent: list[tuple[str, Any]] = []
 

@@ -1,4 +1,4 @@
-"""A page that meets an error which names a file and a person: at once, or in a part of it when a button is pressed."""
+"""A page with buttons that raise an error with the name of a file and a person, in the page or in a fragment."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def part() -> None:
 
 
 def page() -> None:
-    frame.PAGES.clear()  # of the app, which this is not
+    frame.PAGES.clear()  # those of the app
     frame.begin("Failing", "👂", "For tests.")
     part()
     if st.button("Fail"):
@@ -27,5 +27,5 @@ def page() -> None:
             raise FileNotFoundError("/home/jane/Interview with Jane Doe.wav") from error
 
 
-if st.runtime.exists():  # not where doctests are looked for
+if st.runtime.exists():  # not when doctests are collected
     page()

@@ -1,4 +1,4 @@
-"""Files made to hurt: every format that is read, broken in ways that a seed chooses, and the classics by name."""
+"""Hostile files: every format that is read, damaged at random by a seed, and known attacks by name."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from ser_core.annotations.formats import FORMATS
 from tests.conftest import voice_like
 from tests.test_audio import encoded, encoded_with_av
 
-#: Values that nobody expects.
+#: Unexpected values.
 STRANGE = (
     b"\0",
     b"NaN",
@@ -42,7 +42,7 @@ STRANGE = (
 )
 NUMBERS = (b"-1", b"0", b"nan", b"inf", b"1e400", b"1e-320", b"99999999999999999999", b"true", b"", b"1_0", b"\xd9\xa1")
 NUMBER = re.compile(rb"-?\d+(\.\d+)?")
-#: Where headers keep sizes, rates and counts.
+#: Sizes, rates and counts are in the first bytes.
 HEADER_BYTES = 64
 
 
@@ -156,7 +156,7 @@ EMU = {
 
 @cache
 def audio_files() -> dict[str, bytes]:
-    """Return one intact file of each kind of audio that is read, a second long."""
+    """Return one intact file of a second for each kind of audio that is read."""
     voice, at_48_khz = voice_like(1.0, 16_000), voice_like(1.0, 48_000)
     return {
         "wav": encoded(voice),
@@ -173,7 +173,7 @@ def audio_files() -> dict[str, bytes]:
 
 
 def annotation_files() -> dict[str, bytes]:
-    """Return one intact file of each format of marks, and of each of its forms."""
+    """Return one intact file of each annotation format and each of its variants."""
     marks = (
         Annotation(Region(0.25, 1.0, 100.0, 2000.0), emotion="angry", intensity=3, note='so "loud" [x=1]'),
         Annotation(Region(0.5, 2.0), emotion="sad", annotator="anna"),
@@ -196,7 +196,7 @@ def annotation_files() -> dict[str, bytes]:
 
 
 def other_files() -> dict[str, bytes]:
-    """Return one intact file of each format of marks that has less room for marks, as others write it."""
+    """Return one intact file, as other tools write it, of each annotation format that holds less than ours."""
     return {
         "srt": SRT.encode(),
         "vtt": VTT.encode(),
@@ -219,7 +219,7 @@ def binary_textgrid() -> bytes:
 
 
 def mutated(data: bytes, seed: int, others: list[bytes]) -> bytes:
-    """Return a file with one to five things done to it: bits turned, cut, spliced with another, numbers gone wild."""
+    """Return a file with one to five kinds of damage: flipped bits, cuts, splices with another, wild numbers."""
     rng = np.random.default_rng(seed)
     for _ in range(rng.integers(1, 6)):
         data = WAYS[rng.integers(len(WAYS))](data, rng, others)
@@ -289,7 +289,7 @@ WAYS: tuple[Callable[[bytes, np.random.Generator, list[bytes]], bytes], ...] = (
 
 
 def wav_header(rate: int = 16_000, channels: int = 1, bits: int = 16, tag: int = 1, promised: int = 32_000) -> bytes:
-    """Return a WAV with the given header, possible or not, and a second of noise behind it."""
+    """Return a WAV with the given header, valid or not, and a second of noise."""
     align = (channels * bits // 8) % 2**16
     form = struct.pack("<HHIIHH", tag, channels, rate, rate * align % 2**32, align, bits)
     body = np.random.default_rng(0).bytes(32_000)
@@ -297,13 +297,13 @@ def wav_header(rate: int = 16_000, channels: int = 1, bits: int = 16, tag: int =
     return b"RIFF" + struct.pack("<I", min(len(inner), 2**32 - 1)) + inner
 
 
-#: Seconds and rate of FLACs that are small and long.
+#: Seconds and rate of small FLAC files with long recordings.
 BOMBS = {"bomb of half an hour": (1_800, 8_000), "bomb of ten minutes at 192 kHz": (600, 192_000)}
 
 
 @cache
 def named_audio() -> dict[str, bytes]:
-    """Return the classics: polyglots, headers that lie, samples that are no sound, and the mere names of bombs."""
+    """Return known attacks: polyglots, false headers, samples that are no sound; of bombs only the names."""
     voice = voice_like(1.0, 16_000)
     good = encoded(voice)
     time_s = np.arange(48_000) / 48_000
@@ -350,12 +350,12 @@ def named_audio() -> dict[str, bytes]:
 
 
 def audio_named(name: str) -> bytes:
-    """Return one of the classics; a bomb is made on first use, as that takes seconds."""
+    """Return a known attack by its name; bombs are made on first use, which takes seconds."""
     return bomb(*BOMBS[name]) if name in BOMBS else named_audio()[name]
 
 
 def texts_that_name_files() -> dict[str, bytes]:
-    """Return playlists, manifests, descriptions and scripts, each of a kind that FFmpeg would take for audio."""
+    """Return playlists, manifests, descriptions and scripts that FFmpeg would open as audio."""
     texts = {
         "ffconcat": "ffconcat version 1.0\nfile /etc/passwd\n",
         "concat with inpoint": "ffconcat version 1.0\nfile 'data/recordings/ab'\ninpoint 0\noutpoint 9\n",
@@ -394,7 +394,7 @@ def texts_that_name_files() -> dict[str, bytes]:
 
 @cache
 def bomb(seconds: int, rate: int) -> bytes:
-    """Return a FLAC that is small and long."""
+    """Return a small FLAC file with a long recording."""
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", rate, 1, "PCM_16", format="FLAC") as out:
         for _ in range(seconds // 10):

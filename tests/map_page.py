@@ -1,4 +1,4 @@
-"""A page with a map, for tests in a browser: `/?points=100` says of how many points; it writes what it is told."""
+"""A page with a map for browser tests, as in `/?points=100&colouring=speaker`; it prints what its callbacks receive."""
 
 import json
 import sys
@@ -21,25 +21,27 @@ EMOTIONS = ("angry", "happy", "neutral", "sad")
 
 count = int(st.query_params.get("points", 100))
 rng = np.random.default_rng(0)
-of = np.arange(count) % len(EMOTIONS)
-# Four groups at the corners of a square, in the order of the emotions: the first below on the left.
-places = np.stack([of % 2, of // 2], axis=1) * 10 + rng.normal(size=(count, 2))
-emotions = [EMOTIONS[one] for one in of]
+group = np.arange(count) % len(EMOTIONS)
+# Four groups at the corners of a square, in the order of the emotions; the first is at the lower left.
+positions = np.stack([group % 2, group // 2], axis=1) * 10 + rng.normal(size=(count, 2))
+emotions = [EMOTIONS[one] for one in group]
 points = [
     Point(emotion if number % 3 else NO_LABEL, f"speaker {number % 40}", emotion, (AGREES, DIFFERS)[number % 2])
     for number, emotion in enumerate(emotions)
 ]
-found = CorpusMap(tuple(f"{number:064x}" for number in range(count)), Layout(places, None), np.ones((count, 4)), (), 0)
-told = st.session_state.setdefault("told", {})
+corpus_map = CorpusMap(
+    tuple(f"{number:064x}" for number in range(count)), Layout(positions, None), np.ones((count, 4)), (), 0
+)
+received = st.session_state.setdefault("received", {})
 
 
-def tell(what: str):
-    return lambda indexes, number: told.update({what: (indexes, number)})
+def receiver(what: str):
+    return lambda indexes, number: received.update({what: (indexes, number)})
 
 
 sound = None
-if "heard" in told:
-    (index,), number = told["heard"]
+if "heard" in received:
+    (index,), number = received["heard"]
     tone = np.sin(np.arange(16_000) * (0.1 + index / 1_000)).astype(np.float32) / 4
     sound = {
         "index": index,
@@ -47,11 +49,11 @@ if "heard" in told:
         "address": served(wav_bytes(tone, 16_000), "audio/wav", str(index), "tone"),
     }
 map_of_points(
-    content_of(found, [f"take {number}" for number in range(count)], points),
+    content_of(corpus_map, [f"take {number}" for number in range(count)], points),
     "map",
     colouring=st.query_params.get("colouring", "speaker"),
-    chosen=told.get("chosen", ([], 0))[0],
+    chosen=received.get("chosen", ([], 0))[0],
     sound=sound,
-    callbacks={what: tell(what) for what in ("heard", "opened", "chosen")},
+    callbacks={what: receiver(what) for what in ("heard", "opened", "chosen")},
 )
-st.text(json.dumps(told))
+st.text(json.dumps(received))

@@ -1,4 +1,4 @@
-"""Pages with players, for tests in a browser: which one is in the address, as in `/?show=editable&language=de`."""
+"""Pages with players for browser tests; the address chooses one, as in `/?show=editable&language=de`."""
 
 import sys
 import tempfile
@@ -49,7 +49,7 @@ EMOTIONS = ("angry", "happy", "neutral", "sad")
 
 @st.cache_resource
 def recording(seconds: float, rate: int, seed: int) -> Recording:
-    """A synthetic voice; of more than ten minutes noise, which is there sooner."""
+    """A synthetic voice, or noise if it is longer than ten minutes, which is made faster."""
     if seconds <= 600:
         samples = voice_like(seconds, rate, seed)
     else:
@@ -59,7 +59,7 @@ def recording(seconds: float, rate: int, seed: int) -> Recording:
 
 @st.cache_resource
 def spectrogram(seconds: float) -> Spectrogram:
-    """No real one, but as large and as bright."""
+    """An artificial one, as large and as bright as a real one."""
     rng = np.random.default_rng(0)
     log_mel = rng.normal(-3, 1, (round(seconds * 100), SETTINGS.bands)).astype(np.float32)
     log_mel += 2 * np.sin(np.linspace(0, 30 * seconds, len(log_mel)))[:, None].astype(np.float32)
@@ -68,7 +68,7 @@ def spectrogram(seconds: float) -> Spectrogram:
 
 @st.cache_resource
 def explanation(seconds: float, emotion: str, seed: int) -> Explanation:
-    """Waves for and against; the last tenth is not covered."""
+    """Waves of relevance for and against; the last tenth is not covered."""
     frames = len(spectrogram(seconds).log_mel)
     time, band = np.arange(frames)[:, None] / 37 + seed, np.arange(SETTINGS.bands)[None] / 11
     covered = np.arange(frames) < 0.9 * frames
@@ -135,7 +135,7 @@ def overlap(one: Mark, other: Mark) -> bool:
 
 
 def show_editable() -> None:
-    """What is edited is kept, and can be undone by the page; it says what came, and may take its time."""
+    """Edits are kept and the page can undo them; it prints what it received, and may be slow."""
     kept = st.session_state.setdefault("kept", [(Mark("one", Region(0.5, 1.0, label="first")),)])
     came = st.session_state.setdefault("came", [])
     slow_s = float(st.query_params.get("slow", 0))
@@ -147,7 +147,7 @@ def show_editable() -> None:
         )
         time.sleep(slow_s)
         gone = {*edit.deleted, *(mark.id for mark in edit.changed)}
-        # A suggestion in which something was drawn is needed no more.
+        # A suggestion is obsolete once a mark was drawn in it.
         gone |= {mark.id for mark in kept[-1] if mark.suggested and any(overlap(mark, one) for one in edit.changed)}
         if not edit.command:
             kept.append((*(mark for mark in kept[-1] if mark.id not in gone), *edit.changed))
@@ -239,7 +239,7 @@ def show_two() -> None:
 
 
 def show_tone() -> None:
-    """A band that is loud in the second half, and is all the evidence there is."""
+    """A band that is loud in the second half, with all the evidence."""
     log_mel = np.full((400, SETTINGS.bands), -6, np.float32)
     log_mel[200:, TONE_BAND] = 2
     covered = np.ones(400, bool)
@@ -261,7 +261,7 @@ def show_hour() -> None:
 
 
 def show_going() -> None:
-    """A player that goes when a box is ticked, and words that come above it."""
+    """A player that disappears when a box is ticked, and text that appears above it."""
     if st.checkbox("Words above"):
         st.markdown("words above")
     if not st.checkbox("Without player"):
@@ -269,7 +269,7 @@ def show_going() -> None:
 
 
 def show_awaiting() -> None:
-    """A player whose evidence comes when a box is ticked."""
+    """A player whose evidence appears when a box is ticked."""
     found = analysis(6.0, 1) if st.checkbox("The evidence is there") else None
     explained = found and {
         "overlays": {"LIME": explanation(6.0, "angry", 0)},
@@ -327,7 +327,7 @@ def show_chart() -> None:
 
 
 def show_nothing() -> None:
-    """What comes after it begins as a new visit does."""
+    """The next page begins like a new visit."""
     st.session_state.clear()
     st.markdown("no player")
 
@@ -345,7 +345,7 @@ SHOWN = {
     "awaiting": show_awaiting,
     "heard": show_heard,
 }
-if st.runtime.exists():  # tests take parts of this file too
+if st.runtime.exists():  # tests import parts of this file too
     st.set_page_config(layout="wide")
     session.choose("language", st.query_params.get("language", "en"))
     SHOWN[st.query_params.get("show", "whole")]()

@@ -1,4 +1,4 @@
-"""The texts that people see, as the code has them: the keys of every catalogue.
+"""The texts in the code that people see: the keys of every catalogue.
 
     python -m tests.texts de
 
@@ -35,7 +35,7 @@ PLURAL_IN_SCRIPT = re.compile(rf"\bplural\([^\"]*?{STRING},\s*{STRING}")
 
 
 def calls(paths: Iterable[Path]) -> Iterator[tuple[str, ast.Call]]:
-    """Yield each call with the last name of what is called."""
+    """Yield each call with the last part of the called name."""
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
@@ -43,7 +43,7 @@ def calls(paths: Iterable[Path]) -> Iterator[tuple[str, ast.Call]]:
 
 
 def template(node: ast.expr) -> str | None:
-    """Return a text as the code has it, with the expressions of an f-string as its fields."""
+    """Return a string literal, or an f-string with its expressions as fields."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if not isinstance(node, ast.JoinedStr):
@@ -54,7 +54,7 @@ def template(node: ast.expr) -> str | None:
 
 
 def constants(node: ast.AST) -> Iterator[str]:
-    """Yield the texts of a constant: of a mapping those of its values."""
+    """Yield the strings in a constant; of a mapping, those of its values."""
     if isinstance(node, ast.Dict):
         for value in node.values:
             yield from constants(value)
@@ -66,7 +66,7 @@ def constants(node: ast.AST) -> Iterator[str]:
 
 
 def choices(node: ast.expr) -> Iterator[ast.expr]:
-    """Yield what an argument may be: both sides of a condition."""
+    """Yield the possible values of an argument: both sides of a conditional expression."""
     if isinstance(node, ast.IfExp):
         yield from choices(node.body)
         yield from choices(node.orelse)
@@ -100,10 +100,10 @@ def of_scripts() -> set[str]:
 
 
 def of_report() -> set[str]:
-    """Return the texts of the report, which it says in the language of a page."""
+    """Return the texts of the report, which are translated too."""
     output = ROOT / "ser_core/output"
-    said = [call for name, call in calls(output.glob("*.py")) if name == "say" and call.args]
-    found = {text for call in said for node in choices(call.args[0]) if (text := template(node)) is not None}
+    say_calls = [call for name, call in calls(output.glob("*.py")) if name == "say" and call.args]
+    found = {text for call in say_calls for node in choices(call.args[0]) if (text := template(node)) is not None}
     found |= set(map(json.loads, IN_REPORT.findall((output / "report.html.jinja").read_text())))
     found |= {field.name.replace("_", " ") for kind in (LimeSettings, OcclusionSettings) for field in fields(kind)}
     found |= {*METHOD_DESCRIPTIONS.values(), *METHOD_NAMES.values(), NOT_SURE, NO_SPEECH}
@@ -112,7 +112,7 @@ def of_report() -> set[str]:
 
 @cache
 def refusals() -> set[str]:
-    """Return the texts of all refusals but those of commands."""
+    """Return the texts of all refusals except those of commands."""
     shown = (path for path in (*PAGES, *LIBRARY) if "commands" not in path.parts)
     raised = (call.args[0] for name, call in calls(shown) if ERROR.fullmatch(name) and len(call.args) == 1)
     texts = {template(node) for argument in raised for node in choices(argument)}
@@ -121,7 +121,7 @@ def refusals() -> set[str]:
 
 @cache
 def of_library() -> set[str]:
-    """Return every text in `ser_core`, of which pages show some."""
+    """Return every string in `ser_core`; pages show some of them."""
     trees = (ast.parse(path.read_text()) for path in LIBRARY)
     return {text for tree in trees for node in ast.walk(tree) if (text := template(node)) is not None}
 

@@ -1,4 +1,4 @@
-"""Networks, classifiers, recordings and targets that are small enough to know by hand."""
+"""Networks, classifiers, recordings and targets that are small enough to work out by hand."""
 
 from copy import deepcopy
 from functools import lru_cache
@@ -44,9 +44,9 @@ class TinyNetwork(nn.Module):
 
 
 class LinearClassifier:
-    """Logits that are a weighted sum of the log-mel values: what any cell is worth can be read off `weights`.
+    """Logits that are weighted sums of the log-mel values, so that `weights` holds the relevance of each value.
 
-    Remembers the segments of every call of `score`.
+    `calls` holds the segments of every call of `score`.
     """
 
     layers = ()
@@ -71,10 +71,10 @@ class LinearClassifier:
 
 
 def lively(network, seed=0):
-    """Return the network with batch norms that fit its weights: with fresh ones a deep network's signal fades away.
+    """Return the network with batch norms fitted to its weights: with new ones, a deep network's signal fades away.
 
-    Channels that hardly vary are left quiet, or random weights would blow up their own rounding errors. The dense
-    layers are made stronger, so that gradients are not so small that any two maps agree.
+    Channels that hardly vary stay quiet, or random weights would amplify their own rounding errors. The dense layers
+    are made stronger, as with very small gradients any two maps would agree.
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -90,7 +90,7 @@ def lively(network, seed=0):
 
 
 def fresh(kind, classes=4, seed=0):
-    """Return a lively network of a kind, the same for the same seed."""
+    """Return a `lively` network of a class, the same for the same seed."""
     return deepcopy(_made(kind, classes, seed))
 
 
@@ -101,7 +101,7 @@ def _made(kind, classes, seed):
 
 
 def published_encoder(network):
-    """Return a Whisper's weights by the names and in the precision in which they are published."""
+    """Return the weights of a Whisper with the names and the precision of the published ones."""
     weights = {}
     for name, tensor in network.state_dict().items():
         first, _, rest = name.partition(".")
@@ -141,9 +141,9 @@ def target_of_log_mel(log_mel, emotion=0, against=None, first=0, end=None, selec
 
 
 def probabilities_slowly(classifier, target, fill, share):
-    """Return the probabilities of the recording mixed with a fill, cut and predicted again: the slow twin.
+    """Mix the recording with a fill, cut it into segments and return their mean probabilities: the slow twin.
 
-    What was put after a short recording is put back.
+    The padding of a short recording is not mixed.
     """
     mixed = (1 - share) * target.log_mel + share * fill
     padded = np.concatenate([mixed, target.segments.values[-1][len(mixed) :]]).astype(np.float32)
@@ -153,7 +153,7 @@ def probabilities_slowly(classifier, target, fill, share):
 
 
 def noise_recording(seconds=2.0, seed=0, rate=16_000, name="noise.wav"):
-    """Return bursts of noise, three a second: steady enough for data selection, and no speech."""
+    """Return three bursts of noise per second: steady enough for data selection, and no speech."""
     rng = np.random.default_rng(seed)
     times = np.arange(round(seconds * rate)) / rate
     samples = (0.1 * rng.normal(size=len(times)) * (0.2 + np.sin(3 * np.pi * times) ** 2)).astype(np.float32)
