@@ -10,8 +10,6 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from torch import nn
 
 from ser_core.errors import SettingsRefused
@@ -93,6 +91,10 @@ def as_onnx(extractor: nn.Module, estimator: Any, example: np.ndarray) -> bytes:
     ----------
     example : ndarray of shape (1, frames, bands), float32
     """
+    # The import takes a second, and every training would wait for it.
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+
     extractor_model = onnx.load_model_from_string(_export(extractor, example))
     features_count = extractor(torch.from_numpy(example)).shape[1]
     last_step = estimator[-1] if hasattr(estimator, "steps") else estimator
