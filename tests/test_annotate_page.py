@@ -249,29 +249,6 @@ def test_a_whole_queue_is_labelled_by_keys_and_the_next_recording_sounds_without
     ]
 
 
-def test_what_is_drawn_stays_though_one_turns_to_another_page_before_the_app_has_heard_of_it(
-    as_annotator, address, data
-):
-    page = as_annotator("flo")
-    open_first(page)
-    without_evidence(page)
-    app = APPS[address]
-    app.suspend()
-    try:
-        draw(page, 0.08, 0.2)
-        draw(page, 0.32, 0.4)
-        page.locator(".st-key-pages a").filter(has_text="Evaluate").click()
-    finally:
-        app.resume()
-    page.get_by_role("heading", name="Evaluate", exact=True, level=1).wait_for()
-    at_rest(page)
-    page.locator(".st-key-pages a").filter(has_text="Annotate").click()
-    expect(page.locator(".region")).to_have_count(2)
-    expect(page.locator(".saved")).to_have_text("All saved")
-    own = [mark[2:] for marks in marks_in(data).values() for mark in marks if mark[0] == "flo"]
-    assert own == [(0.2, 0.5), (0.8, 1.0)]
-
-
 def statuses_in(data: Path) -> dict[str, set[str]]:
     """Return the statuses of everybody's marks in the first recording."""
     found = {}
@@ -430,7 +407,9 @@ def correct_f0(page, data):
     assert f0_in(data) == halved
 
 
-def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser, sounds, tmp_path):
+def test_no_mark_is_lost_by_turning_the_page_before_the_app_has_it_or_by_killing_the_app_once_it_is_saved(
+    browser, sounds, tmp_path
+):
     """In another app, as it is killed."""
     data = tmp_path / "data"
     with running_app(data, tmp_path / "app.log", coarse_maps=True) as address:
@@ -455,9 +434,24 @@ def test_nothing_that_was_shown_as_saved_is_lost_when_the_app_is_killed(browser,
         open_first(page)
         without_evidence(page)
         expect(page.locator(".region")).to_have_count(0)
-        draw(page, 0.2, 0.6)
-        expect(page.locator(".region")).to_have_count(1)
+        app = APPS[address]
+        app.suspend()
+        try:
+            draw(page, 0.08, 0.2)
+            draw(page, 0.32, 0.4)
+            page.locator(".st-key-pages a").filter(has_text="Evaluate").click()
+        finally:
+            app.resume()
+        page.get_by_role("heading", name="Evaluate", exact=True, level=1).wait_for()
+        at_rest(page)
+        page.locator(".st-key-pages a").filter(has_text="Annotate").click()
+        expect(page.locator(".region")).to_have_count(2)
         expect(page.locator(".saved")).to_have_text("All saved")
-        APPS[address].kill()
+        assert marks_in(data)["a one.wav"] == [("zoe", None, 0.2, 0.5), ("zoe", None, 0.8, 1.0)]
+        at_rest(page)
+        draw(page, 0.6, 0.8)
+        expect(page.locator(".region")).to_have_count(3)
+        expect(page.locator(".saved")).to_have_text("All saved")
+        app.kill()
         context.close()
-    assert marks_in(data)["a one.wav"] == [("zoe", None, 0.5, 1.5)]
+    assert marks_in(data)["a one.wav"][2:] == [("zoe", None, 1.5, 2.0)]
