@@ -73,16 +73,16 @@ def focus_correlates(
     return correlates_of_focus(_analysis)
 
 
-def usual_correlates_job(recordings: list[Recording]) -> Job:
-    """Return the job that measures the usual correlates of a voice, from recordings of it."""
+def median_correlates_job(recordings: list[Recording]) -> Job:
+    """Return the job that measures the median correlates of recordings of one voice."""
 
     def measure(work: Work) -> Correlates:
-        found = []
+        correlates = []
         for done, recording in enumerate(recordings):
             work.check()
             work.report(done / len(recordings), f"Recording {done + 1} of {len(recordings)}")
-            found.append(correlates_outside(acoustic_tracks(recording), []))
-        return median_correlates(found)
+            correlates.append(correlates_outside(acoustic_tracks(recording), []))
+        return median_correlates(correlates)
 
     key = ("usual voice", *(recording.sha256 for recording in recordings))
     return jobs().submit(session.owner(), key, "Usual voice", measure, Lane.DRAFT)

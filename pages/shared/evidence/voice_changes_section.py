@@ -68,7 +68,7 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
     regions = tuple(focus.region for focus in analysis.focus)
     if regions:
         measured = measuring.focus_correlates(analysis.recording.sha256, analysis.stretch, regions, analysis)
-        _correlates(*measured, _usual(analysis.recording))
+        _show_correlates(*measured, _correlates_of_others(analysis.recording))
     st.segmented_control(
         t("Change the voice of"),
         list(CHANGED),
@@ -76,17 +76,17 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
         required=True,
         **session.widget("changed", session.choice("changed")),
     )
-    changed = regions if session.choice("changed") == session.FOCUS else ()
+    changed_regions = regions if session.choice("changed") == session.FOCUS else ()
     if session.choice("changed") == session.FOCUS and not regions:
         st.markdown(t("No stretch is focus, so there is nothing to change in it alone."))
         return
-    job = explaining.voice_changes_job(analysis, changed, classifier, submit=False)
+    job = explaining.voice_changes_job(analysis, changed_regions, classifier, submit=False)
     if job is None:
         st.button(
             t("Change the voice and ask again"),
             icon=":material/graphic_eq:",
             on_click=explaining.voice_changes_job,  # a callback, so that another run cannot lose the click
-            args=(analysis, changed, classifier),
+            args=(analysis, changed_regions, classifier),
             kwargs={"submit": True},
         )
         st.caption(
@@ -101,22 +101,22 @@ def show(analysis: Analysis, classifier: Classifier, spoken: Spoken) -> None:
         _result(found, analysis, spoken.within(analysis.stretch), job.key)
 
 
-def _usual(recording: Recording) -> Correlates | None:
-    """Return the usual correlates of this voice, once this visit's other recordings of it are measured."""
+def _correlates_of_others(recording: Recording) -> Correlates | None:
+    """Return the median correlates of this visit's other recordings of this voice, once they are measured."""
     others = voice_section.others_of_voice(recording)
     if not others:
         return None
-    return waiting.results({"usual voice": measuring.usual_correlates_job(others)}).get("usual voice")
+    return waiting.results({"usual voice": measuring.median_correlates_job(others)}).get("usual voice")
 
 
-def _correlates(inside: Correlates, outside: Correlates, usual: Correlates | None) -> None:
+def _show_correlates(inside: Correlates, outside: Correlates, in_others: Correlates | None) -> None:
     """Describe what is unusual in the focus, and list the measures."""
     compared = [(t("In the rest"), t("Difference"), outside)]
     sentences = [differences_in_words(differences(inside, outside), there=t("in the rest"))]
-    if usual is not None:
-        compared.append((t("In other recordings"), t("Difference from those"), usual))
+    if in_others is not None:
+        compared.append((t("In other recordings"), t("Difference from those"), in_others))
         sentences.append(
-            differences_in_words(differences(inside, usual), there=t("in the other recordings of this voice"))
+            differences_in_words(differences(inside, in_others), there=t("in the other recordings of this voice"))
         )
     st.markdown(f"**{' '.join(sentences)}**")
     rows = []
