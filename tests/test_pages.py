@@ -1287,7 +1287,7 @@ def test_the_headline_of_the_four_corpora_leaves_out_the_one_whose_words_betray_
         in_corpora(made_up_table(CORE4), ("nemo", "crema_d")),
     ]
     apart = in_corpora(made_up_table(CORE4, wrong=["sad"]), ("korean_emotional_tts", "gone"))
-    parts.append(apart.of(np.array([corpus != "gone" for corpus in apart.corpora])))
+    parts.append(apart.subset(np.array([corpus != "gone" for corpus in apart.corpora])))
     parts = [
         replace(part, sha256=tuple(f"{number}{sha256[1:]}" for sha256 in part.sha256))
         for number, part in enumerate(parts)
