@@ -95,7 +95,7 @@ def running_app(
     forked : bool
         Fork the app from a process that has imported all it needs, which starts it ten times faster.
     coarse_maps : bool
-        Compute only drafts of maps, for tests that check what a page does with maps; needs `forked`.
+        Compute maps about as coarse as their drafts, for tests that need no fine ones; only if `forked`.
     """
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
