@@ -235,7 +235,7 @@ class Explanation:
     stability : float or None
         For random methods, the expected correlation with the map of another seed.
     standard_error : ndarray of shape (frames, bands), float32, or None
-        For random methods, that of `relevance` over seeds; None if unknown.
+        For random methods, the standard error of `relevance` over seeds; None if unknown.
     """
 
     method: str

@@ -1,1 +1,1 @@
-"""From an audio file to a recording, measures of its voice, changes of it, and regions of it as files."""
+"""Read audio files, measure and change the voice in recordings, and cut regions out of them."""

@@ -32,7 +32,7 @@ from ser_core.work.jobs import work_owner
 from ser_core.work.log import FIGURES
 from ser_core.work.sandbox import LANDLOCK, SECCOMP, allow_cpu, restrict_this_process
 
-#: Private memory of a process. Audio within the limits takes a third of it; a file that misleads a library, gigabytes.
+#: Private memory of a process. Audio within the limits takes a third of it, a file that misleads a library gigabytes.
 MAX_MEMORY_BYTES = 2**28
 #: Processor time for one file: a minimum, and more for long files, which decode at least 20 times as fast as they play.
 MIN_CPU_S, MIN_CPU_SPEED = 30, 20

@@ -29,8 +29,8 @@ from ser_core.work.atomic_folder import atomic_folder, put_in_place, read_regula
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
 #: A decoder that was fitted to the network's tokens, if the card names one.
 DECODER = "decoder.safetensors"
-#: Predictions: the model's for its test set, each fold's model's for its test set, and for each corpus those of a model
-#: trained without it. The `_VOICE` tables judge every voice by its own normal.
+#: Tables of predictions: of the model for its test set, of each fold's model for its test set, and for each corpus of a
+#: model trained without it. In the `_VOICE` tables, every voice is judged by its own normal.
 TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
 TEST_VOICE_TABLE, FOLDS_VOICE_TABLE = "test_voice.csv", "folds_voice.csv"
 CORPORA_VOICE_TABLE = "corpora_voice.csv"

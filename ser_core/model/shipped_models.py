@@ -96,7 +96,7 @@ def _faults(models: Path) -> dict[str, str | None]:
     with suppress(OSError):  # nothing is recovered in a read-only folder
         recover_all(models)
     folders = models.iterdir() if models.is_dir() else ()
-    # A name that begins with a dot is that of an unfinished model.
+    # Names of unfinished models begin with a dot.
     return {
         folder.name: _fault(folder, tuple(_stamp(file) for file in _files(folder)))
         for folder in folders

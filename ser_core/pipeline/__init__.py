@@ -257,7 +257,7 @@ def _stretch(
     spectrogram: Spectrogram,
     settings: AnalysisSettings,
 ) -> Region:
-    """Return the stretch to explain: that of the settings, else the whole recording, or the best part of a long one."""
+    """Return the stretch to explain: from the settings, or the whole recording, or the best part of a long one."""
     if settings.stretch_s is not None:
         return _requested_stretch(*settings.stretch_s, recording, settings)
     if recording.duration_s <= settings.longest_stretch_s:

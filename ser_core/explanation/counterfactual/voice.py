@@ -165,7 +165,7 @@ class VoiceCurve:
     natural : (low, high)
         Amounts outside are unnatural.
     flips : tuple of VoiceFlip
-        At most one in each direction, each natural. None if the control alone changes the verdict: then the synthesis
+        At most one in each direction, each natural. Empty if the control alone changes the verdict: then the synthesis
         could have caused it.
     """
 

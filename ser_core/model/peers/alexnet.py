@@ -16,7 +16,7 @@ UNITS = 512
 
 
 class Network(BaselineNetwork):
-    """Five convolutions and three fully connected layers; the map is that of the fifth convolution, 12 x 8."""
+    """Five convolutions and three fully connected layers; the map is the output of the fifth convolution, 12 x 8."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, UNITS)

@@ -18,7 +18,7 @@ UNITS = 512
 
 
 class Network(BaselineNetwork):
-    """The map is that of the third convolution, 12 x 8."""
+    """The map is the output of the third convolution, 12 x 8."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, UNITS)

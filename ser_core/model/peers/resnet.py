@@ -33,7 +33,7 @@ class Block(nn.Module):
 
 
 class Network(BaselineNetwork):
-    """The map is that of the last block, 6 x 4; only its mean is classified."""
+    """The map is the output of the last block, 6 x 4; only its mean is classified."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, FEATURES, dropout=0.2)

@@ -17,7 +17,7 @@ UNITS = 128
 
 
 class Network(BaselineNetwork):
-    """Three convolutions with pools, and a dense layer; the map is that of the third, 12 x 8."""
+    """Three convolutions with pools, and a dense layer; the map is the output of the third, 12 x 8."""
 
     search = tuple(
         {"rate": rate, "head_rate": rate, "batch": batch} for rate in (1e-4, 1e-3, 1e-2) for batch in (32, 128)

@@ -1,4 +1,4 @@
-"""Filter bank, MFCCs and spectrogram, each with its own CNN and LSTM, fused, from scratch.
+"""Fusion of filter bank, MFCCs and spectrogram, each with its own CNN and LSTM, from scratch.
 
 References
 ----------
