@@ -1,8 +1,10 @@
 """The views of the page Annotate that need no player: agreement, teaching, files, the queue; without a browser."""
 
+import io
 import json
 import shutil
 import sqlite3
+import zipfile
 from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
@@ -384,6 +386,28 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     button(app, "Import").click().run()
     app = finished(app)
     assert "0 marks added, 1 changed, 1 already in the project" in " ".join(one.value for one in app.success)
+
+
+def test_of_a_corrected_file_and_the_old_one_the_page_takes_the_corrected_one_and_says_so(store):
+    (project,) = store.projects.page().items
+    (take,) = (each.file for each in store.recordings.page(project.id).items if each.file.name == "take 3.wav")
+    marks = [
+        Annotation(Region(0.1, 0.5), emotion="sad", annotator="bea"),
+        Annotation(Region(0.7, 1.2), emotion="angry", annotator="bea"),
+    ]
+    store.marks.edit(project.id, take.sha256, "bea", add=marks)
+    label, packed = "{} [annotator=bea]\n", io.BytesIO()
+    old = "".join(f"{m.region.start_s}\t{m.region.end_s}\t{label.format(m.emotion)}" for m in marks)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("take 3.txt", old)
+        archive.writestr(f"take 3-{take.sha256[:8]}.txt", old.replace("angry", "neutral"))
+    app = shown("Files")
+    uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
+    uploader.upload("both.zip", packed.getvalue(), "application/zip").run()
+    app = finished(app)
+    assert not app.exception
+    assert "older version" in words(app)
+    assert "Marks: 1 changed" in words(app)
 
 
 def test_files_without_marks_are_not_imported(store):

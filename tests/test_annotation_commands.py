@@ -479,6 +479,22 @@ def test_marks_without_a_name_become_those_of_who_imports(store, project, sounds
     assert "with --annotator" in refusal_of(capsys, "import", tmp_path / "b.csv")
 
 
+def test_a_folder_with_a_corrected_file_and_the_old_one_takes_the_corrected_one_and_says_so(
+    store, project, sounds, tmp_path, capsys
+):
+    folder, sha256 = tmp_path / "marks", sha256_of(sounds[0])
+    assert run("export", "--format", "elan", "--out", folder / "old") == 0
+    assert run("export", "--format", "elan", "--out", folder / "new") == 0
+    corrected = folder / "new" / "take 0.eaf"
+    corrected.write_bytes(corrected.read_bytes().replace(b">angry<", b">neutral<"))
+    capsys.readouterr()
+    assert run("import", "--annotator", "Ann", "--replace", folder) == 0
+    printed = capsys.readouterr().out
+    assert "Not imported from old/take 0.eaf: 3 marks of 'take 0.wav', an older version" in printed
+    assert "0 marks added" in printed
+    assert [m.emotion for m in store.marks.of(project, sha256) if m.annotator == "Ann"] == ["neutral", "sad"]
+
+
 def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project, tmp_path, capsys):
     rows = "take 1.wav,0,1.25,Ann,happy,recording,x\ntake 1.wav,0,1.25,Ben,sad,recording,y\n"
     (tmp_path / "a.csv").write_text(f"{CSV.strip()},tier,mood\n{rows}")

@@ -250,6 +250,38 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_lists_its_recordings_and_one_
     expect(page.get_by_text("11 · ")).to_be_visible()
 
 
+def test_where_nothing_hovers_a_charts_buttons_show_only_while_they_have_the_focus(browser, address):
+    with browser.new_context(viewport={"width": 500, "height": 900}, has_touch=True, is_mobile=True) as phone:
+        phone.set_default_timeout(LONGEST_WAIT_MS)
+        page = phone.new_page()
+        visit(page, f"{address}/Evaluate?model={SMALL}", page.get_by_role("tab", name="Figures"))
+        assert not page.evaluate("matchMedia('(hover: hover)').matches")
+        buttons = page.locator(".js-plotly-plot .modebar:has(button)").first
+        expect(buttons).to_have_css("opacity", "0")
+        buttons.locator("button").first.focus()
+        expect(buttons).to_have_css("opacity", "1")
+
+
+#: Choices, links and buttons that hide a part of what they say.
+CLIPPED = """
+[...document.querySelectorAll(
+  "[data-testid=stMain] :is([data-testid=stButtonGroup], [data-testid=stPageLink], [data-testid=stButton]) *")]
+  .filter((one) => getComputedStyle(one).overflowX !== "visible" && one.clientWidth > 1
+    && one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.innerText)
+"""
+
+
+@soon
+def test_at_twice_the_size_of_text_no_choice_and_no_link_is_cut(page, speech_files):
+    upload(page, speech_files / "voice.flac")
+    for name in ("Recording", "Explain"):
+        turn_to(page, name) if name != "Recording" else page.get_by_text("Why? See the evidence").wait_for()
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        page.wait_for_timeout(500)
+        assert page.evaluate(CLIPPED) == []
+
+
 @soon
 def test_the_keyboard_reaches_the_sample_and_the_evidence(page):
     samples = page.get_by_role("tab", name="Samples")

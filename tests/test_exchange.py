@@ -378,3 +378,17 @@ def test_recordings_of_one_name_but_for_spaces_stay_apart_where_names_have_none(
 
 def mark_of(tier: str, region: Region) -> Annotation:
     return Annotation(region, tier=tier, note="said")
+
+
+# --- by hand: an empty interval after the end holds nothing ---
+
+
+def test_an_empty_interval_after_the_end_of_its_audio_is_dropped_and_reported():
+    file, document = imported(grid((0, 1, "so"), (1, 2, ""), (2, 3.5, ""), (3.5, 4, ""), name="words", end_s=4))
+    assert [(mark.region.end_s, mark.note) for mark in document.annotations] == [(1, "so"), (2, "")]
+    assert file.dropped == ("2 intervals without a text after the end of the recording, at 2 s",)
+
+
+def test_a_text_after_the_end_of_its_audio_is_refused_as_before():
+    with pytest.raises(AnnotationsRefused, match=r"ends at 4 s.*larger tolerance"):
+        imported(grid((0, 2, "so"), (2, 3.5, ""), (3.5, 4, "late"), name="words", end_s=4))

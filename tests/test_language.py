@@ -404,3 +404,19 @@ def test_scripts_and_html_of_a_component_are_translated(tmp_path):
     body = '<button aria-label="Play (Space)">\n  Play (Space)\n</button><b>Play</b>'
     said = "Abspielen &lt;(Leertaste)"
     assert components.translated(body, known) == f'<button aria-label="{said}">\n  {said}\n</button><b>Play</b>'
+
+
+@pytest.mark.parametrize(
+    ("sentence", "german"),
+    [
+        (
+            "my take.TextGrid: Mark 5, in the tier 'my words': x",
+            "my take.TextGrid: Markierung 5 in der Ebene 'my words': x",
+        ),
+        ("my take.csv, line 3: x", "my take.csv, Zeile 3: x"),
+        ("'my take.wav', mark 3: x", "'my take.wav', Markierung 3: x"),
+    ],
+)
+def test_the_place_before_a_refusal_is_translated_wherever_names_have_spaces(sentence, german):
+    assert languages._recognised("de", sentence) == german
+    assert not re.search("tier|mark|line", languages._recognised("ko", sentence))

@@ -429,6 +429,26 @@ def test_pictures_that_are_made_at_once_look_as_those_made_one_after_the_other(a
     assert dict(matplotlib.rcParams) == before
 
 
+def test_numbers_along_the_axes_have_the_decimal_sign_of_the_language(analysis, monkeypatch):
+    said, saved = [], drawing.Figure.savefig
+
+    def savefig(figure, *args, **settings):
+        saved(figure, *args, **settings)
+        lines = (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis))
+        said.append(" ".join(label.get_text() for line in lines for label in line.get_ticklabels()))
+
+    monkeypatch.setattr(drawing.Figure, "savefig", savefig)
+
+    def german(text, /, **values):
+        return drawing.in_english(text, **values).replace(".", ",")
+
+    for say in (drawing.in_english, german):
+        report_picture(analysis, {}, "light", say)
+    assert re.search(r"\d\.\d", said[0])
+    assert not re.search(r"\d\.\d", said[1])
+    assert said[1] == said[0].replace(".", ",")
+
+
 def test_the_overviews_colours_are_those_of_what_was_explained(analysis):
     explanation = analysis.explanations["lime"]
     covered = np.arange(len(explanation.relevance)) < len(explanation.relevance) // 100

@@ -112,10 +112,11 @@ def of_report() -> set[str]:
 
 @cache
 def refusals() -> set[str]:
-    """Return the texts of all refusals except those of commands."""
-    shown = (path for path in (*PAGES, *LIBRARY) if "commands" not in path.parts)
+    """Return the texts of all refusals except those of commands, and of the places that stand before them."""
+    shown = [path for path in (*PAGES, *LIBRARY) if "commands" not in path.parts]
     raised = (call.args[0] for name, call in calls(shown) if ERROR.fullmatch(name) and len(call.args) == 1)
-    texts = {template(node) for argument in raised for node in choices(argument)}
+    places = (call.args[0] for name, call in calls(shown) if name == "error_context" and len(call.args) == 1)
+    texts = {template(node) for argument in (*raised, *places) for node in choices(argument)}
     return {text for text in texts if text and re.search(r"[A-Za-z]", re.sub(r"\{[^{}]+\}", "", text))}
 
 

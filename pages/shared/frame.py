@@ -61,10 +61,17 @@ STYLE = """
   /* Buttons that show only an icon have a name for screen readers. */
   [class*="st-key-icon_"] button [data-testid="stMarkdownContainer"]
     { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+  /* Where nothing hovers, as on a phone, Plotly would always show a chart's buttons, over its title. */
+  .js-plotly-plot:not(:hover, :focus-within) .modebar { opacity: 0; pointer-events: none; }
   @media (prefers-reduced-motion: reduce) {
     *, ::before, ::after { animation-duration: 0.01ms !important; animation-iteration-count: 1 !important;
       transition-duration: 0.01ms !important; scroll-behavior: auto !important; }
   }
+  /* Where text is large, columns of choices and links stand below each other, and choices take several lines. */
+  [data-testid="stColumn"]:has([data-testid="stSlider"]) { min-width: min(100%, 8rem); }
+  [data-testid="stColumn"]:has([data-testid="stButtonGroup"], [data-testid="stPageLink"])
+    { min-width: min(100%, 12rem); }
+  [data-testid="stButtonGroup"] > :has(> button) { flex-wrap: wrap; }
   h1 { font-weight: 650; letter-spacing: -0.02em; padding-bottom: 0.2rem; }
   .verdict { display: flex; align-items: baseline; gap: 0.8rem; flex-wrap: wrap; margin: 0.1rem 0 0.4rem; }
   .verdict .word { font-size: 2.3rem; font-weight: 700; line-height: 1.1; border-bottom: 0.28rem solid; }

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.ticker import ScalarFormatter
 
 from ser_core.analysis import Analysis, Explanation, Region, frame_at, frame_edge_s
 from ser_core.analysis.emotions import COLOURS
@@ -72,6 +73,7 @@ def report_picture(
             _profile(axes[-1], analysis, say)
         shown = shown_stretch(analysis)
         axes[-1].set(xlabel=say("Time (s)"), xlim=(shown.start_s, shown.end_s))
+        _write_numbers(figure, say)
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=150)
     return file.getvalue()
@@ -112,6 +114,25 @@ def _look(ink: str) -> dict[str, object]:
         "axes.linewidth": 0.6,
     }
     return {**dict.fromkeys(coloured, ink), **nothing, **sizes, "font.family": _fonts()}
+
+
+class _Numbers(ScalarFormatter):
+    """Numbers along an axis with the decimal sign of a language."""
+
+    def __init__(self, decimal: str) -> None:
+        super().__init__()
+        self._decimal = decimal
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return super().__call__(x, pos).replace(".", self._decimal)
+
+
+def _write_numbers(figure: Figure, say: Callable[..., str]) -> None:
+    """Write the numbers along all axes as a language does; what has words for ticks keeps them."""
+    decimal = say("{value:.1f}", value=0.5)[1]
+    for axis in (one for axes in figure.axes for one in (axes.xaxis, axes.yaxis)):
+        if type(axis.get_major_formatter()) is ScalarFormatter:
+            axis.set_major_formatter(_Numbers(decimal))
 
 
 def _spectrogram(axis: Axes, analysis: Analysis, say: Callable[..., str]) -> None:

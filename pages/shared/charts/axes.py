@@ -88,6 +88,7 @@ def bands_axis(centres: np.ndarray) -> dict[str, object]:
     return {
         "tickvals": np.interp(ticks, centres, np.arange(len(centres))).tolist(),
         "ticktext": [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks],
+        "tickfont": {"size": 12},  # lanes do not grow with the browser's text, in which labels would cover each other
         "labelalias": {str(band): f"{hz:.0f} Hz" for band, hz in enumerate(centres)},
         "title": "Hz",
         "range": [-0.5, len(centres) - 0.5],

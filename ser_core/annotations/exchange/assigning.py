@@ -126,13 +126,17 @@ def _fit_to_recording(
     elif start_s:
         document, marks = shift_times(document, start_s)
         changed, dropped, start_s = in_words(marks.altered), in_words(marks.left_out), 0.0
-    document, late, lost = cut_to_length(document, file.duration_s, tolerance_s)
+    document, late, lost, empty = cut_to_length(document, file.duration_s, tolerance_s)
     with error_context(read.name):
         document = _as_marks_of(document, file, read.start_s - start_s)
     if late:
         changed += (f"{counted(late, 'mark')} cut at the end of the recording, at {file.duration_s:g} s",)
     if lost:
         dropped += (f"{counted(lost, 'mark')} after the end of the recording, at {file.duration_s:g} s",)
+    if empty:
+        dropped += (
+            f"{counted(empty, 'interval')} without a text after the end of the recording, at {file.duration_s:g} s",
+        )
     return document, start_s, changed, dropped
 
 
@@ -170,26 +174,41 @@ def shift_times(document: AnnotatedRecording, by_s: float) -> tuple[AnnotatedRec
 
 def cut_to_length(
     document: AnnotatedRecording, duration_s: float, tolerance_s: float
-) -> tuple[AnnotatedRecording, int, int]:
+) -> tuple[AnnotatedRecording, int, int, int]:
     """Return a document whose marks end with the recording, if they end no more than a tolerance after it.
+
+    Intervals that are empty and wholly after the recording are dropped, whatever the tolerance.
 
     Returns
     -------
     document : AnnotatedRecording
     late, lost : int
         Number of marks that were cut by more than `END_SLACK_S`, and of those dropped because they began after the end.
+    empty : int
+        Number of empty intervals that were dropped.
     """
-    late, marks, lost = 0, [], []
+    late, marks, lost, empty = 0, [], [], []
     for mark in document.annotations:
-        over_s = mark.region.end_s - duration_s
-        if mark.tier == RECORDING_TIER or not END_SLACK_S < over_s <= tolerance_s:
+        over_s, is_point = mark.region.end_s - duration_s, isinstance(mark.region, Point)
+        is_after = mark.region.start_s >= duration_s and not is_point
+        if mark.tier == RECORDING_TIER or over_s <= END_SLACK_S:
             marks.append(mark)
-        elif mark.region.start_s < duration_s or isinstance(mark.region, Point):
+        elif is_after and is_empty(mark):
+            empty.append(mark)
+        elif over_s > tolerance_s:
+            marks.append(mark)
+        elif is_after:
+            lost.append(mark)
+        else:
             late += 1
             marks.append(_ending_at(mark, duration_s))
-        else:
-            lost.append(mark)
-    return with_marks(document, marks, lost), late, len(lost)
+    return with_marks(document, marks, (*lost, *empty)), late, len(lost), len(empty)
+
+
+def is_empty(mark: Annotation) -> bool:
+    """Return whether a mark has neither a label nor a note, a rating or frequencies."""
+    content = mark.emotion, mark.note or None, mark.intensity, mark.confidence, mark.region.low_hz, mark.region.high_hz
+    return not any(value is not None for value in content)
 
 
 def _ending_at(mark: Annotation, end_s: float) -> Annotation:

@@ -39,10 +39,11 @@ MARKS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class RecordingDifference:
-    """A difference, and the name of its recording."""
+    """A difference, and the name and SHA-256 of its recording."""
 
     recording: str
     difference: Difference
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def import_documents(
         recording_count += len(by_id)
         found = _differences(connection, by_id, file_tiers.text_tiers, annotator, counts)
         for recording_id, of_recording in found.items():
-            differences += [RecordingDifference(by_id[recording_id].name, each) for each in of_recording]
+            document = by_id[recording_id]
+            differences += [RecordingDifference(document.name, each, document.sha256) for each in of_recording]
         changes = _changes(connection, project, found, annotator, at, mode, restore, counts)
         if mode != "show":
             all_changes = [change for of_recording in changes.values() for change in of_recording]

@@ -18,6 +18,7 @@ from ser_core.annotations.exchange.labels import (
     unknown_labels,
 )
 from ser_core.annotations.exchange.report import difference_lines, file_line, import_report, other_lines
+from ser_core.annotations.exchange.versions import without_older_versions
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.recordings import RecordingFile
@@ -113,6 +114,9 @@ def _import(args: argparse.Namespace) -> int:
             files = assign_to_recordings(files, known, audio, only, options.tolerance_s)
         except RecordingUnclear as refusal:
             raise RecordingUnclear(f"{refusal} Or give the sound with the marks (--audio FILE).") from None
+        files = without_older_versions(
+            files, lambda documents: store.transfer.import_recordings(project, documents, annotator, mode="show")
+        )
         documents = [document for file in files for document in file.documents]
         work = printed_progress()
         imported = store.transfer.import_recordings(project, documents, annotator, work, mode, restore=args.restore)

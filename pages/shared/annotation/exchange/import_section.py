@@ -13,10 +13,12 @@ from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
+from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, read_files
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, map_labels, unknown_labels
 from ser_core.annotations.exchange.report import MOST_TIERS, count_marks
+from ser_core.annotations.exchange.versions import without_older_versions
 from ser_core.annotations.formats.format import FileTier
 from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.transfer import Imported
@@ -122,9 +124,12 @@ def _read_and_compare(
     read, labels = map_labels(read_files(files, options), rules)
     recordings = project.store.recordings.files(project.id)
     read = assign_to_recordings(read, recordings, tolerance_s=options.tolerance_s)
-    documents = [document for file in read for document in file.documents]
-    imported = project.store.transfer.import_recordings(project.id, documents, project.annotator, work, mode="show")
-    return Preview(read, labels, imported)
+
+    def show(documents: Sequence[AnnotatedRecording]) -> Imported:
+        return project.store.transfer.import_recordings(project.id, documents, project.annotator, work, mode="show")
+
+    read = without_older_versions(read, show)
+    return Preview(read, labels, show([document for file in read for document in file.documents]))
 
 
 def _files(files: Sequence[ImportedFile]) -> None:

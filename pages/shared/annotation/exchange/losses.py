@@ -19,6 +19,7 @@ COUNTED = texts(
         ("{n} description of a turn, such as its channel", "{n} descriptions of a turn, such as its channel"),
         ("{n} draft", "{n} drafts"),
         ("{n} file", "{n} files"),
+        ("{n} interval", "{n} intervals"),
         ("{n} item", "{n} items"),
         ("{n} label", "{n} labels"),
         ("{n} length of a mark in a tier of points", "{n} lengths of a mark in a tier of points"),
