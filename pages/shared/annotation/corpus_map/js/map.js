@@ -1,17 +1,16 @@
 // A map of recordings: up to ten thousand points to move, zoom, play and choose.
 
 import { Gestures } from "./gestures.js";
-import { Picture, stampOf, trace } from "./glyphs.js";
+import { trace } from "./glyphs.js";
 import { Keys } from "./keys.js";
 import { Legend } from "./legend.js";
+import { PointsLayer, RADIUS } from "./points_layer.js";
 import { Scene } from "./scene.js";
 import { Sound } from "./sound.js";
 import { plural, t } from "../../../language/language.js";
 
 const maps = new WeakMap();
-const RADIUS = 4;
 const CLOSER = 1.6;
-const FAINT = 0.25;
 
 export default function mount({ parentElement, data, setTriggerValue }) {
   const map = maps.get(parentElement) ?? new CorpusMap(parentElement.querySelector(".map"));
@@ -27,9 +26,9 @@ export default function mount({ parentElement, data, setTriggerValue }) {
 class CorpusMap {
   constructor(root) {
     const part = (name) => root.querySelector(`.${name}`);
-    Object.assign(this, { root, field: part("field"), points: part("points"), over: part("over"), tip: part("tip") });
-    Object.assign(this, { status: part("status"), scene: new Scene([], []), chosen: new Uint8Array(0) });
-    Object.assign(this, { current: -1, hovered: -1, lasso: false, line: null, stamps: new Map(), picture: new Picture() });
+    Object.assign(this, { root, field: part("field"), over: part("over"), tip: part("tip"), status: part("status") });
+    Object.assign(this, { points: new PointsLayer(part("points")), scene: new Scene([], []), chosen: new Uint8Array(0) });
+    Object.assign(this, { current: -1, hovered: -1, lasso: false, line: null });
     this.sound = new Sound((index) => this.send("heard", [index]), (text) => this.say(text));
     this.legend = new Legend(part("legend"), () => this.filter());
     this.keys = new Keys(this, this.field);
@@ -82,11 +81,10 @@ class CorpusMap {
   show() {
     const { content, data } = this;
     this.colouring = content.colourings.find(({ key }) => key === data.colouring) ?? content.colourings[0];
-    this.stamps.clear();
-    const style = getComputedStyle(this.root);
-    Object.assign(this, { outline: style.backgroundColor, ink: style.color });
-    this.background = pixelOf(this.outline);
-    this.legend.update(this.colouring.title, this.colouring.groups, this.outline);
+    const { backgroundColor, color } = getComputedStyle(this.root);
+    this.ink = color;
+    this.points.recolour(this.colouring, backgroundColor);
+    this.legend.update(this.colouring.title, this.colouring.groups, backgroundColor);
     this.chosen.fill(0);
     for (const index of data.chosen) this.chosen[index] = 1;
     this.filter();
@@ -209,12 +207,9 @@ class CorpusMap {
     const { clientWidth, clientHeight } = this.field;
     if (!clientWidth || !clientHeight) return;
     this.ratio = Math.min(devicePixelRatio || 1, 2);
-    for (const canvas of [this.points, this.over]) {
-      canvas.width = Math.round(clientWidth * this.ratio);
-      canvas.height = Math.round(clientHeight * this.ratio);
-    }
-    this.picture.resize(this.points.width, this.points.height);
-    this.stamps.clear();
+    this.over.width = Math.round(clientWidth * this.ratio);
+    this.over.height = Math.round(clientHeight * this.ratio);
+    this.points.resize(this.over.width, this.over.height, this.ratio);
     this.scene.resize(clientWidth, clientHeight);
     if (!this.sized) this.scene.fit();
     this.sized = true;
@@ -227,38 +222,10 @@ class CorpusMap {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
       if (!this.colouring || !this.sized) return;
-      if (this.stale) this.drawPoints();
+      if (this.stale) this.points.draw(this.scene, this.chosen);
       this.stale = false;
       this.drawOver();
     });
-  }
-
-  drawPoints() {
-    const { scene, picture, ratio, chosen } = this;
-    const { of } = this.colouring;
-    const anyChosen = chosen.includes(1);
-    picture.clear(this.background);
-    // Chosen points are drawn last, above the others.
-    for (const layer of anyChosen ? [0, 1] : [0]) {
-      const stamps = this.stampsOf(anyChosen && !layer ? FAINT : 1);
-      for (let index = 0; index < scene.count; index++) {
-        if (!scene.visible[index] || chosen[index] !== layer) continue;
-        const x = (scene.left + scene.x[index] * scene.scale) * ratio;
-        picture.stamp(stamps[of[index]], x, (scene.top - scene.y[index] * scene.scale) * ratio);
-      }
-    }
-    this.points.getContext("2d").putImageData(picture.image, 0, 0);
-  }
-
-  stampsOf(opacity) {
-    const { scale } = this.scene.fitted();
-    const radius = RADIUS * this.ratio * Math.min(2, Math.max(1, (this.scene.scale / scale) ** 0.3));
-    const key = `${Math.round(2 * radius)} ${opacity}`;
-    if (!this.stamps.has(key)) {
-      const { groups } = this.colouring;
-      this.stamps.set(key, groups.map((group) => stampOf(group, Math.round(2 * radius) / 2, this.outline, opacity)));
-    }
-    return this.stamps.get(key);
   }
 
   drawOver() {
@@ -296,12 +263,4 @@ class CorpusMap {
     tip.style.left = `${Math.min(Math.max(x - tip.offsetWidth / 2, 4), Math.max(4, scene.width - tip.offsetWidth - 4))}px`;
     tip.style.top = `${y > tip.offsetHeight + 18 ? y - tip.offsetHeight - 14 : y + 14}px`;
   }
-}
-
-// Returns a CSS colour as a pixel of the picture.
-function pixelOf(colour) {
-  const context = new OffscreenCanvas(1, 1).getContext("2d");
-  context.fillStyle = colour;
-  context.fillRect(0, 0, 1, 1);
-  return new Uint32Array(context.getImageData(0, 0, 1, 1).data.buffer)[0];
 }
