@@ -1,6 +1,7 @@
 """Two processes learn together what one learns alone.
 
-As a script it is what each process of the first tests runs: `python -m tests.test_processes FOLDER`.
+As a script this is what each process runs: `python -m tests.test_processes FOLDER [COMMAND ...]`, with a command of
+`ser_core`.
 """
 
 import json
@@ -96,10 +97,13 @@ def started_together(*arguments, **environment):
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory):
-    """What two processes wrote."""
+def together(small_corpus, tmp_path_factory):
+    """What two processes wrote and printed: of the linear network, and of a model trained from files in `trained`."""
     folder = tmp_path_factory.mktemp("together")
-    started_together("tests.test_processes", folder)
+    arguments = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "1"]
+    command = [*arguments, "--out", folder / "trained" / "mine"] if "yamnet" in model_names() else []
+    printed = started_together("tests.test_processes", folder, *command, SER_RUNS=str(folder / "trained" / "runs"))
+    (folder / "printed.txt").write_text(printed)
     return folder
 
 
@@ -150,20 +154,23 @@ def test_only_the_first_process_writes_the_state(together):
 
 
 @pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
-def test_two_processes_train_one_model_from_files_and_write_it_once(small_corpus, tmp_path):
-    arguments = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "1"]
-    printed = started_together("ser_core", *arguments, "--out", tmp_path / "mine", SER_RUNS=str(tmp_path / "runs"))
+def test_two_processes_train_one_model_from_files_and_write_it_once(together):
+    printed, trained = (together / "printed.txt").read_text(), together / "trained"
     assert printed.count("Written to") == 1
     assert printed.count("mean over corpora") == 1
-    assert load_model(tmp_path / "mine").emotions == ("angry", "happy", "neutral", "sad")
-    tested, seen = read_predictions(tmp_path / "mine" / TEST_TABLE), training_list(tmp_path / "mine")
+    assert load_model(trained / "mine").emotions == ("angry", "happy", "neutral", "sad")
+    tested, seen = read_predictions(trained / "mine" / TEST_TABLE), training_list(trained / "mine")
     assert len(tested.labels) == 8
     assert not set(tested.speakers) & set(seen.values())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "runs"]
-    (history,) = (tmp_path / "runs").glob("*.json")
+    assert sorted(path.name for path in trained.iterdir()) == ["mine", "runs"]
+    (history,) = (trained / "runs").glob("*.json")
     assert [epoch["epoch"] for epoch in json.loads(history.read_text())] == [1]
-    assert not list((tmp_path / "runs").rglob("*.part"))
+    assert not list((trained / "runs").rglob("*.part"))
 
 
 if __name__ == "__main__":
     train_linear_network(Path(sys.argv[1]))
+    if command := sys.argv[2:]:
+        from ser_core.commands import main
+
+        sys.exit(main(command))
