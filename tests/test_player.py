@@ -745,7 +745,7 @@ def test_bounds_are_typed_or_moved_by_milliseconds_and_what_is_moved_at_once_is_
     page.keyboard.press("e")
     page.keyboard.type("3.5")
     page.keyboard.press("Enter")
-    expect(page.locator(".readout")).to_contain_text("from 0 to 4.000 s")
+    expect(page.locator(".readout")).to_contain_text("from 0.000 to 4.000 s")
     page.keyboard.press("Escape")
     expect(page.locator(".bounds .start")).to_have_value("0.600")
     page.keyboard.press("z")

@@ -1,7 +1,7 @@
 // The axes: the visible time range, and the positions of times and frequencies. Throughout the player, times are in
 // seconds and lengths in CSS pixels.
 
-import { decimal } from "../../language/language.js";
+import { clock, typedTime } from "../../language/language.js";
 
 const SHORTEST_VIEW = 0.005;
 const TICK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
@@ -21,6 +21,16 @@ export class TimeAxis {
   // A time as it is displayed.
   clock(time, decimals) {
     return clock(time + this.origin, decimals);
+  }
+
+  // A time as people type it.
+  typed(time) {
+    return typedTime(time + this.origin, this.duration + this.origin);
+  }
+
+  // Whether times that people type have minutes.
+  get showsClock() {
+    return this.duration + this.origin >= 60;
   }
 
   get span() {
@@ -78,16 +88,6 @@ export class TimeAxis {
 
 function decimalsOf(step) {
   return step >= 1 ? 0 : Math.ceil(-Math.log10(step) - 1e-9);
-}
-
-// A time as seconds, from one minute as minutes and seconds, and from one hour with hours.
-export function clock(time, decimals) {
-  if (time < 60) return decimal(time, decimals);
-  const rounded = Number(time.toFixed(decimals)); // before the minutes, or 119.999 could become 1:60
-  const minutes = Math.floor(rounded / 60);
-  const seconds = decimal(rounded - 60 * minutes, decimals).padStart(decimals ? 3 + decimals : 2, "0");
-  if (minutes < 60) return `${minutes}:${seconds}`;
-  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${seconds}`;
 }
 
 // The (fractional) row of a spectrogram at a frequency; the centre of a band is half a row above its lower edge.

@@ -1,6 +1,6 @@
 // The player: its actions, which keys, pointer and buttons call, and the data from Python.
 
-import { TimeAxis, clamp, clock } from "./axes.js";
+import { TimeAxis, clamp } from "./axes.js";
 import { Bounds } from "./input/bounds.js";
 import { FrequencyBoxes } from "./input/boxes.js";
 import { Charts } from "./charts.js";
@@ -17,7 +17,7 @@ import { WAVE, readoutAt } from "./pictures.js";
 import { Regions } from "./regions.js";
 import { Sound } from "./sound.js";
 import { View } from "./view.js";
-import { decimal, t } from "../../language/language.js";
+import { clock, decimal, t } from "../../language/language.js";
 
 const players = new WeakMap();
 // When a recording is opened for a mark shorter than this share of it, the view shows this much around the mark.

@@ -3,7 +3,7 @@
 
 import { clamp } from "../axes.js";
 import { fetchStretch } from "../wav.js";
-import { decimal, t } from "../../../language/language.js";
+import { secondsOf, t } from "../../../language/language.js";
 
 const MIN_LENGTH_S = 0.001;
 // The largest distance from an edge to a zero crossing.
@@ -26,9 +26,11 @@ export class Bounds {
     const isSame = this.shown?.start === selection.start && this.shown.end === selection.end;
     const typing = !leaving && isSame && this.element.matches(":focus-within");
     this.shown = selection;
+    this.element.classList.toggle("clock", this.player.axis.showsClock);
     for (const [name, input] of Object.entries(this.inputs)) {
-      if (!typing) input.value = decimal(this.player.axis.origin + selection[name], 3);
+      if (!typing) input.value = this.player.axis.typed(selection[name]);
       input.classList.toggle("moving", name === this.edge);
+      input.inputMode = this.player.axis.showsClock ? "text" : "decimal"; // a phone's decimal keys have no colon
     }
   }
 
@@ -50,11 +52,12 @@ export class Bounds {
 
   typed(event) {
     event.preventDefault();
-    const { duration, origin } = this.player.axis;
-    const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => Number(value.replace(",", ".")) - origin);
+    const { axis } = this.player;
+    const { duration, origin } = axis;
+    const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => secondsOf(value) - origin);
     if (!(start >= -1e-9 && end <= duration + MIN_LENGTH_S && end - start >= MIN_LENGTH_S - 1e-9)) {
-      const [from, to] = [decimal(origin), decimal(origin + duration, 3)];
-      this.player.showReadout(t("Bounds must be from {from} to {to} s, and at least 1 ms apart", { from, to }));
+      const [from, to] = [axis.typed(0), axis.typed(duration) + (axis.showsClock ? "" : " s")];
+      this.player.showReadout(t("Bounds must be from {from} to {to}, and at least 1 ms apart", { from, to }));
       return this.player.announce(t("These bounds are not possible"));
     }
     this.leave();
