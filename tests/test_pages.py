@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
@@ -25,7 +24,7 @@ from pages.shared import cached, session, waiting
 from pages.shared.cached import classifying, explaining, transcribing
 from pages.shared.evidence import downloads, focus_audio_section, maps_section
 from pages.shared.evidence.faithfulness_section import BADGES
-from pages.shared.evidence.words_section import words_of_table
+from pages.shared.evidence.word_table import words_of_rows
 from pages.shared.language.names import WORD_JOINER, in_markdown
 from pages.shared.player import signals
 from pages.shared.recording import open_recordings
@@ -1975,17 +1974,13 @@ def saved_and_reopened(app: AppTest, monkeypatch) -> AppTest:
     return other
 
 
-def test_an_edited_table_gives_words_in_order_once_every_row_is_complete():
-    table = pd.DataFrame(
-        {"Word": ["sure", " for  "], "Start (s)": [0.5, 0.1], "End (s)": [0.9, 0.5], "Evidence": [1, 2]}
-    )
-    assert words_of_table(table) == (Region(0.1, 0.5, label="for"), Region(0.5, 0.9, label="sure"))
-    assert words_of_table(pd.concat([table, pd.DataFrame({"Word": ["new"]})])) is None
-    assert words_of_table(table[:0]) is None  # else the transcription came back, without its rows again, for ever
+def test_an_edited_table_gives_words_in_order():
+    table = [("sure", 0.5, 0.9), (" for  ", 0.1, 0.5)]
+    assert words_of_rows(table) == (Region(0.1, 0.5, label="for"), Region(0.5, 0.9, label="sure"))
     with pytest.raises(SettingsRefused, match="end after its start"):
-        words_of_table(table.assign(**{"End (s)": [0.4, 0.5]}))
-    assert words_of_table(table, from_s=0.1) == (Region(0, 0.4, label="for"), Region(0.4, 0.8, label="sure"))
+        words_of_rows([("sure", 0.5, 0.4)])
+    assert words_of_rows(table, from_s=0.1) == (Region(0, 0.4, label="for"), Region(0.4, 0.8, label="sure"))
     with pytest.raises(SettingsRefused, match=r"'for' begins at 0\.1 s.* begin at 0\.3 s"):
-        words_of_table(table, from_s=0.3)
+        words_of_rows(table, from_s=0.3)
     with pytest.raises(SettingsRefused, match=r"-0\.1"):
-        words_of_table(table.assign(**{"Start (s)": [0.5, -0.1]}))
+        words_of_rows([("for", -0.1, 0.5)])

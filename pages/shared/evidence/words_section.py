@@ -1,20 +1,19 @@
 """The words of a recording on the page Listen: evidence of each, their language, and editing."""
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from pages.shared import waiting
 from pages.shared.evidence.spoken_words import Spoken
+from pages.shared.evidence.word_table import Figures, word_table
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.regions import signed
 from pages.shared.recording import open_recordings, word_model
 from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
-from ser_core.errors import SettingsRefused, WordsRefused
+from ser_core.errors import WordsRefused
 from ser_core.explanation import METHOD_NAMES
 from ser_core.words.evidence import WordEvidence, rank_agreement, sums_over_words
 from ser_core.words.transcription import MIN_SPEECH_S, Transcript
@@ -27,7 +26,6 @@ sampling. Underlined are the fewest words that hold half of all evidence for the
 
 Words are transcribed on this machine by Whisper, or given by you, which always wins.
 """)
-WORD, START, END = texts(("Word", "Start (s)", "End (s)"))
 
 
 def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
@@ -162,37 +160,18 @@ def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> No
 
 def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> None:
     """Show the words with their figures; edited words and times replace the transcript."""
-    frame = _figures(analysis, spoken, explanation)
-    figures = [column for column in frame.columns if column not in (WORD, START, END)]
-    edited = st.data_editor(
-        frame,
-        key=f"words_table_{analysis.recording.sha256}_{hash(spoken.words)}",
-        num_rows="dynamic",
-        hide_index=True,
-        disabled=figures,
-        width="stretch",
-        column_config={
-            WORD: st.column_config.TextColumn(t(WORD), required=True, help=t("Click twice to edit.")),
-            **{
-                name: st.column_config.NumberColumn(t(name), format="%.2f", step=0.01, min_value=0.0)
-                for name in (START, END)
-            },
-            **{
-                name: st.column_config.NumberColumn(t(name), format="%.2f", help=t(COLUMN_HELP[name]))
-                for name in figures
-            },
-        },
+    recording, entered = analysis.recording, open_recordings.entered_words()
+    refusal = word_table(
+        spoken.words,
+        [Figures(t(title), t(COLUMN_HELP[title]), values) for title, values in _figures(analysis, spoken, explanation)],
+        key=f"words_table_{recording.sha256}",
+        from_s=recording.start_s,
+        until_s=recording.start_s + recording.duration_s,
+        current=lambda: entered.get(recording.sha256, spoken.words),
+        edited=lambda words: entered.update({recording.sha256: words}),
     )
-    if edited[[WORD, START, END]].equals(frame[[WORD, START, END]]):
-        return
-    try:
-        words = words_of_table(edited, analysis.recording.start_s)
-    except SettingsRefused as refusal:
-        st.error(in_markdown(recognised(str(refusal))), icon=":material/block:")
-        return
-    if words is not None and words != spoken.words:
-        open_recordings.entered_words()[analysis.recording.sha256] = words
-        st.rerun()
+    if refusal:
+        st.error(in_markdown(recognised(refusal)), icon=":material/block:")
 
 
 EVIDENCE, FROM, TO, WITHOUT, MAP, CONFIDENCE = texts(("Evidence", "From", "To", "Without it", "Map", "Confidence"))
@@ -208,47 +187,14 @@ COLUMN_HELP = texts(
 )
 
 
-def _figures(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) -> pd.DataFrame:
-    words, evidence = spoken.words, spoken.evidence
-    columns = {
-        WORD: [word.label for word in words],
-        START: np.round([analysis.recording.start_s + word.start_s for word in words], 3),
-        END: np.round([analysis.recording.start_s + word.end_s for word in words], 3),
-    }
+def _figures(
+    analysis: Analysis, spoken: Spoken, explanation: Explanation | None
+) -> Iterator[tuple[str, Sequence[float]]]:
+    """Yield the columns of figures: their titles, and a figure for each word."""
+    evidence = spoken.evidence
     if evidence is not None:
-        columns |= {
-            EVIDENCE: evidence.value,
-            FROM: evidence.low,
-            TO: evidence.high,
-            WITHOUT: evidence.alone,
-        }
+        yield from {EVIDENCE: evidence.value, FROM: evidence.low, TO: evidence.high, WITHOUT: evidence.alone}.items()
         if explanation is not None:
-            times_s = analysis.spectrogram.frame_times_s
-            columns[MAP] = sums_over_words(explanation.relevance, words, times_s)
-    for name in columns.keys() - {WORD, START, END}:
-        columns[name] = np.round(columns[name], 2) + 0.0  # no minus before a zero
+            yield MAP, sums_over_words(explanation.relevance, spoken.words, analysis.spectrogram.frame_times_s)
     if spoken.transcript is not None:
-        columns[CONFIDENCE] = spoken.transcript.confidence
-    return pd.DataFrame(columns)
-
-
-def words_of_table(table: pd.DataFrame, from_s: float = 0.0) -> tuple[Region, ...] | None:
-    """Return the words of an edited table in order of time; None if it has no rows, or an incomplete one.
-
-    Raises
-    ------
-    SettingsRefused
-        If a word ends before it starts, or starts before the recording, which begins at `from_s`.
-    """
-    rows = table[[WORD, START, END]]
-    if rows.empty or rows.isna().any(axis=None) or not rows[WORD].str.strip().all():
-        return None
-    words = []
-    for label, start, end in rows.itertuples(index=False):
-        word = Region(start, end, label=" ".join(label.split()))  # a refusal names the times of the table
-        if start < round(from_s, 3):
-            raise SettingsRefused(
-                f"{word.label!r} begins at {start:g} s, before the open stretch. Let it begin at {from_s:g} s or later."
-            )
-        words.append(replace(word, start_s=max(0.0, start - from_s), end_s=end - from_s))
-    return tuple(sorted(words, key=lambda word: word.start_s))
+        yield CONFIDENCE, spoken.transcript.confidence
