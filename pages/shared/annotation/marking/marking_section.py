@@ -51,6 +51,12 @@ COMPACT = """
     .st-key-mark_bar > :last-child :is(button, button *) { min-width: 0; }
     .st-key-mark_bar > :last-child button p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   }
+  @media (min-width: 1200px) and (max-width: 1399px) {
+    /* Long names of views, as in German, leave room for undo beside them. */
+    .st-key-mark_bar > :first-child, .st-key-mark_heading { column-gap: 0.5rem; }
+    .st-key-mark_bar > :first-child button { padding-inline: 0.55rem; }
+    .st-key-mark_heading [data-testid="stButtonGroup"] button { padding-inline: 0.5rem; }
+  }
   @media (min-width: 1400px) {
     /* The name takes the space that the controls leave; a long one wraps. */
     .st-key-mark_heading > :first-child { flex: 1 1 10rem; max-width: max-content; }
