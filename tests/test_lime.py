@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -442,3 +442,17 @@ def test_standard_error_is_the_spread_of_the_weights_over_masks_with_chance_in_t
     np.testing.assert_allclose(np.mean(errors, axis=0), np.std(maps, axis=0), rtol=0.2)
     few = LimeResult([Window(slice(0, 96), cell_of, present[:8], remaining[:8])], original, 0.25)
     assert few.standard_error(target) is None
+
+
+def test_a_window_of_which_all_masks_were_tried_has_no_standard_error():
+    target = target_of_log_mel(random_log_mel())
+    cell_of = np.arange(96)[:, None] // 24 + 0 * np.arange(64)
+    present = np.array(list(product((False, True), repeat=4)))
+    probability = expit(present @ [1.0, -0.5, 0.3, 0.2] + present[:, 0] * present[:, 1])
+    remaining = np.stack([1 - probability, probability, *2 * [0 * probability]], axis=1)
+
+    def result(masks):
+        return LimeResult([Window(slice(0, 96), cell_of, present[masks], remaining[masks])], remaining[-1], 0.25)
+
+    assert (result(slice(None)).standard_error(target) == 0).all()
+    assert (result(slice(0, 16, 2)).standard_error(target) > 0).all()

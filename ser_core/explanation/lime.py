@@ -231,6 +231,8 @@ def _interpolate(present: np.ndarray, evidences: np.ndarray, kernel_width: float
     masks, to_weights, prior_variance = _all_masks(present.shape[1], kernel_width)
     covariance = to_weights @ _similarity(masks, tried)
     gains = covariance @ inverse
+    if len(tried) == len(masks):  # nothing is interpolated; what remains of the variance is rounding
+        return gains @ differences, np.zeros(present.shape[1])
     remaining_variance = prior_variance - (gains * covariance).sum(axis=1)
     variance_of_mean = np.square(gains.sum(axis=1)) / total
     return gains @ differences, np.sqrt(scale * np.maximum(remaining_variance + variance_of_mean, 0))
