@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from pages.shared.evidence.word_table import _key_of, _take, _Taken
+from pages.shared.evidence.word_table import _key_of, _LastEdit, _words_after
 from ser_core.analysis import Region
 from tests.running_app import launch, needs_browser, running_app
 
@@ -21,27 +21,27 @@ def message(number=1, table="one", words=WORDS, seen=WORDS):
 
 
 def test_each_edit_is_taken_once_and_the_next_may_follow_before_the_table_has_seen_it():
-    taken, first, second = _Taken(), WORDS[:1], (Region(0.1, 0.4, label="so"),)
-    assert _take(message(words=first), taken, _key_of(WORDS), 0.0) == first
-    assert _take(message(words=first), taken, _key_of(first), 0.0) is None
-    assert _take(message(2, words=second), taken, _key_of(first), 0.0) == second
+    taken, first, second = _LastEdit(), WORDS[:1], (Region(0.1, 0.4, label="so"),)
+    assert _words_after(message(words=first), taken, _key_of(WORDS), 0.0) == first
+    assert _words_after(message(words=first), taken, _key_of(first), 0.0) is None
+    assert _words_after(message(2, words=second), taken, _key_of(first), 0.0) == second
     assert taken.ids == ("so",)
 
 
 def test_an_edit_of_words_that_were_replaced_meanwhile_is_not_taken():
-    taken, others = _Taken(), (Region(1.0, 2.0, label="others"),)
-    assert _take(message(), taken, _key_of(others), 0.0) is None
-    assert _take(message(2, seen=others), taken, _key_of(others), 0.0) == WORDS
-    assert _take(message(1, table="two"), taken, _key_of(others), 0.0) is None
+    taken, others = _LastEdit(), (Region(1.0, 2.0, label="others"),)
+    assert _words_after(message(), taken, _key_of(others), 0.0) is None
+    assert _words_after(message(2, seen=others), taken, _key_of(others), 0.0) == WORDS
+    assert _words_after(message(1, table="two"), taken, _key_of(others), 0.0) is None
 
 
 def test_refused_edit_says_why_and_the_next_one_is_taken():
-    taken = _Taken()
+    taken = _LastEdit()
     late = message()
     late["rows"][0]["end"] = -1.0
-    assert _take(late, taken, _key_of(WORDS), 0.0) is None
+    assert _words_after(late, taken, _key_of(WORDS), 0.0) is None
     assert "end after its start" in taken.refusal
-    assert _take(message(2, words=WORDS[:1]), taken, _key_of(WORDS), 0.0) == WORDS[:1]
+    assert _words_after(message(2, words=WORDS[:1]), taken, _key_of(WORDS), 0.0) == WORDS[:1]
     assert taken.refusal == ""
 
 
@@ -59,7 +59,7 @@ def test_refused_edit_says_why_and_the_next_one_is_taken():
     ],
 )
 def test_what_no_table_sends_changes_nothing(sent):
-    assert _take(sent, _Taken(), _key_of(WORDS), 0.0) is None
+    assert _words_after(sent, _LastEdit(), _key_of(WORDS), 0.0) is None
 
 
 # --- in a browser ---

@@ -9,7 +9,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pages.shared.evidence.word_table import Figures, word_table
+from pages.shared.evidence.word_table import FigureColumn, word_table
 from ser_core.analysis import Region
 
 words = st.session_state.setdefault("words", tuple(Region(i / 2, i / 2 + 0.4, label=f"word {i}") for i in range(6)))
@@ -17,7 +17,7 @@ from_s = float(st.query_params.get("from", 0))
 time.sleep(0.3)
 refusal = word_table(
     words,
-    [Figures("Evidence", "", [float(len(word.label)) for word in words])],
+    [FigureColumn("Evidence", "", [float(len(word.label)) for word in words])],
     key="words_table",
     from_s=from_s,
     until_s=from_s + 10.0,

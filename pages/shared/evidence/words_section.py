@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared import waiting
 from pages.shared.evidence.spoken_words import Spoken
-from pages.shared.evidence.word_table import Figures, word_table
+from pages.shared.evidence.word_table import FigureColumn, word_table
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player.regions import signed
@@ -163,7 +163,10 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
     recording, entered = analysis.recording, open_recordings.entered_words()
     refusal = word_table(
         spoken.words,
-        [Figures(t(title), t(COLUMN_HELP[title]), values) for title, values in _figures(analysis, spoken, explanation)],
+        [
+            FigureColumn(t(title), t(COLUMN_HELP[title]), values)
+            for title, values in _figures(analysis, spoken, explanation)
+        ],
         key=f"words_table_{recording.sha256}",
         from_s=recording.start_s,
         until_s=recording.start_s + recording.duration_s,

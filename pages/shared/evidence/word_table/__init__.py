@@ -1,8 +1,8 @@
-"""A table of words that are edited in place, while the page runs too.
+"""A table in which words are edited in place, even while the page runs.
 
-The browser sends all words with each edit, as Streamlit passes on only the last of several messages that arrive during
-a run. It keeps what was typed until that was taken, so that a row may be edited while the one before is being stored.
-Streamlit's own editor begins again whenever its data change, and loses what is typed meanwhile.
+The browser sends all words with each edit, because Streamlit delivers only the last of several messages that arrive
+during a run. It keeps edits until the server has accepted them, so that one row can be edited while another is being
+stored. Streamlit's own editor restarts whenever its data change, and loses what is typed meanwhile.
 """
 
 import math
@@ -34,28 +34,28 @@ _mount = component(
 
 
 @dataclass(frozen=True)
-class Figures:
-    """A column that is not edited: its title, its help, and a figure for each word."""
+class FigureColumn:
+    """A column that cannot be edited: its title, its help, and a figure for each word."""
 
     title: str
-    means: str
+    help: str
     values: Sequence[float]
 
 
 @dataclass
-class _Taken:
-    """The last edit that was taken.
+class _LastEdit:
+    """The last edit that the server answered.
 
     Attributes
     ----------
     table, number : str, int
         The table in the browser that sent it, and its number there.
     words : str
-        Which words there were afterwards, as `_key_of` says it.
+        The key (`_key_of`) of the words after it.
     ids : tuple of str
         The ids of the rows of these words in the browser.
     refusal : str
-        Why the edit was refused; empty if it was not.
+        Why the edit was refused; empty if it was accepted.
     lock : Lock
         Streamlit starts the next run in another thread before the last one has ended.
     """
@@ -70,7 +70,7 @@ class _Taken:
 
 def word_table(
     words: tuple[Region, ...],
-    figures: Sequence[Figures],
+    figures: Sequence[FigureColumn],
     key: str,
     *,
     from_s: float,
@@ -78,74 +78,74 @@ def word_table(
     current: Callable[[], tuple[Region, ...]],
     edited: Callable[[tuple[Region, ...]], None],
 ) -> str:
-    """Show words to be edited, and return why the last edit was refused, or "".
+    """Show words for editing, and return why the last edit was refused, or "".
 
     Parameters
     ----------
     from_s, until_s : float
-        When the recording begins and ends, in the times that are shown; those of `words` begin at 0.
+        Start and end of the recording in the displayed times. The times of `words` begin at 0.
     current : callable
-        Returns the words of the time of an edit, which may have been replaced since they were shown.
+        Returns the current words, which may have been replaced since they were shown.
     edited : callable
-        Called with the words after an edit, before the next run of any page.
+        Called with the words after an edit, before any page runs again.
     """
-    taken: _Taken = st.session_state.setdefault(f"{key} taken", _Taken())
+    last_edit: _LastEdit = st.session_state.setdefault(f"{key} taken", _LastEdit())
 
-    def hand_over() -> None:
-        with taken.lock:
+    def accept() -> None:
+        with last_edit.lock:
             message = (st.session_state.get(key) or {}).get("edited")
-            found = _take(message, taken, _key_of(current()), from_s)
-            if found is not None:
-                edited(found)
+            words_after = _words_after(message, last_edit, _key_of(current()), from_s)
+            if words_after is not None:
+                edited(words_after)
 
     shown = _key_of(words)
-    is_last_taken = taken.words == shown
-    ids = taken.ids if is_last_taken and taken.ids else [f"{shown} {index}" for index in range(len(words))]
+    is_last_edit = last_edit.words == shown
+    ids = last_edit.ids if is_last_edit and last_edit.ids else [f"{shown} {index}" for index in range(len(words))]
     times = [(round(from_s + word.start_s, 3), round(from_s + word.end_s, 3)) for word in words]
     cells = zip(*(column.values for column in figures), strict=True) if figures else [()] * len(words)
     titles = (t("Start"), t("End")) if until_s >= SHOWS_MINUTES_FROM_S else (t("Start (s)"), t("End (s)"))
     data = {
         "titles": [t("Word"), *titles],
-        "figures": [{"title": column.title, "means": column.means} for column in figures],
+        "figures": [{"title": column.title, "means": column.help} for column in figures],
         "rows": [
             {"id": of, "word": word.label, "start": start_s, "end": end_s, "cells": [float(one) for one in row]}
             for of, word, (start_s, end_s), row in zip(ids, words, times, cells, strict=True)
         ],
         "longest": until_s,
         "seen": shown,
-        "answered": {"table": taken.table, "number": taken.number, "refused": bool(taken.refusal)},
+        "answered": {"table": last_edit.table, "number": last_edit.number, "refused": bool(last_edit.refusal)},
     }
-    _mount(key=key, data=data, on_edited_change=hand_over)
-    return taken.refusal if is_last_taken else ""
+    _mount(key=key, data=data, on_edited_change=accept)
+    return last_edit.refusal if is_last_edit else ""
 
 
 def _key_of(words: tuple[Region, ...]) -> str:
     return f"{zlib.crc32(repr(words).encode()):08x}"
 
 
-def _take(message: Any, taken: _Taken, current: str, from_s: float) -> tuple[Region, ...] | None:
-    """Return the words after an edit, once; None if it is refused, or about words that were replaced."""
+def _words_after(message: Any, last_edit: _LastEdit, current: str, from_s: float) -> tuple[Region, ...] | None:
+    """Return the words after an edit; None if it was answered before, is refused, or is of words since replaced."""
     try:
         table, seen, number = str(message["table"]), message["seen"], int(message["number"])
         rows = [(str(row["id"]), str(row["word"]), float(row["start"]), float(row["end"])) for row in message["rows"]]
     except (KeyError, TypeError, ValueError, OverflowError):  # a browser may send anything
         return None
-    if table == taken.table and number <= taken.number:
+    if table == last_edit.table and number <= last_edit.number:
         return None
-    follows = table == taken.table and current == taken.words
-    taken.table, taken.number = table, number
+    follows = table == last_edit.table and current == last_edit.words
+    last_edit.table, last_edit.number = table, number
     is_whole = bool(rows) and all(row[1].strip() and math.isfinite(row[2] + row[3]) for row in rows)
     if not is_whole or not (follows or seen == current):
-        taken.refusal = ""
+        last_edit.refusal = ""
         return None
     try:
         words = words_of_rows([row[1:] for row in rows], from_s)
     except SettingsRefused as refusal:
-        taken.refusal, taken.ids = str(refusal), taken.ids if follows else ()
-        taken.words = current
+        last_edit.refusal, last_edit.ids = str(refusal), last_edit.ids if follows else ()
+        last_edit.words = current
         return None
     in_order = sorted(rows, key=lambda row: row[2])
-    taken.refusal, taken.words, taken.ids = "", _key_of(words), tuple(row[0] for row in in_order)
+    last_edit.refusal, last_edit.words, last_edit.ids = "", _key_of(words), tuple(row[0] for row in in_order)
     return words
 
 
