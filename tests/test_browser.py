@@ -139,8 +139,9 @@ def test_from_an_upload_to_a_playing_focus_region_and_no_page_but_compare_has_a_
     turn_to(page, "Explain")
     for name in ("Grad-CAM", "LIME", "Occlusion"):
         expect(page.locator(".js-plotly-plot .annotation-text", has_text=name).first).to_be_visible()
-    without_barriers(page, axe, "Explain")
+    at_rest(page)
     assert re.match(r"[\d.]+ s, \d+ Hz, [-−]?\d+ dB\s*LIME [-−\d.]+ ± [\d.]+$", words_at_point(page, row=2))
+    without_barriers(page, axe, "Explain")  # a change of the theme draws the maps again
     page.get_by_role("button", name="Prepare maps, picture and report").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Maps (npz)").click()
