@@ -753,6 +753,27 @@ def test_bounds_are_typed_or_moved_by_milliseconds_and_what_is_moved_at_once_is_
 
 
 @pytest.mark.browser
+def test_bounds_in_a_recording_of_over_a_minute_are_shown_and_typed_in_minutes_too(opened):
+    page = opened("whole&seconds=75")
+    start, end = page.locator(".bounds .start"), page.locator(".bounds .end")
+    drag(page, page.locator(".timeline"), 0.1, 0.2, y=40)
+    page.keyboard.press("e")
+    for typed in ("1:01,25", "Tab", "1:02.5", "Enter"):
+        page.keyboard.press(typed) if typed in ("Tab", "Enter") else page.keyboard.type(typed)
+    expect(start).to_have_value("1:01.250")
+    expect(end).to_have_value("1:02.500")
+    expect(page.locator(".readout")).to_contain_text("Selected 1:01.250 to 1:02.500: 1.250 s")
+    page.keyboard.press("e")
+    page.keyboard.type("9.5")
+    page.keyboard.press("Enter")
+    expect(start).to_have_value("0:09.500")
+    page.keyboard.press("e")
+    page.keyboard.type("1:75")
+    page.keyboard.press("Enter")
+    expect(page.locator(".readout")).to_contain_text("from 0:00.000 to 1:15.000, and")
+
+
+@pytest.mark.browser
 def test_only_one_thing_is_selected_at_a_time(opened):
     page = opened("editable")
     drag(page, page.locator(".timeline"), 0.7, 0.9)
