@@ -1,4 +1,4 @@
-"""The table of words: what is typed is kept and taken, however busy the page is."""
+"""The table of words: no edit is lost, however busy the page is."""
 
 import json
 
@@ -100,7 +100,7 @@ def cells(page, name):
 
 
 def taken(page):
-    """Return the words that the server has, once it says that nothing is left to be done."""
+    """Return the words that the server has, once it has nothing left to do."""
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     return json.loads(page.get_by_test_id("stText").last.inner_text())
 

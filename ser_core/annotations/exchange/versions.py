@@ -229,7 +229,7 @@ def _in_order_of_age(one: Version, other: Version, files: Sequence[ImportedFile]
 def _without_replaced(
     file: ImportedFile, index: int, files: Sequence[ImportedFile], newer_file: dict[tuple[int, str], int]
 ) -> ImportedFile:
-    """Return a file without the recordings of which another file has a newer version."""
+    """Return a file without its marks of recordings for which another file has a newer version."""
     used, dropped = [], []
     for document in file.documents:
         newer = newer_file.get((index, document.sha256))

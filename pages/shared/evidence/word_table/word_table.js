@@ -1,5 +1,5 @@
-// A table of words that are edited in place. What is typed stays, and is sent again with the next edit, until Python has
-// taken it; a row keeps its element and so the focus, while figures come and rows change their order.
+// A table in which words are edited in place. Edits are kept, and sent again with the next one, until the server has
+// accepted them. A row keeps its element, and so the focus, while figures arrive and rows are reordered.
 
 import { decimal, secondsOf, t, typedTime } from "../../language/language.js";
 
@@ -18,7 +18,7 @@ export class WordTable {
     this.id = `${Date.now()} ${Math.random()}`;
     this.number = 0;
     this.added = 0;
-    this.pending = false; // whether Python has not taken all that was edited
+    this.pending = false; // whether the server has not answered the last edit yet
     this.rows = [];
     this.elements = new Map();
     this.table = document.createElement("table");
@@ -91,7 +91,7 @@ export class WordTable {
     for (const name of FIELDS) {
       const input = element.querySelector(`[name=${name}]`);
       const shown = this.shown(row, name);
-      // What is being typed, and what is no time, stays.
+      // Keep what is being typed, and what is not a time.
       const kept = (input === focused && input.value !== input.defaultValue) || input.ariaInvalid === "true";
       if (!kept && input.value !== shown) input.value = shown;
       input.defaultValue = shown;
