@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from ser_core.audio.decoding import _mp3_frame_bytes
+from ser_core.audio.decoding.libsndfile import _mp3_frame_bytes
 from ser_core.audio.long_recording import open_long_recording
 from ser_core.audio.reading import file_bytes, read_recording, resample
 from ser_core.errors import AudioRefused, RecordingTooLong

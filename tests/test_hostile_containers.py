@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from ser_core.audio import decoding
-from ser_core.audio.decoding import CODECS, CONTAINERS, decode
+from ser_core.audio.decoding import decode
+from ser_core.audio.decoding.containers import CODECS, CONTAINERS
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused
 from ser_core.settings import AudioLimits

@@ -24,7 +24,8 @@ from typing import Any, BinaryIO, NoReturn
 import av.subtitles.stream  # noqa: F401 - PyAV imports it when it first opens a file, which is too late
 import numpy as np
 
-from ser_core.audio.decoding import Sound, decode, merge_blocks
+from ser_core.audio.decoding import Sound, decode
+from ser_core.audio.decoding.blocks import merge_blocks
 from ser_core.errors import AudioRefused, RecordingTooLong
 from ser_core.settings import AudioLimits
 from ser_core.work.child_process import ChildProcess, receive, send

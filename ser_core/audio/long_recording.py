@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ser_core.analysis import display_name
-from ser_core.audio.decoding import merge_blocks
+from ser_core.audio.decoding.blocks import merge_blocks
 from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.reading import SampleCheck, check_size, open_regular_file
 from ser_core.errors import AudioRefused

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ser_core.analysis import VoiceShare, clock, frame_edge_s
-from ser_core.audio.decoding import merge_blocks
+from ser_core.audio.decoding.blocks import merge_blocks
 from ser_core.audio.decoding_process import decode_in_subprocess
 from ser_core.audio.long_recording import LongRecording, Source, open_long_recording, open_source, source_name
 from ser_core.audio.reading import resample_blocks

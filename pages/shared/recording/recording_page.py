@@ -13,7 +13,7 @@ from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import open_recordings, samples_section, saving, timeline_section
 from ser_core.analysis import LONGEST_NAME, Analysis, Recording
-from ser_core.audio.decoding import READABLE
+from ser_core.audio.decoding.containers import READABLE
 from ser_core.audio.reading import FULL_SCALE
 from ser_core.errors import RecordingTooLong, SerError
 from ser_core.work.jobs import Job

@@ -12,7 +12,7 @@ from pages.shared.language.names import in_markdown
 from pages.shared.recording import open_recordings
 from ser_core.annotations.saved_sounds import audio_file, save_sound
 from ser_core.annotations.store.recordings import RecordingFile
-from ser_core.audio.decoding import READABLE
+from ser_core.audio.decoding.containers import READABLE
 from ser_core.audio.working_copy import WorkingCopy
 from ser_core.errors import AudioRefused, SerError
 from ser_core.output.saved_analyses import data_folder
