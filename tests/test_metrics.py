@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-from ser_core.learning.classifier_training import fit_temperature
+from ser_core.learning.classifier_training.calibration import fit_temperature
 from ser_core.learning.metrics import (
     abstention_over_corpora,
     figures,

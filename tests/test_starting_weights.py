@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from ser_core.errors import ModelRefused, SettingsRefused
-from ser_core.learning.classifier_training import train_stages
+from ser_core.learning.classifier_training.stages import train_stages
 from ser_core.learning.plan import TrainingPlan, starting_branch
 from ser_core.learning.training_data import TrainingData
 from ser_core.model.checkpoint import load_network, save_model
@@ -98,7 +98,7 @@ def test_a_warm_start_that_lacks_the_second_branch_is_refused_before_the_first_i
     models, tmp_path, monkeypatch, network
 ):
     trained = []
-    monkeypatch.setattr("ser_core.learning.classifier_training.train_network", lambda *_: trained.append("it"))
+    monkeypatch.setattr("ser_core.learning.classifier_training.stages.train_network", lambda *_: trained.append("it"))
     plan = replace(PLAN, network=network, warm_start=str(models / "yamnet"))
     nothing = TrainingData([], [], [], [], {}, [], 0, 0, "")
     with pytest.raises(SettingsRefused, match="yamnet has no vggish to start from"):

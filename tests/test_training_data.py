@@ -7,7 +7,7 @@ import soundfile
 
 from ser_core.corpora import read_corpus
 from ser_core.errors import SettingsRefused
-from ser_core.learning.classifier_training import _state_name
+from ser_core.learning.classifier_training.stages import _state_name
 from ser_core.learning.plan import TrainingPlan, seen_by_starting_weights
 from ser_core.learning.training_data import read_training_data
 from ser_core.model.checkpoint import save_model, training_list

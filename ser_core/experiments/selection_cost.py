@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_core.front_end.selection import select_segments
 from ser_core.learning.batches import logits_of
-from ser_core.learning.classifier_training import train_stages
+from ser_core.learning.classifier_training.stages import train_stages
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.evaluation import RecordingLogits, tabulate
 from ser_core.learning.metrics import all_figures, paired_difference

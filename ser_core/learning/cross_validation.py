@@ -12,7 +12,8 @@ from typing import Any
 from ser_core.audio.reading import file_bytes
 from ser_core.corpora import corpus_names, read_corpus
 from ser_core.errors import AudioRefused, SettingsRefused
-from ser_core.learning.classifier_training import readme_of, train_classifier
+from ser_core.learning.classifier_training import train_classifier
+from ser_core.learning.classifier_training.card import readme_of
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.plan import FROZEN, TrainingPlan, starting_branch
 from ser_core.learning.predictions import Predictions, concatenate, read_predictions, write_predictions
