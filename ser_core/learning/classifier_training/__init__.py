@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ser_core.learning.classifier_training.calibration import calibrate, logits_of_model
+from ser_core.learning.classifier_training.calibration import calibrate
 from ser_core.learning.classifier_training.card import card_of, readme_of
 from ser_core.learning.classifier_training.stages import train_stages
 from ser_core.learning.evaluation import by_own_normal, logits_of_recordings, tabulate
@@ -63,7 +63,7 @@ def train_classifier(
     model, history = train_stages(plan, data, runs, resume, work)
     if not processes().is_global_zero:
         return {}
-    temperature, validation_figures = calibrate(logits_of_model(model, plan, data.validation), data.validation, plan)
+    temperature, validation_figures = calibrate(model, plan, data.validation)
     card = card_of(plan, data, temperature, validation_figures, history)
     draft = draft_of(out)
     save_model(draft, model, card, list(data.seen.items()), "")

@@ -18,9 +18,10 @@ from ser_core.model.shipped_models import find_model
 
 
 def calibrate(
-    logits: list[np.ndarray], validation: Sequence[LabelledSpectrogram], plan: TrainingPlan
+    model: nn.Module | bytes, plan: TrainingPlan, validation: Sequence[LabelledSpectrogram]
 ) -> tuple[float, dict[str, Any]]:
-    """Return the temperature of a model, and its figures on the validation side, by its logits there."""
+    """Return the temperature of a network, or of an estimator as ONNX, and its figures on the validation side."""
+    logits = _logits(model, plan, validation)
     if any(fine_tunes_head(stage, plan) for stage in plan.stages):
         # There are too few recordings to fit another temperature.
         temperature = read_card(find_model(plan.warm_start))["temperature"]
@@ -30,10 +31,7 @@ def calibrate(
     return temperature, figures_of(probabilities, validation, plan.emotions)
 
 
-def logits_of_model(
-    model: nn.Module | bytes, plan: TrainingPlan, dataset: Sequence[LabelledSpectrogram]
-) -> list[np.ndarray]:
-    """Return the logits (segments, classes) of each recording by a network, or by an estimator as ONNX."""
+def _logits(model: nn.Module | bytes, plan: TrainingPlan, dataset: Sequence[LabelledSpectrogram]) -> list[np.ndarray]:
     if isinstance(model, nn.Module):
         return logits_of(model, dataset)
     classifier = OnnxClassifier(
