@@ -100,7 +100,7 @@ if scores is None:
         icon=":material/info:",
     )
     st.stop()
-st.plotly_chart(selection_chart(analysis, scores, selected, threshold), width="stretch", config=axes.CONFIG)
+st.plotly_chart(selection_chart(analysis, scores, selected, threshold), width="stretch", config=axes.config())
 if not (scores > threshold).any():
     st.warning(t("No segment exceeds this threshold, so all are selected: the model needs at least one."))
 show_scores(analysis, selected, chosen.classifier.pooling, own=SelectionSettings(rule, threshold) == card)

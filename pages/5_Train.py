@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import cached, controls, frame, links, waiting
+from pages.shared.charts import axes
 from pages.shared.charts.evaluation import history_chart
 from pages.shared.language import t
 from pages.shared.language.names import in_markdown
@@ -28,7 +29,7 @@ def show_history() -> None:
     histories = {file.stem.rsplit("-", 1)[0]: json.loads(file.read_text(encoding="utf-8")) for file in files}
     if any(len(history) > 1 for history in histories.values()):
         st.markdown(t("**Learning curves of the latest runs** · UAR on validation speakers, mean over corpora"))
-        st.plotly_chart(history_chart(histories), width="stretch")
+        st.plotly_chart(history_chart(histories), width="stretch", config=axes.config())
 
 
 def begin(arguments: list[str]) -> Job:

@@ -59,7 +59,7 @@ in_words = " ".join(
     for name, one in explained.items()
 )
 chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
-st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=in_words)
+st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.config(), alt=in_words)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.caption(compared_models.scaling_in_words(first, chosen.settings), width="content")
     saving.offer_to_save_all(chosen, list((analyses | explained).values()))

@@ -7,7 +7,7 @@ import pandas  # noqa: F401 - Plotly would use a pandas that another thread has 
 import plotly.colors
 import plotly.graph_objects as go
 
-from pages.shared.language import separators, t
+from pages.shared.language import language, separators, t, texts
 from ser_core.analysis import Recording, Spectrogram, clock
 from ser_core.front_end.spectrogram import NEPER_IN_DB, band_centres_hz
 
@@ -17,12 +17,26 @@ MAX_COLUMNS = 1_600
 PLAYER_GUTTER = 58
 
 #: Dragging zooms and a double click zooms out; more buttons would hide the title on a phone.
-CONFIG = {
-    "displaylogo": False,
-    "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
-}
-#: For small charts, and charts whose click does something of its own.
-NO_BUTTONS = {"displayModeBar": False}
+REMOVED_BUTTONS = ("zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d")
+
+#: What Plotly writes itself: the names of its buttons, and what it says after zooming and about a picture.
+PLOTLY_TEXTS = texts(
+    (
+        "Autoscale",
+        "Box Select",
+        "Download plot as a PNG",
+        "Lasso Select",
+        "Pan",
+        "Reset axes",
+        "Zoom",
+        "Zoom in",
+        "Zoom out",
+        "Double-click to zoom back out",
+        "Image download succeeded",
+        "Preparing image - this may take a few seconds",
+        "Sorry, there was a problem downloading your image!",
+    )
+)
 GREY = "rgba(127, 127, 127, 0.35)"
 #: Lines to compare with: zero, chance, a threshold.
 REFERENCE = "#7F7F7F"
@@ -47,6 +61,25 @@ FOR_AND_AGAINST = [
     [1.0, "rgba(153, 0, 13, 0.80)"],
 ]
 ONLY_FOR = [[0.0, "rgba(127, 127, 127, 0.0)"], *FOR_AND_AGAINST[3:]]
+
+
+def config(*, buttons: bool = True, removed: Sequence[str] = REMOVED_BUTTONS) -> dict[str, object]:
+    """Return Plotly's settings of every chart, with its own texts in the visit's language.
+
+    Parameters
+    ----------
+    buttons : bool
+        Show buttons: not in small charts, and not in charts whose click does something of its own.
+    removed : sequence of str
+        Plotly's names of the buttons that the chart does not need.
+    """
+    dictionary = {text: t(text) for text in PLOTLY_TEXTS}
+    return {
+        "displaylogo": False,
+        "modeBarButtonsToRemove": list(removed),
+        "locale": language(),
+        "locales": {language(): {"dictionary": dictionary}},
+    } | ({} if buttons else {"displayModeBar": False})
 
 
 def columns_for_display(values: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

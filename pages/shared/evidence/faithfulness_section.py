@@ -6,6 +6,7 @@ from scipy.special import expit
 
 from pages.shared import waiting
 from pages.shared.cached import explaining
+from pages.shared.charts import axes
 from pages.shared.charts.faithfulness import curves_chart
 from pages.shared.language import language, recognised, t, texts
 from ser_core.analysis import Analysis, Explanation
@@ -67,7 +68,7 @@ def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], set
         st.plotly_chart(
             explaining.chart((job.key, language()), lambda: curves_chart(judged)),
             width="stretch",
-            config={"displaylogo": False},
+            config=axes.config(),
         )
         st.caption(
             t(

@@ -89,7 +89,7 @@ def show(
         for method, explanation in shown.items()
     ]
     alt = " ".join(descriptions) or t("Log-mel spectrogram")
-    st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.CONFIG, alt=alt)
+    st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.config(), alt=alt)
     computed = explaining.computed_so_far(classification, chosen.classifier, chosen.settings)
     player(
         chosen.recording,

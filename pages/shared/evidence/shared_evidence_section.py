@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared.cached import measuring
+from pages.shared.charts import axes
 from pages.shared.charts.compared import CONSENSUS, matrix_chart
 from pages.shared.evidence.compared_models import listed
 from pages.shared.language import t, texts
@@ -50,7 +51,7 @@ def _matrix(explained: dict[str, Analysis], method: str) -> None:
     compared = map_agreement(explained, method)
     matrix, words = st.columns([3, 2], gap="large", vertical_alignment="center")
     dark = st.context.theme.type == "dark"
-    matrix.plotly_chart(matrix_chart(compared, dark), width="stretch", config={"displayModeBar": False})
+    matrix.plotly_chart(matrix_chart(compared, dark), width="stretch", config=axes.config(buttons=False))
     words.markdown(in_markdown(agreement_in_words(compared)))
     if others := sorted(set(explained) - set(on_one_grid(explained))):
         words.caption(

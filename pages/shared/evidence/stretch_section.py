@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.cached import explaining
+from pages.shared.charts import axes
 from pages.shared.charts.recording import stretch_chart
 from pages.shared.language import t
 from pages.shared.recording import open_recordings
@@ -30,7 +31,7 @@ def show(analysis: Analysis) -> None:
     st.plotly_chart(
         stretch_chart(analysis),
         width="stretch",
-        config={"displayModeBar": False},
+        config=axes.config(buttons=False),
         key=CHART,
         on_select=_on_box,
         selection_mode="box",

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.shared import session, waiting
 from pages.shared.cached import explaining, measuring, sounds
+from pages.shared.charts import axes
 from pages.shared.charts.scores import lines_html, voice_curve_chart
 from pages.shared.evidence.compared_models import listed
 from pages.shared.evidence.spoken_words import Spoken
@@ -170,7 +171,7 @@ def _show_curves(found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> None
                 voice_curve_chart(curve, emotions, dark),
                 width="stretch",
                 key=f"curve_{curve.property.field}",
-                config={"displayModeBar": False},
+                config=axes.config(buttons=False),
             )
             column.caption(curve_in_words(curve, found, emotions))
 

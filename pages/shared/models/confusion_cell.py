@@ -29,7 +29,7 @@ def show_matrix(confusion: list[list[int]], emotions: tuple[str, ...]) -> None:
     st.plotly_chart(
         confusion_chart(confusion, emotions, chosen, dark=st.context.theme.type == "dark"),
         width="stretch",
-        config=axes.NO_BUTTONS,
+        config=axes.config(buttons=False),
         key=CHART,
         on_select=_on_click,
         selection_mode="points",

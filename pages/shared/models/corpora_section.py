@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.shared import cached
 from pages.shared.cached import sounds
+from pages.shared.charts import axes
 from pages.shared.charts.corpora import durations_chart, emotions_chart, speakers_chart
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import corpus_name, in_markdown, printable
@@ -83,7 +84,7 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
 
 def show_charts(overview: CorpusOverview) -> None:
     """Draw recordings and durations by emotion, and below them recordings by speaker."""
-    settings = {"width": "stretch", "config": {"displaylogo": False}}
+    settings = {"width": "stretch", "config": axes.config()}
     left, right = st.columns(2, gap="large")
     genders = ", ".join(f"{count} {recognised(gender)}" for gender, count in sorted(overview.genders.items()))
     left.markdown(" · ".join([t("**Recordings by emotion**"), *([in_markdown(genders)] if genders else [])]))

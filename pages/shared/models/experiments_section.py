@@ -59,7 +59,7 @@ def show_bands() -> None:
         return
     words, figure = _bands(result)
     st.markdown(words)
-    st.plotly_chart(figure, config=axes.NO_BUTTONS)
+    st.plotly_chart(figure, config=axes.config(buttons=False))
 
 
 def _bands(result: dict[str, Any]) -> tuple[str, go.Figure]:
@@ -88,7 +88,7 @@ def show_branches() -> None:
     st.markdown(words)
     for column, (title, figure) in zip(st.columns(3), figures.items(), strict=True):
         column.markdown(f"**{title}**")
-        column.plotly_chart(figure, config=axes.NO_BUTTONS)
+        column.plotly_chart(figure, config=axes.config(buttons=False))
 
 
 def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
@@ -139,7 +139,7 @@ def show_robustness(models: Sequence[str]) -> None:
         if model not in found and _is_ours(model)
     }
     if found:
-        st.plotly_chart(charts.robustness_chart(found), config=axes.NO_BUTTONS)
+        st.plotly_chart(charts.robustness_chart(found), config=axes.config(buttons=False))
         splits = [f"{in_markdown(model)}: {_split(result)}" for model, result in found.items()]
         st.caption("  \n".join(splits))
     show_missing(missing, len(names))
@@ -159,7 +159,7 @@ def show_content(models: Sequence[str]) -> None:
     if found:
         words = [_content(result)[0] for result in found.values()]
         st.markdown("  \n".join(words))
-        st.plotly_chart(charts.content_chart(found), config=axes.NO_BUTTONS)
+        st.plotly_chart(charts.content_chart(found), config=axes.config(buttons=False))
         st.caption(
             t(
                 "Means over corpora, with 95 % intervals from resampled speakers. Words are compared with those "

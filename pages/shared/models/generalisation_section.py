@@ -78,7 +78,7 @@ def _show_tables(tables: dict[str, Predictions], headlines: dict[str, dict[str, 
             1 / len(emotions),
             {corpus: people["uar"] for corpus, people in listeners.items()},
         ),
-        config=axes.NO_BUTTONS,
+        config=axes.config(buttons=False),
     )
     st.caption(_about_the_mean(headlines, words))
     _show_table(headlines, words, corpora)
@@ -97,7 +97,7 @@ def _show_tables(tables: dict[str, Predictions], headlines: dict[str, dict[str, 
                 "weight."
             ),
         )
-        st.plotly_chart(charts.reliability_chart(headlines, words), config=axes.NO_BUTTONS)
+        st.plotly_chart(charts.reliability_chart(headlines, words), config=axes.config(buttons=False))
     with right:
         measure = st.segmented_control(
             t("**Abstention**, mean over corpora"),
@@ -109,7 +109,7 @@ def _show_tables(tables: dict[str, Predictions], headlines: dict[str, dict[str, 
             persist_state="session",
             help=t("What the model gains if it answers only above a minimum score, which rises from right to left."),
         )
-        st.plotly_chart(charts.abstention_chart(headlines, words, measure), config=axes.NO_BUTTONS)
+        st.plotly_chart(charts.abstention_chart(headlines, words, measure), config=axes.config(buttons=False))
 
 
 def _about_the_mean(headlines: dict[str, dict[str, Any]], words: dict[str, str]) -> str:

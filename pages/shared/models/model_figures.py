@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.shared.charts import evaluation
+from pages.shared.charts import axes, evaluation
 from pages.shared.language import recognised, t, texts
 from pages.shared.language.names import corpus_name, in_markdown, speaker_name, with_corpus_names
 from pages.shared.models import confusion_cell
@@ -120,7 +120,9 @@ def show_emotions(predictions: Predictions, figures: dict[str, Any], *, by_other
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(t("**Recall by emotion** (dashed line: chance)"))
-        st.plotly_chart(evaluation.recall_chart(figures["corpora"], predictions.emotions), width="stretch")
+        st.plotly_chart(
+            evaluation.recall_chart(figures["corpora"], predictions.emotions), width="stretch", config=axes.config()
+        )
     with right:
         st.markdown(t("**Confusion matrix**"))
         corpus = st.selectbox(
@@ -144,13 +146,13 @@ def show_calibration(figures: dict[str, Any], history: dict[str, list[dict[str, 
         t("**Calibration**, all recordings pooled"),
         help=t("On the diagonal, a score of 0.7 is right seven times in ten."),
     )
-    left.plotly_chart(evaluation.calibration_chart(figures["calibration"]), width="stretch")
+    left.plotly_chart(evaluation.calibration_chart(figures["calibration"]), width="stretch", config=axes.config())
     right.markdown(
         t("**Abstention**, all recordings pooled"),
         help=t("What the model gains if it answers only above a minimum score, which rises from right to left."),
     )
-    right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch")
+    right.plotly_chart(evaluation.abstention_chart(figures["abstention"]), width="stretch", config=axes.config())
     if not any(len(epochs) > 1 for epochs in history.values()):
         return
     st.markdown(t("**Learning curves** · UAR on validation speakers, mean over corpora"))
-    st.plotly_chart(evaluation.history_chart(history), width="stretch")
+    st.plotly_chart(evaluation.history_chart(history), width="stretch", config=axes.config())

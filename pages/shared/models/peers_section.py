@@ -23,7 +23,7 @@ def show() -> None:
         return
     words, figure, rows = _draw(result)
     st.markdown(words)
-    st.plotly_chart(figure, config=axes.NO_BUTTONS)
+    st.plotly_chart(figure, config=axes.config(buttons=False))
     st.dataframe(rows, hide_index=True, height="content", column_config=_columns(next(iter(result["models"]))))
     for name, reason in result["left_out"].items():
         st.caption(t("Without {name}: {reason}", name=in_markdown(name), reason=in_markdown(recognised(reason))))

@@ -42,19 +42,19 @@ def _show_found(found: dict[str, dict[str, Any]]) -> None:
     st.caption(method)
     left, right = st.columns(2, gap="large")
     left.markdown(t("**Training segments and time**"))
-    left.plotly_chart(saving, config=axes.NO_BUTTONS)
+    left.plotly_chart(saving, config=axes.config(buttons=False))
     right.markdown(
         t("**UAR**, mean over corpora"),
         help=t("Right: the difference from training on all segments, on the same recordings, with its 95 % interval."),
     )
-    right.plotly_chart(cost, config=axes.NO_BUTTONS)
+    right.plotly_chart(cost, config=axes.config(buttons=False))
     left, right = st.columns(2, gap="large")
     left.markdown(t("**Recall by emotion**, all corpora"))
-    left.plotly_chart(recalls, config=axes.NO_BUTTONS)
+    left.plotly_chart(recalls, config=axes.config(buttons=False))
     right.markdown(
         t("**Accuracy, UAR and F1**"), help=t("UAR: mean over corpora. Accuracy and F1: all corpora together.")
     )
-    right.plotly_chart(charts.networks_chart(found), config=axes.NO_BUTTONS)
+    right.plotly_chart(charts.networks_chart(found), config=axes.config(buttons=False))
 
 
 def _draw(result: dict[str, Any]) -> object:

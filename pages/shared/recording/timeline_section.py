@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
 from pages.shared.cached import long_recordings
+from pages.shared.charts import axes
 from pages.shared.charts.timeline import seconds_of_box, timeline_chart
 from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
@@ -95,7 +96,7 @@ def _curves(long: open_recordings.HeldLong, timeline: Timeline) -> tuple[float, 
                 timeline, smoothing_s, quiet_dbfs, _stretch_s(timeline), timeline_words_section.found_times_s(long)
             ),
             width="stretch",
-            config={"displaylogo": False},
+            config=axes.config(removed=()),
             key=CHART,
             on_select=_on_box,
             selection_mode="box",

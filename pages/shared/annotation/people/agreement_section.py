@@ -185,7 +185,9 @@ def _labels(
             column.metric(name, _value(found), _interval(found), "off", help=help_text, delta_arrow="off")
     dark = st.context.theme.type == "dark"
     st.markdown(t("**Cohen's kappa by pair**"))
-    st.plotly_chart(agreement_matrix_chart(agreement, annotators, dark), width="stretch", key=f"kappa_{units}")
+    st.plotly_chart(
+        agreement_matrix_chart(agreement, annotators, dark), width="stretch", config=axes.config(), key=f"kappa_{units}"
+    )
     st.markdown(t("**Labels of two annotators**"))
     pair = st.selectbox(
         t("Pair"),
@@ -197,7 +199,7 @@ def _labels(
     st.plotly_chart(
         annotator_confusion_chart(agreement, pair, units, dark),
         width="stretch",
-        config=axes.NO_BUTTONS,
+        config=axes.config(buttons=False),
         key=f"confusion_{units}",
         on_select=lambda: _open_clicked(units, len(agreement.labels), partial(on_open, pair)),
         selection_mode="points",

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.shared import cached, controls, session, waiting
 from pages.shared.annotation.open_project import OpenProject
+from pages.shared.charts import axes
 from pages.shared.charts.annotators import TITLES, map_name, people_against_maps_chart
 from pages.shared.language import plural, recognised, t
 from pages.shared.language.names import in_markdown, printable
@@ -90,7 +91,9 @@ def _show_comparison(found: ComparedWithExplainers, names: dict[str, str]) -> No
     if not compared:
         st.info(t("No recording could be compared. Mark regions with an emotion that the model knows."))
         return
-    st.plotly_chart(people_against_maps_chart(people_against_maps(list(compared.values()))), width="stretch")
+    st.plotly_chart(
+        people_against_maps_chart(people_against_maps(list(compared.values()))), width="stretch", config=axes.config()
+    )
     with st.expander(t("By recording"), icon=":material/table:"):
         st.dataframe(
             [
