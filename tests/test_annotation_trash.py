@@ -22,8 +22,9 @@ from ser_core.annotations.saved_sounds import (
     saved_sound,
 )
 from ser_core.annotations.store.database import FILE_NAME
+from ser_core.annotations.store.people.ownership import Ownership
 from ser_core.annotations.store.transactions import open_store
-from ser_core.annotations.store.trash import TRASH_PERIOD, Ownership
+from ser_core.annotations.store.trash import TRASH_PERIOD
 from ser_core.annotations.teaching.corpus import TAUGHT
 from ser_core.errors import AnnotationsRefused
 from ser_core.settings import AudioLimits

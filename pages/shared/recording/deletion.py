@@ -15,8 +15,8 @@ from ser_core.analysis import Recording
 from ser_core.annotations.corpus_map.saved_features import delete_features
 from ser_core.annotations.saved_sounds import delete_sound, finish_deletions
 from ser_core.annotations.store.database import default_url
+from ser_core.annotations.store.people.ownership import Ownership
 from ser_core.annotations.store.transactions import open_store
-from ser_core.annotations.store.trash import Ownership
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.output.saved_analyses import data_folder, delete_recording

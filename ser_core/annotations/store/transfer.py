@@ -28,6 +28,7 @@ from ser_core.annotations.store.marks import (
     without_gold_marks,
     write_marks,
 )
+from ser_core.annotations.store.people.ownership import require_own_marks
 from ser_core.annotations.store.recordings import RecordingFile, recording_row
 from ser_core.annotations.store.tables import marks, recordings, steps, valid_name
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
@@ -360,9 +361,9 @@ def _changes(
                 change = change_of(stored, each.after, at) if each.after else change_to(stored, None, at)
             changes.setdefault(recording_id, []).append(change)
     if mode == "replace":
-        trash.require_own_marks(connection, project, annotator, without_gold_marks(deleted))
+        require_own_marks(connection, project, annotator, without_gold_marks(deleted))
     if mode != "show":
-        trash.require_own_marks(connection, project, annotator, without_gold_marks(restored), "restored")
+        require_own_marks(connection, project, annotator, without_gold_marks(restored), "restored")
     return changes
 
 

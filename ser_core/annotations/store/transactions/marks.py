@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ser_core.annotations.annotation import GOLD, Annotation, valid_mark
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import Correction
-from ser_core.annotations.store import finding, history, people, recordings, tables, tiers, transfer, trash, work_queue
+from ser_core.annotations.store import finding, history, people, recordings, tables, tiers, transfer, work_queue
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
@@ -27,6 +27,7 @@ from ser_core.annotations.store.marks import (
     without_gold_marks,
     write_marks,
 )
+from ser_core.annotations.store.people.ownership import require_own_marks
 from ser_core.annotations.store.transactions.people import Annotators
 from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsRefused
@@ -98,7 +99,7 @@ class Marks:
             stored = stored_marks(connection, recording_id, [mark.key for mark in (*delete, *changed)])
             deleted = [history.require_current(stored, mark) for mark in delete]
             before = [history.require_current(stored, mark) for mark in changed]
-            trash.require_own_marks(connection, project, annotator, without_gold_marks(deleted))
+            require_own_marks(connection, project, annotator, without_gold_marks(deleted))
             changes = [
                 *(change_to(mark, None, at) for mark in deleted),
                 *(change_of(earlier, mark, at) for earlier, mark in zip(before, changed, strict=True)),
@@ -229,7 +230,7 @@ class Marks:
             if mark.annotation.annotator == GOLD:
                 people.require_review_rights(connection, project, may_review, annotator, changes)
             elif mark.changed_by != annotator:
-                trash.require_own_marks(connection, project, annotator, [mark], "restored")
+                require_own_marks(connection, project, annotator, [mark], "restored")
             tiers.add_missing(connection, project, [mark.annotation])
             beneath = history.top_of_stack(recording_id, annotator)
             return history.record_step(

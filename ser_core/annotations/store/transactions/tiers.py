@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from ser_core.annotations.annotation import Tier
-from ser_core.annotations.store import people, tiers, trash
+from ser_core.annotations.store import people, tiers
 from ser_core.annotations.store.database import Database
+from ser_core.annotations.store.people.ownership import require_own
 from ser_core.annotations.store.transactions.people import Annotators
 from ser_core.annotations.store.transactions.projects import require_project
 
@@ -109,7 +110,7 @@ class Tiers:
         self._annotators.add({person})
         with self._database.writing() as connection:
             others = set(tiers.count_marks(connection, project, key)) - {person}
-            trash.require_own(connection, project, person, others)
+            require_own(connection, project, person, others)
             tiers.delete(connection, project, key, person, datetime.now(UTC))
 
     def restore(self, project: int, key: str, person: str) -> None:

@@ -7,7 +7,9 @@ from sqlalchemy import select
 
 from ser_core.annotations.store import people, tables, trash
 from ser_core.annotations.store.database import Database
-from ser_core.annotations.store.trash import Deleted, Ownership
+from ser_core.annotations.store.people import ownership
+from ser_core.annotations.store.people.ownership import Ownership
+from ser_core.annotations.store.trash import Deleted
 from ser_core.errors import AnnotationsRefused
 
 
@@ -20,12 +22,12 @@ class Trash:
     def ownerships_of(self, sha256: str) -> list[Ownership]:
         """Return who owns and may delete a recording, for each project that it is in."""
         with self._database.reading() as connection:
-            return trash.ownerships_of(connection, sha256)
+            return ownership.ownerships_of(connection, sha256)
 
     def ownership_of_project(self, project: int) -> Ownership:
         """Return who owns and may delete a whole project."""
         with self._database.reading() as connection:
-            return trash.ownership_of_project(connection, project)
+            return ownership.ownership_of_project(connection, project)
 
     def delete_recording(self, sha256: str, person: str, *, for_good: bool = False) -> int:
         """Move a recording, with its marks and history, out of every project in which the person may do so.

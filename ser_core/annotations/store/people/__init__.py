@@ -20,8 +20,8 @@ from ser_core.annotations.annotation import (
     is_gold_name,
 )
 from ser_core.annotations.assignment import AssignmentPlan, draw_assignments
-from ser_core.annotations.store import trash
 from ser_core.annotations.store.marks import Change, insert_into
+from ser_core.annotations.store.people.ownership import first_contributor, owner_of
 from ser_core.annotations.store.tables import (
     RECORDING_LABEL,
     assignments,
@@ -116,7 +116,7 @@ def require_owner(connection: Connection, project: int, person: str) -> None:
     row = connection.execute(select(projects.c.owner).where(projects.c.id == project).with_for_update()).one_or_none()
     if row is None:
         raise AnnotationsRefused("This project is no longer there; choose another one.")
-    owner = row.owner or trash.first_contributor(connection, project) or person
+    owner = row.owner or first_contributor(connection, project) or person
     if owner != person:
         raise AnnotationsRefused(f"Only the project's owner, {owner}, can give roles and assign recordings. Ask them.")
     if row.owner is None:
@@ -160,7 +160,7 @@ def add_roles(
     may_review, is_owner : bool
         Whether the importer may write the gold layer, and give roles and assign recordings.
     """
-    is_owner = trash.owner_of(connection, project) in (None, person)
+    is_owner = owner_of(connection, project) in (None, person)
     roles: dict[str, str] = {}
     for document in documents:
         roles |= {valid_person(name): role for name, role in document.roles.items() if role in MEMBER_ROLES}
@@ -180,7 +180,7 @@ def roles_of(connection: Connection, project: int) -> dict[str, str]:
 def of_project(connection: Connection, project: int) -> tuple[Person, ...]:
     """Return the owner, the members, and everybody else who has recordings to annotate, by name."""
     roles = roles_of(connection, project)
-    owner = trash.owner_of(connection, project)
+    owner = owner_of(connection, project)
     if owner is not None:
         roles[owner] = OWNER
     is_finished = select(marks.c.key).where(FINISHED).limit(1).scalar_subquery().is_not(None)
