@@ -18,9 +18,8 @@ from ser_core.annotations.store.people.ownership import (
     Ownership,
     marks_by_project,
     owner_of,
+    ownership_of_project,
     ownerships_of,
-    ownerships_of_rows,
-    rows_of_project,
     save_owner,
 )
 from ser_core.annotations.store.tables import (
@@ -116,15 +115,11 @@ def trash_project(connection: Connection, project: int, person: str, at: datetim
     AnnotationsRefused
         If it is not there, or not theirs.
     """
-    rows = rows_of_project(connection, project, lock=True)
-    own = recordings.c.project_id == project
-    connection.execute(select(recordings.c.id).where(own).order_by(recordings.c.id).with_for_update())
-    (ownership,) = ownerships_of_rows(connection, rows, own, is_project=True)
+    ownership = ownership_of_project(connection, project, lock=True)
     if not ownership.may_delete(person):
         raise ownership.refusal(person)
     bin_id = _new_bin(connection, ownership, person, at)
-    connection.execute(update(recordings).where(own).values(project_id=bin_id))
-    for table in (tiers, members):
+    for table in (recordings, tiers, members):
         connection.execute(update(table).where(table.c.project_id == project).values(project_id=bin_id))
     connection.execute(update(projects).where(projects.c.of_project == project).values(of_project=bin_id))
     connection.execute(delete(projects).where(projects.c.id == project))

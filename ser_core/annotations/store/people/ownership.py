@@ -76,24 +76,27 @@ def ownerships_of(connection: Connection, sha256: str) -> list[Ownership]:
     chosen = recordings.c.sha256 == valid_text(sha256, "SHA-256"), projects.c.deleted_at.is_(None)
     columns = select(projects.c.id, projects.c.name, projects.c.owner, recordings.c.added_by)
     rows = connection.execute(columns.join(recordings).where(*chosen).order_by(projects.c.name)).all()
-    return ownerships_of_rows(connection, rows, recordings.c.sha256 == sha256)
+    return _ownerships(connection, rows, recordings.c.sha256 == sha256)
 
 
-def ownership_of_project(connection: Connection, project: int) -> Ownership:
-    """Return for a whole project what `ownerships_of` returns for a recording."""
-    rows = rows_of_project(connection, project, lock=False)
-    (found,) = ownerships_of_rows(connection, rows, recordings.c.project_id == project, is_project=True)
-    return found
+def ownership_of_project(connection: Connection, project: int, *, lock: bool = False) -> Ownership:
+    """Return for a whole project what `ownerships_of` returns for a recording; optionally lock it and its recordings.
 
-
-def rows_of_project(connection: Connection, project: int, *, lock: bool) -> Sequence[Row]:
-    """Return a project's row; refuse one that is deleted."""
+    Raises
+    ------
+    AnnotationsRefused
+        If the project is not there.
+    """
     columns = select(projects.c.id, projects.c.name, projects.c.owner)
     found = columns.where(projects.c.id == project, projects.c.deleted_at.is_(None))
     rows = connection.execute(found.with_for_update() if lock else found).all()
     if not rows:
         raise AnnotationsRefused("This project is no longer there; somebody has already deleted it.")
-    return rows
+    own = recordings.c.project_id == project
+    if lock:
+        connection.execute(select(recordings.c.id).where(own).order_by(recordings.c.id).with_for_update())
+    (ownership,) = _ownerships(connection, rows, own, is_project=True)
+    return ownership
 
 
 def owner_of(connection: Connection, project: int) -> str | None:
@@ -138,10 +141,9 @@ def require_own(
         )
 
 
-def ownerships_of_rows(
+def _ownerships(
     connection: Connection, rows: Sequence[Row], chosen: ColumnElement[bool], is_project: bool = False
 ) -> list[Ownership]:
-    """Return who owns the chosen recordings, for each row of a project."""
     mark_counts = marks_by_project(connection, chosen, [row.id for row in rows])
     return [
         Ownership(
