@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording
-from ser_core.annotations.store import transfer
 from ser_core.annotations.store.marks import content_of
 from ser_core.annotations.store.transactions import open_store
-from ser_core.annotations.store.transfer import Imported
+from ser_core.annotations.store.transfer import Imported, exporting
 from ser_core.errors import AnnotationsRefused, Cancelled
 from ser_core.work.progress import Work
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
@@ -155,7 +154,7 @@ def test_cancelled_import_leaves_nothing(store, project):
 
 
 def test_export_holds_few_recordings_at_a_time_and_misses_none(store, project, monkeypatch):
-    monkeypatch.setattr(transfer, "RECORDINGS_AT_ONCE", 2)
+    monkeypatch.setattr(exporting, "RECORDINGS_AT_ONCE", 2)
     store.marks.edit(project, sha(3), "Ann", add=[mark(3, 4), mark(1, 2)])
     other = store.projects.create("Between")
     store.recordings.add(other, [file(0)])

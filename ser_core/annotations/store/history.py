@@ -137,6 +137,38 @@ def step_row(
     return own | {"f0": f0 and [f0_fields(CorrectedF0(frames)) for frames in (f0.before, f0.after)]} | stack
 
 
+def add_steps(
+    connection: Connection,
+    additions: Mapping[int, Sequence[Change]],
+    annotator: str,
+    at: datetime,
+    f0_changes: Mapping[int, F0Change] | None = None,
+) -> None:
+    """Add one step per recording, given by its id, on top of the annotator's earlier steps there.
+
+    `f0_changes` are changes of F0 that were written before.
+    """
+    f0_changes = f0_changes or {}
+    recording_ids = list(dict.fromkeys([*additions, *f0_changes]))
+    own_steps = steps.c.recording_id.in_(recording_ids), steps.c.annotator == annotator
+    newest = select(func.max(steps.c.id)).where(*own_steps).group_by(steps.c.recording_id)
+    tops = dict(connection.execute(select(steps.c.recording_id, TOP).where(steps.c.id.in_(newest))).all())
+    rows = [
+        step_row(
+            recording_id,
+            annotator,
+            additions.get(recording_id, ()),
+            at,
+            "edit",
+            f0_changes.get(recording_id),
+            beneath_id=tops.get(recording_id),
+        )
+        for recording_id in recording_ids
+    ]
+    if rows:
+        connection.execute(insert(steps), rows)
+
+
 def step_of(row: Row) -> Step:
     """Return the step of a row."""
     changes = tuple(Change(_mark(before), _mark(after)) for before, after in row.changes)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ser_core.annotations.annotation import GOLD, Annotation, valid_mark
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import Correction
-from ser_core.annotations.store import finding, history, people, recordings, tables, tiers, transfer, work_queue
+from ser_core.annotations.store import finding, history, people, recordings, tables, tiers, work_queue
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.finding import Hit, MarkQuery
 from ser_core.annotations.store.history import Step
@@ -201,7 +201,7 @@ class Marks:
                 for change in of_recording
             ]
             write_marks(connection, rows)
-            transfer.add_steps(connection, changes, person, at)
+            history.add_steps(connection, changes, person, at)
         return len(all_changes)
 
     def deleted(self, project: int, sha256: str) -> list[StoredMark]:

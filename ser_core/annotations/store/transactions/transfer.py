@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ser_core.annotations.annotation import AnnotatedRecording
-from ser_core.annotations.store import people, transfer
+from ser_core.annotations.store import people
 from ser_core.annotations.store.database import Database
 from ser_core.annotations.store.marks import storable
 from ser_core.annotations.store.transactions.people import Annotators
 from ser_core.annotations.store.transactions.projects import require_project
 from ser_core.annotations.store.transfer import Imported
+from ser_core.annotations.store.transfer.exporting import documents_after
+from ser_core.annotations.store.transfer.importing import PreviewRollback, import_documents
 from ser_core.work.progress import UNWATCHED, Work
 
 
@@ -75,10 +77,8 @@ class Transfer:
         try:
             with self._database.writing() as connection:
                 require_project(connection, project)
-                return transfer.import_documents(
-                    connection, project, documents, annotator, at, work, mode, preview, restore
-                )
-        except transfer.PreviewRollback as rollback:
+                return import_documents(connection, project, documents, annotator, at, work, mode, preview, restore)
+        except PreviewRollback as rollback:
             return rollback.imported
 
     def export(self, project: int, annotator: str | None = None) -> Iterator[AnnotatedRecording]:
@@ -86,7 +86,7 @@ class Transfer:
         last_id, annotator = 0, annotator and people.valid_annotator(annotator)
         while True:
             with self._database.reading() as connection:
-                documents, last_id = transfer.documents_after(connection, project, last_id, annotator)
+                documents, last_id = documents_after(connection, project, last_id, annotator)
             if not documents:
                 return
             yield from documents
