@@ -8,7 +8,7 @@ from pages.shared.cached import sounds
 from pages.shared.charts import axes
 from pages.shared.charts.scores import scores_html
 from pages.shared.charts.selection import segment_times_s, selection_chart
-from pages.shared.language import plural, t, texts
+from pages.shared.language import number_format, plural, t, texts
 from pages.shared.language.names import in_markdown
 from ser_core.analysis import Analysis, Region
 from ser_core.front_end.selection import select_segments
@@ -80,7 +80,7 @@ rule = st.segmented_control(
     help=t(HELP),
     required=True,
 )
-threshold = st.slider(t("Threshold"), 0.0, 0.95, card.threshold, 0.05, key="select_threshold")
+threshold = st.slider(t("Threshold"), 0.0, 0.95, card.threshold, 0.05, number_format(2), key="select_threshold")
 selected, scores = select_segments(analysis.segments.values, SelectionSettings(rule, threshold))
 if chosen.classifier.front_end.segments.segment_frames is None:
     st.info(

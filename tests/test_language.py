@@ -39,7 +39,7 @@ DRAWS = {
     *("toast", "checkbox", "toggle", "slider", "select_slider", "selectbox", "multiselect", "radio", "pills"),
     *("segmented_control", "text_input", "text_area", "number_input", "file_uploader", "download_button", "expander"),
     *("popover", "metric", "text", "spinner", "form_submit_button", "date_input", "color_picker", "audio_input"),
-    *("tabs", "dialog", "TextColumn", "NumberColumn", "CheckboxColumn", "ProgressColumn", "begin"),
+    *("tabs", "dialog", "TextColumn", "NumberColumn", "number_column", "CheckboxColumn", "ProgressColumn", "begin"),
 }
 DRAWN = {"help", "label", "text", "placeholder", "caption", "body", "title", "name", "hovertemplate"}
 

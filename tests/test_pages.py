@@ -1508,7 +1508,7 @@ def test_models_are_drawn_beside_each_other_best_first_ours_apart_from_peers(own
     assert table["model"].tolist() == ["other", "forest"]
     # The first of the result is what the others are compared with, and its own row says nothing of it.
     assert table["behind"].tolist() == ["+0.0 (\N{MINUS SIGN}10.0 to +10.0)", ""]
-    assert (table["training"][1], table["after"][1], table["milliseconds"][1]) == (1.5, "cnn_dense", 12.3)
+    assert (table["training"][1], table["after"][1], table["milliseconds"][1]) == (1.5, "cnn_dense", 12)
     assert f"Without six: {in_markdown('six tells <b>others</b> apart.')}" in words(app)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import streamlit as st
 
 from pages.shared import cached, session, waiting
-from pages.shared.language import recognised, t, texts
+from pages.shared.language import number_format, recognised, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.recording import deletion, open_recordings, samples_section, saved_section, voice_section
 from pages.shared.session import Chosen
@@ -171,6 +171,7 @@ def _target(recording: Recording, classifier: Classifier) -> None:
             0.0,
             whole[1],
             step=0.01,
+            format=number_format(2),
             help=t(
                 "The part to explain, at most 30 s. By default the whole recording, or the best 15 s of a longer one."
             ),

@@ -8,7 +8,7 @@ from pages.shared import waiting
 from pages.shared.cached import explaining
 from pages.shared.charts import axes
 from pages.shared.charts.faithfulness import curves_chart
-from pages.shared.language import language, recognised, t, texts
+from pages.shared.language import language, number_column, recognised, t, texts
 from ser_core.analysis import Analysis, Explanation
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.counterfactual.cells import counterfactual_in_words
@@ -49,7 +49,7 @@ MEASURES = texts(
         "Fid-In": "Fidelity: is the verdict the same with the map alone? Yes is good.",
     }
 )
-FORMATS = {"Area": "%.2f", "AD": "%.0f %%", "AG": "%.0f %%", "FF": "%.2f"}
+DECIMALS = {"Area": 2, "AD": 0, "AG": 0, "FF": 2}
 
 
 def show(job: Job, analysis: Analysis, explanations: dict[str, Explanation], settings: AnalysisSettings) -> None:
@@ -88,18 +88,19 @@ def _measures(judged: Judgement) -> None:
     rows = [
         {
             "Map": t(METHOD_NAMES[method]),
-            "Area": judged.curves[method].area,
+            "Area": round(judged.curves[method].area, 2),
             "AI": t("yes" if measured.increase else "no"),
-            "AD": 100 * measured.drop,
-            "AG": 100 * measured.gain,
-            "FF": measured.faithfulness,
+            "AD": round(100 * measured.drop),
+            "AG": round(100 * measured.gain),
+            "FF": round(measured.faithfulness, 2),
             "Fid-In": t("yes" if measured.fidelity else "no"),
         }
         for method, measured in judged.metrics.items()
     ]
+    titles = {"Area": t("Area"), "AD": "AD (%)", "AG": "AG (%)"}
     columns = {"Map": t("Map")} | {
-        name: st.column_config.NumberColumn(t("Area") if name == "Area" else name, help=t(words), format=FORMATS[name])
-        if name in FORMATS
+        name: number_column(titles.get(name, name), DECIMALS[name], t(words))
+        if name in DECIMALS
         else st.column_config.Column(name, help=t(words))
         for name, words in MEASURES.items()
     }

@@ -5,7 +5,7 @@ import streamlit as st
 
 from pages.shared import session
 from pages.shared.cached import measuring, sounds
-from pages.shared.language import number, plural, t, texts
+from pages.shared.language import number, number_format, plural, t, texts
 from pages.shared.language.names import in_markdown
 from pages.shared.player import RegionTable
 from ser_core.analysis import Analysis, Region, moved
@@ -76,6 +76,7 @@ def rule() -> None:
         0.0,
         0.5,
         step=0.01,
+        format=number_format(2),
         help=t("The evidence over time is averaged over this long."),
         **session.widget("smoothing", session.choice("smoothing")),
     )

@@ -20,6 +20,7 @@ from string import Formatter
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import session
@@ -129,6 +130,19 @@ def number(value: float, spec: str) -> str:
 def separators() -> str:
     """Return the decimal sign and the sign between thousands, for charts."""
     return ",." if language() in DECIMAL_COMMA else ".,"
+
+
+def number_format(decimals: int) -> str:
+    """Return the format of a number that the browser writes, in a slider or a table.
+
+    Streamlit's formats have a decimal point, except the browser's own; so a comma needs a browser of such a language.
+    """
+    return "localized" if language() in DECIMAL_COMMA else f"%.{decimals}f"
+
+
+def number_column(label: str, decimals: int, help: str | None = None) -> ColumnConfig:
+    """Return a column of a table; its numbers are to be rounded to this many decimals, or they would be cut off."""
+    return st.column_config.NumberColumn(label, format=number_format(decimals), step=10.0**-decimals, help=help)
 
 
 def document(english: Path) -> str:

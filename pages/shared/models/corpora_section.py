@@ -9,7 +9,7 @@ from pages.shared import cached
 from pages.shared.cached import sounds
 from pages.shared.charts import axes
 from pages.shared.charts.corpora import durations_chart, emotions_chart, speakers_chart
-from pages.shared.language import recognised, t, texts
+from pages.shared.language import number_column, recognised, t, texts
 from pages.shared.language.names import corpus_name, in_markdown, printable
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.overview import CorpusOverview
@@ -51,15 +51,14 @@ def show_table(overviews: dict[str, CorpusOverview]) -> None:
                 "speakers": len(o.speakers),
                 "emotions": len(o.emotions),
                 "sentences": o.sentences or None,
-                "minutes": o.total_s / 60,
+                "minutes": round(o.total_s / 60, 1),
                 "left out": len(o.corpus.left_out),
                 "unreadable": len(o.unreadable),
             }
             for name, o in overviews.items()
         ],
         hide_index=True,
-        column_config={name: t(name) for name in COLUMNS}
-        | {"minutes": st.column_config.NumberColumn(t("minutes"), format="%.1f")},
+        column_config={name: t(name) for name in COLUMNS} | {"minutes": number_column(t("minutes"), 1)},
     )
     total, again = st.columns([4, 1], vertical_alignment="center")
     recordings = sum(len(o.corpus.recordings) for o in overviews.values())

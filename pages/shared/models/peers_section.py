@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared.charts import axes, experiments
-from pages.shared.language import recognised, t
+from pages.shared.language import number_column, recognised, t
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.models.comparison_section import points
 from pages.shared.models.experiment_file import command, read_drawable_result, show_missing
@@ -49,24 +49,23 @@ def _row(name: str, model: dict[str, Any], first: str) -> dict[str, Any]:
     folds, gain = model["folds"], points(model["gain"])
     return {
         "model": printable(name),
-        "UAR": 100 * model["uar"],
+        "UAR": round(100 * model["uar"], 1),
         "behind": "" if name == first else t("{gain} ({low} to {high})", gain=gain, low=low, high=high),
         "folds": t("{uar:.1f} % ({n:d})", uar=100 * folds["uar"], n=folds["count"]) if folds else "",
-        "WA": 100 * model["accuracy"],
-        "MAA": 100 * model["macro_average_accuracy"],
-        "AUROC": model["auroc"],
-        "numbers": model["numbers"] / 1e6,
-        "training": model["training_seconds"] / 60,
+        "WA": round(100 * model["accuracy"], 1),
+        "MAA": round(100 * model["macro_average_accuracy"], 1),
+        "AUROC": None if model["auroc"] is None else round(model["auroc"], 3),
+        "numbers": round(model["numbers"] / 1e6, 2),
+        "training": round(model["training_seconds"] / 60, 1),
         "after": model["learnt_from"] or "",
-        "milliseconds": model["milliseconds"],
+        "milliseconds": round(model["milliseconds"]),
     }
 
 
 def _columns(first: str) -> dict[str, Any]:
-    number = st.column_config.NumberColumn
     return {
         "model": st.column_config.TextColumn(t("Model"), pinned=True, width=170),
-        "UAR": number("UAR", format="%.1f %%"),
+        "UAR": number_column(t("UAR (%)"), 1),
         "behind": st.column_config.TextColumn(
             t("{first} minus it", first=printable(first)),
             help=t("Points of UAR on the same speakers, with 95 % interval."),
@@ -74,23 +73,23 @@ def _columns(first: str) -> dict[str, Any]:
         "folds": st.column_config.TextColumn(
             t("Several folds"), help=t("UAR over several folds, if more than one was trained.")
         ),
-        "WA": number("WA", format="%.1f %%", help=t("Weighted accuracy: over all recordings.")),
-        "MAA": number(
-            "MAA",
-            format="%.1f %%",
-            help=t("Macro-average accuracy: mean over emotions of the accuracy against all others."),
+        "WA": number_column("WA (%)", 1, t("Weighted accuracy: over all recordings.")),
+        "MAA": number_column(
+            "MAA (%)",
+            1,
+            t("Macro-average accuracy: mean over emotions of the accuracy against all others."),
         ),
-        "AUROC": number("AUROC", format="%.3f", help=t("Mean over emotions of the area under the ROC curve.")),
-        "numbers": number(t("Parameters"), format="%.2f M"),
-        "training": number(
-            t("Training"),
-            format="%.1f min",
-            help=t("As measured; for some models while other jobs were running."),
+        "AUROC": number_column("AUROC", 3, t("Mean over emotions of the area under the ROC curve.")),
+        "numbers": number_column(t("Parameters (millions)"), 2),
+        "training": number_column(
+            t("Training (min)"),
+            1,
+            t("As measured; for some models while other jobs were running."),
         ),
         "after": st.column_config.TextColumn(t("Trained after"), help=t("Its training includes that of this network.")),
-        "milliseconds": number(
-            t("Prediction time"),
-            format="%.0f ms",
-            help=t("Scores and verdict of a recording, without decoding; median over several recordings."),
+        "milliseconds": number_column(
+            t("Prediction time (ms)"),
+            0,
+            t("Scores and verdict of a recording, without decoding; median over several recordings."),
         ),
     }

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared.annotation.corpus_map.contents import group_in_words
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.annotation.queue.queue_choice import choose_recordings
-from pages.shared.language import language, plural, recognised, t, texts
+from pages.shared.language import language, number_column, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.corpus_map.mapping import CorpusMap
@@ -59,8 +59,8 @@ def _table(
         t("Model"): [group_in_words(points[row].verdict) for row in rows],
         t("Speaker"): [group_in_words(points[row].speaker) for row in rows],
         t("Disagreement"): [group_in_words(points[row].disagreement) for row in rows],
-        across: [float(positions[row, 0]) for row in rows],
-        up: [float(positions[row, 1]) for row in rows],
+        across: [round(float(positions[row, 0]), 1) for row in rows],
+        up: [round(float(positions[row, 1]), 1) for row in rows],
     }
     selected = st.dataframe(
         table,
@@ -71,7 +71,7 @@ def _table(
         key=f"map table {hash(tuple(shown[row].file.sha256 for row in rows))} {project.id}",
         column_config={
             t("Disagreement"): st.column_config.Column(width="medium"),
-            **dict.fromkeys((across, up), st.column_config.NumberColumn(format="%.1f")),
+            **{title: number_column(title, 1) for title in (across, up)},
         },
     )
     return [rows[position] for position in selected["selection"]["rows"] if position < len(rows)]

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import LABELS, OpenProject
 from pages.shared.annotation.queue import opening
-from pages.shared.language import plural, recognised, t, texts
+from pages.shared.language import number_column, plural, recognised, t, texts
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from pages.shared.player import player
 from ser_core.analysis import Point, Recording, Region, moved
@@ -87,8 +87,8 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         {
             t("Recording"): printable(hit.file.name),
             t("Mark"): _in_words(hit.mark),
-            t("Start (s)"): hit.mark.region.start_s,
-            t("Length (s)"): hit.mark.region.duration_s,
+            t("Start (s)"): round(hit.mark.region.start_s, 3),
+            t("Length (s)"): round(hit.mark.region.duration_s, 3),
             t("Over"): "" if hit.over is None else _in_words(hit.over),
             t("Annotator"): printable(hit.mark.annotator),
         }
@@ -100,7 +100,7 @@ def _table(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key=f"hits of {project.id} {st.session_state[f'query of {project.id}']}",
-        column_config=dict.fromkeys((t("Start (s)"), t("Length (s)")), st.column_config.NumberColumn(format="%.3f")),
+        column_config={title: number_column(title, 3) for title in (t("Start (s)"), t("Length (s)"))},
     )
     chosen_rows = [row for row in chosen["selection"]["rows"] if row < len(hits)]
     if chosen_rows and st.button(t("Open at this mark"), icon=":material/edit:"):

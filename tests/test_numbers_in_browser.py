@@ -1,4 +1,4 @@
-"""What others' code shows in the visit's language: Plotly's buttons and hints."""
+"""What Plotly and Streamlit write in the browser is in the visit's language: buttons, hints and numbers."""
 
 import ast
 
@@ -12,6 +12,16 @@ from tests.texts import PAGES, calls
 
 #: Streamlit's own button, whose name nothing can change.
 OF_STREAMLIT = "Fullscreen"
+
+#: Tables are drawn on a canvas, beside which screen readers get the numbers as they are.
+NOTE_WHAT_IS_DRAWN = """
+window.drawn = new Set();
+const { fillText } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+  window.drawn.add(text);
+  return fillText.call(this, text, ...where);
+};
+"""
 
 
 def test_every_chart_has_the_settings_of_all_charts():
@@ -27,8 +37,8 @@ def test_every_chart_has_the_settings_of_all_charts():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     needs_browser(model=False)
-    folder = tmp_path_factory.mktemp("charts")
-    with running_app(folder / "data", folder / "app.log", "tests/chart_page.py") as address:
+    folder = tmp_path_factory.mktemp("numbers")
+    with running_app(folder / "data", folder / "app.log", "tests/numbers_page.py") as address:
         yield address
 
 
@@ -50,3 +60,20 @@ def test_buttons_of_a_chart_and_the_hint_after_zooming_are_translated(address, c
         page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"], steps=4)
         page.mouse.up()
         expect(page.get_by_text(texts["Double-click to zoom back out"])).to_be_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("code", "ends", "cells"),
+    [("de", ["0,5", "6,05"], ["1,5", "0,3", "2.000,0"]), ("ko", ["0.50", "6.05"], ["1.5", "0.3", "2000.0"])],
+)
+def test_numbers_of_sliders_and_tables_have_the_decimal_sign_of_the_language(address, code, ends, cells):
+    with sync_playwright() as playwright:
+        page = launch(playwright).new_context(locale=code).new_page()
+        page.add_init_script(NOTE_WHAT_IS_DRAWN)
+        page.goto(address)
+        expect(page.get_by_test_id("stSliderThumbValue")).to_have_text(ends)
+        page.wait_for_function("cells => cells.every(cell => window.drawn.has(cell))", arg=cells)
+        expect(page.get_by_test_id("stText")).to_have_text("(0.5, 6.05)")
+        page.get_by_role("slider").first.press("ArrowRight")
+        expect(page.get_by_test_id("stText")).to_have_text("(0.51, 6.05)")
