@@ -1,10 +1,9 @@
-// The player: its actions, which keys, pointer and buttons call, and the data from Python.
+// The player: its actions, which keys, pointer and buttons call.
 
 import { TimeAxis, clamp } from "./axes.js";
 import { Bounds } from "./input/bounds.js";
 import { FrequencyBoxes } from "./input/boxes.js";
 import { Charts } from "./charts.js";
-import { Commands } from "./commands.js";
 import { Bar, RegionTable, Transcript } from "./controls.js";
 import { Focus } from "./input/focus.js";
 import { TimelineGestures, attachMinimap } from "./input/gestures.js";
@@ -12,27 +11,23 @@ import { pressKey } from "./input/keys.js";
 import { F0Correction } from "./lanes/f0.js";
 import { LanesMenu } from "./lanes/menu.js";
 import { Tiers } from "./lanes/tiers.js";
-import { Messages } from "./messages.js";
-import { WAVE, readoutAt } from "./pictures.js";
+import { readoutAt } from "./pictures.js";
+import { Commands } from "./python/commands.js";
+import { Contents } from "./python/contents.js";
+import { Messages } from "./python/messages.js";
 import { Regions } from "./regions.js";
 import { Sound } from "./sound.js";
 import { View } from "./view.js";
-import { clock, decimal, t } from "../../language/language.js";
+import { decimal, t } from "../../language/language.js";
 
 const players = new WeakMap();
-// When a recording is opened for a mark shorter than this share of it, the view shows this much around the mark.
-const SHORT_MARK_SHARE = 0.01;
-const AROUND_MARK_S = 5;
-// A point that is not shown is played for this long.
-const MIN_PLAYED_S = 0.15;
-const playedArrivals = new Set();
 
 // Streamlit calls this when the player is added to the page, and again when data or theme change. It also cleans up
 // after a call that a newer one interrupted, so the player is destroyed only when it has left the page.
 export default function mount(component) {
   const root = component.parentElement;
   if (!players.has(root)) players.set(root, new Player(root));
-  players.get(root).update(component);
+  players.get(root).contents.update(component);
   return () => {
     if (root.isConnected) return;
     players.get(root)?.destroy();
@@ -47,6 +42,7 @@ class Player {
     this.axis = new TimeAxis(1);
     this.selection = null;
     this.scrubbed = null; // position of the playhead while it is dragged
+    this.contents = new Contents(this);
     this.messages = new Messages(this);
     this.commands = new Commands(this);
     this.sound = new Sound(this.find("audio"), (event) => this.soundChanged(event));
@@ -70,88 +66,6 @@ class Player {
     this.f0 = new F0Correction(this);
     this.view = new View(this);
     this.charts = new Charts(this);
-  }
-
-  // --- data from Python ---
-
-  update({ data, setStateValue }) {
-    const ownerChanged = data.owner !== this.data?.owner;
-    this.messages.update(data, setStateValue, ownerChanged);
-    // The next recording may be shown already while Python still sends the previous one.
-    if (this.commands.isTurning()) return;
-    if (this.commands.finish()) this.showReadout("");
-    const keys = this.commands.waitingKeys.splice(0);
-    const previousUrl = this.openedFrom ?? this.data?.recording.url;
-    this.openedFrom = null;
-    this.present(data, ownerChanged);
-    if (data.arrival) this.playArrival(data.arrival);
-    this.messages.showSaved();
-    if (ownerChanged && this.messages.pending.length) this.messages.send();
-    this.menu.offer(setStateValue);
-    this.sound.fetchAhead(data.ahead?.recording);
-    if (data.recording.url !== previousUrl) for (const event of keys) pressKey(this, event);
-  }
-
-  present(data, ownerChanged = false) {
-    const isNew = data.recording.url !== this.data?.recording.url;
-    if (isNew) this.open(data);
-    this.data = data;
-    if (isNew && data.editable) this.focus.takeAtOpening();
-    if (isNew || ownerChanged || !this.messages.pending.length) {
-      this.regions.set(data.regions, data);
-      this.tiers.set(data.tiers, data.snaps);
-    }
-    this.selectChosen();
-    this.showState();
-    this.view.loadScores(data.scores);
-    this.bar.offerOverlays();
-    this.find(".bar .analyse").hidden = !(data.editable && data.recording.long);
-    this.bar.offerVersions();
-    this.transcript.set(data.words);
-    this.table.set(data.regionTable);
-    this.find(".player").setAttribute("aria-label", t("Player of {name}", { name: data.recording.name }));
-    this.timeline.setAttribute("aria-label", t("Position in {name}", { name: data.recording.name }));
-    const { origin, duration } = data.recording;
-    this.timeline.setAttribute("aria-valuemin", origin.toFixed(2));
-    this.timeline.setAttribute("aria-valuemax", (origin + duration).toFixed(2));
-    this.find(".player").style.setProperty("--accent", data.accent ?? WAVE);
-    this.view.layOut();
-  }
-
-  // Select and play the mark for which the recording was opened, once.
-  playArrival({ number, id, start, end }) {
-    if (playedArrivals.has(number)) return;
-    playedArrivals.add(number);
-    if (end - start < SHORT_MARK_SHARE * this.axis.duration) this.show(start - AROUND_MARK_S, end + AROUND_MARK_S);
-    const row = [this.regions, ...this.tiers.rows].find(({ list }) => list.some((region) => region.id === id));
-    if (!row) return this.playStretch({ start, end: Math.max(end, start + MIN_PLAYED_S) });
-    row.choose(row.list.findIndex((region) => region.id === id));
-    this.sound.play(this.selection);
-  }
-
-  // Show the next recording before Python opens it, without its marks, which are not known yet.
-  presentAhead() {
-    const { data } = this;
-    const tiers = data.tiers.map((tier) => ({ ...tier, marks: [] }));
-    const empty = { overlays: [], profile: null, scores: null, regions: [], tiers, words: [], others: [], state: "", done: false };
-    const awaited = data.profile ? ["profile", "scores"] : data.awaited;
-    this.openedFrom = data.recording.url;
-    const measures = data.measures && { ...data.measures, state: "running" };
-    const f0 = data.f0 && { ...data.f0, words: "" };
-    this.present({ ...data, ...empty, awaited, measures, f0, ...data.ahead, ahead: null });
-  }
-
-  open({ recording }) {
-    this.axis.duration = recording.duration;
-    this.axis.origin = recording.origin;
-    this.axis.showAll();
-    this.setSelection(null);
-    this.tiers.clearChosen();
-    this.regions.chosen = null;
-    this.commands.question = null;
-    this.sound.load(recording.url, recording.duration);
-    const until = recording.origin + recording.duration;
-    this.find(".clock .whole").textContent = ` / ${clock(until, 2)}${until < 60 ? " s" : ""}`;
   }
 
   destroy() {

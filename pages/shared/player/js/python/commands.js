@@ -1,8 +1,8 @@
 // Commands to Python about the whole recording, the fields of a region, or the page, and the keys that wait for them.
 
-import { VALUES } from "./input/keys.js";
-import { newRegion } from "./regions.js";
-import { t } from "../../language/language.js";
+import { VALUES } from "../input/keys.js";
+import { newRegion } from "../regions.js";
+import { t } from "../../../language/language.js";
 
 const TURNS = ["previous", "next"];
 const MAX_ANALYSED_S = 600;
@@ -36,13 +36,13 @@ export class Commands {
   turn(direction) {
     this.send(direction, null, t("Opening another recording"));
     this.turning = true;
-    if (direction === "next" && this.player.data.ahead) this.player.presentAhead();
+    if (direction === "next" && this.player.data.ahead) this.player.contents.presentAhead();
   }
 
   // Postpone a key that is pressed before Python has opened the next recording, for which it is meant. Keys that only
   // play need not wait if the recording is shown already. Return whether the key was postponed.
   postpones(event, isEditing) {
-    const waits = this.turning && (isEditing || !this.player.openedFrom);
+    const waits = this.turning && (isEditing || !this.player.contents.openedFrom);
     if (waits) this.waitingKeys.push(event);
     return waits;
   }

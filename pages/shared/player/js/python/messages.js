@@ -1,7 +1,7 @@
 // Messages to Python about edits and the selected region. Each runs the page again, so a selection is sent only once it
 // has settled.
 
-import { t } from "../../language/language.js";
+import { t } from "../../../language/language.js";
 
 const SEND_AFTER_MS = 250;
 // Edits that Python has not answered, by the owner of the marks. If the visitor leaves the page, a busy Python may never
