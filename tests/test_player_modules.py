@@ -243,9 +243,9 @@ def test_nine_labels_of_a_tier_are_on_the_keys_1_to_9(page):
         """async () => {
           const { pressKey } = await import("/modules/input/keys.js");
           const labelled = [];
-          const player = { data: { sounds: [] }, f0: {}, regions: { editable: true }, keyTarget: { settle() {} },
+          const player = { data: { sounds: [] }, f0: {}, regions: { editable: true },
             commands: { answer: () => false, postpones: () => false },
-            label: (index, whole) => labelled.push([index, whole]) };
+            marks: { keyTarget: { settle() {} }, label: (index, whole) => labelled.push([index, whole]) } };
           const press = (key, shiftKey) => pressKey(player, { key, code: `Digit${key}`, shiftKey,
             target: document.body, preventDefault() {}, stopPropagation() {} });
           press("1", true);

@@ -1,4 +1,4 @@
-// The player: its actions, which keys, pointer and buttons call.
+// The player: its view, its playback and the selected time range, which keys, pointer and buttons change.
 
 import { TimeAxis, clamp } from "./axes.js";
 import { Bounds } from "./input/bounds.js";
@@ -11,6 +11,7 @@ import { pressKey } from "./input/keys.js";
 import { F0Correction } from "./lanes/f0.js";
 import { LanesMenu } from "./lanes/menu.js";
 import { Tiers } from "./lanes/tiers.js";
+import { Marks } from "./marks.js";
 import { readoutAt } from "./pictures.js";
 import { Commands } from "./python/commands.js";
 import { Contents } from "./python/contents.js";
@@ -42,13 +43,14 @@ class Player {
     this.axis = new TimeAxis(1);
     this.selection = null;
     this.scrubbed = null; // position of the playhead while it is dragged
+    this.marks = new Marks(this);
     this.contents = new Contents(this);
     this.messages = new Messages(this);
     this.commands = new Commands(this);
     this.sound = new Sound(this.find("audio"), (event) => this.soundChanged(event));
     this.regions = new Regions(this.find(".regions"), this.axis, {
-      choose: (region, name) => this.chooseRegion(region, name),
-      edited: (edit, words) => this.regionsEdited(edit, words),
+      choose: (region, name) => this.marks.chooseRegion(region, name),
+      edited: (edit, words) => this.marks.regionsEdited(edit, words),
       preview: () => this.view.redraw(),
     });
     this.tiers = new Tiers(this);
@@ -59,7 +61,7 @@ class Player {
     this.gestures = new TimelineGestures(this, this.timeline);
     attachMinimap(this, this.find(".minimap"));
     root.addEventListener("keydown", (event) => pressKey(this, event));
-    this.table = new RegionTable(this.find(".table"), (index, loop) => this.playRegion(index, loop));
+    this.table = new RegionTable(this.find(".table"), (index, loop) => this.marks.playRegion(index, loop));
     this.transcript = new Transcript(this.find(".transcript"), (stretch) => this.playStretch(stretch));
     this.bar = new Bar(this);
     this.menu = new LanesMenu(this);
@@ -166,7 +168,7 @@ class Player {
     const { selection } = this;
     if (selection && (time < selection.start || time > selection.end)) {
       this.setSelection(null, true);
-      this.clearChosen();
+      this.marks.clearChosen();
     }
     this.seek(time);
   }
@@ -208,7 +210,7 @@ class Player {
     if (selection.end - selection.start < 1e-4) return this.setSelection(null, done);
     this.setSelection(selection, done);
     if (!done) return;
-    this.clearChosen();
+    this.marks.clearChosen();
     const playing = this.sound.run;
     this.sound.stop(selection.start);
     if (playing) this.sound.play(selection);
@@ -224,7 +226,7 @@ class Player {
     const to = clamp(other + (direction * axis.span) / 50, 0, axis.duration);
     const [start, end] = [Math.min(this.fixedEnd, to), Math.max(this.fixedEnd, to)];
     this.setSelection(end > start ? { start, end } : null, true);
-    this.clearChosen();
+    this.marks.clearChosen();
     if (axis.follow(to)) this.view.redraw();
   }
 
@@ -234,35 +236,13 @@ class Player {
     if (this.f0.on && !this.selection && !this.commands.question) return this.f0.toggle();
     if (this.full && !this.selection && !this.commands.question) return this.toggleFull();
     this.setSelection(null, true);
-    this.clearChosen();
+    this.marks.clearChosen();
     this.commands.question = null;
     this.showReadout("");
   }
 
-  // Make the keys refer to the selected time range, and no longer to a region.
-  clearChosen() {
-    if (this.keyTarget.chosen === null) return this.tiers.clearChosen();
-    this.tiers.clearChosen();
-    this.regions.clearChosen();
-    this.showState();
-    this.messages.sendChosen();
-  }
-
-  // If a region or a mark of a tier is selected, the selected time range follows it.
-  selectChosen() {
-    const { keyTarget, selection } = this;
-    if (keyTarget.chosen === null) return;
-    const region = keyTarget.list[keyTarget.chosenIndex()];
-    if (!region) {
-      keyTarget.clearChosen();
-      return this.setSelection(null);
-    }
-    const { start, end } = keyTarget.stretchOf(region);
-    if (start !== selection?.start || end !== selection?.end) this.setSelection({ start, end });
-  }
-
   playStretch({ start, end }) {
-    this.clearChosen();
+    this.marks.clearChosen();
     this.setSelection({ start, end }, true);
     this.sound.stop();
     this.sound.seek(start);
@@ -284,104 +264,7 @@ class Player {
     this.playStretch({ start, end });
   }
 
-  // --- regions ---
-
-  chooseRegion({ start, end }, name) {
-    this.tiers.clearChosen();
-    const stretch = { start, end };
-    this.setSelection(stretch, true);
-    this.announce(t("Region {name}", { name }));
-    if (this.axis.follow(start)) this.view.redraw();
-    this.sound.stop();
-    this.sound.seek(start);
-    this.messages.sendChosen();
-    if (!this.regions.editable) this.sound.play(stretch);
-  }
-
-  // Play a region from the table, once or in a loop.
-  playRegion(index, loop) {
-    const region = this.regions.list[index];
-    if (!region) return;
-    if (this.sound.loop !== loop) this.toggleLoop();
-    this.chooseRegion(region, this.regions.name(index));
-    if (this.regions.editable) this.sound.play(this.selection);
-  }
-
-  selectionToRegion() {
-    if (this.selection) this.keyTarget.add(this.selection);
-  }
-
-  // The row that the keys for regions refer to: the tier whose mark is selected, else the regions.
-  get keyTarget() {
-    return this.tiers.chosen ?? this.regions;
-  }
-
-  // The id of the region whose fields Python shows: words and other free text have none.
-  get idWithFields() {
-    return this.tiers.chosen?.labels.length === 0 ? null : this.keyTarget.chosen;
-  }
-
-  playMark(stretch) {
-    this.showState();
-    this.messages.sendChosen();
-    this.setSelection(stretch, true);
-    this.sound.stop();
-    this.sound.seek(stretch.start);
-    this.sound.play(stretch);
-  }
-
-  tierEdited(edit, words) {
-    this.selectEdited();
-    this.showState();
-    this.announce(words);
-    this.view.layOut();
-    this.messages.sendEdit(edit);
-  }
-
-  // Label the selected region, else turn the selection into a labelled region; with Shift label the whole recording.
-  label(index, whole) {
-    const label = ((!whole && this.tiers.chosen?.labels) || this.data.labels)[index]?.[0];
-    if (!label) return;
-    if (whole) this.commands.send("label", label, t("Whole recording: {label}", { label: this.regions.shownLabel(label) }));
-    else if (!this.keyTarget.label(label)) {
-      if (this.selection) this.keyTarget.add({ ...this.selection, label });
-      else this.announce(t("Select or draw a region first"));
-    }
-  }
-
-  split() {
-    if (!this.keyTarget.split(this.sound.position)) this.announce(t("The playhead is not inside a region"));
-  }
-
-  merge() {
-    if (!this.keyTarget.merge()) this.announce(t("Select a region that has another one after it"));
-  }
-
-  regionsEdited(edit, words) {
-    this.selectEdited();
-    this.showState();
-    this.announce(words);
-    this.view.redraw(true);
-    this.messages.sendEdit(edit);
-  }
-
-  selectEdited() {
-    if (this.keyTarget.chosen === null) this.setSelection(null);
-    this.selectChosen();
-    const { selection, sound } = this;
-    this.showSelection();
-    if (selection && !sound.run && !(sound.at >= selection.start && sound.at <= selection.end)) sound.seek(selection.start);
-  }
-
   // --- status texts ---
-
-  // The state of the selected region, else of the whole recording.
-  showState() {
-    const region = this.keyTarget.list[this.keyTarget.chosenIndex()];
-    const shown = this.find(".state");
-    const words = this.regions.editable ? (region?.state ?? this.data.state) : "";
-    if (shown.textContent !== words) shown.textContent = words;
-  }
 
   announce(words) {
     this.find(".said").textContent = words;

@@ -46,7 +46,8 @@ export class Bounds {
   }
 
   leave() {
-    const { keyTarget, timeline } = this.player;
+    const { marks, timeline } = this.player;
+    const { keyTarget } = marks;
     (keyTarget.buttons[keyTarget.chosenIndex()] ?? timeline).focus({ preventScroll: true });
   }
 
@@ -62,7 +63,7 @@ export class Bounds {
     }
     this.leave();
     this.set({ start: Math.max(0, start), end: Math.min(end, duration) });
-    this.player.keyTarget.settle();
+    this.player.marks.keyTarget.settle();
   }
 
   // Let keys move the other edge; the edge that moves is underlined.
@@ -82,8 +83,9 @@ export class Bounds {
 
   set({ start, end }) {
     const { player } = this;
-    const region = player.keyTarget.list[player.keyTarget.chosenIndex()];
-    if (region && player.keyTarget.editable) player.keyTarget.moveEdges({ ...region, start, end });
+    const { keyTarget } = player.marks;
+    const region = keyTarget.list[keyTarget.chosenIndex()];
+    if (region && keyTarget.editable) keyTarget.moveEdges({ ...region, start, end });
     player.setSelection({ start, end }, true);
   }
 
@@ -97,7 +99,7 @@ export class Bounds {
     if (player.selection !== selection || sound.url !== url) return;
     if (start === null || end === null || end - start < MIN_LENGTH_S) return player.announce(t("The sound does not cross zero near here"));
     this.set({ start, end });
-    player.keyTarget.settle();
+    player.marks.keyTarget.settle();
   }
 }
 

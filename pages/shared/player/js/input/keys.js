@@ -27,12 +27,12 @@ const KEYS = [
 const BACKWARD = ["ArrowLeft", "ArrowDown", "Home", "-", "_", "j", "PageUp", "Comma"];
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 const EDITING_KEYS = [
-  [t("1 to 9"), [...DIGITS, "9"], t("label the selected region or time range (9 in tiers only); with Shift the whole recording"), (player, _, key, event) => player.label(Number(key) - 1, event.shiftKey)],
-  ["R", ["r", "R"], t("turn the selection into a region"), (player) => player.selectionToRegion()],
-  ["J K", ["j", "k"], t("select the previous or next region"), (player, direction) => player.keyTarget.chooseNext(direction)],
-  ["A", ["a", "A"], t("accept the selected suggestion"), (player) => player.keyTarget.accept()],
-  ["S", ["s", "S"], t("split at the playhead"), (player) => player.split()],
-  ["M", ["m", "M"], t("merge the selected region with the next"), (player) => player.merge()],
+  [t("1 to 9"), [...DIGITS, "9"], t("label the selected region or time range (9 in tiers only); with Shift the whole recording"), (player, _, key, event) => player.marks.label(Number(key) - 1, event.shiftKey)],
+  ["R", ["r", "R"], t("turn the selection into a region"), (player) => player.marks.selectionToRegion()],
+  ["J K", ["j", "k"], t("select the previous or next region"), (player, direction) => player.marks.keyTarget.chooseNext(direction)],
+  ["A", ["a", "A"], t("accept the selected suggestion"), (player) => player.marks.keyTarget.accept()],
+  ["S", ["s", "S"], t("split at the playhead"), (player) => player.marks.split()],
+  ["M", ["m", "M"], t("merge the selected region with the next"), (player) => player.marks.merge()],
   [t("F2, Delete"), [], t("rename or delete the focused region")],
   ["I", ["i", "I"], t("then 1 to 5: intensity of the selected region, else of the whole recording"), (player) => player.commands.ask("intensity")],
   ["P", ["p", "P"], t("then 1 to 9 or 0: confidence, 10 to 90 or 100 %, likewise"), (player) => player.commands.ask("confidence")],
@@ -125,7 +125,7 @@ export function pressKey(player, event) {
   event.preventDefault();
   event.stopPropagation();
   if (answered || player.commands.postpones(event, [...EDITING_KEYS, CHANNEL_KEY, ...F0_KEYS].includes(found))) return;
-  if (!found[1].includes("Comma")) player.keyTarget.settle();
+  if (!found[1].includes("Comma")) player.marks.keyTarget.settle();
   const action = event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(key) ? KEYS[2][3] : found[3];
   action(player, BACKWARD.includes(key) ? -1 : 1, key, event);
 }
@@ -136,7 +136,7 @@ function undoOrRedo(player, event) {
   event.preventDefault();
   event.stopPropagation();
   if (player.commands.postpones(event, true)) return;
-  player.keyTarget.settle();
+  player.marks.keyTarget.settle();
   if (key === "y" || event.shiftKey) player.commands.send("redo", null, t("Redo"));
   else player.commands.send("undo", null, t("Undo"));
 }

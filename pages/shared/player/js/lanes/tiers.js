@@ -47,13 +47,13 @@ export class Tiers {
   // From now on the keys refer to this row, even if none of its marks is selected.
   enter(row) {
     if (this.chosen === row) return;
-    this.player.clearChosen();
+    this.player.marks.clearChosen();
     this.chosen = row;
   }
 
   choose(row, mark) {
     this.enter(row);
-    this.player.playMark(row.stretchOf(mark));
+    this.player.marks.playMark(row.stretchOf(mark));
   }
 
   clearChosen() {
@@ -63,7 +63,7 @@ export class Tiers {
 
   edited(row, edit, words) {
     this.chosen = row;
-    this.player.tierEdited({ ...edit, tier: row.tier.key }, `${row.tier.name}: ${words}`);
+    this.player.marks.tierEdited({ ...edit, tier: row.tier.key }, `${row.tier.name}: ${words}`);
   }
 
   // --- layout ---

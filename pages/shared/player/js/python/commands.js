@@ -84,7 +84,7 @@ export class Commands {
     const { letter, parse, words, none } = VALUES[field];
     const value = key.toLowerCase() === letter ? null : parse(key, this.player.data);
     if (value === undefined) return false;
-    const { keyTarget } = this.player;
+    const { keyTarget } = this.player.marks;
     const region = keyTarget.list[keyTarget.chosenIndex()];
     const target = region && { mark: region.id, tier: keyTarget.tier?.key };
     if (region?.suggested) this.player.announce(t("Accept the suggestion first"));

@@ -46,8 +46,8 @@ export class Contents {
       player.regions.set(data.regions, data);
       player.tiers.set(data.tiers, data.snaps);
     }
-    player.selectChosen();
-    player.showState();
+    player.marks.selectChosen();
+    player.marks.showState();
     player.view.loadScores(data.scores);
     player.bar.offerOverlays();
     player.find(".bar .analyse").hidden = !(data.editable && data.recording.long);

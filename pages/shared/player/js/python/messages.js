@@ -27,7 +27,7 @@ export class Messages {
   sendChosen() {
     clearTimeout(this.timer);
     const { player } = this;
-    this.timer = setTimeout(() => player.root.isConnected && player.idWithFields !== this.sentId && this.send(), SEND_AFTER_MS);
+    this.timer = setTimeout(() => player.root.isConnected && player.marks.idWithFields !== this.sentId && this.send(), SEND_AFTER_MS);
   }
 
   // Send all unanswered edits: of several messages, a busy Python receives only the last.
@@ -43,7 +43,7 @@ export class Messages {
   send() {
     if (!this.player.data.editable) return;
     clearTimeout(this.timer);
-    this.sentId = this.player.idWithFields;
+    this.sentId = this.player.marks.idWithFields;
     this.setStateValue("editing", { edits: this.pending, chosen: this.sentId });
   }
 
