@@ -12,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import language as languages
+from pages.shared.charts.evaluation import confusion_chart
 from pages.shared.language import (
     FIELD,
     LANGUAGES,
@@ -84,6 +85,25 @@ def test_translations_have_the_fields_and_the_markup_of_their_texts(code):
         if not same or not said.strip() or set(fields(text)) - {"n"} != set(fields(said)) - {"n"}:
             wrong[text] = said
     assert not wrong
+
+
+def test_korean_writes_units_and_ranges_one_way():
+    other = {
+        "a space before %": r"[\d}] %",
+        "s for 초": r"[\d}] s(?![\w/])|\(s\)",
+        "spaces around ∼, or another sign of a range": r" ∼ |[\d}][–~][\d{]",
+        "a space before a unit in brackets": r"[가-힣] \((초|분|%|%p|Hz|dB|dBFS)\)",
+        "a space before 반음": r"\} 반음",
+    }
+    said = [*catalogue("ko").values(), *(path.read_text("utf-8") for path in (texts.ROOT / "docs").glob("*.ko.md"))]
+    found = {what: [text for text in said if re.search(sign, text)] for what, sign in other.items()}
+    assert not any(found.values()), found
+
+
+def test_percentages_in_charts_are_written_as_the_language_does(speaking):
+    for code, written in (("de", "50 %<br>1"), ("ko", "50%<br>1")):
+        speaking(code)
+        assert confusion_chart([[1, 1], [0, 2]], ("angry", "sad")).data[0].text[0][0] == written
 
 
 def test_texts_that_a_page_fills_in_have_plain_names_as_fields():

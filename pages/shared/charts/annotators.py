@@ -81,7 +81,7 @@ def annotator_confusion_chart(
             x=labels,
             y=labels,
             text=[
-                [f"{100 * share:.0f} %<br>{count}" for share, count in zip(*rows, strict=True)]
+                [t("{percent:.0f} %", percent=100 * share) + f"<br>{count}" for share, count in zip(*rows, strict=True)]
                 for rows in zip(shares, counts, strict=True)
             ],
             texttemplate="%{text}",

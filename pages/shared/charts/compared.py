@@ -168,7 +168,7 @@ def _relevance_trace(
         **axes.for_and_against(100, bar=bar),
         customdata=np.dstack([hz, axes.NEPER_IN_DB * level.T]).round().astype(np.int16),
         hovertemplate="%{x:.2f} s, %{customdata[0]} Hz, %{customdata[1]} dB<br>"
-        + t("{share} of the highest", share="%{z} %")
+        + t("{share} of the highest", share=t("{percent} %", percent="%{z}"))
         + "<extra></extra>",
     )
 

@@ -25,7 +25,8 @@ def confusion_chart(
     counts = np.array(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     words = [
-        [f"{100 * s:.0f} %<br>{c}" for s, c in zip(*rows, strict=True)] for rows in zip(shares, counts, strict=True)
+        [t("{percent:.0f} %", percent=100 * s) + f"<br>{c}" for s, c in zip(*rows, strict=True)]
+        for rows in zip(shares, counts, strict=True)
     ]
     figure = go.Figure(
         go.Heatmap(

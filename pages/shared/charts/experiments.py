@@ -38,7 +38,7 @@ def peers_chart(models: dict[str, Any]) -> go.Figure:
                 textposition="top center",
                 marker={"color": colour, "size": 10, "symbol": "circle" if ours else "diamond"},
                 error_x=axes.error_bars(uars, intervals),
-                hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+                hovertemplate="%{y}: " + t("{percent} %", percent="%{x:.1f}") + "<extra></extra>",
             )
         )
     chance = 100 / len(next(iter(models.values()))["recall"])
@@ -82,7 +82,10 @@ def _shares_trace(emotion: str, found: dict[str, Any], centres: np.ndarray) -> g
         name=t(emotion),
         line={"color": COLOURS[emotion], "width": 2.5},
         customdata=centres,
-        hovertemplate=t(emotion) + ", %{customdata:.0f} Hz: %{y:+.2f} %<extra></extra>",
+        hovertemplate=t(emotion)
+        + ", %{customdata:.0f} Hz: "
+        + t("{percent} %", percent="%{y:+.2f}")
+        + "<extra></extra>",
     )
 
 
@@ -185,7 +188,9 @@ def _condition(name: str) -> str:
 
 
 def _corpora_in_words(uars: dict[str, float]) -> str:
-    return "<br>".join(f"{in_chart(corpus_name(corpus))} {100 * uar:.1f} %" for corpus, uar in uars.items())
+    return "<br>".join(
+        f"{in_chart(corpus_name(corpus))} {t('{percent:.1f} %', percent=100 * uar)}" for corpus, uar in uars.items()
+    )
 
 
 def content_chart(results: dict[str, dict[str, Any]]) -> go.Figure:

@@ -50,7 +50,7 @@ def _add(figure: go.Figure, curves: Curves, name: str, colour: str, dash: str, *
                 legendgroup=name,
                 showlegend=in_legend and column == 1,
                 line={"color": colour, "dash": dash, "width": 2},
-                hovertemplate="%{x:.0f} %: %{y:.2f}<extra>" + name + "</extra>",
+                hovertemplate=t("{percent} %", percent="%{x:.0f}") + ": %{y:.2f}<extra>" + name + "</extra>",
             ),
             1,
             column,

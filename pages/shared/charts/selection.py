@@ -105,7 +105,7 @@ def saving_chart(rules: dict[str, Any]) -> go.Figure:
 
 def _change(amount: float, whole: float) -> str:
     change = 100 * (amount / whole - 1) if whole else 0
-    return f" ({change:+.0f} %)".replace("-", "\N{MINUS SIGN}") if amount != whole else ""
+    return f" ({t('{value:+z.0f} %', value=change)})" if amount != whole else ""
 
 
 def cost_chart(rules: dict[str, Any]) -> go.Figure:
@@ -207,7 +207,7 @@ def _add_change(figure: go.Figure, name: str, before: float, after: float, colou
             marker={"size": 12, "symbol": ["circle-open", "circle"], "line": {"width": 2, "color": colour}},
             cliponaxis=False,
             customdata=[t("before"), t("after selection")],
-            hovertemplate="%{y}, %{customdata}: %{x:.1f} %<extra></extra>",
+            hovertemplate="%{y}, %{customdata}: " + t("{percent} %", percent="%{x:.1f}") + "<extra></extra>",
             showlegend=False,
         ),
         1,

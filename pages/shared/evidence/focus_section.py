@@ -127,7 +127,7 @@ def _cells(row: FocusRow, from_s: float) -> tuple[str, ...]:
         str(row.number),
         number(from_s + row.start_s, ".2f"),
         number(from_s + row.end_s, ".2f"),
-        f"{100 * row.share:.0f} %",
+        t("{percent:.0f} %", percent=100 * row.share),
         number(row.strength, "#.2g").rstrip(".,"),  # 0.20 below 0.22, but no point without a digit
         formatted(row.level_dbfs, ".1f"),
         formatted(row.louder_db, "+z.1f"),

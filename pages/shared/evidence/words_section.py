@@ -177,12 +177,14 @@ def _table(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) 
         st.error(in_markdown(recognised(refusal)), icon=":material/block:")
 
 
-EVIDENCE, FROM, TO, WITHOUT, MAP, CONFIDENCE = texts(("Evidence", "From", "To", "Without it", "Map", "Confidence"))
+EVIDENCE, LOWEST, HIGHEST, WITHOUT, MAP, CONFIDENCE = texts(
+    ("Evidence", "Lowest", "Highest", "Without it", "Map", "Confidence")
+)
 COLUMN_HELP = texts(
     {
         EVIDENCE: "Shapley value, in log-odds for the emotion",
-        FROM: "Lowest of both ways of replacing the word, with the sampling error",
-        TO: "Highest of both ways of replacing the word, with the sampling error",
+        LOWEST: "Lowest of both ways of replacing the word, with the sampling error",
+        HIGHEST: "Highest of both ways of replacing the word, with the sampling error",
         WITHOUT: "Evidence that is lost if only this word is replaced",
         MAP: "Sum over the word of the chosen map, its mean over frequency",
         CONFIDENCE: "The transcribing model's probability of the word",
@@ -196,7 +198,12 @@ def _figures(
     """Yield the columns of figures: their titles, and a figure for each word."""
     evidence = spoken.evidence
     if evidence is not None:
-        yield from {EVIDENCE: evidence.value, FROM: evidence.low, TO: evidence.high, WITHOUT: evidence.alone}.items()
+        yield from {
+            EVIDENCE: evidence.value,
+            LOWEST: evidence.low,
+            HIGHEST: evidence.high,
+            WITHOUT: evidence.alone,
+        }.items()
         if explanation is not None:
             yield MAP, sums_over_words(explanation.relevance, spoken.words, analysis.spectrogram.frame_times_s)
     if spoken.transcript is not None:

@@ -202,7 +202,9 @@ def _listeners(emotions: tuple[str, ...], corpora: list[str]) -> dict[str, dict[
 def _listeners_words(
     corpus: str, people: dict[str, Any], headlines: dict[str, dict[str, Any]], words: dict[str, str]
 ) -> str:
-    recalls = ", ".join(f"{t(emotion)} {100 * recall:.0f} %" for emotion, recall in people["recall"].items())
+    recalls = ", ".join(
+        f"{t(emotion)} {t('{percent:.0f} %', percent=100 * recall)}" for emotion, recall in people["recall"].items()
+    )
     models = ", ".join(
         t("{uar:.1f} % ({test})", uar=100 * headline["by_corpus"][corpus]["uar"], test=words[test])
         for test, headline in headlines.items()

@@ -147,7 +147,7 @@ def _confidence_field(column: DeltaGenerator, mark: Annotation, state: dict[str,
         t("Confidence"),
         options,
         index=options.index(mark.confidence),
-        format_func=lambda part: t("not given") if part is None else f"{100 * part:.0f} %",
+        format_func=lambda part: t("not given") if part is None else t("{percent:.0f} %", percent=100 * part),
         placeholder=t("not given"),
         **state,
     )
