@@ -407,6 +407,28 @@ def correct_f0(page, data):
     assert f0_in(data) == halved
 
 
+def test_the_controls_above_the_player_are_in_one_row_in_every_language(as_annotator):
+    page = as_annotator("lee")
+    open_first(page)
+    heading = page.locator(".st-key-mark_heading")
+    for code, snap in (("de", "Einrasten"), ("ko", "맞춤"), ("en", "Snap")):
+        page.locator(f".st-key-language_{code} button").click()
+        heading.get_by_text(snap, exact=True).wait_for()
+        at_rest(page)
+        heading.locator("h2 [data-heading-text]").evaluate(
+            "name => { name.textContent = 'sense-and-sensibility-0920.wav'; }"
+        )
+        controls = heading.evaluate(
+            """heading => [...heading.children].map((child) => child.getBoundingClientRect())
+              .filter(({ width }) => width).map(({ left, right, top, bottom }) => [left, right, (top + bottom) / 2])"""
+        )
+        assert len(controls) == 5, code
+        lefts, rights, middles = zip(*controls, strict=True)
+        assert max(middles) - min(middles) < 5, code
+        assert all(right <= left for right, left in zip(rights, lefts[1:], strict=False)), code
+        assert rights[0] - lefts[0] > 80, code
+
+
 def test_no_mark_is_lost_by_turning_the_page_before_the_app_has_it_or_by_killing_the_app_once_it_is_saved(
     browser, sounds, tmp_path
 ):

@@ -56,6 +56,9 @@ COMPACT = """
     .st-key-mark_bar > :first-child, .st-key-mark_heading { column-gap: 0.5rem; }
     .st-key-mark_bar > :first-child button { padding-inline: 0.55rem; }
     .st-key-mark_heading [data-testid="stButtonGroup"] button { padding-inline: 0.5rem; }
+    /* One row: the recording's name is cut to what the controls leave; the sidebar has it whole. */
+    .st-key-mark_heading > :first-child { flex: 1 1 5rem; min-width: 0; max-width: max-content; }
+    .st-key-mark_heading h2 { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   }
   @media (min-width: 1400px) {
     /* The name takes the space that the controls leave; a long one wraps. */
