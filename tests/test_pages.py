@@ -1267,6 +1267,11 @@ def test_new_people_and_new_corpora_stand_side_by_side_with_and_without_the_own_
     assert "new corpora, error 35.0 %" in reliability
     assert numbers(reliability["new corpora, error 35.0 %"]["y"]) == [0.5]
     assert set(numbers(abstention["new corpora"]["y"])) == {0.5}
+    uar, error = (table.value.set_index(table.value.columns[0])["new corpora"] for table in app.table)
+    assert (uar["mean"].split(" (")[0], error.to_dict()) == (
+        "50.0 %",
+        {"mean": "35.0 %", "CREMA\\-D": "35.0 %", "Korean Emotional TTS": "15.0 %"},
+    )
     assert "Mean over CREMA\\-D. Not included: Korean Emotional TTS" in words(app)
     assert "The voice's own normal, new corpora: **+25.0 points** of UAR" in words(app)
     assert "human listeners, from the voice alone, reach a UAR of 50.0 %" in words(app)

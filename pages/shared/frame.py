@@ -53,7 +53,7 @@ STYLE = """
   .st-key-samples button { text-align: left; min-height: 2rem; }
   .st-key-tour_begin button, .st-key-law button, .st-key-languages button { padding: 0.25rem 0.5rem; min-height: 0; }
   /* Korean words are not broken. */
-  :is([data-testid="stMarkdownContainer"], [data-testid="stCaptionContainer"]) :is(p, li)
+  :is([data-testid="stMarkdownContainer"], [data-testid="stCaptionContainer"]) :is(p, li, h1, h2, h3)
     { word-break: keep-all; overflow-wrap: anywhere; }
   /* White would be illegible on the dark theme's light blue. */
   [data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"], [data-tag] *

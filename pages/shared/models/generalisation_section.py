@@ -26,6 +26,12 @@ from ser_core.model.networks import NETWORKS
 
 Tested = Callable[[Path], tuple[Predictions, dict[str, Any]]]
 MEASURES = texts({"uar": "UAR", "accuracy": "accuracy"})
+#: Long heads take several lines, and figures with their intervals one.
+EQUAL_COLUMNS = """
+<style>
+  .st-key-figures_by_corpus table { table-layout: fixed; width: 100%; min-width: 40rem; }
+</style>
+"""
 HELP = texts(
     "New people: held out from training, while other people of their corpus were in it. New corpora: the whole corpus "
     "was held out from training, so microphone, language and acting are new too. A voice's own normal: how the model "
@@ -81,7 +87,7 @@ def _show_tables(tables: dict[str, Predictions], headlines: dict[str, dict[str, 
         config=axes.config(buttons=False),
     )
     st.caption(_about_the_mean(headlines, words))
-    _show_table(headlines, words, corpora)
+    _show_figures(headlines, words, corpora)
     for test in ("people", "corpora"):
         if f"{test}_voice" in tables and test in tables:
             st.markdown(_voice_words(tables[f"{test}_voice"], tables[test], words[test]))
@@ -130,25 +136,27 @@ def _about_the_mean(headlines: dict[str, dict[str, Any]], words: dict[str, str])
     return " ".join([*words, t("Intervals (95 %) resample speakers within each corpus.")])
 
 
-def _show_table(headlines: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
-    rows = []
-    for row in ["mean", *corpora]:
-        cells = {"corpus": t("mean") if row == "mean" else corpus_name(row)}
-        for test, headline in headlines.items():
-            figures = headline if row == "mean" else headline["by_corpus"].get(row)
-            cells[words[test]] = with_interval(figures) if figures else ""
-        for test, headline in headlines.items():
-            figures = headline if row == "mean" else headline["by_corpus"].get(row)
-            error = t("calibration error, {test}", test=words[test])
-            cells[error] = ""
-            if figures:
-                cells[error] = t("{percent:.1f} %", percent=100 * figures["expected_calibration_error"])
-        rows.append(cells)
-    st.dataframe(
-        rows,
-        hide_index=True,
-        column_config={"corpus": st.column_config.TextColumn(t("Corpus"), pinned=True, width=165)},
-    )
+def _show_figures(headlines: dict[str, dict[str, Any]], words: dict[str, str], corpora: list[str]) -> None:
+    """List UAR and calibration error by corpus. The heads of static tables wrap, so that no column is out of sight."""
+    st.html(EQUAL_COLUMNS)
+    shown = st.container(key="figures_by_corpus")
+    columns = {
+        t("UAR (95 % interval)"): with_interval,
+        t("Calibration error"): lambda f: t("{percent:.1f} %", percent=100 * f["expected_calibration_error"]),
+    }
+    for title, figure_in_words in columns.items():
+        rows = []
+        for row in ["mean", *corpora]:
+            figures = {
+                test: headline if row == "mean" else headline["by_corpus"].get(row)
+                for test, headline in headlines.items()
+            }
+            name = t("mean") if row == "mean" else in_markdown(corpus_name(row))
+            rows.append(
+                {title: name}
+                | {words[test]: figure_in_words(found) if found else "" for test, found in figures.items()}
+            )
+        shown.table(rows, hide_index=True)
 
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Predictions: pickle.dumps})
