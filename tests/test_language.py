@@ -332,6 +332,14 @@ def test_words_of_the_library_are_said_and_names_stay(speaking):
     assert recognised("The start of sad is sad.") == "sad: Anfang traurig"
 
 
+def test_emotions_in_a_list_are_translated(speaking):
+    speaking("de")
+    said = recognised("mine tells other emotions apart (sad, very sad, fear).")
+    assert said.endswith("(traurig, very sad, ängstlich).")
+    said = recognised("This model does not know the emotion 'calm'. Choose one of: sad, fear.")
+    assert "traurig, ängstlich" in said
+
+
 @pytest.mark.parametrize("code", OTHERS)
 def test_a_refusal_of_a_file_is_said_wholly_though_it_stands_in_another_and_behind_two_places(code, speaking):
     speaking(code)

@@ -720,6 +720,14 @@ def test_intensity_and_confidence_take_a_key_and_a_digit_and_are_of_the_selected
 
 
 @pytest.mark.browser
+def test_seconds_are_written_in_the_language_of_the_visit(opened):
+    page = opened("whole&language=ko")
+    expect(page.locator(".clock .whole")).to_have_text(re.compile(r"^ ?/ \d+\.\d\d초$"))
+    box = page.locator(".timeline").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 20)
+    expect(page.locator(".readout")).to_have_text(re.compile(r"^\d\.\d{3}초"))
+
+
 def test_bounds_are_typed_or_moved_by_milliseconds_and_what_is_moved_at_once_is_one_edit(opened):
     page = opened("editable")
     said = page.get_by_test_id("stMarkdown")

@@ -331,6 +331,13 @@ store.close()
 """
 
 
+def test_the_tier_of_emotions_is_named_in_the_language_of_the_page(store, project, database_url, monkeypatch):
+    monkeypatch.setenv("TIERS_OF_TEST", database_url)
+    monkeypatch.setattr("pages.shared.language.language", lambda: "de")
+    page = AppTest.from_string(FIND_PAGE, default_timeout=60).run()
+    assert page.selectbox[1].options == ["Emotion"]
+
+
 def test_the_page_finds_marks_over_words(store, project, database_url, monkeypatch):
     monkeypatch.setenv("TIERS_OF_TEST", database_url)
     store.marks.edit(project, sha(0), "Ann", add=[mark(1, 2, emotion="angry"), mark(1, 2, tier="words", note="nein")])

@@ -50,6 +50,9 @@ MIN_LETTERS = 10
 #: Fields of `ser_core` sentences whose value is an English word, to be translated.
 WORD_FIELDS = {"action", "doing", "emotion", "kind", "rating", "what"}
 
+#: Fields whose value is a list of emotions in English, such as `{', '.join(table.emotions)}`.
+EMOTIONS_FIELD = re.compile(r"\bemotions\)?$")
+
 #: Fields that contain the name of a file. It may have several words, if a line or something else in it follows.
 PLACE_FIELDS = {"name", "place"}
 
@@ -210,6 +213,8 @@ def _value(code: str, field: str, value: str, depth: int) -> str:
     """Return the value of a field in a language: a number, a sentence or a word. Names stay unchanged."""
     if code in DECIMAL_COMMA and NUMBER.fullmatch(value):
         return value.translate(SWAPPED)
+    if EMOTIONS_FIELD.search(field):
+        return ", ".join(catalogue(code).get(word, word) for word in value.split(", "))
     is_text = " " in value or field.rpartition(".")[2] in WORD_FIELDS
     return _recognised(code, value, depth - 1) if is_text else value
 

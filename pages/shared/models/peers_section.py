@@ -80,7 +80,7 @@ def _columns(first: str) -> dict[str, Any]:
             t("Macro-average accuracy: mean over emotions of the accuracy against all others."),
         ),
         "AUROC": number_column("AUROC", 3, t("Mean over emotions of the area under the ROC curve.")),
-        "numbers": number_column(t("Parameters (millions)"), 2),
+        "numbers": number_column(t("Parameters (M)"), 2),
         "training": number_column(
             t("Training (min)"),
             1,
@@ -88,7 +88,7 @@ def _columns(first: str) -> dict[str, Any]:
         ),
         "after": st.column_config.TextColumn(t("Trained after"), help=t("Its training includes that of this network.")),
         "milliseconds": number_column(
-            t("Prediction time (ms)"),
+            t("Prediction (ms)"),
             0,
             t("Scores and verdict of a recording, without decoding; median over several recordings."),
         ),

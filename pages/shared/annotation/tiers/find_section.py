@@ -53,7 +53,7 @@ def show(project: OpenProject) -> None:
 
 def _form(project: OpenProject, tiers: tuple[Tier, ...]) -> MarkQuery | None:
     """Show the form; return the query that was sent last in this project."""
-    names = {tier.key: tier.name for tier in tiers}
+    names = {tier.key: t(tier.name) if tier.key == REGION_TIER else tier.name for tier in tiers}
     others = {None: t("any other")} | names
     key = f"query of {project.id}"
     with st.form("find_marks"):

@@ -125,7 +125,8 @@ export async function fetchScores({ url, segments, emotions }) {
 export function readoutAt(picture, lanes, axis, { x, y }) {
   const time = axis.time(x);
   const lane = lanes.laneAt(y);
-  const words = [`${axis.clock(time, 3)}${axis.origin + time < 60 ? " s" : ""}`];
+  const seconds = axis.clock(time, 3);
+  const words = [axis.origin + time < 60 ? t("{seconds} s", { seconds }) : seconds];
   if (lane === "spectrogram") words.push(...spectrogramAt(picture, lanes.lanes.spectrogram, time, y));
   else if (picture.profile) {
     const value = picture.profile.values.valueAt(time, 0);

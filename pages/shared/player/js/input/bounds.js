@@ -57,7 +57,8 @@ export class Bounds {
     const { duration, origin } = axis;
     const [start, end] = [this.inputs.start, this.inputs.end].map(({ value }) => secondsOf(value) - origin);
     if (!(start >= -1e-9 && end <= duration + MIN_LENGTH_S && end - start >= MIN_LENGTH_S - 1e-9)) {
-      const [from, to] = [axis.typed(0), axis.typed(duration) + (axis.showsClock ? "" : " s")];
+      const [from, last] = [axis.typed(0), axis.typed(duration)];
+      const to = axis.showsClock ? last : t("{seconds} s", { seconds: last });
       this.player.showReadout(t("Bounds must be from {from} to {to}, and at least 1 ms apart", { from, to }));
       return this.player.announce(t("These bounds are not possible"));
     }

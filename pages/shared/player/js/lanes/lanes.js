@@ -349,7 +349,7 @@ export class Lanes extends LaneCanvas {
       pen.fillText(label, clamp(x, half + 4, axis.width - half), lane.top + 8);
     }
     const latest = axis.origin + axis.end;
-    this.mark(latest < 60 ? "s" : latest < 3600 ? "min:s" : "h:min:s", lane.top + 13);
+    this.mark(latest < 60 ? t("s") : latest < 3600 ? t("min:s") : t("h:min:s"), lane.top + 13);
   }
 }
 

@@ -97,7 +97,7 @@ function formantsAt(data, count, position) {
 export function inWords(measures) {
   // `|| 0` removes the minus before a zero.
   const digits = (value, decimals = 0) => decimal(Number(value.toFixed(decimals)) || 0, decimals).replace("-", "−");
-  const words = [`${digits(measures.duration_s, 3)} s`];
+  const words = [t("{seconds} s", { seconds: digits(measures.duration_s, 3) })];
   const { f0_mean_hz: f0, f0_slope_st_per_s: f0Slope } = measures;
   if (f0 !== null) {
     const range = `${digits(measures.f0_lowest_hz)}–${digits(measures.f0_highest_hz)} Hz, ${digits(measures.f0_range_st, 1)} st`;

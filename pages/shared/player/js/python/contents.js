@@ -98,6 +98,6 @@ export class Contents {
     player.commands.question = null;
     player.sound.load(recording.url, recording.duration);
     const until = recording.origin + recording.duration;
-    player.find(".clock .whole").textContent = ` / ${clock(until, 2)}${until < 60 ? " s" : ""}`;
+    player.find(".clock .whole").textContent = ` / ${until < 60 ? t("{seconds} s", { seconds: clock(until, 2) }) : clock(until, 2)}`;
   }
 }
