@@ -380,7 +380,7 @@ def test_deep_and_huge_json_is_refused_in_a_sentence(content):
 
 
 def test_a_file_beyond_the_limit_is_refused_before_it_is_looked_at(monkeypatch):
-    monkeypatch.setattr("ser_core.annotations.formats.content.MOST_BYTES", 1_000)
+    monkeypatch.setattr("ser_core.annotations.formats.content.MAX_BYTES", 1_000)
     for file_format in FORMATS.values():
         with pytest.raises(AnnotationsRefused, match=r"^here has .* MiB; at most"):
             file_format.read(b"x" * 1_001, "here")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import create_engine, text
 
-from ser_core.annotations.annotation import LONGEST_TEXT, RECORDING_TIER, AnnotatedRecording
+from ser_core.annotations.annotation import MAX_TEXT_LENGTH, RECORDING_TIER, AnnotatedRecording
 from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
 from ser_core.annotations.saved_sounds import (
     FOLDER,
@@ -497,7 +497,7 @@ def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_
     ]
     assert sum(len(recording.annotations) for recording in read) == 4
     assert max(found.region.end_s for recording in read for found in recording.annotations) == pytest.approx(10)
-    assert max(len(found.note) for recording in read for found in recording.annotations) <= LONGEST_TEXT
+    assert max(len(found.note) for recording in read for found in recording.annotations) <= MAX_TEXT_LENGTH
 
 
 def test_import_checks_marks_against_the_recording_that_is_there_and_says_which_is_wrong(store, project):

@@ -16,8 +16,8 @@ from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import (
     FOLDS_TABLE,
     HASHES,
-    LARGEST_BYTES,
-    LARGEST_TEXT_BYTES,
+    MAX_TEXT_BYTES,
+    MAX_WEIGHTS_BYTES,
     ONNX,
     TEST_TABLE,
     WEIGHTS,
@@ -232,14 +232,14 @@ def test_damaged_weights_are_refused(models, damage):
 
 
 def test_weights_that_are_too_large_are_refused_unread(models):
-    os.truncate(models / "small" / "model.safetensors", LARGEST_BYTES + 1)
-    with pytest.raises(ModelRefused, match=f"more than {LARGEST_BYTES} bytes"):
+    os.truncate(models / "small" / "model.safetensors", MAX_WEIGHTS_BYTES + 1)
+    with pytest.raises(ModelRefused, match=f"more than {MAX_WEIGHTS_BYTES} bytes"):
         load_model("small", models)
 
 
 @pytest.mark.parametrize("file", ["card.json", "training.csv"])
 def test_texts_that_are_too_large_are_refused_unread(models, file):
-    os.truncate(models / "small" / file, LARGEST_TEXT_BYTES + 1)
+    os.truncate(models / "small" / file, MAX_TEXT_BYTES + 1)
     with pytest.raises(ModelRefused, match=r"small: its .*Fetch the model again"):
         read_card(models / "small") if file == "card.json" else training_list(models / "small")
 
@@ -340,7 +340,7 @@ def test_every_model_that_is_listed_loads_and_of_the_others_the_reason_is_said(m
     (models / "no_card" / "card.json").unlink()
     (models / "no_weights" / WEIGHTS).unlink()
     os.truncate(models / "cut" / WEIGHTS, (models / "cut" / WEIGHTS).stat().st_size - 1)
-    os.truncate(models / "large" / WEIGHTS, LARGEST_BYTES + 1)
+    os.truncate(models / "large" / WEIGHTS, MAX_WEIGHTS_BYTES + 1)
     for name, changes in (("other_emotions", {"emotions": ["sad", "happy"]}), ("other_network", {"architecture": "x"})):
         (models / name / "card.json").write_text(json.dumps(card_of(**changes)))
     with monkeypatch.context() as patch:
@@ -496,7 +496,7 @@ def test_the_models_identity_is_that_of_its_weights(models, network):
 def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_says(name):
     classifier, folder = load_model(name), find_model(name)
     card, readme = read_card(folder), (folder / "README.md").read_text(encoding="utf-8")
-    assert (folder / model_file(name)).stat().st_size <= LARGEST_BYTES
+    assert (folder / model_file(name)).stat().st_size <= MAX_WEIGHTS_BYTES
     files = {"README.md", "card.json", model_file(name), "test.csv", "training.csv"}
     if "cross_validation" in card:
         files.add("folds.csv")

@@ -328,7 +328,7 @@ def test_a_broken_or_a_huge_zip_is_refused(monkeypatch):
     for content in (good[:40], good[:60] + bytes(20), b"PK\x03\x04" + bytes(99)):
         with pytest.raises(AnnotationsRefused, match=r"all.zip: the ZIP cannot be read"):
             read_files([("all.zip", content)], ImportOptions())
-    monkeypatch.setattr(importing, "MOST_PACKED_BYTES", 5)
+    monkeypatch.setattr(importing, "MAX_UNPACKED_BYTES", 5)
     with pytest.raises(AnnotationsRefused, match="at most"):
         read_files([("all.zip", good)], ImportOptions())
 

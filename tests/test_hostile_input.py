@@ -30,7 +30,7 @@ from ser_core.learning.predictions import read_predictions
 from ser_core.model.checkpoint import (
     CARD,
     HASHES,
-    LARGEST_HEADER_BYTES,
+    MAX_HEADER_BYTES,
     TEST_TABLE,
     TRAINING_LIST,
     WEIGHTS,
@@ -58,7 +58,7 @@ from tests.tiny_networks import (
 )
 
 LONGEST_S = 60
-MOST_MIB = 512
+MAX_MIB = 512
 
 AUDIO, NAMED = audio_files(), named_audio()
 MARKS = annotation_files()
@@ -80,7 +80,7 @@ def _soon_and_with_little_memory():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-    assert _memory_mib("VmHWM") - idle_mib < MOST_MIB
+    assert _memory_mib("VmHWM") - idle_mib < MAX_MIB
 
 
 def _memory_mib(field: str) -> float:
@@ -370,7 +370,7 @@ NOTHING = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
         header_of({"__metadata__": {"format": "pt"}}),
         header_of([]),
         b"\x08" + bytes(7) + b"\xff" * 8,
-        lambda: (LARGEST_HEADER_BYTES - 8).to_bytes(8, "little") + b"[" * (LARGEST_HEADER_BYTES - 8),
+        lambda: (MAX_HEADER_BYTES - 8).to_bytes(8, "little") + b"[" * (MAX_HEADER_BYTES - 8),
     ],
     ids=range(11),
 )

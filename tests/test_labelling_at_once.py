@@ -7,7 +7,7 @@ import pytest
 
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation, Tier, region_or_point
 from ser_core.annotations.store.transactions import open_store
-from ser_core.annotations.store.transactions.labels import MOST_AT_ONCE, LabelledRecording
+from ser_core.annotations.store.transactions.labels import MAX_RECORDINGS, LabelledRecording
 from ser_core.annotations.store.work_queue import Queue
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
@@ -87,7 +87,7 @@ def test_what_cannot_be_labelled_is_refused_with_all_the_rest(store, project, se
     for chosen, emotion, words in (
         (seen | {sha(77): 0}, "sad", "1 of the chosen recordings are no longer in this project"),
         (seen, " ", "emotion is empty"),
-        ({sha(number): 0 for number in range(MOST_AT_ONCE + 1)}, "sad", f"at most {MOST_AT_ONCE}"),
+        ({sha(number): 0 for number in range(MAX_RECORDINGS + 1)}, "sad", f"at most {MAX_RECORDINGS}"),
     ):
         with pytest.raises(AnnotationsRefused, match=words):
             store.labels.change(project, chosen, "Ann", emotion=emotion)

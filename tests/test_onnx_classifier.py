@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
-from ser_core.model.checkpoint import LARGEST_BYTES, load_network
+from ser_core.model.checkpoint import MAX_WEIGHTS_BYTES, load_network
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.scores import softmax
 from ser_core.model.shipped_models import find_model, load_model, model_names
@@ -178,8 +178,8 @@ def test_a_card_that_makes_no_model_is_refused(tmp_path, changes):
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):
     models = folder_with(tmp_path, onnx_model())
-    os.truncate(models / "theirs" / "model.onnx", LARGEST_BYTES + 1)
-    with pytest.raises(ModelRefused, match=f"more than {LARGEST_BYTES}"):
+    os.truncate(models / "theirs" / "model.onnx", MAX_WEIGHTS_BYTES + 1)
+    with pytest.raises(ModelRefused, match=f"more than {MAX_WEIGHTS_BYTES}"):
         load_model("theirs", models)
 
 

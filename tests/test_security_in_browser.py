@@ -10,7 +10,7 @@ import soundfile
 from playwright.sync_api import expect, sync_playwright
 from streamlit.runtime.memory_media_file_storage import _calculate_file_id
 
-from ser_core.analysis import LONGEST_NAME
+from ser_core.analysis import MAX_NAME_LENGTH
 from tests.running_app import SOON, launch, needs_browser, running_app, turn_to, upload, visit
 
 pytestmark = pytest.mark.browser
@@ -59,7 +59,7 @@ def test_stored_scripts_are_text_for_the_next_visitor_until_the_recording_is_del
     app, browser, tmp_path, make_voice
 ):
     address, folder = app
-    assert len(NAME) <= LONGEST_NAME
+    assert len(NAME) <= MAX_NAME_LENGTH
     author, incidents = watched(browser, address)
     author.get_by_role("tab", name="Upload").click()
     soundfile.write(

@@ -23,7 +23,7 @@ from ser_core.annotations.teaching.pieces import (
     pieces_of,
     pieces_to_teach,
 )
-from ser_core.annotations.teaching.taught_model import FEWEST_RECORDINGS, acceptance_of, recording_of_pieces
+from ser_core.annotations.teaching.taught_model import MIN_RECORDINGS, acceptance_of, recording_of_pieces
 from ser_core.corpora import read_corpus
 from ser_core.errors import AnnotationsRefused, AudioRefused, Cancelled, SettingsRefused, WriteRefused
 from ser_core.learning.metrics import paired_difference
@@ -478,13 +478,13 @@ def model(right, speakers=10):
 
 ALL = np.ones(100, bool)
 #: Of each speaker eight of ten.
-MOST = np.arange(100) // 10 > 1
+EIGHTY_PERCENT = np.arange(100) // 10 > 1
 
 
 def test_a_model_that_got_better_is_offered_with_its_figures():
-    found = acceptance_of(model(MOST), model(ALL), {})
+    found = acceptance_of(model(EIGHTY_PERCENT), model(ALL), {})
     assert found.offered
-    assert found.difference == paired_difference(model(ALL), model(MOST))
+    assert found.difference == paired_difference(model(ALL), model(EIGHTY_PERCENT))
     assert found.difference.gain == pytest.approx(0.2)
     assert found.words == (
         "On 100 held-out pieces of 100 recordings by 10 speakers its UAR changed by +20.0 points (95 % interval +20.0 "
@@ -493,11 +493,11 @@ def test_a_model_that_got_better_is_offered_with_its_figures():
 
 
 def test_a_model_that_says_the_same_is_offered():
-    assert acceptance_of(model(MOST), model(MOST), {}).offered
+    assert acceptance_of(model(EIGHTY_PERCENT), model(EIGHTY_PERCENT), {}).offered
 
 
 def test_a_model_that_got_worse_is_not_offered():
-    found = acceptance_of(model(ALL), model(MOST), {})
+    found = acceptance_of(model(ALL), model(EIGHTY_PERCENT), {})
     assert not found.offered
     assert "-20.0 points" in found.words
     assert "it got worse and is not offered" in found.words
@@ -527,15 +527,15 @@ def test_a_model_that_is_surely_hardly_worse_and_better_here_is_offered():
     assert found.offered
 
 
-@pytest.mark.parametrize(("count", "offered"), [(FEWEST_RECORDINGS - 1, False), (FEWEST_RECORDINGS, True)])
+@pytest.mark.parametrize(("count", "offered"), [(MIN_RECORDINGS - 1, False), (MIN_RECORDINGS, True)])
 def test_few_recordings_do_not_tell_and_offer_nothing(count, offered):
-    found = acceptance_of(model(MOST[:count]), model(ALL[:count]), {})
+    found = acceptance_of(model(EIGHTY_PERCENT[:count]), model(ALL[:count]), {})
     assert found.offered is offered
     assert ("do not tell whether it is worse" in found.words) is not offered
 
 
 def test_pieces_of_one_recording_are_one_recording(labelled, sound_of, tmp_path):
-    before, after = model(MOST[:24], speakers=2), model(ALL[:24], speakers=2)
+    before, after = model(EIGHTY_PERCENT[:24], speakers=2), model(ALL[:24], speakers=2)
     of_two = {piece: f"recording {number % 2}" for number, piece in enumerate(after.sha256)}
     assert acceptance_of(before, after, {}).offered
     found = acceptance_of(before, after, of_two)

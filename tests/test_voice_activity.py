@@ -15,7 +15,7 @@ from ser_core.corpora import read_corpus
 from ser_core.settings import VerdictSettings
 
 RATE = 16_000
-LEAST_S = VerdictSettings().least_speech_s
+MIN_SPEECH_S = VerdictSettings().least_speech_s
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,7 +34,7 @@ def hum() -> np.ndarray:
 
 @pytest.mark.parametrize("make", [noise, sine, hum])
 def test_noise_and_tones_are_not_speech(make):
-    assert speech_seconds(Recording("none", "0", make().astype(np.float32), RATE)) < LEAST_S
+    assert speech_seconds(Recording("none", "0", make().astype(np.float32), RATE)) < MIN_SPEECH_S
 
 
 def some_of(corpora, name, number=8):
@@ -47,7 +47,7 @@ def some_of(corpora, name, number=8):
 def test_speech_of_every_corpus_is_speech(corpora, name):
     for recording in some_of(corpora, name):
         heard_s = speech_seconds(recording)
-        assert LEAST_S < heard_s <= recording.duration_s, recording.name
+        assert MIN_SPEECH_S < heard_s <= recording.duration_s, recording.name
         assert heard_s > 0.2 * recording.duration_s, recording.name
 
 

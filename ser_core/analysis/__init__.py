@@ -9,7 +9,7 @@ import numpy as np
 from ser_core.errors import SettingsRefused
 from ser_core.settings import FocusSettings, SpectrogramSettings
 
-LONGEST_NAME = 120
+MAX_NAME_LENGTH = 120
 
 
 def display_name(name: str) -> str:
@@ -18,9 +18,9 @@ def display_name(name: str) -> str:
     Spaces of any script, and the joiners that some scripts and emoji need, are preserved.
     """
     safe = "".join(character if _is_safe(character) else "\N{REPLACEMENT CHARACTER}" for character in name)
-    if len(safe) <= LONGEST_NAME:
+    if len(safe) <= MAX_NAME_LENGTH:
         return safe
-    return f"{safe[: LONGEST_NAME - 21]}\N{HORIZONTAL ELLIPSIS}{safe[-20:]}"
+    return f"{safe[: MAX_NAME_LENGTH - 21]}\N{HORIZONTAL ELLIPSIS}{safe[-20:]}"
 
 
 def _is_safe(character: str) -> bool:

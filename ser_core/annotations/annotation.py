@@ -14,7 +14,7 @@ from ser_core.annotations.f0.corrections import CorrectedF0
 from ser_core.errors import AnnotationsRefused
 
 STATUSES = ("open", "done", "verified")
-LEAST_INTENSITY, MOST_INTENSITY = 1, 5
+MIN_INTENSITY, MAX_INTENSITY = 1, 5
 #: Files use the number 1 both for the first channel and for all channels, so only higher numbers are stored.
 SECOND_CHANNEL, LAST_CHANNEL = 2, 999
 
@@ -27,10 +27,10 @@ GOLD = "gold"
 #: The kinds of tiers, and the contents of their marks: an emotion or, as a note, one of the labels or any text.
 KINDS, CONTENTS = ("intervals", "points"), ("emotions", "labels", "text")
 COLOUR = re.compile("#[0-9a-fA-F]{6}")
-MOST_LABELS, LONGEST_LABEL = 200, 255
+MAX_LABELS, MAX_LABEL_LENGTH = 200, 255
 
 #: Most characters of a note, or of another text of a mark.
-LONGEST_TEXT = 100_000
+MAX_TEXT_LENGTH = 100_000
 
 #: A mark may end this much after its recording, because tools round times, and is cut there.
 END_SLACK_S = 0.001
@@ -83,9 +83,9 @@ class Annotation:
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
             raise AnnotationsRefused(f"The status '{self.status}' is not known; choose {', '.join(STATUSES)}.")
-        if self.intensity is not None and not LEAST_INTENSITY <= self.intensity <= MOST_INTENSITY:
+        if self.intensity is not None and not MIN_INTENSITY <= self.intensity <= MAX_INTENSITY:
             raise AnnotationsRefused(
-                f"An intensity of {self.intensity} is not possible; choose {LEAST_INTENSITY} to {MOST_INTENSITY}."
+                f"An intensity of {self.intensity} is not possible; choose {MIN_INTENSITY} to {MAX_INTENSITY}."
             )
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise AnnotationsRefused(f"A confidence of {self.confidence:g} is not possible; choose 0 to 1.")
@@ -147,8 +147,8 @@ class Tier:
             raise AnnotationsRefused(
                 "The tier of emotions holds intervals with emotions; add another tier for the rest."
             )
-        if len(self.labels) > MOST_LABELS or len(set(self.labels)) < len(self.labels) or not all(self.labels):
-            raise AnnotationsRefused(f"A set of labels has up to {MOST_LABELS} of them, each once and none empty.")
+        if len(self.labels) > MAX_LABELS or len(set(self.labels)) < len(self.labels) or not all(self.labels):
+            raise AnnotationsRefused(f"A set of labels has up to {MAX_LABELS} of them, each once and none empty.")
         emotions = [emotion for emotion, _ in self.mapping]
         if len(set(emotions)) < len(emotions) or not COLOURS.keys() >= set(emotions):
             raise AnnotationsRefused(f"The tier '{self.name}' maps emotions that are not known, or one of them twice.")
@@ -331,7 +331,7 @@ def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
 
 def require_text(value: str, what: str) -> None:
     """Refuse a text that is too long, or that no encoding of Unicode can write."""
-    if len(value) > LONGEST_TEXT:
-        raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {LONGEST_TEXT} are allowed.")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise AnnotationsRefused(f"The {what} has {len(value)} characters; at most {MAX_TEXT_LENGTH} are allowed.")
     if HALF_CHARACTER.search(value):
         raise AnnotationsRefused(f"The {what} {ascii(value)[:60]} contains half a character. Write it again.")

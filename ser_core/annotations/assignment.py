@@ -9,7 +9,7 @@ import numpy as np
 
 from ser_core.errors import AnnotationsRefused
 
-MOST_ANNOTATORS = 100
+MAX_ANNOTATORS = 100
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def draw_assignments(
         If there are no annotators, or fewer than people for the same recording.
     """
     names = sorted(set(annotators))
-    if not 1 <= len(names) <= MOST_ANNOTATORS:
-        raise AnnotationsRefused(f"{len(names)} annotators cannot share the recordings; choose 1 to {MOST_ANNOTATORS}.")
+    if not 1 <= len(names) <= MAX_ANNOTATORS:
+        raise AnnotationsRefused(f"{len(names)} annotators cannot share the recordings; choose 1 to {MAX_ANNOTATORS}.")
     overlap_count = round(plan.overlap * len(recordings))
     if overlap_count and len(names) < plan.people:
         raise AnnotationsRefused(

@@ -19,7 +19,7 @@ from ser_core.errors import AnnotationsRefused, WordsRefused
 MIN_SHARE_IN_FOCUS = 0.5
 WORD_TIERS = ("words", "word")
 COLUMNS = ("start_s", "end_s", "word")
-MOST_BYTES = 4 * 2**20
+MAX_BYTES = 4 * 2**20
 
 
 def read_words(source: bytes, name: str) -> tuple[Region, ...]:
@@ -38,9 +38,9 @@ def read_words(source: bytes, name: str) -> tuple[Region, ...]:
     WordsRefused
         If it is neither, or contains no words.
     """
-    if len(source) > MOST_BYTES:
+    if len(source) > MAX_BYTES:
         raise WordsRefused(
-            f"{name}: the file has {len(source) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB of words are read. "
+            f"{name}: the file has {len(source) / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB of words are read. "
             "Give only those of this recording."
         )
     try:

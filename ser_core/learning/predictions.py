@@ -17,7 +17,7 @@ from ser_core.model.checkpoint import (
     CORPORA_VOICE_TABLE,
     FOLDS_TABLE,
     FOLDS_VOICE_TABLE,
-    LARGEST_TEXT_BYTES,
+    MAX_TEXT_BYTES,
     TEST_TABLE,
 )
 from ser_core.work.atomic_folder import read_regular
@@ -139,7 +139,7 @@ def read_predictions(path: Path) -> Predictions:
         If the file is missing or is not such a table.
     """
     try:
-        text = read_regular(path, LARGEST_TEXT_BYTES, follow_link=True).decode("utf-8")
+        text = read_regular(path, MAX_TEXT_BYTES, follow_link=True).decode("utf-8")
         header, *rows = list(csv.reader(io.StringIO(text, newline="")))
         emotions = tuple(header[len(FIRST_COLUMNS) :])
         columns = zip(*(row[: len(FIRST_COLUMNS)] for row in rows), strict=True)

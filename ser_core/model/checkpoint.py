@@ -35,11 +35,11 @@ TEST_TABLE, FOLDS_TABLE, CORPORA_TABLE = "test.csv", "folds.csv", "corpora.csv"
 TEST_VOICE_TABLE, FOLDS_VOICE_TABLE = "test_voice.csv", "folds_voice.csv"
 CORPORA_VOICE_TABLE = "corpora_voice.csv"
 HASHES = "SHA256SUMS"  # beside the models, in the format of `sha256sum --check`
-LARGEST_BYTES = 45_000_000
-LARGEST_TEXT_BYTES = 5_000_000
+MAX_WEIGHTS_BYTES = 45_000_000
+MAX_TEXT_BYTES = 5_000_000
 #: The header of a weights file, which names the tensors; that of the largest network here has 20 kB.
-LARGEST_HEADER_BYTES = 1_000_000
-LONGEST_REASON = 300
+MAX_HEADER_BYTES = 1_000_000
+MAX_REASON_LENGTH = 300
 
 
 #: All networks that a card may name.
@@ -135,11 +135,11 @@ def check_checkpoint(folder: Path) -> None:
     _classifier_args(card, folder)
     file = weights if weights.is_file() else folder / ONNX
     try:
-        if (size := file.stat().st_size) > LARGEST_BYTES:
-            raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {LARGEST_BYTES} are read.")
+        if (size := file.stat().st_size) > MAX_WEIGHTS_BYTES:
+            raise ModelRefused(f"{folder.name}: its weights have {size} bytes; at most {MAX_WEIGHTS_BYTES} are read.")
         if file == weights:
             with weights.open("rb") as opened:
-                _check_header(folder, card, opened.read(8 + LARGEST_HEADER_BYTES), size)
+                _check_header(folder, card, opened.read(8 + MAX_HEADER_BYTES), size)
             _decoder(folder, card)
     except OSError as reason:
         raise ModelRefused(f"{folder.name}: its files cannot be read ({reason.strerror}). Check them.") from None
@@ -202,7 +202,7 @@ def load_network(folder: Path) -> tuple[nn.Module, dict[str, Any], str]:
     ModelRefused
     """
     card, data = read_card(folder), _bytes_of(folder / WEIGHTS)
-    _check_header(folder, card, data[: 8 + LARGEST_HEADER_BYTES], len(data))
+    _check_header(folder, card, data[: 8 + MAX_HEADER_BYTES], len(data))
     try:
         network = ARCHITECTURES[card["architecture"]](len(card["emotions"]))
         network.load_state_dict(load_tensors(data))
@@ -245,7 +245,7 @@ def _bytes_of(file: Path) -> bytes:
     """Return the content of a model's weights, decoder or ONNX file."""
     folder = file.parent.name
     try:
-        data = read_regular(file, LARGEST_BYTES, follow_link=True)
+        data = read_regular(file, MAX_WEIGHTS_BYTES, follow_link=True)
     except OSError as reason:
         raise ModelRefused(f"{folder}: its {file.name} cannot be read ({reason.strerror}). Check it.") from None
     _check_shipped(file, data)
@@ -271,7 +271,7 @@ def _check_shipped(file: Path, data: bytes) -> None:
 def _shipped_hashes(hashes: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a list, by `NAME/FILE`; empty if there is no list."""
     try:
-        lines = read_regular(hashes, LARGEST_TEXT_BYTES, follow_link=True).decode("utf-8").splitlines()
+        lines = read_regular(hashes, MAX_TEXT_BYTES, follow_link=True).decode("utf-8").splitlines()
     except (OSError, ValueError):
         return {}
     return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
@@ -282,7 +282,7 @@ _WRONG_CARD = (KeyError, TypeError, ValueError, AttributeError, IndexError, Over
 
 
 def _short(reason: Exception) -> str:
-    return " ".join(str(reason).split())[:LONGEST_REASON]
+    return " ".join(str(reason).split())[:MAX_REASON_LENGTH]
 
 
 def _check_emotions(emotions: list[str]) -> None:
@@ -323,7 +323,7 @@ def fastest_precision() -> torch.dtype:
 def read_card(folder: Path) -> dict[str, Any]:
     """Return a model's card."""
     try:
-        data = read_regular(folder / CARD, LARGEST_TEXT_BYTES, follow_link=True)
+        data = read_regular(folder / CARD, MAX_TEXT_BYTES, follow_link=True)
         card = json.loads(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         raise ModelRefused(f"{folder.name}: its card cannot be read. Fetch the model again.") from None
@@ -342,7 +342,7 @@ def training_list(folder: Path) -> dict[str, str]:
         If there is no such list: without it a model might be measured on its own training recordings.
     """
     try:
-        data = read_regular(folder / TRAINING_LIST, LARGEST_TEXT_BYTES, follow_link=True)
+        data = read_regular(folder / TRAINING_LIST, MAX_TEXT_BYTES, follow_link=True)
         header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         if header == ["sha256", "speaker"]:
             _check_shipped(folder / TRAINING_LIST, data)

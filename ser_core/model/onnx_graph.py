@@ -12,10 +12,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 from ser_core.errors import ModelRefused
 from ser_core.model.onnx_process import (
     ARGS,
-    LARGEST_TEXT_BYTES,
     LOAD_CPU_S,
     LOGITS,
-    MOST_BYTES,
+    MAX_MEMORY_BYTES,
+    MAX_TEXT_BYTES,
     READY,
     REFUSED,
     shape_in_words,
@@ -89,14 +89,14 @@ def _short(reason: Exception) -> str:
 
 
 def _serve(parent: socket.socket) -> None:
-    _, content = receive(parent, MOST_BYTES)
+    _, content = receive(parent, MAX_MEMORY_BYTES)
     about = json.loads(content)
-    _, data = receive(parent, MOST_BYTES)
+    _, data = receive(parent, MAX_MEMORY_BYTES)
     graph = OnnxGraph(bytes(data), about["name"], about["classes"])
     del data
     send(parent, READY)
     while True:
-        _, content = receive(parent, MOST_BYTES)
+        _, content = receive(parent, MAX_MEMORY_BYTES)
         *shape, cpu_s = ARGS.unpack_from(content)
         segments = np.frombuffer(content, np.float32, offset=ARGS.size).reshape(shape)
         allow_cpu(cpu_s)
@@ -109,12 +109,12 @@ def _serve(parent: socket.socket) -> None:
 
 
 def _text(refusal: ModelRefused) -> bytes:
-    return str(refusal).encode("utf-8", "replace")[:LARGEST_TEXT_BYTES]
+    return str(refusal).encode("utf-8", "replace")[:MAX_TEXT_BYTES]
 
 
 def _main() -> None:
     with socket.socket(fileno=0) as parent, suppress(EOFError):
-        restrict_this_process(memory_bytes=MOST_BYTES, cpu_s=LOAD_CPU_S)
+        restrict_this_process(memory_bytes=MAX_MEMORY_BYTES, cpu_s=LOAD_CPU_S)
         try:
             _serve(parent)
         except ModelRefused as refusal:  # the graph itself is refused: there is nothing to run

@@ -18,7 +18,7 @@ from ser_core.settings import SegmentSettings, SpectrogramSettings
 from ser_core.work.child_process import ChildProcess
 
 #: Private memory of the process.
-MOST_BYTES = 2**30
+MAX_MEMORY_BYTES = 2**30
 #: Processor time: to load a graph, to run it once, and per segment of the default size, `SEGMENT_VALUES`.
 LOAD_CPU_S, RUN_CPU_S, SEGMENT_CPU_S = 30.0, 10.0, 0.25
 SEGMENT_VALUES = SegmentSettings().segment_frames * SpectrogramSettings().bands
@@ -29,7 +29,7 @@ WAIT_PER_CPU_S = 4
 #: values.
 ARGS = struct.Struct("<QQQd")
 ABOUT, LOAD, RUN, READY, LOGITS, REFUSED = b"A", b"L", b"R", b"r", b"l", b"X"
-LARGEST_TEXT_BYTES = 4_096
+MAX_TEXT_BYTES = 4_096
 
 
 class OnnxProcess:
@@ -92,14 +92,14 @@ class OnnxProcess:
         try:
             for message in messages:
                 self._child.send(*message, deadline=deadline)
-            found, content = self._child.receive(max(size, LARGEST_TEXT_BYTES), deadline)
+            found, content = self._child.receive(max(size, MAX_TEXT_BYTES), deadline)
             if found != REFUSED and (found, len(content)) != (kind, size):
                 raise ValueError(found)
         except (OSError, EOFError, ValueError, struct.error):
             self._end()
             raise ModelRefused(
                 f"{self._name}: its model.onnx was stopped at {at}: it crashed, or took more than {cpu_s:.0f} s of "
-                f"processor time or {MOST_BYTES // 2**20} MiB of memory. Export it smaller, without loops."
+                f"processor time or {MAX_MEMORY_BYTES // 2**20} MiB of memory. Export it smaller, without loops."
             ) from None
         except BaseException:  # otherwise a late answer would be taken for that to the next call
             self._end()

@@ -12,7 +12,7 @@ from ser_core.model.checkpoint import (
     CARD,
     DECODER,
     HASHES,
-    LARGEST_BYTES,
+    MAX_WEIGHTS_BYTES,
     ONNX,
     WEIGHTS,
     check_checkpoint,
@@ -83,7 +83,7 @@ def name_of_model(sha256: str, models: Path = MODELS) -> str | None:
 
 @lru_cache(maxsize=256)
 def _sha256(file: Path, stamp: tuple[int, ...]) -> str:
-    return hashlib.sha256(read_regular(file, LARGEST_BYTES, follow_link=True)).hexdigest()
+    return hashlib.sha256(read_regular(file, MAX_WEIGHTS_BYTES, follow_link=True)).hexdigest()
 
 
 def models_left_out(models: Path = MODELS) -> dict[str, str]:

@@ -18,7 +18,7 @@ FILES = ("config.json", "tokenizer.json", "vocabulary.txt", "model.bin")
 NEEDED = ("config.json", "tokenizer.json", "model.bin")
 REPOSITORY = "Systran/faster-whisper-base"
 DOWNLOAD_MB, LARGE_BYTES = 145, 10_000_000
-LONGEST_REASON = 200
+MAX_REASON_LENGTH = 200
 #: Name of the folder of the downloaded model.
 WORD_MODEL = "word-model"
 
@@ -71,7 +71,7 @@ def load_word_model(folder: Path) -> WordModel:
         )
     except Exception as reason:  # a damaged tokenizer raises a bare Exception
         raise WordModelRefused(
-            f"The word model in {folder} cannot be loaded ({' '.join(str(reason).split())[:LONGEST_REASON]}). "
+            f"The word model in {folder} cannot be loaded ({' '.join(str(reason).split())[:MAX_REASON_LENGTH]}). "
             "Fetch it again."
         ) from None
 

@@ -20,7 +20,7 @@ from ser_core.errors import WriteRefused
 
 #: Flags to open a file without following links or waiting for FIFOs.
 OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-LONGEST_NAME_BYTES = 200
+MAX_NAME_BYTES = 200
 #: Windows takes these for devices, even with a suffix.
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -30,7 +30,7 @@ def folder_name(recording_name: str) -> str:
     stem = unicodedata.normalize("NFC", Path(recording_name.replace("\\", "/")).stem)
     safe = re.sub(r"[^\w.\- ]", "_", stem).strip(". ")[:80]
     # File systems allow 255 bytes, and letters of some scripts take four.
-    short = safe.encode(errors="replace")[:LONGEST_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
+    short = safe.encode(errors="replace")[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(". ") or "recording"
     return f"_{short}" if RESERVED.fullmatch(short) else short
 
 

@@ -12,7 +12,7 @@ from pages.shared.language import recognised, t
 from pages.shared.language.names import in_markdown
 from pages.shared.player import player
 from pages.shared.recording import open_recordings, samples_section, saving, timeline_section
-from ser_core.analysis import LONGEST_NAME, Analysis, Recording
+from ser_core.analysis import MAX_NAME_LENGTH, Analysis, Recording
 from ser_core.audio.decoding.containers import READABLE
 from ser_core.audio.reading import FULL_SCALE
 from ser_core.errors import RecordingTooLong, SerError
@@ -97,7 +97,7 @@ def show_name(recording: Recording) -> None:
         # A new key closes the popover once the name has changed.
         with st.popover(t("Rename"), icon=":material/edit:", width="content", key=f"rename_{recording.name}"):
             st.text_input(
-                t("Name"), recording.name, max_chars=LONGEST_NAME, key=key, on_change=_rename, args=(recording, key)
+                t("Name"), recording.name, max_chars=MAX_NAME_LENGTH, key=key, on_change=_rename, args=(recording, key)
             )
 
 

@@ -19,8 +19,8 @@ from ser_core.annotations.agreement.coefficients import (
 )
 from ser_core.annotations.agreement.matching import frame_middles_s, frames_inside, marks_in_time
 from ser_core.annotations.annotation import (
-    LEAST_INTENSITY,
-    MOST_INTENSITY,
+    MAX_INTENSITY,
+    MIN_INTENSITY,
     RECORDING_TIER,
     AnnotatedRecording,
     Annotation,
@@ -29,7 +29,7 @@ from ser_core.annotations.annotation import (
 #: The label of a moment without a mark of an annotator who marked others, and that of a mark without an emotion.
 NO_MARK, NO_EMOTION = "no mark", "no emotion"
 MISSING = -1
-INTENSITIES = np.arange(LEAST_INTENSITY, MOST_INTENSITY + 1)
+INTENSITIES = np.arange(MIN_INTENSITY, MAX_INTENSITY + 1)
 
 # Reasons why a figure has no value.
 ALONE = "Agreement needs two annotators."
@@ -135,7 +135,7 @@ def _unlabelled(annotators: int, units: int) -> _Labelling:
 
 def _set_label(labelling: _Labelling, annotator: int, units: slice, mark: Annotation, labels: tuple[str, ...]) -> None:
     labelling.labels[annotator, units] = labels.index(mark.emotion or NO_EMOTION)
-    labelling.intensities[annotator, units] = MISSING if mark.intensity is None else mark.intensity - LEAST_INTENSITY
+    labelling.intensities[annotator, units] = MISSING if mark.intensity is None else mark.intensity - MIN_INTENSITY
 
 
 def _label_agreement(

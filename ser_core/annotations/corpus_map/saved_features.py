@@ -12,7 +12,7 @@ import numpy as np
 from ser_core.work.atomic_folder import atomic_write, read_regular
 
 FOLDER = "features"
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 NAME = re.compile(r"([0-9a-f]{64})\.npy")
 
 
@@ -54,7 +54,7 @@ class FeatureFolder:
         """Return the saved features of a recording, or None if they are missing or damaged."""
         file = self._file(sha256)
         with suppress(OSError, ValueError, EOFError):
-            values = np.load(io.BytesIO(read_regular(file, MOST_BYTES)))
+            values = np.load(io.BytesIO(read_regular(file, MAX_BYTES)))
             fits = values.dtype == np.float32 and values.ndim == 1 and len(values) > self.classes + 1
             if fits and np.isfinite(values).all():
                 features, probabilities, speech_s = np.split(values, [-self.classes - 1, -1])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Any
 
-from ser_core.annotations.annotation import LONGEST_TEXT, AnnotatedRecording, valid_mark
+from ser_core.annotations.annotation import MAX_TEXT_LENGTH, AnnotatedRecording, valid_mark
 from ser_core.annotations.exchange.emu_database import database_of
 from ser_core.annotations.formats import FORMATS, OTHERS
 from ser_core.annotations.formats.format import Format, Written, counted, lost_tier_fields, sum_losses
@@ -118,7 +118,9 @@ def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> Annotate
             reason = refusal
         try:
             region = replace(mark.region, end_s=min(mark.region.end_s, recording.duration_s))
-            marks.append(valid_mark(replace(mark, region=region, note=mark.note[:LONGEST_TEXT]), recording.duration_s))
+            marks.append(
+                valid_mark(replace(mark, region=region, note=mark.note[:MAX_TEXT_LENGTH]), recording.duration_s)
+            )
             unfit.append(f"{place}: cut to what is possible. {reason}")
         except SerError:
             unfit.append(f"{place}: left out. {reason}")

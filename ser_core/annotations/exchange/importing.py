@@ -18,7 +18,7 @@ from ser_core.errors import AnnotationsRefused
 
 ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error)
 #: Limits of a ZIP that is given instead of its files.
-MOST_PACKED, MOST_PACKED_BYTES = 10_000, 200 * 2**20
+MAX_FILES, MAX_UNPACKED_BYTES = 10_000, 200 * 2**20
 ZIP_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 LONGEST_OFFSET_S, LONGEST_TOLERANCE_S = 86_400.0, 60.0
@@ -141,10 +141,10 @@ def unpack_zips(files: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes
                 if not members:
                     raise AnnotationsRefused(f"{name}: there are no files of marks in the ZIP; give files of marks.")
                 size = sum(member.file_size for member in members)
-                if len(members) > MOST_PACKED or size > MOST_PACKED_BYTES:
+                if len(members) > MAX_FILES or size > MAX_UNPACKED_BYTES:
                     raise AnnotationsRefused(
                         f"{name}: the ZIP has {len(members)} files of {size / 2**20:.0f} MiB in all; at most "
-                        f"{MOST_PACKED} of {MOST_PACKED_BYTES // 2**20} MiB are read. Give its files."
+                        f"{MAX_FILES} of {MAX_UNPACKED_BYTES // 2**20} MiB are read. Give its files."
                     )
                 if any(member.compress_type not in ZIP_COMPRESSIONS for member in members):
                     raise NotImplementedError("only the usual compression is read")  # others may take any memory

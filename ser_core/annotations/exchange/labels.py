@@ -22,7 +22,7 @@ from ser_core.errors import AnnotationsRefused
 #: Our own files state which labels are emotions.
 OURS = FORMATS["own"].name
 
-MOST_SHOWN = 8
+MAX_LISTED_LABELS = 8
 
 
 @dataclass(frozen=True)
@@ -230,9 +230,9 @@ def unknown_labels(uses: Iterable[LabelUse]) -> list[str]:
                 tiers.setdefault(use.tier, []).append(use)
         for tier, unknown in tiers.items():
             total = sum(use.count for use in unknown)
-            said = ", ".join(f"{_short(use.label)} {use.count}" for use in unknown[:MOST_SHOWN])
-            if len(unknown) > MOST_SHOWN:
-                said = f"{said} and {len(unknown) - MOST_SHOWN} more"
+            said = ", ".join(f"{_short(use.label)} {use.count}" for use in unknown[:MAX_LISTED_LABELS])
+            if len(unknown) > MAX_LISTED_LABELS:
+                said = f"{said} and {len(unknown) - MAX_LISTED_LABELS} more"
             if total == 1:
                 kept = "kept as a note" if kind == "note" else "kept as it is"
                 sentences.append(f"1 label of the tier {shown(tier)} is not a known emotion; {kept}: {said}.")

@@ -11,7 +11,7 @@ from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.values import shown
 from ser_core.annotations.store.transfer import Imported, RecordingDifference
 
-MOST_TIERS = 12
+MAX_LISTED_TIERS = 12
 UNSURE = "it was changed here too; it is unknown whether before the export or after it"
 COUNTS = (
     *("recordings", "added", "known", "left_out", "changed", "moved", "deleted", "restored"),
@@ -73,9 +73,9 @@ def tiers_in_words(file: ImportedFile) -> str:
     """Return the tiers of a file with their labels or points."""
     tiers = ", ".join(
         f"{shown(tier.name)} {counted(tier.labels, 'point' if tier.points else 'label')}"
-        for tier in file.tiers[:MOST_TIERS]
+        for tier in file.tiers[:MAX_LISTED_TIERS]
     )
-    return tiers + (f" and {len(file.tiers) - MOST_TIERS} more" if len(file.tiers) > MOST_TIERS else "")
+    return tiers + (f" and {len(file.tiers) - MAX_LISTED_TIERS} more" if len(file.tiers) > MAX_LISTED_TIERS else "")
 
 
 def file_line(file: ImportedFile) -> str:

@@ -7,22 +7,24 @@ from typing import Any
 from ser_core.annotations.formats.values import error_context
 from ser_core.errors import AnnotationsRefused
 
-MOST_BYTES = 48 * 2**20
+MAX_BYTES = 48 * 2**20
 #: In memory, a mark takes half a kilobyte and a value of JSON a quarter of that.
-MOST_PARTS, MOST_VALUES = 250_000, 3_000_000
+MAX_PARTS, MAX_VALUES = 250_000, 3_000_000
 
 
 #: Encodings of Python that no file has: of internet names, and of Python's own source.
 NOT_OF_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
 
 
-def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS, encoding: str | None = None) -> str:
+def text_of(
+    content: bytes, name: str, part: str = "\n", max_parts: int = MAX_PARTS, encoding: str | None = None
+) -> str:
     """Return the text of a file.
 
     Parameters
     ----------
     part : str
-        Each mark or value has at least one of these characters; a file with more than `most` of them is refused.
+        Each mark or value has at least one of these characters; a file with more than `max_parts` of them is refused.
     encoding : str, optional
         Python's name for it; default: that of `encoding_of`.
 
@@ -31,9 +33,9 @@ def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS,
     AnnotationsRefused
         If it is too large, has too many parts or is not such text, with the line.
     """
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise AnnotationsRefused(
-            f"{name} has {len(content) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB of marks are read. Split it."
+            f"{name} has {len(content) / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB of marks are read. Split it."
         )
     try:
         text = content.decode(encoding or encoding_of(content))
@@ -43,8 +45,8 @@ def text_of(content: bytes, name: str, part: str = "\n", most: int = MOST_PARTS,
         raise AnnotationsRefused(
             f"{name}, line {line}: this is not text {which}. Save it as UTF-8, or name its encoding."
         ) from None
-    if (parts := sum(map(text.count, part))) > most:
-        raise AnnotationsRefused(f"{name} seems to have {parts} parts; at most {most} are read. Split it.")
+    if (parts := sum(map(text.count, part))) > max_parts:
+        raise AnnotationsRefused(f"{name} seems to have {parts} parts; at most {max_parts} are read. Split it.")
     return text
 
 
@@ -92,7 +94,7 @@ def json_of(content: bytes, name: str, encoding: str | None = None) -> Any:
     AnnotationsRefused
         If it is not JSON, with line and column, or nested too deeply.
     """
-    source = text_of(content, name, ",[{", MOST_VALUES, encoding)
+    source = text_of(content, name, ",[{", MAX_VALUES, encoding)
     try:
         with error_context(name):
             return json.loads(source, parse_constant=_refuse_constant)

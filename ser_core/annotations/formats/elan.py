@@ -11,14 +11,14 @@ from urllib.parse import unquote, urlsplit
 from pympi.Elan import Eaf
 
 from ser_core.annotations.annotation import (
-    LONGEST_LABEL,
-    MOST_LABELS,
+    MAX_LABEL_LENGTH,
+    MAX_LABELS,
     RECORDING_TIER,
     Tier,
 )
 from ser_core.annotations.formats.collected import Collected, in_words
-from ser_core.annotations.formats.content import MOST_PARTS, json_of, text_of
-from ser_core.annotations.formats.elan_check import MOST_DIGITS, checked_lines
+from ser_core.annotations.formats.content import MAX_PARTS, json_of, text_of
+from ser_core.annotations.formats.elan_check import MAX_DIGITS, checked_lines
 from ser_core.annotations.formats.elan_properties import PROPERTY, keys_in, tiers_in
 from ser_core.annotations.formats.elan_write import write
 from ser_core.annotations.formats.fields import known_duration_s, known_keys, recording_of
@@ -44,7 +44,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     AnnotationsRefused
         If the file is not an EAF, is damaged, or an annotation is not a valid mark, with the line.
     """
-    text_of(content, name, "<", 4 * MOST_PARTS)
+    text_of(content, name, "<", 4 * MAX_PARTS)
     content, lines = checked_lines(content, name)
     eaf = _parse(content)
     recording, origin_s = _recording(eaf, name)
@@ -92,7 +92,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
 
 def eaf_of(content: bytes, name: str) -> Eaf:
     """Return a checked file as pympi reads it."""
-    text_of(content, name, "<", 4 * MOST_PARTS)
+    text_of(content, name, "<", 4 * MAX_PARTS)
     return _parse(checked_lines(content, name)[0])
 
 
@@ -131,7 +131,7 @@ def _recording(eaf: Eaf, name: str) -> tuple[dict[str, Any], float]:
 
 def _origin_s(media: Sequence[Mapping[str, str]]) -> float:
     origin = next((medium.get("TIME_ORIGIN", "") for medium in media), "")
-    return int(origin) / 1000 if origin.isascii() and origin.isdigit() and len(origin) <= MOST_DIGITS else 0.0
+    return int(origin) / 1000 if origin.isascii() and origin.isdigit() and len(origin) <= MAX_DIGITS else 0.0
 
 
 def _tiers(eaf: Eaf) -> tuple[FileTier, ...]:
@@ -155,7 +155,7 @@ def _vocabularies(eaf: Eaf) -> dict[str, tuple[str, ...]]:
 def _entries(eaf: Eaf, vocabulary: str) -> tuple[str, ...]:
     entries = eaf.controlled_vocabularies[vocabulary][1].values()
     labels = [(values[0][0] or "").strip() for values, _ in entries if values]
-    return tuple(dict.fromkeys(label for label in labels if 0 < len(label) <= LONGEST_LABEL))[:MOST_LABELS]
+    return tuple(dict.fromkeys(label for label in labels if 0 < len(label) <= MAX_LABEL_LENGTH))[:MAX_LABELS]
 
 
 def _unused(eaf: Eaf) -> int:

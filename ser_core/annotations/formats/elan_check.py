@@ -48,8 +48,8 @@ REFERRING = {
     "PREVIOUS_ANNOTATION",
 }
 ANNOTATIONS = ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
-MOST_LEVELS = 20
-MOST_DIGITS = 12
+MAX_LEVELS = 20
+MAX_DIGITS = 12
 
 
 def checked_lines(content: bytes, name: str) -> tuple[bytes, dict[str, int]]:
@@ -94,7 +94,7 @@ def _renumbered(content: bytes, lines: Mapping[str, int]) -> tuple[bytes, dict[s
 
 
 def _has_number(id_: str) -> bool:
-    return id_.isascii() and 0 < sum(map(str.isdigit, id_)) <= MOST_DIGITS
+    return id_.isascii() and 0 < sum(map(str.isdigit, id_)) <= MAX_DIGITS
 
 
 class _Check:
@@ -123,7 +123,7 @@ class _Check:
         parent = self._open[-1][0] if self._open else None
         if parent is None and element != "ANNOTATION_DOCUMENT":
             self.refuse(f"{shown(element)} is not the beginning of an EAF, which is ANNOTATION_DOCUMENT")
-        if len(self._open) == MOST_LEVELS:
+        if len(self._open) == MAX_LEVELS:
             self.refuse("the elements are nested too deeply")
         if self._open:
             self._open[-1][1].append(element)
@@ -159,7 +159,7 @@ class _Check:
         line = self.parser.CurrentLineNumber
         if element == "TIME_SLOT":
             time = attributes.get("TIME_VALUE")
-            if time is not None and not (time.isascii() and time.isdigit() and len(time) <= MOST_DIGITS):
+            if time is not None and not (time.isascii() and time.isdigit() and len(time) <= MAX_DIGITS):
                 self.refuse(f"the TIME_VALUE {shown(time)} is not a whole number of milliseconds")
             self._times[attributes["TIME_SLOT_ID"]] = None if time is None else int(time)
         elif element in ANNOTATIONS:

@@ -32,7 +32,7 @@ from ser_core.annotations.formats.values import error_context, number, shown, te
 from ser_core.errors import AnnotationsRefused
 
 #: The maximum depth of items above their segments.
-MOST_LEVELS = 20
+MAX_LEVELS = 20
 
 Edges = tuple[float, float]
 
@@ -235,7 +235,7 @@ def _edges(levels: Sequence[_Level], document: dict[str, Any], rate_hz: float, n
                     edges[own] = max(first - 0.5, 0.0) / rate_hz, (last + 0.5) / rate_hz
     pairs = _parent_child_ids(document)
     segments = set(edges)
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         before = len(edges), sum(end_s - start_s for start_s, end_s in edges.values())
         for parent, child in pairs:
             if child in edges and parent not in segments:

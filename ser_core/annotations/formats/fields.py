@@ -31,7 +31,7 @@ from ser_core.annotations.formats.values import (
 from ser_core.errors import AnnotationsRefused
 from ser_core.settings import F0Settings
 
-MOST_LEVELS = 50
+MAX_LEVELS = 50
 #: The range to which an F0 can be corrected by hand.
 CORRECTED_HZ = F0Settings().corrected_hz
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -270,7 +270,7 @@ def _provenance(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise AnnotationsRefused(f"The provenance {shown(value)} is not an object with a model and settings.")
     level: list[object] = [value]
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return dict(value)

@@ -32,7 +32,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from ser_core.analysis.emotions import COLOURS
 from ser_core.annotations.annotation import (
     EMOTION,
-    MOST_INTENSITY,
+    MAX_INTENSITY,
     RECORDING_TIER,
     REGION_TIER,
     AnnotatedRecording,
@@ -310,7 +310,7 @@ def beside(recordings: Sequence[AnnotatedRecording]) -> dict[str, bytes]:
             colour = COLOURS.get(label) if tier.content == "emotions" else tier.colour
             SubElement(control, "Label", {"value": label} | ({"background": colour} if colour else {}))
     of_region = {"toName": SOUND, "perRegion": "true"}
-    SubElement(view, "Rating", {"name": "intensity", "maxRating": str(MOST_INTENSITY)} | of_region)
+    SubElement(view, "Rating", {"name": "intensity", "maxRating": str(MAX_INTENSITY)} | of_region)
     SubElement(view, "TextArea", {"name": "note"} | of_region)
     choices = SubElement(view, "Choices", {"name": RECORDING_TIER, "toName": SOUND})
     for emotion in emotions:

@@ -7,7 +7,7 @@ and the characters have two bytes each.
 import struct
 from typing import NoReturn
 
-from ser_core.annotations.formats.content import MOST_PARTS
+from ser_core.annotations.formats.content import MAX_PARTS
 from ser_core.annotations.formats.praat_grid import Grid, PointTier, Tier, interval_of, point_of, required_class
 from ser_core.errors import AnnotationsRefused
 
@@ -113,9 +113,9 @@ class _Bytes:
         if count < 0:
             self.refuse(f"{what} is {count}")
         self._parts += count
-        if self._parts > MOST_PARTS:
+        if self._parts > MAX_PARTS:
             raise AnnotationsRefused(
-                f"{self._name} has {self._parts} tiers and intervals or more; at most {MOST_PARTS} are read. Split it."
+                f"{self._name} has {self._parts} tiers and intervals or more; at most {MAX_PARTS} are read. Split it."
             )
         return count
 

@@ -10,7 +10,7 @@ from praatio.utilities.my_math import numToStr
 
 from ser_core.annotations.annotation import REGION_TIER, AnnotatedRecording, Annotation, region_or_point
 from ser_core.annotations.formats.collected import Collected, in_words
-from ser_core.annotations.formats.content import MOST_BYTES, MOST_PARTS, encoding_of, old_encoding_of, text_of
+from ser_core.annotations.formats.content import MAX_BYTES, MAX_PARTS, encoding_of, old_encoding_of, text_of
 from ser_core.annotations.formats.fields import recording_of, writable
 from ser_core.annotations.formats.format import (
     DEFAULT_OPTIONS,
@@ -178,9 +178,9 @@ def _mark_indices(spans: Sequence[tuple[float, float, str]], is_points: bool, is
 def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Grid, tuple[str, ...]]:
     """Return the TextGrid of a file and, in words, what is not read as it is written."""
     if content.startswith(HEAD):
-        if len(content) > MOST_BYTES:
+        if len(content) > MAX_BYTES:
             raise AnnotationsRefused(
-                f"{name} has {len(content) / 2**20:.0f} MiB; at most {MOST_BYTES // 2**20} MiB are read."
+                f"{name} has {len(content) / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read."
             )
         return read_binary_grid(content, name), ()
     changed: tuple[str, ...] = ()
@@ -190,7 +190,7 @@ def grid_of(content: bytes, name: str, encoding: str | None = None) -> tuple[Gri
         except UnicodeDecodeError:
             encoding = old_encoding_of(content)
             changed = (f"its text, which is not in UTF-8, as {encoding}; name its encoding if letters are wrong",)
-    grid = read_grid(text_of(content, name, '"', 2 * MOST_PARTS, encoding), name)
+    grid = read_grid(text_of(content, name, '"', 2 * MAX_PARTS, encoding), name)
     if grid.odd_numbers:
         changed += (f"{counted(grid.odd_numbers, 'number')} with more than digits, as Praat reads them",)
     return grid, changed

@@ -12,7 +12,7 @@ from typing import NoReturn
 from xml.parsers import expat
 
 from ser_core.annotations.formats.collected import Collected, in_words
-from ser_core.annotations.formats.content import MOST_PARTS, text_of
+from ser_core.annotations.formats.content import MAX_PARTS, text_of
 from ser_core.annotations.formats.fields import recording_of
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, FileTier, Format, ReadOptions, ReadResult, counted
 from ser_core.annotations.formats.notation import Note
@@ -49,7 +49,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     AnnotationsRefused
         If the file is not of Transcriber, is damaged, or a time is impossible, with the line.
     """
-    text = text_of(content, name, "<", 4 * MOST_PARTS, options.encoding or "latin-1")  # XML says its own encoding
+    text = text_of(content, name, "<", 4 * MAX_PARTS, options.encoding or "latin-1")  # XML says its own encoding
     parser = _Transcription(name, options)
     parser.parse(text.encode() if options.encoding else content, "utf-8" if options.encoding else None)
     with error_context(name):

@@ -11,7 +11,7 @@ from ser_core.annotations.store.recordings import RecordingFile, file_of
 from ser_core.annotations.store.tables import marks, recordings, valid_text
 from ser_core.errors import AnnotationsRefused
 
-MOST_HITS = 1_000
+MAX_HITS = 1_000
 
 
 @dataclass(frozen=True)

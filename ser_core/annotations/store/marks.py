@@ -20,7 +20,7 @@ BOUNDS = ("start_s", "end_s", "low_hz", "high_hz")
 IN_ORDER_OF_TIME = (marks.c.start_s, marks.c.end_s, marks.c.key)
 
 #: With more keys than this all marks of the recording are read: databases limit the parameters of a statement.
-MOST_KEYS = 5_000
+MAX_KEYS = 5_000
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def change_of(stored: StoredMark, mark: Annotation, at: datetime) -> Change:
 def stored_marks(connection: Connection, recording_id: int, keys: Collection[str | None]) -> dict[str, StoredMark]:
     """Return the marks with these keys, deleted or not, and every label of the whole recording that is not deleted."""
     known = [valid_text(key, "key of a mark") for key in keys if key is not None]
-    is_wanted = marks.c.key.in_(known) if len(known) <= MOST_KEYS else true()
+    is_wanted = marks.c.key.in_(known) if len(known) <= MAX_KEYS else true()
     is_label = and_(marks.c.tier == RECORDING_TIER, ~marks.c.deleted)
     rows = connection.execute(select(marks).where(marks.c.recording_id == recording_id, or_(is_wanted, is_label)))
     return {row.key: StoredMark(annotation_of(row._mapping), row.deleted, row.changed_by) for row in rows}

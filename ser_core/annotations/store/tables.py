@@ -31,7 +31,7 @@ from ser_core.annotations.annotation import HALF_CHARACTER
 from ser_core.errors import AnnotationsRefused
 
 #: Longer names do not fit into an index of PostgreSQL, and no file system has them.
-LONGEST_NAME = 255
+MAX_NAME_LENGTH = 255
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -102,9 +102,9 @@ def valid_name(value: str, what: str) -> str:
     name = composed(valid_text(value, what))
     if not name:
         raise AnnotationsRefused(f"The {what} is empty; give one.")
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME_LENGTH:
         raise AnnotationsRefused(
-            f"The {what} '{name[:40]}…' has {len(name)} characters; at most {LONGEST_NAME} are allowed."
+            f"The {what} '{name[:40]}…' has {len(name)} characters; at most {MAX_NAME_LENGTH} are allowed."
         )
     return name
 

@@ -25,7 +25,7 @@ from ser_core.annotations.store.marks import insert_into
 from ser_core.annotations.store.tables import marks, projects, recordings, tiers, valid_name, valid_text
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
-MOST_TIERS = 1_000
+MAX_TIERS = 1_000
 #: Tiers that every project has.
 BUILT_IN = (REGION_TIER, RECORDING_TIER)
 #: What can be changed about a tier, in all recordings.
@@ -109,8 +109,8 @@ def change(connection: Connection, project: int, tier: Tier, seen: Tier | None) 
 
 def _require_valid(tier: Tier, rows: Sequence[Row]) -> None:
     """Refuse a parent that is missing, holds points or is below the tier itself, and too many tiers."""
-    if len(rows) >= MOST_TIERS and tier.key not in {row.key for row in rows}:
-        raise AnnotationsRefused(f"A project holds at most {MOST_TIERS} tiers, deleted ones included.")
+    if len(rows) >= MAX_TIERS and tier.key not in {row.key for row in rows}:
+        raise AnnotationsRefused(f"A project holds at most {MAX_TIERS} tiers, deleted ones included.")
     by_key = {row.key: row for row in rows}
     ancestor = tier.parent
     for _ in rows:
@@ -355,9 +355,9 @@ class FileTierMapping:
 
     def _add(self, tier: Tier, found: Sequence[Tier], keys: Mapping[str, str]) -> str:
         taken = {key for key, each in self._with_deleted.items() if each.kind != tier.kind or key in self._tiers}
-        if len(self._with_deleted) >= MOST_TIERS and tier.key not in self._with_deleted:
+        if len(self._with_deleted) >= MAX_TIERS and tier.key not in self._with_deleted:
             raise AnnotationsRefused(
-                f"With the tier '{tier.name}' the project would have more than {MOST_TIERS} tiers. Choose fewer."
+                f"With the tier '{tier.name}' the project would have more than {MAX_TIERS} tiers. Choose fewer."
             )
         key = free_name(tier.key, {RECORDING_TIER, *taken})
         added = replace(tier, key=key, parent=None)

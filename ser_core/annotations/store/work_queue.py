@@ -40,7 +40,7 @@ FURTHEST = func.coalesce(
 TASKS = ("assigned", "unassigned", "sent back", "gold")
 
 #: A queue cannot be limited to more recordings than this: databases limit the parameters of a statement.
-MOST_AMONG = 30_000
+MAX_RECORDINGS = 30_000
 
 #: Oldest first, or A first, but the highest rating first: there a person's marks teach most.
 ORDERS = {"added": (recordings.c.id,), "name": (recordings.c.folded_name, recordings.c.id)} | {
@@ -102,7 +102,7 @@ class Queue:
     text : str
         Part of the name, ignoring case.
     among : frozenset of str or None
-        Only these, by SHA-256, at most `MOST_AMONG`.
+        Only these, by SHA-256, at most `MAX_RECORDINGS`.
     task : {"assigned", "unassigned", "sent back", "gold"} or None
     order : {"added", "name", "uncertainty", "explainers_disagreement", "annotators_disagreement"}
     tier : str or None
@@ -129,9 +129,9 @@ class Queue:
             raise AnnotationsRefused(f"The order '{self.order}' is not known; choose {', '.join(ORDERS)}.")
         if self.task not in (None, *TASKS):
             raise AnnotationsRefused(f"The task '{self.task}' is not known; choose {', '.join(TASKS)}.")
-        if self.among is not None and len(self.among) > MOST_AMONG:
+        if self.among is not None and len(self.among) > MAX_RECORDINGS:
             raise AnnotationsRefused(
-                f"{len(self.among)} recordings are too many to choose at once; choose up to {MOST_AMONG}."
+                f"{len(self.among)} recordings are too many to choose at once; choose up to {MAX_RECORDINGS}."
             )
         for wanted in (self.annotator, self.label, self.text, self.tier, self.session, *(self.among or ())):
             valid_text(wanted or "", "text to look for")

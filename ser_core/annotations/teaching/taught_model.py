@@ -15,9 +15,9 @@ from ser_core.learning.predictions import Predictions
 from ser_core.model.checkpoint import ARCHITECTURES, read_card
 from ser_core.model.shipped_models import find_model, model_names
 
-FEWEST_RECORDINGS = 20
+MIN_RECORDINGS = 20
 #: With fewer speakers the interval resamples recordings: so few clusters give no interval.
-FEWEST_SPEAKERS = 5
+MIN_SPEAKERS = 5
 #: The accepted loss of UAR at the lower end of the interval.
 TOLERANCE = 0.05
 ROUNDING = 1e-9
@@ -116,7 +116,7 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
     nameless = {recording for recording, who in speaker_of.items() if who == f"{CORPUS}:{speaker_for(recording)}"}
     named = len({who for recording, who in speaker_of.items() if recording not in nameless})
     resampled = "over speakers"
-    if named < FEWEST_SPEAKERS:
+    if named < MIN_SPEAKERS:
         resampled = "over recordings, so it says nothing about other voices"
         by_recording = (
             replace(tested, speakers=tuple(recording_of.get(piece, piece) for piece in tested.sha256))
@@ -127,8 +127,8 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
         resampled = "over speakers, each recording that names none counting as one"
     difference = replace(difference, speakers=named)
     measured = _in_words(difference, len(speaker_of), len(nameless), resampled)
-    if len(speaker_of) < FEWEST_RECORDINGS:
-        why = f"fewer than {FEWEST_RECORDINGS} recordings do not tell whether it is worse, so it is not offered"
+    if len(speaker_of) < MIN_RECORDINGS:
+        why = f"fewer than {MIN_RECORDINGS} recordings do not tell whether it is worse, so it is not offered"
         return Acceptance(False, difference, f"{measured}: {why}. Label more.")
     if difference.gain < -ROUNDING:
         return Acceptance(False, difference, f"{measured}: it got worse and is not offered as the new default.")
@@ -140,13 +140,13 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
 
 def speakers_in_words(named: int) -> str:
     """Return, in words, what an interval will resample, given the number of named speakers in a corpus."""
-    if named < FEWEST_SPEAKERS:
+    if named < MIN_SPEAKERS:
         return (
-            f"Named speakers: {named}. With fewer than {FEWEST_SPEAKERS} held out, intervals resample "
+            f"Named speakers: {named}. With fewer than {MIN_SPEAKERS} held out, intervals resample "
             "recordings and say nothing about other voices. Say who speaks when you add recordings."
         )
     return (
-        f"Named speakers: {named}. Each is either learnt from or held out; with {FEWEST_SPEAKERS} or more held out, "
+        f"Named speakers: {named}. Each is either learnt from or held out; with {MIN_SPEAKERS} or more held out, "
         "intervals resample speakers."
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ser_core.annotations.annotation import STATUSES, AnnotatedRecording
 from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.exporting import known_stems
-from ser_core.annotations.exchange.importing import MOST_PACKED, ImportedFile, ImportOptions, is_ignored, read_files
+from ser_core.annotations.exchange.importing import MAX_FILES, ImportedFile, ImportOptions, is_ignored, read_files
 from ser_core.annotations.exchange.labels import (
     LabelRules,
     LabelUse,
@@ -31,8 +31,8 @@ from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name
 
 #: With more files, only those are listed that were not read completely, or were changed.
-MOST_FILES = 20
-MOST_LINES = 50
+MAX_LISTED_FILES = 20
+MAX_LISTED_LINES = 50
 
 
 def add(commands: Commands) -> None:
@@ -135,7 +135,7 @@ def _print_files(files: Sequence[ImportedFile], labels: Sequence[LabelUse]) -> N
     for sentence in unknown_labels(labels):
         print(printable(sentence))
     for file in files:
-        if file.dropped or file.changed or len(files) <= MOST_FILES:
+        if file.dropped or file.changed or len(files) <= MAX_LISTED_FILES:
             print(printable(f"{file_line(file)}."))
         for words in file.dropped:
             print(printable(f"Not imported from {file.name}: {words}."))
@@ -151,8 +151,8 @@ def _files_in(path: Path) -> list[tuple[str, Path]]:
     found = [(file.as_posix(), path / file) for file in inside if not is_ignored(file.as_posix())]
     if not found:
         raise AnnotationsRefused(f"There are no files of marks in {path}; give files of marks.")
-    if len(found) > MOST_PACKED:
-        raise AnnotationsRefused(f"There are {len(found)} files in {path}; at most {MOST_PACKED} are read at once.")
+    if len(found) > MAX_FILES:
+        raise AnnotationsRefused(f"There are {len(found)} files in {path}; at most {MAX_FILES} are read at once.")
     return found
 
 
@@ -182,10 +182,10 @@ def _print_counts(imported: Imported, mode: str) -> None:
         print(f"Not taken back: {deleted} deleted here since the export; --restore takes them back.")
     if mode == "show":
         lines = difference_lines(imported.differences)
-        for line in lines[:MOST_LINES]:
+        for line in lines[:MAX_LISTED_LINES]:
             print(printable(line))
-        if len(lines) > MOST_LINES:
-            print(f"And {len(lines) - MOST_LINES} more; --json FILE writes all.")
+        if len(lines) > MAX_LISTED_LINES:
+            print(f"And {len(lines) - MAX_LISTED_LINES} more; --json FILE writes all.")
 
 
 def _audio(documents: Iterable[AnnotatedRecording], audio: Path | None) -> list[RecordingFile]:

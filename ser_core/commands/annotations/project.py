@@ -18,7 +18,7 @@ from ser_core.commands.arguments import Commands, printable
 from ser_core.errors import AnnotationsRefused
 from ser_core.output.saved_analyses import data_folder
 
-MOST_NAMED = 20
+MAX_LISTED = 20
 
 
 def add_command(
@@ -69,8 +69,8 @@ def _chosen(projects: dict[str, int], name: str | None) -> int:
     if not projects:
         raise AnnotationsRefused("There is no project yet; create one with `annotations add --project NAME FILE`.")
     found = f"There is no project '{printable(name)}'" if name else f"There are {len(projects)} projects"
-    named = ", ".join(printable(project) for project in list(projects)[:MOST_NAMED])
-    more = f" and {len(projects) - MOST_NAMED} more" if len(projects) > MOST_NAMED else ""
+    named = ", ".join(printable(project) for project in list(projects)[:MAX_LISTED])
+    more = f" and {len(projects) - MAX_LISTED} more" if len(projects) > MAX_LISTED else ""
     raise AnnotationsRefused(f"{found}; choose one with --project: {named}{more}.")
 
 

@@ -17,7 +17,7 @@ from ser_core.annotations.annotation import AnnotatedRecording
 from ser_core.annotations.exchange.assigning import assign_to_recordings
 from ser_core.annotations.exchange.importing import ImportedFile, ImportOptions, read_files
 from ser_core.annotations.exchange.labels import LabelRules, LabelUse, map_labels, unknown_labels
-from ser_core.annotations.exchange.report import MOST_TIERS, count_marks
+from ser_core.annotations.exchange.report import MAX_LISTED_TIERS, count_marks
 from ser_core.annotations.exchange.versions import without_older_versions
 from ser_core.annotations.formats.format import FileTier
 from ser_core.annotations.formats.values import shown
@@ -152,8 +152,8 @@ def _files(files: Sequence[ImportedFile]) -> None:
 
 
 def _tiers(file: ImportedFile) -> str:
-    tiers = ", ".join(map(_tier_in_words, file.tiers[:MOST_TIERS]))
-    n_more = len(file.tiers) - MOST_TIERS
+    tiers = ", ".join(map(_tier_in_words, file.tiers[:MAX_LISTED_TIERS]))
+    n_more = len(file.tiers) - MAX_LISTED_TIERS
     return t("{tiers} and {n} more", tiers=tiers, n=n_more) if n_more > 0 else tiers
 
 

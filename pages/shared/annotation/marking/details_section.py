@@ -14,8 +14,8 @@ from pages.shared.player import chosen_mark
 from ser_core.analysis import Point, Region
 from ser_core.annotations.annotation import (
     EMOTION,
-    LEAST_INTENSITY,
-    MOST_INTENSITY,
+    MAX_INTENSITY,
+    MIN_INTENSITY,
     RECORDING_TIER,
     REGION_TIER,
     STATUSES,
@@ -24,7 +24,7 @@ from ser_core.annotations.annotation import (
 )
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 
-INTENSITIES = list(range(LEAST_INTENSITY, MOST_INTENSITY + 1))
+INTENSITIES = list(range(MIN_INTENSITY, MAX_INTENSITY + 1))
 CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
 
 

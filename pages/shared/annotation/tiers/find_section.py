@@ -17,7 +17,7 @@ from pages.shared.player import player
 from ser_core.analysis import Point, Recording, Region, moved
 from ser_core.annotations.annotation import REGION_TIER, Annotation, Tier
 from ser_core.annotations.saved_sounds import sounds_of
-from ser_core.annotations.store.finding import MOST_HITS, Hit, MarkQuery
+from ser_core.annotations.store.finding import MAX_HITS, Hit, MarkQuery
 from ser_core.audio.cutting import region_samples
 from ser_core.audio.reading import resample
 from ser_core.errors import AnnotationsRefused, AudioRefused
@@ -43,8 +43,8 @@ def show(project: OpenProject) -> None:
         st.info(t("No mark matches."), icon=":material/search_off:")
         return
     st.markdown(
-        t("**{n} marks**, the most that are listed", n=MOST_HITS)
-        if len(hits) == MOST_HITS
+        t("**{n} marks**, the most that are listed", n=MAX_HITS)
+        if len(hits) == MAX_HITS
         else plural(len(hits), "**{n} mark**", "**{n} marks**")
     )
     _table(project, hits)

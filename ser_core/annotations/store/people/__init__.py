@@ -38,7 +38,7 @@ from ser_core.errors import AnnotationsRefused
 OWNER, ANNOTATOR, REVIEWER = ROLES = ("owner", "annotator", "reviewer")
 #: Roles that any number of people may have.
 MEMBER_ROLES = (ANNOTATOR, REVIEWER)
-LONGEST_REASON = 2_000
+MAX_REASON_LENGTH = 2_000
 
 #: The condition for a label with which an annotator finished an assigned recording.
 FINISHED = and_(
@@ -280,8 +280,8 @@ def valid_reason(reason: str) -> str:
     reason = valid_text(reason, "reason").strip()
     if not reason:
         raise AnnotationsRefused("Say why the recording is sent back; its annotator reads it.")
-    if len(reason) > LONGEST_REASON:
-        raise AnnotationsRefused(f"The reason has {len(reason)} characters; at most {LONGEST_REASON} are allowed.")
+    if len(reason) > MAX_REASON_LENGTH:
+        raise AnnotationsRefused(f"The reason has {len(reason)} characters; at most {MAX_REASON_LENGTH} are allowed.")
     return reason
 
 

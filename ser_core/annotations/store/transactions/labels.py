@@ -28,7 +28,7 @@ from ser_core.annotations.store.work_queue import OF_RECORDING
 from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 
 #: Databases limit the parameters of a statement.
-MOST_AT_ONCE = 10_000
+MAX_RECORDINGS = 10_000
 
 
 @dataclass(frozen=True)
@@ -234,9 +234,9 @@ def _undo(connection: Connection, project: int, done: Relabelled, annotator: str
 
 def _lock(connection: Connection, project: int, sha256: Collection[str]) -> dict[int, Row]:
     """Return the recordings by id, and lock their marks until the transaction ends; refuse missing recordings."""
-    if len(sha256) > MOST_AT_ONCE:
+    if len(sha256) > MAX_RECORDINGS:
         raise AnnotationsRefused(
-            f"{len(sha256)} recordings were chosen; at most {MOST_AT_ONCE} can be labelled in one go. Choose fewer."
+            f"{len(sha256)} recordings were chosen; at most {MAX_RECORDINGS} can be labelled in one go. Choose fewer."
         )
     columns = (recordings.c.id, recordings.c.sha256, recordings.c.duration_s)
     wanted = (

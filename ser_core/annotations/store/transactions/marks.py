@@ -48,9 +48,9 @@ class Marks:
             )
 
     def find(self, project: int, query: MarkQuery) -> tuple[Hit, ...]:
-        """Return the first marks that a query over tiers finds, by recording and time, at most `MOST_HITS`."""
+        """Return the first marks that a query over tiers finds, by recording and time, at most `MAX_HITS`."""
         with self._database.reading() as connection:
-            return tuple(islice(finding.hits(connection, project, query), finding.MOST_HITS))
+            return tuple(islice(finding.hits(connection, project, query), finding.MAX_HITS))
 
     def edit(
         self,
@@ -162,7 +162,7 @@ class Marks:
         Parameters
         ----------
         sha256 : collection of str
-            Recordings, at most `MOST_AMONG`; those that are not in the project are ignored.
+            Recordings, at most `MAX_RECORDINGS`; those that are not in the project are ignored.
         annotator : str or None
             Whose marks; None for everybody's. The gold layer stays as it is.
         tier : str, optional
