@@ -212,7 +212,7 @@ def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path
     finish_deletions(store, data, deleted_at + TRASH_PERIOD - timedelta(minutes=1))
     assert len(store.trash.items()) == 1
     assert len(saved_sha256(data)) == len(sources)
-    assert b"secret note" in everything_under(tmp_path) or store.place.startswith("postgres")
+    assert b"secret note" in everything_under(tmp_path) or store.location.startswith("postgres")
     finish_deletions(store, data, deleted_at + TRASH_PERIOD + timedelta(minutes=1))
     assert store.trash.items() == []
     assert saved_sha256(data) == []

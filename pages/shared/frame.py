@@ -177,9 +177,9 @@ def show_closed_recordings() -> None:
         st.toast(
             t(
                 "{name} was closed to make room: one recording over ten minutes is open at a time, and "
-                "{most} MiB of others.",
+                "{limit} MiB of others.",
                 name=in_markdown(name),
-                most=open_recordings.MAX_HELD_BYTES // 2**20,
+                limit=open_recordings.MAX_HELD_BYTES // 2**20,
             )
         )
 

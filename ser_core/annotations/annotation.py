@@ -309,9 +309,9 @@ def valid_mark(mark: Annotation, duration_s: float | None) -> Annotation:
     if not all(0 <= hz < math.inf for hz in limits) or limits != sorted(
         limits if isinstance(region, Point) else set(limits)
     ):
-        between = " to ".join(f"{hz:g}" for hz in limits)
+        limits_hz = " to ".join(f"{hz:g}" for hz in limits)
         raise AnnotationsRefused(
-            f"Frequencies of {between} Hz are not possible. The lower limit must be at least 0 and below the upper."
+            f"Frequencies of {limits_hz} Hz are not possible. The lower limit must be at least 0 and below the upper."
         )
     if mark.intensity is not None and mark.intensity != int(mark.intensity):
         raise AnnotationsRefused(f"An intensity of {mark.intensity} is not possible; choose a whole number.")

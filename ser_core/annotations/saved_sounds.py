@@ -95,9 +95,9 @@ def saved_sound(file: RecordingFile, data: Path) -> bytes | None:
 
 def saved_file(file: RecordingFile, data: Path) -> Path | None:
     """Return the path of a recording's audio file, saved here or last known; its content is not checked."""
-    places = [data / FOLDER / file.sha256] if SHA256.fullmatch(file.sha256) else []
-    places += [Path(file.path)] if file.path else []
-    return next((path for path in places if path.is_file() and not path.is_symlink()), None)
+    candidates = [data / FOLDER / file.sha256] if SHA256.fullmatch(file.sha256) else []
+    candidates += [Path(file.path)] if file.path else []
+    return next((path for path in candidates if path.is_file() and not path.is_symlink()), None)
 
 
 def last_change_of_sounds(data: Path) -> int:
@@ -264,7 +264,7 @@ def _note_orphans(store: Store, data: Path, now: datetime) -> None:
 
 def _is_only_database(store: Store, folder: Path) -> bool:
     """Whether no other database has ever been opened with these sounds; note this one."""
-    noted, own = folder / DATABASES, hashlib.sha256(store.place.encode()).hexdigest()
+    noted, own = folder / DATABASES, hashlib.sha256(store.location.encode()).hexdigest()
     try:
         if noted.is_symlink() or (noted.exists() and not noted.is_file()):
             return False

@@ -107,10 +107,10 @@ def _numbered(rows: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[
         raise WordsRefused(f"{name}, line {line}: this is not a row of a CSV ({error}). Export it again.") from None
 
 
-def _word(start_s: float, end_s: float, word: str, place: str) -> Region:
+def _word(start_s: float, end_s: float, word: str, location: str) -> Region:
     if not 0 <= start_s < end_s < inf:
         raise WordsRefused(
-            f"{place}: the word “{textwrap.shorten(word, 40)}” from {start_s:g} to {end_s:g} s has no length. "
+            f"{location}: the word “{textwrap.shorten(word, 40)}” from {start_s:g} to {end_s:g} s has no length. "
             "It needs a start of at least 0 s and an end after its start."
         )
     return Region(start_s, end_s, label=" ".join(word.split()))

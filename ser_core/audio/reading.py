@@ -131,8 +131,8 @@ class SampleCheck:
         """Return what a person should know before trusting the result."""
         warnings = []
         if self.full_scale > 1:
-            loud = 20 * np.log10(self.full_scale)
-            warnings.append(f"Peaks {loud:.1f} dB above full scale; the recording was scaled down.")
+            excess_db = 20 * np.log10(self.full_scale)
+            warnings.append(f"Peaks {excess_db:.1f} dB above full scale; the recording was scaled down.")
         clipped = self._clipped / self.count
         if clipped > CLIPPED_SHARE:
             warnings.append(

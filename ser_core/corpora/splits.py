@@ -198,8 +198,8 @@ def random_splits(recordings: Sequence[LabelledRecording], seed: int) -> list[Sp
             f"{len(recordings)} recordings ({len(side_of)} without repeated takes) are too few for training, "
             "validation and test; add recordings."
         )
-    known = len(speakers["test"] & speakers["train"])
-    overlap = f"{known} of {len(speakers['test'])} test speakers are also heard in training"
+    seen = len(speakers["test"] & speakers["train"])
+    overlap = f"{seen} of {len(speakers['test'])} test speakers are also heard in training"
     return [_split(recordings, lambda item: side_of[_take(item)], "; ".join(("random 85:15", overlap)))]
 
 
@@ -270,8 +270,8 @@ def shared_texts(recordings: Sequence[LabelledRecording], sides: dict[str, list[
         return {(recordings[i].corpus, recordings[i].text) for i in indices if recordings[i].text}
 
     tested = texts(sides["test"])
-    known = len(tested & texts(sides["train"]))
-    shared = f"{known} of {len(tested)} test sentences are also spoken in training"
+    seen = len(tested & texts(sides["train"]))
+    shared = f"{seen} of {len(tested)} test sentences are also spoken in training"
     unknown = sum(not recordings[index].text for index in sides["test"])
     return "; ".join((shared, f"the sentences of {unknown} test recordings are unknown")) if unknown else shared
 

@@ -141,12 +141,13 @@ def _write_figures(
     by_own_normal = None
     if all((model / TEST_VOICE_TABLE).is_file() for model in models):
         by_own_normal = concatenate([read_predictions(model / TEST_VOICE_TABLE) for model in models])
-    shown, last, corpora = ", ".join(map(str, folds)), plan.last_fold, ", ".join(sorted(set(predictions.corpora)))
+    numbers, last_fold = ", ".join(map(str, folds)), plan.last_fold
+    corpora = ", ".join(sorted(set(predictions.corpora)))
     split = {  # whole sentences, which pages translate
-        "speaker": f"speaker split, folds {shown} of {last}",
-        "sentence": f"sentence split, folds {shown} of {last}",
-        "random": f"random split, folds {shown} of {last}",
-        "corpus": f"corpus split, folds {shown} of {last}: {corpora} left out of training in turn",
+        "speaker": f"speaker split, folds {numbers} of {last_fold}",
+        "sentence": f"sentence split, folds {numbers} of {last_fold}",
+        "random": f"random split, folds {numbers} of {last_fold}",
+        "corpus": f"corpus split, folds {numbers} of {last_fold}: {corpora} left out of training in turn",
     }[plan.split]
     by_corpus = plan.split == "corpus"
     return add_figures(folder, out, predictions, by_own_normal, split, len(folds), corpora=by_corpus)

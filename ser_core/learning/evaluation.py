@@ -181,18 +181,20 @@ def overlap_in_words(corpus: str, overlap: dict[str, int]) -> str:
     if not overlap["trained_on"]:
         return f"{corpus}: an unseen corpus, nothing of it was trained on"
     known, sentences = overlap["sentences_trained_on"], overlap["sentences"]
-    others, met, speakers = overlap["trained_on"], overlap["speakers_trained_on"], overlap["speakers"]
-    people = f"{met} of the {speakers} test speakers" if met else f"none of the {speakers} test speakers"
+    others, seen_speakers, speakers = overlap["trained_on"], overlap["speakers_trained_on"], overlap["speakers"]
+    people = f"none of the {speakers} test speakers"
+    if seen_speakers:
+        people = f"{seen_speakers} of the {speakers} test speakers"
     if overlap["not_at_hand"] and known < sentences:
-        least = f"at least {known}" if known else "nobody knows how many"
+        sentence_count = f"at least {known}" if known else "nobody knows how many"
         return (
-            f"{corpus}: {others} other recordings of it were trained on, with {people} and {least} of the {sentences} "
-            f"test sentences ({overlap['not_at_hand']} of those recordings are not at hand)"
+            f"{corpus}: {others} other recordings of it were trained on, with {people} and {sentence_count} of the "
+            f"{sentences} test sentences ({overlap['not_at_hand']} of those recordings are not at hand)"
         )
-    said = f"{known} of the {sentences} test sentences" if known else f"none of the {sentences} test sentences"
+    seen_text = f"{known} of the {sentences} test sentences" if known else f"none of the {sentences} test sentences"
     if not sentences:
-        said = "sentences that are not known"
-    return f"{corpus}: {others} other recordings of it were trained on, with {people} and {said}"
+        seen_text = "sentences that are not known"
+    return f"{corpus}: {others} other recordings of it were trained on, with {people} and {seen_text}"
 
 
 def _sha256(path: Path) -> str | None:

@@ -74,12 +74,13 @@ class OnnxGraph:
                 f"{self._name}: the model fails on {shape_in_words(segments)} ({_short(reason)}). Export it so that it "
                 "takes any number of segments."
             ) from None
-        wanted = (len(segments), self._classes)
-        if not (isinstance(logits, np.ndarray) and logits.shape == wanted and logits.dtype == np.float32):
+        expected_shape = (len(segments), self._classes)
+        if not (isinstance(logits, np.ndarray) and logits.shape == expected_shape and logits.dtype == np.float32):
             found = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
             raise ModelRefused(
-                f"{self._name}: for {wanted[0]} segments its first output is {found}; needed are float32 logits "
-                f"{wanted}, one for each emotion of its card. Correct the card, or export the model again."
+                f"{self._name}: for {expected_shape[0]} segments its first output is {found}; needed are float32 "
+                f"logits {expected_shape}, one for each emotion of its card. Correct the card, or export the model "
+                "again."
             )
         return logits
 

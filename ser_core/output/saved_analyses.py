@@ -145,12 +145,12 @@ def clear_unfinished(data: Path) -> str | None:
     # Imported here because it imports the database, which most commands do not need.
     from ser_core.annotations.saved_sounds import FOLDER as SOUNDS
 
-    cleared = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
+    removed = sum(clear_half_written(data / kind) for kind in (FOLDER, SOUNDS))
     clear_half_written(data, WORD_MODEL)  # an interrupted download needs no message
-    if not cleared:
+    if not removed:
         return None
     return (
-        f"The app ended while it was saving or deleting; {cleared} unfinished analyses and recordings were removed. "
+        f"The app ended while it was saving or deleting; {removed} unfinished analyses and recordings were removed. "
         "Everything that had been reported as saved is there."
     )
 

@@ -38,15 +38,15 @@ def find_word_model(downloaded: Path) -> Path | None:
     WordModelRefused
         If `SER_WORD_MODEL` is set and is no such folder.
     """
-    named = os.environ.get("SER_WORD_MODEL")
-    if named:
-        missing = [file for file in NEEDED if not (Path(named) / file).is_file()]
+    folder = os.environ.get("SER_WORD_MODEL")
+    if folder:
+        missing = [file for file in NEEDED if not (Path(folder) / file).is_file()]
         if missing:
             raise WordModelRefused(
-                f"SER_WORD_MODEL names {named}, which has no {' and no '.join(missing)}. "
+                f"SER_WORD_MODEL names {folder}, which has no {' and no '.join(missing)}. "
                 "Give a folder in the format of faster-whisper."
             )
-        return Path(named)
+        return Path(folder)
     return downloaded if (downloaded / "model.bin").is_file() else None
 
 

@@ -124,10 +124,10 @@ def abstention_chart(headlines: dict[str, dict[str, Any]], words: dict[str, str]
                 marker={"symbol": symbol, "size": 8},
                 customdata=[point["least_score"] for point in curve],
                 hovertemplate=t(
-                    "minimum score {score}: {answered} answered, {reached}",
+                    "minimum score {score}: {answered} answered, {value}",
                     score="%{customdata:.2f}",
                     answered="%{x:.0%}",
-                    reached="%{y:.0%}",
+                    value="%{y:.0%}",
                 ),
             )
         )

@@ -105,11 +105,11 @@ def _measures(judged: Judgement) -> None:
         for name, words in MEASURES.items()
     }
     st.dataframe(rows, hide_index=True, column_config=columns)
-    loud, by_chance = judged.energy.area, np.mean([curves.area for curves in judged.random])
+    loudness, by_chance = judged.energy.area, np.mean([curves.area for curves in judged.random])
     st.caption(
         t(
-            "For comparison: the area is {loud:.2f} for loudness and {by_chance:.2f} on average for random maps.",
-            loud=loud,
+            "For comparison: the area is {loudness:.2f} for loudness and {by_chance:.2f} on average for random maps.",
+            loudness=loudness,
             by_chance=by_chance,
         )
     )

@@ -86,14 +86,14 @@ def agreement_in_words(compared: Agreement) -> str:
         )
     ]
     if len(pairs) > 1:
-        (most, _, alike), (least, _, unlike) = max(pairs), min(pairs)
+        (highest, _, most_alike), (lowest, _, least_alike) = max(pairs), min(pairs)
         sentences.append(
             t(
-                "Most alike: {alike} ({most:.2f}). Least alike: {unlike} ({least:.2f}).",
-                alike=alike,
-                most=float(most),
-                unlike=unlike,
-                least=float(least),
+                "Most alike: {most_alike} ({highest:.2f}). Least alike: {least_alike} ({lowest:.2f}).",
+                most_alike=most_alike,
+                highest=float(highest),
+                least_alike=least_alike,
+                lowest=float(lowest),
             )
         )
     return " ".join(sentences)

@@ -113,11 +113,11 @@ def _correlates_of_others(recording: Recording) -> Correlates | None:
 def _show_correlates(inside: Correlates, outside: Correlates, in_others: Correlates | None) -> None:
     """Describe what is unusual in the focus, and list the measures."""
     compared = [(t("In the rest"), t("Difference"), outside)]
-    sentences = [differences_in_words(differences(inside, outside), there=t("in the rest"))]
+    sentences = [differences_in_words(differences(inside, outside), reference=t("in the rest"))]
     if in_others is not None:
         compared.append((t("In other recordings"), t("Difference from those"), in_others))
         sentences.append(
-            differences_in_words(differences(inside, in_others), there=t("in the other recordings of this voice"))
+            differences_in_words(differences(inside, in_others), reference=t("in the other recordings of this voice"))
         )
     st.markdown(f"**{' '.join(sentences)}**")
     rows = []
@@ -130,14 +130,16 @@ def _show_correlates(inside: Correlates, outside: Correlates, in_others: Correla
     st.table(rows, hide_index=True)
 
 
-def differences_in_words(found: Differences, there: str) -> str:
+def differences_in_words(found: Differences, reference: str) -> str:
     """Return one sentence on what is unusual in the focus, the most unusual first."""
     if found == Differences(None, None, None, None, None):
-        return t("There is too little voice in the focus or {there} to compare them.", there=there)
+        return t("There is too little voice in the focus or {reference} to compare them.", reference=reference)
     words = list(map(recognised, notable_in_words(found)))
     if not words:
-        return t("The voice in the focus is similar to that {there}.", there=there)
-    return t("The voice in the focus is {differences} than {there}.", differences=listed(words), there=there)
+        return t("The voice in the focus is similar to that {reference}.", reference=reference)
+    return t(
+        "The voice in the focus is {differences} than {reference}.", differences=listed(words), reference=reference
+    )
 
 
 def _formatted(value: float | None, template: str) -> str:

@@ -54,10 +54,10 @@ WORD_FIELDS = {"action", "doing", "emotion", "kind", "rating", "what"}
 EMOTIONS_FIELD = re.compile(r"\bemotions\)?$")
 
 #: Fields that contain the name of a file. It may have several words, if a line or something else in it follows.
-PLACE_FIELDS = {"name", "place"}
+LOCATION_FIELDS = {"name", "location"}
 
 #: The end of a text that says where something is. A refusal after it is not a part of its last field.
-PLACE_END = re.compile(r", [a-z ]+ \{[^{}]*\}$")
+LOCATION_END = re.compile(r", [a-z ]+ \{[^{}]*\}$")
 
 #: A field of a text: any expression in an f-string, a name in a text for `str.format`.
 FIELD = re.compile(r"\{([^{}]*)\}")
@@ -243,12 +243,12 @@ def _pattern(text: str) -> tuple[re.Pattern[str], list[str]]:
             groups[-1] += f"\\{fields.index(field) + 1}"
         else:
             fields.append(field)
-            is_place = field in PLACE_FIELDS and not groups[0] and re.search("[A-Za-z]{4}", literal)
-            value = f"({NUMBER.pattern})" if field == "n" else "(.+?)" if is_place else any_value
+            is_location = field in LOCATION_FIELDS and not groups[0] and re.search("[A-Za-z]{4}", literal)
+            value = f"({NUMBER.pattern})" if field == "n" else "(.+?)" if is_location else any_value
             groups = [*groups, value] if value == "(.+?)" else [*groups[:-1], groups[-1] + value]
         groups[-1] += re.escape(literal)
     *first, last = groups
-    if PLACE_END.search(text) and last.endswith("(.+?)"):
+    if LOCATION_END.search(text) and last.endswith("(.+?)"):
         last = last.removesuffix("(.+?)") + "((?:(?!: ).)+)"
     return re.compile("".join(f"(?>{group})" for group in first) + last, re.DOTALL), fields
 

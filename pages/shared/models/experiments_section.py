@@ -93,12 +93,12 @@ def show_branches() -> None:
 
 def _branches(result: dict[str, Any]) -> tuple[str, dict[str, go.Figure]]:
     example, cells = result["example"], result["cells"]
-    middle, low, high = (number(value, ".2f") for value in (result["rank_correlation"], *result["quartiles"]))
+    median, low, high = (number(value, ".2f") for value in (result["rank_correlation"], *result["quartiles"]))
     words = t(
-        "Rank correlation of the two maps: **{middle}**, the median of {recordings:d} recordings (quartiles {low} to "
+        "Rank correlation of the two maps: **{median}**, the median of {recordings:d} recordings (quartiles {low} to "
         "{high}): {similarity}. The segment shown is the one that {model} is surest of: {emotion}, score {score:.2f}, "
         "from {corpus}.",
-        middle=middle,
+        median=median,
         recordings=result["recordings"],
         low=low,
         high=high,

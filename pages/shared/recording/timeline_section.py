@@ -156,8 +156,8 @@ def _choose_stretch(timeline: Timeline, open_part: Callable[[float, float], None
     if too_long:
         st.caption(
             t(
-                "At most {most} can be opened at once; this part is {length} long.",
-                most=clock(LONGEST_STRETCH_S),
+                "At most {limit} can be opened at once; this part is {length} long.",
+                limit=clock(LONGEST_STRETCH_S),
                 length=clock(end_s - start_s),
             )
         )

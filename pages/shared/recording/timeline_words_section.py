@@ -88,28 +88,28 @@ def show(long: open_recordings.HeldLong, timeline: Timeline, open_part: Callable
 def _in_words(words: TimelineWords, found: Sequence[range], timeline: Timeline) -> str:
     """Describe the words: their number and language, how much of the recording they cover, and the search results."""
     count, language = len(words.transcript.words), words.transcript.language
-    whole, until = words.until_s > timeline.duration_s - 1, clock(words.until_s)
+    whole, covered = words.until_s > timeline.duration_s - 1, clock(words.until_s)
     if not count and whole:
         return t("No speech is transcribed.")
     if not count:
-        return t("No speech is transcribed in the first {until}.", until=until)
+        return t("No speech is transcribed in the first {covered}.", covered=covered)
     language = t(LANGUAGES.get(language, language))
     if whole:
         coverage = plural(count, "{n} word in {language}.", "{n} words in {language}.", language=language)
     else:
         coverage = plural(
             count,
-            "{n} word in {language} in the first {until}.",
-            "{n} words in {language} in the first {until}.",
+            "{n} word in {language} in the first {covered}.",
+            "{n} words in {language} in the first {covered}.",
             language=language,
-            until=until,
+            covered=covered,
         )
     return f"{coverage} {_times_in_words(len(found))}" if session.choice("timeline_search").strip() else coverage
 
 
 def _times_in_words(times: int) -> str:
     if times > MAX_LISTED:
-        return t("Said {n} times; the first {most} are listed.", n=times, most=MAX_LISTED)
+        return t("Said {n} times; the first {limit} are listed.", n=times, limit=MAX_LISTED)
     return plural(times, "Said once.", "Said {n} times.") if times else t("Not said.")
 
 

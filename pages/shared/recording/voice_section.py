@@ -116,9 +116,9 @@ def _of_project() -> list[RecordingFile]:
             [None, *speakers],
             format_func=lambda key: t("none") if key is None else _label_of(speakers[key]),
             help=t(
-                "Recordings on the page Annotate whose speaker is named. Of more than {most}, the "
+                "Recordings on the page Annotate whose speaker is named. Of more than {limit}, the "
                 "first by name are used.",
-                most=MAX_PROJECT_RECORDINGS,
+                limit=MAX_PROJECT_RECORDINGS,
             ),
             **session.widget("voice_project", session.choice("voice_project")),
         )

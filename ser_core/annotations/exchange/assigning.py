@@ -14,7 +14,7 @@ from ser_core.annotations.formats.collected import Collected, in_words
 from ser_core.annotations.formats.emu_write import bundle_of
 from ser_core.annotations.formats.fields import fields_of
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.values import error_context, shown
+from ser_core.annotations.formats.values import error_context, quoted
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name
@@ -65,7 +65,9 @@ def assign_to_recordings(
                 by_file_name = list(by_stem[folder_name(posixpath.basename(read.name))].values())
                 if len(candidates) != 1 and len(by_file_name) == len(read.documents) == 1:
                     candidates = by_file_name
-                    changed += [f"marks of {shown(document.name)} as those of the recording that the file is named for"]
+                    changed += [
+                        f"marks of {quoted(document.name)} as those of the recording that the file is named for"
+                    ]
                 file = _only_recording(document, candidates, read)
                 first = found_by_name.setdefault((file.sha256, posixpath.basename(read.name)), read.name)
                 if first != read.name:
@@ -98,21 +100,21 @@ def _only_recording(document: AnnotatedRecording, named: Sequence[RecordingFile]
     """Return the only recording of a name, or refuse."""
     if len(named) == 1:
         return named[0]
-    place, name = read.name, shown(document.name)
+    location, name = read.name, quoted(document.name)
     if named:
-        names = " or ".join(shown(file_stems(file.name, file.sha256)[1]) for file in named)
+        names = " or ".join(quoted(file_stems(file.name, file.sha256)[1]) for file in named)
         raise RecordingUnclear(
-            f"{place}: the project has {len(named)} recordings called {name}, and the file does not say by SHA-256 "
+            f"{location}: the project has {len(named)} recordings called {name}, and the file does not say by SHA-256 "
             f"which one it is. Name the file as an export does: {names}."
         )
     if len(read.documents) > 1:
         raise RecordingUnclear(
-            f"{place}: the project has no recording called {name}, and the file does not say by SHA-256 which one it "
-            "is. Add the recording first."
+            f"{location}: the project has no recording called {name}, and the file does not say by SHA-256 which one "
+            "it is. Add the recording first."
         )
     raise RecordingUnclear(
-        f"{place}: the project has no recording called {name}, and the file does not say by SHA-256 which one it is. "
-        "Add the recording first, or name the file for it."
+        f"{location}: the project has no recording called {name}, and the file does not say by SHA-256 which one it "
+        "is. Add the recording first, or name the file for it."
     )
 
 
@@ -159,7 +161,7 @@ def shift_times(document: AnnotatedRecording, by_s: float) -> tuple[AnnotatedRec
     for collected, marks_in in ((moved, document.annotations), (left_out, document.left_out)):
         for mark in marks_in:
             fields = fields_of(mark) | {"key": mark.key, "revision": mark.revision}
-            collected.add(fields, shown(document.name), isinstance(mark.region, Point))
+            collected.add(fields, quoted(document.name), isinstance(mark.region, Point))
     return (
         replace(
             document,

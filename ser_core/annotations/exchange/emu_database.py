@@ -22,7 +22,7 @@ from ser_core.annotations.formats import OTHERS
 from ser_core.annotations.formats.content import json_bytes, json_of
 from ser_core.annotations.formats.emu_write import MORE, bundle_of, levels_of
 from ser_core.annotations.formats.format import sum_losses
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.errors import AnnotationsRefused
 
 CONFIGURATION, METADATA, SESSION = "_DBconfig.json", ".meta_json", "_ses"
@@ -134,7 +134,7 @@ class Metadata:
                 self._speakers.setdefault(posixpath.dirname(path), str(value).strip())
             else:
                 lost[field] += 1
-        return tuple(f"the field {shown(field)} of metadata" for field in lost)
+        return tuple(f"the field {quoted(field)} of metadata" for field in lost)
 
     def of(self, path: str, recordings: Iterable[AnnotatedRecording]) -> tuple[AnnotatedRecording, ...]:
         """Return the recordings of an annotation at a path, with their session and speaker."""

@@ -43,16 +43,16 @@ def likely_state(
     history_steps : sequence of sequence of Change
         The changes of each step in the recording, the oldest first.
     """
-    by_place: dict[tuple[object, ...], list[Annotation]] = defaultdict(list)
+    by_label_and_time: dict[tuple[object, ...], list[Annotation]] = defaultdict(list)
     for mark in imported:
-        by_place[_label(mark), round(mark.region.start_s * 100)].append(mark)
+        by_label_and_time[_label(mark), round(mark.region.start_s * 100)].append(mark)
 
     def agrees(mark: Annotation) -> bool:
         centisecond = round(mark.region.start_s * 100)
         candidates = (
             each
             for at in (centisecond - 1, centisecond, centisecond + 1)
-            for each in by_place.get((_label(mark), at), ())[:NEIGHBOURS]
+            for each in by_label_and_time.get((_label(mark), at), ())[:NEIGHBOURS]
         )
         return any(same_content(merge_mark(mark, each, False), mark) for each in candidates)
 

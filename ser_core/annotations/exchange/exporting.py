@@ -11,7 +11,7 @@ from ser_core.annotations.exchange.emu_database import database_of
 from ser_core.annotations.formats import FORMATS, OTHERS
 from ser_core.annotations.formats.format import Format, Written, counted, lost_tier_fields, sum_losses
 from ser_core.annotations.formats.layers import with_names_as_keys
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.errors import AnnotationsRefused, SerError
 from ser_core.work.atomic_folder import folder_name
 
@@ -110,7 +110,7 @@ def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> Annotate
     """Return a recording with valid marks only; add to the list, in words, which marks were cut or left out."""
     marks = []
     for number, mark in enumerate(recording.annotations, start=1):
-        place = f"{shown(recording.name)}, mark {number} of {shown(mark.annotator)}"
+        location = f"{quoted(recording.name)}, mark {number} of {quoted(mark.annotator)}"
         try:
             marks.append(valid_mark(mark, recording.duration_s))
             continue
@@ -121,9 +121,9 @@ def valid_recording(recording: AnnotatedRecording, unfit: list[str]) -> Annotate
             marks.append(
                 valid_mark(replace(mark, region=region, note=mark.note[:MAX_TEXT_LENGTH]), recording.duration_s)
             )
-            unfit.append(f"{place}: cut to what is possible. {reason}")
+            unfit.append(f"{location}: cut to what is possible. {reason}")
         except SerError:
-            unfit.append(f"{place}: left out. {reason}")
+            unfit.append(f"{location}: left out. {reason}")
     return replace(recording, annotations=tuple(marks))
 
 

@@ -16,7 +16,7 @@ from ser_core.annotations.exchange.importing import ImportedFile, with_marks
 from ser_core.annotations.formats import FORMATS
 from ser_core.annotations.formats.format import counted
 from ser_core.annotations.formats.notation import Note, holds_emotions
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.errors import AnnotationsRefused
 
 #: Our own files state which labels are emotions.
@@ -63,7 +63,7 @@ def rules_from_pairs(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         label, equals, emotion = pair.partition("=")
         if not equals or not label.strip():
-            raise AnnotationsRefused(f"{shown(pair)} maps no label; write LABEL=EMOTION, such as ang=angry.")
+            raise AnnotationsRefused(f"{quoted(pair)} maps no label; write LABEL=EMOTION, such as ang=angry.")
         found[label.strip().casefold()] = emotion.strip()
     return found
 
@@ -166,8 +166,8 @@ def _require_tiers(files: Sequence[ImportedFile], rules: LabelRules) -> None:
     tiers = {mark.tier for file in files for document in file.documents for mark in document.annotations}
     for tier in rules.tiers:
         if tier.casefold() not in {name.casefold() for name in tiers}:
-            names = ", ".join(map(shown, sorted(tiers))) or "no tier at all"
-            raise AnnotationsRefused(f"There are no marks in a tier {shown(tier)}; the files have {names}.")
+            names = ", ".join(map(quoted, sorted(tiers))) or "no tier at all"
+            raise AnnotationsRefused(f"There are no marks in a tier {quoted(tier)}; the files have {names}.")
 
 
 def _map_label(
@@ -180,7 +180,7 @@ def _map_label(
     if not is_ours and mark.tier.casefold() == REGION_TIER and not isinstance(mark.region, Point):
         mark = replace(mark, tier=REGION_TIER)
     if rules.tiers and mark.tier.casefold() not in {tier.casefold() for tier in rules.tiers}:
-        return mark, f"{{}} of the tier {shown(mark.tier)}, which was not chosen"
+        return mark, f"{{}} of the tier {quoted(mark.tier)}, which was not chosen"
     if rules.status is not None:
         mark = replace(mark, status=rules.status)
     expected = bool(rules.tiers) or content == "emotions" or holds_emotions(mark.tier)
@@ -190,7 +190,7 @@ def _map_label(
     wanted = rules.emotions.get(label.strip().casefold())
     if label and wanted == "":
         uses[mark.tier, label, None, "left out", expected] += 1
-        return mark, f"{{}} with the label {shown(label)}, as it was mapped"
+        return mark, f"{{}} with the label {quoted(label)}, as it was mapped"
     if wanted is not None:
         mark = _with_emotion(mark, wanted)
     elif rules.as_notes or is_mapped or (is_text and not is_ours):
@@ -230,15 +230,17 @@ def unknown_labels(uses: Iterable[LabelUse]) -> list[str]:
                 tiers.setdefault(use.tier, []).append(use)
         for tier, unknown in tiers.items():
             total = sum(use.count for use in unknown)
-            said = ", ".join(f"{_short(use.label)} {use.count}" for use in unknown[:MAX_LISTED_LABELS])
+            counts = ", ".join(f"{_short(use.label)} {use.count}" for use in unknown[:MAX_LISTED_LABELS])
             if len(unknown) > MAX_LISTED_LABELS:
-                said = f"{said} and {len(unknown) - MAX_LISTED_LABELS} more"
+                counts = f"{counts} and {len(unknown) - MAX_LISTED_LABELS} more"
             if total == 1:
-                kept = "kept as a note" if kind == "note" else "kept as it is"
-                sentences.append(f"1 label of the tier {shown(tier)} is not a known emotion; {kept}: {said}.")
+                outcome = "kept as a note" if kind == "note" else "kept as it is"
+                sentences.append(f"1 label of the tier {quoted(tier)} is not a known emotion; {outcome}: {counts}.")
             else:
-                kept = "kept as notes" if kind == "note" else "kept as they are"
-                sentences.append(f"{total} labels of the tier {shown(tier)} are not known emotions; {kept}: {said}.")
+                outcome = "kept as notes" if kind == "note" else "kept as they are"
+                sentences.append(
+                    f"{total} labels of the tier {quoted(tier)} are not known emotions; {outcome}: {counts}."
+                )
     return sentences
 
 

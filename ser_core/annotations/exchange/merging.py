@@ -235,7 +235,7 @@ def _unique(
 
     A mark repeats another if both differ by no more than rounding, as in files of several formats about one recording.
     """
-    by_place: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    by_label_and_time: dict[tuple[object, ...], list[int]] = defaultdict(list)
     unique: list[Annotation] = []
     repeats: dict[int, int] = defaultdict(int)
     for mark in sorted(imported, key=lambda mark: mark.key not in known_keys):
@@ -243,12 +243,12 @@ def _unique(
         centisecond = round(mark.region.start_s * 100)
         candidates: list[int] = []
         for each in (centisecond - 1, centisecond, centisecond + 1):
-            candidates += by_place[*label, each][:NEIGHBOURS]
+            candidates += by_label_and_time[*label, each][:NEIGHBOURS]
         first = next((index for index in candidates if _repeats(mark, unique[index], known_keys)), None)
         if first is not None:
             repeats[first] += 1
         else:
-            by_place[*label, centisecond].append(len(unique))
+            by_label_and_time[*label, centisecond].append(len(unique))
             unique.append(mark)
     return unique, repeats
 

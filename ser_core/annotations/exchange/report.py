@@ -8,7 +8,7 @@ from ser_core.annotations.exchange.importing import ImportedFile
 from ser_core.annotations.exchange.labels import LabelUse
 from ser_core.annotations.formats.fields import fields_of
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.annotations.store.transfer import Imported, RecordingDifference
 
 MAX_LISTED_TIERS = 12
@@ -72,7 +72,7 @@ def count_marks(file: ImportedFile) -> int:
 def tiers_in_words(file: ImportedFile) -> str:
     """Return the tiers of a file with their labels or points."""
     tiers = ", ".join(
-        f"{shown(tier.name)} {counted(tier.labels, 'point' if tier.points else 'label')}"
+        f"{quoted(tier.name)} {counted(tier.labels, 'point' if tier.points else 'label')}"
         for tier in file.tiers[:MAX_LISTED_TIERS]
     )
     return tiers + (f" and {len(file.tiers) - MAX_LISTED_TIERS} more" if len(file.tiers) > MAX_LISTED_TIERS else "")
@@ -131,7 +131,7 @@ def _annotator_and_tier(mark: Annotation) -> str:
 def _content(mark: Annotation | None) -> str:
     if mark is None:
         return ""
-    what = mark.emotion or (shown(mark.note) if mark.note else "no label")
+    what = mark.emotion or (quoted(mark.note) if mark.note else "no label")
     what = what if mark.intensity is None else f"{what} (intensity {mark.intensity})"
     if mark.tier == RECORDING_TIER:
         return what

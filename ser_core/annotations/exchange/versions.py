@@ -15,7 +15,7 @@ from ser_core.annotations.exchange.importing import ImportedFile
 from ser_core.annotations.exchange.matching import is_rounded, merge_mark, same_content
 from ser_core.annotations.exchange.merging import Difference
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.annotations.store.transfer import Imported
 from ser_core.errors import AnnotationsRefused
 
@@ -221,7 +221,7 @@ def _in_order_of_age(one: Version, other: Version, files: Sequence[ImportedFile]
             return old, new
     first, second, name = files[one.index].name, files[other.index].name, one.documents[0].name
     raise AnnotationsRefused(
-        f"{first} and {second} have different versions of the same marks of {shown(name)}, and neither is known to be "
+        f"{first} and {second} have different versions of the same marks of {quoted(name)}, and neither is known to be "
         "the older one. Import the one that counts, or one after the other."
     )
 
@@ -237,7 +237,7 @@ def _without_replaced(
             used.append(document)
         else:
             name, marks = files[newer].name, counted(len(document.annotations), "mark")
-            dropped.append(f"{marks} of {shown(document.name)}, an older version of those in {name}")
+            dropped.append(f"{marks} of {quoted(document.name)}, an older version of those in {name}")
     if not dropped:
         return file
     return replace(file, documents=tuple(used), dropped=(*file.dropped, *dropped))

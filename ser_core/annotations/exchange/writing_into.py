@@ -11,7 +11,7 @@ from ser_core.annotations.exchange.labels import LabelRules, map_labels
 from ser_core.annotations.formats import READERS, elan_into, format_key, textgrid_into
 from ser_core.annotations.formats.format import UpdatedFile, counted
 from ser_core.annotations.formats.layers import layers_of
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.errors import AnnotationsRefused
 
@@ -50,7 +50,7 @@ class WrittenInto:
         if self.unchanged:
             lines.append(f"Unchanged, because all their marks are in the file: {_names(self.unchanged)}.")
         if not lines:
-            lines.append(f"Nothing was added to it: the project has no marks of {shown(self.recording)} to write.")
+            lines.append(f"Nothing was added to it: the project has no marks of {quoted(self.recording)} to write.")
         if self.gone:
             marks = counted(self.gone, "mark")
             lines.append(
@@ -94,7 +94,7 @@ def write_into_file(
     (document,) = file.documents
     if document.sha256 not in {each.sha256 for each in known}:
         raise AnnotationsRefused(
-            f"{name} belongs to {shown(document.name)}, which is not in the project. Add it first."
+            f"{name} belongs to {quoted(document.name)}, which is not in the project. Add it first."
         )
     unfit: list[str] = []
     recording = valid_recording(export(document.sha256), unfit)
@@ -119,7 +119,7 @@ def write_into_file(
 
 
 def _names(tiers: Sequence[str]) -> str:
-    return ", ".join(map(shown, tiers))
+    return ", ".join(map(quoted, tiers))
 
 
 def _has_mark(mark: Annotation, in_file: set[tuple]) -> bool:

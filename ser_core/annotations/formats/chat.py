@@ -20,7 +20,7 @@ from ser_core.annotations.formats.rttm import TIER as SPEAKERS
 from ser_core.annotations.formats.rttm import with_only_speaker
 from ser_core.annotations.formats.table import WORDS_TIER
 from ser_core.annotations.formats.transcriber import TRANSCRIPT
-from ser_core.annotations.formats.values import error_context, shown
+from ser_core.annotations.formats.values import error_context, quoted
 from ser_core.errors import AnnotationsRefused
 
 LINE_END = re.compile("\r\n|\r|\n")
@@ -46,7 +46,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     recording = ""
     head = ""
     for line, head, text in _lines(text_of(content, name, "\r\n", encoding=options.encoding), name):
-        place = f"{name}, line {line}"
+        location = f"{name}, line {line}"
         if head == MEDIA:
             recording = text.partition(",")[0].strip()
         if head[0] == "@":
@@ -54,7 +54,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
         if head[0] == "%" and head != WORDS:
             lost[f"line {head}"] += 1
             continue
-        pieces, rest, sound = _timed(text, place)
+        pieces, rest, sound = _timed(text, location)
         recording = recording or sound
         if not pieces and head[0] == "*":
             lost["utterance without times"] += 1
@@ -65,7 +65,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
             found = [(WORDS_TIER, words)] if head == WORDS else [(TRANSCRIPT, words), (SPEAKERS, head[1:])]
             for tier, note in found:
                 labels[tier] += 1
-                marks.add({"start_s": start_s, "end_s": end_s, "tier": tier, "note": Note(note)}, place)
+                marks.add({"start_s": start_s, "end_s": end_s, "tier": tier, "note": Note(note)}, location)
     if head != "@End":
         raise AnnotationsRefused(
             f"{name}: the file ends without @End, and may be cut off. Open it in CLAN and save it."
@@ -90,14 +90,14 @@ def _lines(source: str, name: str) -> Iterator[tuple[int, str, str]]:
             head, _, text = line.partition(":") if line[0] in "*%" or "\t" in line else (line, "", "")
             if line[0] not in "@*%" or len(head) < 2:
                 raise AnnotationsRefused(
-                    f"{name}, line {number}: {shown(line)} is not a line of CHAT, which begins with @, * or %."
+                    f"{name}, line {number}: {quoted(line)} is not a line of CHAT, which begins with @, * or %."
                 )
             found = number, head.strip(), [text.strip()]
     if found is not None:
         yield found[0], found[1], " ".join(found[2])
 
 
-def _timed(text: str, place: str) -> tuple[list[tuple[float, float, str]], str, str]:
+def _timed(text: str, location: str) -> tuple[list[tuple[float, float, str]], str, str]:
     """Return the texts of a line with their times in seconds, the text behind the last time, and the sound, if named.
 
     Raises
@@ -113,7 +113,9 @@ def _timed(text: str, place: str) -> tuple[list[tuple[float, float, str]], str, 
             pieces.append((int(found[2]) / 1000, int(found[3]) / 1000, words))
     rest = text[start:].strip()
     if any(BULLET in words for words in (rest, *(words for *_, words in pieces))):
-        raise AnnotationsRefused(f"{place}: a time is not two numbers of milliseconds, such as 500_1250. Correct it.")
+        raise AnnotationsRefused(
+            f"{location}: a time is not two numbers of milliseconds, such as 500_1250. Correct it."
+        )
     return pieces, rest, sound
 
 

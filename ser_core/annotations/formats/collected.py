@@ -65,7 +65,7 @@ class Collected:
         """Add a mark as it is."""
         self._marks.append(mark)
 
-    def add(self, fields: Mapping[str, Any], place: str, is_point: bool = False) -> None:
+    def add(self, fields: Mapping[str, Any], location: str, is_point: bool = False) -> None:
         """Add the mark that a flat dict describes, as `fields.annotation_of` takes it.
 
         Parameters
@@ -76,9 +76,9 @@ class Collected:
         Raises
         ------
         AnnotationsRefused
-            If it is not a valid mark, after its place.
+            If it is not a valid mark, after its location.
         """
-        with error_context(place):
+        with error_context(location):
             fields = self._shifted(fields, is_point)
             if fields:
                 self.append(annotation_of(fields, self._duration_s))

@@ -41,9 +41,9 @@ def text_of(
         text = content.decode(encoding or encoding_of(content))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        which = f"in the encoding {encoding}" if encoding else "in UTF-8 or UTF-16"
+        expected_encoding = f"in the encoding {encoding}" if encoding else "in UTF-8 or UTF-16"
         raise AnnotationsRefused(
-            f"{name}, line {line}: this is not text {which}. Save it as UTF-8, or name its encoding."
+            f"{name}, line {line}: this is not text {expected_encoding}. Save it as UTF-8, or name its encoding."
         ) from None
     if (parts := sum(map(text.count, part))) > max_parts:
         raise AnnotationsRefused(f"{name} seems to have {parts} parts; at most {max_parts} are read. Split it.")
@@ -99,8 +99,8 @@ def json_of(content: bytes, name: str, encoding: str | None = None) -> Any:
         with error_context(name):
             return json.loads(source, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        place = f"{name}, line {error.lineno}, column {error.colno}"
-        raise AnnotationsRefused(f"{place}: this is not JSON ({error.msg}). Export the file again.") from None
+        location = f"{name}, line {error.lineno}, column {error.colno}"
+        raise AnnotationsRefused(f"{location}: this is not JSON ({error.msg}). Export the file again.") from None
     except RecursionError:
         raise AnnotationsRefused(f"{name}: the JSON is nested too deeply to hold marks.") from None
     except ValueError:  # Python reads no integer of more than 4300 digits

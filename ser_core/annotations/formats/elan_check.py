@@ -6,7 +6,7 @@ from typing import NoReturn
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.errors import AnnotationsRefused
 
 SCHEMA = "http://www.w3.org/2001/XMLSchema-instance noNamespaceSchemaLocation"
@@ -122,19 +122,19 @@ class _Check:
     def _start(self, element: str, attributes: dict[str, str]) -> None:
         parent = self._open[-1][0] if self._open else None
         if parent is None and element != "ANNOTATION_DOCUMENT":
-            self.refuse(f"{shown(element)} is not the beginning of an EAF, which is ANNOTATION_DOCUMENT")
+            self.refuse(f"{quoted(element)} is not the beginning of an EAF, which is ANNOTATION_DOCUMENT")
         if len(self._open) == MAX_LEVELS:
             self.refuse("the elements are nested too deeply")
         if self._open:
             self._open[-1][1].append(element)
         self._open.append((element, []))
         if parent == "TIME_ORDER" and element != "TIME_SLOT":  # pympi takes any element there for one
-            self.refuse(f"{shown(element)} is in TIME_ORDER, which holds each TIME_SLOT and nothing else")
+            self.refuse(f"{quoted(element)} is in TIME_ORDER, which holds each TIME_SLOT and nothing else")
         if element not in ELEMENTS:
             return
-        place, needed = ELEMENTS[element]
-        if parent != place:
-            self.refuse(f"{element} is in {parent} and not in {place}")
+        expected_parent, needed = ELEMENTS[element]
+        if parent != expected_parent:
+            self.refuse(f"{element} is in {parent} and not in {expected_parent}")
         for attribute in needed:
             if attribute not in attributes:
                 self.refuse(f"{element} has no {attribute.split()[-1]}")
@@ -151,7 +151,7 @@ class _Check:
             if attribute in ELEMENTS[element][1]:
                 id_ = attributes[attribute]
                 if (attribute, id_) in self._taken:
-                    self.refuse(f"there are two of the {attribute} {shown(id_)}")
+                    self.refuse(f"there are two of the {attribute} {quoted(id_)}")
                 self._taken.add((attribute, id_))
                 self.other_ids |= attribute in NUMBERED and not _has_number(id_)
 
@@ -160,7 +160,7 @@ class _Check:
         if element == "TIME_SLOT":
             time = attributes.get("TIME_VALUE")
             if time is not None and not (time.isascii() and time.isdigit() and len(time) <= MAX_DIGITS):
-                self.refuse(f"the TIME_VALUE {shown(time)} is not a whole number of milliseconds")
+                self.refuse(f"the TIME_VALUE {quoted(time)} is not a whole number of milliseconds")
             self._times[attributes["TIME_SLOT_ID"]] = None if time is None else int(time)
         elif element in ANNOTATIONS:
             self.lines[attributes["ANNOTATION_ID"]] = line
@@ -174,10 +174,10 @@ class _Check:
         for line, *slots in self._aligned:
             for slot in slots:
                 if slot not in self._times:
-                    self.refuse(f"there is no time slot {shown(slot)}", line)
+                    self.refuse(f"there is no time slot {quoted(slot)}", line)
             start, end = (self._times[slot] for slot in slots)
             if None not in (start, end) and start >= end:
                 self.refuse(f"an annotation from {start} to {end} ms has no length", line)
         for line, parent in self._referring:
             if parent not in self.lines:
-                self.refuse(f"there is no annotation {shown(parent)} to refer to", line)
+                self.refuse(f"there is no annotation {quoted(parent)} to refer to", line)

@@ -28,7 +28,7 @@ from ser_core.annotations.formats.format import (
 from ser_core.annotations.formats.layers import FileTiers
 from ser_core.annotations.formats.notation import UNSAFE, mark_fields
 from ser_core.annotations.formats.own import objects_in
-from ser_core.annotations.formats.values import error_context, number, shown, text, whole_number
+from ser_core.annotations.formats.values import error_context, number, quoted, text, whole_number
 from ser_core.errors import AnnotationsRefused
 
 #: The maximum depth of items above their segments.
@@ -154,22 +154,22 @@ class _Bundle:
         key = keys[level.name]
         if isinstance(item.get("id"), int):
             self.tier_of_item[item["id"]] = key
-        place = f"{self._name}, level {shown(level.name)}, item {shown(item.get('id'))}"
-        with error_context(place):
+        location = f"{self._name}, level {quoted(level.name)}, item {quoted(item.get('id'))}"
+        with error_context(location):
             label, fields, others = _labels(item, level.name, default_fields)
             times = self._times(item, level.kind)
         labelled[level.name] += bool(label)
         if times is None:
             self.lost["{} without segments", "item"] += 1
             return
-        self.marks.add({"tier": key} | fields | times, place, level.kind == EVENT)
+        self.marks.add({"tier": key} | fields | times, location, level.kind == EVENT)
         for attribute, value in others:
             if attribute not in keys or attribute == level.name:
                 self.lost["{} beside the first of an item", "label"] += 1
             elif value:
                 labelled[attribute] += 1
                 tier = keys[attribute]
-                self.marks.add({"tier": tier} | mark_fields(value, tier) | times, place, level.kind == EVENT)
+                self.marks.add({"tier": tier} | mark_fields(value, tier) | times, location, level.kind == EVENT)
 
     def _times(self, item: Mapping[str, Any], kind: object) -> dict[str, float] | None:
         if kind == EVENT:
@@ -227,7 +227,7 @@ def _edges(levels: Sequence[_Level], document: dict[str, Any], rate_hz: float, n
     edges: dict[object, Edges] = {}
     for level in levels:
         for item in level.items:
-            with error_context(f"{name}, level {shown(level.name)}, item {shown(item.get('id'))}"):
+            with error_context(f"{name}, level {quoted(level.name)}, item {quoted(item.get('id'))}"):
                 own = whole_number(item.get("id"), "id")
                 if level.kind == SEGMENT:
                     first = number(item.get("sampleStart"), "first sample")

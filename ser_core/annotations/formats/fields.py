@@ -23,7 +23,7 @@ from ser_core.annotations.formats.values import (
     channel_number,
     error_context,
     number,
-    shown,
+    quoted,
     text,
     utc_time,
     whole_number,
@@ -114,19 +114,19 @@ def tier_of(fields: object) -> Tier:
         If a value has the wrong type, or the tier is not possible.
     """
     if not isinstance(fields, Mapping):
-        raise AnnotationsRefused(f"{shown(fields)} is not a tier.")
+        raise AnnotationsRefused(f"{quoted(fields)} is not a tier.")
     given = {field: value for field, value in fields.items() if value is not None}
     key = text(given.get("key"), "key of a tier")
     labels = given.get("labels", ())
     if not isinstance(labels, list | tuple):
-        raise AnnotationsRefused(f"The labels {shown(labels)} of a tier are not a list.")
+        raise AnnotationsRefused(f"The labels {quoted(labels)} of a tier are not a list.")
     mapping = given.get("mapping", ())
     is_list = isinstance(mapping, list | tuple)
     if not is_list or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in mapping):
-        raise AnnotationsRefused(f"The mapping {shown(mapping)} of a tier is not a list of pairs.")
+        raise AnnotationsRefused(f"The mapping {quoted(mapping)} of a tier is not a list of pairs.")
     texts = {field: text(given[field], f"{field} of a tier") for field in TIER_TEXTS if field in given}
     if not isinstance(given.get("shown", True), bool):
-        raise AnnotationsRefused(f"{shown(given['shown'])} does not say whether a tier is shown.")
+        raise AnnotationsRefused(f"{quoted(given['shown'])} does not say whether a tier is shown.")
     labels = tuple(text(label, "label of a tier") for label in labels)
     mapping = tuple(tuple(text(word, "mapping of a tier") for word in pair) for pair in mapping)
     return Tier(key, **({"name": key} | texts), labels=labels, shown=given.get("shown", True), mapping=mapping)
@@ -153,7 +153,7 @@ def roles_of(fields: Mapping[str, Any]) -> dict[str, str]:
     """Return the roles of a project's members in the fields of a recording, or refuse the value."""
     roles = fields.get("roles") or {}
     if not isinstance(roles, Mapping):
-        raise AnnotationsRefused(f"The roles {shown(roles)} are not names with a role for each.")
+        raise AnnotationsRefused(f"The roles {quoted(roles)} are not names with a role for each.")
     return {text(name, "name of a member"): text(role, "role of a member") for name, role in roles.items()}
 
 
@@ -183,13 +183,14 @@ def f0_of(fields: object) -> CorrectedF0:
         return CorrectedF0()
     found = fields.get("runs") if isinstance(fields, Mapping) else None
     if not isinstance(found, list) or not all(isinstance(run, Mapping) for run in found):
-        raise AnnotationsRefused(f"The corrected F0 {shown(fields)} has no list of runs. Export it again.")
-    ours = F0Settings()
-    theirs = F0Settings(**{name: number(fields.get(name), f"{name} of F0") for name in asdict(ours)})
-    if theirs != ours:
+        raise AnnotationsRefused(f"The corrected F0 {quoted(fields)} has no list of runs. Export it again.")
+    expected = F0Settings()
+    imported = F0Settings(**{name: number(fields.get(name), f"{name} of F0") for name in asdict(expected)})
+    if imported != expected:
         raise AnnotationsRefused(
-            f"F0 was measured every {theirs.hop_s:g} s from {theirs.floor_hz:g} to {theirs.ceiling_hz:g} Hz there, and "
-            f"every {ours.hop_s:g} s from {ours.floor_hz:g} to {ours.ceiling_hz:g} Hz here. Leave its corrections out."
+            f"F0 was measured every {imported.hop_s:g} s from {imported.floor_hz:g} to {imported.ceiling_hz:g} Hz "
+            f"there, and every {expected.hop_s:g} s from {expected.floor_hz:g} to {expected.ceiling_hz:g} Hz here. "
+            "Leave its corrections out."
         )
     frames: dict[int, Correction] = {}
     for run in found:
@@ -197,7 +198,7 @@ def f0_of(fields: object) -> CorrectedF0:
         by, at_time = text(run.get("by"), "person who corrected F0"), utc_time(run.get("at"), "time of a correction")
         if first < 0 or not isinstance(values, list) or not by.strip():
             raise AnnotationsRefused(
-                f"The run {shown(dict(run))} of corrected F0 lacks frames or a person. Export it again."
+                f"The run {quoted(dict(run))} of corrected F0 lacks frames or a person. Export it again."
             )
         frames |= {first + index: Correction(f0_hz(value), by, at_time) for index, value in enumerate(values)}
     return CorrectedF0(frames)
@@ -245,10 +246,10 @@ def recording_of(fields: Mapping[str, Any], annotations: Iterable[Annotation]) -
     duration_s = known_duration_s(fields)
     sha256 = text(values["sha256"], "SHA-256").lower() if "sha256" in values else None
     if sha256 is not None and not SHA256.fullmatch(sha256):
-        raise AnnotationsRefused(f"The SHA-256 {shown(sha256)} does not have 64 hexadecimal digits.")
+        raise AnnotationsRefused(f"The SHA-256 {quoted(sha256)} does not have 64 hexadecimal digits.")
     rate = whole_number(values["sample_rate_hz"], "sample rate") if "sample_rate_hz" in values else None
     if rate is not None and not 0 < rate < 2**31:
-        raise AnnotationsRefused(f"A sample rate of {shown(rate)} Hz is not possible.")
+        raise AnnotationsRefused(f"A sample rate of {quoted(rate)} Hz is not possible.")
     name = text(values.get("name"), "name of the recording")
     provenance = _provenance(values.get("provenance", {}))
     texts = {field: text(values[field], field) for field in ("speaker", "session") if field in values}
@@ -268,7 +269,7 @@ def known_duration_s(fields: Mapping[str, Any]) -> float | None:
 
 def _provenance(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise AnnotationsRefused(f"The provenance {shown(value)} is not an object with a model and settings.")
+        raise AnnotationsRefused(f"The provenance {quoted(value)} is not an object with a model and settings.")
     level: list[object] = [value]
     for _ in range(MAX_LEVELS):
         level = [inner for outer in level for inner in _inside(outer)]
@@ -306,10 +307,10 @@ def writable(recording: AnnotatedRecording) -> AnnotatedRecording:
     """
     marks = []
     for count, mark in enumerate(recording.annotations, start=1):
-        with error_context(f"{shown(recording.name)}, mark {count}"):
+        with error_context(f"{quoted(recording.name)}, mark {count}"):
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity, recording.duration_s))
-    with error_context(shown(recording.name)):
+    with error_context(quoted(recording.name)):
         unchanged = {name: getattr(recording, name) for name in ("tiers", "assignments", "roles", "f0")}
         return replace(recording_of(recording_fields(recording), marks), **unchanged)
 
@@ -331,13 +332,13 @@ def with_audio(
     """
     if None not in (recording.sha256, sha256) and recording.sha256 != sha256:
         raise AnnotationsRefused(
-            f"The marks belong to other audio, {shown(recording.name)} with the SHA-256 {recording.sha256[:12]}…, "
-            f"and not to {shown(name)}. Open that recording."
+            f"The marks belong to other audio, {quoted(recording.name)} with the SHA-256 {recording.sha256[:12]}…, "
+            f"and not to {quoted(name)}. Open that recording."
         )
     marks = []
     for count, mark in enumerate(recording.annotations, start=1):
         whole = {"start_s": 0.0, "end_s": duration_s} if mark.tier == RECORDING_TIER else {}
-        with error_context(f"Mark {count}, in the tier {shown(mark.tier)}"):
+        with error_context(f"Mark {count}, in the tier {quoted(mark.tier)}"):
             identity = {"key": mark.key, "revision": mark.revision}
             marks.append(annotation_of(fields_of(mark) | identity | whole, duration_s))
     audio = {"name": name, "sha256": sha256, "duration_s": duration_s, "sample_rate_hz": sample_rate_hz}

@@ -58,7 +58,7 @@ from ser_core.annotations.formats.label_studio_min import expand, is_json_min
 from ser_core.annotations.formats.label_studio_results import OURS, Lost, labels_of, marks_in
 from ser_core.annotations.formats.layers import with_names_as_keys
 from ser_core.annotations.formats.own import objects_in
-from ser_core.annotations.formats.values import error_context, shown
+from ser_core.annotations.formats.values import error_context, quoted
 from ser_core.errors import AnnotationsRefused
 
 SOUND = "audio"
@@ -163,32 +163,32 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     fields_by_recording: dict[tuple[str, str], dict[str, Any]] = {}
     marks: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
     for count, task in enumerate(tasks, start=1):
-        place = f"{name}, task {count}"
-        found = _checked(task, place, lost)
+        location = f"{name}, task {count}"
+        found = _checked(task, location, lost)
         address = _address(found["data"], count)
-        recording = _recording(found, address, place)
+        recording = _recording(found, address, location)
         key = address, str(recording.get("sha256"))
         known = fields_by_recording.setdefault(key, recording)
         if known.get("duration_s") is None:
             known["duration_s"] = recording.get("duration_s")
         tiers = {tier.key: tier for tier in known.get("tiers", ())}
-        marks.setdefault(key, []).extend(_marks(found, place, tiers, lost))
+        marks.setdefault(key, []).extend(_marks(found, location, tiers, lost))
     read = [_with_marks(fields_by_recording[key], marks[key], name, lost, options) for key in fields_by_recording]
     left_out, altered = totals_in_words(found for _, found in read)
     dropped = tuple(counted(count, noun) + rest for (noun, rest), count in lost.items())
     return ReadResult(tuple(recording for recording, _ in read), dropped + left_out, altered)
 
 
-def _checked(task: object, place: str, lost: Lost) -> dict[str, Any]:
+def _checked(task: object, location: str, lost: Lost) -> dict[str, Any]:
     if not isinstance(task, dict):
-        raise AnnotationsRefused(f"{place}: {shown(task)} is not an object. Export the tasks as JSON or JSON-MIN.")
+        raise AnnotationsRefused(f"{location}: {quoted(task)} is not an object. Export the tasks as JSON or JSON-MIN.")
     if is_json_min(task):
         task = expand(task, lost)
     if not isinstance(task.get("data"), dict):
-        raise AnnotationsRefused(f"{place}: there is no 'data', as a task of Label Studio has it.")
+        raise AnnotationsRefused(f"{location}: there is no 'data', as a task of Label Studio has it.")
     annotations = task.get("annotations", task.get("completions", []))
     if not isinstance(annotations, list) or not all(_has_results(annotation) for annotation in annotations):
-        raise AnnotationsRefused(f"{place}: its 'annotations' are not a list of objects, each with a list 'result'.")
+        raise AnnotationsRefused(f"{location}: its 'annotations' are not a list of objects, each with a list 'result'.")
     predictions = task.get("predictions")
     if isinstance(predictions, list) and predictions:
         if any(annotation["result"] for annotation in annotations) or not all(map(_has_results, predictions)):
@@ -229,12 +229,12 @@ def _path(address: str) -> str:
     return parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
 
 
-def _recording(task: Mapping[str, Any], address: str, place: str) -> dict[str, Any]:
+def _recording(task: Mapping[str, Any], address: str, location: str) -> dict[str, Any]:
     """Return the fields of a task's recording, from our own field or else from its address and results."""
     if isinstance(ours := task["data"].get(OURS), dict):
-        with error_context(place):
+        with error_context(location):
             recording_of(ours, ())
-            found = objects_in(ours, "tiers", place) if "tiers" in ours else ()
+            found = objects_in(ours, "tiers", location) if "tiers" in ours else ()
             return ours | {"tiers": tuple(tier_of(tier) for _, tier in found)}
     path = _path(address)
     file_name = posixpath.basename(path)
@@ -249,14 +249,14 @@ def _recording(task: Mapping[str, Any], address: str, place: str) -> dict[str, A
 
 
 def _marks(
-    task: Mapping[str, Any], place: str, tiers: Mapping[str, Tier], lost: Lost
+    task: Mapping[str, Any], location: str, tiers: Mapping[str, Tier], lost: Lost
 ) -> list[tuple[str, dict[str, Any]]]:
     marks = []
     for count, annotation in enumerate(task["annotations"], start=1):
         if annotation.get("was_cancelled") or annotation.get("skipped"):
             lost["cancelled annotation", ""] += 1
             continue
-        annotation_place = f"{place}, annotation {count}"
+        annotation_location = f"{location}, annotation {count}"
         times = (annotation.get("updated_at"), annotation.get("created_at"))
         common = {
             "annotator": _annotator(annotation.get("completed_by")),
@@ -264,7 +264,8 @@ def _marks(
             "changed_at": next((time for time in times if isinstance(time, str)), None),
         }
         marks += [
-            (annotation_place, common | mark) for mark in marks_in(annotation["result"], annotation_place, tiers, lost)
+            (annotation_location, common | mark)
+            for mark in marks_in(annotation["result"], annotation_location, tiers, lost)
         ]
     return marks
 
@@ -281,15 +282,15 @@ def _with_marks(
     with error_context(name):
         duration_s = known_duration_s(fields)
     found = Collected(options, duration_s)
-    for place, mark in marks:
+    for location, mark in marks:
         if "start_s" in mark:
-            found.add(mark, place)
+            found.add(mark, location)
     if duration_s is None:
         duration_s = max((mark.region.end_s for mark in found.annotations), default=UNKNOWN_LENGTH_S)
     whole = {"start_s": 0.0, "end_s": duration_s}
-    for place, mark in marks:
+    for location, mark in marks:
         if "start_s" not in mark:
-            with error_context(place):
+            with error_context(location):
                 found.append(annotation_of(whole | mark, duration_s))
     with error_context(name):
         recording = recording_of(fields | {"duration_s": duration_s}, found.annotations)

@@ -11,7 +11,7 @@ from typing import Any
 from ser_core.annotations.annotation import RECORDING_TIER
 from ser_core.annotations.formats.label_studio_results import OURS, Lost
 from ser_core.annotations.formats.notation import KNOWN
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 
 #: By field of a value: the kind of result.
 KINDS = {"labels": "labels", "choices": "choices", "rating": "rating", "text": "textarea"}
@@ -57,7 +57,7 @@ def _value_results(control: str, values: object, lost: Lost) -> list[dict[str, A
         if isinstance(value, dict):
             kind = next((kind for field, kind in KINDS.items() if field in value), None)
             if kind is None:
-                lost["value", f" of the control {shown(control)}"] += 1
+                lost["value", f" of the control {quoted(control)}"] += 1
                 continue
             result = {"from_name": control, "type": kind, "value": value}
             region_id = {"id": repr((value["start"], value["end"]))} if "start" in value and "end" in value else {}
@@ -80,5 +80,5 @@ def _text_results(control: str, values: object, regions: list[str], lost: Lost) 
         return [result | {"id": region} for result, region in zip(text_results, regions, strict=True)]
     if len(texts) == 1 and (choices or not regions):
         return text_results
-    lost["text", f" of the control {shown(control)}, with no region to it"] += len(texts)
+    lost["text", f" of the control {quoted(control)}, with no region to it"] += len(texts)
     return []

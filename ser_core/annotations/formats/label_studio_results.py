@@ -11,7 +11,7 @@ from typing import Any
 
 from ser_core.annotations.annotation import LAST_CHANNEL, RECORDING_TIER, REGION_TIER, Tier
 from ser_core.annotations.formats.notation import KNOWN, Note
-from ser_core.annotations.formats.values import error_context, number, shown, text, whole_number
+from ser_core.annotations.formats.values import error_context, number, quoted, text, whole_number
 from ser_core.errors import AnnotationsRefused
 
 #: The key under `meta` of a result, where Label Studio preserves unknown data, for fields of a mark.
@@ -45,12 +45,12 @@ def labels_of(tier: Tier) -> tuple[str, ...]:
     return tier.labels if tier.content == "labels" else ()
 
 
-def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], lost: Lost) -> list[dict[str, Any]]:
+def marks_in(results: Iterable[object], location: str, tiers: Mapping[str, Tier], lost: Lost) -> list[dict[str, Any]]:
     """Return the fields of the marks in the results of an annotation; labels of the whole recording have no times.
 
     Parameters
     ----------
-    place : str
+    location : str
         The annotation, for refusals.
     tiers : mapping of str to Tier
         The tiers that our task declares, by the names of their controls.
@@ -64,14 +64,14 @@ def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], l
     """
     groups: dict[object, _Group] = {}
     for count, result in enumerate(results, start=1):
-        with error_context(f"{place}, result {count}"):
+        with error_context(f"{location}, result {count}"):
             kind, value = _kind_and_value(result)
             if kind not in (*NAMING, RATING, TEXT):
-                lost["result", f" of the kind {shown(kind)}"] += 1
+                lost["result", f" of the kind {quoted(kind)}"] += 1
                 continue
             control = str(result.get("from_name", ""))
             if kind == RATING and not any(part in control.casefold() for part in INTENSITY):
-                lost["rating", f" of the control {shown(control)}"] += 1
+                lost["rating", f" of the control {quoted(control)}"] += 1
                 continue
             if value.get("channel") is not None and _channel(value) is None:
                 lost["channel", " of a mark, which is not a number from 0"] += 1
@@ -82,10 +82,10 @@ def marks_in(results: Iterable[object], place: str, tiers: Mapping[str, Tier], l
 
 def _kind_and_value(result: object) -> tuple[str, Mapping[str, Any]]:
     if not isinstance(result, dict):
-        raise AnnotationsRefused(f"{shown(result)} is not an object.")
+        raise AnnotationsRefused(f"{quoted(result)} is not an object.")
     value = result.get("value", {})
     if not isinstance(value, dict):
-        raise AnnotationsRefused(f"Its value {shown(value)} is not an object.")
+        raise AnnotationsRefused(f"Its value {quoted(value)} is not an object.")
     return text(result.get("type"), "kind of result"), value
 
 
@@ -155,5 +155,5 @@ def _mark(group: _Group, control: str, name: str | None, tier: Tier | None, lost
     if name is None or (name == control and not labels_of(tier)):
         return mark
     if mark.get("note", name) != name:
-        lost["text", f" beside a label of the tier {shown(control)}"] += 1
+        lost["text", f" beside a label of the tier {quoted(control)}"] += 1
     return mark | {"emotion": None, "note": Note(name)}

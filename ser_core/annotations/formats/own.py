@@ -25,7 +25,7 @@ from ser_core.annotations.formats.fields import (
     writable,
 )
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written
-from ser_core.annotations.formats.values import error_context, shown
+from ser_core.annotations.formats.values import error_context, quoted
 from ser_core.errors import AnnotationsRefused
 
 OURS = "hear-why annotations"
@@ -73,10 +73,10 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
         raise AnnotationsRefused(f"{name}: the JSON is not in our format, which says '{OURS}' at its beginning.")
     version = document.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise AnnotationsRefused(f"{name}: {shown(version)} is not a version. Export the file again.")
+        raise AnnotationsRefused(f"{name}: {quoted(version)} is not a version. Export the file again.")
     if version > VERSION:
         raise AnnotationsRefused(
-            f"{name}: the file has version {shown(version)}, and this program reads up to {VERSION}. Update it."
+            f"{name}: the file has version {quoted(version)}, and this program reads up to {VERSION}. Update it."
         )
     recordings = objects_in(document, "recordings", name)
     read = [_recording(found, f"{name}, recording {number}", options) for number, found in recordings]
@@ -85,18 +85,18 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     return ReadResult(tuple(recording for recording, _ in read), in_words(left_out), in_words(altered))
 
 
-def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tuple[AnnotatedRecording, Collected]:
-    with error_context(place):
+def _recording(fields: dict[str, Any], location: str, options: ReadOptions) -> tuple[AnnotatedRecording, Collected]:
+    with error_context(location):
         marks = Collected(options, known_duration_s(fields), exact=True)
-        declared = objects_in(fields, "tiers", place) if "tiers" in fields else ()
+        declared = objects_in(fields, "tiers", location) if "tiers" in fields else ()
         tiers = tuple(tier_of(tier) for _, tier in declared)
     points = {tier.key for tier in tiers if tier.kind == "points"}
-    for count, mark in objects_in(fields, "annotations", place):
+    for count, mark in objects_in(fields, "annotations", location):
         tier = mark.get("tier")
-        marks.add(mark, f"{place}, mark {count}", isinstance(tier, str) and tier in points)
-    with error_context(place):
+        marks.add(mark, f"{location}, mark {count}", isinstance(tier, str) and tier in points)
+    with error_context(location):
         found = recording_of(fields, marks.annotations)
-        assignments = objects_in(fields, "assignments", place) if "assignments" in fields else ()
+        assignments = objects_in(fields, "assignments", location) if "assignments" in fields else ()
         found = replace(
             found,
             exported_keys=known_keys(fields.get("keys")),
@@ -108,14 +108,14 @@ def _recording(fields: dict[str, Any], place: str, options: ReadOptions) -> tupl
     return found, marks
 
 
-def objects_in(fields: dict[str, Any], field: str, place: str) -> Iterable[tuple[int, dict[str, Any]]]:
+def objects_in(fields: dict[str, Any], field: str, location: str) -> Iterable[tuple[int, dict[str, Any]]]:
     """Return the objects of a JSON list with their numbers from 1, or refuse anything else."""
     found = fields.get(field)
     if not isinstance(found, list):
-        raise AnnotationsRefused(f"{place}: there is no list '{field}'. Export the file again.")
+        raise AnnotationsRefused(f"{location}: there is no list '{field}'. Export the file again.")
     for count, item in enumerate(found, start=1):
         if not isinstance(item, dict):
-            raise AnnotationsRefused(f"{place}, number {count} of '{field}': {shown(item)} is not an object.")
+            raise AnnotationsRefused(f"{location}, number {count} of '{field}': {quoted(item)} is not an object.")
     return enumerate(found, start=1)
 
 

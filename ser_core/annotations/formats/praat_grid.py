@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
-from ser_core.annotations.formats.values import number, shown
+from ser_core.annotations.formats.values import number, quoted
 from ser_core.errors import AnnotationsRefused
 
 TOKEN = re.compile(
@@ -155,7 +155,7 @@ def read_grid(source: str, name: str) -> Grid:
 def required_class(found: str, refuse: Refuse) -> None:
     """Refuse another class of Praat objects than a TextGrid."""
     if found != CLASS:
-        refuse(f"this is not a TextGrid but, to Praat, {shown(found)}")
+        refuse(f"this is not a TextGrid but, to Praat, {quoted(found)}")
 
 
 def interval_of(values: Values, tier: int, interval: int) -> tuple[float, float, str]:
@@ -176,7 +176,7 @@ def point_of(values: Values, tier: int, point: int) -> tuple[float, str]:
 def _head(tokens: "_Tokens", index: int) -> tuple[str, str, float]:
     kind = tokens.text(f"the class of tier {index}")
     if kind not in ("IntervalTier", "TextTier"):
-        tokens.refuse(f"{shown(kind)} is not a class of tier")
+        tokens.refuse(f"{quoted(kind)} is not a class of tier")
     name = tokens.text(f"the name of tier {index}")
     tokens.number(f"the start of tier {index}")
     return kind, name, tokens.number(f"the end of tier {index}")

@@ -87,14 +87,14 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
             lost["{} of further views"] += 1
             continue
         seen.add(selection)
-        place = f"{name}, line {line}"
-        with error_context(place):
+        location = f"{name}, line {line}"
+        with error_context(location):
             fields = mark_fields(row.get(label, "")) if label else {}
             if not {"low_hz", "high_hz"} & fields.keys():
                 fields |= _band(row, selection in in_bands, lost)
             fields |= _times(row)
             fields |= {"channel": row[CHANNEL]} if CHANNEL_NUMBER.fullmatch(row.get(CHANNEL, "")) else {}
-        recordings.setdefault(row.get(FILE) or sound, Collected(options)).add(fields, place)
+        recordings.setdefault(row.get(FILE) or sound, Collected(options)).add(fields, location)
     with error_context(name):
         found = tuple(
             recording_of({"name": of}, marks.annotations)

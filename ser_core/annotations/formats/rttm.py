@@ -16,7 +16,7 @@ from ser_core.annotations.formats.collected import Collected, totals_in_words
 from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.fields import recording_of, writable
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
-from ser_core.annotations.formats.values import CHANNEL, error_context, number, shown
+from ser_core.annotations.formats.values import CHANNEL, error_context, number, quoted
 from ser_core.errors import AnnotationsRefused
 from ser_core.work.atomic_folder import folder_name
 
@@ -94,7 +94,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     for line, cells in _rows(text_of(content, name, encoding=options.encoding)):
         with error_context(f"{name}, line {line}"):
             if cells[0] not in KINDS or len(cells) < 8:
-                raise AnnotationsRefused(f"{shown(' '.join(cells))} is not a row of RTTM, which has 9 or 10 columns.")
+                raise AnnotationsRefused(f"{quoted(' '.join(cells))} is not a row of RTTM, which has 9 or 10 columns.")
             if cells[0] != TURN:
                 lost[cells[0]] += 1
                 continue

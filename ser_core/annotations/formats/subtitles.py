@@ -27,7 +27,7 @@ from ser_core.annotations.formats.format import (
 )
 from ser_core.annotations.formats.notation import Note, lost_in_texts, mark_fields, mark_text
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
-from ser_core.annotations.formats.values import error_context, shown
+from ser_core.annotations.formats.values import error_context, quoted
 from ser_core.errors import AnnotationsRefused
 
 TIER = "subtitles"
@@ -112,23 +112,23 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
     for line, block in _blocks(source, is_vtt):
         if is_vtt and (line == 1 or block[0].split(" ")[0] in NOT_CUES):
             continue
-        place = f"{name}, line {line}"
+        location = f"{name}, line {line}"
         timing = next((index for index, words in enumerate(block[:2]) if TIMING.fullmatch(words)), None)
         if timing is None:  # players and browsers show the cues around it
             lost["{} without readable times"] += 1
-            first = first or f"{place}: {shown(block[0])}"
+            first = first or f"{location}: {quoted(block[0])}"
             continue
         start_s, end_s = _times(block[timing])
         text = "\n".join(block[timing + 1 :])
         for who in VOICE.findall(text):
             note = Note(html.unescape(who).strip())
-            marks.add({"tier": SPEAKERS, "note": note, "start_s": start_s, "end_s": end_s}, place)
+            marks.add({"tier": SPEAKERS, "note": note, "start_s": start_s, "end_s": end_s}, location)
         text = TAG.sub("", text).strip()
         if not text:
             lost["{} without a text"] += 1
             continue
         fields = mark_fields(html.unescape(text) if is_vtt else text, TIER)
-        marks.add({"tier": TIER} | fields | {"start_s": start_s, "end_s": end_s}, place)
+        marks.add({"tier": TIER} | fields | {"start_s": start_s, "end_s": end_s}, location)
     if first and not marks.annotations:
         raise AnnotationsRefused(f"{first} is not a cue, which begins with 'time --> time'.")
     with error_context(name):

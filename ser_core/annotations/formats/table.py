@@ -14,7 +14,7 @@ from ser_core.annotations.formats.content import text_of
 from ser_core.annotations.formats.fields import fields_of, known_duration_s, recording_of, writable
 from ser_core.annotations.formats.format import DEFAULT_OPTIONS, Format, ReadOptions, ReadResult, Written, counted
 from ser_core.annotations.formats.notation import Note, lost_by_plain_labels, mark_fields, mark_text
-from ser_core.annotations.formats.values import CHANNEL, error_context, number, shown
+from ser_core.annotations.formats.values import CHANNEL, error_context, number, quoted
 from ser_core.errors import AnnotationsRefused
 
 OF_RECORDING = {
@@ -158,7 +158,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
         unknown += [column for column in ignored if column in columns]
     recordings = tuple(recording_of(fields_by_recording[key], marks[key].annotations) for key in fields_by_recording)
     left_out, altered = totals_in_words(marks.values())
-    columns = tuple(f"the column {shown(column)}" if column else "a column without a name" for column in unknown)
+    columns = tuple(f"the column {quoted(column)}" if column else "a column without a name" for column in unknown)
     if odd_channels:
         columns += (f"the channel of {counted(odd_channels, 'row')}, which is not a number from 1",)
     return ReadResult(recordings, (*columns, *left_out), altered)
@@ -168,7 +168,7 @@ def _require_same(known: dict[str, Any], found: dict[str, Any]) -> None:
     for field, what in (("duration_s", "length"), ("sample_rate_hz", "sample rate")):
         if found[field] != known[field]:
             raise AnnotationsRefused(
-                f"The {what} of the recording is {shown(found[field])} here and {shown(known[field])} above. "
+                f"The {what} of the recording is {quoted(found[field])} here and {quoted(known[field])} above. "
                 "Give the same in all of its rows."
             )
 
@@ -208,7 +208,7 @@ def _our_columns(columns: list[str]) -> list[str]:
     return found
 
 
-def _our_cells(cells: dict[str, str], delimiter: str, place: str) -> dict[str, str]:
+def _our_cells(cells: dict[str, str], delimiter: str, location: str) -> dict[str, str]:
     """Return a row with only our columns: a length becomes an end, a label an emotion or a note, a word a note."""
     if delimiter != ",":
         cells = {
@@ -216,7 +216,7 @@ def _our_cells(cells: dict[str, str], delimiter: str, place: str) -> dict[str, s
             for column, cell in cells.items()
         }
     if DURATION in cells and "end_s" not in cells and "start_s" in cells:
-        with error_context(place):
+        with error_context(location):
             end_s = number(cells["start_s"], "start") + number(cells[DURATION], "length of the mark")
         cells |= {"end_s": repr(end_s)}
     if "note" in cells:

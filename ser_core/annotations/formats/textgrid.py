@@ -29,7 +29,7 @@ from ser_core.annotations.formats.layers import FIELDS_IN_NAME, FileTiers, Layer
 from ser_core.annotations.formats.notation import label_of, lost_by_plain_labels, mark_fields, mark_text
 from ser_core.annotations.formats.praat_binary import HEAD, read_binary_grid
 from ser_core.annotations.formats.praat_grid import CHRONOLOGICAL, Grid, read_grid
-from ser_core.annotations.formats.values import error_context, shown
+from ser_core.annotations.formats.values import error_context, quoted
 from ser_core.errors import AnnotationsRefused
 
 #: The text of an empty mark: to Praat, an interval without text is not a mark.
@@ -60,7 +60,7 @@ def write(
     """
     recording = writable(only_one(recordings, "Praat"))
     if not recording.duration_s:
-        raise AnnotationsRefused(f"{shown(recording.name)} has no length, and a TextGrid needs one.")
+        raise AnnotationsRefused(f"{quoted(recording.name)} has no length, and a TextGrid needs one.")
     points = {tier.key for tier in recording.all_tiers if tier.kind == "points"}
     marks = [as_printed(mark, mark.tier in points) for mark in recording.annotations]
     long_enough = [mark for mark in marks if mark is not None]
@@ -149,7 +149,7 @@ def read(content: bytes, name: str, options: ReadOptions = DEFAULT_OPTIONS) -> R
         for count in _mark_indices(spans, is_points, key == REGION_TIER):
             start_s, end_s, label = spans[count]
             times = {"start_s": start_s, "end_s": end_s}
-            where = f"{name}, tier {index} ({shown(tier.name)}), {'point' if is_points else 'interval'} {count + 1}"
+            where = f"{name}, tier {index} ({quoted(tier.name)}), {'point' if is_points else 'interval'} {count + 1}"
             marks.add(times | mark_fields(label, key) | owner, where, is_points)
     ends_s = [end_s for tier in grid.tiers.values() for _, end_s, label in tier.intervals if label.strip()]
     if late := sum(end_s > grid.end_s for end_s in ends_s):

@@ -22,7 +22,7 @@ from ser_core.annotations.formats.layers import Layer
 from ser_core.annotations.formats.praat_binary import HEAD, binary_tier
 from ser_core.annotations.formats.praat_grid import Grid, PointTier, Tier, read_grid
 from ser_core.annotations.formats.textgrid import as_printed, grid_of, tier_of_layer
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.errors import AnnotationsRefused
 
 LINE_ENDS = ("\r\n", "\n", "\r")
@@ -68,7 +68,7 @@ def write_into(
     try:
         return UpdatedFile(target.content(), tuple(target.added), tuple(target.replaced), dropped)
     except UnicodeEncodeError as error:
-        letter = shown(error.object[error.start : error.end])
+        letter = quoted(error.object[error.start : error.end])
         raise AnnotationsRefused(
             f"{name} is in the encoding {target.encoding}, which has no {letter}. Save it as UTF-8 in Praat."
         ) from None

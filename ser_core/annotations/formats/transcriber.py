@@ -18,7 +18,7 @@ from ser_core.annotations.formats.format import DEFAULT_OPTIONS, FileTier, Forma
 from ser_core.annotations.formats.notation import Note
 from ser_core.annotations.formats.rttm import TIER as SPEAKERS
 from ser_core.annotations.formats.rttm import with_only_speaker
-from ser_core.annotations.formats.values import error_context, number, shown
+from ser_core.annotations.formats.values import error_context, number, quoted
 from ser_core.errors import AnnotationsRefused
 
 TRANSCRIPT, TOPICS = "transcript", "topics"
@@ -97,10 +97,10 @@ class _Transcription:
             self._refuse(f"this is not XML ({error})")
 
     def _refuse(self, reason: str) -> NoReturn:
-        raise AnnotationsRefused(f"{self._place}: {reason}. Open the file in Transcriber and save it again.")
+        raise AnnotationsRefused(f"{self._location}: {reason}. Open the file in Transcriber and save it again.")
 
     @property
-    def _place(self) -> str:
+    def _location(self) -> str:
         return f"{self._name}, line {self._parser.CurrentLineNumber}"
 
     def _entity(self, *_: object) -> None:
@@ -112,7 +112,7 @@ class _Transcription:
         if element in PARENTS and PARENTS[element] != parent:
             self._refuse(f"{element} is in {parent or 'nothing'}")
         if parent is None and element != "Trans":
-            self._refuse(f"{shown(element)} is not the beginning of a transcription, which is Trans")
+            self._refuse(f"{quoted(element)} is not the beginning of a transcription, which is Trans")
         fields, what = DESCRIPTIONS.get(element, ((), ""))
         self.lost[what] += any(attributes.get(field) for field in fields)
         if element == "Trans":
@@ -135,16 +135,16 @@ class _Transcription:
 
     def _inside_a_turn(self, element: str, attributes: dict[str, str]) -> None:
         if element == "Sync":
-            with error_context(self._place):
+            with error_context(self._location):
                 number(attributes.get("time"), "time")
             self._finish(attributes["time"])
         elif element == "Who":
-            with error_context(self._place):
+            with error_context(self._location):
                 self._speaker = int(number(attributes.get("nb"), "number of a speaker"))
         elif element in NOISES:
             self._text(f" {NOISES[element].format(attributes.get('desc', ''))} ")
         else:
-            self.lost["background" if element == "Background" else f"element {shown(element)} of a turn"] += 1
+            self.lost["background" if element == "Background" else f"element {quoted(element)} of a turn"] += 1
 
     def _text(self, text: str) -> None:
         if self._open[-1] == "Turn" or (len(self._open) > 1 and self._open[-2] == "Turn"):
@@ -176,9 +176,9 @@ class _Transcription:
 
     def _add(self, tier: str, start: str | None, end: str | None, text: str) -> None:
         self.labels[tier] += 1
-        with error_context(self._place):
+        with error_context(self._location):
             times = {"start_s": number(start, "start"), "end_s": number(end, "end")}
-        self.marks.add(times | {"tier": tier, "note": Note(text)}, self._place)
+        self.marks.add(times | {"tier": tier, "note": Note(text)}, self._location)
 
 
 FORMAT = Format(

@@ -1,4 +1,4 @@
-"""Values in files, as JSON has them or as text: each is read or refused, and refusals begin with the place."""
+"""Values in files, as JSON has them or as text: each is read or refused, and refusals begin with the location."""
 
 import math
 import re
@@ -15,12 +15,12 @@ CHANNEL = re.compile("[1-9][0-9]{0,2}")
 
 
 @contextmanager
-def error_context(place: str) -> Iterator[None]:
-    """Put the place in front of the reason of any refusal in the block."""
+def error_context(location: str) -> Iterator[None]:
+    """Put the location in front of the reason of any refusal in the block."""
     try:
         yield
     except SerError as refusal:
-        raise AnnotationsRefused(f"{place}: {refusal}") from None
+        raise AnnotationsRefused(f"{location}: {refusal}") from None
 
 
 def number(value: object, what: str) -> float:
@@ -34,7 +34,7 @@ def number(value: object, what: str) -> float:
         except OverflowError:  # a JSON integer may be larger than any float
             found = math.inf
     if not math.isfinite(found):
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a number, with a point for decimals.")
+        raise AnnotationsRefused(f"The {what} {quoted(value)} is not a number, with a point for decimals.")
     return found
 
 
@@ -44,14 +44,14 @@ def whole_number(value: object, what: str) -> int:
         return int(value)
     found = number(value, what)
     if not found.is_integer():
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a whole number.")
+        raise AnnotationsRefused(f"The {what} {quoted(value)} is not a whole number.")
     return int(found)
 
 
 def text(value: object, what: str) -> str:
     """Return a text that every encoding of Unicode can write, or refuse the value."""
     if not isinstance(value, str):
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a text.")
+        raise AnnotationsRefused(f"The {what} {quoted(value)} is not a text.")
     require_text(value, what)
     return value
 
@@ -62,10 +62,10 @@ def utc_time(value: object, what: str) -> datetime:
         found = datetime.fromisoformat(value) if isinstance(value, str) else value
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError, AttributeError):
-        raise AnnotationsRefused(f"The {what} {shown(value)} is not a time such as 2024-05-01T12:30:00Z.") from None
+        raise AnnotationsRefused(f"The {what} {quoted(value)} is not a time such as 2024-05-01T12:30:00Z.") from None
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """Return a value as a refusal quotes it, short and printable."""
     words = f"'{value}'" if isinstance(value, str) and value.isprintable() else ascii(value)[:70]
     return words if len(words) <= 60 else f"{words[:57]}…"

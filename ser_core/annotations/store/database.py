@@ -87,7 +87,7 @@ class Database:
         except DBAPIError as error:
             self.close()
             raise AnnotationsRefused(
-                f"The annotation database, {_place(self._url)}, cannot be opened ({_reason(error, self._url)}). "
+                f"The annotation database, {_location(self._url)}, cannot be opened ({_reason(error, self._url)}). "
                 "Check SER_DATABASE_URL, and that the server runs or the file is a writable database; "
                 "if the file is damaged, restore its backup."
             ) from None
@@ -96,9 +96,9 @@ class Database:
             raise
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where the database is, without user and password."""
-        return _place(self._url)
+        return _location(self._url)
 
     def close(self) -> None:
         """Close every connection."""
@@ -230,7 +230,8 @@ def _engine(url: URL) -> Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise AnnotationsRefused(
-            f"The folder of the annotation database, {_place(url)}, cannot be made ({error}). Correct SER_DATABASE_URL."
+            f"The folder of the annotation database, {_location(url)}, cannot be made ({error}). "
+            "Correct SER_DATABASE_URL."
         ) from error
     engine = create_engine(url, connect_args={"timeout": WRITE_TIMEOUT_S, "isolation_level": None})
     event.listen(engine, "connect", _prepare_sqlite)
@@ -262,7 +263,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
 
 
-def _place(url: URL) -> str:
+def _location(url: URL) -> str:
     """Return where a database is, without user and password."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)

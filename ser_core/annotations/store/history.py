@@ -193,14 +193,12 @@ def repeated_changes(step: Step, stored: dict[str, StoredMark], at: datetime) ->
 
 
 def _replay(
-    standing: StoredMark, expected: Annotation | None, wanted: Annotation | None, at: datetime, doing: str
+    stored: StoredMark, expected: Annotation | None, wanted: Annotation | None, at: datetime, action: str
 ) -> Change:
-    now = None if standing.deleted else standing.annotation
+    now = None if stored.deleted else stored.annotation
     if _content(now) != _content(expected):
-        raise AnnotationsOutdated(
-            f"{_who_and_when(standing)}, after your step. It was not {doing}, so nothing is lost."
-        )
-    return change_to(standing, wanted, at)
+        raise AnnotationsOutdated(f"{_who_and_when(stored)}, after your step. It was not {action}, so nothing is lost.")
+    return change_to(stored, wanted, at)
 
 
 def contents_at(connection: Connection, recording_id: int, revisions: Mapping[str, int]) -> dict[str, Annotation]:
@@ -261,15 +259,15 @@ def require_current(stored: Mapping[str, StoredMark], mark: Annotation) -> Store
     AnnotationsRefused
         If it is not in the recording.
     """
-    there = stored.get(mark.key)
-    if there is None:
+    existing = stored.get(mark.key)
+    if existing is None:
         raise AnnotationsRefused("This mark is not in this recording; load the recording again.")
-    if there.deleted or there.annotation.revision != mark.revision:
+    if existing.deleted or existing.annotation.revision != mark.revision:
         raise AnnotationsOutdated(
-            f"{_who_and_when(there)}, after you had opened it. Nothing was overwritten: load the recording again "
+            f"{_who_and_when(existing)}, after you had opened it. Nothing was overwritten: load the recording again "
             "and repeat your change if you still want it."
         )
-    return there
+    return existing
 
 
 def _who_and_when(stored: StoredMark) -> str:

@@ -202,11 +202,11 @@ def restore(connection: Connection, bin_id: int, person: str) -> str:
     """
     found, row = lock_item(connection, bin_id)
     if not found.may_restore(person):
-        who, by = person or "Somebody without a name", found.deleted_by or "somebody"
+        name, deleted_by = person or "Somebody without a name", found.deleted_by or "somebody"
         raise AnnotationsRefused(
-            f"{who} has no part in what {by} deleted; ask them or {found.owner} to restore it."
+            f"{name} has no part in what {deleted_by} deleted; ask them or {found.owner} to restore it."
             if found.owner
-            else f"{who} has no part in what {by} deleted; ask them to restore it."
+            else f"{name} has no part in what {deleted_by} deleted; ask them to restore it."
         )
     if row.of_project is None:
         return _restore_project(connection, row)

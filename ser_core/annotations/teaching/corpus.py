@@ -178,10 +178,10 @@ def hold_out(sounds: Sequence[TaughtSound], trained_on: Mapping[str, str], seed:
     seen_speakers |= {speaker_of[recording] for recording in seen}
     chosen = _draw_groups([sound.speaker for sound in sounds], emotions, seen_speakers, seed)
     held_out = {recording for recording, speaker in speaker_of.items() if speaker in chosen}
-    how = "no speaker is on both sides, as far as they are known"
+    separation = "no speaker is on both sides, as far as they are known"
     if not held_out:
         held_out = _draw_groups([sound.recording_sha256 for sound in sounds], emotions, seen, seed)
-        how = "their speakers are also learnt from, so they say nothing about other voices"
+        separation = "their speakers are also learnt from, so they say nothing about other voices"
     if not held_out:
         return (
             set(),
@@ -189,7 +189,8 @@ def hold_out(sounds: Sequence[TaughtSound], trained_on: Mapping[str, str], seed:
         )
     unknown = sum(speaker == speaker_for(recording) for recording, speaker in speaker_of.items())
     return held_out, (
-        f"{len(held_out)} of {len(speaker_of)} recordings are held out; {how} ({unknown} recordings name no speaker)."
+        f"{len(held_out)} of {len(speaker_of)} recordings are held out; {separation} "
+        f"({unknown} recordings name no speaker)."
     )
 
 

@@ -114,9 +114,9 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
     both, pieces = set(before.sha256), zip(after.sha256, after.speakers, strict=True)
     speaker_of = {recording_of.get(piece, piece): speaker for piece, speaker in pieces if piece in both}
     nameless = {recording for recording, who in speaker_of.items() if who == f"{CORPUS}:{speaker_for(recording)}"}
-    named = len({who for recording, who in speaker_of.items() if recording not in nameless})
+    named_speakers = len({who for recording, who in speaker_of.items() if recording not in nameless})
     resampled = "over speakers"
-    if named < MIN_SPEAKERS:
+    if named_speakers < MIN_SPEAKERS:
         resampled = "over recordings, so it says nothing about other voices"
         by_recording = (
             replace(tested, speakers=tuple(recording_of.get(piece, piece) for piece in tested.sha256))
@@ -125,7 +125,7 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
         difference = paired_difference(*by_recording)
     elif nameless:
         resampled = "over speakers, each recording that names none counting as one"
-    difference = replace(difference, speakers=named)
+    difference = replace(difference, speakers=named_speakers)
     measured = _in_words(difference, len(speaker_of), len(nameless), resampled)
     if len(speaker_of) < MIN_RECORDINGS:
         why = f"fewer than {MIN_RECORDINGS} recordings do not tell whether it is worse, so it is not offered"
@@ -138,28 +138,28 @@ def acceptance_of(before: Predictions, after: Predictions, recording_of: Mapping
     return Acceptance(True, difference, f"{measured}: it is not worse and may become the new default.")
 
 
-def speakers_in_words(named: int) -> str:
+def speakers_in_words(named_speakers: int) -> str:
     """Return, in words, what an interval will resample, given the number of named speakers in a corpus."""
-    if named < MIN_SPEAKERS:
+    if named_speakers < MIN_SPEAKERS:
         return (
-            f"Named speakers: {named}. With fewer than {MIN_SPEAKERS} held out, intervals resample "
+            f"Named speakers: {named_speakers}. With fewer than {MIN_SPEAKERS} held out, intervals resample "
             "recordings and say nothing about other voices. Say who speaks when you add recordings."
         )
     return (
-        f"Named speakers: {named}. Each is either learnt from or held out; with {MIN_SPEAKERS} or more held out, "
-        "intervals resample speakers."
+        f"Named speakers: {named_speakers}. Each is either learnt from or held out; with {MIN_SPEAKERS} or more held "
+        "out, intervals resample speakers."
     )
 
 
 def _in_words(difference: PairedDifference, recordings: int, nameless: int, resampled: str) -> str:
     gain, (low, high) = 100 * difference.gain, (100 * bound for bound in difference.interval)
     if not difference.speakers:
-        whose = "that name no speaker"
+        speakers = "that name no speaker"
     elif nameless:
-        whose = f"by {difference.speakers} speakers ({nameless} recordings name none)"
+        speakers = f"by {difference.speakers} speakers ({nameless} recordings name none)"
     else:
-        whose = f"by {difference.speakers} speakers"
+        speakers = f"by {difference.speakers} speakers"
     return (
-        f"On {difference.recordings} held-out pieces of {recordings} recordings {whose} "
+        f"On {difference.recordings} held-out pieces of {recordings} recordings {speakers} "
         f"its UAR changed by {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, {resampled})"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ser_core.annotations.annotation import RECORDING_TIER, Annotation
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.annotations.store.history import Step
 from ser_core.annotations.store.marks import Change, content_of
 from ser_core.commands.annotations import agreement as annotation_agreement
@@ -112,7 +112,7 @@ def _mark(mark: Annotation, person: str) -> str:
     """Return a mark in words, with its annotator if that is not the person."""
     times = "" if mark.tier == RECORDING_TIER else f" {mark.region.start_s:.2f} to {mark.region.end_s:.2f} s"
     annotator = "" if mark.annotator == person else f" of {mark.annotator}"
-    label = mark.emotion or (shown(mark.note) if mark.note else "no emotion")
+    label = mark.emotion or (quoted(mark.note) if mark.note else "no emotion")
     return f"{mark.tier}{times}, {label}, {mark.status}{annotator}"
 
 

@@ -10,7 +10,7 @@ from ser_core.annotations.exchange.measuring import LONGEST_MEASURED_S, measure_
 from ser_core.annotations.exchange.writing_into import write_into_file
 from ser_core.annotations.f0.tracks import write_f0
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.annotations.saved_sounds import sounds_of, wav_files_of
 from ser_core.annotations.store.database import ALL_ON_ONE_PAGE
 from ser_core.annotations.store.transactions import Store
@@ -131,7 +131,7 @@ def _export_into(args: argparse.Namespace) -> int:
     except OSError as error:
         raise AnnotationsRefused(f"{out} cannot be written ({error.strerror}). Choose another folder.") from None
     action = "replaced" if args.overwrite else "written"
-    print(printable(f"{out}: {action}, with marks of {shown(written.recording)}."))
+    print(printable(f"{out}: {action}, with marks of {quoted(written.recording)}."))
     for line in written.lines():
         print(printable(line))
     return 0

@@ -20,7 +20,7 @@ from ser_core.annotations.exchange.labels import (
 from ser_core.annotations.exchange.report import difference_lines, file_line, import_report, other_lines
 from ser_core.annotations.exchange.versions import without_older_versions
 from ser_core.annotations.formats.format import counted
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.transfer import Imported
 from ser_core.audio.reading import file_bytes
@@ -166,7 +166,7 @@ def _print_counts(imported: Imported, mode: str) -> None:
     else:
         print(f"{recordings}: {marks} added, {imported.known} already known, {imported.left_out} left out.")
     if imported.new_tiers:
-        print(printable(f"New tiers: {', '.join(shown(tier.name) for tier in imported.new_tiers)}."))
+        print(printable(f"New tiers: {', '.join(quoted(tier.name) for tier in imported.new_tiers)}."))
     for words in other_lines(imported):
         print(words)
     if mode == "replace":

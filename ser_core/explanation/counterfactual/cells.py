@@ -93,11 +93,11 @@ def counterfactual_in_words(
     start_s, end_s = frame_edge_s(first, settings), frame_edge_s(end, settings)
     low_hz, high_hz = (round(hz, -1 if hz < 1_000 else -2) for hz in band_edges_hz(settings)[[low, above + 1]])
     percent = f"{100 * flip.share:.{0 if flip.share >= 0.01 else 1}f}"
-    then = f"the model would predict {emotions[flip.emotion]}"
+    consequence = f"the model would predict {emotions[flip.emotion]}"
     if target.against is not None:
-        then = f"{emotions[flip.emotion]} would be likelier than {emotions[target.emotion]}"
+        consequence = f"{emotions[flip.emotion]} would be likelier than {emotions[target.emotion]}"
     where = f"mostly {start_s:.2f} to {end_s:.2f} s, {low_hz:.0f} to {high_hz:.0f} Hz"
-    return f"Without the outlined {percent} % of the stretch ({where}) {then}."
+    return f"Without the outlined {percent} % of the stretch ({where}) {consequence}."
 
 
 def _shortest_range(counts: np.ndarray) -> tuple[int, int]:

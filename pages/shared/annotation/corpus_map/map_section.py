@@ -70,9 +70,9 @@ def show(project: OpenProject) -> None:
         st.caption(
             plural(
                 found.unadjusted,
-                "{n} recording stays as it is: its speaker is not known, or has fewer than {least} recordings.",
-                "{n} recordings stay as they are: their speakers are not known, or have fewer than {least} recordings.",
-                least=MIN_RECORDINGS_OF_SPEAKER,
+                "{n} recording stays as it is: its speaker is not known, or has fewer than {limit} recordings.",
+                "{n} recordings stay as they are: their speakers are not known, or have fewer than {limit} recordings.",
+                limit=MIN_RECORDINGS_OF_SPEAKER,
             )
         )
     if not found.sha256:
@@ -130,8 +130,8 @@ def _controls(project: OpenProject) -> tuple[Sequence[LabelledRecording], Tier |
             help=t(
                 "Voices differ more than emotions do, and so decide where recordings lie. Without the mean of their "
                 "speaker, recordings lie by how they differ from that person's others. It needs at least "
-                "{least} recordings by a speaker.",
-                least=MIN_RECORDINGS_OF_SPEAKER,
+                "{limit} recordings by a speaker.",
+                limit=MIN_RECORDINGS_OF_SPEAKER,
             ),
             **session.widget("map_without_speakers", session.choice("map_without_speakers")),
         )

@@ -153,10 +153,10 @@ def _losses(found: Download, format_name: str) -> None:
             plural(
                 found.silent,
                 "Without its sound: {n} recording. Sound that is not saved here is left out, and so are recordings "
-                "over ten minutes and all beyond {most} MiB; `annotations export` has no such limit.",
+                "over ten minutes and all beyond {limit} MiB; `annotations export` has no such limit.",
                 "Without its sound: {n} recordings. Sound that is not saved here is left out, and so are recordings "
-                "over ten minutes and all beyond {most} MiB; `annotations export` has no such limit.",
-                most=MAX_SOUND_BYTES // 2**20,
+                "over ten minutes and all beyond {limit} MiB; `annotations export` has no such limit.",
+                limit=MAX_SOUND_BYTES // 2**20,
             )
         )
 

@@ -20,7 +20,7 @@ from ser_core.annotations.exchange.labels import LabelRules, LabelUse, map_label
 from ser_core.annotations.exchange.report import MAX_LISTED_TIERS, count_marks
 from ser_core.annotations.exchange.versions import without_older_versions
 from ser_core.annotations.formats.format import FileTier
-from ser_core.annotations.formats.values import shown
+from ser_core.annotations.formats.values import quoted
 from ser_core.annotations.store.transfer import Imported
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
@@ -158,7 +158,7 @@ def _tiers(file: ImportedFile) -> str:
 
 
 def _tier_in_words(tier: FileTier) -> str:
-    name = printable(shown(tier.name))
+    name = printable(quoted(tier.name))
     if tier.points:
         return plural(tier.labels, "{name} {n} point", "{name} {n} points", name=name)
     return plural(tier.labels, "{name} {n} label", "{name} {n} labels", name=name)

@@ -19,10 +19,10 @@ MAX_TEXT_CHARS = 80
 MAX_CHANGES = 5
 CHANGES = texts(
     {
-        "changed": "changed {where}: {said}",
-        "labelled": "labelled {where}: {said}",
-        "added": "added {where}: {said}",
-        "deleted": "deleted {where}: {said}",
+        "changed": "changed {where}: {content}",
+        "labelled": "labelled {where}: {content}",
+        "added": "added {where}: {content}",
+        "deleted": "deleted {where}: {content}",
     }
 )
 STEPS = texts({"undo": "undo: {words}", "redo": "redo: {words}"})
@@ -114,7 +114,7 @@ def _change_in_words(change: Change, annotator: str) -> str:
         action = "labelled" if is_whole else "added"
     else:
         action = "deleted"
-    words = t(CHANGES[action], where=where, said=content)
+    words = t(CHANGES[action], where=where, content=content)
     if mark.annotator != annotator:
         words = t("{words}, a mark by {name}", words=words, name=in_markdown(mark.annotator))
     if before and after and before.status != after.status:

@@ -25,9 +25,10 @@ def show_sent_back(project: OpenProject, opened: OpenRecording) -> None:
     """Show an annotator why the recording came back, until its label is done again."""
     own_label = RECORDING_TIER, project.annotator
     label = next((mark for mark in opened.annotations if (mark.tier, mark.annotator) == own_label), None)
-    sent_back = [work for work in opened.assignments if work.annotator == project.annotator and work.reason]
+    own = [assignment for assignment in opened.assignments if assignment.annotator == project.annotator]
+    sent_back = [assignment for assignment in own if assignment.reason]
     if sent_back and (label is None or label.status == "open"):
-        words = t("{work} Set the whole recording to *done* (D) when it is.", work=_in_words(sent_back[0]))
+        words = t("{reason} Set the whole recording to *done* (D) when it is.", reason=_in_words(sent_back[0]))
         st.warning(words, icon=":material/undo:")
 
 
@@ -131,17 +132,23 @@ def _new_decisions(existing: Iterable[Annotation], chosen: Iterable[Annotation])
 
 def _send_back(project: OpenProject, opened: OpenRecording) -> None:
     sha256 = opened.recording.file.sha256
-    for work in opened.assignments:
-        if work.reason and work.annotator != project.annotator:
+    for assignment in opened.assignments:
+        if assignment.reason and assignment.annotator != project.annotator:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(t("To {annotator}: {work}", annotator=in_markdown(work.annotator), work=_in_words(work)))
+                st.caption(
+                    t(
+                        "To {annotator}: {reason}",
+                        annotator=in_markdown(assignment.annotator),
+                        reason=_in_words(assignment),
+                    )
+                )
                 st.button(
                     t("Withdraw"),
-                    key=f"withdraw {sha256} {work.annotator}",
+                    key=f"withdraw {sha256} {assignment.annotator}",
                     icon=":material/close:",
                     type="tertiary",
                     on_click=attempt,
-                    args=(project.store.people.withdraw, project.id, sha256, project.annotator, work.annotator),
+                    args=(project.store.people.withdraw, project.id, sha256, project.annotator, assignment.annotator),
                 )
     names = sorted({mark.annotator for mark in opened.annotations} - {GOLD, project.annotator})
     if not names:
@@ -160,12 +167,12 @@ def _send_back(project: OpenProject, opened: OpenRecording) -> None:
             st.rerun()
 
 
-def _in_words(work: Assignment) -> str:
+def _in_words(assignment: Assignment) -> str:
     return t(
         "Sent back by {person} on {at:%Y-%m-%d}: {reason}.",
-        person=in_markdown(work.sent_back_by),
-        at=session.local_time(work.sent_back_at),
-        reason=in_markdown(work.reason).rstrip("."),
+        person=in_markdown(assignment.sent_back_by),
+        at=session.local_time(assignment.sent_back_at),
+        reason=in_markdown(assignment.reason).rstrip("."),
     )
 
 

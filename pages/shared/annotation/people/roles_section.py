@@ -124,14 +124,14 @@ def _assign(project: OpenProject, people: Sequence[Person]) -> None:
 
 def _assign_at_random(project: OpenProject, names: Sequence[str], plan: AssignmentPlan) -> str:
     assigned = project.store.people.assign(project.id, project.annotator, names, plan)
-    several = sum(len(annotators) > 1 for annotators in assigned.values())
+    shared = sum(len(annotators) > 1 for annotators in assigned.values())
     if not assigned:
         return t("Every recording is assigned already.")
     return plural(
         len(assigned),
-        "{n} recording assigned, {several} of them to {people} people: {plan}.",
-        "{n} recordings assigned, {several} of them to {people} people: {plan}.",
-        several=several,
+        "{n} recording assigned, {shared} of them to {people} people: {plan}.",
+        "{n} recordings assigned, {shared} of them to {people} people: {plan}.",
+        shared=shared,
         people=plan.people,
         plan=recognised(plan.in_words()),
     )

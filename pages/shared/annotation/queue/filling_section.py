@@ -27,9 +27,9 @@ def show(project: OpenProject) -> None:
         accept_multiple_files=True,
         key=f"queue_files_{session.choice('queue_added')}",
         help=t(
-            "Up to two hours each, in files of up to {most} MB; larger ones are added on the server by "
+            "Up to two hours each, in files of up to {limit} MB; larger ones are added on the server by "
             "the command `annotations add`. Formats: {formats}, recognised by content, not by name.",
-            most=st.get_option("server.maxUploadSize"),
+            limit=st.get_option("server.maxUploadSize"),
             formats=t(READABLE),
         ),
     )

@@ -212,16 +212,16 @@ def _compare(teaching: TaughtCorpus, base_model: str, taught: str) -> None:
         return
     acceptance: Acceptance = done["taught"]
     words = t(
-        "**{taught}** compared with {begun}: {words}",
-        taught=in_markdown(taught),
-        begun=in_markdown(base_model),
+        "**{taught_model}** compared with {base_model}: {words}",
+        taught_model=in_markdown(taught),
+        base_model=in_markdown(base_model),
         words=in_markdown(recognised(acceptance.words)),
     )
     if not acceptance.offered:
         st.warning(words, icon=":material/thumb_down:")
         return
     st.success(words, icon=":material/thumb_up:")
-    if st.button(t("3 · Use {taught} from now on", taught=in_markdown(taught)), icon=":material/check:"):
+    if st.button(t("3 · Use {taught_model} from now on", taught_model=in_markdown(taught)), icon=":material/check:"):
         session.choose("model", taught)
         st.rerun()
 

@@ -130,9 +130,9 @@ def _sound(project: OpenProject, hits: tuple[Hit, ...]) -> None:
         st.caption(
             plural(
                 len(regions),
-                "Below, one after another: {n} mark whose sound is here; at most {most}, of {minutes:.0f} minutes.",
-                "Below, one after another: {n} marks whose sound is here; at most {most}, of {minutes:.0f} minutes.",
-                most=MAX_PLAYED,
+                "Below, one after another: {n} mark whose sound is here; at most {limit}, of {minutes:.0f} minutes.",
+                "Below, one after another: {n} marks whose sound is here; at most {limit}, of {minutes:.0f} minutes.",
+                limit=MAX_PLAYED,
                 minutes=MAX_TOTAL_S / 60,
             )
         )

@@ -53,9 +53,9 @@ class Store:
         self.transfer = Transfer(database, annotators)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where the database is, without user and password."""
-        return self._database.place
+        return self._database.location
 
     def close(self) -> None:
         """Close the database."""

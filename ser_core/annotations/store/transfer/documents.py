@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation, valid_mark
 from ser_core.annotations.f0 import stored as f0
 from ser_core.annotations.f0.corrections import CorrectedF0
-from ser_core.annotations.formats.values import error_context, shown
+from ser_core.annotations.formats.values import error_context, quoted
 from ser_core.annotations.store import trash
 from ser_core.annotations.store.marks import insert_into
 from ser_core.annotations.store.recordings import RecordingFile, recording_row
@@ -102,6 +102,6 @@ def documents_by_id(
 def _valid_marks(document: AnnotatedRecording, duration_s: float) -> list[Annotation]:
     found = []
     for number, mark in enumerate(document.annotations, start=1):
-        with error_context(f"{shown(document.name)}, mark {number}"):
+        with error_context(f"{quoted(document.name)}, mark {number}"):
             found.append(valid_mark(mark, duration_s))
     return found
