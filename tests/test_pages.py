@@ -1710,7 +1710,7 @@ def test_train_counts_shows_and_plays_the_recordings_of_a_corpus(small_corpus, m
     assert not app.exception
     (row,) = app.dataframe[0].value.to_dict("records")
     minutes = row.pop("minutes")
-    assert minutes == pytest.approx(5 * 2 * (1.0 + 1.1 + 1.2 + 1.3) / 60)
+    assert minutes == round(5 * 2 * (1.0 + 1.1 + 1.2 + 1.3) / 60, 1)
     assert row == {
         "corpus": "EMO-DB",
         "language": "German",
