@@ -34,7 +34,7 @@ from tests.databases import file, fresh_project, fresh_schema, fresh_store, fres
 
 pytestmark = pytest.mark.process
 
-KILLS = {"sqlite": 24, "postgresql": 8}
+KILLS = {"sqlite": 12, "postgresql": 8}
 REFUSED = r"^The annotation database failed \(.+\). Nothing counts as saved: load the page"
 
 # --- a known sequence of steps: their number says which marks there are ---
@@ -144,9 +144,9 @@ def delete_project_and_die(url, project, data, moment) -> None:
         finish_deletions(store, Path(data))
 
 
-def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next_start(database_url, tmp_path):
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next_start(database_url, tmp_path, step):
     left, data = [], tmp_path / "data"
-    step = 1 if database_url.startswith("sqlite") else 3  # the files go by the same steps
     for moment in count(1, step):
         with closing(open_store(database_url)) as store:
             project = store.projects.create(f"Secret project {moment}", "Ben")
