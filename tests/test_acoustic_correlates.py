@@ -56,7 +56,7 @@ def test_range_is_that_of_a_swinging_pitch():
     assert found.pitch_range_st == pytest.approx(2 * 3 * np.sin(0.4 * np.pi), abs=0.5)
 
 
-def test_inside_and_outside_are_told_apart():
+def test_correlates_inside_and_outside_regions_are_measured_separately():
     soft, loud = 0.1 * syllables(4, 1.0, hz=120.0), syllables(4, 1.0, hz=180.0)
     tracks = acoustic_tracks(recording_of(np.concatenate([soft, loud])))
     focus = [Region(1.05, 2.0)]
@@ -93,13 +93,13 @@ def test_differences_by_hand_and_unknown_ones():
     assert differences(other, flat).rate_percent is None
 
 
-def test_what_is_usual_of_a_voice_is_the_median_of_what_is_known():
+def test_the_normal_of_a_voice_is_the_median_of_its_known_values():
     each = [Correlates(100, 2, -20, 4, None), Correlates(200, None, -30, 5, -4), Correlates(120, 4, -25, 9, None)]
     assert median_correlates(each) == Correlates(120, 3, -25, 5, -4)
     assert median_correlates([]) == Correlates(*[None] * 5)
 
 
-def test_the_sentence_names_what_is_unusual_and_that_first_which_is_most():
+def test_the_sentence_names_unusual_properties_the_most_unusual_first():
     said = differences_in_words(Differences(-6.0, 1.0, 4.0, 5.0, None), "in the rest")
     assert re.findall(r"\d+(?:\.\d+)?", said) == ["6.0", "4"]
     assert "lower" in said

@@ -60,7 +60,7 @@ TIMES = np.arange(0.1, 0.5, 0.01)
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])
-def test_a_gliding_voice_has_the_f0_at_each_moment_that_it_was_made_with(rate):
+def test_a_gliding_voice_has_its_synthesised_f0_at_each_moment(rate):
     f0 = gliding(rate=rate)
     found = fundamental_frequency(recording(vowel("a", f0, rate), rate), TIMES)
     assert np.abs(found / np.interp(TIMES, np.arange(len(f0)) / rate, f0) - 1).max() < 0.01
@@ -75,7 +75,7 @@ def test_a_sine_has_the_intensity_of_its_effective_pressure_whatever_its_offset(
 
 
 @pytest.mark.parametrize("name", VOWELS)
-def test_a_vowel_has_the_formants_that_it_was_made_with(name):
+def test_a_vowel_has_its_synthesised_formants(name):
     rate = 11_000  # twice the ceiling, so that the ten poles are all there are
     found = formants(recording(vowel(name, gliding(rate=rate), rate), rate), TIMES)
     expected = np.array([hz for hz, _ in VOWELS[name][:4]])
@@ -89,7 +89,7 @@ def test_a_sound_that_swells_at_once_does_not_repeat_better_than_perfectly():
     assert found.max() < 40  # its autocorrelation divided by that of the window reaches 1.05
 
 
-def test_where_nothing_repeats_after_a_period_there_is_no_ratio():
+def test_a_sound_that_does_not_repeat_has_no_harmonics_to_noise_ratio():
     tone = 0.5 * np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE)
     times = np.arange(0.1, 0.9, 0.1)
     # After half a period the tone is upside down.
@@ -115,7 +115,7 @@ def test_pulses_have_no_tilt_and_their_sum_falls_by_six_decibels_an_octave():
     )
 
 
-def test_there_is_no_voice_in_noise_and_nothing_where_the_window_leaves_the_recording():
+def test_noise_is_unvoiced_and_frames_near_the_ends_have_no_value():
     noise = recording(np.random.default_rng(0).normal(0, 0.05, RATE))
     tracks = tracks_of(noise)
     assert len(tracks.times_s) == 100
@@ -134,7 +134,7 @@ def test_a_recording_shorter_than_every_window_has_no_measures():
     assert np.isnan([tracks.f0_hz[0], tracks.intensity_db[0], *tracks.formants_hz[0]]).all()
 
 
-def test_a_moment_is_measured_alike_alone_and_among_others_also_where_blocks_meet():
+def test_a_moment_has_the_same_measures_alone_and_among_others_and_at_block_edges():
     samples = np.random.default_rng(1).normal(0, 0.1, 22 * RATE)
     times = np.arange(19.8, 20.2, 0.01)
     whole = formants(recording(samples), times)

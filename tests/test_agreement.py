@@ -33,7 +33,7 @@ def related_maps():
         ([0, 0, 1, 1], [0, 1, 0, 1], 0.0),
     ],
 )
-def test_rank_correlation_is_what_is_worked_out_by_hand(one, other, expected):
+def test_rank_correlation_worked_by_hand(one, other, expected):
     assert rank_correlation(np.array(one, float), np.array(other, float)) == pytest.approx(expected)
 
 
@@ -48,7 +48,7 @@ def test_rank_correlation_equals_scipys(steps):
 
 
 @pytest.mark.parametrize("measured", [rank_correlation, top_overlap])
-def test_values_that_are_all_the_same_agree_with_none_on_either_side(measured):
+def test_constant_values_have_no_rank_correlation_on_either_side(measured):
     same, other = np.full(20, 0.3), np.arange(20.0)
     assert np.isnan(measured(same, other))
     assert np.isnan(measured(other, same))
@@ -73,7 +73,7 @@ def test_overlap_equals_counting_cell_by_cell(share, steps):
     assert top_overlap(one, other, share) == overlap_slowly(one, other, share)
 
 
-def test_overlap_is_of_the_highest_tenth_and_what_is_worked_out_by_hand():
+def test_overlap_of_the_highest_tenth_worked_by_hand():
     one, other, quiet = np.zeros((3, 30))
     one[[3, 4, 5]] = 1, 2, 3
     other[[4, 5, 6]] = 9, 8, 7
@@ -84,14 +84,14 @@ def test_overlap_is_of_the_highest_tenth_and_what_is_worked_out_by_hand():
     assert top_overlap(one, other, share=0.01) == 0  # one cell at least: 5 and 4
 
 
-def test_cells_that_tie_at_the_edge_of_the_highest_are_all_among_them():
+def test_cells_tied_at_the_edge_of_the_highest_tenth_all_belong_to_it():
     one, other = np.zeros((2, 20))
     one[[0, 1, 2]] = 5, 1, 1  # two of 20 cells, and one more that is as high as the second
     other[[0, 1]] = 5, 1
     assert top_overlap(one, other) == 2 / 3
 
 
-def test_maps_that_have_nothing_in_common_agree_as_chance_does():
+def test_unrelated_maps_agree_at_chance_level():
     one, other = np.random.default_rng(0).normal(size=(2, 100_000))
     assert abs(rank_correlation(one, other)) < 0.01
     # By chance a tenth of the one tenth lies in the other: 0.01 of 0.19.
@@ -101,7 +101,7 @@ def test_maps_that_have_nothing_in_common_agree_as_chance_does():
 # --- all pairs ---
 
 
-def test_agreement_of_a_pair_is_that_of_its_two_maps_whichever_comes_first():
+def test_agreement_of_two_maps_does_not_depend_on_their_order():
     maps = related_maps()
     found = agreement(maps, EVERYWHERE)
     assert found.methods == ("one", "two", "three")
@@ -125,14 +125,14 @@ def test_order_of_the_methods_changes_nothing():
 
 
 @pytest.mark.parametrize("change", [lambda m: 1e-6 * m, lambda m: 1e6 * m + 3, np.arctan, lambda m: m**3])
-def test_units_and_whatever_keeps_the_order_of_cells_change_no_agreement(change):
+def test_monotonic_changes_of_a_map_do_not_change_agreement(change):
     maps = {name: map_.astype(np.float64) for name, map_ in related_maps().items()}
     found, other = agreement(maps, EVERYWHERE), agreement(maps | {"two": change(maps["two"])}, EVERYWHERE)
     np.testing.assert_allclose(other.rank_correlation, found.rank_correlation, atol=1e-12)
     np.testing.assert_array_equal(other.top_overlap, found.top_overlap)
 
 
-def test_a_map_turned_round_correlates_the_other_way_round():
+def test_a_negated_map_has_the_negated_correlation():
     maps = related_maps()
     found, turned = agreement(maps, EVERYWHERE), agreement(maps | {"two": -maps["two"]}, EVERYWHERE)
     np.testing.assert_allclose(turned.rank_correlation[1, [0, 2]], -found.rank_correlation[1, [0, 2]], atol=1e-12)
@@ -169,7 +169,7 @@ def test_agreement_is_refused_where_no_frame_is_covered():
 # --- the map that they share ---
 
 
-def test_consensus_is_what_is_worked_out_by_hand():
+def test_consensus_worked_by_hand():
     maps = {"one": np.array([[3.0, -4.0], [5.0, 0.0]]), "other": np.array([[0.0, 0.1], [0.1, -0.1]])}
     # Root mean squares: sqrt(50 / 4) and sqrt(0.03 / 4).
     ones, others = np.array([[3, -4], [5, 0]]) / 12.5**0.5, np.array([[0, 1], [1, -1]]) / 0.75**0.5
@@ -192,7 +192,7 @@ def test_consensus_does_not_depend_on_units_nor_on_the_order_of_the_maps():
     np.testing.assert_allclose(consensus(scaled, EVERYWHERE), consensus(maps, EVERYWHERE), atol=1e-6)
 
 
-def test_consensus_keeps_the_sign_where_all_maps_agree_and_two_opposite_maps_leave_nothing():
+def test_consensus_keeps_a_common_sign_and_opposite_maps_cancel():
     maps = related_maps()
     found, signs = consensus(maps, EVERYWHERE), np.sign(np.stack(list(maps.values())))
     agreed = np.abs(signs.sum(axis=0)) == 3
@@ -216,7 +216,7 @@ def test_a_map_that_is_zero_everywhere_counts_as_such():
     np.testing.assert_allclose(with_zero, consensus(maps, EVERYWHERE) * 2 / 3, atol=1e-6)
 
 
-def test_consensus_is_zero_where_nothing_is_covered_and_what_lies_there_sets_no_scale():
+def test_consensus_is_zero_outside_covered_frames_which_do_not_affect_its_scale():
     maps, covered = related_maps(), np.arange(40) < 30
     loud = {name: map_.copy() for name, map_ in maps.items()}
     loud["two"][30:] = 1e6
@@ -241,7 +241,7 @@ def explanation_of(method, relevance, covered=EVERYWHERE, seconds=1.0):
     )
 
 
-def test_explanations_of_several_methods_come_with_the_consensus_of_their_maps_after_them():
+def test_explanations_of_several_methods_end_with_their_consensus():
     maps, covered = related_maps(), np.arange(40) < 30
     given = {name: explanation_of(name, map_, covered, 2.0) for name, map_ in maps.items()}
     found = with_consensus(given)
@@ -262,7 +262,7 @@ def test_a_single_explanation_has_no_consensus(names):
     assert with_consensus(given) == given
 
 
-def test_two_explanations_are_several():
+def test_two_explanations_have_a_consensus():
     maps = random_maps("one", "two")
     found = with_consensus({name: explanation_of(name, map_) for name, map_ in maps.items()})
     np.testing.assert_array_equal(found["consensus"].relevance, consensus(maps, EVERYWHERE))

@@ -144,7 +144,7 @@ def marks_in(data: Path) -> dict[str, list[tuple[str, str, float, float]]]:
         }
 
 
-def test_marks_are_drawn_by_keys_stand_in_the_database_and_are_undone_in_a_new_visit(as_annotator, data):
+def test_marks_made_with_keys_are_stored_and_can_be_undone_in_a_new_visit(as_annotator, data):
     page = as_annotator("ann")
     open_first(page)
     expect(page.get_by_role("heading", name="a one.wav")).to_be_visible()
@@ -218,7 +218,7 @@ def turn_while_the_app_stands_still(page, app) -> None:
         app.resume()
 
 
-def test_a_whole_queue_is_labelled_by_keys_and_the_next_recording_sounds_without_waiting_for_the_app(
+def test_a_queue_is_labelled_with_keys_and_the_next_recording_plays_without_waiting_for_the_app(
     as_annotator, address, data
 ):
     page = as_annotator("gus")
@@ -259,7 +259,7 @@ def statuses_in(data: Path) -> dict[str, set[str]]:
     return found
 
 
-def test_others_marks_are_seen_on_request_played_by_a_click_taken_over_by_a_number_and_verified(as_annotator, data):
+def test_others_marks_are_shown_on_request_played_by_click_taken_over_by_number_and_verified(as_annotator, data):
     marking = as_annotator("zoe")
     open_first(marking)
     without_evidence(marking)
@@ -306,7 +306,7 @@ def test_others_marks_are_seen_on_request_played_by_a_click_taken_over_by_a_numb
     assert statuses_in(data)["zoe"] == {"done"}
 
 
-def test_of_two_windows_of_one_person_the_later_edit_of_an_old_mark_is_refused(as_annotator, data):
+def test_with_two_windows_of_one_person_the_later_edit_of_an_outdated_mark_is_refused(as_annotator, data):
     one, other = as_annotator("cy"), as_annotator("cy")
     open_first(one)
     without_evidence(one)
@@ -429,9 +429,7 @@ def test_the_controls_above_the_player_are_in_one_row_in_every_language(as_annot
         assert rights[0] - lefts[0] > 80, code
 
 
-def test_no_mark_is_lost_by_turning_the_page_before_the_app_has_it_or_by_killing_the_app_once_it_is_saved(
-    browser, sounds, tmp_path
-):
+def test_no_mark_is_lost_by_leaving_the_page_early_or_by_killing_the_app_after_saving(browser, sounds, tmp_path):
     """In another app, as it is killed."""
     data = tmp_path / "data"
     with running_app(data, tmp_path / "app.log", coarse_maps=True) as address:

@@ -125,7 +125,7 @@ def test_the_queue_lists_filters_and_counts(store):
     assert "No recording matches these filters" in words(app)
 
 
-def test_the_queue_is_rated_by_disagreement_and_then_begins_with_it(store):
+def test_the_queue_is_rated_by_disagreement_and_sorted_by_it(store):
     app = shown("Queue")
     app.radio[0].set_value("annotators_disagreement").run()
     button(app, "Rate all").click().run()
@@ -162,7 +162,7 @@ def test_the_queue_counts_finds_and_rates_the_marks_of_a_tier_of_labels(store):
     assert len(queue(app)) == 16  # and no label is looked for any more
 
 
-def test_columns_say_whose_status_and_whose_marks_they_count(store):
+def test_columns_name_the_annotator_whose_status_and_marks_they_show(store):
     assert {"My status": "done", "My marks": "2", "All marks": "3"}.items() <= queue(shown("Queue"))[0].items()
     everybody = queue(shown("Queue", queue_whose="anybody"))[0]
     assert {"Furthest status": "done", "All marks": "3"}.items() <= everybody.items()
@@ -172,7 +172,7 @@ def test_columns_say_whose_status_and_whose_marks_they_count(store):
 # --- marking ---
 
 
-def test_what_a_browser_tells_of_fields_that_are_gone_does_not_take_an_undo_back(store, voices):
+def test_values_of_removed_fields_from_a_browser_do_not_revert_an_undo(store, voices):
     (project,) = store.projects.page().items
     app = shown("Queue", annotate_view="Mark", beside=[])
     recording = read_recording(voices[5])
@@ -193,7 +193,7 @@ def test_what_a_browser_tells_of_fields_that_are_gone_does_not_take_an_undo_back
     assert next(one for one in app.selectbox if one.label == "Status").value == "open"
 
 
-def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
+def test_fields_of_the_whole_recording_belong_to_the_current_annotator(store, voices):
     (project,) = store.projects.page().items
     app = shown("Queue", annotate_view="Mark", beside=[])
     recording = read_recording(voices[1])
@@ -211,7 +211,7 @@ def test_fields_of_the_whole_recording_are_those_of_who_marks(store, voices):
 # --- adding ---
 
 
-def test_words_become_marks_of_a_tier_of_their_own_that_undo_takes_away(store, voices):
+def test_words_become_marks_in_a_tier_of_their_own_and_undo_removes_them(store, voices):
     (project,) = store.projects.page().items
     held = Held(read_recording(voices[0]), voices[0])
     sha256 = held.recording.sha256
@@ -235,7 +235,7 @@ def test_words_become_marks_of_a_tier_of_their_own_that_undo_takes_away(store, v
     assert {m.tier for m in store.marks.of(project.id, sha256, "ann")} == {"emotion", "recording"}
 
 
-def test_who_stops_adding_leaves_no_sound_behind(data, voices):
+def test_a_cancelled_addition_leaves_no_sound_behind(data, voices):
     with closing(open_store(default_url(data))) as opened:
         project = OpenProject(opened, opened.projects.create("Voices"), "Voices", "ann")
         stopped = iter([False, False, True])
@@ -252,7 +252,7 @@ def test_who_stops_adding_leaves_no_sound_behind(data, voices):
 # --- agreement ---
 
 
-def test_agreement_is_that_of_the_library_and_explainers_are_compared_on_request(store):
+def test_agreement_equals_the_librarys_and_explainers_are_compared_on_request(store):
     app = finished(shown("Agreement"))
     assert not app.exception
     assert "34 marks in 16 recordings, by 2 annotators" in words(app)
@@ -310,7 +310,7 @@ def test_agreement_in_a_tier_is_that_of_its_labels(store):
     assert {label for pair in counts for label in pair} == {"high", "low", "no mark"}
 
 
-def test_agreement_of_nothing_is_said(data):
+def test_without_marks_the_page_says_that_there_is_no_agreement(data):
     with closing(open_store(default_url(data))) as opened:
         opened.projects.create("Empty")
         opened.recordings.add(opened.projects.page().items[0].id, [RecordingFile("a" * 64, "a.wav", 1.5, 16_000)])
@@ -325,7 +325,7 @@ def test_agreement_of_nothing_is_said(data):
 # --- files ---
 
 
-def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
+def test_marks_are_exported_in_a_format_and_losses_are_reported(store):
     app = shown("Files")
     kind = next(one for one in app.selectbox if one.label == "Format")
     kind.set_value("textgrid").run()
@@ -344,7 +344,7 @@ def test_marks_are_taken_out_in_a_format_and_the_losses_are_said(store):
     assert any(one.label.endswith(in_markdown("take 0.TextGrid")) for one in app.get("download_button"))
 
 
-def test_corrected_f0_is_written_of_the_recordings_in_which_somebody_corrected_it(store):
+def test_corrected_f0_is_exported_for_recordings_that_have_corrections(store):
     project, found = of_project(store)
     store.marks.correct_f0(project, found[0], "bea", {50: 123.5, 51: 0.0}, {})
     app = shown("Files")
@@ -354,7 +354,7 @@ def test_corrected_f0_is_written_of_the_recordings_in_which_somebody_corrected_i
     assert f"F0 of 1 recording: {in_markdown('Voices-f0.zip')}" in [one.label for one in app.get("download_button")]
 
 
-def test_marks_of_another_tool_are_taken_in_all_or_none(store):
+def test_marks_of_another_tool_are_imported_all_or_none(store):
     app = shown("Files")
     audacity = b"0.1\t0.5\tsad\n0.7\t1.2\tangry\n"
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
@@ -388,7 +388,7 @@ def test_marks_of_another_tool_are_taken_in_all_or_none(store):
     assert "0 marks added, 1 changed, 1 already in the project" in " ".join(one.value for one in app.success)
 
 
-def test_of_a_corrected_file_and_the_old_one_the_page_takes_the_corrected_one_and_says_so(store):
+def test_the_page_imports_the_corrected_file_instead_of_the_old_one_and_says_so(store):
     (project,) = store.projects.page().items
     (take,) = (each.file for each in store.recordings.page(project.id).items if each.file.name == "take 3.wav")
     marks = [
@@ -478,7 +478,7 @@ def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after
         assert "it got worse and is not offered" in " ".join(one.value for one in app.warning)
 
 
-def test_in_place_of_what_cannot_go_on_learning_another_model_is_taught(store, monkeypatch):
+def test_another_model_is_taught_in_place_of_one_that_cannot_be_trained_further(store, monkeypatch):
     monkeypatch.setattr(teaching_section.controls, "model_name", lambda: "mfcc_svm")
     app = shown("Teach")
     assert not app.exception
@@ -488,7 +488,7 @@ def test_in_place_of_what_cannot_go_on_learning_another_model_is_taught(store, m
     assert [one for one in app.button if "Make a corpus" in one.label]
 
 
-def test_where_the_page_train_is_left_out_a_corpus_is_made_and_nothing_trained(store, data, monkeypatch):
+def test_without_the_page_train_a_corpus_is_written_and_nothing_is_trained(store, data, monkeypatch):
     (project,) = store.projects.page().items
     for document in list(store.transfer.export(project.id, "bea")):
         store.marks.edit(project.id, document.sha256, "bea", delete=document.annotations)
@@ -515,7 +515,7 @@ def plain(app) -> str:
     return " ".join(one.value for one in (*app.markdown, *app.caption)).replace("\\", "")
 
 
-def test_owner_is_told_whose_marks_go_deletes_a_project_and_brings_it_back(store):
+def test_owner_sees_whose_marks_a_deletion_removes_and_deletes_and_restores_a_project(store):
     app = shown("Queue")
     button(app, "Delete Voices").click().run()
     assert "16 recordings" in words(app)
@@ -537,7 +537,7 @@ def test_owner_is_told_whose_marks_go_deletes_a_project_and_brings_it_back(store
     assert sum(len(document.annotations) for document in store.transfer.export(project.id)) == 34
 
 
-def test_a_person_without_a_role_is_told_whose_the_project_is_and_finds_no_button(store):
+def test_a_person_without_a_role_sees_who_owns_the_project_and_no_delete_button(store):
     for visitor in ("mallory", "bea"):
         app = shown("Queue", annotator=visitor)
         button(app, "Delete Voices").click().run()
@@ -547,7 +547,7 @@ def test_a_person_without_a_role_is_told_whose_the_project_is_and_finds_no_butto
     assert store.projects.page().items[0].recordings == 16
 
 
-def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_clicks(store, data):
+def test_trash_shows_a_persons_own_items_and_the_owner_empties_it_in_two_clicks(store, data):
     (project,) = store.projects.page().items
     sha256 = store.recordings.page(project.id).items[0].file.sha256
     store.trash.delete_recording(sha256, "ann")
@@ -572,7 +572,7 @@ def test_trash_shows_what_one_has_a_part_in_and_is_emptied_by_the_owner_in_two_c
     assert sha256 not in saved_sha256(data)
 
 
-def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concerns(store, voices):
+def test_a_deleted_mark_can_be_restored_below_its_recording_by_its_maker_and_deleter(store, voices):
     (project,) = store.projects.page().items
     recording = read_recording(voices[0])
     (mark,) = (each for each in store.marks.of(project.id, recording.sha256, "ann") if each.note == "here")
@@ -589,7 +589,7 @@ def test_mark_that_was_deleted_is_offered_below_its_recording_to_whom_it_concern
     assert "here" in [each.note for each in store.marks.of(project.id, recording.sha256, "ann")]
 
 
-def test_project_whose_name_is_typed_on_another_machine_is_made_chosen_and_known(store):
+def test_a_project_name_typed_in_another_unicode_form_is_created_and_recognised(store):
     app = shown("Queue")
     name = next(one for one in app.text_input if one.label == "New project name")
     name.set_value("Zoe\u0308")
@@ -604,7 +604,7 @@ def test_project_whose_name_is_typed_on_another_machine_is_made_chosen_and_known
     assert "already" in app.error[0].value
 
 
-def test_export_says_which_mark_it_had_to_cut_and_gives_all_others(store, data):
+def test_export_names_the_mark_that_it_cut_and_contains_all_others(store, data):
     with closing(sqlite3.connect(data / FILE_NAME)) as connection:
         connection.execute("UPDATE marks SET end_s = 99 WHERE note = 'here' AND emotion = 'angry'")
         connection.commit()
@@ -639,7 +639,7 @@ def test_an_annotators_queue_begins_with_their_work_and_says_why_it_came_back(st
     assert row["Sent back"] == "The *end* is missing."
 
 
-def test_agreement_lists_cells_and_what_is_to_be_decided_without_the_gold_layer(store):
+def test_agreement_lists_cells_and_undecided_recordings_without_the_gold_layer(store):
     project, found = of_project(store)
     marks = store.marks.of(project, found[1], "ann")
     label = next(mark for mark in marks if mark.tier == RECORDING_TIER)
@@ -723,7 +723,7 @@ def fields(store, project, sha256):
     details_section.show(project, opened, shown, channels=1)
 
 
-def test_fields_of_a_mark_are_others_in_another_language(store, monkeypatch):
+def test_fields_of_a_mark_have_other_keys_in_another_language(store, monkeypatch):
     # A browser says what is chosen by its text, which would be a label that somebody has typed.
     project, found = of_project(store)
     args = store, OpenProject(store, project, "Voices", "ann"), found[0]
@@ -738,7 +738,7 @@ def test_fields_of_a_mark_are_others_in_another_language(store, monkeypatch):
     assert not keys["en"] & keys["de"]
 
 
-def test_teach_says_beforehand_what_is_left_out_and_sets_a_status_in_one_step(store):
+def test_teach_lists_left_out_marks_beforehand_and_sets_a_status_in_one_step(store):
     project, found = of_project(store)
     store.marks.set_status(project, found[:4], "ann", "open", "ann")
     app = finished(shown("Teach", model="fusion"))

@@ -58,7 +58,7 @@ def drawn(id_, start_s, end_s, label=None):
 # --- edits become steps ---
 
 
-def test_what_is_drawn_keeps_its_id_in_the_player_while_it_is_moved_and_labelled(store, project, shown):
+def test_a_drawn_mark_keeps_its_player_id_while_it_is_moved_and_labelled(store, project, shown):
     edited(store, project, shown, changed=(drawn("new 1", 1, 2),))
     edited(store, project, shown, changed=(drawn("new 1", 1.5, 2.5, "sad"),))
     assert list(shown.marks) == ["new 1"]
@@ -66,7 +66,7 @@ def test_what_is_drawn_keeps_its_id_in_the_player_while_it_is_moved_and_labelled
     assert (kept.region.start_s, kept.emotion, kept.annotator, kept.revision) == (1.5, "sad", "ann", 2)
 
 
-def test_an_edit_that_follows_before_the_page_has_shown_anything_builds_on_the_one_before(store, project, shown):
+def test_an_edit_sent_before_the_page_was_redrawn_builds_on_the_previous_one(store, project, shown):
     for edit in (
         Edit(sha(0), changed=(drawn("new 1", 1, 2),)),
         Edit(sha(0), changed=(drawn("new 1", 1, 3),)),
@@ -77,7 +77,7 @@ def test_an_edit_that_follows_before_the_page_has_shown_anything_builds_on_the_o
     assert store.history.page(project, sha(0)).total == 3
 
 
-def test_a_split_is_one_step_that_one_undo_takes_back_and_a_redo_makes_again(store, project, shown):
+def test_a_split_is_one_step_for_undo_and_redo(store, project, shown):
     edited(store, project, shown, changed=(drawn("new 1", 1, 3, "sad"),))
     edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"), drawn("new 2", 2, 3, "sad")))
     assert [m.region.start_s for m in shown.marks.values()] == [1, 2]
@@ -87,7 +87,7 @@ def test_a_split_is_one_step_that_one_undo_takes_back_and_a_redo_makes_again(sto
     assert set(shown.marks) == {"new 1", "new 2"}
 
 
-def test_an_edit_to_what_somebody_changed_meanwhile_is_refused_and_overwrites_nothing(store, project, shown):
+def test_an_edit_of_a_mark_that_somebody_changed_meanwhile_is_refused(store, project, shown):
     edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
     (seen,) = shown.marks.values()
     change_mark(store, project, "bea", sha(0), seen, emotion="angry")
@@ -96,7 +96,7 @@ def test_an_edit_to_what_somebody_changed_meanwhile_is_refused_and_overwrites_no
     assert [m.emotion for m in store.marks.of(project, sha(0))] == ["angry"]
 
 
-def test_a_suggestion_becomes_a_mark_with_its_provenance_or_is_dismissed_and_stays_away(store, project, shown):
+def test_a_suggestion_becomes_a_mark_with_its_provenance_or_stays_dismissed(store, project, shown):
     regions, provenance = [Region(1, 2), Region(4, 5)], {"model": "fusion"}
     shown.suggest(regions, "happy", provenance, "ann")
     first, second = shown.for_player()
@@ -137,7 +137,7 @@ def test_f0_that_is_corrected_in_the_player_is_a_step_among_the_others(store, pr
         corrected(nonsense, 0.0, 0.04)
 
 
-def test_suggestions_stand_in_a_tier_of_labels_too_with_the_label_of_the_emotion(store, project, shown):
+def test_suggestions_appear_in_a_tier_of_labels_with_the_label_of_the_emotion(store, project, shown):
     labels = {"content": "labels", "labels": ("low", "Freude", "high")}
     moods = [Tier("mood", "mood", **labels), Tier("arousal", "arousal", **labels, mapping=(("happy", "high"),))]
     moods.append(Tier("none", "none", **labels, mapping=(("happy", ""),)))
@@ -159,7 +159,7 @@ def test_suggestions_stand_in_a_tier_of_labels_too_with_the_label_of_the_emotion
     assert [mark.tier for mark in shown.suggestions.values()] == ["emotion", "emotion", "mood", "mood"]
 
 
-def test_nothing_is_suggested_where_half_is_marked_already(shown):
+def test_no_region_is_suggested_that_is_already_half_marked(shown):
     shown.marks["one"] = mark(1, 2)
     shown.suggest([Region(1.2, 2.3), Region(1.8, 3)], "sad", {}, "ann")
     assert [one.region.start_s for one in shown.suggestions.values()] == [1.8]
@@ -173,12 +173,12 @@ def test_nearly_all_of_a_recording_is_not_suggested_as_a_region(shown):
     assert len(shown.suggestions) == 1
 
 
-def test_a_deletion_of_what_is_not_shown_any_more_does_nothing(store, project, shown):
+def test_deleting_a_mark_that_is_no_longer_shown_does_nothing(store, project, shown):
     assert edited(store, project, shown, deleted=("gone",)) is None
     assert store.history.page(project, sha(0)).total == 0
 
 
-def test_the_whole_recording_is_labelled_once_and_then_changed_and_so_done(store, project, shown):
+def test_labelling_the_whole_recording_again_changes_its_label_and_sets_it_to_done(store, project, shown):
     edited(store, project, shown, command="label", value="sad")
     edited(store, project, shown, command="label", value="angry")
     label_whole(store, project, "ann", sha(0), shown, intensity=4)
@@ -188,7 +188,7 @@ def test_the_whole_recording_is_labelled_once_and_then_changed_and_so_done(store
     assert store.recordings.count_by_status(project, "ann") == {"open": 4, "done": 1, "verified": 0}
 
 
-def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, project, shown):
+def test_each_edit_from_the_player_takes_at_most_five_statements(store, project, shown):
     shown.suggest([Region(1, 2)], "sad", {"model": "m"}, "ann")
     for edit in (
         Edit(sha(0), changed=shown.for_player()),
@@ -206,7 +206,7 @@ def test_what_the_player_does_to_marks_takes_at_most_five_statements(store, proj
 # --- kept sounds ---
 
 
-def test_a_saved_sound_is_found_by_its_content_and_else_where_it_was_last_seen(tmp_path):
+def test_a_saved_sound_is_found_by_its_content_else_at_its_last_path(tmp_path):
     source, data = b"RIFF and so on", tmp_path / "data"
     file = RecordingFile(hashlib.sha256(source).hexdigest(), "a.wav", 1.0, path=str(tmp_path / "a.wav"))
     assert saved_sound(file, data) is None
@@ -229,7 +229,7 @@ def test_a_sound_that_cannot_be_saved_is_refused_and_leaves_nothing(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == [FOLDER]
 
 
-def test_no_name_leads_out_of_the_data_folder(tmp_path):
+def test_a_name_cannot_lead_out_of_the_data_folder(tmp_path):
     (tmp_path / "secret").write_bytes(b"secret")
     delete_sound("../secret", tmp_path / "data")
     assert (tmp_path / "secret").exists()
@@ -294,12 +294,12 @@ def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, s
 @pytest.mark.parametrize(
     ("command", "value"), [("intensity", "many"), ("confidence", [1]), ("intensity", float("inf"))]
 )
-def test_what_no_key_sends_is_not_stored(store, project, shown, command, value):
+def test_commands_that_no_key_sends_are_not_stored(store, project, shown, command, value):
     assert edited(store, project, shown, command=command, value=value) is None
     assert not store.marks.of(project, sha(0))
 
 
-def test_an_intensity_or_a_mark_that_there_is_not_is_refused(store, project, shown):
+def test_an_impossible_intensity_or_an_unknown_mark_is_refused(store, project, shown):
     with pytest.raises(AnnotationsRefused, match="1 to 5"):
         edited(store, project, shown, command="intensity", value=7)
     with pytest.raises(AnnotationsRefused, match="no longer there"):
@@ -338,7 +338,7 @@ def test_points_match_up_to_20_ms_apart_and_disagree_in_the_rest():
     )
 
 
-def test_uncertainty_is_nothing_where_one_emotion_is_sure_and_one_where_all_are_alike():
+def test_uncertainty_is_zero_for_one_sure_emotion_and_one_for_equal_scores():
     assert uncertainty(np.array([1.0, 0, 0, 0])) == pytest.approx(0, abs=1e-12)
     assert uncertainty(np.full(4, 0.25)) == pytest.approx(1)
     assert uncertainty(np.array([0.5, 0.5, 0, 0])) == pytest.approx(math.log(2) / math.log(4))
@@ -365,7 +365,7 @@ def test_recordings_are_rated_by_the_model_page_by_page_and_those_without_sound_
     assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
 
 
-def test_what_was_rated_until_it_was_stopped_stays_rated(store, project, classifier):
+def test_ratings_made_before_a_stop_stay(store, project, classifier):
     calls = []
 
     def stop_at_third():
@@ -422,7 +422,7 @@ WELL_FORMED = {"recording": sha(0), "owner": "me", "changed": [REGION], "deleted
         {"recording": []},
     ],
 )
-def test_message_of_a_browser_that_is_no_edit_is_none(broken):
+def test_a_browser_message_that_is_not_an_edit_is_ignored(broken):
     assert _edit(WELL_FORMED) is not None
     assert _edit(WELL_FORMED | broken) is None
     assert _edit({name: value for name, value in WELL_FORMED.items() if name not in broken}) is None

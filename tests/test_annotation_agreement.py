@@ -102,12 +102,12 @@ def test_cohens_kappa_of_a_table_worked_by_hand():
     assert cohen_kappa(np.array([[20, 5], [10, 15]])) == pytest.approx((0.7 - 0.5) / 0.5)
 
 
-def test_fleiss_kappa_is_that_of_fleiss_psychiatrists():
+def test_fleiss_kappa_reproduces_fleiss_example_of_psychiatrists():
     assert (PSYCHIATRISTS.sum(axis=1) == 6).all()
     assert fleiss_kappa(fleiss_tally(PSYCHIATRISTS), 6) == pytest.approx(0.430, abs=5e-4)
 
 
-def test_krippendorffs_alpha_is_that_of_his_own_example():
+def test_krippendorffs_alpha_reproduces_his_own_example():
     table = coincidences(counts_of(OBSERVERS.T - 1, 5))
     # The coincidences are printed there: 7 4/3 1/3 1/3 0 in the first row.
     np.testing.assert_allclose(table[0], [7, 4 / 3, 1 / 3, 1 / 3, 0])
@@ -133,7 +133,7 @@ def test_fleiss_kappa_equals_that_of_statsmodels(annotators):
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3, 0.7])
-def test_krippendorffs_alpha_equals_that_of_the_package_of_his_name(missing):
+def test_krippendorffs_alpha_equals_that_of_the_package_krippendorff(missing):
     theirs = pytest.importorskip("krippendorff")
     places = by_chance(100, 4, missing)
     data = np.where(places < 0, np.nan, places)
@@ -173,7 +173,7 @@ def test_a_stack_of_tables_gives_the_coefficient_of_each():
 # --- figures over recordings ---
 
 
-def test_the_interval_is_that_of_a_loop_over_sets_of_recordings():
+def test_the_interval_equals_that_of_a_loop_over_resampled_recordings():
     tallies = np.random.default_rng(1).integers(1, 9, size=(6, 2)).astype(float)
     found = measured_ratio(tallies, nothing="", undefined="")
     drawn = np.random.default_rng(SEED).multinomial(6, [1 / 6] * 6, size=RESAMPLES)
@@ -187,13 +187,13 @@ def test_the_interval_is_that_of_a_loop_over_sets_of_recordings():
     assert found.recordings == 6
 
 
-def test_two_recordings_of_which_one_is_right_give_the_interval_worked_by_hand():
+def test_interval_of_one_right_and_one_wrong_recording_worked_by_hand():
     # Drawn twice: both the one (1/4), one of each (1/2), both the other (1/4).
     found = measured_ratio(np.array([[1.0, 1], [0, 1]]), nothing="", undefined="")
     assert (found.value, found.interval) == (0.5, (0.0, 1.0))
 
 
-def test_sets_whose_figure_is_undefined_play_no_part_in_the_interval():
+def test_resamples_with_an_undefined_figure_are_left_out_of_the_interval():
     found = measured(
         np.array([[1.0, 0], [0, 1]]),
         lambda sums: np.where(sums.min(axis=1) > 0, 0.25, np.nan),
@@ -213,7 +213,7 @@ def test_without_recordings_or_without_a_value_there_is_a_reason_instead():
 # --- labels of whole recordings ---
 
 
-def test_agreement_in_labels_equals_other_libraries_where_some_are_missing():
+def test_agreement_in_labels_equals_other_libraries_with_missing_labels():
     krippendorff = pytest.importorskip("krippendorff")
     places = by_chance(60)
     found = annotator_agreement(recordings_of(places))
@@ -237,14 +237,14 @@ def test_agreement_in_labels_equals_other_libraries_where_some_are_missing():
     assert labels.alpha.recordings == ((places >= 0).sum(axis=1) > 1).sum()
 
 
-def test_those_who_always_agree_have_one_everywhere_and_no_doubt_of_it():
+def test_annotators_who_always_agree_have_one_with_an_interval_of_no_width():
     labels = annotator_agreement(labelled(("angry",) * 3, ("sad",) * 3, ("happy",) * 3)).recordings
     for found in (*labels.cohen.values(), labels.fleiss, labels.alpha):
         assert (found.value, found.interval, found.reason) == (1.0, (1.0, 1.0), "")
 
 
 @given(st.permutations(range(8)), st.permutations(EMOTIONS), st.permutations(["ann", "ben", "cleo"]))
-def test_neither_order_nor_names_change_agreement(order, emotions, names):
+def test_agreement_does_not_depend_on_order_or_names(order, emotions, names):
     places = by_chance(8, missing=0.1, seed=4)
     renamed = dict(zip(EMOTIONS, emotions, strict=True))
     people = dict(zip(("ann", "ben", "cleo"), names, strict=True))
@@ -311,7 +311,7 @@ def test_intensities_that_differ_by_little_agree_more_than_those_that_differ_by_
     ],
     ids=["one annotator", "nobody", "nothing", "one label", "no overlap", "regions only"],
 )
-def test_what_cannot_be_said_has_no_value_and_a_reason(recordings, cohen, fleiss, alpha):
+def test_an_undefined_figure_has_no_value_but_a_reason(recordings, cohen, fleiss, alpha):
     labels = annotator_agreement(recordings).recordings
     assert [kappa.reason for kappa in labels.cohen.values()] == ([cohen] if cohen else [])
     assert (labels.fleiss.reason, labels.alpha.reason) == (fleiss, alpha)
@@ -320,7 +320,7 @@ def test_what_cannot_be_said_has_no_value_and_a_reason(recordings, cohen, fleiss
         assert found.reason
 
 
-def test_who_gives_no_labels_of_a_kind_is_not_waited_for():
+def test_an_annotator_without_labels_of_a_kind_is_left_out():
     places = by_chance(40, annotators=2, missing=0)
     both = [replace(r, annotations=(*r.annotations, mark("zoe", 0, 1))) for r in recordings_of(places)]
     both[0] = replace(both[0], annotations=(*both[0].annotations, mark("yan", 0, 1)))
@@ -334,7 +334,7 @@ def test_who_gives_no_labels_of_a_kind_is_not_waited_for():
 # --- labels of frames ---
 
 
-def test_each_frame_has_the_label_of_the_mark_around_its_middle_worked_by_hand():
+def test_each_frame_has_the_label_of_the_mark_at_its_centre():
     # 10 frames; ann: 3 free, 4 angry, 3 free; ben: 5 free, 3 angry, 2 sad.
     one = recording(mark("ann", 0.03, 0.07), mark("ben", 0.05, 0.08), mark("ben", 0.08, 0.1, "sad"), duration_s=0.1)
     frames = annotator_agreement([one]).frames
@@ -348,7 +348,7 @@ def test_each_frame_has_the_label_of_the_mark_around_its_middle_worked_by_hand()
     assert frames.alpha.value == pytest.approx(alpha_slowly(np.array([ann, ben]).T, nominal_distance(3)))
 
 
-def test_who_marked_nothing_in_a_recording_took_no_part_in_it():
+def test_an_annotator_without_marks_in_a_recording_does_not_count_there():
     recordings = [recording(mark("ann", 0, 1), mark("ben", 0, 1)), recording(mark("ann", 0, 2), whole("ben", "sad"))]
     both, alone = annotator_agreement(recordings).frames, annotator_agreement(recordings[:1]).frames
     assert both.confusion["ann", "ben"].sum() == 200
@@ -356,7 +356,7 @@ def test_who_marked_nothing_in_a_recording_took_no_part_in_it():
     assert both.cohen["ann", "ben"].value == 1
 
 
-def test_where_marks_of_one_person_overlap_the_one_that_begins_last_counts():
+def test_of_overlapping_marks_of_one_person_the_one_that_begins_last_counts():
     one = recording(mark("ann", 0.05, 0.08, "sad"), mark("ann", 0.0, 0.1), mark("ben", 0.0, 0.1, None), duration_s=0.1)
     frames = annotator_agreement([one]).frames
     assert frames.labels == ("angry", "sad", NO_EMOTION, NO_MARK)
@@ -383,7 +383,7 @@ def test_marks_of_other_tiers_are_no_labels():
     assert found.regions["ann", "ben"].detection_f1.value == 1
 
 
-def test_marks_beyond_the_end_of_the_recording_count_as_far_as_it_reaches():
+def test_marks_are_cut_at_the_end_of_the_recording():
     one = recording(mark("ann", 0.05, 7), mark("ben", 0.08, 9), mark("cleo", 3, 4), duration_s=0.1)
     frames = annotator_agreement([one]).frames
     assert frames.confusion["ann", "ben"].tolist() == [[2, 3], [0, 5]]
@@ -408,7 +408,7 @@ def test_regions_that_overlap_by_exactly_half_are_the_same_and_by_less_are_not()
     assert match_pairs([], regions((0, 1))) == match_pairs(regions((0, 1)), []) == []
 
 
-def test_of_possible_matches_there_are_as_many_as_there_can_be():
+def test_matching_finds_as_many_pairs_as_possible():
     # Two pairs are the same to the sample and overlap by 2 in all; the three that there can be overlap by 1.5.
     one, other = regions((0, 1), (0, 2), (0, 4)), regions((0, 2), (0, 4), (0, 8))
     assert match_pairs(one, other) == [(0, 0), (1, 1), (2, 2)]
@@ -479,7 +479,7 @@ def test_time_overlap_equals_scikit_learns_f1_of_frames():
     assert found.interval[0] < found.value < found.interval[1]
 
 
-def test_regions_of_one_person_agree_with_themselves_wholly():
+def test_regions_agree_fully_with_themselves():
     marks = [mark("ann", 0.1, 0.4), mark("ann", 0.9, 1.7, "sad")]
     one = recording(*marks, *(replace(m, annotator="ben") for m in marks))
     found = annotator_agreement([one, one]).regions["ann", "ben"]
@@ -487,7 +487,7 @@ def test_regions_of_one_person_agree_with_themselves_wholly():
     assert (found.start_error_ms.value, found.end_error_ms.value) == (0, 0)
 
 
-def test_regions_that_never_meet_have_no_error_of_their_edges():
+def test_regions_that_never_overlap_have_no_boundary_error():
     found = annotator_agreement([recording(mark("ann", 0, 0.5), mark("ben", 1, 1.5))]).regions["ann", "ben"]
     assert (found.detection_f1.value, found.time_f1.value) == (0, 0)
     for error in (found.start_error_ms, found.end_error_ms):
@@ -512,7 +512,7 @@ def test_marks_shorter_than_a_frame_have_no_overlap_of_frames():
 
 
 @given(st.floats(0, 3), st.floats(0.001, 3), st.floats(0.05, 3))
-def test_frames_inside_are_those_whose_middles_are(start_s, length_s, duration_s):
+def test_a_frame_is_inside_a_region_if_its_centre_is(start_s, length_s, duration_s):
     region, middles_s = Region(start_s, start_s + length_s), frame_middles_s(duration_s)
     inside = np.zeros(len(middles_s), bool)
     inside[frames_inside(region, middles_s)] = True
@@ -528,7 +528,7 @@ def test_a_recording_shorter_than_a_frame_has_one():
 # --- pictures ---
 
 
-def test_the_matrix_shows_kappa_of_each_pair_on_both_sides_with_its_interval():
+def test_the_matrix_shows_kappa_and_interval_of_each_pair_in_both_triangles():
     found = annotator_agreement(recordings_of(by_chance(120)))
     figure = agreement_matrix_chart(found.recordings, found.annotators)
     (cells,) = figure.data

@@ -129,7 +129,7 @@ def names_of(store):
 # --- recordings in ---
 
 
-def test_recordings_are_added_with_their_content_length_rate_and_place(store, sounds, capsys):
+def test_recordings_are_added_with_hash_length_rate_and_path(store, sounds, capsys):
     (sounds[1].parent / "notes.wav").write_text("this is not sound")
     assert run("add", "--project", "Voices", sounds[0], sounds[0].parent) == 2
     out, err = capsys.readouterr()
@@ -152,7 +152,7 @@ def test_recordings_are_added_with_their_content_length_rate_and_place(store, so
     ]
 
 
-def test_a_recording_that_was_moved_is_known_by_its_content_and_its_marks_stay(store, project, sounds, capsys):
+def test_a_moved_recording_is_recognised_by_its_content_and_its_marks_stay(store, project, sounds, capsys):
     before = said(store, project)
     moved = shutil.move(sounds[0], sounds[0].parent.parent / "moved.wav")
     assert run("add", moved) == 0
@@ -162,7 +162,7 @@ def test_a_recording_that_was_moved_is_known_by_its_content_and_its_marks_stay(s
     assert sorted(map(str, said(store, project).values())) == sorted(map(str, before.values()))
 
 
-def test_a_project_of_nothing_but_refused_files_is_not_made(store, tmp_path, capsys):
+def test_no_project_is_made_if_all_files_are_refused(store, tmp_path, capsys):
     assert run("add", "--project", "Voices", tmp_path / "missing.wav") == 2
     assert "missing.wav: there is no such file" in capsys.readouterr().err
     assert names_of(store) == []
@@ -170,7 +170,7 @@ def test_a_project_of_nothing_but_refused_files_is_not_made(store, tmp_path, cap
     assert "There is no audio in what was given" in refusal_of(capsys, "add", "--project", "Voices", tmp_path / "empty")
 
 
-def test_a_file_whose_name_is_no_text_is_added_without_its_place(store, tmp_path, capsys):
+def test_a_file_whose_name_is_not_text_is_added_without_its_path(store, tmp_path, capsys):
     named = os.fsencode(tmp_path / "take") + b"\xff.wav"
     try:
         os.rename(sound(tmp_path / "a.wav"), named)
@@ -185,7 +185,7 @@ def test_a_file_whose_name_is_no_text_is_added_without_its_place(store, tmp_path
 # --- which project ---
 
 
-def test_without_a_name_the_only_project_is_meant_and_of_several_none(store, project, capsys):
+def test_without_a_name_the_only_project_is_used_and_several_are_refused(store, project, capsys):
     assert run("history") == 0
     capsys.readouterr()
     store.projects.create("Other\x1b[2J")
@@ -200,7 +200,7 @@ def test_without_a_name_the_only_project_is_meant_and_of_several_none(store, pro
 @pytest.mark.parametrize(
     "command", [["export", "--format", "csv", "--out", "x"], ["agreement"], ["history"], ["teach", "--out", "x"]]
 )
-def test_where_there_is_no_project_every_command_says_how_to_make_one(command, store, tmp_path, monkeypatch, capsys):
+def test_without_a_project_every_command_says_how_to_make_one(command, store, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     if command[0] == "teach":
         command = [*command, "--model", str(small_model(tmp_path))]
@@ -226,7 +226,7 @@ MARKS_OF_ALL_TIERS = [key for key in EXPORT_FORMATS if key != "rttm"]
 
 
 @pytest.mark.parametrize("file_format", [key for key in MARKS_OF_ALL_TIERS if key != "emu"])
-def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store, project, sounds, tmp_path, capsys):
+def test_an_export_is_imported_into_another_database_unchanged(file_format, store, project, sounds, tmp_path, capsys):
     store.marks.edit(project, sha256_of(sounds[1]), "Ben", add=[mark_with_frequencies()])
     assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
     capsys.readouterr()
@@ -244,7 +244,7 @@ def test_what_is_exported_is_imported_elsewhere_word_for_word(file_format, store
 
 
 @pytest.mark.parametrize("file_format", [key for key in MARKS_OF_ALL_TIERS if key != "emu"])
-def test_files_are_named_for_their_recordings_or_one_holds_all(file_format, project, tmp_path, capsys):
+def test_each_recording_is_exported_to_its_own_file_or_all_to_one(file_format, project, tmp_path, capsys):
     assert run("export", "--format", file_format, "--out", tmp_path / "out") == 0
     found, ending = EXPORT_FORMATS[file_format], EXPORT_FORMATS[file_format].endings[0]
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -259,9 +259,7 @@ def test_files_are_named_for_their_recordings_or_one_holds_all(file_format, proj
         assert read_annotations(path.read_bytes(), path.name) == found.read(path.read_bytes(), path.name)
 
 
-def test_marks_are_written_into_a_file_that_is_there_and_it_is_replaced_only_if_that_is_wanted(
-    project, tmp_path, capsys
-):
+def test_marks_are_written_into_an_existing_file_which_is_replaced_only_on_request(project, tmp_path, capsys):
     theirs = tmp_path / "take 0.TextGrid"
     theirs.write_text(f'"ooTextFile" "TextGrid" 0 {SECONDS} <exists> 1 "IntervalTier" "words" 0 {SECONDS} 1 0 1 "so"')
     before = theirs.read_bytes()
@@ -285,7 +283,7 @@ def test_an_export_needs_a_format_and_a_folder(project, tmp_path, capsys):
     assert "--overwrite" in refusal_of(capsys, "export", "--format", "csv", "--out", tmp_path / "out", "--overwrite")
 
 
-def test_a_database_of_emu_has_the_sounds_that_are_at_hand(project, sounds, tmp_path, capsys):
+def test_an_emu_database_contains_the_sounds_that_are_available(project, sounds, tmp_path, capsys):
     sounds[1].unlink()
     assert run("export", "--format", "emu", "--out", tmp_path / "out") == 0
     assert "Without a sound: 1 recording whose sound is missing." in capsys.readouterr().out
@@ -302,7 +300,7 @@ def test_a_database_of_emu_has_the_sounds_that_are_at_hand(project, sounds, tmp_
     assert "0 marks added, 4 already known, 0 left out." in capsys.readouterr().out
 
 
-def test_what_a_format_has_no_place_for_is_said_once_for_all_files(project, tmp_path, capsys):
+def test_losses_of_a_format_are_reported_once_for_all_files(project, tmp_path, capsys):
     assert run("export", "--format", "audacity", "--out", tmp_path / "out") == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
         "Not in a file of Audacity labels: the name of the recording, in 3 files.",
@@ -324,7 +322,7 @@ def test_only_the_marks_of_one_annotator_are_exported(project, tmp_path, capsys)
     assert not (tmp_path / "cid").exists()
 
 
-def test_gold_is_exported_alone_where_it_decides_unless_everybody_is_wanted(store, project, sounds, tmp_path, capsys):
+def test_gold_marks_are_exported_alone_unless_everybody_is_requested(store, project, sounds, tmp_path, capsys):
     store.marks.edit(project, sha256_of(sounds[0]), "Ben", add=[whole(GOLD, "angry", status="done")])
     for name, options, wanted in (("gold", [], {GOLD, "Ann"}), ("all", ["--everybody"], {GOLD, "Ann", "Ben"})):
         assert run("export", "--format", "csv", "--out", tmp_path / name, *options) == 0
@@ -342,7 +340,7 @@ def test_gold_is_exported_alone_where_it_decides_unless_everybody_is_wanted(stor
         assert ("Only the gold layer" in out, "'Ann/emotion'" in out) == (not has_others, has_others)
 
 
-def test_roles_are_given_and_recordings_drawn_by_the_owner(store, project, capsys):
+def test_the_owner_gives_roles_and_assigns_recordings(store, project, capsys):
     assert run("people", "--role", "Ann=annotator", "--role", "Ben=reviewer") == 0
     assert "Ben  reviewer  0 assigned, 0 done, 0 sent back" in capsys.readouterr().out
     assert run("assign", "--to", "Ann", "--to", "Ben", "--overlap", "1", "--seed", "4") == 0
@@ -383,7 +381,7 @@ def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sound
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name and path.parent.name != "out"]
 
 
-def test_every_recording_gets_a_file_of_its_own_however_they_are_called(store, project, sounds, tmp_path):
+def test_every_recording_gets_its_own_file_whatever_its_name(store, project, sounds, tmp_path):
     (document,) = (d for d in store.transfer.export(project) if d.name == "take 0.wav")
     # Two whose names differ only in capitals, and a third that is called like one of their files.
     hostile = [("x.wav", "1" * 64), ("X.flac", "2" * 64), ("x-11111111.wav", "3" * 64)]
@@ -426,7 +424,7 @@ def test_marks_are_measured_into_a_new_file_and_marks_without_sound_are_counted(
     assert not (tmp_path / "new.csv").exists()
 
 
-def test_corrected_f0_is_written_carried_to_another_project_and_told_in_the_history(
+def test_corrected_f0_is_exported_imported_elsewhere_and_listed_in_the_history(
     store, project, sounds, tmp_path, capsys
 ):
     line = refusal_of(capsys, "f0", "--out", tmp_path / "f0")
@@ -451,7 +449,7 @@ def test_corrected_f0_is_written_carried_to_another_project_and_told_in_the_hist
     assert "corrected F0 from 0.50 to 0.52 s, frames: 2" in capsys.readouterr().out
 
 
-def test_an_export_does_not_touch_a_folder_that_holds_something(project, sounds, capsys):
+def test_an_export_leaves_a_folder_that_is_not_empty_alone(project, sounds, capsys):
     line = refusal_of(capsys, "export", "--format", "csv", "--out", sounds[0].parent)
     assert line == f"{sounds[0].parent} already exists and is not empty. Choose a new folder."
     assert sorted(sounds[0].parent.iterdir()) == sounds
@@ -462,7 +460,7 @@ def test_an_export_does_not_touch_a_folder_that_holds_something(project, sounds,
 CSV = "recording_name,start_s,end_s,annotator,emotion\n"
 
 
-def test_marks_without_a_name_become_those_of_who_imports(store, project, sounds, tmp_path, monkeypatch, capsys):
+def test_marks_without_an_annotator_become_the_importers(store, project, sounds, tmp_path, monkeypatch, capsys):
     (tmp_path / "a.csv").write_text(f"{CSV}take 2.wav,0.1,0.2,,sad\n")
     monkeypatch.setattr(getpass, "getuser", lambda: "dora")
     assert run("import", tmp_path / "a.csv") == 0
@@ -479,7 +477,7 @@ def test_marks_without_a_name_become_those_of_who_imports(store, project, sounds
     assert "with --annotator" in refusal_of(capsys, "import", tmp_path / "b.csv")
 
 
-def test_a_folder_with_a_corrected_file_and_the_old_one_takes_the_corrected_one_and_says_so(
+def test_importing_a_folder_uses_the_corrected_file_instead_of_the_old_one_and_says_so(
     store, project, sounds, tmp_path, capsys
 ):
     folder, sha256 = tmp_path / "marks", sha256_of(sounds[0])
@@ -495,7 +493,7 @@ def test_a_folder_with_a_corrected_file_and_the_old_one_takes_the_corrected_one_
     assert [m.emotion for m in store.marks.of(project, sha256) if m.annotator == "Ann"] == ["neutral", "sad"]
 
 
-def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project, tmp_path, capsys):
+def test_left_out_labels_and_losses_are_reported(store, project, tmp_path, capsys):
     rows = "take 1.wav,0,1.25,Ann,happy,recording,x\ntake 1.wav,0,1.25,Ben,sad,recording,y\n"
     (tmp_path / "a.csv").write_text(f"{CSV.strip()},tier,mood\n{rows}")
     assert run("import", "--annotator", "Cid", tmp_path / "a.csv") == 0
@@ -506,7 +504,7 @@ def test_labels_that_are_left_out_and_what_has_no_place_are_said(store, project,
     assert lost == "Not imported from a.csv: the column 'mood'."
 
 
-def test_a_corrected_file_is_shown_first_and_then_replaces_what_stood(store, project, tmp_path, capsys):
+def test_a_corrected_file_is_previewed_and_then_replaces_the_existing_marks(store, project, tmp_path, capsys):
     assert run("export", "--format", "csv", "--out", tmp_path / "out") == 0
     corrected = tmp_path / "corrected.csv"
     corrected.write_bytes((tmp_path / "out" / "annotations.csv").read_bytes().replace(b",angry,", b",fear,"))
@@ -551,9 +549,7 @@ def test_a_report_that_cannot_be_written_does_not_hide_what_was_imported(store, 
     assert "added" in capsys.readouterr().out
 
 
-def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is_called(
-    store, sounds, tmp_path, capsys
-):
+def test_marks_belong_to_the_given_sound_whatever_their_file_is_called(store, sounds, tmp_path, capsys):
     (tmp_path / "labels of Tuesday.txt").write_text("0.25\t0.75\tangry\n")
     assert "--audio FILE" in refusal_of(capsys, "import", "--project", "New", tmp_path / "labels of Tuesday.txt")
     assert (
@@ -579,7 +575,7 @@ def test_the_sound_that_is_given_is_what_the_marks_are_of_whatever_their_file_is
         ("take 1.txt", None, "take 1.txt: there is no such file"),
     ],
 )
-def test_one_file_that_is_refused_keeps_all_out(name, content, match, store, project, sounds, tmp_path, capsys):
+def test_one_refused_file_cancels_the_whole_import(name, content, match, store, project, sounds, tmp_path, capsys):
     good = tmp_path / "take 0.txt"
     good.write_text("0.25\t0.75\tsad\n")
     if content is not None:
@@ -592,7 +588,7 @@ def test_one_file_that_is_refused_keeps_all_out(name, content, match, store, pro
     assert names_of(store) == ["Voices"]
 
 
-def test_marks_of_other_sound_than_the_given_are_refused(store, project, sounds, tmp_path, capsys):
+def test_marks_of_another_sound_than_the_given_one_are_refused(store, project, sounds, tmp_path, capsys):
     assert run("export", "--format", "elan", "--out", tmp_path / "out") == 0
     capsys.readouterr()
     arguments = ["--annotator", "Cid", "--audio", sounds[1], tmp_path / "out" / "take 0.eaf"]
@@ -606,7 +602,7 @@ def test_marks_of_other_sound_than_the_given_are_refused(store, project, sounds,
 # --- history ---
 
 
-def test_history_says_who_did_what_in_the_order_of_time(store, project, sounds, capsys):
+def test_history_lists_who_did_what_in_order_of_time(store, project, sounds, capsys):
     second, third = map(sha256_of, sounds[1:])
     (label,) = store.marks.of(project, second)
     store.marks.edit(project, second, "Ben", change=[replace(label, emotion="happy", status="done")])
@@ -634,7 +630,7 @@ def test_history_says_who_did_what_in_the_order_of_time(store, project, sounds, 
     assert line == "The project has no recording 'take'; give its whole name or its SHA-256."
 
 
-def test_who_reads_the_first_lines_only_gets_no_traceback(project, monkeypatch, capsys):
+def test_reading_only_the_first_lines_of_output_causes_no_traceback(project, monkeypatch, capsys):
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
@@ -646,7 +642,7 @@ def test_who_reads_the_first_lines_only_gets_no_traceback(project, monkeypatch, 
 # --- agreement ---
 
 
-def test_agreement_of_people_is_what_the_library_measures_in_table_and_json(store, project, sounds, tmp_path, capsys):
+def test_agreement_is_written_as_table_and_json_as_the_library_measures_it(store, project, sounds, tmp_path, capsys):
     first, second, _ = map(sha256_of, sounds)
     store.marks.edit(project, first, "Ben", add=[mark(0.25, 0.75, "Ben"), mark(0.9, 1.2, "Ben", "happy")])
     store.marks.edit(project, second, "Ben", add=[whole("Ben", "happy")])
@@ -698,7 +694,7 @@ def test_agreement_in_a_tier_compares_its_labels_instead_of_emotions(
         assert "There is no tier of labels of intervals 'mood'" in refusal_of(capsys, *compared)
 
 
-def test_one_annotator_agrees_with_nobody_and_none_is_refused(store, sounds, tmp_path, capsys):
+def test_agreement_of_one_annotator_is_empty_and_of_none_is_refused(store, sounds, tmp_path, capsys):
     assert run("add", "--project", "Voices", *sounds) == 0
     capsys.readouterr()
     assert "The project has no marks to compare" in refusal_of(capsys, "agreement")
@@ -748,7 +744,7 @@ def test_people_are_compared_with_explainers_where_the_sound_is_still_the_same(
     )
 
 
-def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store, project, sounds, monkeypatch):
+def test_a_recording_that_the_model_cannot_analyse_does_not_stop_the_comparison(store, project, sounds, monkeypatch):
     def analysed(sound, classifier, settings):
         if sound.name == "take 0.wav":
             raise AudioRefused("take 0.wav lasts 61.0 s; this model hears at most 60 s.")
@@ -767,7 +763,7 @@ def test_a_recording_that_the_model_cannot_hear_leaves_the_others_compared(store
     assert (len(found.by_sha256), found.without_sound) == (len(sounds) - 1, 1)
 
 
-def test_an_explainer_that_is_none_is_refused_with_those_that_are(project, capsys):
+def test_an_unknown_explainer_is_refused_and_the_known_ones_are_named(project, capsys):
     with pytest.raises(SystemExit) as end:
         run("agreement", "--explainers", "shap")
     assert end.value.code == 2
@@ -800,7 +796,7 @@ def labelled(store, tmp_path, capsys):
     return paths
 
 
-def test_what_is_taught_is_written_and_the_next_commands_train_and_compare(labelled, tmp_path, monkeypatch, capsys):
+def test_a_corpus_is_written_and_the_printed_commands_train_and_compare(labelled, tmp_path, monkeypatch, capsys):
     model, out = small_model(tmp_path), tmp_path / "new corpus"
     assert run("teach", "--out", out, "--model", model) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -854,7 +850,7 @@ def test_speakers_are_named_where_they_are_known_and_stay_apart(labelled, store,
     assert found[0] | found[1] == set(speaker_of.values())
 
 
-def test_sounds_that_have_gone_are_named_and_found_in_another_folder(labelled, tmp_path, capsys):
+def test_missing_sounds_are_named_and_found_in_another_folder(labelled, tmp_path, capsys):
     model = small_model(tmp_path)
     moved = shutil.move(labelled[0].parent, tmp_path / "elsewhere")
     assert "No label can be taught. 16 times: its sound is missing" in refusal_of(
@@ -898,7 +894,7 @@ def test_a_model_that_got_worse_should_not_become_the_default(right, offered, tm
     assert lines[7:] == ([] if offered else ["after should not become the default; keep before."])
 
 
-def test_comparing_without_what_was_held_out_is_refused_in_one_line(tmp_path, capsys):
+def test_comparing_without_the_held_out_recordings_is_refused_in_one_line(tmp_path, capsys):
     model = small_model(tmp_path)
     line = refusal_of(capsys, "taught", model, model, "--taught", tmp_path / "none")
     assert "held_out.csv" in line
@@ -907,7 +903,7 @@ def test_comparing_without_what_was_held_out_is_refused_in_one_line(tmp_path, ca
 # --- deleting ---
 
 
-def test_what_is_deleted_is_said_first_and_comes_back_by_its_number(store, project, sounds, capsys):
+def test_a_deletion_is_announced_first_and_restored_by_its_number(store, project, sounds, capsys):
     sha256 = sha256_of(sounds[0])
     before = store.marks.of(project, sha256)
     deletion = ("delete", "--recording", sounds[0].name, "--annotator", login_name())
@@ -941,6 +937,6 @@ def test_deletion_for_good_by_command_leaves_nothing_in_the_trash(store, project
     assert "The trash is empty" in capsys.readouterr().out
 
 
-def test_recording_that_is_to_be_deleted_has_to_be_named_as_it_is(project, capsys):
+def test_a_recording_to_delete_must_be_named_exactly(project, capsys):
     assert "no recording 'nothing'" in refusal_of(capsys, "delete", "--recording", "nothing", "--annotator", "Ann")
     assert "no longer in the trash" in refusal_of(capsys, "restore", "77", "--annotator", "Ann")

@@ -178,7 +178,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(below)
 
 
-def test_no_page_action_reads_a_whole_table_whatever_the_order(store, project):
+def test_no_page_action_reads_a_whole_table_in_any_order_of_the_queue(store, project):
     found = {}
     for name, action in page_actions(store, project):
         with statements() as sent:
@@ -189,7 +189,7 @@ def test_no_page_action_reads_a_whole_table_whatever_the_order(store, project):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_every_order_of_a_queue_is_that_of_an_index(store, project, order):
+def test_every_order_of_a_queue_uses_an_index(store, project, order):
     with statements() as sent:
         store.recordings.page(project, Queue(order=order))
     (_, listed) = sent

@@ -102,7 +102,7 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(database_url):
         assert [project.name for project in store.projects.page().items] == ["a", "b", "c"]
 
 
-def test_file_that_another_process_is_just_making_is_waited_for(tmp_path):
+def test_a_database_file_that_another_process_is_creating_is_waited_for(tmp_path):
     path = tmp_path / "a.sqlite"
     with closing(sqlite3.connect(path, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -114,7 +114,7 @@ def test_file_that_another_process_is_just_making_is_waited_for(tmp_path):
 # --- opened ---
 
 
-def test_migrations_make_the_tables_that_the_code_works_with(store, database_url):
+def test_migrations_create_the_tables_that_the_code_uses(store, database_url):
     engine = create_engine(database_url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -158,7 +158,7 @@ def engine_of_version(url, version):
     return engine
 
 
-def test_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(database_url):
+def test_a_database_of_the_first_version_is_migrated_with_its_content(database_url):
     engine = engine_of_version(database_url, "0001")
     with engine.begin() as connection:
         for statement in FIRST_ROWS:
@@ -217,7 +217,7 @@ def test_marks_and_steps_of_the_version_before_channels_and_participants_are_rea
         assert [found.channel for found in newer.marks.of(1, sha(0))] == [None]
 
 
-def test_person_called_gold_goes_on_under_another_name(database_url):
+def test_a_person_called_gold_is_renamed(database_url):
     engine = engine_of_version(database_url, "0001")
     with engine.begin() as connection:
         for statement in FIRST_ROWS:
@@ -236,13 +236,13 @@ def test_person_called_gold_goes_on_under_another_name(database_url):
     engine.dispose()
 
 
-def test_saved_marks_outlive_power_cuts_and_foreign_keys_hold_in_sqlite(tmp_path):
+def test_sqlite_syncs_to_disk_and_enforces_foreign_keys(tmp_path):
     with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")) as store, store._database.reading() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas] == ["wal", 2, 1, 60_000]
 
 
-def test_database_is_where_the_environment_says_else_a_file_in_the_data_folder(tmp_path, monkeypatch):
+def test_the_database_is_that_of_the_environment_else_a_file_in_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     odd = tmp_path / "a folder? #1 50%"
     with closing(open_store(default_url(odd))) as store:
@@ -272,7 +272,7 @@ def test_database_that_cannot_be_reached_is_refused_without_its_password(url, wo
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
-def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_or_has_a_file_as_its_folder_is_refused(tmp_path):
     (tmp_path / "text").write_text("No database, but long enough to be taken for the head of one. " * 20)
     with pytest.raises(AnnotationsRefused, match=r"text, cannot be opened .file is not a database"):
         open_store(f"sqlite:///{tmp_path / 'text'}")
@@ -280,7 +280,7 @@ def test_file_that_is_no_database_or_lies_under_a_file_is_refused(tmp_path):
         open_store(f"sqlite:///{tmp_path / 'text' / 'a.sqlite'}")
 
 
-def test_writer_that_waits_too_long_is_told_so(tmp_path, monkeypatch):
+def test_a_write_that_waits_too_long_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ser_core.annotations.store.database.WRITE_TIMEOUT_S", 0.01)
     path = tmp_path / "a.sqlite"
     with closing(open_store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as other:

@@ -115,7 +115,7 @@ def test_process_killed_at_any_moment_loses_nothing_that_it_had_reported(store, 
     assert store.marks.of(project, sha(0)) == ()
 
 
-def test_import_that_was_killed_left_nothing(store, project, database_url):
+def test_a_killed_import_leaves_nothing(store, project, database_url):
     said = killed(import_much, database_url, project, after=1)
     assert said[0] == "500 of 2000 marks"
     assert said[-1] != "2000 of 2000 marks"
@@ -236,7 +236,7 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_connection_lost_before_any_statement_is_one_refusal_and_the_next_call_works(action):
+def test_a_connection_lost_before_any_statement_is_refused_once_and_the_next_call_works(action):
     with fresh_schema() as url, closing(open_store(url)) as store:
         project = store.projects.create("Voices")
         store.recordings.add(project, [file(0), file(1)])
@@ -266,7 +266,7 @@ def test_a_connection_lost_between_two_calls_is_made_again_unnoticed():
         assert store.projects.page().total == 0
 
 
-def test_server_that_only_lets_read_is_a_refusal():
+def test_a_read_only_server_is_refused():
     with fresh_schema() as url, closing(open_store(url)) as store:
         project = store.projects.create("Voices")
         store.recordings.add(project, [file(0)])
@@ -288,7 +288,7 @@ def sqlite_file(tmp_path) -> Path:
     return tmp_path / "annotations.sqlite"
 
 
-def test_file_that_can_grow_no_more_keeps_what_was_saved_and_goes_on_when_it_can(sqlite_file):
+def test_a_full_disk_keeps_saved_marks_and_writing_continues_once_there_is_room(sqlite_file):
     rng, done = np.random.default_rng(0), 0
     with closing(open_store(f"sqlite:///{sqlite_file}")) as store:
         project = store.projects.create("Voices")
@@ -307,14 +307,14 @@ def test_file_that_can_grow_no_more_keeps_what_was_saved_and_goes_on_when_it_can
 
 
 @pytest.mark.parametrize("size", [0, 4_096, 20_000, 60_000])
-def test_new_database_for_which_there_is_no_room_is_refused_and_made_later(sqlite_file, size):
+def test_a_new_database_without_room_is_refused_and_can_be_created_later(sqlite_file, size):
     with files_of_at_most(size), pytest.raises(AnnotationsRefused, match=r"annotations.sqlite, cannot be opened \("):
         open_store(f"sqlite:///{sqlite_file}")
     with closing(open_store(f"sqlite:///{sqlite_file}")) as store:
         assert store.projects.page().total == 0
 
 
-def test_file_that_turns_read_only_is_a_refusal_and_what_was_saved_stays():
+def test_a_file_that_turns_read_only_is_refused_and_saved_marks_stay():
     with tempfile.TemporaryDirectory() as folder, closing(open_store(f"sqlite:///{folder}/a.sqlite")) as store:
         project = store.projects.create("Voices")
         store.recordings.add(project, [file(0)])

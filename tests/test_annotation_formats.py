@@ -31,7 +31,7 @@ def again(key: str, *given_recordings: AnnotatedRecording, name: str = "here"):
 
 @pytest.mark.slow
 @given(sets_of_recordings())
-def test_our_own_format_keeps_all_there_is(given_recordings):
+def test_our_own_format_keeps_everything(given_recordings):
     read = again("own", *given_recordings)
     assert read == tuple(given_recordings)
     assert FORMATS["own"].write(given_recordings).dropped == ()
@@ -44,7 +44,7 @@ def test_our_own_format_keeps_the_identity_that_a_store_gave():
 
 
 @given(sets_of_recordings())
-def test_label_studio_keeps_all_there_is(given_recordings):
+def test_label_studio_keeps_everything(given_recordings):
     read = again("label_studio", *given_recordings)
     assert FORMATS["label_studio"].write(given_recordings).dropped == ()
     for one, other in zip(read, given_recordings, strict=True):
@@ -140,7 +140,7 @@ def test_the_same_marks_give_the_same_file(recording):
 
 
 @pytest.mark.parametrize("key", FORMATS)
-def test_what_is_dropped_is_said_in_words_with_its_count(key):
+def test_losses_are_reported_in_words_with_counts(key):
     expected = {
         "own": (),
         "label_studio": (),
@@ -179,7 +179,7 @@ def test_a_file_is_found_by_its_content(key, recording):
         assert read_annotations(content, "here") == FORMATS[key].read(content, "here")
 
 
-def test_the_name_of_a_file_does_not_say_its_format():
+def test_the_format_does_not_depend_on_the_name_of_the_file():
     content = FORMATS["elan"].write([example()]).content
     assert read_annotations(content, "marks.TextGrid").recordings[0].name == "a b.wav"
 
@@ -196,7 +196,7 @@ def test_the_name_of_a_file_does_not_say_its_format():
         (bytes(range(256)), "no known format"),
     ],
 )
-def test_what_is_in_no_format_is_refused_with_a_list_of_those_that_are_read(content, why):
+def test_an_unknown_format_is_refused_with_a_list_of_the_known_ones(content, why):
     with pytest.raises(AnnotationsRefused, match=f"^here.*{why}.*Praat TextGrid, ELAN EAF, Audacity labels, CSV"):
         read_annotations(content, "here")
 
@@ -212,7 +212,7 @@ def test_a_format_of_one_recording_refuses_any_other_number(key, count):
 
 
 @pytest.mark.parametrize("key", MANY)
-def test_a_format_of_many_recordings_takes_none(key):
+def test_a_format_of_many_recordings_accepts_none(key):
     assert again(key) == ()
 
 
@@ -259,7 +259,7 @@ def test_a_mark_a_little_longer_than_its_recording_is_cut():
     assert writable(late).annotations == (Annotation(Region(3.0, 3.25)),)
 
 
-def test_marks_are_put_into_the_order_of_time():
+def test_marks_are_sorted_by_time():
     spans = [(0.0, 3.0), (0.0, 1.0), (2.0, 2.5), (0.5, 3.0)]
     shuffled = replace(example(), annotations=tuple(Annotation(Region(*span)) for span in spans))
     assert [(mark.region.start_s, mark.region.end_s) for mark in writable(shuffled).annotations] == sorted(spans)
@@ -268,7 +268,7 @@ def test_marks_are_put_into_the_order_of_time():
 # --- marks and the audio that is here ---
 
 
-def test_marks_of_a_file_become_those_of_the_audio_and_labels_of_all_as_long_as_it():
+def test_marks_are_cut_to_the_audio_and_whole_labels_get_its_length():
     found = AnnotatedRecording(
         "a.TextGrid", None, 3.0, None, (Annotation(Region(0, 1)), Annotation(Region(0, 3), tier="recording"))
     )
@@ -379,7 +379,7 @@ def test_deep_and_huge_json_is_refused_in_a_sentence(content):
         read_annotations(content, "here")
 
 
-def test_a_file_beyond_the_limit_is_refused_before_it_is_looked_at(monkeypatch):
+def test_a_file_over_the_limit_is_refused_unread(monkeypatch):
     monkeypatch.setattr("ser_core.annotations.formats.content.MAX_BYTES", 1_000)
     for file_format in FORMATS.values():
         with pytest.raises(AnnotationsRefused, match=r"^here has .* MiB; at most"):
@@ -399,13 +399,13 @@ def test_reading_leaves_no_file_behind(key, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("key", FORMATS)
-def test_many_marks_are_read(key, count):
+def test_a_file_of_many_marks_is_read(key, count):
     marks = tuple(Annotation(Region(n, n + 1), emotion="sad", annotator="anna") for n in range(count))
     (read,) = again(key, AnnotatedRecording("long.wav", None, count, None, marks))
     assert read.annotations == marks
 
 
 @given(annotations(3.25))
-def test_a_mark_is_kept_as_it_is(mark):
+def test_a_mark_is_kept_unchanged(mark):
     recording = replace(example(), annotations=(mark,))
     assert writable(recording) == recording

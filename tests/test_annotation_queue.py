@@ -33,7 +33,7 @@ def names(store, project, **filters) -> list[str]:
     return [item.file.name for item in page.items]
 
 
-def test_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
+def test_a_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
     store.marks.edit(project, sha(1), "Ann", add=[mark(emotion="sad")])
     before = store.recordings.open(project, sha(1), "Ann").recording
     moved = file(1, name="new name.wav", path="/elsewhere/new name.wav", duration_s=99.0)
@@ -58,13 +58,13 @@ def test_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
         ({"duration_s": 1e9}, "at most 7200 s"),
     ],
 )
-def test_recording_that_cannot_be_is_refused_with_all_that_come_with_it(store, project, wrong, words):
+def test_an_impossible_recording_is_refused_with_all_others_of_the_call(store, project, wrong, words):
     with pytest.raises(AnnotationsRefused, match=words):
         store.recordings.add(project, [file(8), file(9, **wrong)])
     assert store.recordings.page(project).total == 5
 
 
-def test_projects_share_no_marks_and_go_with_all_that_is_theirs(store, project, database_url):
+def test_projects_share_no_marks_and_are_deleted_with_all_their_data(store, project, database_url):
     other = store.projects.create("Another")
     store.recordings.add(other, [file(0), file(7)])
     for of in (project, other):
@@ -100,12 +100,12 @@ def test_names_are_ordered_alike_in_both_databases_capitals_or_not(store, voices
     ("text", "found"),
     [("WAV", 7), ("ä", 2), ("A\u0308RG", 1), ("_1%", 1), ("%", 1), ("_", 1), ("b10", 1), ("\\", 0), ("'", 0), ("", 7)],
 )
-def test_text_is_looked_for_in_names_as_it_is_written(store, voices, text, found):
+def test_the_search_in_names_is_literal(store, voices, text, found):
     assert len(names(store, voices, text=text)) == found
 
 
 @pytest.mark.parametrize("rating", RATINGS)
-def test_what_is_rated_highest_comes_first_and_unrated_last(store, voices, rating):
+def test_recordings_are_sorted_by_rating_highest_first_unrated_last(store, voices, rating):
     store.recordings.rate(voices, rating, {sha(1): 0.5, sha(3): 2.0, sha(4): 0.0, sha(5): 0.5, "f" * 64: 1.0})
     ordered = store.recordings.page(voices, Queue(order=rating)).items
     assert [getattr(item, rating) for item in ordered] == [2.0, 0.5, 0.5, 0.0, None, None, None]
@@ -114,7 +114,7 @@ def test_what_is_rated_highest_comes_first_and_unrated_last(store, voices, ratin
     assert store.recordings.page(voices, Queue(order=rating)).items[0].file.sha256 in (sha(1), sha(5))
 
 
-def test_rating_that_cannot_be_is_refused(store, voices):
+def test_an_impossible_rating_is_refused(store, voices):
     for wrong in (-0.1, float("nan"), float("inf")):
         with pytest.raises(AnnotationsRefused, match="starts at 0"):
             store.recordings.rate(voices, "uncertainty", {sha(0): 0.5, sha(1): wrong})
@@ -138,7 +138,7 @@ def work(store, voices) -> int:
     return voices
 
 
-def test_marks_are_counted_of_all_and_of_who_asks(store, work):
+def test_marks_are_counted_for_everybody_and_for_the_annotator(store, work):
     for annotator, counts in (("Ann", [(1, 1), (2, 1), (1, 0), (1, 1)]), (None, [(1, 1), (2, 2), (1, 1), (1, 1)])):
         items = store.recordings.page(work, Queue(annotator=annotator)).items[:4]
         assert [(item.marks, item.own_marks) for item in items] == counts
@@ -175,13 +175,13 @@ def test_marks_of_a_tier_of_labels_are_counted_and_found_by_their_labels(store, 
         ({"label": "angry", "text": "b10"}, set()),
     ],
 )
-def test_filters_keep_what_they_say_in_every_order(store, work, filters, found):
+def test_filters_select_the_same_recordings_in_every_order(store, work, filters, found):
     for order in ORDERS:
         items = store.recordings.page(work, Queue(order=order, **filters)).items
         assert {int(item.file.sha256, 16) for item in items} == found
 
 
-def test_status_and_marks_are_those_of_the_chosen_annotator(store, work):
+def test_status_and_mark_count_are_those_of_the_chosen_annotator(store, work):
     everybody = store.recordings.page(work).items
     assert [item.status for item in everybody] == ["done", "verified", *["open"] * 5]
     assert [item.marks for item in everybody] == [1, 2, 1, 1, 0, 0, 0]
@@ -200,7 +200,7 @@ def test_progress_counts_every_recording_once_and_follows_undo(store, work):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_neighbours_are_those_of_the_list_from_end_to_end(store, work, order):
+def test_neighbours_follow_the_list_from_end_to_end(store, work, order):
     store.recordings.rate(work, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)})
     for filters in ({}, {"status": "open"}, {"label": "sad"}, {"text": "a."}):
         queue = Queue(order=order, **filters)
@@ -210,7 +210,7 @@ def test_neighbours_are_those_of_the_list_from_end_to_end(store, work, order):
             assert (opened.previous, opened.next) == (before, after)
 
 
-def test_neighbours_of_what_has_just_left_the_queue_are_those_that_it_had(store, voices):
+def test_a_recording_that_has_just_left_the_queue_keeps_its_neighbours(store, voices):
     queue = Queue(annotator="Ann", status="open", order="name")
     before = store.recordings.open(voices, sha(0), "Ann", queue)
     store.marks.edit(voices, sha(0), "Ann", add=[label("done")])
@@ -218,7 +218,7 @@ def test_neighbours_of_what_has_just_left_the_queue_are_those_that_it_had(store,
     assert (after.previous, after.next) == (before.previous, before.next) == (sha(1), sha(4))
 
 
-def test_pages_make_up_the_list(store, voices):
+def test_all_pages_together_are_the_list(store, voices):
     for order in ORDERS:
         pages = [store.recordings.page(voices, Queue(order=order), page, 3) for page in range(4)]
         assert [page.total for page in pages] == [7] * 4
@@ -227,7 +227,7 @@ def test_pages_make_up_the_list(store, voices):
         assert sum((page.items for page in pages), ()) == everything
 
 
-def test_recording_and_queue_that_are_not_there_are_refused(store, voices):
+def test_an_unknown_recording_or_queue_is_refused(store, voices):
     with pytest.raises(AnnotationsRefused, match="ffffffffffff… is not in this project"):
         store.recordings.open(voices, "f" * 64, "Ann")
     with pytest.raises(AnnotationsRefused, match="order 'beauty' is not known; choose added, name"):

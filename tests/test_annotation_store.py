@@ -64,7 +64,7 @@ def test_marks_come_in_order_of_time_and_of_one_annotator_on_request(store, proj
     assert store.marks.of(project, "f" * 64) == ()
 
 
-def test_change_keeps_the_mark_its_identity_and_its_annotator(store, project):
+def test_a_change_keeps_the_identity_and_the_annotator_of_a_mark(store, project):
     (first,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
     step = store.marks.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy", annotator="Ben")])
     (second,) = store.marks.of(project, sha(0))
@@ -83,7 +83,7 @@ def test_change_keeps_the_mark_its_identity_and_its_annotator(store, project):
         ({"emotion": "happy", "status": "open"}, "open"),
     ],
 )
-def test_what_somebody_verified_is_verified_no_longer_once_it_says_something_else(store, project, values, status):
+def test_a_verified_mark_whose_label_changes_is_no_longer_verified(store, project, values, status):
     (made,) = store.marks.edit(project, sha(0), "Ann", add=[mark(0, 4, emotion="sad", status="done")]).marks
     (verified,) = store.marks.edit(project, sha(0), "Ben", change=[replace(made, status="verified")]).marks
     assert (verified.status, verified.annotator) == ("verified", "Ann")
@@ -107,14 +107,14 @@ def test_split_is_one_step_and_all_or_nothing(store, project):
     assert said(store.marks.of(project, sha(0))) == said([whole])
 
 
-def test_new_marks_take_keys_of_their_own_whatever_they_bring(store, project):
+def test_new_marks_get_new_keys_whatever_keys_they_bring(store, project):
     (first,) = store.marks.edit(project, sha(0), "Ann", add=[mark()]).marks
     (second,) = store.marks.edit(project, sha(0), "Ann", add=[first]).marks
     assert (second.key != first.key, second.revision) == (True, 1)
     assert len(store.marks.of(project, sha(0))) == 2
 
 
-def test_what_suggested_marks_is_kept_with_them(store, project):
+def test_the_provenance_of_suggested_marks_is_kept(store, project):
     about = {"model": "fusion", "sha256": "ab", "threshold": 0.25, "odd": "\0"}
     store.marks.edit(project, sha(0), "fusion", add=[mark()], provenance=about)
     store.marks.edit(project, sha(0), "Ann", add=[mark()])
@@ -131,7 +131,7 @@ def test_name_of_an_annotator_is_the_same_however_it_is_typed(store, project):
 # --- nobody overwrites anybody ---
 
 
-def test_change_of_what_somebody_else_changed_is_refused_and_says_who_and_when(store, project):
+def test_a_change_of_a_mark_that_somebody_else_changed_is_refused_with_who_and_when(store, project):
     (mine,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
     (theirs,) = store.marks.edit(project, sha(0), "Ben", change=[replace(mine, emotion="happy")]).marks
     when = f"{theirs.changed_at:%Y-%m-%d at %H:%M:%S} UTC"
@@ -143,7 +143,7 @@ def test_change_of_what_somebody_else_changed_is_refused_and_says_who_and_when(s
     assert store.history.page(project, sha(0)).total == 2
 
 
-def test_change_of_what_somebody_else_deleted_is_refused(store, project):
+def test_a_change_of_a_mark_that_somebody_else_deleted_is_refused(store, project):
     (mine,) = store.marks.edit(project, sha(0), "Ann", add=[mark()]).marks
     store.marks.edit(project, sha(0), "Ben", delete=[mine])
     for late in ({"change": [mine]}, {"delete": [mine]}, {"change": [replace(mine, revision=2)]}):
@@ -190,13 +190,13 @@ def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(s
         (mark(note="x" * 100_001), "note has 100001 characters; at most 100000"),
     ],
 )
-def test_mark_that_cannot_be_is_refused(store, project, wrong, words):
+def test_an_impossible_mark_is_refused(store, project, wrong, words):
     with pytest.raises(AnnotationsRefused, match=words):
         store.marks.edit(project, sha(0), "Ann", add=[wrong])
     assert store.marks.of(project, sha(0)) == ()
 
 
-def test_edit_of_what_is_not_there_is_refused(store, project):
+def test_an_edit_of_an_unknown_mark_is_refused(store, project):
     (elsewhere,) = store.marks.edit(project, sha(1), "Ann", add=[mark()]).marks
     for wrong in (elsewhere, mark(), replace(elsewhere, key="\0")):
         with pytest.raises(AnnotationsRefused, match=r"not in this recording|not text"):
@@ -213,7 +213,7 @@ def test_edit_of_what_is_not_there_is_refused(store, project):
         store.marks.edit(project, sha(0), " ", add=[mark()])
 
 
-def test_database_keeps_its_own_rules_too(store, project, database_url):
+def test_the_database_enforces_its_own_constraints(store, project, database_url):
     store.marks.edit(project, sha(0), "Ann", add=[mark(), mark(0, 10, tier=RECORDING_TIER)])
     engine = create_engine(database_url)
     for wrong in ("intensity = 6", "confidence = 1.5", "status = 'new'", "start_s = end_s + 1", "tier = 'recording'"):
@@ -225,7 +225,7 @@ def test_database_keeps_its_own_rules_too(store, project, database_url):
 # --- history ---
 
 
-def test_history_tells_who_did_what_from_what_to_what_newest_first(store, project):
+def test_history_lists_who_changed_what_before_and_after_newest_first(store, project):
     (first,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
     (second,) = store.marks.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")]).marks
     store.marks.edit(project, sha(0), "Ann", delete=[second])
@@ -265,7 +265,7 @@ def test_undo_and_redo_reach_over_a_restart(store, project, database_url):
         assert again.history.redo(project, sha(0), "Ann") is None
 
 
-def test_undo_is_of_ones_own_edits_in_this_recording(store, project):
+def test_undo_covers_only_ones_own_edits_in_this_recording(store, project):
     store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
     store.marks.edit(project, sha(1), "Ann", add=[mark(emotion="elsewhere")])
     store.marks.edit(project, sha(0), "Ben", add=[mark(emotion="happy")])
@@ -276,7 +276,7 @@ def test_undo_is_of_ones_own_edits_in_this_recording(store, project):
     assert len(store.marks.of(project, sha(1))) == 1
 
 
-def test_new_edit_after_an_undo_ends_redoing(store, project):
+def test_a_new_edit_after_an_undo_clears_redo(store, project):
     store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
     store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="happy")])
     store.history.undo(project, sha(0), "Ann")
@@ -294,7 +294,7 @@ def test_new_edit_after_an_undo_ends_redoing(store, project):
     assert sorted(emotions(store, project)) == ["angry", "sad"]
 
 
-def test_undo_and_redo_are_refused_where_somebody_else_changed_the_mark(store, project):
+def test_undo_and_redo_are_refused_after_somebody_else_changed_the_mark(store, project):
     (first, other) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad"), mark(5, 6)]).marks
     store.marks.edit(project, sha(0), "Ben", change=[replace(first, emotion="happy")])
     with pytest.raises(AnnotationsOutdated, match=r"^Ben changed this mark .* It was not undone"):
@@ -402,7 +402,7 @@ def standing(twin):
 @pytest.mark.database
 @settings(max_examples=25)
 @given(st.lists(deeds, max_size=40))
-def test_any_sequence_of_deeds_leaves_what_it_leaves_in_the_twin(store_of_all_examples, sequence):
+def test_any_sequence_of_actions_has_the_same_result_as_in_the_twin(store_of_all_examples, sequence):
     store, project = store_of_all_examples
     recording = sha(store.recordings.page(project).total)
     store.recordings.add(project, [file(int(recording, 16))])

@@ -33,7 +33,7 @@ def said(documents):
     return [(d.name, d.sha256, d.duration_s, [content_of(mark) for mark in d.annotations]) for d in documents]
 
 
-def test_what_is_exported_and_imported_elsewhere_is_the_same(store, project):
+def test_an_export_imported_elsewhere_is_the_same(store, project):
     made = [
         document(7, mark(1, 2, emotion="sad", annotator="Ann", changed_at=LONG_AGO), provenance={"model": "fusion"}),
         document(8),
@@ -52,7 +52,7 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same(store, project):
     assert [len(document.annotations) for document in only] == [0, 0, 2]
 
 
-def test_import_is_idempotent_and_leaves_what_stands(store, project):
+def test_an_import_is_idempotent_and_leaves_existing_marks(store, project):
     label = mark(0, 10, tier=RECORDING_TIER, annotator="Ann", status="done")
     store.marks.edit(project, sha(0), "Ann", add=[label, mark(emotion="sad", annotator="Ann")])
     (kept, _) = store.marks.of(project, sha(0))
@@ -68,13 +68,13 @@ def test_import_is_idempotent_and_leaves_what_stands(store, project):
     assert store.transfer.import_recordings(project, again, "Ann") == Imported(5, known=3)
 
 
-def test_provenance_is_replaced_by_a_newer_one_and_not_by_none(store, project):
+def test_provenance_is_replaced_by_a_newer_one_but_not_by_none(store, project):
     for about, expected in [({"model": "a"}, "a"), ({}, "a"), ({"model": "b"}, "b")]:
         store.transfer.import_recordings(project, [document(0, provenance=about)], "Ann")
         assert store.recordings.open(project, sha(0), "Ann").provenance == {"model": expected}
 
 
-def test_who_imports_can_undo_it_in_each_recording_and_then_what_they_did_before(store, project):
+def test_an_import_can_be_undone_in_each_recording_and_earlier_edits_after_it(store, project):
     store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
     docs = [document(0, mark(5, 6, annotator="Ben"), mark(7, 8)), document(1, mark(5, 6))]
     store.transfer.import_recordings(project, docs, "Ann")
@@ -102,7 +102,7 @@ def test_file_without_hashes_finds_its_recording_by_name_if_there_is_one(store, 
         store.transfer.import_recordings(project, [nameless], "Ann")
 
 
-def test_import_with_one_wrong_mark_leaves_nothing(store, project):
+def test_an_import_with_one_wrong_mark_leaves_nothing(store, project):
     wrong = [document(8, mark()), document(9, mark(note="\0"))]
     with pytest.raises(AnnotationsRefused, match="not text"):
         store.transfer.import_recordings(project, wrong, "Ann")
@@ -113,7 +113,7 @@ def test_import_with_one_wrong_mark_leaves_nothing(store, project):
     assert store.recordings.page(project).total == 5
 
 
-def test_import_shows_how_far_it_is_and_nobody_sees_a_part_of_it(store, project, database_url):
+def test_an_import_reports_progress_and_is_invisible_until_complete(store, project, database_url):
     shown, seen = [], []
     with closing(open_store(database_url)) as other:
 

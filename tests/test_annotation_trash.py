@@ -53,7 +53,7 @@ def everything(store, project):
 # --- who may ---
 
 
-def test_project_that_nobody_created_or_marked_is_whose_first_recording_is_in_it(store):
+def test_a_project_without_creator_or_marks_belongs_to_who_added_its_first_recording(store):
     project = store.projects.create("Nobody's")
     store.recordings.add(project, [file(0)], ANN)
     store.recordings.add(project, [file(1)], BEA)
@@ -78,14 +78,12 @@ def test_names_in_another_form_of_unicode_are_the_same_person():
         (Ownership(1, "p", OWNER, {ANN: 1}, is_project=True), [OWNER], [ANN, ""]),
     ],
 )
-def test_only_who_made_all_of_it_or_owns_the_project_may_delete(holding, allowed, refused):
+def test_only_the_maker_of_everything_or_the_project_owner_may_delete(holding, allowed, refused):
     assert [name for name in allowed if not holding.may_delete(name)] == []
     assert [name for name in refused if holding.may_delete(name)] == []
 
 
-def test_a_person_without_a_role_deletes_neither_recording_nor_project_nor_marks_and_is_told_whose_they_are(
-    store, marked
-):
+def test_a_person_without_a_role_cannot_delete_recordings_projects_or_marks(store, marked):
     before = everything(store, marked)
     theirs = store.marks.of(marked, sha(0))
     for attack in (
@@ -106,7 +104,7 @@ def test_a_person_without_a_role_deletes_neither_recording_nor_project_nor_marks
     assert store.trash.items() == []
 
 
-def test_project_without_an_owner_is_whose_who_marked_in_it_first_and_nobodys_before(store):
+def test_a_project_without_an_owner_belongs_to_the_first_annotator(store):
     project = store.projects.create("Nobody's")
     store.recordings.add(project, [file(0), file(1)])
     assert store.trash.delete_recording(sha(1), "") == 1
@@ -117,7 +115,7 @@ def test_project_without_an_owner_is_whose_who_marked_in_it_first_and_nobodys_be
     store.trash.delete_project(project, ANN)
 
 
-def test_recording_goes_only_out_of_the_projects_in_which_that_is_allowed(store, marked):
+def test_a_recording_is_deleted_only_from_projects_in_which_that_is_allowed(store, marked):
     other = store.projects.create("Bea's", BEA)
     store.recordings.add(other, [file(0)])
     assert store.trash.delete_recording(sha(0), BEA) == 1
@@ -128,7 +126,7 @@ def test_recording_goes_only_out_of_the_projects_in_which_that_is_allowed(store,
 # --- there and back ---
 
 
-def test_recording_comes_back_with_marks_history_ratings_and_what_can_be_undone(store, marked):
+def test_a_recording_is_restored_with_marks_history_ratings_and_undo(store, marked):
     before = everything(store, marked)
     store.trash.delete_recording(sha(0), OWNER)
     assert store.recordings.page(marked).total == 4
@@ -147,7 +145,7 @@ def test_recording_comes_back_with_marks_history_ratings_and_what_can_be_undone(
         store.trash.restore(deleted.id, ANN)
 
 
-def test_project_comes_back_whole_beside_another_one_that_has_its_name_now(store, marked):
+def test_a_project_is_restored_beside_another_one_that_has_its_name_now(store, marked):
     before = everything(store, marked)
     store.trash.delete_recording(sha(4), OWNER)
     store.trash.delete_project(marked, OWNER)
@@ -164,7 +162,7 @@ def test_project_comes_back_whole_beside_another_one_that_has_its_name_now(store
     assert everything(store, names["Voices (2)"]) == before
 
 
-def test_a_person_without_a_role_restores_nothing_and_purges_nothing(store, marked):
+def test_a_person_without_a_role_can_neither_restore_nor_purge(store, marked):
     store.trash.delete_recording(sha(0), OWNER)
     (deleted,) = store.trash.items()
     assert [name for name in (STRANGER, "") if deleted.may_restore(name) or deleted.may_delete(name)] == []
@@ -175,7 +173,7 @@ def test_a_person_without_a_role_restores_nothing_and_purges_nothing(store, mark
     assert len(store.trash.items()) == 1
 
 
-def test_recording_that_was_added_again_makes_room_unless_it_was_marked_again(store, marked):
+def test_a_recording_added_again_is_replaced_by_a_restored_one_unless_it_was_marked(store, marked):
     before = everything(store, marked)
     for marks_again in (False, True):
         store.trash.delete_recording(sha(0), OWNER)
@@ -204,7 +202,7 @@ def sounds_of_project(store, project, data) -> list[bytes]:
     return sources
 
 
-def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path):
+def test_trash_is_kept_for_30_days_and_then_leaves_no_byte(store, project, tmp_path):
     data = tmp_path / "data"
     sources = sounds_of_project(store, project, data)
     deleted_at = datetime.now(UTC)
@@ -219,7 +217,7 @@ def test_trash_is_kept_30_days_and_then_no_byte_is_left(store, project, tmp_path
     assert b"secret" not in everything_under(tmp_path)
 
 
-def test_owner_deletes_for_good_at_once_past_the_trash_or_out_of_it(store, project, tmp_path):
+def test_the_owner_deletes_for_good_with_or_without_the_trash(store, project, tmp_path):
     data = tmp_path / "data"
     first, second, _ = (hashlib.sha256(source).hexdigest() for source in sounds_of_project(store, project, data))
     store.trash.delete_recording(first, OWNER, for_good=True)
@@ -234,7 +232,7 @@ def test_owner_deletes_for_good_at_once_past_the_trash_or_out_of_it(store, proje
     assert store.trash.items() == []
 
 
-def test_a_deletion_whose_overwriting_failed_is_not_forgotten(store, project, tmp_path, monkeypatch):
+def test_a_deletion_whose_overwriting_failed_is_repeated(store, project, tmp_path, monkeypatch):
     (sound, *_) = sounds_of_project(store, project, tmp_path)
     store.trash.delete_recording(hashlib.sha256(sound).hexdigest(), OWNER, for_good=True)
     overwrite, overwritten = store.trash.overwrite_deleted, []
@@ -252,7 +250,7 @@ def test_a_deletion_whose_overwriting_failed_is_not_forgotten(store, project, tm
     assert len(overwritten) == 2
 
 
-def test_what_a_killed_program_left_half_written_of_sounds_and_corpora_is_deleted(store, tmp_path):
+def test_sounds_and_corpora_left_half_written_by_a_killed_program_are_deleted(store, tmp_path):
     for folder in (FOLDER, TAUGHT):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / f".{sha(0)}.part").write_bytes(b"half a secret")
@@ -260,7 +258,7 @@ def test_what_a_killed_program_left_half_written_of_sounds_and_corpora_is_delete
     assert b"secret" not in everything_under(tmp_path)
 
 
-def test_sound_that_another_project_or_the_trash_needs_stays(store, project, tmp_path):
+def test_a_sound_that_another_project_or_the_trash_needs_stays(store, project, tmp_path):
     source = b"sound"
     each = file(0, sha256=hashlib.sha256(source).hexdigest())
     other, third = store.projects.create("Other", OWNER), store.projects.create("Third", OWNER)
@@ -277,7 +275,7 @@ def test_sound_that_another_project_or_the_trash_needs_stays(store, project, tmp
     assert saved_sound(each, tmp_path) == source
 
 
-def test_recording_that_is_added_again_before_its_deletion_is_finished_keeps_its_sound(store, project, tmp_path):
+def test_a_recording_added_again_before_its_deletion_is_finished_keeps_its_sound(store, project, tmp_path):
     source = b"sound"
     each = file(0, sha256=hashlib.sha256(source).hexdigest())
     store.recordings.add(project, [each])
@@ -288,7 +286,7 @@ def test_recording_that_is_added_again_before_its_deletion_is_finished_keeps_its
     assert saved_sound(each, tmp_path) == source
 
 
-def test_recording_that_is_added_while_it_is_deleted_for_good_has_its_sound_or_is_not_there(store, project, tmp_path):
+def test_a_recording_added_during_its_deletion_has_its_sound_or_is_absent(store, project, tmp_path):
     source = b"sound"
     each = file(0, sha256=hashlib.sha256(source).hexdigest())
 
@@ -328,7 +326,7 @@ def test_deleted_mark_is_listed_and_restored_by_its_maker_its_deleter_and_the_ow
     assert [found.key for found in store.marks.of(marked, sha(0), ANN)] == [second.key]
 
 
-def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still_be_undone(store, project, tmp_path):
+def test_a_mark_deleted_30_days_ago_leaves_no_byte_and_other_edits_can_be_undone(store, project, tmp_path):
     (early,) = store.marks.edit(project, sha(0), ANN, add=[mark(0, 1, note="early")]).marks
     (gone, _) = store.marks.edit(project, sha(0), ANN, add=[mark(note="secret note"), mark(3, 4, note="stays")]).marks
     (gone,) = store.marks.edit(project, sha(0), BEA, change=[replace(gone, status="verified")]).marks
@@ -354,7 +352,7 @@ def test_mark_that_was_deleted_30_days_ago_leaves_no_byte_and_all_else_can_still
     assert notes[3:] == [["early"], ["early", "stays"], ["later", "stays"]]
 
 
-def test_what_cannot_be_deleted_is_said_and_keeps_nothing_else(store, project, tmp_path):
+def test_a_failed_deletion_is_reported_and_does_not_stop_the_others(store, project, tmp_path):
     data = tmp_path / "data"
     sounds_of_project(store, project, data)
     stuck = data / FOLDER / saved_sha256(data)[1]
@@ -373,7 +371,7 @@ def test_what_cannot_be_deleted_is_said_and_keeps_nothing_else(store, project, t
 # --- orphans ---
 
 
-def test_sound_that_no_recording_is_known_of_goes_after_30_days_unless_it_is_added(store, project, tmp_path):
+def test_a_sound_without_a_recording_is_deleted_after_30_days_unless_it_is_added(store, project, tmp_path):
     orphan, wanted = b"orphan", b"wanted"
     for source in (orphan, wanted):
         save_sound(source, tmp_path)
@@ -386,7 +384,7 @@ def test_sound_that_no_recording_is_known_of_goes_after_30_days_unless_it_is_add
     assert saved_sha256(tmp_path) == [hashlib.sha256(wanted).hexdigest()]
 
 
-def test_sounds_beside_which_another_database_was_opened_are_nobodys_orphans(store, tmp_path):
+def test_sounds_shared_with_another_database_are_never_orphans(store, tmp_path):
     save_sound(b"of the other database", tmp_path / "data")
     now = datetime.now(UTC)
     with closing(open_store(f"sqlite:///{tmp_path / 'other.sqlite'}")) as other:
@@ -405,7 +403,7 @@ def stored(tmp_path, source=b"RIFF and so on"):
 
 
 @pytest.mark.parametrize("damage", [b"", b"RIFF and s", b"RIFF and so oN", b"RIFF and so on and on"])
-def test_damaged_sound_is_not_taken_for_the_recording_and_is_mended_when_it_is_added_again(tmp_path, damage):
+def test_a_damaged_sound_is_not_used_and_is_repaired_by_adding_the_recording_again(tmp_path, damage):
     each, path = stored(tmp_path)
     save_sound(b"RIFF and so on", tmp_path)
     path.write_bytes(damage)
@@ -416,7 +414,7 @@ def test_damaged_sound_is_not_taken_for_the_recording_and_is_mended_when_it_is_a
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "link", "dangling link"])
-def test_what_is_no_file_among_the_sounds_is_never_opened_and_is_replaced(tmp_path, kind, monkeypatch):
+def test_an_entry_among_the_sounds_that_is_not_a_file_is_never_opened_but_replaced(tmp_path, kind, monkeypatch):
     each, path = stored(tmp_path)
     path.parent.mkdir()
     (tmp_path / "elsewhere").write_bytes(b"RIFF and so on")
@@ -440,7 +438,7 @@ def test_what_is_no_file_among_the_sounds_is_never_opened_and_is_replaced(tmp_pa
     assert not path.exists()
 
 
-def test_pipe_where_a_recording_was_last_seen_is_not_waited_for(tmp_path):
+def test_a_pipe_at_the_last_path_of_a_recording_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "take.wav")
     assert saved_sound(file(0, path=str(tmp_path / "take.wav")), tmp_path) is None
 
@@ -453,7 +451,7 @@ def test_sound_that_is_larger_than_any_upload_is_not_read(tmp_path):
     assert saved_sound(each, tmp_path) is None
 
 
-def test_sound_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+def test_a_sound_is_synced_to_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     done, sync, rename = [], os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda opened: done.append("sync") or sync(opened))
     monkeypatch.setattr(os, "replace", lambda half_written, to: done.append("name") or rename(half_written, to))
@@ -481,7 +479,7 @@ def spoilt(store, project, database_url) -> int:
 
 
 @pytest.mark.parametrize("kind", [key for key in EXPORT_FORMATS if key not in ("rttm", "emu")])
-def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_in_it(store, spoilt, kind):
+def test_an_impossible_mark_is_cut_or_left_out_of_an_export_with_all_others_in_it(store, spoilt, kind):
     written = export_recordings(store.transfer.export(spoilt), EXPORT_FORMATS[kind])
     assert len(written.unfit) == 3
     late, gone, long = written.unfit
@@ -500,7 +498,7 @@ def test_mark_that_cannot_be_is_cut_or_left_out_of_an_export_and_all_others_are_
     assert max(len(found.note) for recording in read for found in recording.annotations) <= MAX_TEXT_LENGTH
 
 
-def test_import_checks_marks_against_the_recording_that_is_there_and_says_which_is_wrong(store, project):
+def test_an_import_checks_marks_against_the_existing_recording_and_names_the_wrong_one(store, project):
     late = AnnotatedRecording("take 0.wav", sha(0), 20.0, None, (mark(), mark(12, 13)))
     with pytest.raises(AnnotationsRefused, match=r"take 0.wav', mark 2: The mark ends at 13 s, after its recording"):
         store.transfer.import_recordings(project, [late], ANN)
@@ -510,7 +508,7 @@ def test_import_checks_marks_against_the_recording_that_is_there_and_says_which_
 # --- an emptied database, and names ---
 
 
-def test_emptied_database_is_refused_and_a_new_one_is_not(tmp_path):
+def test_an_emptied_database_is_refused_but_a_new_one_is_not(tmp_path):
     path = tmp_path / FILE_NAME
     url = f"sqlite:///{path}"
     path.touch()  # a new one, as another process begins it

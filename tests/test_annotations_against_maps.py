@@ -80,14 +80,14 @@ BOX = marked(mark(10, 30, bands=(5, 20)))
 # --- laws ---
 
 
-def test_a_map_that_is_one_in_the_marks_alone_matches_them_wholly():
+def test_a_map_that_is_one_exactly_in_the_marks_matches_them_fully():
     found, _ = compare(TWO, WITHIN)
     assert values(found) == {"focus_iou": 1.0, "pointing": 1.0, "roc_area": 1.0}
     found, _ = compare(BOX, inside((10, 30), bands=(5, 20)))
     assert values(found) == {"focus_iou": 1.0, "pointing": 1.0, "roc_area": 1.0, "box_iou": 1.0}
 
 
-def test_a_map_of_the_other_sign_matches_nowhere():
+def test_a_negated_map_matches_nowhere():
     found, _ = compare(TWO, -WITHIN)
     assert values(found) == {"focus_iou": 0.0, "pointing": 0.0, "roc_area": 0.0}
     found, _ = compare(BOX, -inside((10, 30), bands=(5, 20)))
@@ -128,14 +128,14 @@ def test_roc_area_equals_scikit_learns_with_ties_too(case):
 
 
 @given(steps)
-def test_roc_area_of_the_other_sign_or_of_the_other_frames_is_the_rest_to_one(case):
+def test_roc_area_of_the_negated_map_or_of_the_other_frames_is_one_minus_it(case):
     profile, flags = case
     assert roc_area(-profile, flags) == pytest.approx(1 - roc_area(profile, flags))
     assert roc_area(profile, ~flags) == pytest.approx(1 - roc_area(profile, flags))
 
 
 @given(steps)
-def test_chance_is_the_mean_over_the_profile_moved_by_every_number_of_frames(case):
+def test_chance_is_the_mean_over_all_circular_shifts_of_the_profile(case):
     profile, flags = case
     moved = [np.roll(profile, step) for step in range(len(profile))]
     assert np.mean([roc_area(each, flags) for each in moved]) == pytest.approx(0.5)
@@ -147,7 +147,7 @@ def test_chance_is_the_mean_over_the_profile_moved_by_every_number_of_frames(cas
     assert found.by_chance == pytest.approx(np.mean(each), abs=1e-12)
 
 
-def test_chance_of_boxes_is_the_mean_over_the_map_moved_in_time():
+def test_chance_for_boxes_is_the_mean_over_all_circular_shifts_of_the_map():
     rng = np.random.default_rng(1)
     points, boxes = rng.random((30, 8)) * (rng.random((30, 8)) < 0.3), rng.random((30, 8)) < 0.2
     each = []
@@ -162,7 +162,7 @@ def test_chance_of_boxes_is_the_mean_over_the_map_moved_in_time():
 # --- by hand ---
 
 
-def test_pointing_asks_for_the_highest_frame_and_shares_what_ties():
+def test_the_pointing_game_uses_the_highest_frame_and_splits_ties():
     flags = np.array([True, True, False, False, False])
     assert pointing(np.array([1.0, 5, 3, 0, 4]), flags) == 1
     assert pointing(np.array([1.0, 2, 3, 0, 2]), flags) == 0
@@ -170,7 +170,7 @@ def test_pointing_asks_for_the_highest_frame_and_shares_what_ties():
     assert pointing(np.array([-3.0, -1, -2, -4, -5]), flags) == 1
 
 
-def test_only_the_strongest_points_count_and_equal_ones_share():
+def test_only_the_strongest_points_count_and_ties_are_split():
     found = strongest(np.array([[9.0, 1, 4], [4, 4, 0]]), 3)
     np.testing.assert_allclose(found, [[1, 0, 2 / 3], [2 / 3, 2 / 3, 0]])
     assert strongest(np.array([[-1.0, -2]]), 1).tolist() == [[1, 0]]
@@ -182,7 +182,7 @@ def test_roc_area_is_worked_by_hand():
     assert roc_area(np.array([2.0, 4, 1, 2, 3]), np.array([True, True, False, False, False])) == 4.5 / 6
 
 
-def test_focus_is_read_with_the_settings_of_the_focus():
+def test_the_focus_is_computed_with_the_focus_settings():
     map_ = inside((10, 30), (32, 34), (50, 53))
     recording = marked(mark(10, 34))
     # The gap of 2 frames is closed, and the 3 frames are too short.
@@ -194,7 +194,7 @@ def test_focus_is_read_with_the_settings_of_the_focus():
     assert found["focus_iou"].value == pytest.approx(20 / 24)
 
 
-def test_time_is_compared_by_the_smoothed_profile():
+def test_marks_in_time_are_compared_with_the_smoothed_profile():
     map_ = np.random.default_rng(2).normal(size=(FRAMES, BANDS))
     profile = relevance_profile(map_.astype(np.float32), np.ones(FRAMES, bool), 20)
     found, _ = compare(TWO, map_, FocusSettings())
@@ -232,7 +232,7 @@ def test_a_box_between_two_bands_counts_in_time_alone():
     assert values(found) == {"focus_iou": 1.0, "pointing": 1.0, "roc_area": 1.0}
 
 
-def test_energy_knows_only_what_is_loud():
+def test_the_energy_map_depends_on_loudness_only():
     loud = Spectrogram(QUIET.log_mel + 3 * inside((10, 30)), SETTINGS)
     map_ = np.random.default_rng(0).normal(size=(FRAMES, BANDS))
     _, energy = compare(BOX, map_, spectrogram=loud)
@@ -264,7 +264,7 @@ def test_frames_that_the_explanation_does_not_cover_do_not_count():
         assert values(energy) == {"focus_iou": 1.0, "pointing": 1.0, "roc_area": 1.0}
 
 
-def test_marks_of_other_emotions_or_tiers_do_not_count_and_those_without_an_emotion_do():
+def test_marks_of_other_emotions_or_tiers_do_not_count_but_those_without_an_emotion_do():
     others = (
         mark(0, 5, emotion="sad"),
         mark(80, 90, tier="words"),
@@ -276,7 +276,7 @@ def test_marks_of_other_emotions_or_tiers_do_not_count_and_those_without_an_emot
     assert values(found) == {"focus_iou": 1.0, "pointing": 1.0, "roc_area": 1.0}
 
 
-def test_each_annotator_is_compared_alone_and_the_mean_is_taken():
+def test_each_annotator_is_compared_separately_and_the_mean_is_taken():
     both = marked(mark(10, 30), mark(20, 40, "ben"), mark(0, 3, "cleo", "sad"))
     map_ = inside((10, 30))
     found, _ = compare(both, map_)
@@ -341,7 +341,7 @@ def test_a_project_has_the_mean_over_recordings_with_its_interval():
     assert found["energy"]["roc_area"].value.value == pytest.approx(0.5)
 
 
-def test_what_no_recording_has_is_not_said_and_told_why():
+def test_a_measure_that_no_recording_has_is_missing_with_a_reason():
     found = people_against_maps([with_values(lime=1.0, energy=0.4)])
     assert tuple(found["lime"]) == MEASURES
     boxes = found["lime"]["box_iou"].value
@@ -352,7 +352,7 @@ def test_what_no_recording_has_is_not_said_and_told_why():
         assert all(each.value.reason.startswith("No recording has both") for each in energy.values())
 
 
-def test_explainers_that_look_where_people_mark_are_told_from_those_that_do_not():
+def test_explainers_that_match_peoples_marks_are_distinguished_from_those_that_do_not():
     rng = np.random.default_rng(5)
     found = []
     for _ in range(12):

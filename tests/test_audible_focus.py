@@ -43,7 +43,7 @@ def power_at(samples, rate, hz, times=slice(None)):
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 1.2345])
-def test_with_nothing_taken_out_it_is_the_recording_itself(rate, seconds):
+def test_with_nothing_removed_the_audible_focus_is_the_recording(rate, seconds):
     recording = noise_recording(seconds, rate=rate)
     same = without(recording, lambda t, hz: 0 * t * hz)
     assert same.shape == recording.samples.shape
@@ -52,7 +52,7 @@ def test_with_nothing_taken_out_it_is_the_recording_itself(rate, seconds):
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(8_000, 13.1), (11_025, 8.001), (44_100, 4.5)])
-def test_in_blocks_it_is_made_as_in_one(monkeypatch, rate, seconds):
+def test_the_audible_focus_made_in_blocks_equals_that_made_at_once(monkeypatch, rate, seconds):
     recording = noise_recording(seconds, rate=rate)
 
     def taken_out(t, hz):
@@ -65,7 +65,7 @@ def test_in_blocks_it_is_made_as_in_one(monkeypatch, rate, seconds):
 
 
 @pytest.mark.slow
-def test_the_memory_of_a_long_recording_is_a_few_times_that_of_its_sound():
+def test_memory_for_a_long_recording_is_a_few_times_its_size():
     rate, seconds = 16_000, 80
     recording = recording_of(np.random.default_rng(0).normal(0, 0.1, rate * seconds), rate)
     times = (np.arange(100 * seconds) + 0.5) / 100
@@ -77,7 +77,7 @@ def test_the_memory_of_a_long_recording_is_a_few_times_that_of_its_sound():
     assert most < 6 * recording.samples.nbytes
 
 
-def test_one_of_two_tones_is_taken_out_and_the_other_stays():
+def test_one_of_two_tones_is_removed_and_the_other_stays():
     recording = tones()
     high_out = without(recording, lambda t, hz: (hz > 1_500) * np.ones_like(t))
     middle = slice(8_000, 12_000)
@@ -86,28 +86,28 @@ def test_one_of_two_tones_is_taken_out_and_the_other_stays():
     assert power_at(recording.samples, 16_000, 3_000, middle) == pytest.approx(0.1, rel=0.01)
 
 
-def test_a_stretch_is_taken_out_within_a_window_of_its_edges_and_the_rest_stays_to_the_sample():
+def test_a_stretch_is_removed_within_a_window_of_its_edges_and_the_rest_is_unchanged():
     recording = tones()
     late_out = without(recording, lambda t, hz: (t > 1.3) * np.ones_like(hz))
     np.testing.assert_allclose(late_out[: round(1.27 * 16_000)], recording.samples[: round(1.27 * 16_000)], atol=1e-6)
     assert np.abs(late_out[round(1.33 * 16_000) : round(1.75 * 16_000)]).max() < 0.01
 
 
-def test_half_taken_out_is_half_way_to_the_floor():
+def test_half_removal_goes_half_way_to_the_noise_floor():
     recording = tones()
     half = without(recording, lambda t, hz: 0.5 + 0 * t * hz)
     middle = slice(8_000, 12_000)
     assert power_at(half, 16_000, 500, middle) == pytest.approx(0.05, rel=0.02)
 
 
-def test_what_is_below_the_floor_is_not_made_louder():
+def test_sound_below_the_noise_floor_is_not_amplified():
     recording = noise_recording(2.0)
     out = without(recording, lambda t, hz: 1 + 0 * t * hz)
     quiet, loud = (np.sqrt(np.mean(np.square(x))) for x in (out, recording.samples))
     assert 0 < quiet < 0.3 * loud
 
 
-def test_the_model_hears_the_floor_where_something_was_taken_out():
+def test_the_spectrogram_has_the_noise_floor_where_something_was_removed():
     recording = noise_recording(3.0)
     changed = without(recording, lambda t, hz: ((t > 1) & (t < 2)) * np.ones_like(hz))
     before, after = (
@@ -121,7 +121,7 @@ def test_the_model_hears_the_floor_where_something_was_taken_out():
     np.testing.assert_allclose(after[:90], before[:90], atol=0.01)
 
 
-def test_it_equals_torchs_inverse_of_the_same_masked_spectrum():
+def test_the_audible_focus_equals_torchs_istft_of_the_masked_spectrum():
     recording = tones()
     ours = without(recording, lambda t, hz: (hz > 1_500) * np.ones_like(t))
     frames = {"n_fft": 400, "hop_length": 80, "window": torch.hann_window(400)}
@@ -135,7 +135,7 @@ def test_it_equals_torchs_inverse_of_the_same_masked_spectrum():
     np.testing.assert_allclose(ours[3_200:28_800], theirs[3_200:28_800], atol=5e-3)
 
 
-def test_mask_holds_the_strongest_positive_points_of_what_is_covered_and_no_larger_area():
+def test_the_mask_holds_the_strongest_positive_covered_points_up_to_its_area():
     relevance = np.array([[5.0, -1.0], [4.0, 3.0], [9.0, 9.0], [0.0, 2.0]])
     covered = np.array([True, True, False, True])
     # Six points are covered: half of them are three.

@@ -84,7 +84,7 @@ def likeness(found: np.ndarray, original: np.ndarray) -> float:
     ],
 )
 @pytest.mark.parametrize("length", [20_000, 20_001])
-def test_lossless_file_gives_back_its_samples_without_a_warning(voice, kind, subtype, step, length):
+def test_a_lossless_file_gives_back_its_samples_without_a_warning(voice, kind, subtype, step, length):
     # An odd number of one-byte or three-byte samples needs a padding byte, which must not pass for a truncation.
     found = read_recording(encoded(voice[:length], kind=kind, subtype=subtype), "voice")
     assert found.sample_rate_hz == RATE
@@ -94,7 +94,7 @@ def test_lossless_file_gives_back_its_samples_without_a_warning(voice, kind, sub
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")])
-def test_lossy_file_of_soundfile_gives_what_was_spoken(voice, kind, subtype):
+def test_a_lossy_file_read_by_soundfile_contains_the_speech(voice, kind, subtype):
     found = read_recording(encoded(voice, kind=kind, subtype=subtype), "voice")
     assert found.sample_rate_hz in (RATE, 48_000)
     assert found.duration_s == pytest.approx(2.5, abs=0.15)
@@ -103,7 +103,7 @@ def test_lossy_file_of_soundfile_gives_what_was_spoken(voice, kind, subtype):
 
 
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("webm", "libopus")])
-def test_file_that_only_ffmpeg_reads_gives_what_was_spoken(make_voice, container, codec):
+def test_a_file_that_only_ffmpeg_reads_contains_the_speech(make_voice, container, codec):
     spoken = make_voice(2.5, 48_000)
     found = read_recording(encoded_with_av(spoken, container, codec), "voice")
     assert found.sample_rate_hz == 48_000
@@ -132,7 +132,7 @@ def test_samples_cannot_be_written_to(voice):
         found.samples[0] = 1
 
 
-def test_recording_is_known_by_the_hash_of_its_file_whatever_its_name(voice, tmp_path):
+def test_a_recording_is_identified_by_the_hash_of_its_file_whatever_its_name(voice, tmp_path):
     data = encoded(voice)
     path = tmp_path / "some name.wav"
     path.write_bytes(data)
@@ -303,27 +303,27 @@ def test_film_without_sound_is_refused():
     ],
 )
 @pytest.mark.parametrize("part", [0.5, 0.8])
-def test_truncated_file_is_read_as_far_as_it_goes_and_says_so(make_voice, kind, subtype, part):
+def test_a_truncated_file_is_read_up_to_its_end_with_a_warning(make_voice, kind, subtype, part):
     whole = encoded(make_voice(6.0, RATE), kind=kind, subtype=subtype)
     found = read_recording(whole[: int(part * len(whole))], "cut")
     assert found.duration_s == pytest.approx(part * 6, abs=1.25)  # Ogg loses a page, which is a second or so
     assert any(warning.startswith(("The file is truncated", "The file is damaged")) for warning in found.warnings)
 
 
-def test_truncated_webm_is_read_as_far_as_it_goes_and_says_so(make_voice):
+def test_a_truncated_webm_is_read_up_to_its_end_with_a_warning(make_voice):
     whole = encoded_with_av(make_voice(6.0, 48_000), "webm", "libopus")
     found = read_recording(whole[: len(whole) // 2], "cut.webm")
     assert found.duration_s == pytest.approx(3, abs=1)
     assert any(warning.startswith(("The file is truncated", "The file is damaged")) for warning in found.warnings)
 
 
-def test_clipped_recording_is_warned_of_with_the_share_that_is_clipped(voice):
+def test_a_clipped_recording_has_a_warning_with_the_clipped_share(voice):
     clipped = np.clip(8 * voice, -1, 1)
     (warning,) = read_recording(encoded(clipped), "clipped.wav").warnings
     assert warning.startswith(f"Clipped: {100 * np.mean(np.abs(clipped) >= 1):.1f} % of the samples")
 
 
-def test_very_quiet_recording_is_warned_of_with_its_level(voice):
+def test_a_very_quiet_recording_has_a_warning_with_its_level(voice):
     quiet = voice * np.float32(10 ** (-60 / 20) / np.sqrt(np.mean(voice**2)))
     (warning,) = read_recording(encoded(quiet, subtype="FLOAT"), "quiet.wav").warnings
     assert warning.startswith("Very quiet: -60 dBFS")
@@ -401,9 +401,7 @@ def test_files_of_one_rate_that_were_joined_are_read_to_the_end(make_voice, kind
 
 
 @pytest.mark.parametrize(("kind", "subtype"), KINDS)
-def test_of_joined_files_of_other_rates_the_first_is_read_and_the_warning_says_how_much_that_is(
-    make_voice, kind, subtype
-):
+def test_of_joined_files_of_different_rates_the_first_is_read_and_a_warning_gives_its_length(make_voice, kind, subtype):
     one = encoded(make_voice(2.0, RATE), kind=kind, subtype=subtype)
     two = encoded(make_voice(3.0, 48_000), 48_000, kind=kind, subtype=subtype)
     joined = read_recording(one + two, "joined")
@@ -418,13 +416,13 @@ def mp3_without_count(samples, rate):
     return data[_mp3_frame_bytes(data[:4]) :]
 
 
-def test_mp3_that_does_not_say_how_many_frames_it_has_is_read_to_its_end(make_voice):
+def test_an_mp3_without_a_frame_count_is_read_to_its_end(make_voice):
     found = read_recording(mp3_without_count(make_voice(6.0, RATE), RATE), "no count.mp3")
     assert found.duration_s == pytest.approx(6.0, abs=0.15)
     assert found.warnings == ()
 
 
-def test_mp3s_without_counts_that_were_joined_are_read_as_far_as_their_rate_goes(make_voice):
+def test_joined_mp3s_without_frame_counts_are_read_until_their_rate_changes(make_voice):
     one, two = (mp3_without_count(make_voice(2.0, rate), rate) for rate in (RATE, 48_000))
     assert read_recording(one + one, "same.mp3").duration_s == pytest.approx(4.0, abs=0.3)
     joined = read_recording(one + two, "joined.mp3")
@@ -433,7 +431,7 @@ def test_mp3s_without_counts_that_were_joined_are_read_as_far_as_their_rate_goes
     assert any("48000" in warning for warning in joined.warnings)
 
 
-def test_tags_after_an_mp3_are_no_further_file(voice):
+def test_tags_after_an_mp3_are_not_taken_for_another_file(voice):
     data = encoded(voice, kind="MP3", subtype="MPEG_LAYER_III")
     picture = np.random.default_rng(0).bytes(100_000)
     for tag in (b"TAG" + bytes(125), b"APETAGEX" + picture, b"\xff\xfb" * 50_000):
@@ -442,7 +440,7 @@ def test_tags_after_an_mp3_are_no_further_file(voice):
         assert found.warnings == ()
 
 
-def test_streams_that_lie_beside_each_other_in_an_ogg_are_not_taken_for_joined_files(voice):
+def test_multiplexed_ogg_streams_are_not_taken_for_joined_files(voice):
     data = encoded(voice, kind="OGG", subtype="VORBIS")
     # A second logical stream that begins on the second page, as a skeleton or pictures would.
     beside = b"OggS\0\2" + bytes(8) + b"\7\0\0\0" + bytes(8) + b"\1\4" + b"fish"
@@ -462,7 +460,7 @@ def test_joined_files_that_are_too_long_together_are_refused(make_voice):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_a_recording_knows_how_many_channels_its_file_has(voice, channels):
+def test_a_recording_has_the_number_of_channels_of_its_file(voice, channels):
     assert read_recording(encoded(np.stack(channels * [voice], axis=1)), "a.wav").channels == channels
 
 
@@ -485,7 +483,7 @@ def test_channels_that_do_not_cancel_are_mixed_without_a_warning(voice, right):
 
 
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("webm", "libopus")])
-def test_of_several_tracks_of_sound_one_is_read_and_the_warning_says_so(make_voice, container, codec):
+def test_of_several_audio_tracks_one_is_read_with_a_warning(make_voice, container, codec):
     data = io.BytesIO()
     with av.open(data, "w", format=container) as file:
         streams = [file.add_stream(codec, rate=48_000, layout="mono") for _ in range(2)]
@@ -538,7 +536,7 @@ def test_a_flac_with_a_wrong_checksum_is_read_with_a_warning(make_voice, subtype
         ("Ω" * 296 + ".wav", "Ω" * 99 + "…" + "Ω" * 16 + ".wav"),
     ],
 )
-def test_a_name_is_shown_without_what_a_terminal_obeys(voice, name, shown):
+def test_a_name_is_printed_without_terminal_control_characters(voice, name, shown):
     assert read_recording(encoded(voice), name).name == shown
     with pytest.raises(AudioRefused) as refusal:
         read_recording(b"x" * 100, name)
@@ -561,7 +559,7 @@ def long_recording_of(path):
         pass
 
 
-def test_a_link_that_somebody_gave_is_followed_and_one_that_was_found_is_not(voice, tmp_path):
+def test_a_given_link_is_followed_but_one_found_in_a_folder_is_not(voice, tmp_path):
     there, link = tmp_path / "voice.wav", tmp_path / "link.wav"
     there.write_bytes(encoded(voice))
     link.symlink_to(there)
@@ -571,7 +569,7 @@ def test_a_link_that_somebody_gave_is_followed_and_one_that_was_found_is_not(voi
         file_bytes(link, follow_link=False)
 
 
-def test_a_file_that_turns_into_a_pipe_after_it_was_looked_at_is_not_waited_for(tmp_path, monkeypatch):
+def test_a_file_that_becomes_a_pipe_after_it_was_checked_is_not_waited_for(tmp_path, monkeypatch):
     path, real = tmp_path / "voice.wav", os.open
     path.write_bytes(b"RIFF")
 
@@ -585,7 +583,7 @@ def test_a_file_that_turns_into_a_pipe_after_it_was_looked_at_is_not_waited_for(
         file_bytes(path)
 
 
-def test_no_more_is_read_of_a_file_than_may_be_whatever_size_it_says(tmp_path, monkeypatch):
+def test_no_more_than_the_limit_is_read_of_a_file_whatever_size_it_claims(tmp_path, monkeypatch):
     path = tmp_path / "grows.wav"
     path.write_bytes(bytes(5_000))
     small = os.stat_result((*os.stat(path)[:6], 100, *os.stat(path)[7:]))
@@ -595,6 +593,6 @@ def test_no_more_is_read_of_a_file_than_may_be_whatever_size_it_says(tmp_path, m
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux has such files")
-def test_a_file_that_says_it_is_empty_is_refused():
+def test_a_file_that_claims_to_be_empty_is_refused():
     with pytest.raises(AudioRefused, match="empty"):
         read_recording("/proc/self/status")
