@@ -72,7 +72,7 @@ def test_a_network_of_whole_recordings_has_one_segment_a_recording(trained, make
     assert explainers_of(model) == ("grad_cam", "lime", "occlusion")
 
 
-def test_what_is_short_is_padded_and_said_and_what_is_long_is_refused_by_a_model_of_the_whole(trained):
+def test_a_model_of_whole_recordings_pads_short_ones_with_a_warning_and_refuses_long_ones(trained):
     model = load_model(trained / "padded_cnn_lstm")
     short = classify_recording(noise_recording(0.5), model, COARSE)
     assert short.segments.segment_frames == 96
@@ -82,13 +82,13 @@ def test_what_is_short_is_padded_and_said_and_what_is_long_is_refused_by_a_model
         classify_recording(long, model, COARSE)
 
 
-def test_a_model_of_the_whole_has_no_timeline(trained, small_corpus):
+def test_a_model_of_whole_recordings_has_no_timeline(trained, small_corpus):
     model = load_model(trained / "padded_cnn_lstm")
     with pytest.raises(SettingsRefused, match="padded_cnn_lstm only classifies whole recordings"):
         emotion_timeline(next(small_corpus.glob("*.wav")), model)
 
 
-def test_a_forest_is_an_onnx_file_that_predicts_as_any_model(trained, small_corpus):
+def test_a_forest_is_an_onnx_file_that_predicts_like_any_model(trained, small_corpus):
     assert (trained / "cnn_forest" / "model.onnx").is_file()
     assert not (trained / "cnn_forest" / "model.safetensors").exists()
     model = load_model(trained / "cnn_forest")
@@ -99,7 +99,7 @@ def test_a_forest_is_an_onnx_file_that_predicts_as_any_model(trained, small_corp
         analyse_recording(recording, model, AnalysisSettings())
 
 
-def test_another_forest_finds_the_network_that_is_trained_already(trained, small_corpus, tmp_path):
+def test_another_forest_reuses_the_network_that_is_already_trained(trained, small_corpus, tmp_path):
     before = sorted((trained / "runs").glob("cnn_dense-*.safetensors"))
     written = [file.stat().st_mtime_ns for file in before]
     plan = TrainingPlan({"emodb": str(small_corpus)}, network="cnn_forest", epochs=1)
@@ -129,7 +129,7 @@ def test_a_network_of_segments_is_not_loaded_with_a_card_of_whole_recordings(tra
 
 
 @pytest.mark.parametrize("name", [*NETWORK_BASELINES, *ESTIMATOR_BASELINES])
-def test_a_plan_takes_the_baselines_own_front_end_and_changes_no_input(name):
+def test_a_plan_uses_the_baselines_own_front_end_and_no_augmentation_of_its_input(name):
     plan = TrainingPlan({}, network=name)
     own = NETWORK_BASELINES[name].front_end if name in NETWORK_BASELINES else ESTIMATOR_BASELINES[name].FRONT_END
     assert name in TRAINABLE
@@ -141,7 +141,7 @@ def test_a_plan_takes_the_baselines_own_front_end_and_changes_no_input(name):
     assert all(NETWORK_BASELINES[stage].front_end == own for stage in networks)
 
 
-def test_a_baseline_begins_by_chance_whatever_weights_lie_ready_for_ours(monkeypatch):
+def test_a_baseline_starts_from_random_weights_even_if_pretrained_ones_are_available(monkeypatch):
     monkeypatch.setenv("SER_VGGISH_WEIGHTS", "/nowhere.pth")
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "/nowhere.safetensors")
     one, same = (starting_branch("cnn_dense", TrainingPlan({}, network="cnn_dense", seed=3)) for _ in range(2))
@@ -150,7 +150,7 @@ def test_a_baseline_begins_by_chance_whatever_weights_lie_ready_for_ours(monkeyp
     assert not torch.equal(one.head.weight, other.head.weight)
 
 
-def test_recordings_of_like_length_share_a_batch_and_none_is_lost():
+def test_recordings_of_similar_length_share_a_batch_and_none_is_lost():
     rng = np.random.default_rng(0)
     lengths = rng.permutation(np.arange(100, 180))
     entries = [LabelledSpectrogram(None, "", np.empty((n, 64)), np.array([0]), 1, 0, int(n)) for n in lengths]
@@ -170,7 +170,7 @@ def test_a_batch_of_several_lengths_is_filled_with_silence():
     assert torch.all(batch[0, 0, 97:] == np.float32(SILENCE))
 
 
-def test_a_search_takes_the_candidate_that_is_best_on_the_validation_speakers(monkeypatch, tmp_path):
+def test_a_search_picks_the_best_candidate_on_the_validation_speakers(monkeypatch, tmp_path):
     calls = []
 
     def trained_as(network, dataset, validation, emotions, settings, seed, state_file, *_):

@@ -130,14 +130,14 @@ def test_a_recording_has_the_same_logits_alone_as_among_others(classifier):
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_network_of_whole_recordings_hears_any_number_of_frames(name):
+def test_a_network_of_whole_recordings_accepts_any_number_of_frames(name):
     classifier = network_classifier(name)
     logits = [classifier.score(random_log_mel(frames)[None]) for frames in (96, 97, 263)]
     assert all(np.isfinite(one).all() and one.shape == (1, 4) for one in logits)
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_recording_sounds_the_same_alone_and_padded_in_a_batch(name):
+def test_a_recording_has_nearly_the_same_logits_alone_and_padded_in_a_batch(name):
     network = folded(fresh(NETWORK_BASELINES[name]))
     tilt = np.linspace(-2, 2, 64, dtype=np.float32)
     long, short, other = random_log_mel(256, 1), random_log_mel(160, 2) + tilt, random_log_mel(160, 3) - tilt
@@ -160,13 +160,13 @@ def test_a_map_is_zero_where_its_segment_is_padding_and_nowhere_else():
     assert steps_before_padding(map_).tolist() == [25, 10]
 
 
-def test_a_recording_of_nothing_but_silence_has_one_step():
+def test_a_silent_recording_has_one_time_step():
     map_ = mask_padding(torch.ones(1, 2, 40, 8), torch.full((1, 1, 96, 64), SILENCE))
     assert steps_before_padding(map_).tolist() == [1]
     assert steps_before_padding(torch.zeros(1, 2, 24, 8)).tolist() == [1]
 
 
-def test_the_lstm_ends_with_what_torch_gives_for_packed_sequences():
+def test_the_lstm_equals_torchs_on_packed_sequences():
     torch.manual_seed(0)
     over_time = OverTime(3, 2, 7)
     map_, lengths = torch.rand(4, 3, 9, 2) + 0.1, torch.tensor([9, 4, 1, 6])
@@ -177,13 +177,13 @@ def test_the_lstm_ends_with_what_torch_gives_for_packed_sequences():
     torch.testing.assert_close(over_time(map_), last[0])
 
 
-def test_mfcc_are_scipys():
+def test_mfcc_equal_scipys():
     log_mel = random_log_mel(7).astype(np.float64)
     expected = dct(log_mel, norm="ortho")[:, :COEFFICIENTS]
     np.testing.assert_allclose(log_mel @ cosines().double().numpy(), expected, atol=1e-5)
 
 
-def test_two_bands_become_one_of_their_mean_magnitude():
+def test_two_bands_are_merged_by_mean_magnitude():
     levels = torch.log(torch.tensor([[1.0, 3.0, 10.0, 20.0]]))
     torch.testing.assert_close(in_pairs(levels), torch.log(torch.tensor([[2.0, 15.0]])))
 
@@ -192,7 +192,7 @@ def test_two_bands_become_one_of_their_mean_magnitude():
 
 
 @pytest.mark.parametrize("name", NETWORK_BASELINES)
-def test_grad_cam_marks_something_and_one_dimension_where_the_map_has_no_other(name):
+def test_grad_cam_marks_something_and_is_constant_along_a_missing_axis(name):
     classifier = network_classifier(name)
     target = target_for(classifier, random_log_mel(FRAMES))
     heard_of = EXPLAINERS["grad_cam"](classifier, target, GradCamSettings(), 0, UNWATCHED)
@@ -210,7 +210,7 @@ def test_grad_cam_of_an_estimator_is_refused_with_the_reason(classifier):
 
 
 @every
-def test_a_box_over_everything_takes_away_what_the_noise_floor_is_not(classifier):
+def test_a_box_over_everything_leaves_only_the_noise_floor(classifier):
     log_mel = made_up(FRAMES, 101)
     target = target_for(classifier, log_mel)
     boxes = OcclusionSettings(FRAMES, 64, FRAMES, 64, "noise_floor")
@@ -240,7 +240,7 @@ def test_lime_repeats_with_its_seed_and_marks_no_frame_outside_the_stretch(class
 
 
 @pytest.mark.parametrize("name", ESTIMATOR_BASELINES)
-def test_onnx_says_what_scikit_learn_says(name, estimators):
+def test_onnx_predicts_what_scikit_learn_predicts(name, estimators):
     data, entries, features, own = estimators[name]
     classifier = estimator_classifier(name, data)
     found = np.concatenate([classifier.score(entry.segments.astype(np.float32)) for entry in entries])
@@ -281,14 +281,14 @@ def test_the_same_seed_fits_the_same_forest(estimators):
     assert np.abs(scores[0] - scores[2]).max() > 0
 
 
-def test_an_emotion_without_any_recording_is_refused():
+def test_an_emotion_without_recordings_is_refused():
     baseline = ESTIMATOR_BASELINES["mfcc_svm"]
     entries = [entry for entry in dataset(baseline.FRONT_END) if entry.label != 2]
     with pytest.raises(SettingsRefused, match="no recording of neutral"):
         fit_estimator(baseline, None, entries, EMOTIONS, 0)
 
 
-def test_grad_transfer_needs_no_gradients_because_they_are_the_last_layers_weights():
+def test_grad_transfer_takes_the_last_layers_weights_as_gradients():
     kind = NETWORK_BASELINES["resnet"]
     classifier, segments = network_classifier("resnet"), np.stack([random_log_mel(seed=seed) for seed in range(3)])
     network = folded(fresh(kind))

@@ -157,7 +157,7 @@ def engine(monkeypatch):
 # --- results ---
 
 
-def test_figures_and_focus_are_those_of_the_pipeline(place, model, undisturbed):
+def test_figures_and_focus_equal_the_pipelines(place, model, undisturbed):
     rows = {row["path"]: row for row in table(undisturbed[0]).to_dict("records")}
     classifier = load_model(model)
     for path in ("00.flac", "deep/er/07.flac"):
@@ -177,7 +177,7 @@ def test_figures_and_focus_are_those_of_the_pipeline(place, model, undisturbed):
             assert one == pytest.approx(other, abs=0.02)
 
 
-def test_equal_files_are_analysed_once_and_both_are_named(place, undisturbed):
+def test_identical_files_are_analysed_once_and_both_are_named(place, undisturbed):
     out, counts = undisturbed
     assert (counts.files, counts.recordings, counts.done) == (RECORDINGS + 2, RECORDINGS + 1, RECORDINGS)
     assert table(out)["sha256"].is_unique
@@ -188,7 +188,7 @@ def test_equal_files_are_analysed_once_and_both_are_named(place, undisturbed):
     assert len(files) == counts.files
 
 
-def test_what_failed_is_listed_with_its_reason_and_costs_nobody_else(undisturbed):
+def test_a_failure_is_listed_with_its_reason_and_affects_no_other_recording(undisturbed):
     out, counts = undisturbed
     (failed,) = failures(out)
     assert (failed["path"], counts.failed) == ("text.wav", 1)
@@ -217,7 +217,7 @@ def test_no_file_is_left_half_written(undisturbed):
 # --- engines, and what dies ---
 
 
-def test_dask_gives_the_table_of_local_processes(place, model, undisturbed, tmp_path):
+def test_dask_gives_the_same_table_as_local_processes(place, model, undisturbed, tmp_path):
     counts = batch(place, model, tmp_path / "out", engine="dask", workers=1)
     assert counts.new == RECORDINGS
     assert_as_undisturbed(tmp_path / "out", undisturbed)
@@ -280,7 +280,7 @@ def dies_before_it_sends_the_second_result(worker):
     return killing
 
 
-def test_a_cluster_that_loses_a_worker_mid_run_goes_on_and_one_that_has_lost_all_is_a_refusal(
+def test_a_cluster_that_loses_a_worker_continues_and_one_that_loses_all_is_refused(
     place, model, undisturbed, tmp_path, monkeypatch
 ):
     out, other, third = (tmp_path / name for name in ("out", "other", "third"))
@@ -303,7 +303,7 @@ def test_a_cluster_that_loses_a_worker_mid_run_goes_on_and_one_that_has_lost_all
     assert not third.exists()
 
 
-def test_a_cluster_whose_scheduler_dies_is_a_refusal_and_another_engine_goes_on(place, model, undisturbed, tmp_path):
+def test_a_cluster_whose_scheduler_dies_is_refused_and_another_engine_continues(place, model, undisturbed, tmp_path):
     gone = pytest.raises(BatchRefused, match="The scheduler cannot be reached")
     with cluster(tmp_path, workers=1) as (address, scheduler, _), gone:
         batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(Once(scheduler.kill)))
@@ -323,7 +323,7 @@ def workers_of_engine():
     ]
 
 
-def test_a_local_process_that_dies_while_it_has_nothing_to_do_is_replaced(place, model):
+def test_a_local_process_that_dies_while_idle_is_replaced(place, model):
     worker = WorkerSettings(str(model), chunks.model_identity(load_model(model)), AnalysisSettings(explain=()))
     path = place / "00.flac"
     chunk = chunks.Chunk(((read_recording(path).sha256, str(path)),))
@@ -396,7 +396,7 @@ def longer(place, tmp_path_factory):
     return folder
 
 
-def test_a_run_that_was_killed_goes_on_where_it_stopped(longer, model, tmp_path, engine):
+def test_a_killed_run_resumes_where_it_stopped(longer, model, tmp_path, engine):
     out, whole = tmp_path / "out", tmp_path / "whole"
     explained = ("--explain", "grad_cam")
     with command(longer, model, out, *explained, "--workers", "2") as process:
@@ -415,7 +415,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(longer, model, tmp_path,
 
 
 @pytest.mark.parametrize("engine", run.ENGINES)
-def test_ctrl_c_ends_all_processes_keeps_what_is_done_and_says_so(longer, model, tmp_path, engine):
+def test_ctrl_c_ends_all_processes_and_keeps_finished_results(longer, model, tmp_path, engine):
     out, explained = tmp_path / "out", ("--explain", "grad_cam", "--workers", "1")
     with command(longer, model, out, *explained, "--engine", engine) as process:
         os.killpg(process.pid, signal.SIGINT)
@@ -426,7 +426,7 @@ def test_ctrl_c_ends_all_processes_keeps_what_is_done_and_says_so(longer, model,
     assert 0 < len(table(out)) < RECORDINGS + MORE
 
 
-def test_a_worker_computes_with_one_thread_and_leaves_the_other_cores_to_others(model):
+def test_a_worker_computes_with_one_thread(model):
     chunks._model.cache_clear()
     before = torch.get_num_threads()
     torch.set_num_threads(3)
@@ -441,7 +441,7 @@ def test_a_worker_computes_with_one_thread_and_leaves_the_other_cores_to_others(
 # --- a whole run, with an engine in this process ---
 
 
-def test_a_recording_that_kills_its_worker_is_a_failure_and_its_neighbours_are_not(place, model, tmp_path, engine):
+def test_a_recording_that_kills_its_worker_fails_alone(place, model, tmp_path, engine):
     engine.deadly = {"02.flac"}
     counts = batch(place, model, tmp_path / "out", chunk_size=20)
     assert engine.deaths == 2
@@ -451,7 +451,7 @@ def test_a_recording_that_kills_its_worker_is_a_failure_and_its_neighbours_are_n
     assert "text.wav" in reasons
 
 
-def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(place, model, tmp_path, engine):
+def test_finished_recordings_are_skipped_and_failed_ones_are_retried(place, model, tmp_path, engine):
     engine.deadly = {"02.flac", "03.flac"}
     batch(place, model, tmp_path / "out", chunk_size=4)
     engine.deadly, engine.analysed = {"02.flac"}, Counter()
@@ -460,7 +460,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is_tried_again(place, mo
     assert (counts.new, counts.done, counts.failed) == (1, RECORDINGS - 1, 2)
 
 
-def test_a_folder_that_has_grown_costs_only_what_is_new(place, model, tmp_path, engine):
+def test_in_a_grown_folder_only_new_recordings_are_analysed(place, model, tmp_path, engine):
     grown = tmp_path / "grown"
     shutil.copytree(place, grown)
     batch(grown, model, tmp_path / "out", chunk_size=4)
@@ -472,7 +472,7 @@ def test_a_folder_that_has_grown_costs_only_what_is_new(place, model, tmp_path, 
     assert (counts.files, counts.recordings, counts.done, counts.new) == (16, 14, 13, 1)
 
 
-def test_an_unforeseen_error_costs_only_its_recording_and_one_line(place, model, tmp_path, engine, monkeypatch):
+def test_an_unexpected_error_fails_only_its_recording_with_one_line(place, model, tmp_path, engine, monkeypatch):
     def analyse(recording, *more, **named):
         if recording.name == "04.flac":
             raise RuntimeError("out of\n   luck")
@@ -497,7 +497,7 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_given_the_other_s_figure
     assert len(table(tmp_path / "out")) == RECORDINGS - 1
 
 
-def test_a_manifest_says_which_recordings_and_its_wrong_rows_are_failures(place, model, tmp_path, engine):
+def test_a_manifest_lists_the_recordings_and_its_wrong_rows_are_failures(place, model, tmp_path, engine):
     manifest = tmp_path / "list.csv"
     for name in ("00.flac", "02.flac", "04.flac"):
         shutil.copy(place / name, tmp_path / name)
@@ -511,7 +511,7 @@ def test_a_manifest_says_which_recordings_and_its_wrong_rows_are_failures(place,
     assert "'=cmd.flac" in reasons  # a spreadsheet would run it
 
 
-def test_each_explainer_gets_its_own_column_of_focus(place, model, tmp_path, engine):
+def test_each_explainer_has_its_own_focus_column(place, model, tmp_path, engine):
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(place / "00.flac", alone)
@@ -532,7 +532,7 @@ def test_a_batch_that_is_cancelled_keeps_what_is_done(place, model, tmp_path, en
     assert len(table(tmp_path / "out")) == 3
 
 
-def test_progress_tells_how_much_is_done_and_ends_with_all(place, model, tmp_path, engine):
+def test_progress_counts_finished_recordings_up_to_all(place, model, tmp_path, engine):
     told = []
     batch(place, model, tmp_path / "out", chunk_size=5, work=Work(lambda *said: told.append(said)))
     assert [fraction for fraction, _ in told if fraction] == pytest.approx([5 / 13, 10 / 13, 1.0])
@@ -552,7 +552,7 @@ def test_a_folder_without_audio_is_refused_and_nothing_is_written(model, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_another_model_other_settings_or_another_place_are_refused_at_a_resume(place, model, tmp_path, engine):
+def test_resuming_with_another_model_settings_or_recordings_is_refused(place, model, tmp_path, engine):
     out = tmp_path / "out"
     batch(place, model, out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -583,7 +583,9 @@ def test_a_second_run_into_the_same_folder_is_refused(place, model, tmp_path, en
     assert batch(place, model, tmp_path / "out", work=Work(Once(begin_another))).done == RECORDINGS
 
 
-def test_a_damaged_part_is_named_and_its_recordings_come_again_once_it_is_deleted(place, model, tmp_path, engine):
+def test_a_damaged_part_is_named_and_its_recordings_are_analysed_again_once_it_is_deleted(
+    place, model, tmp_path, engine
+):
     batch(place, model, tmp_path / "out", chunk_size=4)
     whole = table(tmp_path / "out")
     part = tmp_path / "out" / "results" / "part-000002.parquet"
@@ -605,7 +607,7 @@ def test_results_of_unknown_origin_are_left_alone(place, model, tmp_path, engine
         batch(place, model, tmp_path / "out")
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(place, model, tmp_path, engine, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(place, model, tmp_path, engine, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BatchRefused, match="cannot be written"):
         batch(place, model, tmp_path / "file" / "out")
@@ -633,7 +635,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(place, model, tmp_path, e
         ({"settings": AnalysisSettings(emotion="boredom")}, "does not know the emotion"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_begun(place, model, tmp_path, args, said):
+def test_impossible_arguments_are_refused_before_anything_is_started(place, model, tmp_path, args, said):
     args = {"model": str(model), "settings": SETTINGS} | args
     with pytest.raises(SettingsRefused, match=said):
         run_batch(place, args.pop("model"), args.pop("settings"), tmp_path / "out", **args)
@@ -641,7 +643,7 @@ def test_what_cannot_be_is_refused_before_anything_is_begun(place, model, tmp_pa
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "127.0.0.1:notaport"])
-def test_an_unknown_scheduler_is_one_sentence(place, model, tmp_path, capfd, address):
+def test_an_unknown_scheduler_is_refused_in_one_sentence(place, model, tmp_path, capfd, address):
     arguments = ["batch", str(place), "--model", str(model), "--engine", "dask", "--scheduler", address]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     said = capfd.readouterr()
@@ -650,7 +652,7 @@ def test_an_unknown_scheduler_is_one_sentence(place, model, tmp_path, capfd, add
     assert not (tmp_path / "out").exists()
 
 
-def test_the_folder_is_free_again_when_it_was_refused(tmp_path):
+def test_a_refused_run_unlocks_its_folder(tmp_path):
     about = {"place": "a", "model": {}, "settings": {}}
     schema = run.columns(EMOTIONS, ())
     with ResultsFolder(tmp_path / "out", about, schema):
@@ -661,7 +663,7 @@ def test_the_folder_is_free_again_when_it_was_refused(tmp_path):
         assert results.done == {}
 
 
-def test_a_link_in_a_folder_is_not_followed_and_a_pipe_not_waited_for(tmp_path):
+def test_in_a_folder_links_are_not_followed_and_pipes_not_waited_for(tmp_path):
     folder, secret = tmp_path / "folder", tmp_path / "secret.wav"
     folder.mkdir()
     secret.write_bytes(b"RIFF secret")
@@ -706,7 +708,7 @@ def by_speaker(manifest, model, out, **more):
     return run_batch(manifest, str(model), AnalysisSettings(explain=()), out, by_speaker=True, workers=1, **more)
 
 
-def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(manifest, voiced, tmp_path):
+def test_each_speaker_is_judged_by_the_normal_of_all_their_recordings(manifest, voiced, tmp_path):
     counts = by_speaker(manifest, voiced, tmp_path / "out")
     assert (counts.done, counts.failed) == (5, 1)
     rows = {row["path"]: row for row in table(tmp_path / "out").to_dict("records")}
@@ -721,7 +723,7 @@ def test_each_speaker_is_judged_by_the_normal_of_all_recordings_of_that_voice(ma
         assert row["voice_share"] == pytest.approx(analysis.voice.share, abs=0.01)
 
 
-def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_all(manifest, voiced, tmp_path, engine):
+def test_a_resumed_batch_by_speaker_computes_normals_from_all_recordings(manifest, voiced, tmp_path, engine):
     assert by_speaker(manifest, voiced, tmp_path / "whole").done == 5
     with pytest.raises(Cancelled):
         by_speaker(manifest, voiced, tmp_path / "out", work=Work(stop=lambda: True))
@@ -730,15 +732,13 @@ def test_batch_by_speaker_goes_on_with_what_is_not_done_and_knows_the_voices_by_
     pd.testing.assert_frame_equal(table(tmp_path / "out"), table(tmp_path / "whole"), check_exact=True)
 
 
-def test_batch_by_speaker_is_another_one_than_that_of_any_voice(manifest, voiced, tmp_path, engine):
+def test_a_batch_by_speaker_and_one_without_are_different_batches(manifest, voiced, tmp_path, engine):
     by_speaker(manifest, voiced, tmp_path / "out")
     with pytest.raises(BatchRefused, match="another setting of --voice"):
         run_batch(manifest, str(voiced), AnalysisSettings(explain=()), tmp_path / "out", workers=1)
 
 
-def test_folder_does_not_say_who_speaks_and_other_models_judge_all_voices_alike(
-    place, manifest, model, voiced, tmp_path, engine
-):
+def test_by_speaker_needs_a_manifest_and_a_model_with_voice_settings(place, manifest, model, voiced, tmp_path, engine):
     with pytest.raises(SettingsRefused, match="column speaker"):
         by_speaker(place, voiced, tmp_path / "out")
     with pytest.raises(SettingsRefused, match="cannot judge a voice"):

@@ -34,7 +34,7 @@ def button(app, label):
     return next(button for button in app.button if button.label == label)
 
 
-def test_training_that_broke_off_is_said_and_goes_on_where_it_stopped(note, monkeypatch):
+def test_an_interrupted_training_is_reported_and_can_be_resumed(note, monkeypatch):
     calls = []
     monkeypatch.setattr(
         "ser_core.work.training_process.train_in_process", lambda arguments, *_: calls.append(arguments) or "trained"
@@ -48,14 +48,14 @@ def test_training_that_broke_off_is_said_and_goes_on_where_it_stopped(note, monk
     cached.trainings().drop(job)
 
 
-def test_training_that_broke_off_can_be_forgotten(note):
+def test_an_interrupted_training_can_be_forgotten(note):
     app = opened("pages/5_Train.py")
     button(app, "Discard").click().run()
     assert not note.exists()
     assert "The app ended" not in words(app)
 
 
-def test_first_page_says_that_a_save_broke_off_and_what_was_half_written_is_gone(tmp_path, monkeypatch):
+def test_the_first_page_reports_an_interrupted_save_whose_half_written_files_are_gone(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     half_written = tmp_path / "analyses" / ".0123456789abcdef-01234567.part"
     half_written.mkdir(parents=True)

@@ -131,7 +131,9 @@ def axe():
 
 
 @listening
-def test_from_an_upload_to_a_playing_focus_region_and_no_page_but_compare_has_a_barrier(page, speech_files, axe):
+def test_from_an_upload_to_a_playing_focus_region_without_accessibility_barriers_except_on_compare(
+    page, speech_files, axe
+):
     upload(page, speech_files / "voice.flac")
     expect(page.locator(".scores .value")).to_have_count(4)
     page.locator(".player .lanes").wait_for()
@@ -184,7 +186,7 @@ def test_from_a_refused_file_to_the_microphone_a_sound_that_plays_and_a_narrow_w
 
 
 @soon
-def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time(page, speech_files):
+def test_settings_beside_the_player_stay_while_another_model_is_computed(page, speech_files):
     upload(page, speech_files / "voice.flac")
     turn_to(page, "Listen")
     page.get_by_test_id("stButtonGroup").get_by_text("Share of the speech").click()
@@ -206,7 +208,7 @@ def test_what_was_set_beside_the_player_stays_while_another_model_takes_its_time
     assert "model=vggish" in page.url
 
 
-def test_models_stand_side_by_side_and_who_zooms_into_one_map_zooms_into_all(page, speech_files, axe):
+def test_models_are_shown_side_by_side_and_zooming_one_map_zooms_all(page, speech_files, axe):
     upload(page, speech_files / "voice.flac")
     turn_to(page, "Compare")
     models = page.locator(".compared tbody tr").count()
@@ -251,7 +253,7 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_lists_its_recordings_and_one_
     expect(page.get_by_text("11 · ")).to_be_visible()
 
 
-def test_where_nothing_hovers_a_charts_buttons_show_only_while_they_have_the_focus(browser, address):
+def test_without_hover_a_charts_buttons_show_only_while_focused(browser, address):
     with browser.new_context(viewport={"width": 500, "height": 900}, has_touch=True, is_mobile=True) as phone:
         phone.set_default_timeout(LONGEST_WAIT_MS)
         page = phone.new_page()
@@ -274,7 +276,7 @@ CLIPPED = """
 
 
 @soon
-def test_at_twice_the_size_of_text_no_choice_and_no_link_is_cut(page, speech_files):
+def test_at_200_percent_text_size_no_choice_and_no_link_is_cut(page, speech_files):
     upload(page, speech_files / "voice.flac")
     for name in ("Recording", "Explain"):
         turn_to(page, name) if name != "Recording" else page.get_by_text("Why? See the evidence").wait_for()
@@ -300,7 +302,7 @@ def test_the_keyboard_reaches_the_sample_and_the_evidence(page):
     page.get_by_role("heading", name="Listen", exact=True, level=1).wait_for()
 
 
-def test_a_long_recording_plays_on_its_timeline_is_opened_by_a_box_and_by_keys_and_marked_in_its_own_time(
+def test_a_long_recording_plays_on_its_timeline_opens_by_box_and_keys_and_is_marked_in_its_own_time(
     page, tmp_path, make_voice
 ):
     soundfile.write(tmp_path / "interview.flac", np.tile(make_voice(10.2, 8_000), 60), 8_000)

@@ -98,7 +98,7 @@ def test_a_saved_network_comes_back_with_its_weights_in_half_precision(tmp_path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", NETWORKS)
-def test_a_loaded_model_answers_as_the_network_that_was_saved(tmp_path, architecture):
+def test_a_loaded_model_predicts_like_the_saved_network(tmp_path, architecture):
     network = fresh(NETWORKS[architecture])
     front_end = asdict(own_front_end(architecture))
     save_model(tmp_path / "it", network, card_of(architecture, front_end=front_end), SEEN, "")
@@ -114,7 +114,7 @@ def test_a_loaded_model_answers_as_the_network_that_was_saved(tmp_path, architec
 
 
 @pytest.mark.parametrize("earlier", [{}, {"expected_logits": [[1.0, 0.0], [0.0, 1.0]]}])
-def test_a_model_whose_card_says_how_judges_a_voice_by_its_own_normal(models, earlier):
+def test_a_model_whose_card_has_voice_settings_judges_a_voice_by_its_own_normal(models, earlier):
     loaded = load_model("small", changed_card(models, voice={"shrinkage_recordings": 2.0} | earlier))
     assert loaded.voice == VoiceSettings(shrinkage_recordings=2.0)
 
@@ -129,12 +129,12 @@ def test_a_model_whose_card_says_how_judges_a_voice_by_its_own_normal(models, ea
         None,
     ],
 )
-def test_a_card_whose_settings_for_voices_are_none_is_refused(models, voice):
+def test_a_card_with_invalid_voice_settings_is_refused(models, voice):
     with pytest.raises(ModelRefused, match="small"):
         load_model("small", changed_card(models, voice=voice))
 
 
-def test_a_loaded_model_has_what_its_card_says(saved):
+def test_a_loaded_model_has_the_settings_of_its_card(saved):
     loaded = load_model("small", saved)
     assert loaded.emotions == EMOTIONS
     assert loaded.front_end == FRONT_END
@@ -174,7 +174,7 @@ def test_saving_again_replaces_the_whole_folder(models, network):
     assert [path.name for path in models.iterdir()] == ["small"]
 
 
-def test_a_model_whose_writing_broke_off_is_neither_listed_nor_loaded_and_the_old_one_stays(models, network):
+def test_a_half_written_model_is_neither_listed_nor_loaded_and_the_old_one_stays(models, network):
     for name in ("small", "another"):
         with pytest.raises(TypeError):
             save_model(models / name, network, card_of(temperature=object()), SEEN, "")
@@ -188,7 +188,7 @@ def test_a_model_whose_writing_broke_off_is_neither_listed_nor_loaded_and_the_ol
     assert default_model(models) == "another"
 
 
-def test_the_default_is_named_first_and_a_folder_that_is_not_there_names_nothing(models, tmp_path):
+def test_the_default_model_is_listed_first_and_a_missing_folder_lists_none(models, tmp_path):
     for name in (DEFAULT_MODEL, "a"):
         shutil.copytree(models / "small", models / name)
     assert model_names(models) == [DEFAULT_MODEL, "a", "small"]
@@ -200,7 +200,7 @@ def test_the_default_is_named_first_and_a_folder_that_is_not_there_names_nothing
     assert default_model(tmp_path / "nowhere") is None
 
 
-def test_a_model_that_is_not_there_is_refused_with_those_that_are(saved):
+def test_an_unknown_model_is_refused_and_the_known_ones_are_named(saved):
     with pytest.raises(ModelRefused, match=r"no model 'large'\. Shipped are: small"):
         load_model("large", saved)
 
@@ -213,7 +213,7 @@ def test_a_folder_without_weights_or_card_is_no_model(models, file):
 
 
 @pytest.mark.parametrize("name", ["../outside", "small/../../outside", "./../outside", "..", "outside\x00", ""])
-def test_a_name_never_leads_out_of_the_folder_of_models(models, tmp_path, monkeypatch, name):
+def test_a_name_never_leads_out_of_the_models_folder(models, tmp_path, monkeypatch, name):
     shutil.copytree(models / "small", tmp_path / "outside")
     (tmp_path / "elsewhere" / "deeper").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "elsewhere" / "deeper")
@@ -300,7 +300,7 @@ def altered(models):
         ("/", "{}-files"),
     ],
 )
-def test_a_shipped_model_is_checked_by_whatever_path_it_is_loaded(altered, tmp_path, monkeypatch, where, path):
+def test_a_shipped_model_is_checked_whatever_path_it_is_loaded_by(altered, tmp_path, monkeypatch, where, path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (altered / "inside").mkdir()
@@ -314,7 +314,7 @@ def test_a_shipped_model_is_checked_by_whatever_path_it_is_loaded(altered, tmp_p
         load_model(path.format(here), tmp_path / "no models")
 
 
-def test_a_link_in_the_place_of_a_shipped_model_is_checked_as_that(models, tmp_path):
+def test_a_link_with_the_name_of_a_shipped_model_is_checked_as_that_model(models, tmp_path):
     listed(models)
     (models / "small").rename(tmp_path / "another")
     card = tmp_path / "another" / "card.json"
@@ -326,7 +326,7 @@ def test_a_link_in_the_place_of_a_shipped_model_is_checked_as_that(models, tmp_p
     assert load_model(tmp_path / "another", models).emotions == EMOTIONS
 
 
-def test_a_shipped_model_gets_no_files_that_the_list_does_not_name(models):
+def test_a_shipped_model_with_files_missing_from_the_list_is_refused(models):
     listed(models)
     lines = (models / HASHES).read_text().splitlines(keepends=True)
     (models / HASHES).write_text("".join(line for line in lines if WEIGHTS not in line))
@@ -334,7 +334,7 @@ def test_a_shipped_model_gets_no_files_that_the_list_does_not_name(models):
         load_model("small", models)
 
 
-def test_every_model_that_is_listed_loads_and_of_the_others_the_reason_is_said(models, network, monkeypatch):
+def test_every_listed_model_loads_and_the_others_have_a_reason(models, network, monkeypatch):
     for name in ("a b", "no_card", "cut", "large", "other_emotions", "other_network", "no_weights", "own_1.5", "über"):
         shutil.copytree(models / "small", models / name)
     (models / "no_card" / "card.json").unlink()
@@ -357,7 +357,7 @@ def test_every_model_that_is_listed_loads_and_of_the_others_the_reason_is_said(m
     assert models_left_out() == {}
 
 
-def test_a_model_that_was_mended_or_broken_is_listed_as_it_is_now(models):
+def test_a_repaired_or_broken_model_is_listed_in_its_current_state(models):
     assert model_names(models) == ["small"]
     good = (models / "small" / "card.json").read_text()
     (models / "small" / "card.json").write_text("{")
@@ -369,7 +369,7 @@ def test_a_model_that_was_mended_or_broken_is_listed_as_it_is_now(models):
     assert "not the one that was shipped" in models_left_out(models)["small"]
 
 
-def test_listing_models_draws_nothing_from_torchs_random_numbers(models):
+def test_listing_models_leaves_torchs_random_state_alone(models):
     _shapes.cache_clear()
     state = torch.random.get_rng_state()
     model_names(models)
@@ -380,7 +380,7 @@ def model_file(name: str) -> str:
     return next(file for file in (WEIGHTS, ONNX) if (MODELS / name / file).is_file())
 
 
-def test_the_list_of_hashes_names_what_is_shipped_and_holds():
+def test_the_list_of_hashes_matches_the_shipped_files():
     names = {f"{name}/{file}" for name in SHIPPED for file in ("card.json", model_file(name), "training.csv")}
     lines = (MODELS / HASHES).read_text().splitlines()
     assert {line[66:] for line in lines} >= names
@@ -397,7 +397,7 @@ def test_weights_of_another_architecture_are_refused(models, architecture):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", "null", '"card"', "[" * 100_000])
-def test_a_card_that_is_not_json_of_a_card_is_refused(models, text):
+def test_a_card_that_is_not_a_json_object_is_refused(models, text):
     (models / "small" / "card.json").write_text(text)
     with pytest.raises(ModelRefused, match="small: its card"):
         load_model("small", models)
@@ -410,7 +410,7 @@ def test_a_card_that_is_not_even_text_is_refused(models):
 
 
 @pytest.mark.parametrize("missing", ["architecture", "emotions", "front_end", "temperature"])
-def test_a_card_without_what_it_must_say_is_refused(models, missing):
+def test_a_card_without_a_required_key_is_refused(models, missing):
     card = {name: value for name, value in card_of().items() if name != missing}
     (models / "small" / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelRefused, match=missing):
@@ -445,7 +445,7 @@ def test_a_card_whose_front_end_is_not_one_is_refused(models, front_end):
         None,
     ],
 )
-def test_a_card_with_unknown_or_wrongly_many_emotions_is_refused(models, emotions):
+def test_a_card_with_unknown_emotions_or_a_wrong_number_of_them_is_refused(models, emotions):
     with pytest.raises(ModelRefused, match=r"small: .*Fetch it again"):
         load_model("small", changed_card(models, emotions=emotions))
 
@@ -456,7 +456,7 @@ def test_a_card_with_an_impossible_temperature_is_refused(models, temperature):
         load_model("small", changed_card(models, temperature=temperature))
 
 
-def test_a_card_says_how_segments_are_pooled_and_older_cards_average_probabilities(models):
+def test_a_card_sets_the_pooling_of_segments_and_older_cards_average_probabilities(models):
     assert load_model("small", models).pooling == "probabilities"
     assert load_model("small", changed_card(models, pooling="logits")).pooling == "logits"
 
@@ -467,7 +467,7 @@ def test_a_card_that_pools_in_an_unknown_way_is_refused(models, pooling):
         load_model("small", changed_card(models, pooling=pooling))
 
 
-def test_the_training_list_comes_back_as_it_was_given(saved, tmp_path, network):
+def test_the_training_list_is_read_back_unchanged(saved, tmp_path, network):
     assert training_list(saved / "small") == dict(SEEN)
     odd = [("b" * 64, 'corpus, with "quotes":speaker é'), ("c" * 64, "two\nlines:1")]
     save_model(tmp_path / "odd", network, card_of(), odd, "")
@@ -493,7 +493,7 @@ def test_the_models_identity_is_that_of_its_weights(models, network):
 @pytest.mark.slow
 @pytest.mark.skipif(not SHIPPED, reason="no model is shipped under models/")
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_says(name):
+def test_every_shipped_model_loads_is_small_and_has_a_readme_that_matches_its_card(name):
     classifier, folder = load_model(name), find_model(name)
     card, readme = read_card(folder), (folder / "README.md").read_text(encoding="utf-8")
     assert (folder / model_file(name)).stat().st_size <= MAX_WEIGHTS_BYTES
@@ -528,7 +528,7 @@ def test_every_shipped_model_loads_is_small_and_its_readme_says_what_its_card_sa
 @pytest.mark.slow
 @pytest.mark.skipif(not SHIPPED, reason="no model is shipped under models/")
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_figure_of_a_shipped_card_comes_out_of_its_table_of_unseen_people(name):
+def test_every_figure_of_a_shipped_card_follows_from_its_table_of_unseen_people(name):
     folder = find_model(name)
     table, card, seen = read_predictions(folder / TEST_TABLE), read_card(folder), training_list(folder)
     assert not set(table.sha256) & set(seen)

@@ -32,14 +32,14 @@ def test_a_message_that_is_too_long_is_refused_by_its_header(channel):
         receive(theirs, 2**20)
 
 
-def test_a_message_that_does_not_end_is_given_up_at_the_deadline(channel):
+def test_an_incomplete_message_is_given_up_at_the_deadline(channel):
     ours, theirs = channel
     ours.sendall(HEADER.pack(b"a", 10) + b"half")
     with pytest.raises(TimeoutError):
         receive(theirs, 10, time.monotonic() + 0.05)
 
 
-def test_the_end_of_the_other_side_is_an_end_of_file(channel):
+def test_if_the_other_process_ends_reading_gives_an_end_of_file(channel):
     ours, theirs = channel
     ours.close()
     with pytest.raises(EOFError):

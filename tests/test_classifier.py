@@ -71,7 +71,7 @@ def test_logits_do_not_depend_on_the_size_of_the_batch(kind):
     np.testing.assert_allclose(together[:7], classifier.score(segments[:7]), atol=1e-5)
 
 
-def test_logits_are_float32_with_a_row_for_each_segment_even_for_none():
+def test_logits_are_float32_with_a_row_per_segment_even_for_no_segments():
     classifier = classifier_of(fresh(TinyNetwork))
     for count in (0, 1, 33):
         logits = classifier.score(np.empty((0, 96, 64), np.float32) if count == 0 else segments_of(count))
@@ -101,7 +101,7 @@ def test_class_activation_equals_captums_layer_grad_cam(network_name, layer):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_map_of_both_is_the_finer_one_and_the_coarser_one_spread_over_its_cells():
+def test_the_map_of_both_branches_adds_the_coarser_one_spread_over_the_finer_cells():
     classifier, segments = classifier_of(fresh(LateFusion)), segments_of(2)
     vggish, yamnet, both = (
         classifier.class_activation(segments, one_hot(1), name) for name in ("vggish", "yamnet", "both")
@@ -123,7 +123,7 @@ def test_the_branches_have_the_same_maps_alone_and_together():
     assert classifier_of(fresh(TinyNetwork)).layers == ("tiny",)
 
 
-def test_map_of_four_cells_is_what_is_worked_out_by_hand():
+def test_map_of_four_cells_worked_by_hand():
     # Levels 1, 2 | 3, -4. z_0 = 4 mean(level): each cell's gradient is 4 / 4 = 1, so the map is the levels themselves.
     # z_1 = -2 mean(2 level): gradient -2 / 4 to a map of doubled levels, so the map is minus the levels.
     levels = np.array([[1.0, 2.0], [3.0, -4.0]])
@@ -165,7 +165,7 @@ def test_maps_do_not_depend_on_the_size_of_the_batch():
     np.testing.assert_allclose(together[[0, 31, 32, 33]], alone, atol=1e-5)
 
 
-def test_asking_for_maps_leaves_no_gradient_behind_and_changes_neither_input_nor_weights():
+def test_computing_maps_leaves_no_gradient_and_changes_neither_input_nor_weights():
     classifier, segments = classifier_of(fresh(LateFusion)), segments_of(2)
     before, weights = segments.copy(), {k: v.clone() for k, v in classifier.network.state_dict().items()}
     logits = classifier.score(segments)
@@ -177,7 +177,7 @@ def test_asking_for_maps_leaves_no_gradient_behind_and_changes_neither_input_nor
     np.testing.assert_array_equal(classifier.score(segments), logits)
 
 
-def test_read_only_segments_are_taken_as_they_are():
+def test_read_only_segments_are_accepted():
     classifier, segments = classifier_of(fresh(TinyNetwork)), segments_of(2)
     writable = classifier.score(segments)
     segments.setflags(write=False)
@@ -185,7 +185,7 @@ def test_read_only_segments_are_taken_as_they_are():
     assert classifier.class_activation(segments, one_hot(0), "tiny").shape == (2, 12, 8)
 
 
-def test_a_layer_that_the_network_does_not_have_is_refused_with_those_that_it_has():
+def test_an_unknown_layer_is_refused_and_the_known_ones_are_named():
     classifier = classifier_of(fresh(LateFusion))
     with pytest.raises(SettingsRefused, match=r"no layer 'conv5'; choose one of both, vggish, yamnet"):
         classifier.class_activation(segments_of(1), one_hot(0), "conv5")
@@ -193,7 +193,7 @@ def test_a_layer_that_the_network_does_not_have_is_refused_with_those_that_it_ha
         classifier_of(fresh(YAMNet)).class_activation(segments_of(1), one_hot(0), "both")
 
 
-def test_random_weights_are_other_ones_and_the_same_for_the_same_seed():
+def test_random_weights_differ_from_the_trained_ones_and_repeat_with_the_seed():
     classifier, segments = classifier_of(fresh(TinyNetwork), temperature=1.7), segments_of(2)
     classifier.pooling = "logits"
     original = classifier.score(segments)
@@ -217,7 +217,7 @@ def test_random_weights_do_not_disturb_anyone_elses_random_numbers():
 
 
 @pytest.mark.parametrize("kind", [TinyNetwork, VGGish, YAMNet, LateFusion])
-def test_folding_the_batch_norms_changes_neither_logits_nor_the_network_that_was_given(kind):
+def test_folding_batch_norms_changes_neither_logits_nor_the_given_network(kind):
     network, segments = fresh(kind).train(), segments_of(3)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     logits = classifier_of(network).score(segments)
@@ -244,7 +244,7 @@ def test_the_fast_format_changes_logits_little_and_maps_not_at_all():
     )
 
 
-def test_threads_side_by_side_score_as_one_does_and_none_of_them_waits_for_the_others(monkeypatch):
+def test_parallel_threads_score_like_one_and_do_not_wait_for_each_other(monkeypatch):
     classifier, names = classifier_of(fresh(TinyNetwork)), []
     segments = np.stack([random_log_mel(seed=seed) for seed in range(19)])
     logits, before = classifier._logits, torch.get_num_threads()

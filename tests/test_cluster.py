@@ -96,7 +96,7 @@ def refuse(work):
 # --- what comes back ---
 
 
-def test_explainers_focus_faithfulness_words_and_voice_give_the_same_bytes_on_a_worker(there, analysis, classifier):
+def test_a_worker_gives_the_same_bytes_for_explainers_focus_faithfulness_words_and_voice(there, analysis, classifier):
     run = explainer_run(analysis, "occlusion", classifier, SETTINGS)
     explanation = run.explain(target_of(analysis, SETTINGS), analysis.emotions)
     words = (Region(0.1, 0.5, label="one"), Region(0.6, 1.1, label="two"))
@@ -131,7 +131,7 @@ def test_model_that_is_adapted_to_a_voice_is_adapted_on_the_worker(there, record
     assert content(here) == content(away)
 
 
-def test_model_that_a_worker_lacks_is_a_refusal_that_names_both(there, recording, tmp_path):
+def test_a_model_that_a_worker_lacks_is_refused_with_the_names_of_both(there, recording, tmp_path):
     classifier = load_model(save_small_model(tmp_path / "mine"))
     analysis = classify_recording(recording, classifier, SETTINGS)
     with pytest.raises(ModelRefused, match=r"worker .* does not have the model mine"):
@@ -145,7 +145,7 @@ def test_model_with_another_card_is_a_refusal(there, analysis, monkeypatch):
         explainer_run(analysis, "occlusion", other, SETTINGS, Work(cluster=there.compute))
 
 
-def test_refusal_of_a_step_comes_back_as_it_is(there):
+def test_the_refusal_of_a_step_is_passed_on_unchanged(there):
     with pytest.raises(SettingsRefused, match="no such thing"):
         there.compute(refuse, (), Work())
 
@@ -157,7 +157,7 @@ def test_step_that_a_worker_does_not_know_is_a_refusal(there, monkeypatch):
         there.compute(refuse, (), Work())
 
 
-def test_jobs_show_the_progress_of_their_workers_run_at_once_and_are_stopped_there(there, tmp_path):
+def test_jobs_on_workers_report_progress_run_in_parallel_and_can_be_stopped(there, tmp_path):
     queue, notes = Jobs(cluster=there), [tmp_path / "0", tmp_path / "1"]
 
     def submit(note):
@@ -176,7 +176,7 @@ def test_jobs_show_the_progress_of_their_workers_run_at_once_and_are_stopped_the
 # --- what dies ---
 
 
-def test_scheduler_that_does_not_answer_costs_seconds_once_and_work_is_done_here_one_at_a_time(monkeypatch, caplog):
+def test_a_scheduler_that_does_not_answer_is_waited_for_once_and_work_is_done_locally(monkeypatch, caplog):
     monkeypatch.setattr(clusters, "CONNECT_TIMEOUT_S", 0.5)
     nobody, at_once, most = Cluster("tcp://127.0.0.1:9"), [], []
 
@@ -194,7 +194,7 @@ def test_scheduler_that_does_not_answer_costs_seconds_once_and_work_is_done_here
     assert [record.msg for record in caplog.records].count("The scheduler of the cluster does not answer") == 1
 
 
-def test_step_is_retried_then_refused_where_workers_die_of_it_and_computed_here_where_the_cluster_is_gone(
+def test_a_step_that_kills_workers_is_retried_then_refused_and_computed_locally_without_a_cluster(
     there, running, monkeypatch
 ):
     _, scheduler, workers = running

@@ -49,7 +49,7 @@ def analyse(model, out, *arguments):
     return main(["analyse", "--model", str(model), *quickly, "--out", str(out), *map(str, arguments)])
 
 
-def test_recordings_that_are_refused_cost_one_line_each_and_the_others_are_finished(model, tmp_path, capsys):
+def test_refused_recordings_get_one_line_each_and_the_others_are_finished(model, tmp_path, capsys):
     good = write(tmp_path / "good.wav")
     (tmp_path / "text.wav").write_text("this is not sound")
     short = write(tmp_path / "short.wav", seconds=0.05)
@@ -65,7 +65,7 @@ def test_recordings_that_are_refused_cost_one_line_each_and_the_others_are_finis
     assert (tmp_path / "out" / "good" / "analysis.json").is_file()
 
 
-def test_recordings_that_are_all_accepted_end_with_0_and_a_line_each(model, tmp_path, capsys):
+def test_accepted_recordings_end_with_exit_code_0_and_a_line_each(model, tmp_path, capsys):
     files = [write(tmp_path / f"{name}.wav", seed=seed) for seed, name in enumerate("ab")]
     assert analyse(model, tmp_path / "out", *files) == 0
     said = capsys.readouterr()
@@ -88,7 +88,7 @@ def test_recordings_of_the_same_name_get_folders_of_their_own(model, tmp_path):
         assert name == f"take-{sha256[:8]}"
 
 
-def test_a_file_whose_name_is_no_text_is_analysed_all_the_same(model, tmp_path, capsys):
+def test_a_file_whose_name_is_not_text_is_analysed(model, tmp_path, capsys):
     named = os.fsencode(tmp_path / "take") + b"\xff.wav"
     try:
         os.rename(write(tmp_path / "a.wav"), named)
@@ -111,7 +111,7 @@ def voiced(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_voice_is_judged_by_the_normal_of_its_folder_and_what_is_refused_there_is_counted(voiced, tmp_path, capsys):
+def test_a_voice_is_judged_by_the_normal_of_its_folder_and_refused_files_are_counted(voiced, tmp_path, capsys):
     file = write(tmp_path / "a.wav", seconds=2.5)
     for seed in range(3):
         write(tmp_path / "voice" / f"{seed}.wav", seed=seed)
@@ -131,7 +131,7 @@ def test_voice_is_judged_by_the_normal_of_its_folder_and_what_is_refused_there_i
     assert set(own) - set(anyones) == {"voice"}
 
 
-def test_folder_without_a_recording_that_can_be_read_is_no_voice(voiced, tmp_path, capsys):
+def test_a_folder_without_a_readable_recording_cannot_be_a_voice(voiced, tmp_path, capsys):
     file = write(tmp_path / "a.wav")
     (tmp_path / "voice").mkdir()
     assert analyse(voiced, tmp_path / "out", file, "--voice", tmp_path / "voice") == 2
@@ -139,12 +139,12 @@ def test_folder_without_a_recording_that_can_be_read_is_no_voice(voiced, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_model_that_judges_every_voice_alike_refuses_a_folder_of_one(model, tmp_path, capsys):
+def test_a_model_without_voice_settings_refuses_a_voice_folder(model, tmp_path, capsys):
     assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), "--voice", tmp_path) == 2
     assert "small cannot judge a voice by its own normal" in capsys.readouterr().err
 
 
-def test_emotion_contrast_stretch_and_seed_of_the_command_are_those_of_the_explanation(model, tmp_path):
+def test_the_command_passes_emotion_contrast_stretch_and_seed_to_the_explanation(model, tmp_path):
     file = write(tmp_path / "a.wav", seconds=2.0)
     arguments = ["--emotion", "sad", "--against", "happy", "--stretch", "0.5:1.5", "--seed", "7"]
     assert analyse(model, tmp_path / "out", file, *arguments) == 0
@@ -172,7 +172,7 @@ def test_the_same_command_writes_the_same_numbers_with_every_explainer(model, tm
 
 
 @pytest.mark.parametrize("stretch", ["1", "a:b", "1:2:3", ":", "1-2", ""])
-def test_a_stretch_of_another_form_is_refused_before_anything_is_read(model, tmp_path, capsys, stretch):
+def test_a_malformed_stretch_is_refused_before_anything_is_read(model, tmp_path, capsys, stretch):
     with pytest.raises(SystemExit) as end:
         analyse(model, tmp_path / "out", tmp_path / "missing.wav", f"--stretch={stretch}")
     assert end.value.code == 2
@@ -213,7 +213,7 @@ def test_settings_that_do_not_fit_a_recording_are_refused_in_one_line_that_names
         ["--unknown"],
     ],
 )
-def test_an_argument_that_makes_no_sense_ends_with_2_and_a_word(model, tmp_path, capsys, arguments):
+def test_a_senseless_argument_ends_with_exit_code_2_and_a_message(model, tmp_path, capsys, arguments):
     with pytest.raises(SystemExit) as end:
         analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), *arguments)
     assert end.value.code == 2
@@ -233,7 +233,7 @@ def test_a_model_that_is_not_there_is_refused_in_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("command", [[], ["sing"], ["analyse"], ["evaluate"], ["train"]])
-def test_an_incomplete_command_ends_with_2_and_how_to_use_it(command, capsys):
+def test_an_incomplete_command_ends_with_exit_code_2_and_usage(command, capsys):
     with pytest.raises(SystemExit) as end:
         main(command)
     assert end.value.code == 2
@@ -257,14 +257,14 @@ def test_training_with_a_fold_that_does_not_exist_is_refused_in_one_line(tmp_pat
     assert not (tmp_path / "model").exists()
 
 
-def test_training_into_a_folder_of_other_things_is_refused_before_anything_is_read(tmp_path, capsys):
+def test_training_into_a_folder_of_other_files_is_refused_before_anything_is_read(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("years")
     assert main(["train", "--corpus", f"emodb={tmp_path}", "--out", str(tmp_path)]) == 2
     assert "holds something else, which would be lost" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "years"
 
 
-def test_a_corpus_given_twice_is_refused_and_so_are_no_epochs(tmp_path, capsys):
+def test_a_corpus_given_twice_and_zero_epochs_are_refused(tmp_path, capsys):
     arguments = ["train", "--corpus", f"emodb={tmp_path}", "--out", str(tmp_path / "model")]
     assert main([*arguments, "--corpus", f"emodb={tmp_path / 'more'}"]) == 2
     assert "The corpus 'emodb' is given 2 times" in capsys.readouterr().err
@@ -272,7 +272,7 @@ def test_a_corpus_given_twice_is_refused_and_so_are_no_epochs(tmp_path, capsys):
     assert "0 epochs are too few" in capsys.readouterr().err
 
 
-def test_what_is_always_fitted_from_scratch_takes_no_warm_start(tmp_path, capsys):
+def test_an_estimator_fitted_from_scratch_accepts_no_warm_start(tmp_path, capsys):
     arguments = ["train", "--network", "mfcc_svm", "--warm-start", "yamnet", "--corpus", f"emodb={tmp_path}"]
     assert main([*arguments, "--out", str(tmp_path / "model")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -292,7 +292,7 @@ def test_what_is_always_fitted_from_scratch_takes_no_warm_start(tmp_path, capsys
         ("0,all", "'0,all' does not name folds"),
     ],
 )
-def test_folds_that_make_no_sense_are_refused_in_one_line_before_anything_is_read(tmp_path, capsys, fold, words):
+def test_impossible_folds_are_refused_in_one_line_before_anything_is_read(tmp_path, capsys, fold, words):
     arguments = ["train", "--corpus", f"emodb={tmp_path}", f"--fold={fold}", "--out", str(tmp_path / "model")]
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -336,7 +336,7 @@ def trainings(monkeypatch):
         (["--fold=all", "--split=corpus"], [1, 2]),
     ],
 )
-def test_chosen_folds_are_trained_and_several_are_cross_validated(trainings, tmp_path, capsys, arguments, folds):
+def test_chosen_folds_are_trained_and_cross_validated_if_several(trainings, tmp_path, capsys, arguments, folds):
     corpora = ["--corpus", "emodb=here", "--corpus", "ravdess=there"]
     assert main(["train", *corpora, "--out", str(tmp_path / "model"), *arguments]) == 0
     assert trainings == [folds]
@@ -360,7 +360,7 @@ HOSTILE_NAMES = [
 ]
 
 
-def test_names_are_printed_as_one_line_of_text_and_their_folders_lie_in_out(model, tmp_path, capsys):
+def test_names_are_printed_on_one_line_and_their_folders_are_inside_out(model, tmp_path, capsys):
     files = [tmp_path / "in" / name for name in HOSTILE_NAMES]
     for number, file in enumerate(files):
         write(tmp_path / "in" / "new.wav", seed=number).rename(file)
@@ -401,7 +401,7 @@ def run(arguments, **settings):
     ],
     ids=["PYTHONIOENCODING=ascii", "LC_ALL=C"],
 )
-def test_where_the_terminal_takes_only_ascii_names_are_escaped_and_the_work_is_done(settings, model, tmp_path):
+def test_on_an_ascii_terminal_names_are_escaped_and_the_work_is_done(settings, model, tmp_path):
     file = write(tmp_path / "café 声.wav")
     arguments = ["analyse", "--model", model, "--explain", "grad_cam", "--out", tmp_path / "out", file, "désolé.wav"]
     ended = run(arguments, **settings)
@@ -428,7 +428,7 @@ LONG = "x" * 300
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_paths_that_no_file_system_takes_are_refused_in_one_line(arguments, tmp_path, monkeypatch, capsys):
+def test_impossible_paths_are_refused_in_one_line(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     said = capsys.readouterr().err
@@ -436,7 +436,7 @@ def test_paths_that_no_file_system_takes_are_refused_in_one_line(arguments, tmp_
     assert said.count("\n") == 1
 
 
-def test_output_that_has_no_room_is_said_and_no_output_is_no_error(model, tmp_path, monkeypatch, capsys):
+def test_a_full_standard_output_is_reported_and_a_closed_one_is_no_error(model, tmp_path, monkeypatch, capsys):
     file = write(tmp_path / "a.wav")
     monkeypatch.setattr(sys, "stdout", None)
     assert analyse(model, tmp_path / "out", file) == 0
@@ -455,14 +455,14 @@ def test_figures_that_cannot_be_written_are_refused_in_one_line_and_leave_nothin
     assert list(tmp_path.iterdir()) == []
 
 
-def test_arguments_are_printed_only_as_text(tmp_path, capsys):
+def test_arguments_are_printed_as_plain_text(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["analyse", "a.wav", "--seed", "\x1b[2J"])
     assert "\x1b" not in capsys.readouterr().err
 
 
 @pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to measure")
-def test_figures_of_a_model_are_measured_on_several_folds_and_its_folder_is_named(trainings, capsys):
+def test_figures_of_a_model_are_measured_on_several_folds_and_its_folder_is_printed(trainings, capsys):
     arguments = [
         "train",
         "--corpus",
@@ -483,7 +483,7 @@ def test_figures_of_a_model_are_measured_on_several_folds_and_its_folder_is_name
     assert trainings == [[1, 2]]
 
 
-def test_a_training_needs_a_folder_or_a_model_to_measure_and_not_both(tmp_path, capsys):
+def test_a_training_needs_either_a_folder_or_a_model_to_measure(tmp_path, capsys):
     arguments = ["train", "--corpus", "emodb=here"]
     for more in ([], ["--out", str(tmp_path / "x"), "--figures-of", "yamnet"]):
         with pytest.raises(SystemExit):
@@ -515,7 +515,7 @@ def test_changes_of_the_voice_are_written_with_the_smallest_that_flips(model, tm
 # --- words ---
 
 
-def test_words_of_a_person_are_written_with_their_evidence_and_can_be_read_again(model, tmp_path, capsys):
+def test_given_words_are_written_with_their_evidence_and_can_be_read_again(model, tmp_path, capsys):
     table = tmp_path / "said.csv"
     table.write_text("start_s,end_s,word\n0.1,0.5,for\n0.5,1.1,sure\n")
     file = write(tmp_path / "a.wav")

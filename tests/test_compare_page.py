@@ -133,7 +133,7 @@ def test_the_analysis_of_each_model_is_saved_with_its_map(models, voice, tmp_pat
     assert all("grad_cam" in np.load(folder / "maps.npz") for folder in saved.values())
 
 
-def test_at_first_the_sidebars_model_stands_beside_two_of_the_same_emotions(models, voice):
+def test_at_first_the_sidebars_model_is_compared_with_two_of_the_same_emotions(models, voice):
     app = shown(voice)
     assert app.multiselect[0].value == ["alpha", "beta", "gamma"]
     assert shown(voice, model="five").multiselect[0].value == ["five"]
@@ -151,18 +151,18 @@ def test_the_models_follow_the_sidebar_until_somebody_chooses(models, voice):
     assert app.multiselect[0].value == ["gamma"]
 
 
-def test_no_model_is_an_answer_too(models, voice):
+def test_choosing_no_model_is_respected(models, voice):
     app = shown(voice)
     app.multiselect[0].set_value([]).run()
     assert "No model is chosen" in words(app)
     assert not app.get("plotly_chart")
 
 
-def test_a_model_that_is_no_longer_there_is_forgotten(models, voice):
+def test_a_model_that_no_longer_exists_is_forgotten(models, voice):
     assert shown(voice, "alpha", "deleted").multiselect[0].value == ["alpha", "beta", "gamma"]
 
 
-def test_what_each_predicts_is_shown_with_its_scores_and_said_in_one_sentence(models, voice):
+def test_predictions_are_shown_with_scores_and_summed_up_in_one_sentence(models, voice):
     app = shown(voice, "alpha", "beta", "five")
     heard = analyses(voice, *(models[name] for name in ("alpha", "beta", "five")))
     table = next(block.proto.body for block in app.get("html") if 'class="compared"' in block.proto.body)
@@ -183,7 +183,7 @@ def test_all_models_explain_the_emotion_that_most_of_them_score_best(models, voi
     assert texts(app)[4].startswith(f"<b>{CONSENSUS}</b> for {emotion}")
 
 
-def test_a_model_that_does_not_know_the_emotion_says_so_in_its_place(models, voice):
+def test_a_model_that_does_not_know_the_emotion_shows_that_instead_of_a_map(models, voice):
     app = shown(voice, "five", "alpha", model="five", emotion="fear")
     assert texts(app)[0].startswith("<b>five</b> for fear")
     assert any("does not know the emotion 'fear'" in text for text in texts(app))
@@ -191,13 +191,13 @@ def test_a_model_that_does_not_know_the_emotion_says_so_in_its_place(models, voi
     assert "at least two maps" in words(app)
 
 
-def test_a_model_that_does_not_know_the_rival_says_so_too(models, voice):
+def test_a_model_that_does_not_know_the_contrast_shows_that_instead_of_a_map(models, voice):
     app = shown(voice, "five", "alpha", model="five", emotion="angry", against="fear")
     assert texts(app)[0].startswith("<b>five</b> for angry versus fear")
     assert any("does not know the emotion 'fear'" in text for text in texts(app))
 
 
-def test_where_an_explainer_cannot_apply_its_place_says_why_and_another_explainer_can(models, voice):
+def test_an_explainer_that_does_not_apply_shows_why_and_another_one_can_be_chosen(models, voice):
     models["theirs"] = theirs_of(onnx_model(), frames=None)
     app = shown(voice, "alpha", "theirs")
     assert grad_cam_refusal(models["theirs"]) in texts(app)
@@ -209,7 +209,7 @@ def test_where_an_explainer_cannot_apply_its_place_says_why_and_another_explaine
     assert grad_cam_refusal(models["theirs"]) not in texts(app)
 
 
-def test_a_model_that_cannot_be_loaded_is_refused_in_its_place_and_takes_no_other_with_it(models, voice):
+def test_a_model_that_cannot_be_loaded_is_refused_without_affecting_others(models, voice):
     models["broken"] = None
     assert "broken" not in shown(voice, model="five").multiselect[0].value
     app = shown(voice, "broken", "alpha", "beta")
@@ -218,7 +218,7 @@ def test_a_model_that_cannot_be_loaded_is_refused_in_its_place_and_takes_no_othe
     assert overlays(app) == [CONSENSUS, "alpha", "beta"]
 
 
-def test_a_model_that_fails_where_it_is_explained_takes_no_other_with_it(models, voice):
+def test_a_model_that_fails_during_explanation_does_not_affect_others(models, voice):
     models["failing"] = tiny("failing", 9, kind=Failing)
     app = shown(voice, "failing", "alpha", "beta")
     assert "failing: no gradient comes back." in texts(app)
@@ -241,7 +241,7 @@ def test_the_matrix_holds_the_agreement_of_each_pair_of_maps(models, voice):
     assert "alpha and beta use" in words(app).replace("\\", "")
 
 
-def test_each_map_is_divided_by_its_own_highest_absolute_value_on_one_scale(models, voice):
+def test_each_map_is_scaled_by_its_own_maximum_to_one_common_colour_scale(models, voice):
     app = shown(voice, "alpha", "beta", "five")
     maps = [trace for trace in chart(app)["data"] if trace.get("zmax") == 100]
     assert len(maps) == 4
@@ -259,7 +259,7 @@ def numbers(array):
     return np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"])
 
 
-def test_a_map_in_which_nothing_speaks_for_the_emotion_says_so(models, voice):
+def test_a_map_without_evidence_for_the_emotion_says_so(models, voice):
     against = tiny("against", 0)
     with torch.no_grad():
         # Every cell of the map, which is never below zero, speaks against angry and for all others.
@@ -287,7 +287,7 @@ def test_a_layer_of_one_model_is_not_used_for_another(models, voice):
     assert layers == ["both", "tiny"]
 
 
-def test_models_of_other_front_ends_are_drawn_on_the_same_axes_and_not_compared(models, voice):
+def test_models_with_other_front_ends_are_drawn_on_the_same_axes_but_not_compared(models, voice):
     models["coarse"] = few_bands("coarse")
     app = shown(voice[:20_000], "alpha", "beta", "coarse", compared_by="lime")
     assert overlays(app) == [CONSENSUS, "alpha", "beta"]
@@ -301,7 +301,7 @@ def test_models_of_other_front_ends_are_drawn_on_the_same_axes_and_not_compared(
     np.testing.assert_allclose(places[[0, 31]], [65 / 33 - 1, 32 * 65 / 33 - 1], atol=1e-9)
 
 
-def test_the_front_end_that_most_have_gives_the_axes_and_the_player_whoever_stands_first(models, voice):
+def test_the_most_common_front_end_sets_the_axes_and_the_player(models, voice):
     models["coarse"] = few_bands("coarse")
     app = shown(voice[:20_000], "coarse", "alpha", "beta", compared_by="lime")
     assert overlays(app) == [CONSENSUS, "alpha", "beta"]
@@ -310,7 +310,7 @@ def test_the_front_end_that_most_have_gives_the_axes_and_the_player_whoever_stan
     assert chart(app)["layout"]["yaxis"]["range"] == [-0.5, 63.5]
 
 
-def test_what_was_stopped_is_said_in_its_place_and_can_begin_again(models, voice):
+def test_a_stopped_model_says_so_and_can_be_started_again(models, voice):
     go_on = threading.Event()
     slow = tiny("slow", 3)
     score = slow.score
@@ -329,7 +329,7 @@ def test_what_was_stopped_is_said_in_its_place_and_can_begin_again(models, voice
     assert overlays(app) == [CONSENSUS, "slow", "alpha"]
 
 
-def test_maps_are_shown_as_they_come_and_compared_when_all_are_there(models, voice):
+def test_maps_are_shown_as_they_arrive_and_compared_once_complete(models, voice):
     slow, go_on = tiny("slow", 3), threading.Event()
     look = slow.class_activation
     slow.class_activation = lambda *args: (go_on.wait(60), look(*args))[1]
@@ -348,7 +348,7 @@ def test_maps_are_shown_as_they_come_and_compared_when_all_are_there(models, voi
     assert overlays(app) == [CONSENSUS, "alpha", "beta", "slow"]
 
 
-def test_a_model_that_is_taken_away_gives_up_its_place_in_the_queue(models, voice):
+def test_a_removed_model_leaves_the_queue(models, voice):
     slow, go_on = tiny("slow", 3), threading.Event()
     score = slow.score
     slow.score = lambda segments: (go_on.wait(60), score(segments))[1]
@@ -363,7 +363,7 @@ def test_a_model_that_is_taken_away_gives_up_its_place_in_the_queue(models, voic
     assert overlays(app) == [CONSENSUS, "slow", "alpha"]
 
 
-def test_what_is_known_is_not_computed_again_when_a_model_is_added_or_the_emotion_changes(models, voice):
+def test_known_results_are_not_computed_again_when_a_model_is_added_or_the_emotion_changes(models, voice):
     app = shown(voice, "alpha", "beta")
     before = [job.key for job in all_jobs(app)]
     app.selectbox(key="widget_emotion").select("sad").run()
@@ -376,7 +376,7 @@ def test_what_is_known_is_not_computed_again_when_a_model_is_added_or_the_emotio
     assert all(models["gamma"].sha256 in key for key in new)
 
 
-def test_names_of_models_are_shown_as_they_are_and_never_as_markup(models, voice):
+def test_names_of_models_are_shown_literally_and_never_as_markup(models, voice):
     models["<b>_x_"] = tiny("<b>_x_", 5)
     app = shown(voice, "<b>_x_", "alpha")
     table = next(block.proto.body for block in app.get("html") if 'class="compared"' in block.proto.body)

@@ -41,14 +41,14 @@ def test_every_masking_keeps_length_and_power_and_repeats_with_its_seed(spoken, 
         np.testing.assert_array_equal(masked(spoken, name, seed=0).samples, one.samples)
 
 
-def test_low_pass_and_hum_keep_the_pitch_and_a_whisper_has_none(spoken, maskings):
+def test_low_pass_and_hum_keep_the_pitch_and_whisper_removes_it(spoken, maskings):
     for name in ("low-pass, 400 Hz", "hum", "backwards"):
         assert pitch_hz(maskings[name]) == pytest.approx(pitch_hz(spoken), rel=0.05), name
     voiced = {name: len(prosody_of(one).times_s) for name, one in maskings.items()}
     assert voiced["whispered"] < 0.3 * voiced["backwards"]
 
 
-def test_the_level_over_time_stays_where_it_is_said_to(spoken, maskings):
+def test_the_level_over_time_stays_where_the_masking_promises_it(spoken, maskings):
     level = level_of(spoken)
     loud = level > level.max() - 30
     for name in ("hum", "whispered"):
@@ -56,7 +56,7 @@ def test_the_level_over_time_stays_where_it_is_said_to(spoken, maskings):
     np.testing.assert_allclose(maskings["backwards"].samples, spoken.samples[::-1], rtol=1e-5)
 
 
-def test_a_low_passed_voice_has_nothing_of_formants(maskings):
+def test_a_low_passed_voice_has_no_formants(maskings):
     hz, power = periodogram(maskings["low-pass, 400 Hz"].samples, RATE)
     assert power[hz > 700].sum() < 1e-4 * power.sum()
 
@@ -69,7 +69,7 @@ def test_word_errors_by_hand():
     assert content_or_voice.word_errors([], ["thanks"]) == 1
 
 
-def test_a_share_is_taken_within_each_corpus_and_leaves_out_the_one_whose_words_betray():
+def test_a_share_is_computed_within_each_corpus_except_the_one_whose_words_reveal_the_emotion():
     counts = [(1, 2), (3, 4), (0, 5), (9, 9)]
     mean, low, high = content_or_voice.share_over_corpora(
         np.array(counts), ["a", "a", "b", "korean_emotional_tts"], ["a:1", "a:2", "b:1", "k:1"]
@@ -79,7 +79,7 @@ def test_a_share_is_taken_within_each_corpus_and_leaves_out_the_one_whose_words_
 
 
 @needs_yamnet
-def test_the_experiment_is_a_command_whose_figures_stand_on_the_page(small_corpus, tmp_path, monkeypatch):
+def test_the_experiment_is_a_command_whose_figures_are_on_the_page(small_corpus, tmp_path, monkeypatch):
     few = tmp_path / "few"
     few.mkdir()
     for file in sorted(small_corpus.iterdir())[:4]:

@@ -80,7 +80,7 @@ from ser_core.errors import CorpusRefused
         ("ased", "S4-04-02-01-29.wav", "29", "sad", "s04", "female"),
     ],
 )
-def test_name_says_speaker_emotion_sentence_and_gender(corpus, name, speaker, emotion, text, gender):
+def test_a_name_encodes_speaker_emotion_sentence_and_gender(corpus, name, speaker, emotion, text, gender):
     found = READERS[corpus](Path("anywhere") / name)
     assert isinstance(found, LabelledRecording), found
     assert (found.corpus, found.speaker, found.emotion, found.text) == (corpus, speaker, emotion, text)
@@ -133,7 +133,7 @@ def test_file_that_does_not_belong_is_left_out_with_its_reason(corpus, name, rea
     assert READERS[corpus](Path(name)) == reason
 
 
-def test_gender_of_the_91_actors_of_crema_d_is_that_of_its_table():
+def test_genders_of_the_91_actors_of_crema_d_match_its_table():
     table = (  # VideoDemographics.csv, column Sex, ten actors at a time
         "MFFFMFFFFF MFFMMMMFMF FMMFFMMFFF MMMMMMFMMM MMFMMFFMFM MFFFFFMFMF FMFMMMMMMM MFFFFFMFFM MFMFMMMMFM F"
     ).replace(" ", "")
@@ -159,7 +159,7 @@ def touched(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_corpus_is_read_from_all_folders_below_in_order_and_what_is_left_out_is_counted(tmp_path):
+def test_a_corpus_is_read_recursively_in_order_and_left_out_files_are_counted(tmp_path):
     touched(tmp_path, "b/03a01Fa.wav", "a/03a02Wa.FLAC", "b/03a01La.wav", "c/08a01Lb.wav", "holiday.mp3", "README.md")
     corpus = read_corpus("emodb", tmp_path)
     assert [item.path.name for item in corpus.recordings] == ["03a02Wa.FLAC", "03a01Fa.wav"]
@@ -192,7 +192,7 @@ def test_folder_of_another_corpus_is_refused_with_a_name_and_the_reason(tmp_path
         read_corpus("nemo", tmp_path)
 
 
-def test_recordings_are_found_by_what_is_in_them_and_of_equal_ones_the_first(tmp_path):
+def test_recordings_are_found_by_content_and_of_identical_ones_the_first_counts(tmp_path):
     touched(tmp_path, "b/empty.wav", "a/abc.FLAC", "c/the same.mp3", "notes.txt")
     for name in ("a/abc.FLAC", "c/the same.mp3", "notes.txt"):
         (tmp_path / name).write_bytes(b"abc")
@@ -236,7 +236,7 @@ def manifest(folder: Path, *rows: str, header: str = "path,emotion,speaker", enc
     return file
 
 
-def test_manifest_gives_recordings_in_the_order_of_their_paths_with_all_that_its_columns_say(tmp_path):
+def test_a_manifest_gives_recordings_sorted_by_path_with_all_its_columns(tmp_path):
     touched(tmp_path, "b/2.wav", "a/1.FLAC")
     file = manifest(
         tmp_path,
@@ -254,7 +254,7 @@ def test_manifest_gives_recordings_in_the_order_of_their_paths_with_all_that_its
     assert eva == LabelledRecording((tmp_path / "b/2.wav").resolve(), "mine", "eva", "sad", "s1", "Polish", "female")
 
 
-def test_columns_may_stand_in_any_order_and_only_three_are_needed(tmp_path):
+def test_columns_may_be_in_any_order_and_only_three_are_required(tmp_path):
     touched(tmp_path, "1.wav")
     (item,) = read_corpus("x", manifest(tmp_path, "jan,1.wav,fear", header="speaker,path,emotion")).recordings
     assert (item.speaker, item.emotion, item.corpus, item.text, item.gender) == ("jan", "fear", "x", "", None)
@@ -299,7 +299,7 @@ def test_common_words_for_an_emotion_are_understood(tmp_path, word, emotion):
         (f"{'n' * 5_000}.wav,sad,jan", f"there is no file '{'n' * 5_000}.wav'"),
     ],
 )
-def test_row_that_gives_no_recording_is_left_out_with_its_number_and_its_reason(tmp_path, row, reason):
+def test_a_row_without_a_valid_recording_is_left_out_with_number_and_reason(tmp_path, row, reason):
     touched(tmp_path, "secret.wav", "data/good.wav", "data/2.wav")
     (tmp_path / "data/folder.wav").mkdir()
     (tmp_path / "data/link.wav").symlink_to(tmp_path / "secret.wav")
@@ -334,7 +334,7 @@ def test_absolute_path_is_accepted_under_the_folder_of_the_manifest_only(tmp_pat
 
 
 @given(text=st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters='"'), max_size=40))
-def test_whatever_a_path_holds_nothing_outside_the_folder_is_read(tmp_path_factory, text):
+def test_no_path_makes_a_file_outside_the_folder_be_read(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("hostile")
     touched(folder, "secret.wav", "data/1.wav")
     corpus = read_corpus(
@@ -358,7 +358,7 @@ def test_whatever_a_path_holds_nothing_outside_the_folder_is_read(tmp_path_facto
         (b"path,emotion,speaker\nx.wav,sad,jan\n", r"None of the 1 rows of .* \(row 2: there is no file 'x.wav'\)"),
     ],
 )
-def test_file_that_is_no_manifest_is_refused_with_what_was_found(tmp_path, content, found):
+def test_a_file_that_is_not_a_manifest_is_refused_with_what_was_found(tmp_path, content, found):
     touched(tmp_path, "1.wav")
     (tmp_path / "list.csv").write_bytes(content)
     with pytest.raises(CorpusRefused, match=found):
@@ -402,7 +402,7 @@ def crema_d_of(folder: Path, *names: str):
     return {item.path.stem: item for item in read_corpus("crema_d", folder).recordings}
 
 
-def test_votes_of_listeners_are_read_where_their_table_lies_under_the_corpus(tmp_path):
+def test_listeners_votes_are_read_from_a_table_below_the_corpus(tmp_path):
     (tmp_path / "AudioWAV").mkdir()
     (tmp_path / "processedResults").mkdir()
     names = ("1001_DFA_ANG_XX", "1001_DFA_SAD_XX", "1001_DFA_HAP_XX", "1040_ITH_SAD_X")
@@ -415,14 +415,14 @@ def test_votes_of_listeners_are_read_where_their_table_lies_under_the_corpus(tmp
     assert [found[name].unrecognised for name in names] == [False, False, False, True]
 
 
-def test_without_the_table_nobody_is_said_to_have_listened(tmp_path):
+def test_without_the_table_there_are_no_listeners_votes(tmp_path):
     (item,) = crema_d_of(tmp_path, "1001_DFA_ANG_XX").values()
     assert item.perceived_as is None
     assert not item.unrecognised
 
 
 @pytest.mark.parametrize("table", ["a,b\n1,2\n", '"FileName","VoiceVote"\n"1001_DFA_ANG_XX","Q"\n', "\xff"])
-def test_a_table_of_votes_that_is_none_is_refused_by_its_name(tmp_path, table):
+def test_an_invalid_table_of_votes_is_refused_by_name(tmp_path, table):
     (tmp_path / "summaryTable.csv").write_text(table, encoding="latin-1")
     with pytest.raises(CorpusRefused, match=r"summaryTable\.csv is not the table of CREMA-D's listeners"):
         crema_d_of(tmp_path, "1001_DFA_ANG_XX")
@@ -461,7 +461,7 @@ def test_listeners_name_half_of_the_four_emotions_of_crema_d_and_43_percent_of_i
 # --- which corpora there are ---
 
 
-def test_corpora_of_a_manifest_are_those_of_its_column_with_an_emotion_that_counts(tmp_path):
+def test_corpora_of_a_manifest_are_those_in_its_column_that_have_a_wanted_emotion(tmp_path):
     rows = ["path,emotion,speaker,corpus", "a.wav,sad,ann,left", "b.wav,sad,bob,right", "c.wav,fear,bob,third"]
     for name in "abc":
         (tmp_path / f"{name}.wav").touch()

@@ -65,7 +65,7 @@ def test_components_are_those_of_scikit_learn(shape):
     assert ours.variance == pytest.approx(theirs.explained_variance_ratio_)
 
 
-def test_picture_depends_neither_on_the_order_of_recordings_nor_on_the_scale_of_features():
+def test_the_layout_does_not_depend_on_the_order_of_recordings_or_the_scale_of_features():
     features, _ = blobs()
     points = principal_components(features).points
     order = np.random.default_rng(2).permutation(len(features))
@@ -74,11 +74,11 @@ def test_picture_depends_neither_on_the_order_of_recordings_nor_on_the_scale_of_
 
 @pytest.mark.parametrize("features", [np.zeros((1, 5)), np.ones((3, 5)), np.zeros((9, 1))])
 @pytest.mark.parametrize("lay_out", [principal_components, by_neighbours])
-def test_too_little_to_lay_out_gives_points_all_the_same(features, lay_out):
+def test_too_few_recordings_for_a_layout_still_give_points(features, lay_out):
     assert np.isfinite(lay_out(features).points).all()
 
 
-def test_speakers_come_to_lie_around_the_mean_of_all_worked_by_hand():
+def test_speakers_are_centred_on_the_mean_of_all_worked_by_hand():
     features = np.array([[0.0, 1], [1, 1], [2, 1], [10, 4], [11, 4], [12, 4], [20, 9], [30, 9]])
     moved, unadjusted = without_speaker_means(features, [*"aaabbb", "c", None])
     middle = features.mean(axis=0)
@@ -91,7 +91,7 @@ def test_speakers_come_to_lie_around_the_mean_of_all_worked_by_hand():
 # --- neighbours ---
 
 
-def test_neighbours_stay_neighbours_as_well_as_in_scikit_learn_in_one_go():
+def test_neighbours_are_preserved_as_well_as_by_scikit_learn():
     features, of = blobs(120)
     ours = by_neighbours(features)
     theirs = TSNE(init="pca", perplexity=30, random_state=0).fit_transform(StandardScaler().fit_transform(features))
@@ -103,7 +103,7 @@ def test_neighbours_stay_neighbours_as_well_as_in_scikit_learn_in_one_go():
     assert (by_neighbours(features).points == ours.points).all()
 
 
-def test_layout_stops_between_its_rounds():
+def test_a_layout_can_be_stopped_between_rounds():
     stops = iter([False, False, True])
     with pytest.raises(Cancelled):
         by_neighbours(blobs()[0], Work(stop=lambda: next(stops)))
@@ -140,7 +140,7 @@ def test_scores_beside_features_are_those_of_the_verdict(whisper, make_voice):
     assert ours.features.shape == (1024,)
 
 
-def test_a_second_look_reads_what_the_first_one_saved(whisper, make_voice, tmp_path):
+def test_a_second_computation_reads_the_saved_features(whisper, make_voice, tmp_path):
     recording = Recording("a.wav", "a" * 64, make_voice(1.0, 16_000, 2), 16_000)
     requested = []
 
@@ -164,7 +164,7 @@ def test_a_second_look_reads_what_the_first_one_saved(whisper, make_voice, tmp_p
         corpus_map(["a" * 64], sound_of, whisper, "components", tmp_path, Work(stop=lambda: True))
 
 
-def test_features_go_with_the_recording_and_nobody_elses(tmp_path):
+def test_features_are_deleted_with_their_recording_only(tmp_path):
     for model in ("1" * 64, "2" * 64):
         for sha256 in ("a" * 64, "b" * 64):
             FeatureFolder(tmp_path, model, 1).save(sha256, RecordingFeatures(np.ones(3), np.ones(1), 1.0))
@@ -175,7 +175,7 @@ def test_features_go_with_the_recording_and_nobody_elses(tmp_path):
         FeatureFolder(tmp_path, "1" * 64, 1).load("../../etc/passwd")
 
 
-def test_features_of_unknown_recordings_are_deleted_in_time(tmp_path):
+def test_features_of_unknown_recordings_are_deleted_after_a_while(tmp_path):
     with closing(open_store(f"sqlite:///{tmp_path}/annotations.sqlite")) as store:
         project = store.projects.create("Voices", "Ann")
         kept = RecordingFile("a" * 64, "a.wav", 1.0)

@@ -50,7 +50,7 @@ def test_figures_of_a_small_corpus_are_those_counted_by_hand(tmp_path):
     assert reason.startswith("this is not readable audio")
 
 
-def test_speakers_of_two_corpora_in_one_manifest_are_two_and_so_are_their_sentences(tmp_path):
+def test_speakers_and_sentences_of_two_corpora_in_one_manifest_are_kept_apart(tmp_path):
     for name in "123":
         spoken(tmp_path / f"{name}.wav", 0.5)
     rows = ("1.wav,sad,jan,s1,one,Polish", "2.wav,sad,jan,s1,two,German", "3.wav,fear,jan,,two,German")
@@ -62,7 +62,7 @@ def test_speakers_of_two_corpora_in_one_manifest_are_two_and_so_are_their_senten
     assert overview.genders == {}
 
 
-def test_order_of_the_emotions_holds_each_of_them_once():
+def test_each_emotion_appears_once_in_the_order():
     assert ORDER[:4] == ("angry", "happy", "neutral", "sad")
     assert sorted(ORDER) == sorted(COLOURS)
 
@@ -74,7 +74,7 @@ def test_order_of_the_emotions_holds_each_of_them_once():
         max_size=30,
     )
 )
-def test_every_recording_is_counted_once_and_everyone_has_at_least_as_many_as_the_next(labels):
+def test_every_recording_is_counted_once_and_speakers_are_sorted_by_count(labels):
     items = tuple(
         LabelledRecording(Path(f"/nowhere/{place}.wav"), "x", speaker, emotion, text, "Polish")
         for place, (speaker, emotion, text) in enumerate(labels)
@@ -95,7 +95,7 @@ def test_every_recording_is_counted_once_and_everyone_has_at_least_as_many_as_th
 
 
 @pytest.mark.parametrize(("suffix", "off_s"), [(".wav", 0), (".flac", 0), (".ogg", 0), (".mp3", 0.1)])
-def test_header_says_how_long_a_file_lasts(tmp_path, suffix, off_s):
+def test_the_length_of_a_file_is_read_from_its_header(tmp_path, suffix, off_s):
     assert duration_s(spoken(tmp_path / f"voice{suffix}", 1.25)) == pytest.approx(1.25, abs=off_s)
 
 
@@ -135,7 +135,7 @@ def test_file_without_a_duration_is_refused_and_never_waited_for(tmp_path, make,
 
 @pytest.mark.corpora
 @pytest.mark.parametrize("name", ["ravdess", "emodb", "nemo", "korean_emotional_tts"])
-def test_headers_of_a_corpus_say_what_decoding_gives(corpora, name):
+def test_lengths_from_headers_equal_those_from_decoding(corpora, name):
     corpus = read_corpus(name, corpora / name)
     some = Corpus(name, corpus.recordings[:: len(corpus.recordings) // 10], corpus.left_out)
     overview = overview_of(some)

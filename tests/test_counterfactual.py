@@ -47,7 +47,7 @@ def flip(relevance, perturbed, target):
 # --- by hand ---
 
 
-def test_flip_is_what_is_worked_out_by_hand():
+def test_flip_worked_by_hand():
     worth = worth_of({5: 3.0, 40: 2.0, 100: 1.0, 7: -2.5})
     perturbed, target, _ = linear(worth, np.zeros((96, 64)))
     found = flip(worth, perturbed, target)  # 3.5, without the first 0.5, without the second too -1.5
@@ -56,7 +56,7 @@ def test_flip_is_what_is_worked_out_by_hand():
     assert found.emotion == 1
 
 
-def test_cells_go_in_the_maps_order_not_in_that_of_what_they_are_worth():
+def test_cells_are_removed_in_the_maps_order_not_by_their_true_worth():
     worth = worth_of({5: 3.0, 40: 2.0, 100: 1.0})
     map_ = worth_of({100: 9.0, 40: 8.0, 5: 7.0, 30: 6.0})
     perturbed, target, _ = linear(worth, worth_of({190: 3.5}))
@@ -81,13 +81,13 @@ def test_against_another_emotion_the_better_score_of_the_two_decides():
     assert (found.emotion, found.share) == (1, 1 / 192)
 
 
-def test_an_equal_score_is_no_flip():
+def test_an_equal_score_is_not_a_flip():
     worth = worth_of({0: 2.0, 1: 1.0})
     perturbed, target, _ = linear(worth, worth_of({9: 1.0}))
     assert flip(worth, perturbed, target).share == 2 / 192
 
 
-def test_there_is_no_flip_of_an_emotion_that_is_not_the_best_to_begin_with():
+def test_an_emotion_that_does_not_score_best_has_no_flip():
     worth, other = worth_of({0: 2.0}), worth_of({1: 3.0})
     perturbed, target, _ = linear(worth, other)
     assert flip(worth, perturbed, target) is None
@@ -97,7 +97,7 @@ def test_there_is_no_flip_of_an_emotion_that_is_not_the_best_to_begin_with():
     assert flip(other, perturbed, target) is not None
 
 
-def test_there_is_no_flip_where_all_positive_cells_together_do_not_do_it():
+def test_there_is_no_flip_if_removing_all_positive_cells_does_not_suffice():
     worth = worth_of({0: 2.0, 1: 1.0, 2: 0.5})
     perturbed, target, _ = linear(worth, worth_of({9: 1.0}))
     only_some = worth_of({0: 1.0, 2: 1.0, 1: -1.0})  # 1.0 is left, and what the map calls negative never goes
@@ -106,7 +106,7 @@ def test_there_is_no_flip_where_all_positive_cells_together_do_not_do_it():
     assert flip(0 * worth, perturbed, target) is None
 
 
-def test_a_flip_that_all_positive_cells_undo_is_found_all_the_same():
+def test_a_flip_that_removing_all_positive_cells_undoes_is_still_found():
     map_ = worth_of({0: 3.0, 1: 2.0})
     perturbed, target, _ = linear(worth_of({0: 2.0}), worth_of({1: 1.5, 2: 0.1}))
     assert flip(map_, perturbed, target).share == 1 / 192  # 2.0 : 1.6, 0 : 1.6, 0 : 0.1
@@ -148,7 +148,7 @@ def flipped_slowly(relevance, target, classifier, fill):
     ],
 )
 @pytest.mark.parametrize("against", [None, 3])
-def test_flip_equals_taking_cell_after_cell_where_each_can_only_lower_the_score(frames, first, end, selected, against):
+def test_a_flip_equals_removing_cell_after_cell_if_each_lowers_the_score(frames, first, end, selected, against):
     target = target_of_log_mel(np.ones((frames, 64), np.float32), 1, against, first, end, selected)
     rng, fill = np.random.default_rng(frames), np.zeros((frames, 64), np.float32)
     relevance = np.where(target.covered[:, None], rng.normal(size=(frames, 64)) + 0.1, 0).astype(np.float32)
@@ -188,7 +188,7 @@ def network_flips():
             yield found, target, perturbed, relevance
 
 
-def test_without_the_cells_of_a_flip_the_verdict_changes_and_with_one_cell_less_it_stays():
+def test_removing_the_cells_of_a_flip_changes_the_verdict_and_one_fewer_does_not():
     count = 0
     for found, target, perturbed, relevance in network_flips():
         cell_of = np.where(target.covered[:, None], (np.arange(150) - 10)[:, None] // 8 * 16 + np.arange(64) // 4, -1)
@@ -207,7 +207,7 @@ def test_without_the_cells_of_a_flip_the_verdict_changes_and_with_one_cell_less_
 
 
 @pytest.mark.parametrize("scale", [1e-25, 7.0])
-def test_units_of_the_map_do_not_change_a_flip(scale):
+def test_the_scale_of_the_map_does_not_change_a_flip(scale):
     for found, target, perturbed, relevance in network_flips():
         again = flip(scale * relevance, perturbed, target)
         np.testing.assert_array_equal(again.mask, found.mask)
@@ -260,7 +260,7 @@ def masked(frames, bands):
     return mask
 
 
-def test_a_flip_in_words_names_its_share_place_and_emotion():
+def test_a_flip_in_words_names_share_position_and_emotion():
     target = target_of_log_mel(random_log_mel(200), emotion=3)
     # Of 48 frames the first 39 hold four fifths, from 0.8075 s on; of 12 bands the first 10, between the corners 8
     # and 19 of the mel bands, 394 and 914 Hz.
@@ -275,7 +275,7 @@ def test_a_flip_in_words_names_its_share_place_and_emotion():
     )
 
 
-def test_the_words_place_a_flip_where_most_of_its_points_are():
+def test_the_words_locate_a_flip_where_most_of_its_points_are():
     mask = masked(slice(80, 90), slice(8, 18))  # 100 points, and 10 further ones in a row and in a column
     mask[90:100, 8] = mask[80, 18:28] = True
     words = counterfactual_in_words(

@@ -88,7 +88,7 @@ def validate(training, tmp_path):
     return validating
 
 
-def test_the_pooled_table_holds_every_recording_and_every_speaker_of_all_folds_once(validate, tmp_path):
+def test_the_pooled_table_contains_every_recording_of_all_folds_once(validate, tmp_path):
     validate()
     pooled = read_predictions(tmp_path / "models" / "mine" / FOLDS_TABLE)
     tables = [table_of(replace(PLAN, fold=fold)) for fold in (1, 2, 3)]
@@ -125,7 +125,7 @@ def test_the_folder_is_the_first_folds_model_with_the_folds_table_and_a_readme_o
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["mine"]
 
 
-def test_a_finished_fold_is_not_trained_again_with_resume_and_is_without(validate, training):
+def test_a_finished_fold_is_trained_again_only_without_resume(validate, training):
     first = validate()
     assert training.folds == [1, 2, 3]
     assert validate(resume=True) == first
@@ -134,7 +134,7 @@ def test_a_finished_fold_is_not_trained_again_with_resume_and_is_without(validat
     assert training.folds == [1, 2, 3] * 2
 
 
-def test_resume_trains_the_folds_that_are_not_finished_and_lets_them_go_on(validate, training):
+def test_resume_continues_the_unfinished_folds(validate, training):
     validate(folds=(1, 3))
     validate(resume=True)
     assert [(plan.fold, resume) for plan, resume in training.calls] == [(1, False), (3, False), (2, True)]
@@ -173,7 +173,7 @@ def test_a_fold_whose_preset_has_changed_is_trained_again(validate, training, mo
     assert training.folds == [1, 2, 3] * 2
 
 
-def test_nothing_is_written_where_the_second_fold_is_stopped_and_the_first_is_kept(validate, training, tmp_path):
+def test_stopping_the_second_fold_writes_no_model_and_keeps_the_first_fold(validate, training, tmp_path):
     training.stop_at = 2
     with pytest.raises(Cancelled):
         validate()
@@ -185,7 +185,7 @@ def test_nothing_is_written_where_the_second_fold_is_stopped_and_the_first_is_ke
     assert training.folds == [1, 2, 2, 3]
 
 
-def test_a_stopped_second_fold_leaves_the_model_of_before_as_it_was(validate, training, tmp_path):
+def test_a_stopped_second_fold_leaves_the_previous_model_unchanged(validate, training, tmp_path):
     validate()
     folder = tmp_path / "models" / "mine"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -218,7 +218,7 @@ def test_with_resume_folds_of_other_recordings_are_trained_again(validate, train
     assert training.folds == [1, 2, 3, 1, 2, 3]
 
 
-def test_what_is_learnt_from_changes_with_sounds_labels_and_people_and_not_with_the_time(tmp_path):
+def test_the_data_hash_changes_with_sounds_labels_and_speakers_but_not_with_time(tmp_path):
     plan = TrainingPlan({"mine": str(tmp_path / "mine.csv")}, network="yamnet")
 
     def learnt_from(sound=b"a", emotion="sad", speaker="bob"):
@@ -231,7 +231,7 @@ def test_what_is_learnt_from_changes_with_sounds_labels_and_people_and_not_with_
     assert learnt_from() == found[0]
 
 
-def test_a_finished_fold_says_which_plan_it_came_of(validate, tmp_path):
+def test_a_finished_fold_records_its_plan(validate, tmp_path):
     validate()
     (kept,) = (tmp_path / "runs" / "folds").glob("*speaker2*/plan.json")
     assert json.loads(kept.read_text()).items() >= asdict(replace(PLAN, fold=2)).items()
@@ -293,7 +293,7 @@ def measured(validate, tmp_path):
     return folder
 
 
-def test_figures_of_left_out_corpora_are_added_to_a_model_that_is_else_left_alone(
+def test_figures_of_left_out_corpora_are_added_to_an_otherwise_unchanged_model(
     measured, by_corpora, training, tmp_path
 ):
     before = {path.name: path.read_bytes() for path in measured.iterdir()}
@@ -326,7 +326,7 @@ def test_figures_of_another_recipe_are_refused_before_any_training(measured, tra
     assert len(training.calls) == trained
 
 
-def test_settings_of_a_head_that_came_later_do_not_make_an_older_model_another(measured, training, tmp_path):
+def test_newer_head_settings_do_not_make_an_older_model_differ(measured, training, tmp_path):
     plan = replace(CORPORA_PLAN, network="whisper", epochs=None)
     settings = asdict(plan.settings_of("whisper"))
     old = {name: value for name, value in settings.items() if name != "loyalty"}
@@ -339,7 +339,7 @@ def test_settings_of_a_head_that_came_later_do_not_make_an_older_model_another(m
         measure_recipe(plan, (1, 2, 3), measured, tmp_path / "runs")
 
 
-def test_a_manifest_counts_as_many_corpora_as_its_column_has(tmp_path):
+def test_a_manifest_counts_as_the_corpora_in_its_column(tmp_path):
     rows = ["path,emotion,speaker,corpus", *(f"{name}.wav,sad,{name},{name}" for name in "abc")]
     for name in "abc":
         (tmp_path / f"{name}.wav").touch()

@@ -57,7 +57,7 @@ def idle_ids():
 @pytest.mark.usefixtures("_kept_process")
 @pytest.mark.parametrize("kind", AUDIO)
 @pytest.mark.parametrize("from_s", [0.0, 0.3])
-def test_the_sound_is_that_of_decoding_here(kind, from_s):
+def test_the_process_decodes_the_same_sound_as_decoding_here(kind, from_s):
     data = AUDIO[kind]
     rate, samples, warnings = sound_of(decode_in_subprocess, data, from_s=from_s)
     rate_here, samples_here, warnings_here = sound_of(decode, data, from_s=from_s)
@@ -71,7 +71,7 @@ def test_a_file_too_large_to_be_sent_at_once_is_read_piece_by_piece(make_voice):
     np.testing.assert_array_equal(sound_of(decode_in_subprocess, data)[1], sound_of(decode, data)[1])
 
 
-def test_so_many_decode_at_once_and_the_next_one_waits_for_a_place(voice):
+def test_decoding_is_limited_to_a_number_of_processes_and_the_next_one_waits(voice):
     data, ended = encoded(voice), threading.Event()
 
     def decode_too() -> None:
@@ -89,7 +89,7 @@ def test_so_many_decode_at_once_and_the_next_one_waits_for_a_place(voice):
     one_more.join()
 
 
-def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for_them(voice):
+def test_decoding_is_limited_per_owner_and_other_owners_do_not_wait(voice):
     data, ended = encoded(voice), {name: threading.Event() for name in ("mine", "theirs")}
 
     def decode_for(owner: str) -> None:
@@ -115,7 +115,7 @@ def test_of_one_owner_so_many_decode_at_once_and_another_owner_does_not_wait_for
         thread.join()
 
 
-def test_slots_go_to_who_has_waited_longest_of_those_that_may_begin():
+def test_a_free_slot_goes_to_the_longest_waiting_job_that_may_start():
     slots = decoding_process._Slots()
     slots._running = ["a", "a", "b"]
     slots._waiting = [("a", 1), ("", 2), ("b", 3)]
@@ -126,7 +126,7 @@ def test_slots_go_to_who_has_waited_longest_of_those_that_may_begin():
     assert slots._first() == ("a", 1)
 
 
-def test_a_process_is_kept_after_a_file_without_damage_and_ended_after_any_other(voice):
+def test_a_process_is_reused_only_after_an_intact_file(voice):
     whole = encoded(voice)
     read_recording(whole, "voice")
     (first,) = idle_ids()
@@ -138,7 +138,7 @@ def test_a_process_is_kept_after_a_file_without_damage_and_ended_after_any_other
         os.kill(first, 0)
 
 
-def test_the_process_never_imports_torch_and_may_not_hold_more_than_its_limit(voice):
+def test_the_process_never_imports_torch_and_has_a_memory_limit(voice):
     read_recording(encoded(voice), "voice")
     about = Path(f"/proc/{idle_ids()[0]}")
     if not about.is_dir():
@@ -152,7 +152,7 @@ def test_the_process_never_imports_torch_and_may_not_hold_more_than_its_limit(vo
 
 
 @pytest.mark.parametrize("killed_by", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU, signal.SIGABRT])
-def test_a_crash_amid_a_file_is_one_refusal_and_the_next_file_is_read(make_voice, killed_by):
+def test_a_crash_during_a_file_is_one_refusal_and_the_next_file_is_read(make_voice, killed_by):
     data = encoded(make_voice(60.0, 16_000))
 
     class Deadly(io.BytesIO):
@@ -179,7 +179,7 @@ def test_a_kept_process_that_died_meanwhile_is_replaced(voice):
     assert len(read_recording(encoded(voice), "voice").samples) == len(voice)
 
 
-def test_a_process_that_falls_silent_is_given_up(voice, monkeypatch):
+def test_a_process_that_stops_responding_is_given_up(voice, monkeypatch):
     monkeypatch.setattr(decoding_process, "MAX_START_S", 0.2)
     read_here = io.BytesIO(encoded(voice))
     decoder = decoding_process._Decoder()
@@ -190,7 +190,7 @@ def test_a_process_that_falls_silent_is_given_up(voice, monkeypatch):
 
 
 @pytest.mark.parametrize("trickles", [decoding_process.READ, b"half a message"])
-def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkeypatch, trickles):
+def test_a_process_that_responds_but_never_finishes_is_given_up(voice, monkeypatch, trickles):
     monkeypatch.setattr(decoding_process, "MAX_START_S", 0.5)
     decoder = decoding_process._Decoder()
     decoder.child.socket.close()
@@ -216,7 +216,7 @@ def test_a_process_that_is_never_silent_and_never_done_is_given_up(voice, monkey
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells what a process has")
-def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, monkeypatch):
+def test_the_process_is_sandboxed_with_an_empty_environment(voice, monkeypatch):
     monkeypatch.setenv("SER_DATABASE_URL", "postgresql://USER:PASSWORD@HOST/NAME")
     read_recording(encoded(voice), "voice")
     about = Path(f"/proc/{idle_ids()[0]}")
@@ -230,7 +230,7 @@ def test_the_process_is_restricted_and_knows_nothing_of_its_surroundings(voice, 
 
 @pytest.mark.usefixtures("_kept_process")
 @pytest.mark.parametrize("name", [name for name in NAMED if name != LARGEST])
-def test_a_classic_is_refused_there_for_what_it_is_refused_here(name):
+def test_a_known_attack_is_refused_for_the_same_reason_as_here(name):
     """A lazy import of a library would fail there, where nothing can be opened, and look like a crash."""
 
     def outcome(decoder):
@@ -260,7 +260,7 @@ def test_a_message_that_is_too_long_is_not_waited_for(make_voice, monkeypatch):
         read_recording(encoded(make_voice(1.0, 16_000)), "voice")
 
 
-def test_too_long_is_said_as_such_and_a_disk_that_fails_as_what_it_is(voice):
+def test_a_too_long_file_and_a_failing_disk_are_refused_with_their_own_reasons(voice):
     with pytest.raises(RecordingTooLong, match=r"longer than 0\.0333333 minutes"):
         read_recording(encoded(voice), "long", AudioLimits(longest_s=2.0))
 
@@ -276,7 +276,7 @@ def test_too_long_is_said_as_such_and_a_disk_that_fails_as_what_it_is(voice):
     assert idle_ids() == []
 
 
-def test_more_samples_than_may_be_held_are_too_long_at_any_rate(voice):
+def test_more_samples_than_the_memory_limit_are_too_long_at_any_rate(voice):
     limits = AudioLimits(max_samples=20_000)
     with pytest.raises(RecordingTooLong, match="the limit at 16000 Hz"):
         read_recording(encoded(voice), "dense", limits)

@@ -36,7 +36,7 @@ def test_every_condition_keeps_length_rate_and_identity_and_repeats_with_its_see
 
 
 @pytest.mark.parametrize("snr_db", [20, 10, 0])
-def test_noise_lies_as_far_below_the_recording_as_it_says(recording, snr_db):
+def test_noise_has_the_stated_level_below_the_recording(recording, snr_db):
     noise = degrade(recording, f"noise, {snr_db} dB", 0).samples - recording.samples
     assert level_db(recording.samples) - level_db(noise) == pytest.approx(snr_db, abs=0.2)
 
@@ -52,7 +52,7 @@ def test_a_phone_keeps_its_band_and_nothing_else():
         assert abs(lost) < 1 if loss == 0 else lost > loss
 
 
-def test_log_mel_by_phone_is_nearly_that_of_the_recording_by_phone(recording):
+def test_phone_band_on_log_mel_is_close_to_phone_band_on_samples(recording):
     settings = SpectrogramSettings()
     log_mel = spectrogram_of(recording, settings).log_mel
     expected = spectrogram_of(degrade(recording, "phone band", 0), settings).log_mel
@@ -61,13 +61,13 @@ def test_log_mel_by_phone_is_nearly_that_of_the_recording_by_phone(recording):
     assert np.abs(found - expected).mean() < 0.15 < 0.5 < np.abs(log_mel - expected).mean()
 
 
-def test_silence_by_phone_is_silence():
+def test_silence_through_the_phone_band_is_silence():
     settings = SpectrogramSettings()
     silence = np.full((5, settings.bands), np.log(settings.log_offset), np.float32)
     np.testing.assert_allclose(log_mel_with_phone_band(silence, settings), silence, rtol=1e-5)
 
 
-def test_opus_at_a_low_rate_changes_the_voice_but_keeps_its_course(recording):
+def test_opus_at_a_low_bit_rate_changes_the_voice_but_keeps_its_envelope(recording):
     after = degrade(recording, "Opus, 12 kbit/s", 0).samples
 
     def course(samples):
@@ -76,7 +76,7 @@ def test_opus_at_a_low_rate_changes_the_voice_but_keeps_its_course(recording):
     assert np.corrcoef(course(recording.samples), course(after))[0, 1] > 0.95
 
 
-def test_a_room_rings_on_after_a_click_and_falls_by_60_decibels_in_its_reverberation_time():
+def test_reverberation_of_a_click_falls_by_60_decibels_in_the_reverberation_time():
     click = np.zeros(32_000, np.float32)
     click[0] = 1
     after = degrade(Recording("click", "0", click, 16_000), "reverberation, 0.6 s", 0).samples

@@ -58,7 +58,7 @@ def button_of(app, label: str):
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, make_voice, tmp_path, monkeypatch):
+def test_a_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice, make_voice, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.delenv("SER_DATABASE_URL", raising=False)
     other = with_recording("app.py", make_voice(1.5, 16_000, seed=9))
@@ -123,7 +123,7 @@ def data(tmp_path, monkeypatch) -> Path:
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_marks_stay_where_that_is_wished_and_the_next_recording_is_turned_to(voice, make_voice, data):
+def test_marks_stay_on_request_and_the_next_recording_is_opened(voice, make_voice, data):
     app = as_person(opened("app.py"), "ann")
     hold(app, make_voice(1.5, 16_000, seed=9))
     kept = app.session_state["held"]
@@ -143,7 +143,7 @@ def test_marks_stay_where_that_is_wished_and_the_next_recording_is_turned_to(voi
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_visitor_without_a_mark_is_told_whose_they_are_and_takes_nothing_out_of_the_project(voice, data):
+def test_a_visitor_without_marks_sees_whose_they_are_and_removes_nothing_from_the_project(voice, data):
     app = as_person(with_recording("app.py", voice), "mallory")
     sha256 = app.session_state["current"]
     marked(default_url(data), (sha256, NAME, NOTE), owner="ben")
@@ -163,7 +163,7 @@ def test_visitor_without_a_mark_is_told_whose_they_are_and_takes_nothing_out_of_
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_deletion_is_taken_back_before_it_is_confirmed_and_out_of_the_trash_after(voice, data):
+def test_a_deletion_can_be_cancelled_before_confirmation_and_undone_from_the_trash_after(voice, data):
     app = as_person(with_recording("app.py", voice), "ann")
     sha256 = app.session_state["current"]
     marked(default_url(data), (sha256, NAME, NOTE))
@@ -184,7 +184,7 @@ def test_deletion_is_taken_back_before_it_is_confirmed_and_out_of_the_trash_afte
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_cannot_be_looked_into_is_said_and_all_else_can_be_deleted(voice, data):
+def test_an_unreadable_store_is_reported_and_everything_else_can_be_deleted(voice, data):
     (data / FILE_NAME).write_text("no database at all, but long enough to be read as the head of one" * 20)
     app = with_recording("app.py", voice)
     button_of(app, "Delete this recording").click().run()
@@ -198,7 +198,7 @@ def test_what_cannot_be_looked_into_is_said_and_all_else_can_be_deleted(voice, d
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_sound_that_no_project_knows_goes_with_its_recording(voice, data):
+def test_a_sound_that_no_project_uses_is_deleted_with_its_recording(voice, data):
     open_store(default_url(data)).close()
     app = with_recording("app.py", voice)
     save_sound(wav(voice), data)
@@ -209,7 +209,7 @@ def test_sound_that_no_project_knows_goes_with_its_recording(voice, data):
 
 @in_the_app
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_was_being_deleted_when_the_app_ended_is_finished_at_its_start(voice, data):
+def test_a_deletion_interrupted_by_the_end_of_the_app_is_finished_at_its_start(voice, data):
     source = b"secret sound"
     sha256 = hashlib.sha256(source).hexdigest()
     marked(default_url(data), (sha256, NAME, NOTE))
@@ -248,7 +248,7 @@ def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):
         assert NOTE.encode() not in everything_under(tmp_path)
 
 
-def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, monkeypatch):
+def test_a_busy_database_is_reported_after_everything_else_was_deleted(tmp_path, monkeypatch):
     monkeypatch.setattr("ser_core.annotations.store.database.WRITE_TIMEOUT_S", 0.2)
     url = f"sqlite:///{tmp_path / FILE_NAME}"
     with closing(open_store(url)) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
@@ -262,7 +262,7 @@ def test_a_database_that_is_busy_is_said_after_all_else_was_deleted(tmp_path, mo
         store.trash.overwrite_deleted()
 
 
-def test_jobs_about_one_thing_are_forgotten_and_others_are_not():
+def test_only_jobs_about_the_deleted_recording_are_forgotten():
     jobs = Jobs()
     keys = [("classify", "a", 1), ("explain", "lime", "a"), ("classify", "b"), "a"]
     done = {key: jobs.submit("ann", key, "Listening", lambda *_: 1) for key in keys}

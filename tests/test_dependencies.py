@@ -50,13 +50,13 @@ def test_every_entry_of_a_lock_has_a_version_and_its_hashes(name):
 
 
 @pytest.mark.parametrize(("plain", "lock"), [("requirements.txt", LOCKS[0]), ("requirements-dev.txt", LOCKS[1])])
-def test_a_lock_holds_what_is_required_and_make_lock_writes_it_again(plain, lock):
+def test_a_lock_contains_what_is_required_and_make_lock_reproduces_it(plain, lock):
     required = {package: version for package, version in pins(plain).items() if package not in FROM_TWO_SOURCES}
     missing = {package: version for package, version in required.items() if pins(lock).get(package) != version}
     assert not missing, f"{lock} does not hold {missing}; run `make lock`"
 
 
-def test_what_the_app_needs_is_the_same_for_tests():
+def test_the_apps_packages_have_the_same_versions_for_tests():
     both = {package: pins(LOCKS[1]).get(package) for package in pins(LOCKS[0])}
     assert both == pins(LOCKS[0])
 
@@ -83,5 +83,5 @@ def test_a_package_of_the_app_has_a_licence_that_may_be_passed_on(entry):
 @pytest.mark.parametrize(
     "licence", ["GPL-3.0-or-later", "GNU General Public License v3 (GPLv3)", "AGPL-3.0-only", "none"]
 )
-def test_a_licence_that_binds_the_whole_is_not_allowed(licence):
+def test_a_copyleft_licence_that_binds_the_whole_is_not_allowed(licence):
     assert not LICENCES.fullmatch(licence)

@@ -27,7 +27,7 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} +(.*)$", re.sub(r"\s*\\\n\s*", " ", DOCKERFILE), re.MULTILINE)
 
 
-def test_the_image_runs_as_a_user_without_rights_that_it_makes_itself():
+def test_the_image_runs_as_an_unprivileged_user_that_it_creates():
     assert instructions("USER") == ["hear"]
     assert any("useradd --system" in line and line.endswith(" hear") for line in instructions("RUN"))
     after = DOCKERFILE[DOCKERFILE.index("\nUSER hear") :]
@@ -47,7 +47,7 @@ def test_the_image_installs_what_the_lock_and_requirements_name():
     assert all(f" {package}=={required[package]} " in install for package in ("torch", "torchaudio"))
 
 
-def test_everything_that_the_image_copies_is_there_and_sent_and_secrets_are_not():
+def test_everything_the_image_copies_exists_and_is_sent_but_secrets_are_not():
     sent = (ROOT / ".dockerignore").read_text().splitlines()
     copied = [source for line in instructions("COPY") for source in line.split()[:-1]]
     assert copied
@@ -67,7 +67,7 @@ def test_the_image_has_every_document_that_a_page_shows_in_every_language():
     assert {file for pattern in copied for file in ROOT.glob(pattern)} == wanted
 
 
-def test_training_is_not_on_a_server_and_no_page_leads_to_it(tmp_path, monkeypatch):
+def test_a_server_has_no_training_page_and_no_link_to_it(tmp_path, monkeypatch):
     assert "rm pages/5_Train.py" in instructions("RUN")
     pages = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]
     naming = [page.name for page in pages if "pages/5_Train" in page.read_text(encoding="utf-8")]
@@ -83,7 +83,7 @@ def test_training_is_not_on_a_server_and_no_page_leads_to_it(tmp_path, monkeypat
     assert "Train" not in links
 
 
-def test_the_app_is_reached_through_a_proxy_only_and_may_write_nothing_but_its_data():
+def test_the_app_is_reachable_only_through_a_proxy_and_can_write_only_its_data():
     app = COMPOSE["services"]["app"]
     assert app["ports"] == ["127.0.0.1:8501:8501"]
     assert app["read_only"] is True
@@ -120,7 +120,7 @@ def start(script: Path, data: Path, log: Path, port: int) -> subprocess.Popen:
 @pytest.mark.process
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become somebody with fewer rights")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not here")
-def test_somebody_who_may_write_the_data_folder_only_can_run_the_app_and_save(tmp_path_factory, make_voice):
+def test_a_user_who_can_write_only_the_data_folder_can_run_the_app_and_save(tmp_path_factory, make_voice):
     folder = tmp_path_factory.mktemp("server")
     for part in (folder, folder.parent, folder.parent.parent):
         part.chmod(0o755)

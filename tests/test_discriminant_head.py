@@ -51,7 +51,7 @@ def two_squares():
     return np.tile(spread, (2, 1)) + np.array([[-2, 0], [2, 2]])[labels], labels
 
 
-def test_two_classes_are_divided_by_fishers_line_computed_by_hand():
+def test_two_classes_are_separated_by_fishers_line_worked_by_hand():
     x, labels = two_squares()
     weight, bias = discriminant(x, labels, evenly(labels), 0.0)
     # Of raw numbers: the inverse covariance diag(1, 1/4) times the difference (4, 2) of the means.
@@ -60,20 +60,20 @@ def test_two_classes_are_divided_by_fishers_line_computed_by_hand():
     assert (weight[1] - weight[0]) @ half_way + bias[1] - bias[0] == pytest.approx(0, abs=1e-4)
 
 
-def test_shrinkage_by_hand_adds_variance_in_units_of_each_features_own():
+def test_shrinkage_adds_variance_in_units_of_each_features_variance_worked_by_hand():
     x, labels = two_squares()
     weight, _ = discriminant(x, labels, evenly(labels), 0.5)
     # All together vary by 1 + 4 along x and 4 + 1 along y: half of which is added.
     np.testing.assert_allclose(weight[1] - weight[0], [4 / (1 + 2.5), 2 / (4 + 2.5)], rtol=1e-3)
 
 
-def test_each_feature_may_be_shrunk_by_a_number_of_its_own():
+def test_each_feature_may_have_its_own_shrinkage():
     x, labels = two_squares()
     weight, _ = discriminant(x, labels, evenly(labels), np.array([0.5, 2.0]))
     np.testing.assert_allclose(weight[1] - weight[0], [4 / (1 + 2.5), 2 / (4 + 10)], rtol=1e-3)
 
 
-def test_it_is_scikit_learns_discriminant_where_both_say_the_same():
+def test_the_discriminant_equals_scikit_learns_without_shrinkage():
     x, labels = clouds()
     weight, bias = discriminant(x, labels, evenly(labels), 0.0)
     theirs = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 3] * 3).fit(x, labels)
@@ -84,7 +84,7 @@ def test_it_is_scikit_learns_discriminant_where_both_say_the_same():
     np.testing.assert_allclose(centred, expected, atol=1e-2)
 
 
-def test_shrinkage_is_scikit_learns_of_standardised_features_on_its_own_scale():
+def test_shrinkage_equals_scikit_learns_on_standardised_features():
     x, labels = clouds(seed=2)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     within = sum(np.cov(x[labels == c].T, bias=True) for c in range(3)) / 3
@@ -99,7 +99,7 @@ def test_shrinkage_is_scikit_learns_of_standardised_features_on_its_own_scale():
     assert (centred.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.98
 
 
-def test_recordings_that_weigh_twice_count_as_two():
+def test_a_recording_of_weight_two_counts_as_two():
     x, labels = clouds(seed=3)
     twice = np.arange(len(x)) % 3 == 0
     weights = np.where(twice, 2.0, 1.0)
@@ -113,7 +113,7 @@ def test_recordings_that_weigh_twice_count_as_two():
     assert np.abs(one - unweighted).max() > 0.1
 
 
-def test_a_voice_that_lies_elsewhere_is_where_all_are_without_it():
+def test_the_offset_of_a_voice_is_removed():
     x, _ = clouds(seed=5)
     speakers = np.arange(len(x)) % 4
     far = x + 10 * (speakers == 2)[:, None]
@@ -127,7 +127,7 @@ def test_a_voice_that_lies_elsewhere_is_where_all_are_without_it():
 # ------------------------------------------------------------------ going on from a head
 
 
-def test_a_head_that_goes_on_from_nothing_is_the_logistic_regression_of_scikit_learn():
+def test_a_head_trained_from_zero_equals_scikit_learns_logistic_regression():
     rng = np.random.default_rng(0)
     features = rng.normal(3, 2, (60, 9))
     labels = np.argmax(features[:, :3] + rng.normal(size=(60, 3)), axis=1)
@@ -139,7 +139,7 @@ def test_a_head_that_goes_on_from_nothing_is_the_logistic_regression_of_scikit_l
     np.testing.assert_allclose(ours - ours.mean(axis=1, keepdims=True), x @ theirs.coef_.T, atol=1e-3)
 
 
-def test_a_head_that_goes_on_learns_its_recordings_and_the_more_loyal_it_is_the_less_it_changes():
+def test_a_head_trained_further_learns_its_recordings_and_changes_less_with_more_regularisation():
     rng = np.random.default_rng(1)
     features, labels = rng.normal(size=(40, 60)), np.arange(40) % 4
     weight, bias = rng.normal(size=(4, 60)), rng.normal(size=4)
@@ -196,7 +196,7 @@ def computed(monkeypatch):
     return counts
 
 
-def test_the_head_of_a_frozen_network_tells_emotions_apart_and_nothing_else_changes(fit):
+def test_fitting_the_head_of_a_frozen_network_separates_emotions_and_changes_nothing_else(fit):
     network = fresh(TinyNetwork)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     assert fit(network) == 1.0
@@ -228,7 +228,7 @@ def test_damaged_features_are_computed_again(fit, computed, tmp_path):
     assert sum(computed) == 24 + 12 + 2
 
 
-def test_copies_by_phone_are_what_the_recordings_of_a_second_voice_would_be(fit, computed):
+def test_phone_band_copies_count_as_recordings_of_another_voice(fit, computed):
     network = fresh(TinyNetwork)
     fit(network, settings=DiscriminantSettings(phone_share=0.5))
     assert sum(computed) == 24 + 24 + 12
@@ -247,7 +247,7 @@ def test_copies_by_phone_are_what_the_recordings_of_a_second_voice_would_be(fit,
     assert not torch.allclose(network.head.weight, found, atol=1e-3)
 
 
-def test_features_that_are_deviations_are_shrunk_by_a_number_of_their_own(fit):
+def test_deviation_features_have_their_own_shrinkage(fit):
     network = fresh(TinyNetwork)
     network.deviations_count = network.head.in_features // 2
     alike = replace(AS_RECORDED, shrinkage=2.0, deviation_shrinkage=2.0)
@@ -262,12 +262,12 @@ def test_features_that_are_deviations_are_shrunk_by_a_number_of_their_own(fit):
     torch.testing.assert_close(network.head.weight, found)
 
 
-def test_an_emotion_without_a_recording_is_refused_by_name(fit):
+def test_an_emotion_without_recordings_is_refused_by_name(fit):
     with pytest.raises(SettingsRefused, match="no recording of neutral to learn from"):
         fit(fresh(TinyNetwork), dataset=[entry for entry in recordings() if entry.label != 2])
 
 
-def test_it_stops_when_cancelled_and_goes_on_with_the_features_so_far(fit, computed):
+def test_fitting_stops_when_cancelled_and_resumes_with_the_features_computed_so_far(fit, computed):
     network, calls = fresh(TinyNetwork), []
     head = network.head.weight.clone()
 

@@ -16,7 +16,7 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_readme_is_read_in_a_few_minutes():
+def test_the_readme_can_be_read_in_a_few_minutes():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 

@@ -9,7 +9,7 @@ from ser_core.analysis.emotions import COLOURS, EMOTION_SETS, LINE_PATTERNS, emo
 from ser_core.errors import SettingsRefused
 
 
-def test_core_is_angry_happy_neutral_sad_and_every_larger_set_begins_with_the_smaller():
+def test_the_core_set_is_angry_happy_neutral_sad_and_larger_sets_begin_with_it():
     assert EMOTION_SETS["core4"] == ("angry", "happy", "neutral", "sad")
     for smaller, larger in [("core4", "six"), ("six", "seven"), ("seven", "eight_calm"), ("seven", "eight_chagrin")]:
         assert EMOTION_SETS[larger][: len(EMOTION_SETS[smaller])] == EMOTION_SETS[smaller]
@@ -28,11 +28,11 @@ def test_calm_is_not_neutral():
     assert "calm" not in EMOTION_SETS["seven"]
 
 
-def test_place_of_an_emotion_is_that_in_the_models_order():
+def test_the_index_of_an_emotion_follows_the_models_order():
     assert [emotion_index(name, ("sad", "angry")) for name in ("sad", "angry")] == [0, 1]
 
 
-def test_emotion_that_the_model_does_not_know_is_refused_with_those_it_knows():
+def test_an_emotion_unknown_to_the_model_is_refused_and_the_known_ones_are_named():
     with pytest.raises(SettingsRefused, match=r"does not know the emotion 'bored'.* sad, angry"):
         emotion_index("bored", ("sad", "angry"))
 
@@ -42,6 +42,6 @@ def test_duration_of_a_region_is_its_end_minus_its_start():
 
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(-0.1, 1), (1, 1), (2, 1), (float("nan"), 1), (0, float("nan"))])
-def test_region_that_is_none_is_refused(start_s, end_s):
+def test_an_impossible_region_is_refused(start_s, end_s):
     with pytest.raises(SettingsRefused, match=f"A region from {start_s:g} to {end_s:g} s is impossible"):
         Region(start_s, end_s)

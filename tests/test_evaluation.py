@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif("yamnet" not in model_names(), reason="no models
 
 
 @pytest.mark.slow
-def test_evaluate_writes_every_figure_and_those_of_every_condition(small_corpus, tmp_path, capsys):
+def test_evaluate_writes_every_figure_for_every_condition(small_corpus, tmp_path, capsys):
     (tmp_path / "first_takes").mkdir()
     for file in small_corpus.glob("*a.wav"):
         (tmp_path / "first_takes" / file.name).symlink_to(file)
@@ -57,7 +57,7 @@ def test_evaluate_writes_every_figure_and_those_of_every_condition(small_corpus,
     assert "noise, 0 dB" in capsys.readouterr().out
 
 
-def test_what_a_model_was_trained_on_is_left_out_and_counted(small_corpus, tmp_path):
+def test_training_recordings_of_a_model_are_left_out_and_counted(small_corpus, tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     for file in find_model("yamnet").iterdir():
@@ -71,7 +71,7 @@ def test_what_a_model_was_trained_on_is_left_out_and_counted(small_corpus, tmp_p
     assert np.array_equal(rest.probabilities, every.probabilities[8:])
 
 
-def test_strong_noise_changes_what_a_model_says(small_corpus):
+def test_strong_noise_changes_predictions(small_corpus):
     clean, _ = predict_corpora("yamnet", {"emodb": small_corpus}, UNWATCHED)
     noisy, _ = predict_corpora("yamnet", {"emodb": small_corpus}, UNWATCHED, "noise, 0 dB")
     assert clean.sha256 == noisy.sha256
@@ -115,9 +115,7 @@ def test_overlap_with_training_is_counted_for_each_corpus_by_itself():
     assert overlap_in_words("new", overlap["new"]) == "new: an unseen corpus, nothing of it was trained on"
 
 
-def test_a_corpus_that_was_not_trained_on_is_called_unseen_and_the_training_split_is_not_spoken_of(
-    make_voice, tmp_path, capsys
-):
+def test_an_unseen_corpus_is_called_so_without_mention_of_the_training_split(make_voice, tmp_path, capsys):
     rows = ["path,emotion,speaker,text"]
     for number, emotion in enumerate(("angry", "happy", "neutral", "sad")):
         soundfile.write(tmp_path / f"{emotion}.wav", make_voice(1.0, 16_000, seed=number), 16_000)
@@ -134,7 +132,7 @@ def logits_said(speaker, emotion, *logits):
     return RecordingLogits(f"{speaker}{emotion}", item, np.array([logits], np.float32))
 
 
-def test_voice_that_sounds_angrier_in_all_it_says_is_told_right_by_its_own_normal():
+def test_a_voice_that_always_sounds_angry_is_classified_correctly_by_its_own_normal():
     """Of one voice every logit of anger is 4 higher; the other voice is as all are."""
     emotions = ("angry", "sad")
     settings = VoiceSettings(shrinkage_recordings=0.0, known_temperature=0.5)
