@@ -50,7 +50,7 @@ def test_a_grid_66_ms_longer_than_its_audio_is_cut_and_reported():
 
 
 @pytest.mark.parametrize(("tolerance_s", "end_s"), [(0.0, 2.01), (0.05, 2.066), (0.1, 2.2)])
-def test_what_ends_later_than_the_tolerance_is_refused(tolerance_s, end_s):
+def test_marks_that_end_later_than_the_tolerance_are_refused(tolerance_s, end_s):
     with pytest.raises(AnnotationsRefused, match=rf"voice.TextGrid: Mark 1.*ends at {end_s} s.*larger tolerance"):
         imported(grid((1, end_s, "sad"), end_s=end_s), ImportOptions(tolerance_s=tolerance_s))
 
@@ -60,7 +60,7 @@ def starting_at(start_s: float, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("start_s", [12.5, -0.5])
-def test_a_file_as_long_as_its_recording_begins_where_that_does_as_a_part_with_preserved_times(start_s):
+def test_a_file_as_long_as_its_recording_starts_at_zero_even_with_preserved_times(start_s):
     spans = ((start_s, start_s + 1, "sad"), (start_s + 1, start_s + 2, "angry"))
     file, document = imported(starting_at(start_s, grid(*spans, end_s=start_s + 2)))
     assert [mark.region for mark in document.annotations] == [Region(0, 1), Region(1, 2)]
@@ -68,7 +68,7 @@ def test_a_file_as_long_as_its_recording_begins_where_that_does_as_a_part_with_p
     assert file.changed == (f"its times, which begin at {start_s} s, as times from the start of the recording",)
 
 
-def test_a_file_of_another_length_has_the_times_of_its_recording_and_what_lies_outside_is_said():
+def test_a_file_of_another_length_uses_the_recordings_times_and_marks_outside_are_reported():
     early = starting_at(-0.75, grid((-0.75, -0.25, "x"), (-0.25, 1, "sad"), (1, 2, "angry"), name="words"))
     file, document = imported(early)
     assert [mark.region for mark in document.annotations] == [Region(0, 1), Region(1, 2)]
@@ -82,7 +82,7 @@ def test_a_file_of_another_length_has_the_times_of_its_recording_and_what_lies_o
     assert (file.dropped, file.changed, file.start_s) == ((), (), 0.0)
 
 
-def test_times_of_a_part_of_another_recording_are_moved_and_the_refusal_says_by_how_much():
+def test_times_of_a_part_can_be_shifted_and_the_refusal_says_by_how_much():
     part = starting_at(12.5, grid((12.5, 13.5, "sad"), (13.5, 15, ""), end_s=15))
     with pytest.raises(AnnotationsRefused, match=r"add -12\.5 s to all times"):
         imported(part)
@@ -100,12 +100,12 @@ def test_times_of_a_part_of_another_recording_are_moved_and_the_refusal_says_by_
         *({"encoding": name} for name in ("klingon", "hex", "idna", "punycode")),
     ],
 )
-def test_options_that_cannot_be_are_refused(options):
+def test_impossible_options_are_refused(options):
     with pytest.raises(AnnotationsRefused):
         ImportOptions(**options)
 
 
-def test_a_byte_order_mark_is_no_part_of_a_text_that_is_said_to_be_in_utf_8():
+def test_a_byte_order_mark_is_not_part_of_a_text_declared_as_utf_8():
     (file,) = read_files([("a", b"\xef\xbb\xbfstart_s,end_s\n0,1\n")], ImportOptions(encoding="UTF8"))
     assert len(file.documents[0].annotations) == 1
 
@@ -113,7 +113,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text_that_is_said_to_be_in_utf_8():
 # --- whose marks they are ---
 
 
-def test_a_file_of_an_unknown_or_an_ambiguous_name_is_refused_with_what_is_true():
+def test_a_file_with_an_unknown_or_ambiguous_name_is_refused_with_the_reason():
     twin = RecordingFile("b" * 64, "voice.wav", 2.0, 16_000)
     with pytest.raises(RecordingUnclear, match=r"has 2 recordings called.*: 'voice-\w{8}' or 'voice-b{8}'\.$"):
         imported(grid((0, 1, "sad")), known=(VOICE, twin))
@@ -121,7 +121,7 @@ def test_a_file_of_an_unknown_or_an_ambiguous_name_is_refused_with_what_is_true(
         imported(grid((0, 1, "sad")), name="other.TextGrid")
 
 
-def test_a_file_may_be_named_for_its_recording_whatever_it_says_in_it_and_that_is_said():
+def test_a_file_named_for_its_recording_is_used_whatever_name_it_contains_and_that_is_reported():
     """Films are often annotated in ELAN, and their sound here."""
     twin = RecordingFile("b" * 64, "voice.wav", 2.0, 16_000)
     mark = Annotation(Region(0, 1), emotion="sad")
@@ -148,7 +148,7 @@ def with_labels(*labels: str, tier: str = "emotion", **rules):
     return files[0], files[0].documents[0].annotations, uses
 
 
-def test_names_in_other_languages_and_codes_become_emotions_in_any_case():
+def test_names_in_other_languages_and_codes_become_emotions_case_insensitively():
     _, marks, uses = with_labels("anger", "Ärger", "화남", "ang", "HAP", "joy", "Angry")
     assert [(mark.emotion, mark.note) for mark in marks] == [("angry", "")] * 4 + [("happy", "")] * 2 + [("angry", "")]
     assert {use.label: use.emotion for use in uses if use.label != use.emotion} == {
@@ -162,7 +162,7 @@ def test_names_in_other_languages_and_codes_become_emotions_in_any_case():
     assert unknown_labels(uses) == []
 
 
-def test_labels_that_are_no_known_emotions_are_counted_and_stay_notes():
+def test_labels_that_are_not_known_emotions_are_counted_and_stay_notes():
     _, marks, uses = with_labels("hmm", "hmm", "xyz", "sad")
     assert [(mark.emotion, mark.note) for mark in marks] == [(None, "hmm")] * 2 + [(None, "xyz"), ("sad", "")]
     (sentence,) = unknown_labels(uses)
@@ -170,7 +170,7 @@ def test_labels_that_are_no_known_emotions_are_counted_and_stay_notes():
     assert "hmm 2, xyz 1" in sentence
 
 
-def test_words_are_no_emotions_but_in_a_tier_that_is_chosen():
+def test_words_are_emotions_only_in_a_chosen_tier():
     _, marks, uses = with_labels("ang", "joy", tier="words")
     assert {mark.emotion for mark in marks} == {None}
     assert unknown_labels(uses) == []
@@ -178,25 +178,25 @@ def test_words_are_no_emotions_but_in_a_tier_that_is_chosen():
     assert [mark.emotion for mark in marks] == ["angry", "happy"]
 
 
-def test_a_tier_emotion_is_the_same_in_any_case():
+def test_the_name_of_the_tier_emotion_is_case_insensitive():
     _, marks, _ = with_labels("ang", tier="Emotion")
     assert (marks[0].tier, marks[0].emotion) == ("emotion", "angry")
 
 
-def test_a_person_maps_labels_leaves_some_out_and_sets_the_status():
+def test_labels_can_be_mapped_or_left_out_and_the_status_set():
     rules = {"emotions": rules_from_pairs(["HMM=calm", "ang=rage", "x="]), "status": "done"}
     file, marks, _ = with_labels("hmm", "ang", "x", "sad", **rules)
     assert [(mark.emotion, mark.status) for mark in marks] == [("calm", "done"), ("rage", "done"), ("sad", "done")]
     assert file.dropped == ("1 mark with the label 'x', as it was mapped",)
 
 
-def test_texts_are_notes_where_a_person_wants_it():
+def test_texts_become_notes_on_request():
     _, marks, uses = with_labels("sad", "angry [note=loud]", as_notes=True)
     assert [(mark.emotion, mark.note) for mark in marks] == [(None, "sad"), (None, "angry: loud")]
     assert unknown_labels(uses) == []
 
 
-def test_only_the_chosen_tiers_are_taken_and_one_that_is_not_there_is_refused():
+def test_only_the_chosen_tiers_are_imported_and_a_missing_one_is_refused():
     with pytest.raises(AnnotationsRefused, match="no marks in a tier 'mood'; the files have 'emotion'"):
         with_labels("sad", tiers=("mood",))
     both = grid((0, 1, "sad")).replace(b"<exists> 1", b"<exists> 2") + b' "IntervalTier" "words" 0 2 1 0 1 "so"'
@@ -205,7 +205,7 @@ def test_only_the_chosen_tiers_are_taken_and_one_that_is_not_there_is_refused():
     assert file.dropped == ("1 mark of the tier 'words', which was not chosen",)
 
 
-def test_what_a_file_gives_as_a_note_is_none_of_its_labels():
+def test_a_note_in_a_file_is_not_taken_for_a_label():
     note = Annotation(Region(0, 1), note="ang", annotator="Ann")
     for key in ("textgrid", "elan", "audacity", "csv", "label_studio", "json"):
         written = EXPORT_FORMATS[key].write([AnnotatedRecording("a.wav", None, 2.0, None, (note,))]).content
@@ -217,7 +217,7 @@ def test_what_a_file_gives_as_a_note_is_none_of_its_labels():
     assert file.documents[0].annotations[0].emotion == "angry"  # a person's rule decides about notes, too
 
 
-def test_our_own_files_are_taken_as_they_are():
+def test_our_own_files_are_imported_unchanged():
     mark = Annotation(Region(0, 1), emotion="anger", tier="Emotion")
     own = EXPORT_FORMATS["json"].write([AnnotatedRecording("a", None, 2.0, None, (mark,))]).content
     (file,), _ = map_labels(read_files([("a", own)], ImportOptions()), LabelRules())
@@ -234,7 +234,7 @@ def test_a_pair_that_maps_nothing_is_refused(pair):
 
 
 @pytest.mark.parametrize("key", [key for key in EXPORT_FORMATS if "plain" in choices_of(EXPORT_FORMATS[key])])
-def test_plain_labels_are_only_the_emotion_or_the_note_and_the_rest_is_counted(key):
+def test_plain_labels_contain_only_the_emotion_or_note_and_losses_are_counted(key):
     marks = (
         Annotation(Region(0, 1), emotion="angry", intensity=3, note="two\nlines"),
         Annotation(Region(1, 1.5), note="so [x=1]"),
@@ -264,7 +264,7 @@ def packed(**files: bytes) -> bytes:
     return made.getvalue()
 
 
-def test_a_zip_is_taken_for_its_files_and_the_configuration_of_label_studio_for_no_marks():
+def test_a_zip_is_read_as_its_files_and_label_studios_configuration_as_no_marks():
     mark = Annotation(Region(0, 1), emotion="sad")
     tasks = export_recordings(
         [AnnotatedRecording("a.wav", None, 2.0, None, (mark,))], EXPORT_FORMATS["label_studio"]
@@ -277,7 +277,7 @@ def test_a_zip_is_taken_for_its_files_and_the_configuration_of_label_studio_for_
     assert files[0].documents[0].annotations == (mark,)
 
 
-def test_the_files_that_macos_adds_to_a_zip_are_passed_over():
+def test_files_that_macos_adds_to_a_zip_are_ignored():
     content = packed(**{"a.txt": b"0\t1\tsad\n", "._a.txt": bytes(99)})
     assert [file.name for file in read_files([("all.zip", content)], ImportOptions())] == ["folder/a.txt"]
 
@@ -294,7 +294,7 @@ def test_equal_names_in_folders_of_a_zip_are_not_taken_for_one_recording():
     assert first.documents[0].sha256 == VOICE.sha256
 
 
-def test_bundles_of_one_name_in_two_sessions_are_told_apart_where_the_project_knows_the_sessions():
+def test_bundles_of_one_name_in_two_sessions_are_distinguished_by_the_projects_sessions():
     marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"),)
     made = READERS["emu"].write([AnnotatedRecording("voice.wav", None, 2.0, 16_000, marks)]).content
     given = [(f"my_emuDB/{day}_ses/voice_bndl/voice_annot.json", made) for day in ("1", "day_2")]
@@ -343,7 +343,7 @@ def test_a_zip_without_files_of_marks_is_refused(names):
         read_files([("all.zip", made.getvalue())], ImportOptions())
 
 
-def test_a_database_of_emu_has_a_renamed_tier_once_and_takes_a_tier_for_its_kind():
+def test_an_emu_database_has_a_renamed_tier_once_and_tiers_of_one_kind():
     marks = (mark_of("b", Region(0.5, 1.0)), mark_of("a", Point(0.5, 0.5)))
     tiers = (Tier("b", "a"), Tier("a", "b", "points"), Tier("c", "inner", parent="b"))
     written = export_recordings(
@@ -361,7 +361,7 @@ def test_a_database_of_emu_has_a_renamed_tier_once_and_takes_a_tier_for_its_kind
 
 
 @pytest.mark.parametrize("key", ["emu", "rttm"])
-def test_recordings_of_one_name_but_for_spaces_stay_apart_where_names_have_none(key):
+def test_recordings_whose_names_differ_only_in_spaces_stay_distinct_in_formats_without_spaces(key):
     turn = mark_of("speakers", Region(0.5, 1.0))
     names = {"a" * 64: "take 1.wav", "b" * 64: "take_1.wav", "c" * 64: "take 2.wav"}
     recordings = [AnnotatedRecording(name, sha256, 2.0, 16_000, (turn,)) for sha256, name in names.items()]

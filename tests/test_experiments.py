@@ -37,7 +37,7 @@ needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no mode
 # --- which frequencies speak for which emotion ---
 
 
-def test_the_centre_is_the_mean_place_of_the_positive_evidence_on_the_scale_of_the_bands():
+def test_the_centre_is_the_mean_mel_position_of_the_positive_evidence():
     band_hz = np.array([100.0, 200.0, 400.0, 800.0])
     shares = np.array([[0, 0, 1, 0], [0.5, 0, 0.5, -0.9], [1, 0, 0, 1]])
     # Between the first and the third band lies the second; between the first and the last, half way from 200 to 400 Hz.
@@ -67,7 +67,7 @@ class OneBandClassifier(LinearClassifier):
         return map_
 
 
-def test_a_model_that_looks_at_high_bands_alone_has_its_centre_there(small_corpus, monkeypatch):
+def test_a_model_that_uses_only_high_bands_has_its_centre_there(small_corpus, monkeypatch):
     classifier = OneBandClassifier(np.zeros((4, 96, 64)))
     monkeypatch.setattr(relevance_by_band, "load_model", lambda _: classifier)
     items = [
@@ -95,7 +95,7 @@ def labelled(levels):
     return LabelledSpectrogram(item, "ab" * 32, log_mel, 96 * np.arange(len(levels)), len(levels), 3)
 
 
-def test_every_rule_leaves_as_many_segments_as_the_printed_one_and_the_quietest_go_first():
+def test_every_rule_drops_as_many_segments_as_the_papers_rule():
     entry = labelled([-3.0, -3.1, -6.5, -2.9, 1.0])
     kept = {rule: selection_cost._drop_segments(entry, rule, 0.3).start_frames for rule in selection_cost.RULES[1:]}
     assert kept["minmax"].tolist() == [0, 96, 288]  # what is unlike the rest goes, loud or quiet
@@ -159,7 +159,7 @@ def test_maps_of_both_branches_are_refused_of_a_model_that_has_one(small_corpus,
     assert "choose a fusion of both branches" in capsys.readouterr().err
 
 
-def test_results_that_are_not_there_are_none_and_damaged_ones_are_refused(tmp_path):
+def test_missing_results_are_none_and_damaged_ones_are_refused(tmp_path):
     assert read_result("bands", tmp_path) is None
     file = write_result("bands", {"a": 1}, tmp_path)
     assert read_result("bands", tmp_path) == {"a": 1}
@@ -187,7 +187,7 @@ def test_the_page_says_whether_the_papers_claim_about_frequencies_holds():
 
 
 @needs_yamnet
-def test_every_figure_of_the_page_is_that_of_the_tables_and_results(tmp_path):
+def test_every_figure_of_the_page_matches_the_tables_and_results(tmp_path):
     from ser_core.learning.metrics import all_figures
     from ser_core.learning.predictions import read_test_predictions
     from ser_core.model.checkpoint import read_card
@@ -249,7 +249,9 @@ def model_of_tables(tmp_path):
     return tmp_path
 
 
-def test_new_people_and_new_corpora_stand_in_rows_and_the_mean_leaves_out_where_words_betray(model_of_tables):
+def test_new_people_and_new_corpora_are_rows_and_the_mean_leaves_out_the_corpus_whose_words_reveal_the_emotion(
+    model_of_tables,
+):
     text = results_page.write_results_page(model_of_tables).read_text()
     assert "korean_emotional_tts (apart)" in text
     sure, half = "100.0 % (100 to 100)", "50.0 % (50 to 50)"
@@ -261,7 +263,7 @@ def test_new_people_and_new_corpora_stand_in_rows_and_the_mean_leaves_out_where_
     assert "- made, new corpora: the speakers' own normal adds +25.0 points (+25.0 to +25.0)." in text
 
 
-def test_people_who_listen_stand_beside_the_model_in_its_emotions_alone(model_of_tables):
+def test_human_listeners_are_compared_with_the_model_in_its_emotions_only(model_of_tables):
     text = results_page.write_results_page(model_of_tables).read_text()
     assert "| crema_d, 2 emotions | mean | angry | sad |" in text
     assert "| people, from the voice alone | 40.0 % | 60.0 % | 20.0 % |" in text
@@ -288,7 +290,7 @@ def test_listeners_of_corpora_without_votes_are_refused(small_corpus):
         measure_listeners({"emodb": str(small_corpus)})
 
 
-def test_people_are_compared_in_the_emotions_that_a_model_has_and_in_none_where_it_has_others():
+def test_human_listeners_are_compared_only_with_models_of_their_emotions():
     heard = {"recall": {"angry": 0.6, "sad": 0.2, "fear": 0.9}}
     assert restrict_recall(heard, ("angry", "happy", "sad")) == {
         "recall": {"angry": 0.6, "sad": 0.2},

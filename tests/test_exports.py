@@ -49,7 +49,7 @@ def plain(content: bytes) -> bytes:
 
 
 @pytest.mark.slow
-def test_no_file_that_is_taken_away_holds_the_tags_of_the_recording(tagged, tmp_path):
+def test_no_exported_file_contains_the_tags_of_the_recording(tagged, tmp_path):
     source, analysis = tagged
     said = [value.encode() for value in TAGS.values()]
     assert all(value in source for value in said)
@@ -61,7 +61,7 @@ def test_no_file_that_is_taken_away_holds_the_tags_of_the_recording(tagged, tmp_
         assert not [value for value in said if value in plain(content)], name
 
 
-def test_a_sound_that_is_taken_away_has_no_tags_at_all(tagged, tmp_path):
+def test_an_exported_sound_has_no_tags_at_all(tagged, tmp_path):
     _, analysis = tagged
     save_analysis(analysis, tmp_path / "out")
     for file in (tmp_path / "out" / "focus").glob("*.wav"):

@@ -73,7 +73,7 @@ def test_operations_by_hand(operation, before, region, expected):
     assert f0_changes(operation, MEASURED, before, region) == expected
 
 
-def test_what_is_drawn_replaces_frame_by_frame():
+def test_a_drawn_f0_replaces_it_frame_by_frame():
     drawn = f0_changes("draw", MEASURED, {0: 90.0}, Region(0.0, 0.03), [90.0, 150.5, 160.0])
     assert drawn == {1: 150.5, 2: 160.0}
 
@@ -89,7 +89,7 @@ def test_what_is_drawn_replaces_frame_by_frame():
         ("draw", {}, [1e9] * 6, r"F0 would be 1e\+09 Hz"),
     ],
 )
-def test_what_cannot_be_done_is_refused(operation, before, drawn, words):
+def test_impossible_operations_are_refused(operation, before, drawn, words):
     measured = np.array([*MEASURED[:5], 900.0]) if operation == "double" else MEASURED
     with pytest.raises(SettingsRefused, match=words):
         f0_changes(operation, measured, before, ALL, drawn)
@@ -134,7 +134,7 @@ def test_measuring_with_a_corrected_f0_can_be_stopped():
         corrected_tracks(tracks_of(sound), sound, {20: 75.0}, work=Work(stop=lambda: True))
 
 
-def test_the_table_of_measures_says_how_many_frames_were_corrected_in_stretches_too():
+def test_the_table_of_measures_counts_corrected_frames_in_stretches_too():
     marks = tuple(Annotation(region, annotator="Ann") for region in (Region(0.2, 0.4), Region(0.6, 0.8)))
     recording = AnnotatedRecording("v.wav", "a" * 64, 1.0, 16_000, marks, f0=corrected({25: 75.0, 26: 75.0}))
 
@@ -176,7 +176,7 @@ def test_corrections_are_stored_with_who_and_when_and_undone_with_the_marks(stor
         assert connection.scalar(select(func.count()).select_from(tables.f0_corrections)) == 1
 
 
-def test_nobody_overwrites_what_somebody_else_corrected_meanwhile(store, project):
+def test_corrections_made_meanwhile_by_others_are_not_overwritten(store, project):
     store.marks.correct_f0(project, sha(0), "Ann", {3: 100.0}, {})
     for wanted in ({3: 120.0, 4: 110.0}, {3: None}):
         with pytest.raises(AnnotationsOutdated, match=r"Ann corrected F0 at 0\.04 s on 20.* UTC\. Nothing"):
@@ -204,7 +204,7 @@ def test_impossible_corrections_are_refused_and_leave_nothing(store, project, wa
     assert store.history.page(project, sha(0)).total == 0
 
 
-def test_corrections_go_into_the_trash_with_their_recording_and_are_somebodys(store, project):
+def test_corrections_go_into_the_trash_with_their_recording_and_belong_to_a_person(store, project):
     store.recordings.add(project, [file(7)], "Cid")
     store.marks.correct_f0(project, sha(7), "Ann", {3: 100.0}, {})
     (ownership,) = store.trash.ownerships_of(sha(7))
@@ -224,7 +224,7 @@ def test_corrections_go_into_the_trash_with_their_recording_and_are_somebodys(st
 # --- carried to other projects ---
 
 
-def test_our_json_carries_corrections_and_an_import_leaves_what_was_corrected_here(store, project):
+def test_our_json_contains_corrections_and_an_import_keeps_those_made_here(store, project):
     theirs = corrected({2: 90.0, 3: 0.0, 4: 110.0})
     document = AnnotatedRecording("take 0.wav", sha(0), 10.0, None, (mark(annotator="Ann"),), f0=theirs)
     content = own.write([document]).content
@@ -296,7 +296,7 @@ def test_praat_opens_the_pitch_tier_with_the_same_values(tmp_path):
     assert {row["source"] for row in rows} == {"measured", "corrected"}
 
 
-def test_tracks_of_equal_names_differ_and_one_without_sound_is_none():
+def test_tracks_of_recordings_with_equal_names_are_distinct_and_missing_sounds_have_none():
     def sound_of(sha256):
         if sha256 == "c" * 64:
             raise AudioRefused("This is no sound.")
@@ -319,7 +319,7 @@ def page_of_a_correction() -> None:
     waiting.results({"corrected": measuring.correction_job(voice(), 5_500.0, None, {20: 75.0})})
 
 
-def test_what_goes_with_a_corrected_f0_can_be_stopped_on_the_page_and_started_again(monkeypatch):
+def test_measures_of_a_corrected_f0_can_be_stopped_on_the_page_and_started_again(monkeypatch):
     begun = queue.Queue()
 
     def measure(*given):

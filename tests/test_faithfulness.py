@@ -95,7 +95,7 @@ measures = pytest.mark.parametrize("measured", [curves_measured, masks_measured,
 
 @measures
 @pytest.mark.parametrize("scale", [1e-25, 0.3, 1e6])
-def test_units_of_the_map_change_no_measure(measured, scale):
+def test_the_scale_of_the_map_changes_no_measure(measured, scale):
     target, classifier = target_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
     perturbed, map_ = perturbed_of(classifier, target), random_map(target)
     expected = measured(map_, perturbed, target)
@@ -113,7 +113,7 @@ def test_no_measure_depends_on_the_batch_size(monkeypatch, measured):
 
 
 @measures
-def test_what_lies_outside_of_the_stretch_is_never_perturbed(measured):
+def test_nothing_outside_the_stretch_is_perturbed(measured):
     log_mel = random_log_mel(240)
     target = target_of_log_mel(log_mel, first=60, end=131)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
@@ -132,7 +132,7 @@ def test_what_lies_outside_of_the_stretch_is_never_perturbed(measured):
 
 
 @pytest.mark.parametrize("measured", [curves_measured, masks_measured])
-def test_what_a_map_holds_where_nothing_is_covered_plays_no_part(measured):
+def test_values_of_a_map_outside_covered_frames_do_not_count(measured):
     target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), target), random_map(target)
     expected = measured(map_, perturbed, target)
@@ -177,7 +177,7 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch, mea
 # --- deletion and insertion ---
 
 
-def test_curves_and_their_area_are_what_is_worked_out_by_hand():
+def test_curves_and_their_area_worked_by_hand():
     worth = np.zeros(192)
     worth[np.random.default_rng(0).permutation(192)[:96]] = 0.05  # half of the cells: 4.8 in all
     contributions = of_cells(worth.reshape(12, 16))
@@ -220,7 +220,7 @@ def curves_slowly(map_, classifier, target, fill):
     ],
 )
 @pytest.mark.parametrize("against", [None, 2])
-def test_curves_equal_taking_cells_away_one_by_one_and_predicting_again(frames, first, end, selected, against):
+def test_curves_equal_removing_cells_one_by_one_and_predicting_again(frames, first, end, selected, against):
     target = target_of_log_mel(random_log_mel(frames), 1, against, first, end, selected)
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
     map_ = random_map(target)
@@ -231,7 +231,7 @@ def test_curves_equal_taking_cells_away_one_by_one_and_predicting_again(frames, 
     np.testing.assert_allclose(found.insertion, insertion, atol=1e-5)
 
 
-def test_all_curves_run_between_the_recording_as_it_is_and_the_stretch_filled():
+def test_all_curves_run_from_the_recording_to_the_filled_stretch():
     target, classifier = (
         target_of_log_mel(random_log_mel(240), first=30, end=200),
         classifier_of(fresh(TinyNetwork)),
@@ -250,7 +250,7 @@ def test_all_curves_run_between_the_recording_as_it_is_and_the_stretch_filled():
         np.testing.assert_allclose(found.insertion[[0, -1]], [nothing, whole], atol=1e-5)
 
 
-def test_deleting_by_a_map_is_inserting_by_its_negative_run_backwards(monkeypatch):
+def test_deletion_by_a_map_is_insertion_by_its_negative_run_backwards(monkeypatch):
     monkeypatch.setattr(faithfulness, "SHARES", (0.1, 0.25, 0.5, 0.75, 0.9))
     target, classifier = target_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
     map_ = random_map(target)
@@ -262,7 +262,7 @@ def test_deleting_by_a_map_is_inserting_by_its_negative_run_backwards(monkeypatc
     assert abs(both["map"].area) > 0.01
 
 
-def test_where_evidence_adds_up_what_one_curve_loses_the_other_gains():
+def test_with_additive_evidence_one_curve_gains_what_the_other_loses():
     contributions = of_cells(random_worth())
     perturbed, target = additive(contributions)
     maps = {"faithful": contributions, "random": random_map(target)}
@@ -270,7 +270,7 @@ def test_where_evidence_adds_up_what_one_curve_loses_the_other_gains():
         np.testing.assert_allclose(found.deletion + found.insertion, contributions.sum(), atol=1e-5)
 
 
-def test_where_evidence_adds_up_no_map_has_more_area_than_the_evidence_itself_and_none_less_than_its_negative():
+def test_with_additive_evidence_the_evidence_itself_has_the_largest_area_and_its_negative_the_smallest():
     contributions = of_cells(random_worth())
     perturbed, target = additive(contributions)
     maps = {"faithful": contributions, "reverse": -contributions} | {
@@ -294,7 +294,7 @@ def test_a_map_of_a_networks_own_losses_has_more_area_than_chance():
     assert areas.pop("losses") > max(areas.values())
 
 
-def test_only_the_mean_of_a_cell_counts_and_only_its_place_in_the_order():
+def test_only_the_rank_of_a_cells_mean_counts():
     target = target_of_log_mel(random_log_mel(96))
     perturbed = perturbed_of(classifier_of(fresh(TinyNetwork)), target)
     rng = np.random.default_rng(5)
@@ -326,7 +326,7 @@ def test_curves_of_a_map_do_not_depend_on_which_others_are_measured_with_it():
             np.testing.assert_allclose(found.insertion, alone.insertion, atol=1e-6)
 
 
-def test_frames_that_no_kept_segment_covers_take_no_place_in_the_order():
+def test_frames_that_no_selected_segment_covers_are_not_ranked():
     # Maps are 0 there: among values below zero that would be the highest, among those above it the lowest.
     target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True])
     assert target.covered.sum() == 192
@@ -339,7 +339,7 @@ def test_frames_that_no_kept_segment_covers_take_no_place_in_the_order():
     np.testing.assert_array_equal(above.insertion, below.insertion)
 
 
-def test_ranked_cells_begin_with_the_highest_mean_and_leave_out_what_is_not_covered():
+def test_cells_are_ranked_by_mean_without_uncovered_ones():
     target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     map_ = random_map(target)
     place, means = ranked_cells(np.where(target.covered[:, None], map_, 50), target)
@@ -352,7 +352,7 @@ def test_ranked_cells_begin_with_the_highest_mean_and_leave_out_what_is_not_cove
 # --- maps that know nothing of the model ---
 
 
-def test_the_random_map_has_one_value_for_each_cell_that_is_new_for_every_seed():
+def test_the_random_map_has_one_value_per_cell_and_differs_between_seeds():
     target = target_of_log_mel(random_log_mel(240), first=40, end=70)
     found = reference_maps(target, 1)["random"]
     assert found.dtype == np.float32
@@ -366,7 +366,7 @@ def test_the_random_map_has_one_value_for_each_cell_that_is_new_for_every_seed()
     assert abs(np.corrcoef(found[40:70, ::4].ravel(), other[40:70, ::4].ravel())[0, 1]) < 0.3
 
 
-def test_the_energy_map_is_the_level_above_the_noise_floor_whatever_the_seed_and_however_loud_the_recording():
+def test_the_energy_map_is_the_level_above_the_noise_floor_for_any_seed_and_loudness():
     log_mel = random_log_mel(101)
     target = target_of_log_mel(log_mel)
     found = reference_maps(target, 1)["energy"]
@@ -385,7 +385,7 @@ def test_reference_maps_are_zero_where_nothing_is_covered():
         assert (map_[target.covered] != 0).all()
 
 
-def test_energy_takes_away_the_loudest_cells_first():
+def test_the_energy_map_removes_the_loudest_cells_first():
     log_mel = np.random.default_rng(0).normal(size=(96, 64)).astype(np.float32) * 0.1
     loud = np.zeros((12, 16), bool)
     loud.flat[np.random.default_rng(1).permutation(192)[:10]] = True  # a share of 0.05
@@ -423,7 +423,7 @@ def three_cells():
         ((0, 0.1, 0.1), -0.5, 2.0),
     ],
 )
-def test_mask_metrics_are_what_is_worked_out_by_hand(values, with_mask, without_mask):
+def test_mask_metrics_worked_by_hand(values, with_mask, without_mask):
     args, places = three_cells()
     map_ = np.zeros((96, 64), np.float32)
     for place, value in zip(places, values, strict=True):
@@ -467,7 +467,7 @@ def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames,
         assert np.ptp(column) > 0.005  # each of them says something
 
 
-def test_a_mask_that_is_one_in_all_of_the_stretch_takes_nothing_away():
+def test_a_mask_of_ones_removes_nothing():
     log_mel, classifier = random_log_mel(240), classifier_of(fresh(TinyNetwork))
     for emotion in range(4):
         target = target_of_log_mel(log_mel, emotion, first=60, end=131)
@@ -483,7 +483,7 @@ def test_a_mask_that_is_one_in_all_of_the_stretch_takes_nothing_away():
 
 
 @pytest.mark.parametrize("value", [0.0, -2.0])
-def test_a_map_with_nothing_positive_puts_nothing_in_and_takes_nothing_out(value):
+def test_a_map_without_positive_values_inserts_and_deletes_nothing(value):
     target, classifier = target_of_log_mel(random_log_mel(150), emotion=2), classifier_of(fresh(TinyNetwork))
     found = mask_metrics(np.full((150, 64), value, np.float32), perturbed_of(classifier, target), target)
     before, filled = (
@@ -495,7 +495,7 @@ def test_a_map_with_nothing_positive_puts_nothing_in_and_takes_nothing_out(value
     assert found.gain == pytest.approx(max(filled[2] - before[2], 0) / (1 - before[2]), abs=1e-5)
 
 
-def test_what_a_map_holds_below_zero_does_not_change_its_mask():
+def test_negative_values_of_a_map_do_not_change_its_mask():
     target = target_of_log_mel(random_log_mel(150))
     perturbed, map_ = perturbed_of(classifier_of(fresh(TinyNetwork)), target), random_map(target)
     once = mask_metrics(map_, perturbed, target)
@@ -509,7 +509,7 @@ def test_what_a_map_holds_below_zero_does_not_change_its_mask():
 
 @pytest.mark.parametrize("against", [None, 2])
 @pytest.mark.parametrize("kind", ["random", "near the truth", "positive", "its negative"])
-def test_infidelity_of_one_segment_equals_captums_with_its_own_scaling_under_the_same_perturbations(against, kind):
+def test_infidelity_of_one_segment_equals_captums_under_the_same_perturbations(against, kind):
     log_mel, weights = random_log_mel(), np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01
     target, classifier = target_of_log_mel(log_mel, 1, against), LinearClassifier(weights)
     fill = np.ascontiguousarray(fill_values(log_mel, "noise_floor", np.random.default_rng(0)))
@@ -548,7 +548,7 @@ def test_infidelity_of_one_segment_equals_captums_with_its_own_scaling_under_the
     assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-8)
 
 
-def test_infidelity_of_what_cells_are_worth_is_none_in_any_unit_where_evidence_adds_up():
+def test_with_additive_evidence_the_infidelity_of_the_true_worths_is_zero_at_any_scale():
     contributions = of_cells(random_worth())
     perturbed, target = additive(contributions)
     for scale in (1, 1e-6, -20):
@@ -584,7 +584,7 @@ def boxes_drawn(target, boxes, seed):
 @pytest.mark.parametrize(
     ("first", "end", "selected"), [(0, 240, None), (45, 190, None), (0, 240, [True, False, True, True])]
 )
-def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, end, selected):
+def test_infidelity_is_the_smallest_error_over_all_scales_of_the_map(first, end, selected):
     target = target_of_log_mel(random_log_mel(240) + 3, 1, None, first, end, selected)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.002)
     classifier.weights[1] += 0.004  # wants all of it loud: what differs from the fill foretells a part of the loss
@@ -598,7 +598,7 @@ def test_infidelity_is_the_least_error_that_any_scale_of_the_map_leaves(first, e
     assert 0.001 < found < 0.9 * c
 
 
-def test_infidelity_of_a_map_that_is_zero_is_the_mean_square_of_what_is_lost():
+def test_infidelity_of_a_zero_map_is_the_mean_square_of_the_losses():
     target, classifier = target_of_log_mel(random_log_mel(150)), classifier_of(fresh(TinyNetwork))
     nothing = np.zeros((150, 64), np.float32)
     found = infidelity_of(nothing, perturbed_of(classifier, target), target, 30, 2)
@@ -611,7 +611,7 @@ def test_infidelity_of_a_map_that_is_zero_is_the_mean_square_of_what_is_lost():
     ("selected", "covered"),
     [(None, (60, 230)), ([True, False, True, True], (96, 230)), ([True, True, False, True], (60, 230))],
 )
-def test_boxes_lie_between_the_first_and_the_last_covered_frame_and_reach_all_of_it(selected, covered):
+def test_boxes_cover_everything_between_the_first_and_the_last_covered_frame(selected, covered):
     target = target_of_log_mel(random_log_mel(240), selected=selected, first=60, end=230)
     assert tuple(np.flatnonzero(target.covered)[[0, -1]]) == (covered[0], covered[1] - 1)
     boxes = boxes_drawn(target, 1_000, 0)

@@ -57,7 +57,7 @@ def test_recordings_are_drawn_in_turn_from_the_corpora_and_in_each_from_its_spea
     assert draw_evenly(items, 5, seed) == drawn[:5]
 
 
-def test_which_recordings_are_drawn_is_left_to_the_seed():
+def test_the_seed_decides_which_recordings_are_drawn():
     items = items_of(large={"a": 200, "b": 200})
     found = [draw_evenly(items, 10, seed) for seed in (0, 0, 1)]
     assert found[0] == found[1]
@@ -65,7 +65,7 @@ def test_which_recordings_are_drawn_is_left_to_the_seed():
     assert sorted(draw_evenly(items, 1_000, 0), key=lambda item: item.path) == sorted(items, key=lambda i: i.path)
 
 
-def test_the_maps_are_those_of_the_explainers_their_consensus_and_two_that_know_nothing():
+def test_the_maps_are_those_of_the_explainers_their_consensus_and_two_baselines():
     target = target_of_log_mel(random_log_mel(150), 1)
     maps = maps_of(classifier_of(fresh(TinyNetwork)), target, AnalysisSettings().drafted())
     assert set(maps) == set(MAPS)
@@ -89,7 +89,7 @@ def test_every_measure_of_every_map_is_taken():
     assert len(table(summary([found], ["a"], 0)).splitlines()) == 1 + len(MEASURES)
 
 
-def test_differences_are_those_to_the_maps_that_know_nothing():
+def test_differences_are_taken_to_the_two_baseline_maps():
     areas = {"lime": (5.0, 3.0), "energy": (2.0, 2.5), "random": (-1.0, 0.5)}
     found = with_differences(
         {
@@ -106,7 +106,7 @@ def measured(values):
     return [{"lime": dict.fromkeys(MEASURES, value)} for value in values]
 
 
-def test_intervals_are_those_of_speakers_drawn_with_replacement():
+def test_intervals_resample_speakers_with_replacement():
     values = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
     found = summary(measured(values), ["a", "a", "a", "a", "b", "b"], 0)["drop"]["lime"]
     assert found == [pytest.approx(1 / 3, abs=1e-4), 0, 1]  # often one of the two speakers is drawn twice
@@ -116,7 +116,7 @@ def test_intervals_are_those_of_speakers_drawn_with_replacement():
     assert found == [0.3, 0.3, 0.3]
 
 
-def test_interval_of_many_speakers_is_that_of_the_mean():
+def test_the_interval_of_many_speakers_is_that_of_the_mean():
     values = np.random.default_rng(0).normal(size=400)
     mean, low, high = summary(measured(values), [str(place) for place in range(400)], 0)["gain"]["lime"]
     assert mean == pytest.approx(values.mean(), abs=1e-4)
@@ -124,7 +124,7 @@ def test_interval_of_many_speakers_is_that_of_the_mean():
     assert (low, high) == (pytest.approx(mean - half, abs=0.02), pytest.approx(mean + half, abs=0.02))
 
 
-def test_what_could_not_be_measured_does_not_count():
+def test_missing_values_do_not_count():
     speakers = ["a", "a", "b", "b"]
     found = summary(measured([0.2, np.nan, 0.2, np.nan]), speakers, 0)["weight_randomisation"]["lime"]
     assert found == [0.2, 0.2, 0.2]

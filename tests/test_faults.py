@@ -121,7 +121,7 @@ def words_in(folder) -> list[str]:
     return [(folder / name).read_text() for name in ("a", "inside/b")]
 
 
-def test_folder_whose_replacement_was_killed_before_any_step_is_the_older_or_the_newer_one_whole(tmp_path):
+def test_a_folder_whose_replacement_was_killed_at_any_step_is_completely_old_or_new(tmp_path):
     folder, kept = tmp_path / "folder", []
     write(folder, "older")
     for step in count():
@@ -154,7 +154,7 @@ def test_two_threads_that_write_one_folder_take_turns(tmp_path):
     assert inside.broken
 
 
-def test_what_is_not_ours_is_not_replaced(tmp_path):
+def test_a_folder_that_is_not_ours_is_not_replaced(tmp_path):
     thesis = tmp_path / "interview" / "thesis.txt"
     thesis.parent.mkdir()
     thesis.write_text("years")
@@ -170,7 +170,7 @@ def test_what_is_not_ours_is_not_replaced(tmp_path):
     assert words_in(tmp_path / "empty") == ["newest", "newest"]
 
 
-def test_folder_whose_deletion_was_killed_before_any_step_is_whole_or_gone(tmp_path):
+def test_a_folder_whose_deletion_was_killed_at_any_step_is_complete_or_gone(tmp_path):
     data, saved = tmp_path, tmp_path / "analyses" / f"{'a' * 16}-{'b' * 8}"
     for step in count():
         about = {"recording_name": "a", "model_name": "b", "verdict": "c", "settings": {}}
@@ -196,7 +196,7 @@ def replace_for_a_while(parent, word, reports) -> None:
     reports.send("done")
 
 
-def test_processes_that_write_one_folder_while_others_bring_back_and_clear_never_lose_it(tmp_path):
+def test_a_folder_is_never_lost_while_processes_write_recover_and_clear_it(tmp_path):
     write(tmp_path / "folder", "first")
     processes = []
     for word in ("one", "other"):
@@ -222,7 +222,7 @@ def write_and_wait(parent, reports) -> None:
         time.sleep(60)
 
 
-def test_what_a_living_process_writes_is_not_cleared_and_what_a_killed_one_wrote_is(tmp_path):
+def test_only_files_of_killed_processes_are_cleared(tmp_path):
     reports, theirs = forks.Pipe(duplex=False)
     process = forks.Process(target=write_and_wait, args=(tmp_path, theirs))
     process.start()
@@ -236,7 +236,7 @@ def test_what_a_living_process_writes_is_not_cleared_and_what_a_killed_one_wrote
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_two_apps_save_at_once_survives_the_start_of_a_third(tmp_path):
+def test_saves_of_two_apps_at_once_survive_the_start_of_a_third(tmp_path):
     made = analysis()
     save_with_source(b"0", made, QUESTION, tmp_path)
     with ThreadPoolExecutor(3) as threads:
@@ -252,7 +252,7 @@ def test_what_two_apps_save_at_once_survives_the_start_of_a_third(tmp_path):
     assert saved.source() == f"{saved.settings.seed}".encode()
 
 
-def test_a_download_that_was_killed_is_cleared_and_nothing_else_in_the_data_folder(tmp_path):
+def test_only_a_killed_download_is_cleared_from_the_data_folder(tmp_path):
     ours, anothers = tmp_path / f".{WORD_MODEL}.part", tmp_path / ".film.part"
     for folder in (ours, anothers):
         folder.mkdir()
@@ -262,7 +262,7 @@ def test_a_download_that_was_killed_is_cleared_and_nothing_else_in_the_data_fold
     assert anothers.exists()
 
 
-def test_file_whose_replacement_was_killed_before_any_step_is_the_older_or_the_newer_one_whole(tmp_path):
+def test_a_file_whose_replacement_was_killed_at_any_step_is_completely_old_or_new(tmp_path):
     file, found = tmp_path / "file", []
     for step in count():
         atomic_write(file, "older")
@@ -276,7 +276,7 @@ def test_file_whose_replacement_was_killed_before_any_step_is_the_older_or_the_n
     assert found[-1] == "newer"
 
 
-def test_file_that_cannot_be_written_leaves_nothing_and_the_older_one_stands(tmp_path):
+def test_a_file_that_cannot_be_written_leaves_nothing_and_the_older_one_stays(tmp_path):
     file = tmp_path / "file"
     atomic_write(file, "older")
     with files_of_at_most(3), pytest.raises(OSError, match="File too large"):
@@ -324,7 +324,7 @@ def delete_all(data, reports) -> None:
     reports.send("done")
 
 
-def test_analyses_that_two_processes_delete_while_they_are_listed_vanish_without_an_error(tmp_path):
+def test_analyses_deleted_by_two_processes_during_listing_vanish_without_an_error(tmp_path):
     for number in range(200):
         saved_at(tmp_path, number, number)
     _, theirs = forks.Pipe(duplex=False)
@@ -342,7 +342,7 @@ def test_analyses_that_two_processes_delete_while_they_are_listed_vanish_without
     assert everything(tmp_path) == {}
 
 
-def test_newest_analyses_come_first_and_what_is_no_regular_file_is_never_opened(tmp_path):
+def test_analyses_are_listed_newest_first_and_only_regular_files_are_opened(tmp_path):
     folders = [saved_at(tmp_path, number, 1_000 + number) for number in range(6)]
     for folder, spoil in zip(
         folders,
@@ -385,7 +385,7 @@ def keep_for_ever(data, made, first, reports) -> None:
 
 
 @pytest.mark.parametrize("seed", seeds(1, long=4))
-def test_save_killed_at_any_moment_loses_nothing_and_takes_no_half_for_whole(tmp_path, seed):
+def test_a_save_killed_at_any_moment_loses_nothing_and_leaves_nothing_half_written(tmp_path, seed):
     rng, made, done, said = np.random.default_rng(seed), analysis(), 0, 0
     for _ in range(KILLS):
         reported = killed(keep_for_ever, tmp_path, made, done + 1, after=1, wait_s=rng.uniform(0, 0.2))
@@ -413,7 +413,7 @@ def export_for_ever(url, folder, first, reports) -> None:
 
 
 @pytest.mark.parametrize("seed", seeds(1, long=4))
-def test_export_killed_at_any_moment_left_whole_folders_only(tmp_path, seed):
+def test_an_export_killed_at_any_moment_leaves_only_complete_folders(tmp_path, seed):
     url, rng, done = f"sqlite:///{tmp_path}/a.sqlite", np.random.default_rng(seed), 0
     with closing(open_store(url)) as store:
         project = store.projects.create("Voices")
@@ -461,7 +461,7 @@ def epochs_in(state) -> int:
 
 
 @pytest.mark.parametrize("seed", seeds(1, long=4))
-def test_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_very_same_weights(tmp_path, seed):
+def test_a_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_same_weights(tmp_path, seed):
     state, rng, epochs = tmp_path / "runs" / "state.safetensors", np.random.default_rng(seed), 0
     for _ in range(KILLS // 2):
         reported = killed(train_for_long, state, after=int(rng.integers(1, 5)), wait_s=rng.uniform(0, 0.02))
@@ -484,7 +484,7 @@ def save_models_for_ever(models, first, reports) -> None:
 
 
 @pytest.mark.parametrize("seed", seeds(1, long=4))
-def test_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path, seed):
+def test_a_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path, seed):
     rng, done = np.random.default_rng(seed), 0
     for _ in range(KILLS):
         reported = killed(save_models_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.1))
@@ -500,7 +500,7 @@ def keep_sounds_for_ever(data, first, reports) -> None:
 
 
 @pytest.mark.parametrize("seed", seeds(1, long=4))
-def test_sound_whose_keeping_was_killed_is_whole_or_not_there(tmp_path, seed):
+def test_a_sound_whose_saving_was_killed_is_complete_or_absent(tmp_path, seed):
     rng, done = np.random.default_rng(seed), 0
     for _ in range(KILLS):
         reported = killed(keep_sounds_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.02))
@@ -531,7 +531,7 @@ def wait_until(condition) -> None:
     raise TimeoutError
 
 
-def test_training_ends_with_the_app_that_is_killed_and_the_next_start_says_so(small_corpus, tmp_path, monkeypatch):
+def test_a_training_ends_with_its_killed_app_and_the_next_start_says_so(small_corpus, tmp_path, monkeypatch):
     runs, out = tmp_path / "runs", str(tmp_path / "mine")
     monkeypatch.setenv("SER_RUNS", str(runs))
     arguments = ["--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "100", "--out", out]
@@ -551,13 +551,13 @@ def test_training_ends_with_the_app_that_is_killed_and_the_next_start_says_so(sm
 
 
 @pytest.mark.parametrize("note", ["", "[1, 2]", '["--network", "yamnet"]', '{"--out": "x"}', '["x", "--out"]'])
-def test_note_of_a_training_that_is_none_is_passed_over(note, tmp_path, monkeypatch):
+def test_an_invalid_note_of_a_training_is_ignored(note, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_RUNS", str(tmp_path))
     (tmp_path / "training.begun").write_text(note)
     assert interrupted_training() is None
 
 
-def test_state_that_is_damaged_is_refused_in_one_sentence(tmp_path):
+def test_a_damaged_training_state_is_refused_in_one_sentence(tmp_path):
     state = tmp_path / "state.safetensors"
     train(fresh_network(), DATASET, HELD_OUT, state, replace(SETTINGS, epochs=1))
     whole = state.read_bytes()
@@ -588,7 +588,7 @@ def everything(folder) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("action", [save, saved, model])
 @pytest.mark.parametrize("size", [0, 100, 5_000])
-def test_what_has_no_room_is_refused_leaves_nothing_and_the_older_one_stands(action, size, tmp_path):
+def test_a_save_without_room_is_refused_leaves_nothing_and_the_older_one_stays(action, size, tmp_path):
     for before in (False, True):
         if before:
             action(tmp_path, 1)
@@ -602,7 +602,7 @@ def test_what_has_no_room_is_refused_leaves_nothing_and_the_older_one_stands(act
 
 
 @pytest.mark.parametrize("action", [save, saved, model])
-def test_what_may_not_be_written_is_refused_and_the_older_one_stands(action):
+def test_a_save_without_permission_is_refused_and_the_older_one_stays(action):
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "folder"
         folder.mkdir()
@@ -615,7 +615,7 @@ def test_what_may_not_be_written_is_refused_and_the_older_one_stands(action):
         assert everything(folder) == stood
 
 
-def test_saved_analysis_on_a_disk_that_turned_read_only_is_still_listed_and_its_deletion_refused():
+def test_a_saved_analysis_on_a_read_only_disk_is_listed_and_its_deletion_refused():
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         data = Path(place) / "data"
@@ -628,7 +628,7 @@ def test_saved_analysis_on_a_disk_that_turned_read_only_is_still_listed_and_its_
         assert found.source() == b"1"
 
 
-def test_sound_for_which_there_is_no_room_is_refused_and_leaves_nothing(tmp_path):
+def test_a_sound_without_room_is_refused_and_leaves_nothing(tmp_path):
     with files_of_at_most(1_000), pytest.raises(AnnotationsRefused, match=r"cannot be saved in .* \(File too large\)"):
         save_sound(b"x" * 5_000, tmp_path)
     assert everything(tmp_path) == {}
@@ -650,7 +650,7 @@ def half_written(room, monkeypatch):
 
 
 @pytest.mark.parametrize("failing", [lambda room, _: files_of_at_most(room), half_written], ids=["no room", "half"])
-def test_training_whose_state_cannot_be_written_keeps_the_epoch_before_and_goes_on_later(
+def test_a_training_whose_state_cannot_be_written_keeps_the_previous_epoch_and_can_be_resumed(
     failing, tmp_path, monkeypatch
 ):
     state, straight, resumed = tmp_path / "state.safetensors", fresh_network(), fresh_network()
@@ -666,7 +666,7 @@ def test_training_whose_state_cannot_be_written_keeps_the_epoch_before_and_goes_
     assert same_weights(resumed, straight)
 
 
-def test_commands_say_in_one_line_what_cannot_be_written(small_corpus, tmp_path, monkeypatch, capsys):
+def test_commands_report_a_failed_write_in_one_line(small_corpus, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SER_RUNS", str(tmp_path / "file" / "runs"))
     train_it = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--out", str(tmp_path / "mine")]

@@ -58,7 +58,7 @@ def test_profile_is_the_mean_over_bands_smoothed_as_worked_by_hand():
     np.testing.assert_allclose(found, [1.5, 1, 1, -1, -1.5])
 
 
-def test_frames_that_are_not_covered_neither_count_nor_have_a_profile():
+def test_uncovered_frames_do_not_count_and_have_no_profile():
     relevance = np.array([[3.0], [100.0], [6.0], [6.0]], np.float32)
     found = relevance_profile(relevance, np.array([True, False, True, True]), 3)
     np.testing.assert_allclose(found, [3, 0, 6, 6])
@@ -110,17 +110,17 @@ def test_focus_is_where_the_profile_is_above_zero_with_its_strength_and_share():
     assert (first.share, second.share) == (0.6, 0.4)
 
 
-def test_region_of_just_the_shortest_length_stays_and_a_shorter_one_is_dropped():
+def test_a_region_of_exactly_the_shortest_length_stays_and_a_shorter_one_is_dropped():
     assert len(regions_of(runs((5, -1.0), (10, 1.0), (20, -1.0)))) == 1
     assert regions_of(runs((5, -1.0), (9, 1.0), (20, -1.0))) == ()
 
 
-def test_what_was_dropped_still_counts_in_the_whole_of_the_shares():
+def test_dropped_regions_still_count_in_the_total_of_the_shares():
     (found,) = regions_of(runs((5, 3.0), (20, -1.0), (15, 1.0)))
     assert found.share == 0.5
 
 
-def test_gap_shorter_than_the_limit_is_closed_and_lowers_the_strength_but_not_the_share():
+def test_a_gap_shorter_than_the_limit_is_closed_and_lowers_the_strength_but_not_the_share():
     (found,) = regions_of(runs((5, -1.0), (10, 2.0), (9, -1.0), (11, 2.0), (5, -1.0)))
     assert (found.region.start_s, found.region.end_s) == pytest.approx((0.0575, 0.3575))
     assert found.strength == pytest.approx((21 * 2 - 9) / 30)
@@ -131,7 +131,7 @@ def test_gap_of_the_limit_is_not_closed():
     assert len(regions_of(runs((10, 2.0), (10, -1.0), (10, 2.0)))) == 2
 
 
-def test_two_halves_that_are_too_short_are_one_region_once_the_gap_between_them_is_closed():
+def test_two_regions_too_short_alone_are_one_once_their_gap_is_closed():
     (found,) = regions_of(runs((20, -1.0), (6, 1.0), (3, -1.0), (6, 1.0), (20, -1.0)))
     assert found.region.duration_s == pytest.approx(0.15)
 
@@ -153,7 +153,7 @@ def test_end_is_clipped_to_the_end_of_the_recording():
     assert found.region.end_s == 0.2
 
 
-def test_focus_lies_above_a_share_of_the_highest_value_and_shares_stay_those_of_all_that_is_positive():
+def test_a_threshold_is_a_share_of_the_peak_and_shares_are_of_all_positive_evidence():
     profile = runs((20, 1.0), (20, 2.0), (20, 4.0), (20, -9.0))
     half = regions_of(profile, settings=FocusSettings(threshold=0.5))
     assert stretches(half) == [(pytest.approx(0.4075), pytest.approx(0.6075))], "what is just as high does not count"
@@ -166,7 +166,7 @@ def test_focus_lies_above_a_share_of_the_highest_value_and_shares_stay_those_of_
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.0, float("nan")])
-def test_a_threshold_that_is_no_share_is_refused(threshold):
+def test_an_impossible_threshold_is_refused(threshold):
     with pytest.raises(SettingsRefused, match="share of the profile's highest value"):
         FocusSettings(threshold=threshold)
 
@@ -182,7 +182,7 @@ def test_limits_are_settings():
     parts=st.lists(st.tuples(st.integers(1, 25), st.floats(-2, 2), st.booleans()), min_size=1, max_size=14),
     cut_s=st.floats(0, 0.004),
 )
-def test_regions_are_apart_in_order_long_enough_never_unheard_and_share_at_most_all(parts, cut_s):
+def test_regions_are_disjoint_sorted_long_enough_covered_and_share_at_most_everything(parts, cut_s):
     covered = np.concatenate([np.full(number, heard) for number, _, heard in parts])
     profile = np.where(covered, runs(*[(number, level) for number, level, _ in parts]), 0.0)
     duration_s = 0.010 * len(profile) + 0.0075 - cut_s
@@ -220,12 +220,12 @@ def test_a_share_of_the_speech_is_its_strongest_frames():
     assert stretches([found]) == [(pytest.approx(0.2075), pytest.approx(0.8075))]
 
 
-def test_what_speaks_against_the_emotion_is_never_focus_however_large_the_share():
+def test_evidence_against_the_emotion_is_never_focus_however_large_the_share():
     (found,) = regions_of(runs((30, -2.0), (20, 1.0), (30, -1.0)), settings=at(0.9))
     assert stretches([found]) == [(pytest.approx(0.3075), pytest.approx(0.5075))]
 
 
-def test_of_too_many_regions_those_with_the_most_evidence_stay_in_order_of_time():
+def test_of_too_many_regions_the_strongest_stay_in_order_of_time():
     profile = runs(*[part for level in (2.0, 5.0, 3.0, 4.0) for part in ((12, level), (12, 0.5))])
     found = regions_of(profile, settings=at(0.5, max_regions=2))
     assert [region.strength for region in found] == [5, 4]
@@ -242,7 +242,7 @@ def test_regions_far_weaker_than_the_strongest_are_left_out():
     assert regions_of(np.zeros(40), settings=at(0.5, weakest_region=0.6)) == ()
 
 
-def test_bounds_move_to_the_quietest_frame_in_reach_which_stays_outside():
+def test_bounds_move_to_the_quietest_frame_within_reach_which_stays_outside():
     profile, level = runs((30, 0.0), (20, 1.0), (30, 0.0)), np.zeros(80)
     level[[26, 53]] = -2  # 4 frames before the start, 3 after the end
     level[[20, 60]] = -9  # out of reach
@@ -251,7 +251,7 @@ def test_bounds_move_to_the_quietest_frame_in_reach_which_stays_outside():
     assert (first, end) == (27, 53)
 
 
-def test_bounds_stay_within_speech_and_where_nothing_is_quieter():
+def test_bounds_stay_within_speech_and_do_not_move_without_a_quieter_frame():
     profile, level = runs((30, 0.0), (20, 1.0), (30, 0.0)), np.zeros(80)
     level[[26, 53]] = -2
     usable = runs((28, False), (52, True))
@@ -265,7 +265,7 @@ def test_bounds_stay_within_speech_and_where_nothing_is_quieter():
     share=st.floats(0.05, 1),
     seed=st.integers(0, 99),
 )
-def test_regions_of_a_share_are_few_apart_in_order_long_enough_and_within_speech(parts, share, seed):
+def test_regions_of_a_share_are_few_disjoint_sorted_long_enough_and_within_speech(parts, share, seed):
     usable = np.concatenate([np.full(number, speech) for number, _, speech in parts])
     profile = runs(*[(number, level) for number, level, _ in parts])
     level = np.random.default_rng(seed).normal(size=len(profile))
@@ -280,12 +280,12 @@ def test_regions_of_a_share_are_few_apart_in_order_long_enough_and_within_speech
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan")])
-def test_a_share_that_is_none_is_refused(share):
+def test_an_impossible_share_is_refused(share):
     with pytest.raises(SettingsRefused, match="not a share of the speech"):
         FocusSettings(share=share)
 
 
-def test_focus_lies_in_speech_and_where_there_is_next_to_none_anywhere_that_was_explained():
+def test_the_focus_is_within_speech_or_anywhere_explained_if_there_is_hardly_any():
     covered, speech = runs((10, True), (10, False)), runs((4, True), (16, False))
     assert usable_frames(covered, speech, 4).sum() == 4
     assert usable_frames(covered, speech, 5).sum() == 10
@@ -316,7 +316,7 @@ def decides(perturbed, ends, target, work=UNWATCHED):
     return deciding_candidate(candidates, sizes, perturbed, target, work)
 
 
-def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_decides():
+def test_the_first_focus_that_alone_keeps_the_verdict_and_without_which_it_changes_decides():
     target = target_of_log_mel(np.zeros((100, 2), np.float32))
     needs = Needs(100, range(20, 40))
     # Up to frame 30 there is as much inside as outside: the verdict is neither kept nor lost.
@@ -329,7 +329,7 @@ def test_the_first_focus_that_keeps_the_verdict_alone_and_loses_it_left_out_deci
     ("ends", "decided", "tried"),
     [([35, 50, 60, 70, 80], 0, 3), ([22, 25, 28, 35, 50, 60, 70], 3, 6), ([22, 24, 26, 28], 3, 4)],
 )
-def test_three_are_tried_at_a_time_and_none_after_one_of_them_decides(ends, decided, tried):
+def test_three_candidates_are_tried_at_a_time_until_one_decides(ends, decided, tried):
     target, fractions = target_of_log_mel(np.zeros((100, 2), np.float32)), []
     needs, work = Needs(100, range(20, 40)), Work(lambda done, text: fractions.append(done))
     assert decides(needs, ends, target, work) == decided
@@ -338,7 +338,7 @@ def test_three_are_tried_at_a_time_and_none_after_one_of_them_decides(ends, deci
     assert fractions[-1] <= 1
 
 
-def test_where_no_focus_decides_the_best_for_its_size_is_taken():
+def test_if_no_focus_decides_the_best_for_its_size_is_taken():
     target = target_of_log_mel(np.zeros((100, 2), np.float32))
     # Everything matters alike, and half of it is never more than the other half: as good as can be is the largest.
     assert decides(Needs(100, range(100)), [10, 30, 50], target) == 2
@@ -346,7 +346,7 @@ def test_where_no_focus_decides_the_best_for_its_size_is_taken():
     assert decides(Needs(100, range(90, 100)), [10, 30, 50], target) == 0
 
 
-def test_an_emotion_that_is_not_the_verdict_has_to_stay_as_likely_as_it_was():
+def test_an_emotion_other_than_the_verdict_must_stay_as_likely():
     target = target_of_log_mel(np.zeros((100, 2), np.float32))
     needs = Needs(100, range(100), whole=(0.2, 0.8))
     assert decides(needs, [10, 25, 30, 50], target) == 3, (
@@ -354,7 +354,7 @@ def test_an_emotion_that_is_not_the_verdict_has_to_stay_as_likely_as_it_was():
     )
 
 
-def test_nothing_above_zero_gives_no_focus_and_is_said_in_words():
+def test_a_profile_without_positive_values_has_no_focus_and_says_so():
     profile, covered = runs((50, -1.0)), np.ones(50, bool)
     assert regions_of(profile) == ()
     words = focus_in_words(profile, covered, "sad")
@@ -362,7 +362,7 @@ def test_nothing_above_zero_gives_no_focus_and_is_said_in_words():
     assert "nowhere above zero" in words
 
 
-def test_all_above_zero_is_one_region_of_it_all_and_is_said_in_words():
+def test_a_profile_that_is_all_positive_is_one_region_and_says_so():
     profile, covered = runs((50, 1.0)), np.ones(50, bool)
     (found,) = regions_of(profile)
     assert found.region.duration_s == pytest.approx(0.5)
@@ -371,7 +371,7 @@ def test_all_above_zero_is_one_region_of_it_all_and_is_said_in_words():
     assert "more speaks for" in words
 
 
-def test_frames_that_are_not_covered_do_not_count_in_words():
+def test_uncovered_frames_do_not_count_in_words():
     profile, covered = runs((30, 1.0), (20, 0.0)), runs((30, True), (20, False))
     assert "more speaks for" in focus_in_words(profile, covered, "sad")
     assert "nowhere above zero" in focus_in_words(0 * profile, np.zeros(50, bool), "sad")
@@ -397,7 +397,7 @@ def test_a_map_in_words_has_the_bounds_of_its_strongest_evidence_in_seconds_and_
     assert "0.2 to 0.6 s" in against
 
 
-def test_a_map_of_nothing_is_said_to_be_one():
+def test_a_map_of_zeros_is_described_as_such():
     nothing = np.zeros((5, 64), np.float32)
     said = map_in_words(Explanation("lime", "sad", None, nothing, nothing[:, 0] == 0, None, None, {}, 0, 0.0), FRAMES)
     assert "no evidence" in said
@@ -412,7 +412,7 @@ def test_change_of_sign_needs_no_words():
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000])
 @pytest.mark.parametrize(("start_s", "end_s"), [(0.0, 1.0), (0.20755, 0.50755), (0.33333, 0.777)])
-def test_region_is_the_recordings_own_samples_between_fades_of_five_milliseconds(rate, start_s, end_s):
+def test_a_region_has_the_recordings_samples_between_fades_of_five_milliseconds(rate, start_s, end_s):
     samples = np.random.default_rng(0).uniform(-1, 1, rate).astype(np.float32)
     found = region_samples(Recording("noise", "0", samples, rate), Region(start_s, end_s), fade_s=0.005)
     own = samples[round(start_s * rate) : round(end_s * rate)]
@@ -433,7 +433,7 @@ def test_cutting_leaves_the_recording_as_it_was(recording):
     np.testing.assert_array_equal(recording.samples, before)
 
 
-def test_region_shorter_than_two_fades_is_faded_over_its_halves(recording):
+def test_a_region_shorter_than_two_fades_is_faded_over_its_halves(recording):
     found = region_samples(recording, Region(1.0, 1.004), fade_s=0.005)
     assert len(found) == 64
     assert (np.abs(found) < np.abs(recording.samples[16_000:16_064])).all()
@@ -448,7 +448,7 @@ def test_region_that_ends_after_the_recording_ends_with_it(recording):
     assert len(region_samples(recording, Region(2.0, 9.0), fade_s=0.005)) == 8_000
 
 
-def test_regions_side_by_side_hold_every_sample_once(recording):
+def test_adjacent_regions_contain_every_sample_once(recording):
     edges = [0, 0.1001, 0.77777, 1.5, 2.5]
     parts = [region_samples(recording, Region(start, end), fade_s=0.0) for start, end in pairwise(edges)]
     np.testing.assert_array_equal(np.concatenate(parts), recording.samples)
@@ -467,11 +467,11 @@ def test_wav_of_other_samples_is_within_one_step_of_sixteen_bits(voice):
     np.testing.assert_allclose(found, voice, rtol=0, atol=2**-15)
 
 
-def test_wav_cuts_off_what_is_louder_than_full_scale_instead_of_wrapping_round():
+def test_a_wav_clips_above_full_scale_instead_of_wrapping_round():
     samples, _ = soundfile.read(io.BytesIO(wav_bytes(np.array([2.0, -2.0, 0.5], np.float32), 8_000)))
     np.testing.assert_allclose(samples, [1, -1, 0.5], atol=1e-4)
 
 
-def test_evidence_that_nothing_changes_is_said_in_words():
+def test_a_profile_of_zeros_is_described_as_too_small_to_measure():
     profile, covered = np.zeros(50), np.ones(50, bool)
     assert "enough to be measured" in focus_in_words(profile, covered, "sad")

@@ -25,7 +25,7 @@ def focused(*regions: tuple[float, float]):
 PROSODY = Prosody(np.arange(30) / 10 + 0.05, np.repeat([-20.0, -14, -30], 10), np.repeat([100.0, 200, 50], 10))
 
 
-def test_a_row_compares_the_inside_with_what_lies_outside_of_all_regions():
+def test_a_row_compares_its_region_with_everything_outside_all_regions():
     rows = focus_rows(
         focused((1.0, 2.0), (2.0, 2.1)), PROSODY, [Region(1.2, 1.5, label="so"), Region(1.6, 1.9, label="much")]
     )
@@ -46,14 +46,14 @@ def test_a_row_compares_the_inside_with_what_lies_outside_of_all_regions():
     )
 
 
-def test_where_all_is_focus_there_is_nothing_to_compare_with():
+def test_if_everything_is_focus_there_is_nothing_to_compare_with():
     (row,) = focus_rows(focused((0.0, 3.0)), PROSODY)
     assert row.pitch_hz is not None
     assert row.louder_db is None
     assert row.higher_st is None
 
 
-def test_the_csv_has_a_name_and_a_unit_for_each_column_and_nothing_where_nothing_is_known():
+def test_the_csv_has_names_and_units_of_columns_and_empty_cells_for_unknown_values():
     rows = [
         FocusRow(1, 0.5, 1.25, 0.1, 0.5, -20.0, 3.0, 200.0, 1.5, 'say "so", then'),
         FocusRow(2, 2.0, 2.5, 0.1, 0.5, None, None, None, None, ""),
@@ -66,7 +66,7 @@ def test_the_csv_has_a_name_and_a_unit_for_each_column_and_nothing_where_nothing
     assert second["pitch_hz"] == second["louder_db"] == ""
 
 
-def test_the_zip_holds_each_region_as_it_is_cut_and_the_table():
+def test_the_zip_contains_each_cut_region_and_the_table():
     analysis = focused((0.3, 0.9), (1.5, 2.25))
     rows = focus_rows(analysis, PROSODY)
     archive = zipfile.ZipFile(io.BytesIO(focus_zip(analysis, rows)))
@@ -80,7 +80,7 @@ def test_the_zip_holds_each_region_as_it_is_cut_and_the_table():
     assert focus_zip(analysis, rows) == focus_zip(analysis, rows)
 
 
-def test_regions_in_a_row_have_silence_between_and_nowhere_else():
+def test_regions_in_a_row_have_silence_only_between_them():
     recording = analysis(3.0, 0).recording
     regions = [Region(0.3, 0.9), Region(1.5, 2.25), Region(2.5, 2.6)]
     cuts = [region_samples(recording, region, 0.005) for region in regions]
@@ -90,7 +90,7 @@ def test_regions_in_a_row_have_silence_between_and_nowhere_else():
     assert len(concatenate_regions(recording, [], 0.005)) == 0
 
 
-def test_marks_of_a_stretch_do_not_say_that_its_end_is_that_of_the_recording():
+def test_marks_of_a_stretch_do_not_claim_that_the_recording_ends_with_it():
     found = focused((0.5, 1.0))
     whole = focus_marks(found)
     assert (whole.sha256, whole.duration_s) == (found.recording.sha256, 3.0)

@@ -56,12 +56,12 @@ def test_small_times_have_no_exponent():
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
-def test_lines_end_as_on_any_system(end):
+def test_line_ends_of_any_system_are_read(end):
     content = ("\ufeff" + FROM_THE_MANUAL.replace("\n", end)).encode()
     assert len(AUDACITY.read(content, "a").recordings[0].annotations) == 6
 
 
-def test_a_label_may_hold_what_python_takes_for_the_end_of_a_line():
+def test_a_label_may_contain_characters_that_python_takes_for_line_ends():
     (recording,) = AUDACITY.read("1\t2\ta\x0b\x85\u2028b\n".encode(), "a").recordings
     assert recording.annotations[0].note == "a\x0b\x85\u2028b"
 

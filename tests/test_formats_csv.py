@@ -47,13 +47,13 @@ def test_every_mark_is_a_row_with_its_recording():
     assert list(rows_of(example())[0]) == list(COLUMNS)
 
 
-def test_a_channel_is_kept_and_one_without_a_number_is_said_to_be_lost():
+def test_a_channel_is_kept_and_one_without_a_number_is_reported_as_lost():
     found = CSV.read(b"start_s,end_s,channel\n0,1,2\n1,2,1\n2,3,left\n", "a.wav")
     assert [mark.channel for mark in found.recordings[0].annotations] == [2, None, None]
     assert found.dropped == ("the channel of 1 row, which is not a number from 1",)
 
 
-def test_the_file_says_to_spreadsheets_that_it_is_utf_8():
+def test_the_file_has_a_byte_order_mark_for_spreadsheets():
     assert CSV.write([example()]).content.startswith(b"\xef\xbb\xbfrecording_name,")
 
 
@@ -81,7 +81,7 @@ def test_rows_of_several_recordings_may_be_mixed():
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
-def test_what_a_spreadsheet_would_run_stands_behind_an_apostrophe(start):
+def test_formulas_are_escaped_with_an_apostrophe(start):
     mark = Annotation(Region(0, 1), start + "t", start + "a", start + "e", note=start + '1+cmd|"/c calc"!A1')
     recording = AnnotatedRecording(start + "n", None, 1.0, None, (mark,))
     (row,) = rows_of(recording)
@@ -91,21 +91,21 @@ def test_what_a_spreadsheet_would_run_stands_behind_an_apostrophe(start):
 
 
 @given(recordings())
-def test_no_cell_begins_as_a_formula_does(recording):
+def test_no_cell_begins_like_a_formula(recording):
     for row in rows_of(recording):
         for column in ("recording_name", "tier", "annotator", "emotion", "note"):
             assert not row[column].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
 @given(texts)
-def test_a_note_comes_back_whatever_apostrophes_it_begins_with(note):
+def test_a_note_is_read_back_whatever_apostrophes_it_begins_with(note):
     for start in ("", "'", "''", "'="):
         mark = Annotation(Region(0, 1), note=start + note)
         recording = AnnotatedRecording("a", None, 1.0, None, (mark,))
         assert CSV.read(CSV.write([recording]).content, "here").recordings == (recording,)
 
 
-def test_an_apostrophe_that_others_wrote_is_kept():
+def test_an_apostrophe_written_by_others_is_kept():
     (recording,) = CSV.read(b"start_s,end_s,note\n0,1,'tis\n", "a").recordings
     assert recording.annotations[0].note == "'tis"
 

@@ -89,7 +89,7 @@ def test_an_export_as_json_is_read_with_rating_and_text_of_each_region():
     assert found.dropped == ()
 
 
-def test_each_annotator_has_an_annotation_and_two_tasks_with_the_same_sound_are_one_recording():
+def test_each_annotator_has_an_annotation_and_tasks_with_the_same_sound_are_one_recording():
     first = task(region("a", "labels", "emotion", labels=["sad"]), completed_by={"id": 5, "email": "anna@x.org"})
     second = task(region("a", "labels", "emotion", labels=["happy"]), completed_by={"id": 6}, updated_at=None)
     (recording,) = read(first, second).recordings
@@ -111,14 +111,14 @@ def test_ratings_and_texts_of_the_whole_recording_belong_to_its_label():
     assert (said.tier, said.emotion, said.note) == ("emotion", None, "so what")
 
 
-def test_of_several_choices_those_of_emotions_are_labels_and_the_others_keep_their_control():
+def test_of_several_choices_emotions_become_labels_and_others_keep_their_control():
     (recording,) = read(
         task(of_all("a", "choices", "sex", choices=["female"]), of_all("b", "choices", "feeling", choices=["Happy"]))
     ).recordings
     assert {(mark.tier, mark.emotion) for mark in recording.annotations} == {("sex", "female"), ("recording", "Happy")}
 
 
-def test_a_rating_of_something_else_is_no_intensity_and_the_channel_is_kept():
+def test_a_rating_of_something_else_is_not_an_intensity_and_the_channel_is_kept():
     found = read(
         task(
             region("a", "labels", "emotion", labels=["Sad"], channel=1),
@@ -140,7 +140,7 @@ def test_a_rating_of_something_else_is_no_intensity_and_the_channel_is_kept():
     assert [result["value"].get("channel") for result in task_["annotations"][0]["result"]] == [1, None, 0]
 
 
-def test_predictions_are_suggestions_where_nobody_annotated():
+def test_predictions_are_suggestions_in_tasks_without_annotations():
     predicted = {"model_version": "m1", "result": [region("a", "labels", "emotion", labels=["sad"])]}
     found = read(task() | {"annotations": [], "predictions": [predicted]})
     assert [(mark.emotion, mark.annotator, mark.status) for mark in found.recordings[0].annotations] == [
@@ -208,7 +208,7 @@ def test_each_tier_offers_its_own_labels_and_its_marks_have_them():
     ]
 
 
-def test_a_mark_that_gets_another_label_of_its_set_says_that_and_no_emotion():
+def test_a_mark_relabelled_within_its_set_has_that_label_and_no_emotion():
     content = json.loads(STUDIO.write([in_tiers(("style", "read"), ("style", "odd"), ("tone", "H*"))]).content)
     read_, odd, _, tone, tone_text = content[0]["annotations"][0]["result"]
     read_["value"]["labels"] = ["style"]
@@ -242,7 +242,7 @@ def test_marks_of_declared_tiers_come_back_with_their_tiers(notes):
     assert tuple(replace(mark, tier=keys[mark.tier]) for mark in found.annotations) == recording.annotations
 
 
-def test_what_is_no_mark_is_counted_in_words():
+def test_results_that_are_not_marks_are_counted_in_words():
     found = read(
         task(
             {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"},
@@ -269,7 +269,7 @@ def test_the_information_that_label_studio_keeps_with_a_region_is_its_note():
     assert recording.annotations[0].note == "unsure"
 
 
-def test_labels_of_all_need_no_length_whatever_it_is():
+def test_labels_of_the_whole_recording_need_no_length():
     found = read(task(of_all("a", "choices", "emotion", choices=["sad"])))
     assert found.recordings[0].annotations[0].region == Region(0, 1)
     assert found.dropped == ()
@@ -288,11 +288,11 @@ def test_labels_of_all_need_no_length_whatever_it_is():
         ({"count": 3}, "task 1"),
     ],
 )
-def test_a_recording_is_named_by_the_end_of_its_address(data, name):
+def test_a_recording_is_named_by_the_last_part_of_its_url(data, name):
     assert read({"data": data, "annotations": []}).recordings[0].name == name
 
 
-def test_a_single_task_and_the_old_name_of_annotations_are_read():
+def test_a_single_task_and_the_old_key_of_annotations_are_read():
     old = task(region("a", "labels", "emotion", labels=["sad"]), created_at=1_579_530_000, updated_at=None)
     old["completions"] = old.pop("annotations")
     found = STUDIO.read(as_json(old), "here")
@@ -369,7 +369,7 @@ def test_in_json_min_texts_that_fit_no_region_are_dropped_and_counted():
     )
 
 
-def test_json_min_holds_no_keys_so_no_mark_of_ours_counts_as_deleted_in_it():
+def test_json_min_has_no_keys_so_no_mark_counts_as_deleted_in_it():
     marks = (Annotation(Region(0, 1), emotion="sad", key="k", revision=1),)
     (ours,) = json.loads(STUDIO.write([AnnotatedRecording("a.wav", None, 2.0, None, marks)]).content)
     found = read(ours["data"] | record({"emotion": [span(0, 1, labels=["sad"])]}))
@@ -382,7 +382,7 @@ def test_in_json_min_each_annotator_has_a_record():
     assert [(mark.annotator, mark.emotion) for mark in recording.annotations] == [("sad", "sad"), ("happy", "happy")]
 
 
-def test_what_label_studio_makes_of_our_tasks_in_json_min_is_still_of_the_same_recording():
+def test_our_tasks_exported_as_json_min_belong_to_the_same_recording():
     """Written from Label Studio's own converter: data, id, controls by name, annotator."""
     (ours,) = json.loads(STUDIO.write([example()]).content)
     records = []
@@ -410,7 +410,7 @@ def test_what_label_studio_makes_of_our_tasks_in_json_min_is_still_of_the_same_r
 # --- golden: ours ---
 
 
-def test_our_tasks_are_made_as_label_studio_makes_them():
+def test_our_tasks_have_the_structure_of_label_studios():
     (ours,) = json.loads(STUDIO.write([example()]).content)
     assert ours["data"]["audio"] == "a b.wav"
     anna, bob, nobody = (annotation["result"] for annotation in ours["annotations"])
@@ -475,12 +475,12 @@ def test_our_tasks_are_made_as_label_studio_makes_them():
         ([{"data": {"hear_why": {"sha256": "x"}}}], "task 1: The SHA-256 'x'"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_number_of_the_task(document, why):
+def test_impossible_values_are_refused_with_the_number_of_the_task(document, why):
     with pytest.raises(AnnotationsRefused, match=f"^here.*{why}"):
         STUDIO.read(as_json(document), "here")
 
 
-def test_other_json_is_found_to_be_meant_for_label_studio_and_refused():
+def test_any_other_json_is_taken_for_label_studios_and_refused():
     assert format_key(b'{"a": 1}') == "label_studio"
     with pytest.raises(
         AnnotationsRefused, match=r"^here, task 1: there is no 'data', as a task of Label Studio has it"

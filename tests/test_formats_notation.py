@@ -66,12 +66,12 @@ def test_the_emotion_comes_first_and_the_rest_in_brackets(mark, label):
         ("[]", {"note": "[]"}),
     ],
 )
-def test_what_people_type_is_read_as_they_mean_it(label, fields):
+def test_typed_labels_are_read_as_intended(label, fields):
     assert mark_fields(label) == fields
 
 
 @given(annotations(1.0))
-def test_any_mark_comes_back_from_its_text_which_a_line_can_hold(mark):
+def test_any_mark_is_read_back_from_its_one_line_text(mark):
     label = mark_text(mark)
     assert not UNSAFE.search(label)
     assert label == label.strip()
@@ -80,7 +80,7 @@ def test_any_mark_comes_back_from_its_text_which_a_line_can_hold(mark):
 
 
 @given(st.none() | texts.filter(bool), texts)
-def test_any_emotion_and_note_come_back(emotion, note):
+def test_any_emotion_and_note_are_read_back(emotion, note):
     mark = Annotation(HERE, emotion=emotion, note=note)
     assert annotation_of({"start_s": 0, "end_s": 1} | mark_fields(mark_text(mark)), None) == mark
 
@@ -91,6 +91,6 @@ def test_any_text_is_read(label):
 
 
 @pytest.mark.parametrize("start", ["x [note=", 'x [note="', "x [" + "a=b; " * 10, "[" * 20, '["'])
-def test_long_texts_that_are_almost_labels_take_no_long_time(start):
+def test_long_texts_that_resemble_labels_are_read_quickly(start):
     label = start + "\\a =" * 25_000
     assert mark_fields(label) == {"note": label.strip()}

@@ -30,11 +30,11 @@ def found(content: str | bytes, options=None):
 
 
 @pytest.mark.parametrize("content", ["; " * 60, "x" + " " * 60_000, " " * 60_000, "\n;" * 30_000])
-def test_what_resembles_the_beginning_of_a_format_is_soon_known_not_to_be_it(content):
+def test_text_that_resembles_the_start_of_a_format_is_rejected_quickly(content):
     assert format_key(content.encode()) is None  # an expression that tries all ways to divide it would not end
 
 
-def test_a_voice_without_an_end_is_soon_known_not_to_be_one():
+def test_an_unclosed_voice_tag_is_rejected_quickly():
     cue = "00:00.000 --> 00:01.000\n<v" + " " * 90_000 + "so"
     assert len(found(f"WEBVTT\n\n{cue}")[1]) == 1
 
@@ -60,7 +60,7 @@ def test_web_subtitles_may_name_speakers_and_cues_and_hold_notes():
     assert read.dropped == ("1 cue without a text",)
 
 
-def test_cues_without_readable_times_are_left_out_and_said_as_players_do_unless_there_are_no_others():
+def test_cues_without_readable_times_are_left_out_and_reported_unless_there_are_no_others():
     read, marks = found(SRT.replace("00:01:00,000 -->", "00:01:00 -->"))
     assert [mark[2] for mark in marks] == [0.5]
     assert read.dropped == ("1 cue without readable times",)
@@ -68,7 +68,7 @@ def test_cues_without_readable_times_are_left_out_and_said_as_players_do_unless_
         found("WEBVTT\n\nwords\n")
 
 
-def test_times_in_the_text_of_a_web_subtitle_begin_another_cue():
+def test_a_timing_line_in_the_text_of_a_web_subtitle_begins_another_cue():
     read, marks = found("WEBVTT\n\n00:01.000 --> 00:02.000\n00:03.000 --> 00:04.000\nso\n")
     assert marks == [("here", "subtitles", 3.0, 4.0, "so")]
     assert read.dropped == ("1 cue without a text",)
@@ -94,7 +94,7 @@ TWO_SELECTIONS = (
     ("key", "content", "odd", "lost"),
     [("rttm", TWO_TURNS, "a B", "1 turn"), ("raven", TWO_SELECTIONS, "1\tB", "1 row")],
 )
-def test_channels_are_kept_and_written_and_one_without_a_number_is_said_to_be_lost(key, content, odd, lost):
+def test_channels_are_kept_and_one_without_a_number_is_reported_as_lost(key, content, odd, lost):
     read = READERS[key].read(content.encode(), "here")
     assert (read.dropped, [mark.channel for mark in read.recordings[0].annotations]) == ((), [None, 2])
     again = READERS[key].read(READERS[key].write(read.recordings).content, "here")
@@ -105,7 +105,7 @@ def test_channels_are_kept_and_written_and_one_without_a_number_is_said_to_be_lo
     )
 
 
-def test_turns_are_those_of_tiers_with_a_participant_where_no_tier_says_who_speaks():
+def test_without_a_speaker_tier_turns_come_from_tiers_with_a_participant():
     tiers = (Tier("utt", "utt", participant="Anna B"), Tier("words", "words", parent="utt", participant="Anna B"))
     marks = (Annotation(Region(0, 2), "utt", note="so what"), Annotation(Region(0, 1), "words", note="so"))
     written = READERS["rttm"].write([AnnotatedRecording("a.wav", None, 2.0, None, marks, tiers=tiers)])
@@ -113,7 +113,7 @@ def test_turns_are_those_of_tiers_with_a_participant_where_no_tier_says_who_spea
     assert written.dropped[0] == "1 mark beside the turns of speakers"
 
 
-def test_a_transcript_of_one_speaker_has_that_one_as_its_participant():
+def test_a_transcript_of_one_speaker_has_them_as_its_participant():
     alone = CONTENT["chat"].replace(b"*MOT", b"*CHI")
     assert {tier.key: tier.participant for tier in found(alone)[0].recordings[0].tiers} == {
         "transcript": "CHI",
@@ -131,7 +131,7 @@ def test_selections_are_read_once_with_their_frequencies():
     assert read.dropped == ("1 row of further views", "the frequencies of 1 row, which are no band", "1 other column")
 
 
-def test_selections_in_several_sounds_lie_where_they_lie_in_each():
+def test_selections_in_several_sounds_have_their_times_in_each():
     table = (
         "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\n"
         "1\t0.5\t1\ta.wav\t0.5\n2\t10.5\t11\tb.wav\t0.25\n"
@@ -140,7 +140,7 @@ def test_selections_in_several_sounds_lie_where_they_lie_in_each():
     assert places == [("a.wav", 0.5, 1), ("b.wav", 0.25, 0.75)]
 
 
-def test_segments_of_emu_have_the_times_that_emu_gives_and_items_those_of_their_segments():
+def test_segments_of_emu_have_emus_times_and_items_those_of_their_segments():
     """The times in ms of /V/ are those of the EMU-SDMS manual: 187.425 to 256.925."""
     read, marks = found(CONTENT["emu"])
     times = {label: (round(start * 1000, 3), round(end * 1000, 3)) for _, _, start, end, label in marks}
@@ -167,7 +167,7 @@ def test_segments_of_emu_have_the_times_that_emu_gives_and_items_those_of_their_
     assert [(tier.name, tier.labels, tier.points) for tier in read.tiers][2] == ("Tone", 1, True)
 
 
-def test_labels_beside_the_first_of_an_item_are_in_tiers_below_that_of_the_level():
+def test_further_labels_of_an_item_are_in_tiers_below_its_level():
     """As in the demo database ae of EMU, where words are in the attribute Text of the level Word."""
     word = EMU["levels"][0]["items"][0]
     labels = [{"name": "Word", "value": "F"}, {"name": "Text", "value": "I'll"}, {"name": "Accent", "value": ""}]
@@ -183,7 +183,7 @@ def test_labels_beside_the_first_of_an_item_are_in_tiers_below_that_of_the_level
     ]
 
 
-def test_transcriptions_have_texts_turns_and_topics_and_speakers_at_once_are_named():
+def test_transcriptions_have_texts_turns_topics_and_overlapping_speakers():
     read, marks = found(CONTENT["transcriber"])
     assert {mark[0] for mark in marks} == {"take"}
     assert sorted(mark[1:] for mark in marks) == [
@@ -208,14 +208,14 @@ def test_transcriptions_have_texts_turns_and_topics_and_speakers_at_once_are_nam
     ]
 
 
-def test_a_transcription_is_read_in_the_encoding_that_it_or_a_person_names():
+def test_a_transcription_is_read_in_its_declared_or_a_given_encoding():
     older = CONTENT["transcriber"].replace(b"ISO-8859-1", b"UTF-8")
     with pytest.raises(AnnotationsRefused, match="line 5: this is not XML"):
         found(older)
     assert found(older, ReadOptions(encoding="latin-1"))[1] == found(CONTENT["transcriber"])[1]
 
 
-def test_transcripts_in_chat_are_read_as_far_as_they_have_times():
+def test_utterances_with_times_are_read_from_chat():
     read, marks = found(CONTENT["chat"])
     assert {mark[0] for mark in marks} == {"take"}
     assert sorted(mark[1:] for mark in marks) == [
@@ -234,7 +234,7 @@ def test_transcripts_in_chat_are_read_as_far_as_they_have_times():
 # --- written, and read again ---
 
 
-def test_a_name_with_line_ends_stays_in_its_row_of_a_selection_table():
+def test_a_name_with_line_ends_stays_in_its_row():
     recording = AnnotatedRecording("a\rb\n.wav", None, 3.0, None, annotations=(Annotation(Region(0.5, 1.0)),))
     written = READERS["raven"].write([recording]).content
     assert written.decode().splitlines()[1].split("\t")[7] == "a b .wav"
@@ -269,7 +269,7 @@ def test_subtitles_keep_every_mark_but_its_time_of_change_within_a_millisecond(k
     assert untimed[0] == untimed[1]
 
 
-def test_turns_of_speakers_are_written_exactly_and_other_marks_are_said_to_be_missing():
+def test_turns_of_speakers_are_written_exactly_and_other_marks_are_reported_as_lost():
     turns = (Annotation(Region(0.1, 0.3), "speakers", note="Anna B"), Annotation(Region(0.3, 1.05), "speakers"))
     marks = (*turns, Annotation(Region(0, 1), emotion="sad"))
     written = READERS["rttm"].write([AnnotatedRecording("take 1.wav", None, 2.0, None, marks)])
@@ -341,7 +341,7 @@ def test_a_label_that_was_changed_in_emu_replaces_that_of_the_mark_and_nothing_e
 
 
 @pytest.mark.parametrize("labels", [("anna_emotion",), ("anna_emotion", "anna_emotion_mark")])
-def test_a_mark_that_was_added_in_emu_is_in_the_tier_of_its_level_and_by_its_annotator(labels):
+def test_a_mark_added_in_emu_belongs_to_the_tier_and_annotator_of_its_level(labels):
     content = (
         READERS["emu"]
         .write(
@@ -366,7 +366,7 @@ def test_a_mark_that_was_added_in_emu_is_in_the_tier_of_its_level_and_by_its_ann
         READERS["emu"].read(json.dumps(document).encode(), "a")
 
 
-def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_once():
+def test_an_emu_database_has_all_levels_in_each_bundle_and_declares_them_once():
     marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"), Annotation(Region(1, 1.5), "words", note="so"))
     of = [AnnotatedRecording(f"{name} 1.wav", name * 64, 2.0, 16_000, marks[at:]) for at, name in enumerate("ab")]
     written = export_recordings(of, EXPORT_FORMATS["emu"], name="My voices")
@@ -396,7 +396,7 @@ def test_a_whole_database_of_emu_has_all_levels_in_each_bundle_and_names_them_on
     ]
 
 
-def test_sessions_and_speakers_of_a_database_are_read_where_it_says_them_and_come_back():
+def test_sessions_and_speakers_of_a_database_are_read_and_written_back():
     marks = (Annotation(Region(0, 1), annotator="anna", emotion="sad"),)
     made = READERS["emu"].write([AnnotatedRecording("a.wav", None, 2.0, 16_000, marks)]).content
     files = {
@@ -547,14 +547,14 @@ def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, exp
         ("emu", '"labels": [{"name": "Word"', '"label": [{"name": "Word"', "It has no list of labels"),
     ],
 )
-def test_a_damaged_file_is_refused_with_its_place(key, old, new, why):
+def test_a_damaged_file_is_refused_with_the_location(key, old, new, why):
     content = CONTENT[key].decode("latin-1")
     assert old in content
     with pytest.raises(AnnotationsRefused, match=f"(?s)^here.*{why}"):
         READERS[key].read(content.replace(old, new, 1).encode("latin-1"), "here")
 
 
-def test_numbers_with_endless_exponents_and_unknown_elements_are_no_trouble():
+def test_numbers_with_huge_exponents_and_unknown_elements_are_handled():
     row = f"SPEAKER a 1 1e-{'9' * 25} 1 <NA> <NA> A <NA> <NA>\n"
     (read,) = READERS["rttm"].read(row.encode(), "here").recordings
     assert [(mark.region.start_s, mark.region.end_s) for mark in read.annotations] == [(0.0, 1.0)]
@@ -562,7 +562,7 @@ def test_numbers_with_endless_exponents_and_unknown_elements_are_no_trouble():
     assert "2 elements 'Foo' of a turn" in READERS["transcriber"].read(content, "here").dropped
 
 
-def test_a_long_text_of_many_lines_is_read_in_time():
+def test_a_long_text_of_many_lines_is_read_quickly():
     content = CONTENT["transcriber"].replace(b"</Turn>", b"a b c d e f g h i j\n" * 80_000 + b"</Turn>", 1)
     begun = time.process_time()
     with pytest.raises(AnnotationsRefused, match="characters; at most"):

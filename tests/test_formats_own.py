@@ -17,7 +17,7 @@ def document(**changes) -> dict:
     return json.loads(OWN.write([example()]).content) | changes
 
 
-def test_the_file_says_its_format_its_version_and_where_suggestions_came_from():
+def test_the_file_states_its_format_version_and_provenance():
     written = document()
     (recording,) = written["recordings"]
     assert list(written) == ["format", "version", "recordings"]
@@ -41,12 +41,12 @@ def test_the_file_says_its_format_its_version_and_where_suggestions_came_from():
     }
 
 
-def test_texts_are_written_as_people_read_them():
+def test_texts_are_written_without_escapes():
     mark = Annotation(Region(0, 1), note="슬픔 é")
     assert "슬픔 é" in OWN.write([AnnotatedRecording("a", None, 1.0, None, (mark,))]).content.decode()
 
 
-def test_what_is_absent_is_as_by_default():
+def test_absent_fields_have_their_defaults():
     found = document(recordings=[{"name": "a", "annotations": [{"start_s": 0, "end_s": 2}]}])
     (recording,) = OWN.read(as_json(found), "here").recordings
     assert recording == AnnotatedRecording("a", None, 2.0, None, (Annotation(Region(0, 2)),))
@@ -111,7 +111,7 @@ def nested(levels: int) -> dict:
         (about(tiers=[{"key": "m", "mapping": [["awe", "x"]]}]), "The tier 'm' maps emotions that are not known"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_number_of_the_mark(content, why):
+def test_impossible_values_are_refused_with_the_number_of_the_mark(content, why):
     with pytest.raises(AnnotationsRefused, match=f"^here.*{why}"):
         OWN.read(as_json(content), "here")
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_is_refused_with_the_number_of_the_mark(content, why):
         (b'{"a":\n"\xff"}', "line 2: this is not text in UTF-8"),
     ],
 )
-def test_what_is_not_json_is_refused_with_line_and_column(content, why):
+def test_invalid_json_is_refused_with_line_and_column(content, why):
     with pytest.raises(AnnotationsRefused, match=f"^here.*{why}"):
         OWN.read(content, "here")
 

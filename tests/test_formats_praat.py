@@ -77,7 +77,7 @@ def test_praat_reads_what_a_phonetician_wants_to_see(short, encoding, folder):
 @pytest.mark.parametrize(("short", "encoding"), FORMS)
 @settings(max_examples=40)
 @given(recording=recordings())
-def test_praat_reads_the_same_boundaries_and_texts_as_we(recording, short, encoding, folder):
+def test_praat_reads_the_same_boundaries_and_texts_as_we_do(recording, short, encoding, folder):
     content = TEXTGRID.write([recording], short=short, encoding=encoding).content
     grid = read_grid(content.decode(encoding), "here")
     ours = [(tier.name, list(tier.intervals)) for tier in grid.tiers.values()]
@@ -101,7 +101,7 @@ TIERS = st.lists(
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(tiers=TIERS, start_s=st.sampled_from([0, 5]))
-def test_whatever_praat_makes_is_read_wholly_and_alike_from_each_form(tiers, start_s, folder):
+def test_files_made_by_praat_are_read_completely_and_alike_from_each_form(tiers, start_s, folder):
     names = [f"p{number}" if is_of_points else f"i{number}" for number, (_, is_of_points, _) in enumerate(tiers)]
     grid = call("Create TextGrid", start_s, start_s + 1, " ".join(names), " ".join(n for n in names if n[0] == "p"))
     said = []
@@ -129,7 +129,7 @@ def test_whatever_praat_makes_is_read_wholly_and_alike_from_each_form(tiers, sta
 
 @pytest.mark.parametrize("form", ["Save as text file", "Save as short text file"])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "try ASCII, then UTF-16"])
-def test_what_praat_writes_is_read(form, encoding, folder):
+def test_files_written_by_praat_are_read(form, encoding, folder):
     grid = call("Create TextGrid", 0.0, 2.5, "élan said bell", "bell")
     for edge in (0.25, 0.75, 1.5):
         call(grid, "Insert boundary", 1, edge)
@@ -287,7 +287,7 @@ def test_numbers_are_read_as_praat_reads_them(written, end_s, folder):
         (LONG.replace("happy", "böse").encode("utf-16-be"), "böse", None),
     ],
 )
-def test_text_in_another_encoding_is_read_and_what_was_taken_for_it_is_said(content, note, encoding):
+def test_text_in_another_encoding_is_read_and_the_assumed_encoding_reported(content, note, encoding):
     read = read_annotations(content, "here")
     assert read.recordings[0].annotations[0].note == note
     assert bool(read.changed) == (encoding is not None)
@@ -310,13 +310,13 @@ def test_the_encoding_may_be_named():
         ("xmax = 1.5", "xmax = 2.5", Region(0, 2.5), "1 mark beyond the end of the grid, which is 2 s"),
     ],
 )
-def test_what_praat_opens_is_read_and_what_becomes_of_it_is_said(old, new, region, word):
+def test_files_that_praat_opens_are_read_and_losses_are_reported(old, new, region, word):
     read = TEXTGRID.read(damaged(old, new), "here")
     assert [mark.region for mark in read.recordings[0].annotations] == [region]
     assert word in " ".join(read.dropped + read.changed)
 
 
-def test_equal_names_are_kept_apart_layers_of_a_tier_are_one_and_a_name_that_only_looks_like_a_layer_is_kept():
+def test_equal_names_are_kept_apart_and_only_real_layers_are_merged_into_their_tier():
     tier = '"IntervalTier" "{}" 0 2 1 0 2 "{}" '
     names = ["emotion", "emotion", "emotion (2)", "tone (2)", "", "/", "bob/"]
     source = '"ooTextFile" "TextGrid" 0 2 <exists> 7 ' + "".join(tier.format(name, name or "x") for name in names)
@@ -345,7 +345,7 @@ def test_equal_names_are_kept_apart_layers_of_a_tier_are_one_and_a_name_that_onl
     "spans", [[(0, 1)], [(1, 2)], [(0, 1), (1, 2)], [(1, 2), (2, 3)], [(0, 1), (1, 2), (2, 3)], [(0, 1), (2, 3)]]
 )
 @pytest.mark.parametrize("said", [set(), {0}, {1}])
-def test_marks_without_a_text_and_gaps_are_told_apart(spans, said):
+def test_marks_without_a_text_are_distinguished_from_gaps(spans, said):
     marks = tuple(Annotation(Region(*span), "words", note="so" * (at in said)) for at, span in enumerate(spans))
     tiers = (Tier("words", "words"),)
     written = TEXTGRID.write([AnnotatedRecording("a", None, 3.0, None, marks, tiers=tiers)]).content
@@ -375,7 +375,7 @@ def test_a_mark_too_short_for_two_times_is_dropped_and_counted():
 
 
 @given(recordings())
-def test_no_mark_of_a_layer_overlaps_another_and_every_name_leads_back_to_its_owner(recording):
+def test_marks_of_a_layer_do_not_overlap_and_its_name_identifies_tier_and_annotator(recording):
     layers = layers_of(recording)
     names = [layer.name for layer in layers]
     for layer in layers:
@@ -385,14 +385,14 @@ def test_no_mark_of_a_layer_overlaps_another_and_every_name_leads_back_to_its_ow
 
 
 @given(st.sets(st.tuples(texts, texts.filter(str.strip)), min_size=1, max_size=4), st.integers(1, 3))
-def test_any_annotator_and_tier_come_back_from_the_names_of_their_layers(owners, layers):
+def test_any_annotator_and_tier_are_read_back_from_layer_names(owners, layers):
     marks = [Annotation(Region(0, 1), annotator=who, tier=tier) for who, tier in owners for _ in range(layers)]
     names = [layer.name for layer in layers_of(AnnotatedRecording("a", None, 1.0, None, tuple(marks)))]
     assert len(names) == len(owners) * layers
     assert {annotator_and_tier(name, names, 1) for name in names} == owners
 
 
-def test_as_few_layers_are_made_as_marks_overlap():
+def test_there_are_as_many_layers_as_marks_overlap_at_most():
     spans = [(0, 2), (1, 3), (2, 4), (3, 5), (1.5, 1.75)]
     marks = tuple(Annotation(Region(*span), emotion="sad") for span in spans)
     layers = layers_of(AnnotatedRecording("a", None, 5.0, None, marks))
@@ -441,6 +441,6 @@ def damaged(old: str, new: str) -> bytes:
         (LONG.encode("utf-16")[:-1], "this is not text in UTF-8 or UTF-16"),
     ],
 )
-def test_a_damaged_textgrid_is_refused_with_the_place_and_the_reason(content, why):
+def test_a_damaged_textgrid_is_refused_with_location_and_reason(content, why):
     with pytest.raises(AnnotationsRefused, match=f"^here.*{why}"):
         TEXTGRID.read(content, "here")

@@ -57,7 +57,7 @@ def test_a_front_end_whose_arrays_of_ten_minutes_would_be_too_large_is_refused(s
 
 
 @pytest.mark.parametrize("frames", [0, -1, 6_001, 10**400, 1.5, "96"])
-def test_segments_and_hops_that_cannot_be_are_refused(frames):
+def test_impossible_segments_and_hops_are_refused(frames):
     for segments in ({"segment_frames": frames}, {"segment_frames": None, "hop_frames": frames}):
         with pytest.raises(SettingsRefused, match="whole numbers of frames, 1 to 6000"):
             SegmentSettings(**segments)
@@ -76,7 +76,7 @@ def test_segments_and_hops_that_cannot_be_are_refused(frames):
         FrontEnd(SpectrogramSettings(44_100, 2_048, 512, 2_048, 128, 0.0, 22_050.0), SegmentSettings(128, 64)),
     ],
 )
-def test_front_ends_that_are_in_use_are_taken(front_end):
+def test_front_ends_in_use_are_accepted(front_end):
     assert front_end.spectrogram.bands >= 64
 
 
@@ -87,9 +87,7 @@ def test_front_ends_that_are_in_use_are_taken(front_end):
     segment=st.integers(1, 6_000),
     hop_frames=st.integers(1, 600),
 )
-def test_whatever_is_taken_makes_arrays_of_ten_minutes_that_are_as_small_as_promised(
-    rate, hop, bands, segment, hop_frames
-):
+def test_any_accepted_front_end_keeps_arrays_of_ten_minutes_within_the_limit(rate, hop, bands, segment, hop_frames):
     size = max(hop, bands, 256)
     try:
         spectrogram = SpectrogramSettings(rate, size, hop, size, bands, 0.0, rate / 2)
@@ -104,7 +102,7 @@ def test_whatever_is_taken_makes_arrays_of_ten_minutes_that_are_as_small_as_prom
         assert size_bytes <= MAX_ARRAY_BYTES * 1.01  # the last segment, which is aligned to the end
 
 
-def test_a_large_fft_is_transformed_in_as_small_parts_as_a_small_one(monkeypatch):
+def test_a_large_fft_is_computed_in_blocks_as_small_as_for_a_small_one(monkeypatch):
     settings = SpectrogramSettings(48_000, 2**14, 1_600, 2**14, 64, 125.0, 7_500.0)
     samples = np.random.default_rng(0).normal(scale=0.1, size=96_000).astype(np.float32)
     whole = log_mel(samples, settings)
@@ -113,12 +111,12 @@ def test_a_large_fft_is_transformed_in_as_small_parts_as_a_small_one(monkeypatch
 
 
 @pytest.mark.parametrize("threshold", [np.nan, np.inf, 101, -101, 10**400, "0.1", None, [0.1]])
-def test_a_selection_threshold_that_cannot_be_is_refused(threshold):
+def test_an_impossible_selection_threshold_is_refused(threshold):
     with pytest.raises(SettingsRefused, match="threshold"):
         SelectionSettings("guarded", threshold)
 
 
-def test_thresholds_beyond_all_scores_select_all_or_all():
+def test_a_threshold_beyond_all_scores_selects_everything_on_either_side():
     values = np.random.default_rng(0).normal(size=(5, 96, 64)).astype(np.float32)
     for threshold in (-100, 100):
         assert select_segments(values, SelectionSettings("guarded", threshold))[0].all()

@@ -58,7 +58,7 @@ class Evidence(nn.Module):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_map_is_that_of_the_evidence_itself_as_captum_differentiates_it(name):
+def test_the_map_equals_captums_gradient_of_the_evidence(name):
     kind, layer_of = LAYERS[name]
     classifier, log_mel = classifier_of(fresh(kind), temperature=1.7), random_log_mel()
     wrapped = Evidence(classifier.network, 1, 1.7)
@@ -92,7 +92,7 @@ def test_map_of_one_emotion_against_another_is_the_difference_of_their_maps():
     np.testing.assert_array_equal(against, maps[0] - maps[3])
 
 
-def test_what_speaks_for_all_emotions_alike_speaks_for_none():
+def test_evidence_for_all_emotions_alike_counts_for_none():
     maps = np.random.default_rng(0).normal(size=(4, 96, 64)).astype(np.float32)
     common = np.random.default_rng(1).normal(size=(96, 64)).astype(np.float32)
     heard = [GradCamResult(m, np.array([0.6, 0.1, 0.1, 0.2])) for m in (maps, maps + common)]
@@ -102,7 +102,7 @@ def test_what_speaks_for_all_emotions_alike_speaks_for_none():
     np.testing.assert_allclose(alone, maps[0] - 0.25 * maps[1] - 0.25 * maps[2] - 0.5 * maps[3], atol=1e-6)
 
 
-def test_the_default_layer_is_the_models_first_and_any_other_can_be_chosen():
+def test_the_default_layer_is_the_models_first_and_others_can_be_chosen():
     classifier, question = classifier_of(fresh(LateFusion)), target_of_log_mel(random_log_mel())
     np.testing.assert_array_equal(map_of(classifier, question), map_of(classifier, question, "both"))
     assert np.abs(map_of(classifier, question, "vggish") - map_of(classifier, question)).max() > 1e-4
@@ -117,7 +117,7 @@ def test_maps_do_not_depend_on_how_many_segments_are_taken_at_once(monkeypatch):
     np.testing.assert_allclose(map_of(classifier, question), together, atol=1e-6)
 
 
-def test_segments_that_were_not_selected_have_no_part_in_the_map():
+def test_unselected_segments_do_not_contribute_to_the_map():
     classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
     other = log_mel.copy()
     other[60:84] += 2  # only the segments at 0 and 48 contain these frames

@@ -40,7 +40,7 @@ def refused(data: bytes) -> str:
 
 @pytest.mark.usefixtures("no_library")
 @pytest.mark.parametrize("kind", TEXTS)
-def test_no_library_sees_a_text_that_names_files_or_hosts(kind):
+def test_text_that_names_files_or_hosts_reaches_no_library(kind):
     assert "not readable audio" in refused(TEXTS[kind])
 
 
@@ -64,17 +64,17 @@ def test_no_library_sees_a_text_that_names_files_or_hosts(kind):
         b"ID3\4\0\0",
     ],
 )
-def test_no_library_sees_a_container_that_is_not_read(head):
+def test_an_unsupported_container_reaches_no_library(head):
     assert "not readable audio" in refused(head + bytes(2_000))
 
 
 @pytest.mark.usefixtures("no_library")
 @pytest.mark.parametrize("kind", AUDIO)
-def test_a_head_that_is_not_at_the_beginning_does_not_count(kind):
+def test_a_file_header_that_is_not_at_the_start_does_not_count(kind):
     assert "not readable audio" in refused(b"ffconcat version 1.0\n" + AUDIO[kind])
 
 
-def test_a_list_of_files_does_not_read_what_it_names(tmp_path):
+def test_a_playlist_does_not_read_the_files_it_names(tmp_path):
     other = tmp_path / "0123abcd"
     other.write_bytes(encoded(voice_like(1.0, 16_000)))
     for line in (f"file {other}", f"file 'file:{other}'"):
@@ -115,7 +115,7 @@ def alias(path: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [b"url ", b"urn ", b"alis"])
-def test_sound_that_a_film_says_lies_elsewhere_is_never_fetched(kind, tmp_path):
+def test_sound_that_a_film_references_externally_is_never_fetched(kind, tmp_path):
     own, other = (encoded_with_av(voice_like(length, 48_000), "mp4", "aac") for length in (1.0, 3.0))
     there = tmp_path / "other.m4a"
     there.write_bytes(other)
@@ -133,7 +133,7 @@ def test_sound_of_another_codec_is_refused_by_name(codec):
     assert codec in refused(encoded_with_av(voice_like(1.0, 48_000), "mp4", codec))
 
 
-def test_ffmpeg_is_told_the_container_and_which_codecs_and_protocols_it_may_open(monkeypatch):
+def test_ffmpeg_gets_the_container_and_allowlists_of_codecs_and_protocols(monkeypatch):
     given, real = {}, av.open
 
     def noted(file, *args, **kwargs):
@@ -148,14 +148,14 @@ def test_ffmpeg_is_told_the_container_and_which_codecs_and_protocols_it_may_open
     assert given["options"]["protocol_whitelist"] == "none"
 
 
-def test_every_decoder_that_may_be_opened_is_of_a_codec_that_is_named_as_readable():
+def test_every_allowed_decoder_is_of_a_readable_codec():
     families = {"aac", "opus", "vorbis", "mp3", "mp3float", "flac"}
     assert {name.removeprefix("lib") for name in CODECS if not name.startswith("pcm_")} == families
 
 
 @pytest.mark.parametrize("kind", ["mp3", "flac"])
 @pytest.mark.parametrize("tags", [1, 3])
-def test_tags_before_the_sound_are_passed_over(kind, tags):
+def test_tags_before_the_sound_are_skipped(kind, tags):
     data = AUDIO[kind]
     tag = b"ID3\4\0\0\0\0\1\0" + bytes(128)
     found, bare = read_recording(tags * tag + data, "tagged"), read_recording(data, "bare")
@@ -163,7 +163,7 @@ def test_tags_before_the_sound_are_passed_over(kind, tags):
         np.testing.assert_array_equal(found.samples, bare.samples)
 
 
-def test_a_film_with_pictures_is_read_for_its_sound_and_its_pictures_are_not_decoded():
+def test_only_the_sound_of_a_film_is_decoded():
     data, voice = io.BytesIO(), voice_like(1.0, 48_000)
     with av.open(data, "w", format="mp4") as file:
         pictures, sound = file.add_stream("mpeg4", rate=10), file.add_stream("aac", rate=48_000, layout="mono")
@@ -180,7 +180,7 @@ def test_a_film_with_pictures_is_read_for_its_sound_and_its_pictures_are_not_dec
     assert read_recording(data.getvalue(), "film.mp4").duration_s == pytest.approx(1.0, abs=0.1)
 
 
-def test_soundfile_reads_no_more_kinds_than_are_named():
+def test_soundfile_reads_only_the_listed_formats():
     # AU is one of the 20 others that libsndfile would read.
     data = encoded(voice_like(1.0, 16_000), kind="AU")
     with soundfile.SoundFile(io.BytesIO(data)) as readable:

@@ -148,7 +148,7 @@ REASONS = {
 
 @pytest.mark.process
 @pytest.mark.parametrize("name", NAMED)
-def test_a_classic_is_read_and_analysed_or_refused_for_what_it_is(name):
+def test_a_known_attack_is_analysed_or_refused_for_what_it_is(name):
     kind, reason = (AudioRefused, REASONS[name]) if name in REASONS else (SerError, "")
     recording = read_or_refused(lambda: read_recording(audio_named(name), name), kind, reason)
     assert recording is None or name not in REASONS
@@ -167,7 +167,7 @@ def test_a_hostile_name_is_only_a_name(name, voice, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["a\0b.wav", "x" * 300, "/dev/null", "/proc/self/mem", "/", "~nobody/x.wav"])
-def test_a_path_to_nowhere_good_is_refused(path):
+def test_a_hostile_path_is_refused(path):
     assert read_or_refused(lambda: read_recording(path)) is None
 
 
@@ -241,7 +241,7 @@ def test_a_large_file_of_nothing_but_parts_takes_little_memory(head, piece, size
         ("textgrid", b'"IntervalTier"', b'"Interval\nTier"'),  # quoted as it stood, over two lines
     ],
 )
-def test_what_fuzzing_found_is_read_or_refused(key, old, new):
+def test_cases_found_by_fuzzing_are_read_or_refused(key, old, new):
     assert old in MARKS[key]
     data = MARKS[key].replace(old, new, 1)
     read_or_refused(lambda: read_annotations(data, "marks"))
@@ -329,7 +329,7 @@ def test_a_refusal_of_a_card_is_short_whatever_it_holds(text, model, tmp_path):
 
 @pytest.mark.parametrize("file", [CARD, WEIGHTS, TRAINING_LIST, TEST_TABLE, HASHES])
 @pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "device", "folder"])
-def test_a_file_of_a_model_that_is_no_file_is_never_waited_for(file, kind, model, tmp_path):
+def test_a_model_file_that_is_not_a_regular_file_is_never_waited_for(file, kind, model, tmp_path):
     folder = shutil.copytree(model, tmp_path / "small")
     path = tmp_path / HASHES if file == HASHES else folder / file
     path.unlink(missing_ok=True)
@@ -400,7 +400,7 @@ def test_broken_tables_and_results_are_read_or_refused(seed, tmp_path):
 
 
 @pytest.mark.parametrize("seed", seeds(4, long=24))
-def test_a_broken_saved_analysis_is_listed_or_passed_over(seed, tmp_path):
+def test_a_broken_saved_analysis_is_listed_or_skipped(seed, tmp_path):
     settings = {"seed": 0, "lime": {"masks": 9}}
     target = {"recording_name": "a", "model_name": "b", "verdict": "sad", "settings": settings}
     folder = tmp_path / "analyses" / "0123456789abcdef-01234567"
@@ -455,12 +455,12 @@ def over_time(classifier):
     ],
     ids=["analyse", "timeline", "lime", "occlusion", "evaluate"],
 )
-def test_no_use_of_a_model_takes_logits_that_are_not_numbers_for_a_result(use):
+def test_logits_that_are_not_numbers_never_become_a_result(use):
     with pytest.raises(ModelRefused, match="not finite numbers in"):
         use(WithoutNumbers(np.zeros((4, 96, 64))))
 
 
-def test_timeline_writes_nothing_of_a_model_whose_logits_are_not_numbers(model, tmp_path, capsys):
+def test_a_timeline_with_logits_that_are_not_numbers_writes_nothing(model, tmp_path, capsys):
     folder = shutil.copytree(model, tmp_path / "small")
     network = fresh(YAMNet)
     network.layers[-1].bn.running_var[0] = -1.0  # finite, but not its square root

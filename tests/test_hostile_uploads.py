@@ -43,7 +43,7 @@ def test_ten_nasty_uploads_are_each_refused_in_one_sentence_and_a_good_one_is_he
     assert [held.recording.name for held in app.session_state["held"].values()] == ["voice.wav"]
 
 
-def test_a_bomb_is_taken_for_a_long_recording_and_never_held_as_samples():
+def test_a_decompression_bomb_is_treated_as_a_long_recording_and_never_held_in_memory():
     app = opened("app.py")
     app.file_uploader[0].upload("bomb.flac", bomb(700, 8_000), "audio/flac").run()
     assert not app.exception

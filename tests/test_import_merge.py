@@ -77,7 +77,7 @@ def test_a_file_that_nobody_changed_changes_nothing(store, marked, key):
 
 
 @pytest.mark.parametrize("keys", [("json", "csv"), ("textgrid", "elan"), ("srt", "textgrid"), ("csv", "vtt", "emu")])
-def test_files_of_several_formats_that_hold_the_same_marks_give_them_once(store, marked, keys):
+def test_the_same_marks_in_files_of_several_formats_are_imported_once(store, marked, keys):
     contents = [out(store, marked, key) for key in keys]
     empty = store.projects.create("Elsewhere")
     store.recordings.add(empty, [queued.file for queued in store.recordings.page(marked).items])
@@ -113,7 +113,7 @@ def edited(key: str, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("key", EDITS)
-def test_a_relabelled_a_moved_and_a_deleted_mark_are_known_and_the_new_one_replaces_the_old(store, marked, key):
+def test_relabelled_moved_and_deleted_marks_are_recognised_and_replaced(store, marked, key):
     content = edited(key, out(store, marked, key))
     before = store.marks.of(marked, sha(0))
     imported = back(store, marked, content, "show")
@@ -134,13 +134,13 @@ def test_a_relabelled_a_moved_and_a_deleted_mark_are_known_and_the_new_one_repla
     assert [content_of(m) for m in store.marks.of(marked, sha(0))] == [content_of(m) for m in before]
 
 
-def test_plain_labels_take_nothing_from_what_they_do_not_say(store, marked):
+def test_plain_labels_keep_fields_that_they_do_not_contain(store, marked):
     content = out(store, marked, "textgrid", plain=True)
     assert (back(store, marked, content, "replace").known, here(store, marked)[1]) == (5, (0.5, 1.0004, "sad", 2))
 
 
 @pytest.mark.parametrize("key", ["elan", "label_studio", "json"])
-def test_what_was_changed_here_since_the_export_is_never_overwritten(store, marked, key):
+def test_changes_made_here_since_the_export_are_never_overwritten(store, marked, key):
     content = out(store, marked, key)
     angry = next(m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry")
     store.marks.edit(marked, sha(0), ANN, change=[replace(angry, emotion="fear")])
@@ -159,7 +159,7 @@ def relabel(store, project, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("key", KEYLESS)
-def test_without_keys_the_history_tells_what_was_changed_here_from_what_was_changed_in_the_file(store, marked, key):
+def test_without_keys_the_history_distinguishes_changes_here_from_changes_in_the_file(store, marked, key):
     content = out(store, marked, key)
     relabel(store, marked, "angry", "fear")
     imported = back(store, marked, content, "replace")  # changed here only
@@ -173,9 +173,7 @@ def test_without_keys_the_history_tells_what_was_changed_here_from_what_was_chan
 
 
 @pytest.mark.parametrize("key", KEYLESS)
-def test_without_keys_a_mark_that_was_changed_here_and_there_is_a_conflict_where_the_export_was_before(
-    store, marked, key
-):
+def test_without_keys_a_mark_changed_here_and_in_the_file_since_the_export_is_a_conflict(store, marked, key):
     content = out(store, marked, key)
     relabel(store, marked, "angry", "fear")
     relabel(store, marked, "happy", "neutral")  # in the file as it was, which dates it
@@ -185,7 +183,7 @@ def test_without_keys_a_mark_that_was_changed_here_and_there_is_a_conflict_where
 
 
 @pytest.mark.parametrize("key", KEYLESS)
-def test_without_keys_what_was_imported_and_undone_is_imported_again(store, marked, key):
+def test_without_keys_an_undone_import_can_be_imported_again(store, marked, key):
     corrected = out(store, marked, key).replace(b"happy", b"calm")
     for _ in range(2):
         imported = back(store, marked, corrected, "replace")
@@ -198,7 +196,7 @@ def test_without_keys_what_was_imported_and_undone_is_imported_again(store, mark
     assert kinds(back(store, marked, corrected, "show")) == ["changed here"]
 
 
-def test_without_keys_it_is_said_where_nobody_knows_which_change_came_first(store, marked):
+def test_without_keys_an_unknown_order_of_changes_is_reported(store, marked):
     relabel(store, marked, "angry", "fear")
     content = out(store, marked, "textgrid").replace(b'"fear"', b'"disgust"')
     (each,) = back(store, marked, content, "show").differences
@@ -217,7 +215,7 @@ def test_without_keys_it_is_said_where_nobody_knows_which_change_came_first(stor
 
 
 @pytest.mark.parametrize("key", KEYLESS)
-def test_without_keys_what_is_new_here_stays_and_what_was_deleted_here_comes_back_only_if_wanted(store, marked, key):
+def test_without_keys_new_marks_stay_and_deleted_ones_return_only_on_request(store, marked, key):
     content = out(store, marked, key)
     store.marks.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
     imported = back(store, marked, content, "replace")
@@ -231,7 +229,7 @@ def test_without_keys_what_is_new_here_stays_and_what_was_deleted_here_comes_bac
     assert len(store.marks.of(marked, sha(0))) == len(MARKS) + 1
 
 
-def test_a_mark_that_was_moved_far_here_is_still_the_one_that_was_relabelled_in_the_file(store, marked):
+def test_a_mark_moved_far_here_still_matches_the_one_relabelled_in_the_file(store, marked):
     content = out(store, marked, "textgrid").replace(b'"angry"', b'"fear"')
     (angry,) = (m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry")
     store.marks.edit(marked, sha(0), ANN, change=[replace(angry, region=Region(8.5, 9.5))])
@@ -241,13 +239,13 @@ def test_a_mark_that_was_moved_far_here_is_still_the_one_that_was_relabelled_in_
 
 
 @pytest.mark.parametrize("key", ["json", "label_studio"])
-def test_what_is_new_here_is_not_taken_for_deleted_by_the_other_files_that_know_their_marks(store, marked, key):
+def test_new_marks_here_are_not_taken_for_deleted_by_files_with_keys(store, marked, key):
     content = out(store, marked, key)
     store.marks.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
     assert kinds(back(store, marked, content, "show")) == []
 
 
-def test_what_is_new_here_since_the_export_is_not_taken_for_deleted_where_the_file_knows_its_marks(store, marked):
+def test_marks_made_here_since_an_export_with_keys_are_not_taken_for_deleted(store, marked):
     content = out(store, marked, "elan")
     store.marks.edit(marked, sha(0), ANN, add=[mark(8.5, 9, emotion="calm", annotator=ANN)])
     assert kinds(back(store, marked, content, "show")) == []
@@ -277,7 +275,7 @@ def test_a_label_that_is_mapped_to_nothing_deletes_no_marks(store, marked, key):
     assert (imported.known, kinds(imported)) == (len(MARKS) - 2, [])
 
 
-def test_a_mark_that_is_left_out_of_an_import_stays_though_another_tool_gave_it_another_key():
+def test_a_mark_left_out_of_an_import_stays_even_if_another_tool_changed_its_key():
     standing = mark(2, 3, emotion="angry", annotator=ANN, key="ours", revision=1)
     theirs = replace(standing, key="theirs")
     for left_out, differences in (([theirs], []), ([], ["deleted"])):
@@ -286,7 +284,7 @@ def test_a_mark_that_is_left_out_of_an_import_stays_though_another_tool_gave_it_
 
 
 @pytest.mark.parametrize("key", ["elan", "label_studio", "json"])
-def test_a_mark_that_was_deleted_here_comes_back_only_if_a_person_wants_it(store, marked, key):
+def test_a_mark_deleted_here_is_restored_only_on_request(store, marked, key):
     content = out(store, marked, key)
     gone = [m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry" or m.tier == RECORDING_TIER]
     store.marks.edit(marked, sha(0), ANN, delete=gone)
@@ -303,7 +301,7 @@ def test_a_mark_that_was_deleted_here_comes_back_only_if_a_person_wants_it(store
     assert len(store.marks.of(marked, sha(0))) == len(MARKS) - 2
 
 
-def test_a_label_of_the_whole_that_was_deleted_here_does_not_come_back_beside_a_new_one(store, marked):
+def test_a_deleted_label_of_the_whole_recording_is_not_restored_beside_a_new_one(store, marked):
     content = out(store, marked, "json")
     (label,) = (m for m in store.marks.of(marked, sha(0)) if m.tier == RECORDING_TIER)
     store.marks.edit(marked, sha(0), ANN, delete=[label])
@@ -332,7 +330,7 @@ def test_shifted_marks_are_compared_with_few_others(monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["elan", "json", "csv"])
-def test_equal_marks_that_are_here_twice_both_stay(store, marked, key):
+def test_two_equal_marks_both_stay(store, marked, key):
     store.marks.edit(marked, sha(0), ANN, add=[MARKS[1]])
     imported = back(store, marked, out(store, marked, key), "show")
     assert (imported.known, kinds(imported)) == (len(MARKS) + 1, [])
@@ -355,7 +353,7 @@ def test_an_annotation_of_another_tool_does_not_take_the_key_of_a_mark(store, ma
     assert (imported.known, kinds(imported)) == (len(MARKS), ["new"])
 
 
-def test_a_transcript_that_names_nobody_stays_that_of_the_person_who_wrote_it(store, project):
+def test_a_transcript_without_names_stays_its_authors(store, project):
     words = [mark(at, at + 0.5, note=f"w{at}", annotator=ANN, tier="words") for at in range(4)]
     store.marks.edit(project, sha(0), ANN, add=words)
     content = out(store, project, "textgrid")
@@ -380,12 +378,12 @@ def test_marks_of_others_are_not_deleted_by_a_person_without_a_role(store, marke
     assert len(store.marks.of(marked, sha(0))) == len(MARKS)
 
 
-def test_a_new_mark_beside_others_is_new_though_it_says_the_same(store, marked):
+def test_a_new_mark_is_new_even_if_others_have_the_same_label(store, marked):
     content = b"8.5\t9.5\tsad [annotator=Ann]\n"
     assert back(store, marked, content, "add").added == 1
 
 
-def test_what_would_do_something_else_than_was_shown_is_not_done(store, marked):
+def test_an_import_that_would_differ_from_its_preview_is_not_done(store, marked):
     content = edited("audacity", out(store, marked, "audacity"))
     (file,) = assign_to_recordings(
         read_files([("take 0.txt", content)], ImportOptions()),
@@ -400,7 +398,7 @@ def test_what_would_do_something_else_than_was_shown_is_not_done(store, marked):
     assert store.transfer.import_recordings(marked, file.documents, ANN, mode="replace", preview=seen).deleted == 1
 
 
-def test_showing_adds_neither_recordings_nor_annotators(store, project):
+def test_a_preview_adds_neither_recordings_nor_annotators(store, project):
     own = EXPORT_FORMATS["json"].write(
         [replace(next(iter(store.transfer.export(project))), sha256=sha(77), annotations=(Annotation(Region(0, 1)),))]
     )

@@ -46,7 +46,7 @@ def labels(store, project):
 
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("key", FORMATS)
-def test_an_unchanged_file_beside_a_corrected_one_is_not_used_and_said_to_be_older(store, marked, key, newest_first):
+def test_an_unchanged_file_beside_a_corrected_one_is_not_used_and_reported_as_older(store, marked, key, newest_first):
     content = out(store, marked, key)
     corrected = content.replace(b"angry", b"calm")
     given = [corrected, content] if newest_first else [content, corrected]
@@ -113,7 +113,7 @@ def test_files_of_two_formats_of_which_one_was_corrected_are_versions_too(store,
 
 
 @pytest.mark.parametrize("key", FORMATS)
-def test_of_two_exports_that_nobody_changed_the_later_one_counts(store, marked, key):
+def test_of_two_unchanged_exports_the_later_one_counts(store, marked, key):
     first = out(store, marked, key)
     relabel(store, marked, "angry", "fear")
     second = out(store, marked, key)
@@ -129,7 +129,7 @@ def elsewhere(store, marked):
     return empty
 
 
-def test_where_nothing_is_known_of_a_recording_a_later_revision_counts(store, marked):
+def test_for_an_unknown_recording_the_later_revision_counts(store, marked):
     first = out(store, marked, "json")
     relabel(store, marked, "angry", "fear")
     second = out(store, marked, "json")
@@ -141,7 +141,7 @@ def test_where_nothing_is_known_of_a_recording_a_later_revision_counts(store, ma
 
 
 @pytest.mark.parametrize("key", ["textgrid", "csv", "elan"])
-def test_where_nothing_is_known_of_a_recording_versions_are_refused(store, marked, key):
+def test_for_an_unknown_recording_versions_without_revisions_are_refused(store, marked, key):
     content = out(store, marked, key)
     given = [content, content.replace(b"angry", b"calm")]
     with pytest.raises(AnnotationsRefused, match="different versions"):

@@ -71,7 +71,7 @@ def submit_noting(jobs: Jobs, order: list, owner: str, *keys, lane: Lane = Lane.
     return [jobs.submit(owner, key, str(key), noting(key), lane) for key in keys]
 
 
-def test_a_result_is_gone_once_it_is_forgotten_though_no_other_work_comes(jobs):
+def test_a_forgotten_result_is_released_even_without_further_work(jobs):
     gone = threading.Event()
 
     def large(work):
@@ -85,7 +85,7 @@ def test_a_result_is_gone_once_it_is_forgotten_though_no_other_work_comes(jobs):
     assert gone.wait(5)
 
 
-def test_quick_work_waits_for_no_other(jobs):
+def test_quick_jobs_do_not_wait(jobs):
     _, running = at_work(jobs)
     (waiting,) = submit_noting(jobs, [], "ann", "waiting", lane=Lane.DRAFT)
     (quick,) = submit_noting(jobs, [], "ann", "quick", lane=Lane.QUICK)
@@ -93,7 +93,7 @@ def test_quick_work_waits_for_no_other(jobs):
     assert [job.state for job in (running, waiting, quick)] == ["running", "waiting", "done"]
 
 
-def test_drafts_go_before_full_work_in_turns_and_the_places_say_so(jobs):
+def test_drafts_run_before_full_jobs_in_turns_and_queue_positions_say_so(jobs):
     gate, running = at_work(jobs)
     order = []
     full = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
@@ -105,7 +105,7 @@ def test_drafts_go_before_full_work_in_turns_and_the_places_say_so(jobs):
     assert order == ["cy 1", "ann draft", "cy 2", "ann 1", "bea 1", "ann 2"]
 
 
-def test_a_hastened_job_goes_before_the_others_of_its_owner_and_of_nobody_else(jobs):
+def test_a_prioritised_job_goes_only_before_its_owners_other_jobs(jobs):
     gate, running = at_work(jobs)
     order = []
     waiting = submit_noting(jobs, order, "ann", "ann 1", "ann 2") + submit_noting(jobs, order, "bea", "bea 1")
@@ -131,7 +131,7 @@ class TwoThreads:
         return "on the cluster", function(*arguments, work)
 
 
-def test_cluster_takes_as_many_jobs_at_once_as_it_has_threads_drafts_first_and_in_turns_and_delays_no_others():
+def test_a_cluster_runs_as_many_jobs_as_it_has_threads_drafts_first_and_delays_no_local_jobs():
     jobs = Jobs(cluster=TwoThreads())
     gates = [Gate(), Gate()]
     running = [jobs.submit("zoe", n, "Gate", gate, Lane.CLUSTER_FULL) for n, gate in enumerate(gates)]
@@ -161,7 +161,7 @@ def test_only_the_heavy_step_of_a_job_for_the_cluster_is_computed_there():
     assert found == [("on the cluster", "done"), "done", "done"]
 
 
-def test_cluster_without_threads_still_gets_one_job_at_a_time():
+def test_a_cluster_without_threads_gets_one_job_at_a_time():
     cluster = TwoThreads()
     cluster.most = 0
     jobs, order = Jobs(cluster=cluster), []
@@ -170,13 +170,13 @@ def test_cluster_without_threads_still_gets_one_job_at_a_time():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
-def test_work_gives_way_to_pages(jobs):
+def test_jobs_yield_to_pages(jobs):
     job = jobs.submit("ann", "key", "Working", lambda *_: os.getpriority(os.PRIO_PROCESS, 0))
     ended(job)
     assert job.result > os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def test_closing_stops_what_waits_and_waits_for_what_runs(jobs):
+def test_closing_cancels_waiting_jobs_and_waits_for_running_ones(jobs):
     def until_cancelled(work):
         began.set()
         while not work.stop():
@@ -192,7 +192,7 @@ def test_closing_stops_what_waits_and_waits_for_what_runs(jobs):
     assert order == []
 
 
-def test_draft_that_waits_is_cancelled_withdrawn_and_counted_as_any_other():
+def test_a_waiting_draft_is_cancelled_withdrawn_and_counted_like_any_job():
     jobs = Jobs(max_queued_per_owner=2)
     gate, running = at_work(jobs)
     order = []
@@ -226,7 +226,7 @@ def test_jobs_of_one_person_run_in_the_order_they_came(jobs):
     assert order == [1, 2, 3, 4]
 
 
-def test_people_take_turns_so_that_ten_jobs_do_not_stand_before_one(jobs):
+def test_people_take_turns_so_that_ten_jobs_do_not_delay_one(jobs):
     gate, _ = at_work(jobs)
     order = []
     waiting = submit_noting(jobs, order, "ann", "a1", "a2", "a3", "a4")
@@ -237,7 +237,7 @@ def test_people_take_turns_so_that_ten_jobs_do_not_stand_before_one(jobs):
     assert order == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
 
 
-def test_who_comes_while_another_has_a_turn_goes_before_that_persons_next_job(jobs):
+def test_a_newcomers_job_goes_before_the_next_job_of_the_person_being_served(jobs):
     gate, _ = at_work(jobs, owner="ann")
     order = []
     waiting = submit_noting(jobs, order, "bob", "b1")
@@ -256,7 +256,7 @@ def test_one_job_runs_at_a_time(jobs):
     ended(second)
 
 
-def test_place_counts_the_jobs_that_end_before_and_keeps_to_the_turns(jobs):
+def test_the_queue_position_counts_the_jobs_that_end_before_by_turns(jobs):
     gate, running = at_work(jobs)
     order = []
     a1, a2, a3 = submit_noting(jobs, order, "ann", "a1", "a2", "a3")
@@ -272,7 +272,7 @@ def test_place_counts_the_jobs_that_end_before_and_keeps_to_the_turns(jobs):
     assert [len(jobs.ahead(job)) for job in (a1, a2, a3, b1, b2)] == 5 * [0]
 
 
-def test_cancelled_while_waiting_never_begins_and_the_others_move_up(jobs):
+def test_a_job_cancelled_while_waiting_never_starts_and_the_others_move_up(jobs):
     gate, _ = at_work(jobs)
     order = []
     one, two, three = submit_noting(jobs, order, "ann", 1, 2, 3)
@@ -285,7 +285,7 @@ def test_cancelled_while_waiting_never_begins_and_the_others_move_up(jobs):
     assert order == [1, 3]
 
 
-def test_last_waiting_job_of_a_person_can_be_cancelled_without_harm_to_the_queue(jobs):
+def test_the_last_waiting_job_of_a_person_can_be_cancelled_without_harm_to_the_queue(jobs):
     gate, _ = at_work(jobs)
     order = []
     (only,) = submit_noting(jobs, order, "ann", "a")
@@ -306,14 +306,14 @@ def test_running_job_is_told_that_it_is_cancelled_and_the_next_one_runs(jobs):
     assert following.state == "done"
 
 
-def test_cancelling_what_has_ended_leaves_its_result(jobs):
+def test_cancelling_a_finished_job_keeps_its_result(jobs):
     (job,) = submit_noting(jobs, [], "ann", 7)
     ended(job)
     jobs.cancel(job)
     assert (job.state, job.result) == ("done", 7)
 
 
-def test_refusal_is_kept_in_its_own_words(jobs):
+def test_a_refusal_keeps_its_text(jobs):
     def refuse(work):
         raise AudioRefused("hum.wav: the recording is silent.")
 
@@ -322,7 +322,7 @@ def test_refusal_is_kept_in_its_own_words(jobs):
     assert (job.state, job.refusal, job.result) == ("failed", "hum.wav: the recording is silent.", None)
 
 
-def test_unexpected_error_is_logged_shown_as_a_sentence_and_the_queue_goes_on(jobs, caplog):
+def test_an_unexpected_error_is_logged_and_shown_as_a_sentence_and_the_queue_continues(jobs, caplog):
     def stumble(work):
         return 1 / 0
 
@@ -336,7 +336,7 @@ def test_unexpected_error_is_logged_shown_as_a_sentence_and_the_queue_goes_on(jo
     assert following.state == "done"
 
 
-def test_progress_is_seen_while_the_work_goes_on_and_stays_within_zero_and_one(jobs):
+def test_progress_is_visible_during_the_work_and_stays_between_zero_and_one(jobs):
     told, go_on = threading.Event(), threading.Event()
     seen = []
 
@@ -376,7 +376,7 @@ def test_same_key_of_another_person_is_another_job(jobs):
     assert other.result == "gate"
 
 
-def test_result_survives_and_is_found_again_by_its_key(jobs):
+def test_a_result_is_found_again_by_its_key(jobs):
     done, *others = submit_noting(jobs, [], "ann", "kept", 1, 2, 3)
     ended(done, *others)
     assert jobs.find("ann", "kept") is done
@@ -397,7 +397,7 @@ def test_dropped_job_may_be_submitted_again(jobs):
     assert jobs.find("ann", "key") is second
 
 
-def test_job_dropped_while_it_runs_is_cancelled_and_does_not_stand_for_its_successor(jobs):
+def test_a_job_dropped_while_running_is_cancelled_and_does_not_replace_its_successor(jobs):
     gate, running = at_work(jobs, owner="ann")
     jobs.drop(running)
     (second,) = submit_noting(jobs, [], "ann", "gate")
@@ -422,7 +422,7 @@ def test_ninth_waiting_job_of_one_person_is_refused_and_another_persons_is_not(j
     assert again.state == "done"
 
 
-def test_queue_of_the_machine_is_limited_too_and_cancelling_makes_room():
+def test_the_total_queue_is_limited_too_and_cancelling_makes_room():
     jobs = Jobs(most_waiting=3)
     gate, _ = at_work(jobs)
     waiting = [submit_noting(jobs, [], owner, 1)[0] for owner in ("ann", "bob", "cy")]
@@ -434,7 +434,7 @@ def test_queue_of_the_machine_is_limited_too_and_cancelling_makes_room():
     ended(*waiting)
 
 
-def test_forgetting_a_person_cancels_what_is_theirs_and_drops_their_results_only(jobs):
+def test_forgetting_a_person_cancels_only_their_jobs_and_drops_only_their_results(jobs):
     order = []
     done, bobs = submit_noting(jobs, order, "ann", "done") + submit_noting(jobs, order, "bob", "bobs")
     ended(done, bobs)
@@ -449,7 +449,7 @@ def test_forgetting_a_person_cancels_what_is_theirs_and_drops_their_results_only
     assert order == ["done", "bobs"]
 
 
-def test_longest_unused_result_is_forgotten_first():
+def test_the_least_recently_used_result_is_forgotten_first():
     jobs = Jobs(max_results_per_owner=2)
     ended(*submit_noting(jobs, [], "ann", "first", "second"))
     assert jobs.find("ann", "first").result == "first"
@@ -470,7 +470,7 @@ def test_results_are_not_forgotten_for_jobs_that_only_wait():
     ended(*waiting)
 
 
-def test_results_of_one_person_are_not_pushed_out_by_those_of_others():
+def test_results_of_one_person_are_not_evicted_by_those_of_others():
     jobs = Jobs(max_results_per_owner=2)
     anns = submit_noting(jobs, [], "ann", "one", "two")
     ended(*anns)
@@ -495,7 +495,7 @@ def test_twenty_people_with_all_their_jobs_are_served_in_rounds_and_nobody_is_re
     assert order == [(person, turn) for turn in range(8) for person in people]
 
 
-def test_places_only_fall_while_others_are_served(jobs):
+def test_queue_positions_only_decrease_while_others_are_served(jobs):
     gate, _ = at_work(jobs)
     seen, last = [], []
     for person in range(19):
@@ -507,7 +507,7 @@ def test_places_only_fall_while_others_are_served(jobs):
     assert seen == list(range(19, 0, -1))
 
 
-def test_withdrawn_are_the_waiting_jobs_of_one_person_and_of_these_kinds_only(jobs):
+def test_only_waiting_jobs_of_the_person_and_kinds_are_withdrawn(jobs):
     gate, _ = at_work(jobs, owner="ann")
     order = []
     old, export, plain = submit_noting(jobs, order, "ann", ("explain", 1), ("export", 1), "explain")
@@ -521,7 +521,7 @@ def test_withdrawn_are_the_waiting_jobs_of_one_person_and_of_these_kinds_only(jo
     assert jobs.find("ann", "gate").state == "done"
 
 
-def test_a_result_of_an_earlier_visit_stands_for_a_job_and_only_finished_ones_are_listed(jobs):
+def test_a_result_of_an_earlier_visit_counts_as_a_finished_job(jobs):
     key = ("explain", "recording", "model")
     jobs.add_finished("ann", key, "LIME", 7)
     job = jobs.submit("ann", key, "LIME", lambda _: pytest.fail("this was computed before"))

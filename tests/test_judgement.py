@@ -19,7 +19,7 @@ def speech_like(seed=0):
     return log_mel + 0.1 * random_log_mel(seed=seed)
 
 
-def test_the_map_of_what_a_linear_model_weighs_holds_and_its_negative_does_not():
+def test_a_linear_models_own_weights_pass_the_test_and_their_negative_does_not():
     log_mel = speech_like()
     weights = np.zeros((96, 64))
     weights[16:48, 8:16] = 0.01  # the lower half of what is loud speaks for it
@@ -31,7 +31,7 @@ def test_the_map_of_what_a_linear_model_weighs_holds_and_its_negative_does_not()
     assert found.curves["truth"].area > found.energy.area > found.curves["lie"].area
 
 
-def test_a_map_that_only_marks_what_is_loud_holds_in_part_where_that_is_what_the_model_hears():
+def test_a_map_of_loudness_passes_in_part_if_the_model_uses_loudness():
     log_mel = speech_like()
     weights = np.full((96, 64), 1e-4)
     energy = log_mel - np.percentile(log_mel, 5, axis=0)
@@ -41,7 +41,7 @@ def test_a_map_that_only_marks_what_is_loud_holds_in_part_where_that_is_what_the
     assert found.of("loud") == IN_PART
 
 
-def test_a_map_is_held_against_the_best_of_several_maps_drawn_by_chance():
+def test_a_map_is_compared_with_the_best_of_several_random_maps():
     log_mel, weights = speech_like(), np.random.default_rng(3).normal(size=(96, 64)) * 0.002
     found = judged({"nothing": np.zeros((96, 64), np.float32)}, weights, log_mel)
     assert len(found.random) == RANDOM_MAPS
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_judgement():
     assert [c.area for c in one.random] != [c.area for c in other.random]
 
 
-def test_what_would_have_to_go_is_read_from_the_map_with_the_largest_area():
+def test_the_counterfactual_comes_from_the_map_with_the_largest_area():
     log_mel = np.zeros((96, 64), np.float32)
     log_mel[16:48, 8:16] = 4  # 8 cells of 8 frames and 4 bands, each worth 1.25 to the first emotion
     log_mel[64:72, 40:48] = 1

@@ -32,7 +32,7 @@ def seen(store, project) -> dict[str, int]:
     return {sha(0): 1, sha(1): 1, sha(2): 0}
 
 
-def test_labels_change_in_one_go_and_say_so_in_each_history(store, project, seen):
+def test_labels_change_together_and_each_history_lists_it(store, project, seen):
     done = store.labels.change(project, seen, "Ann", emotion="sad")
     assert done.sha256 == (sha(1), sha(2))  # 0 was sad already
     # What was verified as something else is done again; a new label is open.
@@ -46,7 +46,7 @@ def test_labels_change_in_one_go_and_say_so_in_each_history(store, project, seen
     assert labels(store, project)[:4:3] == [("sad", "verified"), (None, "verified")]
 
 
-def test_all_is_undone_in_one_go_or_one_by_one(store, project, seen):
+def test_labels_are_undone_together_or_one_by_one(store, project, seen):
     before = labels(store, project)
     done = store.labels.change(project, seen, "Ann", emotion="fear")
     store.labels.undo(project, done, "Ann")
@@ -57,7 +57,7 @@ def test_all_is_undone_in_one_go_or_one_by_one(store, project, seen):
     assert labels(store, project) == before
 
 
-def test_nothing_is_undone_where_the_annotator_went_on(store, project, seen):
+def test_recordings_edited_since_are_not_undone(store, project, seen):
     done = store.labels.change(project, seen, "Ann", emotion="fear")
     store.marks.edit(project, sha(1), "Ann", add=[mark()])
     with pytest.raises(AnnotationsOutdated, match="1 of these recordings"):
@@ -68,7 +68,7 @@ def test_nothing_is_undone_where_the_annotator_went_on(store, project, seen):
 
 
 @pytest.mark.parametrize("change", ["changed", "deleted", "made"])
-def test_what_was_changed_meanwhile_is_not_overwritten(store, project, seen, change):
+def test_labels_changed_meanwhile_are_not_overwritten(store, project, seen, change):
     (theirs,) = store.marks.of(project, sha(0), "Ann")
     if change == "changed":
         store.marks.edit(project, sha(0), "Ann", change=[replace(theirs, emotion="calm")])
@@ -82,7 +82,7 @@ def test_what_was_changed_meanwhile_is_not_overwritten(store, project, seen, cha
     assert labels(store, project) == before
 
 
-def test_what_cannot_be_labelled_is_refused_with_all_the_rest(store, project, seen):
+def test_one_impossible_label_refuses_all(store, project, seen):
     before = labels(store, project)
     for chosen, emotion, words in (
         (seen | {sha(77): 0}, "sad", "1 of the chosen recordings are no longer in this project"),
@@ -95,7 +95,7 @@ def test_what_cannot_be_labelled_is_refused_with_all_the_rest(store, project, se
     assert store.labels.change(project, {}, "Ann", emotion="sad").sha256 == ()
 
 
-def test_statements_do_not_grow_with_the_recordings(store, project, seen):
+def test_the_number_of_statements_does_not_grow_with_the_recordings(store, project, seen):
     counts = []
     for chosen in ({sha(3): 0}, {sha(2): 0, sha(4): 0, sha(0): 1, sha(1): 1}):
         with statements() as sent:
@@ -106,7 +106,7 @@ def test_statements_do_not_grow_with_the_recordings(store, project, seen):
     assert counts == [(4, 5), (4, 5)]
 
 
-def test_labels_are_read_again_only_after_what_can_change_them(store, database_url, project, seen):
+def test_labels_are_read_again_only_after_a_possible_change(store, database_url, project, seen):
     def read():
         with statements() as sent:
             found = store.labels.of(project)
@@ -138,7 +138,7 @@ def test_labels_are_read_again_only_after_what_can_change_them(store, database_u
         assert read() == (1, elsewhere.labels.of(project))
 
 
-def test_a_recording_is_called_what_lasts_longest_in_a_tier(store, project):
+def test_a_recording_has_the_label_that_lasts_longest_in_a_tier(store, project):
     tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
 
     def said(start_s, end_s, note, who="Ann"):
@@ -154,7 +154,7 @@ def test_a_recording_is_called_what_lasts_longest_in_a_tier(store, project):
     assert store.labels.of(project, tier)[1].main_labels == {"Ann": "low", "Ben": "high"}
 
 
-def test_a_recording_is_called_as_most_of_its_points_in_a_tier_are(store, project):
+def test_a_recording_has_the_most_frequent_label_of_its_points_in_a_tier(store, project):
     tier = store.tiers.add(project, Tier("tone", "tone", "points", "labels", labels=("H*", "L*"))).key
     points = [Annotation(region_or_point(at_s, at_s), tier, note=note) for at_s, note in enumerate(("H*", "L*", "L*"))]
     store.marks.edit(project, sha(1), "Ann", add=points)
@@ -162,7 +162,7 @@ def test_a_recording_is_called_as_most_of_its_points_in_a_tier_are(store, projec
     assert store.labels.of(project, tier)[1].main_labels == {"Ann": "L*", "Ben": "H*"}
 
 
-def test_a_queue_of_chosen_recordings_walks_through_them_alone(store, project):
+def test_a_queue_of_chosen_recordings_contains_only_them(store, project):
     queue = Queue(among=frozenset({sha(1), sha(3), sha(77)}))
     assert [item.file.sha256 for item in store.recordings.page(project, queue).items] == [sha(1), sha(3)]
     opened = store.recordings.open(project, sha(1), "Ann", queue)

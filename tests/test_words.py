@@ -24,7 +24,7 @@ def praat_grid(tiers: str = "phones words", points: str = "", tier: int = 2):
 
 @pytest.mark.parametrize("form", ["Save as text file", "Save as short text file"])
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16"])
-def test_what_praat_writes_is_read(form, encoding, tmp_path):
+def test_files_written_by_praat_are_read(form, encoding, tmp_path):
     file = tmp_path / "a.TextGrid"
     parselmouth.praat.run(f'Text writing preferences: "{encoding}"')
     call(praat_grid(), form, str(file))
