@@ -9,17 +9,20 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from ser_core.analysis import Explanation, Recording, Region
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.errors import SettingsRefused
 from ser_core.explanation.focus import (
     deciding_candidate,
+    focus_frames,
     focus_in_words,
     focus_level,
     focus_regions,
     map_in_words,
     relevance_profile,
+    strongest_part,
     usable_frames,
 )
 from ser_core.front_end.spectrogram import band_centres_hz
@@ -113,6 +116,9 @@ def test_focus_is_where_the_profile_is_above_zero_with_its_strength_and_share():
 def test_a_region_of_exactly_the_shortest_length_stays_and_a_shorter_one_is_dropped():
     assert len(regions_of(runs((5, -1.0), (10, 1.0), (20, -1.0)))) == 1
     assert regions_of(runs((5, -1.0), (9, 1.0), (20, -1.0))) == ()
+    # In floating point, 0.07 s is a little more than seven frames of 0.01 s.
+    seven = FocusSettings(threshold=0.0, shortest_region_s=0.07)
+    assert len(regions_of(runs((5, -1.0), (7, 1.0), (20, -1.0)), settings=seven)) == 1
 
 
 def test_dropped_regions_still_count_in_the_total_of_the_shares():
@@ -286,9 +292,15 @@ def test_an_impossible_share_is_refused(share):
 
 
 def test_the_focus_is_within_speech_or_anywhere_explained_if_there_is_hardly_any():
-    covered, speech = runs((10, True), (10, False)), runs((4, True), (16, False))
+    covered, speech = runs((10, True), (10, False)), runs((4, True), (6, False), (10, True))
     assert usable_frames(covered, speech, 4).sum() == 4
     assert usable_frames(covered, speech, 5).sum() == 10
+
+
+def test_focus_frames_have_their_middle_in_any_of_the_regions():
+    found = regions_of(runs((10, 1.0), (15, -1.0), (12, 1.0), (3, -1.0)))
+    inside = focus_frames(found, 0.0125 + 0.010 * np.arange(40))
+    np.testing.assert_array_equal(inside, runs((10, True), (15, False), (12, True), (3, False)))
 
 
 # --- the focus that decides ---
@@ -346,6 +358,31 @@ def test_if_no_focus_decides_the_best_for_its_size_is_taken():
     assert decides(Needs(100, range(90, 100)), [10, 30, 50], target) == 0
 
 
+class Margins:
+    """Perturbed speech in which the verdict has these margins with each focus alone and, reversed, without it."""
+
+    original, frames = np.array([0.9, 0.1]), 100
+
+    def __init__(self, *pairs):
+        self.margins = np.array([margin for alone, without in pairs for margin in (alone, -without)])
+
+    def without(self, masks, count, work):
+        return np.stack([expit(self.margins), expit(-self.margins)], axis=1)
+
+
+@pytest.mark.parametrize("weak", [(0.29, 0.9), (0.9, 0.39)])
+def test_the_verdict_must_hold_by_a_smaller_margin_than_it_must_change(weak):
+    target = target_of_log_mel(np.zeros((100, 2), np.float32))
+    assert decides(Margins(weak, (0.31, 0.41)), [10, 20], target) == 1
+
+
+@pytest.mark.parametrize(("firm", "balanced"), [((0.0, 3.0), (0.29, 1.0)), ((3.0, 0.0), (1.0, 0.39))])
+def test_if_no_focus_decides_margins_above_one_count_as_one(firm, balanced):
+    target = target_of_log_mel(np.zeros((100, 2), np.float32))
+    # By hand: 1 - 0.2 against at least 1.29 - 0.4.
+    assert decides(Margins(firm, balanced), [10, 20], target) == 1
+
+
 def test_an_emotion_other_than_the_verdict_must_stay_as_likely():
     target = target_of_log_mel(np.zeros((100, 2), np.float32))
     needs = Needs(100, range(100), whole=(0.2, 0.8))
@@ -395,6 +432,17 @@ def test_a_map_in_words_has_the_bounds_of_its_strongest_evidence_in_seconds_and_
     assert centres[19] - 5 < high < centres[20] + 6
     assert "against" in against
     assert "0.2 to 0.6 s" in against
+
+
+def test_the_strongest_part_is_found_over_nine_frames_and_three_bands():
+    relevance = np.zeros((100, 64), np.float32)
+    relevance[50:80, 20] = 1.0
+    relevance[20, 30:60] = 1.0  # one frame is a ninth of the window, one band a third
+    part = strongest_part(relevance, FRAMES)
+    # Half as high, where at least five of the nine frames around hold it.
+    assert (part.start_s, part.end_s) == pytest.approx((0.5075, 0.8075))
+    centres = band_centres_hz(FRAMES)
+    assert centres[18] < part.low_hz < centres[19] < centres[21] < part.high_hz < centres[22]
 
 
 def test_a_map_of_zeros_is_described_as_such():
