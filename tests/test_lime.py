@@ -9,7 +9,16 @@ from scipy.stats import spearmanr
 
 from ser_core.errors import SettingsRefused
 from ser_core.explanation import relevance
-from ser_core.explanation.lime import SIMILARITY, LimeResult, Window, _balanced_masks, _masks, lime, surrogate
+from ser_core.explanation.lime import (
+    SIMILARITY,
+    LimeResult,
+    Window,
+    _balanced_masks,
+    _masks,
+    _stability,
+    lime,
+    surrogate,
+)
 from ser_core.explanation.relevance import fill_values
 from ser_core.model.scores import evidence, softmax
 from ser_core.settings import LimeSettings
@@ -218,11 +227,13 @@ def test_map_of_one_emotion_against_another_reads_the_difference_of_their_logits
     np.testing.assert_allclose(map_of(three, target_of_log_mel(log_mel, emotion=2, against=0)), -against, atol=1e-5)
 
 
-def test_frames_that_no_selected_segment_covers_have_no_relevance():
-    classifier, log_mel = classifier_of(fresh(TinyNetwork)), random_log_mel(240)
-    found = map_of(classifier, target_of_log_mel(log_mel, selected=[True, False, False, True]))
-    assert (found[96:144] == 0).all()
-    assert (found[:96] != 0).all()
+def test_frames_that_no_selected_segment_covers_have_no_relevance_and_no_error():
+    target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True])
+    # The second window is of the frames 64 to 127.
+    run = run_of(classifier_of(fresh(TinyNetwork)), target, LimeSettings(16, 32, 64, masks=32))
+    for found in (run.relevance(target), run.standard_error(target)):
+        assert (found[96:144] == 0).all()
+        assert (found[:96] != 0).all()
 
 
 @pytest.mark.parametrize("fill", ["zeros", ""])
@@ -341,8 +352,15 @@ def test_masks_that_were_not_tried_are_interpolated_as_by_kriging():
     everywhere = [
         np.linalg.solve(system, np.append(COVARIANCE[tried, mask], 1))[:21] @ evidences[tried] for mask in range(64)
     ]
-    weights, _ = estimated(evidences, tried)
+    weights, errors = estimated(evidences, tried)
     np.testing.assert_allclose(weights, ridge_slowly(ALL.astype(float), np.array(everywhere), 0.25), atol=1e-5)
+    # The covariance that remains, of all masks and so of the weights, which are linear in the evidence under them.
+    known = np.vstack([COVARIANCE[tried], np.ones(64)])
+    remaining = COVARIANCE - known.T @ np.linalg.solve(system, known)
+    values = np.append(evidences[tried], 0)
+    scale = values @ np.linalg.solve(system, values) / 20
+    to_weights = np.array([ridge_slowly(ALL.astype(float), one, 0.25) for one in np.eye(64)]).T
+    np.testing.assert_allclose(errors**2, scale * np.diag(to_weights @ remaining @ to_weights.T), rtol=1e-4)
 
 
 def test_the_errors_foretold_are_those_found_where_masks_are_as_alike_as_assumed():
@@ -377,6 +395,12 @@ def test_stability_is_near_one_where_evidence_adds_up_and_near_zero_where_it_is_
     assert adds_up.stability(target) > 0.97
     regressed = LimeSettings(cell_frames=8)  # 16 cells in a window: nothing is interpolated
     assert abs(run_of(Jumpy(), target, regressed).stability(target)) < 0.5
+
+
+@pytest.mark.parametrize(("error", "stability"), [(0.5, 0.75), (1.0, 0.0), (2.0, 0.0)])
+def test_stability_is_the_share_of_the_variance_that_is_not_error_and_never_negative(error, stability):
+    windows = [(np.array([3.0, 1.0]), np.full(2, error)), (np.array([1.0, 3.0]), np.full(2, error))]
+    assert _stability(windows) == stability
 
 
 def test_no_more_masks_are_tried_once_the_map_is_stable():
@@ -442,6 +466,16 @@ def test_standard_error_is_the_spread_of_the_weights_over_masks_with_chance_in_t
     np.testing.assert_allclose(np.mean(errors, axis=0), np.std(maps, axis=0), rtol=0.2)
     few = LimeResult([Window(slice(0, 96), cell_of, present[:8], remaining[:8])], original, 0.25)
     assert few.standard_error(target) is None
+
+
+def test_the_score_of_the_unmasked_recording_adds_no_standard_error():
+    target = target_of_log_mel(random_log_mel())
+    present = _balanced_masks(9, 256, np.random.default_rng(0))
+    probability = expit(present @ np.linspace(-1, 1, 9))
+    remaining = np.stack([1 - probability, probability, *2 * [0 * probability]], axis=1)
+    cell_of = np.minimum(np.arange(96)[:, None] // 10, 8) + 0 * np.arange(64)
+    result = LimeResult([Window(slice(0, 96), cell_of, present, remaining)], np.array([0.01, 0.99, 0, 0]), 0.25)
+    np.testing.assert_allclose(result.standard_error(target), 0, atol=1e-6)
 
 
 def test_a_window_of_which_all_masks_were_tried_has_no_standard_error():
