@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ser_core.analysis import Spectrogram
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.front_end.segments import noise_floor, split_into_segments
-from ser_core.front_end.selection import GRID_POINTS, select_segments, selection_scores
-from ser_core.settings import SegmentSettings, SelectionSettings
+from ser_core.front_end.selection import GRID_POINTS, segments_of, select_segments, selection_scores
+from ser_core.settings import FrontEnd, SegmentSettings, SelectionSettings, SpectrogramSettings
 
 SILENCE = np.log(0.001)
 
@@ -198,6 +199,15 @@ def test_without_a_rule_nothing_is_scored_and_all_segments_are_selected():
     selected, scores = select_segments(speech_and_odd_one(), SelectionSettings("none"))
     assert scores is None
     assert selected.all()
+
+
+def test_segments_are_selected_as_the_front_end_says():
+    spectrogram = Spectrogram(np.concatenate(speech_and_odd_one()), SpectrogramSettings())
+    for selection in (SelectionSettings("none"), SelectionSettings("guarded", 0.99)):
+        found = segments_of(spectrogram, FrontEnd(selection=selection))
+        selected, scores = select_segments(found.values, selection)
+        np.testing.assert_array_equal(found.selected, selected)
+        np.testing.assert_array_equal(found.gds_score, scores)
 
 
 def test_unknown_rule_is_refused():
