@@ -91,6 +91,15 @@ def test_an_import_can_be_undone_in_each_recording_and_earlier_edits_after_it(st
     assert [len(step.changes) for step in store.history.page(project, sha(0)).items] == [2, 1, 1, 2, 2, 1]
 
 
+def test_after_an_import_undo_continues_with_the_importers_own_edits(store, project):
+    store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")])
+    store.marks.edit(project, sha(0), "Ben", add=[mark(emotion="happy")])
+    store.transfer.import_recordings(project, [document(0, mark(5, 6))], "Ann")
+    store.history.undo(project, sha(0), "Ann")
+    store.history.undo(project, sha(0), "Ann")
+    assert [annotation.emotion for annotation in store.marks.of(project, sha(0))] == ["happy"]
+
+
 def test_file_without_hashes_finds_its_recording_by_name_if_there_is_one(store, project):
     nameless = document(0, mark(emotion="sad"), name="take 3.wav", sha256=None)
     store.transfer.import_recordings(project, [nameless], "Ann")

@@ -352,6 +352,19 @@ def test_a_mark_deleted_30_days_ago_leaves_no_byte_and_other_edits_can_be_undone
     assert notes[3:] == [["early"], ["early", "stays"], ["later", "stays"]]
 
 
+def test_undo_skips_several_removed_steps_in_a_row(store, project, tmp_path):
+    store.marks.edit(project, sha(0), ANN, add=[mark(0, 1, note="before")])
+    (gone,) = store.marks.edit(project, sha(0), ANN, add=[mark()]).marks
+    (gone,) = store.marks.edit(project, sha(0), ANN, change=[replace(gone, note="changed")]).marks
+    store.marks.edit(project, sha(0), ANN, add=[mark(3, 4, note="after")])
+    store.marks.edit(project, sha(0), OWNER, delete=[gone])
+    finish_deletions(store, tmp_path / "data", datetime.now(UTC) + TRASH_PERIOD + timedelta(minutes=1))
+    store.history.undo(project, sha(0), ANN)
+    assert [found.note for found in store.marks.of(project, sha(0))] == ["before"]
+    store.history.undo(project, sha(0), ANN)
+    assert store.marks.of(project, sha(0)) == ()
+
+
 def test_a_failed_deletion_is_reported_and_does_not_stop_the_others(store, project, tmp_path):
     data = tmp_path / "data"
     sounds_of_project(store, project, data)

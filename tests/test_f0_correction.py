@@ -249,6 +249,17 @@ def test_our_json_contains_corrections_and_an_import_keeps_those_made_here(store
     assert any("F0" in words for words in export_recordings([ours], EXPORT_FORMATS["textgrid"]).dropped)
 
 
+def test_f0_of_an_import_can_be_undone_after_its_marks_are_deleted_for_good(store, project):
+    document = AnnotatedRecording("take 0.wav", sha(0), 10.0, None, (mark(annotator="Ben"),), f0=corrected({2: 90.0}))
+    store.transfer.import_recordings(project, [document], "Ben")
+    store.marks.edit(project, sha(0), "Ann", change=[replace(store.marks.of(project, sha(0))[0], note="seen")])
+    store.marks.edit(project, sha(0), "Ben", delete=store.marks.of(project, sha(0)))
+    store.trash.empty(datetime.now(UTC) + TRASH_PERIOD + timedelta(minutes=1))
+    assert f0_of(store, project).hz == {2: 90.0}
+    assert store.history.undo(project, sha(0), "Ben").f0.after == {}
+    assert not f0_of(store, project).frames
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
