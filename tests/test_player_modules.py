@@ -234,6 +234,142 @@ def test_a_drag_goes_on_when_new_regions_arrive_unless_they_change_the_one_in_ha
     assert found == [edits, shown]
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("shown", "snaps", "drag", "edited"),
+    [
+        ([], [2, 2.03], (50, 201), [0.5, 2]),
+        ([("one", 2.9, 3.9)], [3.03], (340, 348), [3, 4]),
+        ([("one", 1, 2)], [], (199, 50), [1, 1.04]),
+    ],
+    ids=["to the nearer of two bounds", "no further than the end of the recording", "no end before the start"],
+)
+def test_dragging_a_region_snaps_and_clips_its_bounds(page, shown, snaps, drag, edited):
+    found = page.evaluate(
+        """async ([shown, snaps, [from, to]]) => {
+          regions.set(shown.map((one) => region(...one)), { editable: true, labels: [], snaps });
+          const { left } = element.getBoundingClientRect();
+          const at = (x) => ({ button: 0, target: regions.buttons[0] ?? element, clientX: left + x });
+          regions.begin(at(from));
+          regions.move(at(to));
+          regions.end(0);
+          return bounds(edited);
+        }""".replace("{", "{" + REGIONS, 1),
+        [shown, snaps, drag],
+    )
+    assert found == [pytest.approx(edited)]
+
+
+@pytest.mark.browser
+def test_a_drag_cancelled_by_the_browser_changes_nothing(page):
+    dragged, shown, edits = page.evaluate(
+        """async () => {
+          arrive(region("one", 1, 2));
+          const { left } = element.getBoundingClientRect();
+          regions.begin({ button: 0, target: regions.buttons[0], clientX: left + 150 });
+          regions.move({ clientX: left + 200 });
+          const dragged = bounds(regions.list);
+          element.dispatchEvent(new Event("pointercancel"));
+          regions.end(0);
+          return [dragged, bounds(regions.list), edited.length];
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert (dragged, shown, edits) == ([[1.5, 2.5]], [[1, 2]], 0)
+
+
+@pytest.mark.browser
+def test_edges_moved_by_keys_are_sent_half_a_second_after_the_last_move(page):
+    waiting, sent = page.evaluate(
+        """async () => {
+          const { setTimeout, clearTimeout } = globalThis;
+          const waiting = new Map();
+          globalThis.setTimeout = (send, ms) => waiting.set(waiting.size, [send, ms]) && waiting.size - 1;
+          globalThis.clearTimeout = (number) => waiting.set(number, null);
+          try {
+            const one = region("one", 1, 2);
+            arrive(one);
+            regions.choose(0);
+            for (const end of [2.1, 2.2]) regions.moveEdges({ ...one, end });
+          } finally {
+            Object.assign(globalThis, { setTimeout, clearTimeout });
+          }
+          const left = [...waiting.values()].filter(Boolean);
+          left.forEach(([send]) => send());
+          return [left.map(([, ms]) => ms), bounds(edited)];
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert (waiting, sent) == ([500], [[1, 2.2]])
+
+
+@pytest.mark.browser
+def test_giving_a_suggestion_its_own_label_accepts_it(page):
+    found = page.evaluate(
+        """async () => {
+          arrive({ ...region("sad", 1, 2), suggested: true });
+          regions.choose(0);
+          for (const label of ["sad", "sad"]) regions.label(label);
+          return edited.map(({ label, suggested }) => [label, suggested]);
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert found == [["sad", False]]
+
+
+@pytest.mark.browser
+def test_a_region_merged_with_one_inside_it_keeps_its_end(page):
+    merged, left = page.evaluate(
+        """async () => {
+          arrive(region("one", 1, 3), region("two", 1.5, 2));
+          regions.choose(0);
+          regions.merge();
+          return [bounds(edited), bounds(regions.list)];
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert merged == left == [[1, 3]]
+
+
+@pytest.mark.browser
+def test_regions_side_by_side_share_a_row_and_overlapping_ones_do_not(page):
+    rows = page.evaluate(
+        """async () => {
+          return [0.3, 0.2999999, 0.29].map((start) => {
+            arrive(region("one", 0, 0.3), region("two", start, 0.6));
+            return regions.countRows();
+          });
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert rows == [1, 1, 2]
+
+
+@pytest.mark.browser
+def test_choosing_the_next_or_previous_region_wraps_around(page):
+    chosen = page.evaluate(
+        """async () => {
+          arrive(region("one", 0, 1), region("two", 1, 2), region("three", 2, 3));
+          return [1, -1, 1, 1, 1, -1].map((direction) => (regions.chooseNext(direction), regions.chosen));
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert chosen == ["one", "three", "one", "two", "three", "two"]
+
+
+@pytest.mark.browser
+def test_keys_typed_into_the_name_of_a_region_stay_in_it(page):
+    pressed, name = page.evaluate(
+        """async () => {
+          arrive(region("one", 0, 1));
+          const pressed = [];
+          stage.addEventListener("keydown", ({ key }) => pressed.push(key));
+          regions.rename(0);
+          const input = element.querySelector("input");
+          const press = (key) => input.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+          press("?");
+          input.value = "why?";
+          press("Enter");
+          return [pressed, edited.map(({ label }) => label)];
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert (pressed, name) == ([], ["why?"])
+
+
 # --- keys ---
 
 
