@@ -1,7 +1,9 @@
 import pytest
 
+from ser_core.commands import arguments
 from ser_core.work import progress as pace
 from ser_core.work.progress import Pace
+from ser_core.work.training_process import PROGRESS
 
 
 @pytest.fixture
@@ -43,3 +45,16 @@ def test_reports_closer_than_ten_seconds_do_not_shorten_what_is_remembered(clock
         clock.now += 0.1
         left = work.seconds_left(step / 2000)
     assert left == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "done", "said"),
+    [(20, 0.5, ", about 20 s left"), (600, 0.5, ", about 10 min left"), (20, 0.99, ""), (20, 0.01, "")],
+)
+def test_commands_print_the_time_left_in_seconds_if_it_is_short(clock, capsys, took_s, done, said):
+    work = arguments.printed_progress()
+    clock.now += took_s
+    work.progress(done, "Round 1")
+    printed = capsys.readouterr().err.rstrip("\n")
+    assert printed == f"{100 * done:3.0f} %  Round 1{said}"
+    assert PROGRESS.match(printed).groups() == (f"{100 * done:.0f}", "Round 1")

@@ -199,7 +199,13 @@ def printed_progress() -> Work:
             return
         printed_at = now
         seconds_left = pace.seconds_left(fraction)
-        time_left = "" if seconds_left is None else f", about {seconds_left / 60:.0f} min left"
+        unsaid = seconds_left is None or seconds_left < 1
+        time_left = "" if unsaid else f", about {_time_in_words(seconds_left)} left"
         say(f"{100 * fraction:3.0f} %  {text}{time_left}", to_stderr=True)
 
     return Work(print_progress)
+
+
+def _time_in_words(seconds: float) -> str:
+    """Return seconds below 90 s and minutes above, as the app does."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

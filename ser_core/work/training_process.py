@@ -22,7 +22,7 @@ POLL_S = 0.3
 ARGUMENTS_FILE = "training.begun"
 MAX_ARGUMENTS_BYTES = 1_000_000
 ROOT = Path(__file__).parents[2]
-PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ min left)?$")
+PROGRESS = re.compile(r"\s*(\d+) %  (.*?)(?:, about \d+ (?:s|min) left)?$")
 
 
 def runs_folder() -> Path:
