@@ -178,7 +178,7 @@ def test_marks_made_with_keys_are_stored_and_can_be_undone_in_a_new_visit(as_ann
     page.locator(".timeline").focus()
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
-    expect(page.locator(".region")).to_have_text(["1"])
+    expect(page.locator(".region")).to_have_text(["∅"])
     page.keyboard.press("Control+y")
     expect(page.locator(".region")).to_have_text(["sad"])
     page.keyboard.press("Control+y")
@@ -299,7 +299,7 @@ def test_others_marks_are_shown_on_request_played_by_click_taken_over_by_number_
     marking.keyboard.press("2")
     expect(marking.get_by_text("fay changed this mark")).to_be_visible()
     expect(marking.get_by_role("combobox", name=re.compile("Status")).last).to_have_value("verified")
-    expect(marking.locator(".region").first).to_have_text("1")  # until then the key would change nothing
+    expect(marking.locator(".region").first).to_have_text("∅")  # until then the key would change nothing
     marking.keyboard.press("2")
     expect(marking.locator(".saved")).to_have_text("All saved")
     at_rest(marking)

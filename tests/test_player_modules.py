@@ -187,6 +187,20 @@ const bounds = (list) => list.map(({ start, end }) => [start, end]);
 
 
 @pytest.mark.browser
+def test_a_mark_without_a_label_shows_no_number_because_numbers_are_keys_of_labels(page):
+    marks, regions = page.evaluate(
+        """async () => {
+          const shown = (id, editable) => {
+            regions.set([{ ...region(id, 0.5, 1), label: "" }], { editable, labels: [], snaps: [] });
+            return element.querySelector(".region").textContent;
+          };
+          return [shown("mark", true), shown("region", false)];
+        }""".replace("{", "{" + REGIONS, 1)
+    )
+    assert (marks, regions) == ("∅", "1")
+
+
+@pytest.mark.browser
 def test_an_edge_that_keys_just_moved_stays_moved_when_a_suggestion_arrives(page):
     ends, shown = page.evaluate(
         """async () => {

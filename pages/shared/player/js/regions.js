@@ -70,7 +70,8 @@ export class Regions {
   }
 
   name(index) {
-    return this.shownLabel(this.list[index].label) || String(index + 1);
+    // In a mark a number would look like the key of a label.
+    return this.shownLabel(this.list[index].label) || (this.editable ? "∅" : String(index + 1));
   }
 
   colourOf({ label }) {

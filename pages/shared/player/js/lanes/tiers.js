@@ -96,10 +96,6 @@ class TierRow extends Regions {
     this.set(tier.marks, { editable: true, labels: tier.labels, snaps });
   }
 
-  name(index) {
-    return this.shownLabel(this.list[index].label) || "∅";
-  }
-
   colourOf({ label }) {
     return this.colours?.get(label) ?? this.tier.colour ?? WAVE;
   }
