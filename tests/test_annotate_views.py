@@ -204,6 +204,12 @@ def test_fields_of_the_whole_recording_belong_to_the_current_annotator(store, vo
     assert said["ann"] != said["bea"]
     emotion = next(one for one in app.main.selectbox if one.label == "Emotion")
     assert emotion.value == said["ann"]
+    emotion.set_value("").run()
+    whole = [mark for mark in store.marks.of(project.id, recording.sha256) if mark.tier == RECORDING_TIER]
+    assert {mark.annotator: mark.emotion for mark in whole} == said | {"ann": None}
+    fields = {one.label: one for one in app.run().main.selectbox}
+    # Without a default Streamlit offers to clear a field, even one that shows *none*.
+    assert all(fields[name].proto.HasField("default") for name in ("Emotion", "Confidence"))
     next(one for one in app.text_input if one.label == "Annotator").set_value("bea").run()
     assert next(one for one in app.main.selectbox if one.label == "Emotion").value == said["bea"]
 

@@ -25,7 +25,9 @@ from ser_core.annotations.annotation import (
 from ser_core.annotations.store.transactions.recordings import OpenRecording
 
 INTENSITIES = list(range(MIN_INTENSITY, MAX_INTENSITY + 1))
-CONFIDENCES = [None, *(percent / 100 for percent in range(0, 101, 10))]
+CONFIDENCES = [percent / 100 for percent in range(0, 101, 10)]
+#: The option that leaves a field empty. A field of Streamlit that holds None can be cleared, though nothing is chosen.
+NOTHING = ""
 
 
 def show(project: OpenProject, opened: OpenRecording, shown: Shown, channels: int) -> None:
@@ -99,6 +101,8 @@ def _fields(
     def field(name: str) -> dict[str, Any]:
         def save() -> None:
             value = st.session_state[f"{key} {name}"]
+            if value == NOTHING:
+                value = None
             if name == "note":
                 value = value or ""
             if name == "channel" and value == 1:
@@ -141,14 +145,13 @@ def _fields(
 
 
 def _confidence_field(column: DeltaGenerator, mark: Annotation, state: dict[str, Any]) -> None:
-    steps = sorted({*CONFIDENCES[1:], *([] if mark.confidence is None else [mark.confidence])})
-    options = [None, *steps]
+    given = [] if mark.confidence is None else [mark.confidence]
+    options = [NOTHING, *sorted({*CONFIDENCES, *given})]
     column.selectbox(
         t("Confidence"),
         options,
-        index=options.index(mark.confidence),
-        format_func=lambda part: t("not given") if part is None else t("{percent:.0f} %", percent=100 * part),
-        placeholder=t("not given"),
+        index=options.index(given[0] if given else NOTHING),
+        format_func=lambda part: t("not given") if part == NOTHING else t("{percent:.0f} %", percent=100 * part),
         **state,
     )
 
@@ -157,7 +160,8 @@ def _label_field(
     column: DeltaGenerator, title: str, labels: list[str], chosen: str | None, state: dict[str, Any]
 ) -> None:
     """Offer the given labels, none, or any other label."""
-    names = [None, *labels, *([] if chosen in (None, *labels) else [chosen])]
+    chosen = chosen or NOTHING
+    names = [NOTHING, *labels, *([] if chosen in (NOTHING, *labels) else [chosen])]
     column.selectbox(
         title,
         names,
