@@ -89,7 +89,7 @@ def main() -> None:
             page.get_by_text("What would change the verdict").wait_for()
             photograph(page, "explain.png")
             turn_to(page, "Listen")
-            page.get_by_text("From it alone").wait_for()
+            page.get_by_text("From the focus alone").wait_for()
             photograph(page, "listen.png")
             browser.close()
 

@@ -518,7 +518,17 @@ def test_a_focus_that_does_not_decide_says_so(monkeypatch, alone, without, decid
     whole, alone, without = (SimpleNamespace(scores=np.eye(2)[best]) for best in (0, alone, without))
     analysis = SimpleNamespace(emotions=("angry", "sad"), scores=SimpleNamespace(recording=whole.scores))
     said = focus_audio_section.in_words(analysis, SimpleNamespace(alone=alone, without=without))
-    assert ("decides by itself" in said) != decides
+    assert ("No part" in said) != decides
+    assert "focus alone" in said
+
+
+def test_scores_of_the_strongest_points_are_not_called_those_of_the_focus(monkeypatch):
+    monkeypatch.setattr(session, "choice", {"focus_rule": session.DECIDING, "audible": session.POINTS}.get)
+    whole, other = (SimpleNamespace(scores=np.eye(2)[best]) for best in (0, 1))
+    analysis = SimpleNamespace(emotions=("angry", "sad"), scores=SimpleNamespace(recording=whole.scores))
+    said = focus_audio_section.in_words(analysis, SimpleNamespace(alone=whole, without=other))
+    assert "strongest points alone" in said
+    assert "focus" not in said
 
 
 def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypatch):
@@ -686,7 +696,7 @@ def test_listen_gives_the_focus_of_the_consensus_too(voice):
 
 def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_becomes_of_the_verdict(voice):
     app = with_recording("pages/2_Listen.py", voice[:24_000])
-    assert re.search(r"stretch.*of the speech.*From it alone, the verdict .* without it, it", words(app))
+    assert re.search(r"stretch.*of the speech.*From the focus alone, the verdict .* without it, it", words(app))
     assert words(app).count('class="scores"') == 3
     before = shown_by_player(app)["sounds"]
     assert [one["name"] for one in before] == ["the recording", "the focus alone", "everything else"]

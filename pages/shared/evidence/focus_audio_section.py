@@ -23,20 +23,57 @@ it rests on the focus.
 """)
 SOUNDS = texts({session.REGIONS: "The focus regions", session.POINTS: "The strongest points of the map"})
 VERSIONS = texts({"the focus alone": "the focus alone", "everything else": "everything else"})
-#: By whether the verdict stays the same on the focus alone, and whether it does without the focus.
+#: What the sounds are made of, and whether the verdict stays the same on it alone and without it.
 IN_WORDS = texts(
     {
-        (True, True): "From it alone, the verdict stays **{alone}** ({score:.2f}); without it, it stays the same.",
         (
+            session.REGIONS,
+            True,
+            True,
+        ): "From the focus alone, the verdict stays **{alone}** ({score:.2f}); without it, it stays the same.",
+        (
+            session.REGIONS,
             True,
             False,
-        ): "From it alone, the verdict stays **{alone}** ({score:.2f}); without it, it becomes **{without}**.",
-        (False, True): "From it alone, the verdict becomes **{alone}** ({score:.2f}); without it, it stays the same.",
+        ): "From the focus alone, the verdict stays **{alone}** ({score:.2f}); without it, it becomes **{without}**.",
         (
+            session.REGIONS,
+            False,
+            True,
+        ): "From the focus alone, the verdict becomes **{alone}** ({score:.2f}); without it, it stays the same.",
+        (
+            session.REGIONS,
             False,
             False,
-        ): "From it alone, the verdict becomes **{alone}** ({score:.2f}); without it, it becomes **{without}**.",
+        ): "From the focus alone, the verdict becomes **{alone}** ({score:.2f}); without it, it becomes **{without}**.",
+        (
+            session.POINTS,
+            True,
+            True,
+        ): "From the map's strongest points alone, the verdict stays **{alone}** ({score:.2f}); without them, it stays "
+        "the same.",
+        (
+            session.POINTS,
+            True,
+            False,
+        ): "From the map's strongest points alone, the verdict stays **{alone}** ({score:.2f}); without them, it "
+        "becomes **{without}**.",
+        (
+            session.POINTS,
+            False,
+            True,
+        ): "From the map's strongest points alone, the verdict becomes **{alone}** ({score:.2f}); without them, it "
+        "stays the same.",
+        (
+            session.POINTS,
+            False,
+            False,
+        ): "From the map's strongest points alone, the verdict becomes **{alone}** ({score:.2f}); without them, it "
+        "becomes **{without}**.",
     }
+)
+NO_PART_DECIDES = texts(
+    "No part of the speech does both, keep the verdict alone and change it when it is missing; this one comes closest."
 )
 
 
@@ -85,7 +122,7 @@ def show(analysis: Analysis, job: Job | None) -> None:
 
 
 def in_words(analysis: Analysis, scores: FocusScores) -> str:
-    """Describe whether the verdict stays the same on the focus alone, and whether it changes without it.
+    """Describe whether the verdict stays the same on the focus or the points alone, and whether it changes without.
 
     If the focus should decide but does not, add that no part does.
     """
@@ -93,7 +130,7 @@ def in_words(analysis: Analysis, scores: FocusScores) -> str:
         int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)
     )
     words = t(
-        IN_WORDS[alone == whole, without == whole],
+        IN_WORDS[session.choice("audible"), alone == whole, without == whole],
         alone=t(analysis.emotions[alone]),
         score=float(scores.alone.scores[alone]),
         without=t(analysis.emotions[without]),
@@ -101,7 +138,7 @@ def in_words(analysis: Analysis, scores: FocusScores) -> str:
     should_decide = (session.choice("focus_rule"), session.choice("audible")) == (session.DECIDING, session.REGIONS)
     if not should_decide or alone == whole != without:
         return words
-    return f"{words} {t('No part of the speech decides by itself; this one comes closest.')}"
+    return f"{words} {t(NO_PART_DECIDES)}"
 
 
 def sounds_of(key: Hashable, scores: FocusScores, recording: Recording) -> dict[str, bytes]:

@@ -22,7 +22,7 @@ COLUMNS = texts(
         ("No.", "The region's number in the player"),
         ("Start (s)", "Where it begins"),
         ("End (s)", "Where it ends"),
-        ("Share", "Share of all evidence for the emotion that is inside"),
+        ("Share of evidence", "Share of all evidence for the emotion that is inside"),
         ("Strength", "Mean of the profile inside, in the explainer's unit"),
         ("Level (dBFS)", "Mean level of the voiced frames inside, re full scale"),
         ("Louder by (dB)", "Compared with the voiced frames outside all focus regions"),
