@@ -100,13 +100,13 @@ def test_korean_writes_units_and_ranges_one_way():
     assert not any(found.values()), found
 
 
-def test_percentages_in_charts_are_written_as_the_language_does(speaking):
+def test_percentages_in_charts_follow_the_language(speaking):
     for code, written in (("de", "50 %<br>1"), ("ko", "50%<br>1")):
         speaking(code)
         assert confusion_chart([[1, 1], [0, 2]], ("angry", "sad")).data[0].text[0][0] == written
 
 
-def test_texts_that_a_page_fills_in_have_plain_names_as_fields():
+def test_fields_of_texts_are_plain_names():
     unfit = {
         text
         for text in texts.of_pages()
@@ -154,7 +154,7 @@ def drawn_as_written(tree: ast.AST) -> list[str]:
     return found
 
 
-def test_no_page_draws_a_text_that_is_not_translated():
+def test_no_page_shows_an_untranslated_text():
     found = {
         path.relative_to(texts.ROOT).as_posix(): drawn
         for path in texts.PAGES
@@ -163,7 +163,7 @@ def test_no_page_draws_a_text_that_is_not_translated():
     assert not found
 
 
-def test_the_search_for_untranslated_texts_sees_them():
+def test_the_search_for_untranslated_texts_finds_them():
     source = 'st.button("Delete it"); st.caption(t("x y")); st.info(f"{n} marks here", help="So that"); st.text("ok")'
     assert [found.partition(": ")[2] for found in drawn_as_written(ast.parse(source))] == [
         "Delete it",
@@ -250,7 +250,7 @@ def test_every_word_of_a_page_is_translated(page, monkeypatch, make_voice):
 # --- what is said ---
 
 
-def test_a_text_is_said_with_its_fields_and_numbers_as_the_language_writes_them(speaking):
+def test_a_text_is_filled_in_with_numbers_formatted_for_the_language(speaking):
     known = {
         "{n} mark": "{n} Marke",
         "{n} marks": "{n} Marken",
@@ -268,7 +268,7 @@ def test_a_text_is_said_with_its_fields_and_numbers_as_the_language_writes_them(
     assert t("{s:.1f} dB, {name}", s=-1.5, name="a-b") == "−1.5 dB, a-b"
 
 
-def test_particles_of_korean_fit_what_is_before_them(speaking):
+def test_korean_particles_fit_the_preceding_word(speaking):
     speaking("ko", {"{a} of {b}, also {c}": "{a}이(가) **{b}**은(는) ‘{c}’(으)로"})
     said = [t("{a} of {b}, also {c}", a=a, b=a, c=a) for a in ("기쁨", "분노", "서울", 3, 10, "a.wav")]
     assert said == [
@@ -311,7 +311,7 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
     assert recognised("1 label, of a, 2 label") == "1 Etikett, of a, 2 Etikett"
 
 
-def test_what_people_wrote_is_looked_through_at_once(speaking):
+def test_long_texts_written_by_people_are_searched_quickly(speaking):
     speaking("de", {"{name}: {a} to {b}, {c} of {d} marks of {e}": "{name}{a}{b}{c}{d}{e}", "a of {b}": "{b}"})
     begun = time.process_time()
     for written in (
@@ -325,7 +325,7 @@ def test_what_people_wrote_is_looked_through_at_once(speaking):
     assert time.process_time() - begun < 1
 
 
-def test_words_of_the_library_are_said_and_names_stay(speaking):
+def test_words_of_the_library_are_translated_and_names_stay(speaking):
     speaking(
         "de", {"The {what} of {name} is {emotion}.": "{name}: {what} {emotion}", "start": "Anfang", "sad": "traurig"}
     )
@@ -341,7 +341,7 @@ def test_emotions_in_a_list_are_translated(speaking):
 
 
 @pytest.mark.parametrize("code", OTHERS)
-def test_a_refusal_of_a_file_is_said_wholly_though_it_stands_in_another_and_behind_two_places(code, speaking):
+def test_a_refusal_nested_in_another_and_after_two_locations_is_fully_translated(code, speaking):
     speaking(code)
     refusal = "The mark ends at 9.5 s, after its recording, which is 7.1 s long. Cut it."
     said = recognised(f"a.TextGrid: Mark 1, in the tier 'x': {refusal} Or choose a larger tolerance at the end.")
@@ -349,7 +349,7 @@ def test_a_refusal_of_a_file_is_said_wholly_though_it_stands_in_another_and_behi
     assert "Or choose" not in said
 
 
-def test_a_report_is_said_in_the_language_of_the_visit_that_asked_for_it(speaking):
+def test_a_report_is_in_the_language_of_the_visit_that_requested_it(speaking):
     speaking("de", {"{s:.2f} s": "{s:.2f} Sek.", "No {kind} here.": "Hier: {kind}"})
     say = translator()
     speaking("en")
@@ -418,7 +418,7 @@ def test_a_choice_stays_when_another_language_is_chosen():
     assert len(keys) == 4
 
 
-def test_dates_are_in_the_order_of_the_language(speaking):
+def test_dates_have_the_format_of_the_language(speaking):
     at = datetime(2026, 3, 31, 9, 5)
     said = {}
     for code in LANGUAGES:
@@ -445,6 +445,6 @@ def test_scripts_and_html_of_a_component_are_translated(tmp_path):
         ("'my take.wav', mark 3: x", "'my take.wav', Markierung 3: x"),
     ],
 )
-def test_the_place_before_a_refusal_is_translated_wherever_names_have_spaces(sentence, german):
+def test_the_location_before_a_refusal_is_translated_even_if_names_have_spaces(sentence, german):
     assert languages._recognised("de", sentence) == german
     assert not re.search("tier|mark|line", languages._recognised("ko", sentence))

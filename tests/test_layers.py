@@ -92,7 +92,7 @@ def may_import(importer: str, imported: str) -> bool:
     return importer == imported or STAGE[imported] < STAGE[importer]
 
 
-def test_every_entry_of_ser_core_has_its_stage():
+def test_every_entry_of_ser_core_has_a_stage():
     assert {path.stem for path in entries(ROOT / "ser_core")} == set(STAGE)
 
 
@@ -106,11 +106,11 @@ def test_modules_import_only_from_the_stages_before_theirs():
     assert not wrong
 
 
-def test_streamlit_is_imported_by_pages_alone():
+def test_only_pages_import_streamlit():
     assert not [module for module in MODULES if "streamlit" in roots_imported_by(module)]
 
 
-def test_torch_stays_in_the_modules_that_need_it_and_torchaudio_behind_its_import():
+def test_only_listed_modules_import_torch_and_torchaudio():
     wrong = [
         module
         for module in MODULES
@@ -136,21 +136,21 @@ def test_the_annotation_database_loads_neither_torch_nor_the_decoders():
     assert not loaded
 
 
-def test_the_models_are_found_without_the_compiler_of_torch():
+def test_finding_models_does_not_import_torchs_compiler():
     """It takes seconds to import, and every app and command that starts asks for the models."""
     code = "import sys; from ser_core.model import shipped_models as m; print(m.model_names(), 'sympy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.stdout.endswith(" False\n"), done.stderr
 
 
-def test_charts_are_drawn_only_once_pandas_is_there():
+def test_charts_import_pandas_before_plotly():
     """While another visit imports it, Plotly would find half of it, and the page say that results are damaged."""
     code = "import sys, pages.shared.charts.axes; print('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.stdout.endswith("True\n"), done.stderr
 
 
-def test_the_page_on_architecture_lists_the_layers_in_their_order():
+def test_the_architecture_page_lists_the_layers_in_order():
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
     listed = [set(re.findall(r"\w+", row)) for row in rows]
     assert listed == [set(names) for names in STAGES[:-1]]
@@ -163,7 +163,7 @@ MAX_ENTRIES_OTHERWISE = 14
 COLLECTIONS = {"ser_core/corpora", "ser_core/model/peers", "ser_core/annotations/formats"}
 
 
-def test_every_folder_is_small_enough_to_be_taken_in_at_a_glance():
+def test_no_folder_has_too_many_entries():
     folders = {path.parent for top in ("ser_core", "pages") for path in (ROOT / top).rglob("*")}
     counts = {
         folder.relative_to(ROOT).as_posix(): len(entries(folder)) for folder in folders if folder.name != "__pycache__"
@@ -180,7 +180,7 @@ def test_every_folder_is_small_enough_to_be_taken_in_at_a_glance():
 # --- the test's own eyes ---
 
 
-def test_stages_may_import_as_the_design_says():
+def test_allowed_imports_follow_the_order_of_stages():
     assert may_import("model", "model")
     assert may_import("batch", "learning")
     assert may_import("explanation", "model")

@@ -65,7 +65,7 @@ def test_surrogate_equals_a_weighted_ridge_regression_in_closed_form(kernel_widt
 
 
 @pytest.mark.parametrize("masks", [2, 31, 90])
-def test_surrogate_equals_the_fit_of_limes_own_regression(masks):
+def test_surrogate_equals_limes_own_regression(masks):
     rng = np.random.default_rng(masks)
     present = np.vstack([np.ones(20), rng.random((masks, 20)) < rng.random((masks, 1))]).astype(float)
     evidences = 5 + present @ rng.normal(size=20) + rng.normal(size=masks + 1)
@@ -78,7 +78,7 @@ def test_surrogate_equals_the_fit_of_limes_own_regression(masks):
     np.testing.assert_allclose(surrogate(present, evidences, 0.25), expected, atol=1e-9)
 
 
-def test_surrogate_equals_the_fit_of_limes_own_image_image_explainer_on_the_same_masks(monkeypatch):
+def test_surrogate_equals_limes_own_image_explainer_on_the_same_masks(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     classifier, log_mel = classifier_of(fresh(TinyNetwork), temperature=0.2), random_log_mel().astype(np.float64)
     cells = (np.arange(96)[:, None] // 24) * 4 + np.arange(64) // 16
@@ -122,7 +122,7 @@ def test_map_is_the_surrogate_of_the_predicted_versions():
     np.testing.assert_allclose(found, np.kron(expected, np.ones((24, 16))), atol=1e-4)
 
 
-def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_sign():
+def test_additive_evidence_is_found_in_exactly_its_cells_with_its_sign():
     log_mel, weights = random_log_mel(), np.zeros((2, 96, 64))
     weights[0, 24:48, 16:32] = 0.01
     weights[0, 72:96, 48:64] = -0.01
@@ -153,7 +153,7 @@ def test_each_version_is_followed_by_its_complement():
     assert len(np.unique(masks[:, 0], axis=0)) > 45
 
 
-def test_a_mask_that_comes_again_is_not_predicted_again():
+def test_a_repeated_mask_is_not_predicted_again():
     log_mel = random_log_mel()
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003, emotions=("angry", "sad"))
     settings = LimeSettings(24, 64, 96, masks=96, stable_at=1.1)  # 4 cells, so 16 different masks
@@ -171,14 +171,14 @@ def test_a_mask_that_comes_again_is_not_predicted_again():
         np.testing.assert_allclose(remaining, softmax(classifier.score(version[None])[0]), atol=1e-6)
 
 
-def test_an_odd_number_of_masks_is_one_less():
+def test_an_odd_number_of_masks_is_rounded_down():
     log_mel = random_log_mel()
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
     map_of(classifier, target_of_log_mel(log_mel), LimeSettings(24, 16, 96, masks=33))
     assert sum(len(call) for call in classifier.calls[1:]) == 32
 
 
-def test_cells_that_do_not_divide_the_recording_end_with_it():
+def test_the_last_cell_ends_with_the_recording():
     log_mel = random_log_mel(70)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01)
     found = map_of(classifier, target_of_log_mel(log_mel), LimeSettings(cell_frames=30, cell_bands=24, masks=200))
@@ -189,7 +189,7 @@ def test_cells_that_do_not_divide_the_recording_end_with_it():
             assert np.ptp(found[frames, bands]) == 0
 
 
-def test_cells_begin_with_the_stretch_and_what_lies_outside_of_it_stays():
+def test_cells_begin_with_the_stretch_and_nothing_outside_it_is_masked():
     log_mel = random_log_mel(240)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.01)
     found = map_of(classifier, target_of_log_mel(log_mel, first=60, end=120))
@@ -203,7 +203,7 @@ def test_cells_begin_with_the_stretch_and_what_lies_outside_of_it_stays():
             np.testing.assert_array_equal(segment[72:], log_mel[120:144])
 
 
-def test_map_is_the_same_for_the_same_seed_and_another_for_another():
+def test_map_repeats_with_the_seed_and_differs_between_seeds():
     classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(150))
     once = map_of(classifier, target, seed=4)
     np.testing.assert_array_equal(once, map_of(classifier, target, seed=4))
@@ -249,7 +249,7 @@ def run_of(classifier, target, settings, seed=0):
     return lime(classifier, target, settings, seed, UNWATCHED)
 
 
-def test_windows_share_out_the_stretch_and_a_mask_changes_its_own_window_alone():
+def test_windows_divide_the_stretch_and_a_mask_changes_only_its_own_window():
     log_mel = random_log_mel(240)
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad"))
     target = target_of_log_mel(log_mel, first=20, end=220)
@@ -264,7 +264,7 @@ def test_windows_share_out_the_stretch_and_a_mask_changes_its_own_window_alone()
 
 
 @pytest.mark.parametrize("cells", [1, 5, 24, 31, 32])
-def test_a_whole_block_of_masks_holds_every_cell_and_every_pair_of_cells_equally_often(cells):
+def test_a_full_block_of_masks_contains_every_cell_and_pair_of_cells_equally_often(cells):
     order = 1 << cells.bit_length()
     masks = _balanced_masks(cells, 2 * order, np.random.default_rng(3))
     assert masks.shape == (2 * order, cells)
@@ -276,7 +276,7 @@ def test_a_whole_block_of_masks_holds_every_cell_and_every_pair_of_cells_equally
         assert (masks != _balanced_masks(cells, 2 * order, np.random.default_rng(4))).any()
 
 
-def test_one_block_of_masks_finds_evidence_that_adds_up_exactly_and_pairs_of_cells_do_not_disturb_it():
+def test_one_block_of_masks_finds_additive_evidence_exactly_despite_pair_interactions():
     rng = np.random.default_rng(0)
     masks = _balanced_masks(24, 64, rng)
     wanted, together = rng.normal(size=24), np.triu(rng.normal(size=(24, 24)), 1)
@@ -287,7 +287,7 @@ def test_one_block_of_masks_finds_evidence_that_adds_up_exactly_and_pairs_of_cel
 
 
 @pytest.mark.parametrize(("cells", "masks"), [(4, 16), (5, 16), (6, 32), (8, 64), (8, 128)])
-def test_where_masks_suffice_neither_pairs_nor_triples_of_cells_disturb_a_weight(cells, masks):
+def test_with_enough_masks_interactions_of_pairs_and_triples_do_not_bias_weights(cells, masks):
     rng = np.random.default_rng(cells)
     present = _masks(cells, masks, rng)
     assert len(np.unique(present, axis=0)) == masks
@@ -301,7 +301,7 @@ def test_where_masks_suffice_neither_pairs_nor_triples_of_cells_disturb_a_weight
     assert (present != _masks(cells, masks, rng)).any()
 
 
-def test_eight_cells_in_32_masks_are_the_fraction_of_minimum_aberration():
+def test_masks_of_eight_cells_are_the_minimum_aberration_design_of_32():
     """In the table of Fries and Hunter 1980 three products of four cells are constant, four of five, none of fewer."""
     signs = np.where(_masks(8, 32, np.random.default_rng(0)), 1, -1)
     constant = [
@@ -312,7 +312,7 @@ def test_eight_cells_in_32_masks_are_the_fraction_of_minimum_aberration():
 
 
 @pytest.mark.parametrize(("cells", "masks"), [(9, 64), (8, 60), (20, 64)])
-def test_where_there_is_no_fraction_each_mask_is_followed_by_its_complement(cells, masks):
+def test_without_a_fractional_design_each_mask_is_followed_by_its_complement(cells, masks):
     present = _masks(cells, masks, np.random.default_rng(0))
     assert present.shape == (masks, cells)
     np.testing.assert_array_equal(present[::2], ~present[1::2])
@@ -335,14 +335,14 @@ def estimated(evidences, tried):
     return (map_[::16, 0] for map_ in (result.relevance(target), result.standard_error(target)))
 
 
-def test_with_all_masks_tried_the_weights_are_those_of_limes_regression_without_error():
+def test_with_all_masks_the_weights_equal_limes_regression_with_no_standard_error():
     evidences = np.random.default_rng(0).normal(size=len(ALL))
     weights, errors = estimated(evidences, np.arange(len(ALL)))
     np.testing.assert_allclose(weights, ridge_slowly(ALL.astype(float), evidences, 0.25), atol=1e-5)
     np.testing.assert_allclose(errors, 0, atol=1e-4)
 
 
-def test_masks_that_were_not_tried_are_interpolated_as_by_kriging():
+def test_untried_masks_are_interpolated_by_kriging():
     """The slow twin solves the kriging system, with its Lagrange multiplier, for one mask after the other."""
     rng = np.random.default_rng(1)
     evidences = np.linalg.cholesky(COVARIANCE) @ rng.normal(size=len(ALL))
@@ -363,7 +363,7 @@ def test_masks_that_were_not_tried_are_interpolated_as_by_kriging():
     np.testing.assert_allclose(errors**2, scale * np.diag(to_weights @ remaining @ to_weights.T), rtol=1e-4)
 
 
-def test_the_errors_foretold_are_those_found_where_masks_are_as_alike_as_assumed():
+def test_predicted_errors_match_actual_ones_under_the_assumed_covariance():
     rng, root = np.random.default_rng(2), np.linalg.cholesky(COVARIANCE)
     found, foretold = [], []
     for _ in range(200):
@@ -388,7 +388,7 @@ class Jumpy:
         return self.rng.normal(size=(len(segments), 2)).astype(np.float32)
 
 
-def test_stability_is_near_one_where_evidence_adds_up_and_near_zero_where_it_is_noise():
+def test_stability_is_near_one_for_additive_evidence_and_near_zero_for_noise():
     target = target_of_log_mel(random_log_mel(240))
     weights = np.random.default_rng(1).normal(size=(2, 96, 64)) * 0.003
     adds_up = run_of(LinearClassifier(weights, emotions=("angry", "sad")), target, LimeSettings())
@@ -417,7 +417,7 @@ def test_no_more_masks_are_tried_once_the_map_is_stable():
         assert {len(window.remaining) for window in found.windows} == {masks}
 
 
-def test_windows_whose_weights_are_least_certain_get_more_masks_first():
+def test_the_least_certain_windows_get_more_masks_first():
     """Evidence adds up, but for the third of six windows, in which three cells decide together, and three others."""
     log_mel = random_log_mel()
 
@@ -435,13 +435,13 @@ def test_windows_whose_weights_are_least_certain_get_more_masks_first():
     assert found.stability(target) >= 0.9
 
 
-def test_a_map_that_is_the_same_everywhere_has_no_stability():
+def test_a_constant_map_has_no_stability():
     target = target_of_log_mel(random_log_mel(240))
     run = run_of(LinearClassifier(np.zeros((2, 96, 64)), emotions=("angry", "sad")), target, LimeSettings())
     assert run.stability(target) is None
 
 
-def test_stability_foretells_how_alike_the_cells_of_other_seeds_are():
+def test_stability_predicts_the_correlation_of_maps_between_seeds():
     target, classifier = target_of_log_mel(random_log_mel(336)), classifier_of(fresh(TinyNetwork))
     settings = LimeSettings(masks=128)
     run = [run_of(classifier, target, settings, seed) for seed in range(4)]
@@ -450,7 +450,7 @@ def test_stability_foretells_how_alike_the_cells_of_other_seeds_are():
     assert np.mean([h.stability(target) for h in run]) == pytest.approx(between, abs=0.05)
 
 
-def test_standard_error_is_the_spread_of_the_weights_over_masks_with_chance_in_the_scores():
+def test_standard_error_is_the_spread_of_weights_over_masks_with_noisy_scores():
     rng = np.random.default_rng(0)
     target = target_of_log_mel(random_log_mel())
     cell_of = np.arange(96)[:, None] // 8 + 0 * np.arange(64)  # too many cells to interpolate
@@ -478,7 +478,7 @@ def test_the_score_of_the_unmasked_recording_adds_no_standard_error():
     np.testing.assert_allclose(result.standard_error(target), 0, atol=1e-6)
 
 
-def test_a_window_of_which_all_masks_were_tried_has_no_standard_error():
+def test_a_window_whose_masks_were_all_tried_has_no_standard_error():
     target = target_of_log_mel(random_log_mel())
     cell_of = np.arange(96)[:, None] // 24 + 0 * np.arange(64)
     present = np.array(list(product((False, True), repeat=4)))

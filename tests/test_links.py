@@ -62,7 +62,7 @@ def test_a_link_opens_the_view_it_was_taken_from(data, make_voice):
     assert address(other) == link
 
 
-def test_a_time_range_of_a_link_is_dropped_by_a_recording_too_short_to_choose_one(data, make_voice):
+def test_a_links_time_range_is_ignored_for_a_recording_too_short_to_choose_one(data, make_voice):
     app = at(PAGE)
     hold(app, make_voice(0.9, 16_000))
     app.session_state["choices"] = CHOICES | {"model": SMALL, "stretch": (2.0, 5.0)}
@@ -70,7 +70,7 @@ def test_a_time_range_of_a_link_is_dropped_by_a_recording_too_short_to_choose_on
     assert choices(app) == {"model": SMALL}
 
 
-def test_what_a_link_names_wrongly_is_ignored_and_named_in_one_sentence(data):
+def test_invalid_values_of_a_link_are_ignored_and_listed_in_one_sentence(data):
     wrong = {"model": "../secret", "emotion": "joy", "contrast": "1", "stretch": "nan:2", "explainer": "me"}
     wrong |= {"project": "Other people's", "recording": "../../etc/passwd"}
     app = opened_by(**wrong, unknown="1")
@@ -80,7 +80,7 @@ def test_what_a_link_names_wrongly_is_ignored_and_named_in_one_sentence(data):
     assert address(app) == {"unknown": "1"}
 
 
-def test_a_saved_recording_is_opened_by_its_hash_and_only_if_it_is_that_recording(data, make_voice):
+def test_a_saved_recording_is_opened_by_its_hash_if_its_content_matches(data, make_voice):
     source = wav(make_voice(2.0, 16_000))
     sha256 = hashlib.sha256(source).hexdigest()
     about = {"recording_name": "Take.wav", "model_name": SMALL, "verdict": "sad", "settings": {}}
@@ -100,7 +100,7 @@ def test_a_saved_recording_is_opened_by_its_hash_and_only_if_it_is_that_recordin
     assert "current" not in like_it.session_state
 
 
-def test_a_recording_of_a_project_is_opened_with_its_project_alone(data, make_voice):
+def test_a_recording_of_a_project_is_opened_only_with_its_project(data, make_voice):
     source = wav(make_voice(2.0, 16_000))
     sha256 = hashlib.sha256(source).hexdigest()
     save_sound(source, data)

@@ -64,7 +64,7 @@ def compared(logits):
 
 
 @pytest.mark.parametrize(("first", "end"), SPANS)
-def test_with_all_tokens_computed_anew_it_is_the_network(network, segment, first, end):
+def test_recomputing_all_tokens_gives_the_networks_logits(network, segment, first, end):
     changed = versions(segment, first, end)
     found = by_changes(network, network, segment, changed, first, end, margin=TOKENS)
     expected = anew(network, changed)
@@ -73,7 +73,7 @@ def test_with_all_tokens_computed_anew_it_is_the_network(network, segment, first
 
 
 @pytest.mark.parametrize("margin", [0, 2])
-def test_the_tokens_that_are_not_computed_anew_add_an_error_of_second_order(network, segment, margin):
+def test_tokens_that_are_not_recomputed_add_a_second_order_error(network, segment, margin):
     """Half the change leaves about a quarter of the error, and much less than the change."""
     errors, sizes = [], []
     for size in (0.2, 0.1):
@@ -86,7 +86,7 @@ def test_the_tokens_that_are_not_computed_anew_add_an_error_of_second_order(netw
     assert errors[1] < 0.1 * sizes[1]
 
 
-def test_what_has_not_changed_has_the_logits_of_the_segment(network, segment):
+def test_an_unchanged_segment_keeps_its_logits(network, segment):
     found = by_changes(network, network, segment, segment.repeat(2, 1, 1), 10, 20)
     torch.testing.assert_close(found, anew(network, segment.repeat(2, 1, 1)), atol=2e-5, rtol=0)
 
@@ -102,7 +102,7 @@ def test_half_precision_rounds_the_change_and_not_the_tokens(network, segment):
     assert float((whole - anew(network, changed)).abs().max()) > 0.1 * size
 
 
-def test_spans_may_be_asked_for_in_any_order_by_several_threads(network, segment):
+def test_spans_can_be_scored_in_any_order_by_several_threads(network, segment):
     local = LocalChange(network, network, segment)
     of_span = {span: versions(segment, *span) for span in SPANS}
     expected = {span: local.logits(changed, *span) for span, changed in of_span.items()}
@@ -113,7 +113,7 @@ def test_spans_may_be_asked_for_in_any_order_by_several_threads(network, segment
 
 
 @pytest.mark.parametrize("kind", [VGGish, LateFusion])
-def test_local_maps_give_the_logits_of_the_network(kind, segment):
+def test_local_changes_give_the_networks_logits(kind, segment):
     classifier = classifier_of(fresh(kind))
     score = classifier.score_local_changes(segment.numpy())
     for first, end in (*SPANS, (31, 47), (0, 96)):
@@ -123,7 +123,7 @@ def test_local_maps_give_the_logits_of_the_network(kind, segment):
         np.testing.assert_allclose(score(changed, first, end), expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_explainers_share_the_state_of_a_segment_and_it_goes_with_the_classifier(network, segment, monkeypatch):
+def test_explainers_share_a_segments_state_which_is_freed_with_the_classifier(network, segment, monkeypatch):
     states = []
 
     def computed(*arguments):
@@ -194,7 +194,7 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
     assert max(end - first for first, end, _ in local.spans) <= MAX_LOCAL_FRAMES
 
 
-def test_each_of_the_threads_side_by_side_computes_alone():
+def test_parallel_threads_each_compute_with_one_thread():
     def threads_of(number):
         return int(torch.ones(1000).sum()) // 1000 * torch.get_num_threads()  # only a computation sets up a thread
 
@@ -208,7 +208,7 @@ def test_each_of_the_threads_side_by_side_computes_alone():
         torch.set_num_threads(before)
 
 
-def test_occlusion_of_whisper_by_changes_is_nearly_that_by_whole_segments(network):
+def test_occlusion_of_whisper_by_local_changes_nearly_equals_that_by_whole_segments(network):
     whole = classifier_of(network, front_end=Whisper.front_end)
     local = classifier_of(network, front_end=Whisper.front_end)
     whole.score_local_changes = None

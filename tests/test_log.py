@@ -46,7 +46,7 @@ def test_an_event_is_one_line_with_its_figures_and_without_its_values():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line["time"])
 
 
-def test_an_error_is_logged_by_its_kinds_and_its_lines_of_code_only():
+def test_an_error_is_logged_with_its_types_and_code_lines_only():
     references = []
     (line,) = lines_of("ser_core.x", lambda log: references.append(log_error(log, "It failed", failing())))
     assert line["error"] == ["ValueError", "FileNotFoundError"]
@@ -56,20 +56,20 @@ def test_an_error_is_logged_by_its_kinds_and_its_lines_of_code_only():
     assert "jane" not in json.dumps(line).lower()
 
 
-def test_of_a_text_of_others_only_the_place_in_their_code_is_written():
+def test_of_messages_of_other_packages_only_the_code_location_is_logged():
     text = "exception was never retrieved: Jane.wav"
     (line,) = lines_of("asyncio", lambda log: log.error(text))
     assert re.fullmatch(r"tests/test_log\.py:\d+", line["event"])
 
 
-def test_errors_that_cause_each_other_end():
+def test_circular_chains_of_errors_end():
     one, other = ValueError(), KeyError()
     one.__cause__, other.__cause__ = other, one
     (line,) = lines_of("ser_core.x", lambda log: log_error(log, "It failed", one))
     assert line["error"] == ["ValueError", "KeyError", "ValueError", "KeyError", "ValueError"]
 
 
-def test_a_job_that_fails_says_a_number_under_which_the_log_has_the_place(caplog):
+def test_a_failed_job_shows_a_number_that_the_log_has_with_the_code_location(caplog):
     with caplog.at_level(logging.INFO, "ser_core.work.jobs"):
         jobs = Jobs()
         job = jobs.submit("ann", 1, "Listening", lambda *_: Path("/home/jane/Jane Doe.wav").read_bytes())
@@ -108,7 +108,7 @@ def failing_app(tmp_path_factory):
 
 
 @pytest.mark.browser
-def test_in_the_browser_too_and_the_log_of_the_app_has_the_place_but_nobody_s_name(failing_app):
+def test_in_the_browser_an_error_is_a_number_and_the_log_has_its_location_without_names(failing_app):
     address, log = failing_app
     with sync_playwright() as playwright:
         browser = launch(playwright)

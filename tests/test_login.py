@@ -44,7 +44,7 @@ def test_no_page_shows_anything_before_the_login(page):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_where_the_secrets_cannot_be_read_nobody_is_let_in(tmp_path, monkeypatch):
+def test_with_unreadable_secrets_nobody_can_log_in(tmp_path, monkeypatch):
     (tmp_path / "secrets.toml").write_text("[auth\n")
     monkeypatch.setattr("streamlit.get_option", lambda name: [str(tmp_path / "secrets.toml")])
     app = AppTest.from_file("../app.py", default_timeout=60)
@@ -70,7 +70,7 @@ def test_where_the_secrets_cannot_be_read_nobody_is_let_in(tmp_path, monkeypatch
         ({}, False),
     ],
 )
-def test_who_is_on_the_list(person, expected):
+def test_only_people_on_the_list_may_enter(person, expected):
     assert is_allowed(person, ["ann@example.org", "auth0|7"]) is expected
     assert not is_allowed(person, [])
 
@@ -127,7 +127,7 @@ def _browser():
 @pytest.mark.browser
 @pytest.mark.usefixtures("_browser")
 @pytest.mark.parametrize("name", ["ann", "bob"])
-def test_who_is_on_the_list_gets_in_who_is_not_is_told_and_both_can_log_out(guarded_app, name):
+def test_people_on_the_list_get_in_others_are_told_why_not_and_both_can_log_out(guarded_app, name):
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page()

@@ -57,13 +57,13 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
 
 
-def test_a_long_file_is_known_by_the_same_hash_and_length_as_a_short_one(data, limit_s):
+def test_a_long_file_has_hash_and_length_like_a_short_one(data, limit_s):
     file = audio_file(io.BytesIO(data), "interview.flac")
     assert (file.duration_s, file.sample_rate_hz, file.is_long) == (LENGTH_S, RATE, True)
     assert file.sha256 == read_recording(data, limits=AudioLimits(longest_s=60.0)).sha256
 
 
-def test_measures_of_marks_are_those_of_the_recording_as_a_whole(data, tmp_path, limit_s):
+def test_measures_of_marks_equal_those_from_the_whole_recording(data, tmp_path, limit_s):
     file = added(data, tmp_path)
     whole = read_recording(data, limits=AudioLimits(longest_s=60.0))
     marks = [Annotation(region, emotion="sad") for region in REGIONS]
@@ -79,7 +79,7 @@ def test_measures_of_marks_are_those_of_the_recording_as_a_whole(data, tmp_path,
                 assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=0.02, abs=0.1), name
 
 
-def test_a_mark_too_long_to_be_measured_has_none_and_is_counted(data, tmp_path, limit_s, monkeypatch):
+def test_a_mark_too_long_to_measure_has_no_measures_and_is_counted(data, tmp_path, limit_s, monkeypatch):
     monkeypatch.setattr(measuring, "LONGEST_MEASURED_S", 5.0)
     file = added(data, tmp_path)
     whole, part = Annotation(Region(0, LENGTH_S), tier=RECORDING_TIER), Annotation(REGIONS[0])
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_longer_the_same_counts_as_missing(data, make_voice, t
     assert wav_files_of([file], tmp_path)(file.sha256) is None
 
 
-def test_hits_are_cut_where_they_are(data, tmp_path, limit_s, monkeypatch):
+def test_hits_are_cut_at_their_own_times(data, tmp_path, limit_s, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     file = added(data, tmp_path)
     hits = tuple(Hit(file, Annotation(region), None) for region in REGIONS)
@@ -122,7 +122,7 @@ def test_hits_are_cut_where_they_are(data, tmp_path, limit_s, monkeypatch):
         np.testing.assert_allclose(ours[200:-200], theirs[200:-200], atol=1e-6)  # between the fades
 
 
-def test_what_is_taught_of_it_are_its_regions_and_not_the_whole(data, tmp_path, limit_s):
+def test_only_regions_of_a_long_recording_are_taught(data, tmp_path, limit_s):
     file = added(data, tmp_path)
     marks = [Annotation(region, emotion="sad", annotator="ann", status="done") for region in (REGIONS[0], REGIONS[3])]
     whole = Annotation(Region(0, LENGTH_S), tier=RECORDING_TIER, emotion="sad", annotator="ann", status="done")
@@ -137,7 +137,7 @@ def test_what_is_taught_of_it_are_its_regions_and_not_the_whole(data, tmp_path, 
         write_taught_corpus([marked(file.sha256, whole)], sounds_of([file], tmp_path), tmp_path / "none")
 
 
-def test_its_sound_is_exported_as_a_wav_file(data, tmp_path, limit_s):
+def test_a_long_recording_is_exported_as_a_wav_file(data, tmp_path, limit_s):
     file = added(data, tmp_path)
     content = wav_files_of([file], tmp_path)(file.sha256)
     found, rate = soundfile.read(io.BytesIO(content[:]), dtype="float32")

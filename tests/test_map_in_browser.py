@@ -69,7 +69,7 @@ def test_geometry_worked_by_hand(page):
     assert zoomed == [(56, 94), (232, -82)]
 
 
-def test_stamps_cover_blend_and_stop_at_the_edge(page):
+def test_stamps_cover_blend_and_are_clipped_at_the_edge(page):
     found = page.evaluate("""async () => {
       const { Picture, stampOf, SHAPES } = await import("/modules/glyphs.js");
       const picture = new Picture();
@@ -97,7 +97,7 @@ def told(page) -> dict[str, list]:
     return json.loads(page.get_by_test_id("stText").inner_text())
 
 
-def test_people_choose_hide_open_and_hear_by_pointer_and_by_keys(page):
+def test_points_are_selected_hidden_opened_and_played_by_pointer_and_keys(page):
     field, status = page.locator(".field"), page.locator(".status")
     box = field.bounding_box()
     left, middle, low = box["x"] + 5, box["x"] + box["width"] / 2, box["y"] + box["height"]

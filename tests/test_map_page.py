@@ -57,7 +57,7 @@ def labelled(**emotions) -> LabelledRecording:
         ({"Ann": "sad", "Ben": "sad"}, None, "sad", AGREES),
     ],
 )
-def test_labels_of_one_or_all_are_compared_with_a_verdict(emotions, whose, label, disagreement):
+def test_labels_of_one_or_all_annotators_are_compared_with_a_verdict(emotions, whose, label, disagreement):
     point = point_of(labelled(**emotions), "sad", CORE, whose)
     assert (point.label, point.disagreement, point.speaker) == (label, disagreement, NO_SPEAKER)
 
@@ -66,7 +66,7 @@ def test_labels_of_one_or_all_are_compared_with_a_verdict(emotions, whose, label
     ("label", "disagreement"),
     [("high", AGREES), ("Wut", DIFFERS), ("ok", NO_VERDICT), (None, NO_LABEL)],
 )
-def test_labels_of_a_tier_are_compared_with_a_verdict_as_the_emotions_they_stand_for(label, disagreement):
+def test_labels_of_a_tier_are_compared_with_a_verdict_as_mapped_emotions(label, disagreement):
     tier = Tier("mood", "mood", content="labels", labels=("high", "Wut", "ok"), mapping=(("happy", "high"),))
     recording = replace(labelled(Ann="sad"), in_tier={} if label is None else {"Ann": label})
     point = point_of(recording, "happy", CORE, "Ann", tier)
@@ -92,7 +92,7 @@ def test_groups_differ_in_colour_or_shape_and_count_their_points():
     assert (made["x"][:2], made["y"][:2]) == ([0, 2], [1, 3])
 
 
-def test_too_many_groups_to_tell_apart_leave_the_smallest_to_the_others():
+def test_with_too_many_groups_the_smallest_become_others():
     speakers = [f"{number:03}" for number in range(90) for _ in range(1 + (number < 10))]
     groups = next(one for one in content(speakers)["colourings"] if one["key"] == "speaker")["groups"]
     assert len(groups) <= MAX_GROUPS == len(PALETTE) * len(SHAPES)
@@ -100,7 +100,7 @@ def test_too_many_groups_to_tell_apart_leave_the_smallest_to_the_others():
     assert sum(group["count"] for group in groups) == 100
 
 
-def test_what_a_browser_sends_counts_only_for_the_points_that_are_there():
+def test_browser_messages_about_unknown_points_are_ignored():
     points = MapContent("these", 3, b"", "")
     right = {"of": "these", "indexes": [2, 0, 2], "number": 7}
     assert checked_indices(right, points) == ([0, 2], 7)
@@ -136,7 +136,7 @@ def emotions(store, project) -> list[str | None]:
     return [one.labels["ann"].emotion if "ann" in one.labels else None for one in store.labels.of(project)]
 
 
-def test_what_is_chosen_on_the_map_is_labelled_undone_and_queued(voices):
+def test_recordings_selected_on_the_map_are_labelled_undone_and_queued(voices):
     store, project, seen = voices
     app = finished(shown("Map"))
     assert not app.exception
@@ -169,14 +169,16 @@ def test_what_is_chosen_on_the_map_is_labelled_undone_and_queued(voices):
     assert "Only the 2" not in words(app)
 
 
-def test_model_without_features_gives_way_to_the_usual_one(voices):
+def test_a_model_without_features_is_replaced_by_the_default_one(voices):
     app = finished(shown("Map", model="mfcc_svm"))
     assert not app.exception
     assert "has no features" in words(app)
     assert "3 recordings on the map" in words(app)
 
 
-def test_layout_without_speakers_means_is_asked_for_and_follows_who_speaks(voices, make_voice, tmp_path, monkeypatch):
+def test_the_layout_without_speaker_means_is_optional_and_follows_speaker_changes(
+    voices, make_voice, tmp_path, monkeypatch
+):
     store, project, _ = voices
     source = wav(make_voice(1.0, 16_000, 3))
     save_sound(source, tmp_path / "data")

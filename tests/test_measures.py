@@ -60,7 +60,7 @@ def test_measures_of_a_stretch_by_hand():
         (Region(0.97, 1.0), {"voiced_percent", "f0_lowest_hz", "intensity_db", "f1_hz"}),  # no frame's middle
     ],
 )
-def test_what_cannot_be_measured_is_none(region, missing):
+def test_measures_that_cannot_be_taken_are_none(region, missing):
     found = measures_of(tracks(), region)
     assert all(getattr(found, name) is None for name in missing)
     assert found.duration_s == pytest.approx(region.duration_s)
@@ -92,7 +92,7 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
-def test_each_mark_is_a_row_and_one_without_sound_has_no_measures():
+def test_each_mark_is_a_row_and_marks_without_sound_have_no_measures():
     two = marked("a" * 64, Region(0.2, 0.5), Region(0.4, 0.8))
     found = measure_marks([two, marked("b" * 64, Region(0, 1)), marked("c" * 64, Region(0, 1))], sound_of)
     assert (found.marks, found.without_sound) == (4, 2)
@@ -106,7 +106,7 @@ def test_each_mark_is_a_row_and_one_without_sound_has_no_measures():
     assert all(row["start_s"] for row in others)
 
 
-def test_words_within_a_mark_and_scores_of_a_model_are_beside_its_measures():
+def test_words_in_a_mark_and_model_scores_are_listed_beside_its_measures():
     words = (Region(0.1, 0.3), "so"), (Region(0.3, 0.5), "=much"), (Region(0.5, 0.9), "late")
     said = [Annotation(region, "words", who, note=word) for region, word in words for who in ("Ann", "Ben")]
     sad, noise = Annotation(Region(0.15, 0.6), annotator="Ann", emotion="sad"), Annotation(Region(0.8, 0.85), "noise")
@@ -133,7 +133,7 @@ def test_a_table_of_measures_is_read_as_marks_again():
     assert again == two
 
 
-def test_measuring_stops_when_it_is_told_to():
+def test_measuring_can_be_stopped():
     with pytest.raises(Cancelled):
         measure_marks([marked("a" * 64, Region(0, 1))], sound_of, work=Work(stop=lambda: True))
 
@@ -143,7 +143,7 @@ def test_an_impossible_ceiling_is_refused():
         measure_marks([marked("a" * 64, Region(0, 1))], sound_of, ceiling_hz=500)
 
 
-def test_a_mean_over_a_steady_voice_is_its_measure_at_a_moment():
+def test_the_mean_over_a_steady_voice_equals_its_value_at_a_moment():
     found = rows_of(measure_marks([marked("a" * 64, Region(0.2, 0.8))], sound_of).content)[0]
     moment = np.array([0.5])
     assert float(found["intensity_db"]) == pytest.approx(intensity(voice(), moment)[0], abs=0.1)

@@ -37,7 +37,7 @@ print(json.dumps([freed - before, held_mib() - before]))
 
 
 @pytest.mark.skipif(memory._glibc() is None, reason="the allocator is not glibc's")
-def test_what_threads_have_freed_goes_back_though_something_lies_behind_it():
+def test_memory_freed_by_threads_is_returned_even_below_a_live_block():
     run = subprocess.run([sys.executable, "-c", SCRIPT], cwd=Path(__file__).parent.parent, capture_output=True)
     stayed, at_last = json.loads(run.stdout)
     assert stayed > 100

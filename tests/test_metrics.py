@@ -26,7 +26,7 @@ PREDICTED = np.array([0, 0, 0, 2, 1, 0, 2, 2, 2, 2])
 SPEAKERS = ["a", "b"] * 5
 
 
-def test_figures_of_ten_recordings_are_what_is_worked_out_by_hand():
+def test_figures_of_ten_recordings_worked_by_hand():
     found = figures(PREDICTED, LABELS, SPEAKERS, EMOTIONS, seed=0)
     assert found["confusion"] == [[3, 0, 1], [1, 1, 0], [0, 0, 4]]
     assert found["accuracy"] == pytest.approx(8 / 10)
@@ -49,14 +49,14 @@ def test_figures_equal_those_of_scikit_learn(seed):
     assert found["interval"][0] <= found["uar"] <= found["interval"][1]
 
 
-def test_an_emotion_that_no_recording_has_counts_in_no_mean():
+def test_an_emotion_without_recordings_is_left_out_of_means():
     here = LABELS != 1
     found = figures(np.where(PREDICTED[here] == 1, 0, PREDICTED[here]), LABELS[here], ["a"] * 8, EMOTIONS, seed=0)
     assert found["uar"] == pytest.approx((3 / 4 + 1) / 2)
     assert found["macro_f1"] == pytest.approx((6 / 7 + 8 / 9) / 2)
 
 
-def test_an_emotion_predicted_where_no_recording_has_it_costs_f1_as_in_scikit_learn():
+def test_predicting_an_emotion_without_recordings_lowers_f1_as_in_scikit_learn():
     labels, predicted = np.array([0, 0, 2, 2]), np.array([0, 1, 2, 2])
     found = figures(predicted, labels, ["a"] * 4, EMOTIONS, seed=0)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 0 + 1) / 3)
@@ -83,7 +83,7 @@ def test_interval_is_the_same_for_the_same_seed_and_does_not_depend_on_the_order
     assert once != speaker_interval(PREDICTED, LABELS, speakers, 3, seed=5)
 
 
-def test_sums_over_drawn_speakers_are_those_of_all_at_once():
+def test_sums_over_resampled_speakers_equal_those_computed_at_once():
     rng = np.random.default_rng(0)
     values, drawn = rng.integers(9, size=(7, 3, 3)), rng.integers(7, size=(50, 7))
     np.testing.assert_array_equal(summed_over_drawn(values, drawn), values[drawn].sum(axis=1))
@@ -114,7 +114,7 @@ def calibrated(recordings=4_000, classes=4):
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
-def test_logits_that_are_so_many_times_too_large_give_that_temperature(factor):
+def test_logits_scaled_by_a_factor_give_it_as_temperature(factor):
     logits, labels = calibrated()
     assert fit_temperature(list(factor * logits[:, None, :]), labels) == pytest.approx(factor, rel=0.06)
 
@@ -167,7 +167,7 @@ NEMO = table_of("nemo", [0, 1], [0, 0], [0.8, 0.8])
 KOREAN = table_of("korean_emotional_tts", [0, 1, 0, 1], [0, 1, 0, 1], [1.0] * 4)
 
 
-def test_the_mean_is_of_corpora_and_leaves_out_those_whose_words_betray_the_emotion():
+def test_the_mean_is_over_corpora_except_those_whose_words_reveal_the_emotion():
     found = headline(concatenate([RAVDESS, NEMO, KOREAN]))
     assert (found["corpora"], found["apart"]) == (["nemo", "ravdess"], ["korean_emotional_tts"])
     assert {name: f["uar"] for name, f in found["by_corpus"].items()} == {
@@ -179,12 +179,12 @@ def test_the_mean_is_of_corpora_and_leaves_out_those_whose_words_betray_the_emot
     assert found["interval"][0] <= found["uar"] <= found["interval"][1]
 
 
-def test_a_table_of_nothing_else_has_its_own_mean():
+def test_a_table_of_only_such_corpora_has_its_own_mean():
     found = headline(KOREAN)
     assert (found["corpora"], found["apart"], found["uar"]) == (["korean_emotional_tts"], [], 1.0)
 
 
-def test_the_calibration_error_is_the_mean_of_the_corpora_s():
+def test_the_calibration_error_is_the_mean_over_corpora():
     found = headline(concatenate([RAVDESS, NEMO, KOREAN]))
     # RAVDESS: three scores of 0.9 are right in 2/3, one of 0.6 is right. nEMO: two of 0.8 are right in a half.
     of_ravdess = (3 * (0.9 - 2 / 3) + 1 * (1 - 0.6)) / 4
@@ -194,7 +194,7 @@ def test_the_calibration_error_is_the_mean_of_the_corpora_s():
     assert found["expected_calibration_error"] == pytest.approx((of_ravdess + 0.3) / 2)
 
 
-def test_in_the_reliability_diagram_every_corpus_weighs_the_same():
+def test_every_corpus_weighs_the_same_in_the_reliability_diagram():
     # Ten recordings of one corpus, all right, and one of another, wrong, with the same score: a half is right.
     large = table_of("large", [0] * 10, [0] * 10, [0.75] * 10)
     small = table_of("small", [1], [0], [0.75])
@@ -203,7 +203,7 @@ def test_in_the_reliability_diagram_every_corpus_weighs_the_same():
     assert (only["score"], only["accuracy"]) == pytest.approx((0.75, 0.5))
 
 
-def test_abstention_by_hand_is_a_mean_over_corpora_and_ends_with_the_first_that_has_no_answer():
+def test_abstention_is_a_mean_over_corpora_and_ends_when_one_has_no_answers_worked_by_hand():
     curve = abstention_over_corpora([RAVDESS, NEMO])
     assert curve[0] == pytest.approx({"least_score": 0, "answered": 1, "accuracy": (3 / 4 + 1 / 2) / 2, "uar": 0.625})
     at = {round(point["least_score"], 2): point for point in curve}
@@ -214,7 +214,7 @@ def test_abstention_by_hand_is_a_mean_over_corpora_and_ends_with_the_first_that_
     assert max(at) == 0.8  # nEMO has no score above
 
 
-def test_the_interval_draws_speakers_within_their_corpora():
+def test_the_interval_resamples_speakers_within_their_corpora():
     # Two voices a corpus, one always right and one always wrong: each corpus' mean is 0, 1/2 or 1.
     corpora = [table_of(name, [0, 1] * 4, [0, 1] * 2 + [1, 0] * 2, [0.9] * 8, "aaaabbbb") for name in ("one", "two")]
     found = headline(concatenate(corpora))

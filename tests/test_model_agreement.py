@@ -59,18 +59,18 @@ def predicted(**scores):
 # --- the emotion that all models explain ---
 
 
-def test_the_emotion_that_most_models_score_best_is_chosen_however_sure_the_others_are():
+def test_the_emotion_that_most_models_score_best_is_chosen_whatever_the_scores():
     assert shared_emotion(predicted(a=SAD, b=(0.1, 0.4, 0.3, 0.2), c=(0.1, 0.4, 0.3, 0.2))) == "happy"
 
 
-def test_of_emotions_with_as_many_models_the_one_with_the_higher_mean_score_is_chosen():
+def test_ties_between_emotions_are_resolved_by_the_higher_mean_score():
     # angry: (0.9 + 0.2) / 2 = 0.55, happy: (0.1 + 0.7) / 2 = 0.4
     assert shared_emotion(predicted(a=ANGRY, b=HAPPY)) == "angry"
     # angry: (0.6 + 0) / 2 = 0.3, sad: (0 + 0.9) / 2 = 0.45
     assert shared_emotion(predicted(a=(0.6, 0.4, 0, 0), b=SAD)) == "sad"
 
 
-def test_the_mean_score_is_over_the_models_that_know_the_emotion():
+def test_the_mean_score_is_over_models_that_know_the_emotion():
     # fear: 0.5 by the one that knows it; angry: (0.9 + 0) / 2 = 0.45
     models = {"core": analysis(ANGRY), "five": analysis((0, 0.3, 0.2, 0, 0.5), FIVE)}
     assert shared_emotion(models) == "fear"
@@ -93,7 +93,7 @@ def test_the_mean_score_is_over_the_models_that_know_the_emotion():
         ({"a": NOBODY_SURE, "b": NOBODY_SURE, "c": NOBODY_SURE}, "a, b and c are not sure."),
     ],
 )
-def test_the_verdicts_are_said_in_one_sentence(scores, said):
+def test_the_verdicts_are_summed_up_in_one_sentence(scores, said):
     assert verdicts_in_words(predicted(**scores)) == said
 
 
@@ -117,14 +117,14 @@ def explained(**maps):
     return {name: analysis(ANGRY, map_=map_) for name, map_ in maps.items()}
 
 
-def test_each_pair_of_maps_is_compared_by_order_and_by_the_tenth_that_is_marked_most():
+def test_each_pair_of_maps_is_compared_by_rank_and_by_strongest_tenth():
     compared = map_agreement(explained(a=RISING, b=10 * np.array(RISING), c=FALLING), "grad_cam")
     assert compared.methods == ("a", "b", "c")
     np.testing.assert_allclose(compared.rank_correlation, [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
     np.testing.assert_allclose(compared.top_overlap, [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
 
 
-def test_a_pair_is_compared_where_both_maps_cover_and_nowhere_else():
+def test_a_pair_is_compared_only_where_both_maps_are_covered():
     # In the first two frames the maps fall and rise alike; the last two would turn that round.
     first = analysis(ANGRY, map_=[[1, 2], [3, 4], [0, 0], [0, 0]], covered=(True, True, False, False))
     other = analysis(ANGRY, map_=[[1, 2], [3, 4], [9, -9], [-9, 9]])
@@ -136,7 +136,7 @@ def test_a_pair_is_compared_where_both_maps_cover_and_nowhere_else():
     assert compared.rank_correlation[1, 2] == pytest.approx(0)
 
 
-def test_maps_of_other_front_ends_are_left_out_of_the_pairs_and_of_the_consensus():
+def test_maps_of_other_front_ends_are_left_out_of_pairs_and_consensus():
     models = explained(a=RISING, b=FALLING) | {"wide": analysis(ANGRY, map_=np.ones((4, 3)), bands=3)}
     compared = map_agreement(models, "grad_cam")
     assert np.isnan(compared.rank_correlation[:2, 2]).all()
@@ -146,7 +146,7 @@ def test_maps_of_other_front_ends_are_left_out_of_the_pairs_and_of_the_consensus
 
 
 @pytest.mark.parametrize(("overlap", "part"), [(0, 0), (1, 1), (1 / 3, 0.5), (1 / 19, 0.1)])
-def test_half_of_two_tenths_in_common_is_a_third_of_what_both_cover(overlap, part):
+def test_two_tenths_that_share_half_have_an_overlap_of_one_third(overlap, part):
     assert shared_part(overlap) == pytest.approx(part)
 
 
@@ -167,7 +167,7 @@ def compared(*correlations, names=("a", "b", "c"), overlap=1 / 3):
         (-0.21, "opposite evidence"),
     ],
 )
-def test_how_far_two_maps_agree_is_said_without_the_name_of_a_statistic(correlation, evidence):
+def test_agreement_of_two_maps_is_described_without_naming_a_statistic(correlation, evidence):
     said = agreement_in_words(compared(correlation, names=("a", "b")))
     assert said.startswith(f"a and b use {evidence}:")
     assert "50 %" in said
@@ -180,7 +180,7 @@ def test_of_several_pairs_the_most_and_the_least_alike_are_named():
     assert said.endswith("Most alike: a and b (0.90). Least alike: a and c (0.10).")
 
 
-def test_pairs_that_say_nothing_do_not_count():
+def test_pairs_without_a_correlation_do_not_count():
     assert agreement_in_words(compared(NAN, NAN, 0.7)).startswith("b and c use much the same evidence")
     assert agreement_in_words(compared(NAN, NAN, NAN)) == "No two of these maps can be compared."
 
@@ -188,7 +188,7 @@ def test_pairs_that_say_nothing_do_not_count():
 # --- the map that they share ---
 
 
-def test_the_consensus_is_the_mean_of_what_speaks_for_the_emotion_each_map_by_its_own_strength():
+def test_the_consensus_is_the_mean_positive_evidence_scaled_by_each_maps_strength():
     # Without what speaks against: 2 and 0 of RMS 1 (4 of 8 cells: sqrt(4 * 2 / 8)); 10 in one half: RMS sqrt(50).
     one = [[np.sqrt(2), -5], [np.sqrt(2), -5], [np.sqrt(2), -5], [np.sqrt(2), -5]]
     other = [[10, 10], [10, 10], [-1, 0], [0, -1]]
@@ -200,13 +200,13 @@ def test_the_consensus_is_the_mean_of_what_speaks_for_the_emotion_each_map_by_it
     assert (shared.method, shared.emotion, shared.seconds) == ("consensus", "angry", 3.0)
 
 
-def test_a_model_in_whose_map_nothing_speaks_for_the_emotion_counts_as_zeros():
+def test_a_map_without_evidence_for_the_emotion_counts_as_zeros():
     alone = [[2, 0], [2, 0], [2, 0], [2, 0]]  # RMS sqrt(2)
     shared = shared_map(explained(alone=alone, against=np.full((4, 2), -3.0)), "grad_cam")
     np.testing.assert_allclose(shared.relevance, np.array(alone) / np.sqrt(2) / 2, rtol=1e-6)
 
 
-def test_the_consensus_covers_what_all_have_predicted():
+def test_the_consensus_covers_only_frames_of_all_models():
     models = {
         "early": analysis(ANGRY, map_=RISING, covered=(True, True, True, False)),
         "late": analysis(ANGRY, map_=RISING, covered=(False, True, True, True)),
@@ -217,7 +217,7 @@ def test_the_consensus_covers_what_all_have_predicted():
     assert (shared.relevance[[1, 2]] > 0).all()
 
 
-def test_there_is_no_consensus_of_one_or_of_maps_without_a_common_frame():
+def test_one_map_or_maps_without_a_common_frame_have_no_consensus():
     assert shared_map(explained(a=RISING), "grad_cam") is None
     assert shared_map({}, "grad_cam") is None
     first = analysis(ANGRY, map_=RISING, covered=(True, True, False, False))

@@ -40,20 +40,20 @@ def table_of(labels, probabilities) -> Predictions:
 # --- figures ---
 
 
-def test_macro_average_accuracy_counts_what_is_rightly_denied():
+def test_macro_average_accuracy_counts_true_negatives():
     # Heard: 0, 1, 1, 2. Against all others angry is told rightly 4 times of 4, happy 3 times, sad 3 times.
     table = table_of([0, 1, 2, 2], np.eye(3)[[0, 1, 1, 2]])
     assert macro_average_accuracy(table) == pytest.approx((4 + 3 + 3) / 12)
 
 
-def test_macro_average_accuracy_is_that_of_the_library_for_each_emotion_against_the_rest():
+def test_macro_average_accuracy_equals_scikit_learns_one_versus_rest():
     rng = np.random.default_rng(0)
     table = table_of(rng.integers(0, 3, 50), rng.dirichlet([1, 1, 1], 50))
     expected = [accuracy_score(table.labels == c, table.predicted == c) for c in range(3)]
     assert macro_average_accuracy(table) == pytest.approx(np.mean(expected))
 
 
-def test_auroc_is_how_often_a_recording_of_an_emotion_scores_higher_than_one_of_another():
+def test_auroc_is_the_share_of_pairs_that_are_ranked_correctly():
     rng = np.random.default_rng(1)
     table = table_of(rng.integers(0, 3, 60), rng.dirichlet([1, 1, 1], 60))
     areas = []
@@ -67,7 +67,7 @@ def test_without_recordings_of_an_emotion_there_is_no_auroc():
     assert auroc(table_of([0, 1, 1], np.eye(3)[[0, 1, 2]])) is None
 
 
-def test_the_resampled_uars_begin_with_the_uar_and_give_the_paired_interval():
+def test_resampled_uars_begin_with_the_uar_and_give_the_paired_interval():
     rng = np.random.default_rng(2)
     one, other = (table_of(np.arange(60) % 3, rng.dirichlet([1, 1, 1], 60)) for _ in range(2))
     uars = uars_over_speakers([one, other])
@@ -90,7 +90,7 @@ def two(tmp_path):
 
 
 @needs_yamnet
-def test_a_model_that_hears_every_recording_right_is_so_many_points_better(two):
+def test_a_model_that_is_always_right_is_better_by_the_missing_points(two):
     result = compare_models(two, "speaker", {}, UNWATCHED)
     table = read_predictions(find_model("yamnet") / TEST_TABLE)
     first, right = result["models"].values()
@@ -162,7 +162,7 @@ def test_the_command_prints_times_and_writes_json(two, small_corpus, tmp_path, c
 
 
 @needs_yamnet
-def test_all_that_are_shipped_are_on_the_page_of_results_and_what_is_not_says_why(tmp_path):
+def test_every_shipped_model_is_on_the_results_page_or_has_a_reason_not_to_be(tmp_path):
     models = tmp_path / "models"
     for name in ("yamnet", "other"):
         shutil.copytree(find_model("yamnet"), models / name)

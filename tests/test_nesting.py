@@ -77,12 +77,12 @@ def edits(draw):
 
 
 @given(edits())
-def test_an_edit_does_what_a_twin_does_that_looks_at_every_mark(drawn):
+def test_an_edit_has_the_same_result_as_in_a_twin_that_checks_every_mark(drawn):
     marks, edit = drawn
     assert nested_edit(marks, TIERS, **edit) == twin(marks, TIERS, **edit)
 
 
-def test_thousands_of_words_are_moved_with_their_phones_in_a_moment():
+def test_thousands_of_words_are_moved_with_their_phones_quickly():
     words = [Annotation(Region(n, n + 1), tier="word", annotator="Ann", key=f"w{n}") for n in range(2_000)]
     phones = [Annotation(Region(n / 4, (n + 1) / 4), tier="phone", annotator="Ann", key=f"p{n}") for n in range(8_000)]
     later = [nesting.replace(word, region=Region(word.region.start_s + 0.1, word.region.end_s + 0.1)) for word in words]

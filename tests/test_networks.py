@@ -35,7 +35,7 @@ def parameters(network):
     return sum(p.numel() for p in network.parameters())
 
 
-def test_vggish_has_the_parameters_of_its_layers_counted_by_hand():
+def test_vggish_has_as_many_parameters_as_counted_by_hand():
     convolutions = 9 * (1 * 64 + 64 * 128 + 128 * 256 + 256 * 256 + 256 * 512 + 512 * 512)
     batch_norms = 2 * (64 + 128 + 256 + 256 + 512 + 512)
     fusion = (128 + 256 + 512) * 256 + 3 * 256
@@ -53,7 +53,7 @@ def test_yamnet_has_the_parameters_of_mobilenet_v1_and_a_head():
     assert parameters(YAMNet(AUDIOSET_CLASSES)) == 3_206_400 + 1024 * 521 + 521
 
 
-def test_late_fusion_is_both_branches_without_their_heads_and_a_head_of_its_own():
+def test_late_fusion_is_both_headless_branches_and_its_own_head():
     bodies = parameters(VGGish(4)) - (256 * 4 + 4) + parameters(YAMNet(4)) - (1024 * 4 + 4)
     assert parameters(LateFusion(4)) == bodies + (1280 * 256 + 256) + (256 * 4 + 4)
 
@@ -93,7 +93,7 @@ def test_late_fusion_features_are_those_of_vggish_followed_by_those_of_yamnet():
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("classes", [2, 6])
-def test_every_network_answers_with_a_logit_for_each_class(name, classes):
+def test_every_network_returns_a_logit_for_each_class(name, classes):
     with torch.inference_mode():
         assert NETWORKS[name](classes).eval()(SEGMENTS).shape == (2, classes)
 
@@ -112,7 +112,7 @@ def pools_of_relus(network, segments):
     return pools
 
 
-def test_vggish_pools_before_its_relus_and_gives_the_very_maps_and_gradients_of_pools_behind_them():
+def test_vggish_pooling_before_relu_gives_the_same_maps_and_gradients_as_after():
     network, results = fresh(VGGish), []
     segments = torch.randn(2, 1, 96, 64)
     for maps in (lambda: network.maps(segments)["vggish"], lambda: network.fuse(pools_of_relus(network, segments)[1:])):
@@ -142,7 +142,7 @@ def bent(out):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(12, 8), (7, 5)])
-def test_convolutions_give_and_learn_in_bfloat16_what_torchs_own_do_in_single_precision(kind, size):
+def test_bfloat16_convolutions_match_torchs_in_single_precision_forward_and_backward(kind, size):
     torch.manual_seed(0)
     layer = SamePadConvolution(8, 8, **KINDS[kind]).train()
     x = torch.rand(4, 8, *size).bfloat16()
@@ -160,7 +160,7 @@ def test_convolutions_give_and_learn_in_bfloat16_what_torchs_own_do_in_single_pr
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_convolution_answers_alike_whether_it_is_to_learn_or_not(kind):
+def test_a_convolution_gives_the_same_output_with_and_without_gradients(kind):
     layer = SamePadConvolution(8, 8, **KINDS[kind])
     x = torch.randn(2, 8, 12, 8)
     with torch.inference_mode():
@@ -221,7 +221,7 @@ def test_same_padding_equals_its_definition_point_by_point(size, stride):
         (5, [1 + 2, 2 + 3 + 4, 4 + 5]),  # odd: a zero on either side
     ],
 )
-def test_stride_2_pads_an_even_size_behind_only_and_an_odd_size_on_both_sides(size, expected):
+def test_stride_2_pads_even_sizes_at_the_end_and_odd_sizes_on_both_sides(size, expected):
     layer = SamePadConvolution(1, 1, 3, stride=2).eval()
     with torch.inference_mode():
         layer.conv.weight.zero_()
@@ -232,7 +232,7 @@ def test_stride_2_pads_an_even_size_behind_only_and_an_odd_size_on_both_sides(si
     assert found == expected
 
 
-def test_published_weights_arrive_in_their_own_layers(tmp_path):
+def test_published_weights_are_loaded_into_their_layers(tmp_path):
     weights = published_weights()
     save_file(weights, tmp_path / "weights.safetensors")
     network = YAMNet(AUDIOSET_CLASSES)
@@ -245,7 +245,7 @@ def test_published_weights_arrive_in_their_own_layers(tmp_path):
     assert all((layer.bn.weight == 1).all() for layer in network.layers)
 
 
-def test_published_weights_leave_a_head_for_other_classes_as_it_was(tmp_path):
+def test_published_weights_leave_a_head_for_other_classes_unchanged(tmp_path):
     save_file(published_weights(), tmp_path / "weights.safetensors")
     network = YAMNet(4)
     head = network.head.weight.detach().clone()
@@ -323,7 +323,7 @@ def published_vggish(tmp_path, monkeypatch):
     return file, published
 
 
-def test_every_convolution_of_vggish_gets_its_published_weights_and_all_after_them_stays(published_vggish):
+def test_published_weights_fill_every_convolution_of_vggish_and_nothing_after(published_vggish):
     file, published = published_vggish
     network = VGGish(4)
     after = {name: tensor.clone() for name, tensor in network.state_dict().items() if not name.startswith("groups.")}
@@ -355,7 +355,7 @@ def test_vggish_with_published_weights_gives_the_maps_of_the_published_layers(pu
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 another file"])
-def test_a_file_that_is_not_the_published_vggish_is_refused_and_the_right_one_named(tmp_path, content):
+def test_a_file_that_is_not_the_published_vggish_is_refused_naming_the_right_one(tmp_path, content):
     if content is not None:
         (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(ModelRefused, match=r"weights\.pth.*SER_VGGISH_WEIGHTS.*vggish-10086976\.pth") as refusal:
@@ -388,7 +388,7 @@ def audioset():
 
 @pytest.mark.corpora
 @pytest.mark.parametrize("corpus", ["ravdess", "emodb", "nemo", "korean_emotional_tts"])
-def test_published_yamnet_hears_speech_first_in_recordings_of_every_corpus(corpora, audioset, corpus):
+def test_published_yamnet_ranks_speech_first_in_recordings_of_every_corpus(corpora, audioset, corpus):
     network, names = audioset
     files = audio_files(corpora / corpus)
     for path in files[:: len(files) // 4][:4]:

@@ -64,7 +64,7 @@ def test_map_of_one_segment_equals_captums_occlusion(window, strides, against):
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_evidence_that_adds_up_over_cells_is_found_in_just_those_cells_with_its_sign():
+def test_additive_evidence_is_found_in_exactly_its_cells_with_its_sign():
     # Two emotions: the evidence is the logit itself, and covering a cell takes away its weight times what it differs.
     log_mel = random_log_mel()
     log_mel[16:32, 8:16] += 1
@@ -101,7 +101,7 @@ def test_map_of_one_emotion_against_another_reads_the_difference_of_their_logits
     np.testing.assert_allclose(reverse, -against, atol=1e-6)
 
 
-def test_what_lies_outside_of_the_stretch_is_neither_covered_up_nor_given_relevance():
+def test_nothing_outside_the_stretch_is_occluded_or_has_relevance():
     log_mel, classifier = (
         random_log_mel(240),
         LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003),
@@ -135,7 +135,7 @@ def test_map_is_the_same_for_the_same_seed_and_only_random_fill_depends_on_it():
 
 
 @pytest.mark.parametrize("frames", [1, 5, 15, 40, 97])
-def test_every_covered_point_of_a_recording_of_any_length_is_given_relevance(frames):
+def test_every_covered_point_of_a_recording_of_any_length_has_relevance(frames):
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
     log_mel = random_log_mel(frames)
     found = map_of(

@@ -95,7 +95,7 @@ def test_a_frame_has_the_evidence_of_every_segment_that_covers_it():
     np.testing.assert_allclose(found.evidence.sum(axis=0), 0, atol=1e-5)
 
 
-def test_relevance_is_the_same_in_all_bands_and_a_contrast_turned_round_changes_its_sign():
+def test_relevance_is_the_same_in_all_bands_and_a_reversed_contrast_changes_its_sign():
     log_mel = random_log_mel(150)
     found = one_pass(classifier_with(random_decoder()), target_of_log_mel(log_mel), OnePassSettings(), 0, UNWATCHED)
     one = found.relevance(target_of_log_mel(log_mel, 0, 2))
@@ -136,7 +136,7 @@ def test_in_the_consensus_over_time_one_pass_counts_as_much_as_lime():
     assert both.stability(target) == pytest.approx(max(0, 1 - unexplained), abs=1e-6)
 
 
-def test_without_a_decoder_lime_over_time_takes_the_place_of_the_consensus():
+def test_without_a_decoder_lime_over_time_replaces_the_consensus():
     classifier, target = classifier_with(None), target_of_log_mel(random_log_mel(), 1)
     runs = [
         run_explainer(method, classifier, target, Region(0, 1), AnalysisSettings(), UNWATCHED)
@@ -146,7 +146,7 @@ def test_without_a_decoder_lime_over_time_takes_the_place_of_the_consensus():
     np.testing.assert_array_equal(*(run.result.relevance(target) for run in runs))
 
 
-def test_a_file_holds_a_decoder_in_half_precision():
+def test_a_decoder_is_stored_in_half_precision():
     decoder = random_decoder()
     again = decoder_of(decoder.to_bytes(), 4, CHANNELS)
     assert torch.equal(again.weight, decoder.weight.half().float())
@@ -169,7 +169,7 @@ def test_a_file_without_a_decoder_for_these_emotions_and_channels_is_refused(dat
         decoder_of(data, 4, CHANNELS)
 
 
-def test_a_model_without_its_decoder_is_left_out_and_comes_back_with_it(tmp_path):
+def test_a_model_without_its_decoder_is_not_listed_until_it_has_one(tmp_path):
     folder = tmp_path / "whisper"
     shutil.copytree(MODELS / "whisper", folder)
     decoder = (folder / DECODER).rename(tmp_path / "elsewhere")
@@ -190,14 +190,14 @@ def test_a_model_whose_card_names_a_decoder_is_refused_without_it_and_others_nee
     assert _decoder(tmp_path, {key: value for key, value in card.items() if key != "decoder"}) is None
 
 
-def test_the_shipped_default_has_a_decoder_whose_emotions_add_up_to_nothing():
+def test_evidence_of_the_shipped_decoder_sums_to_zero_over_emotions():
     decoder = load_model("whisper").decoder
     np.testing.assert_allclose(decoder.weight.sum(dim=0), 0, atol=1e-3)
     assert json.loads((MODELS / "whisper" / CARD).read_text())["decoder"]["explained_variance"] > 0.5
     assert "decoder" not in read_card(MODELS / "yamnet")
 
 
-def test_a_linear_rule_of_the_tokens_is_found_again_from_pairs(monkeypatch):
+def test_a_linear_rule_of_tokens_is_recovered_from_pairs(monkeypatch):
     monkeypatch.setattr(fitting, "RIDGE", 1e-6)
     rng, rule = np.random.default_rng(0), random_decoder().weight.numpy()
     inside, pairs = np.array([0, 0.5, 1, 1, 0]), []
@@ -213,7 +213,7 @@ def test_a_linear_rule_of_the_tokens_is_found_again_from_pairs(monkeypatch):
     assert fitting.measure(pairs, 0)["explained_variance"] > 0.999
 
 
-def test_a_replaced_stretch_has_the_level_of_what_was_there_and_the_rest_stays():
+def test_a_replaced_stretch_keeps_its_level_and_the_rest_is_unchanged():
     frames = SpectrogramSettings()
     segment, stretch = random_log_mel(96), random_log_mel(20, seed=1) + 3
     found = replaced(segment, stretch, 30, frames)

@@ -96,7 +96,7 @@ def test_a_folder_with_a_card_is_a_model_among_the_others(tmp_path):
     assert classifier.score(random_log_mel(321)[None]).shape == (1, 4)
 
 
-def test_it_has_no_maps_and_no_random_twin():
+def test_an_onnx_model_has_no_maps_and_no_randomised_copy():
     classifier = classifier_of(onnx_model())
     assert explainers_of(classifier) == ("lime", "occlusion")
     assert classifier.randomised(0) is None
@@ -104,7 +104,7 @@ def test_it_has_no_maps_and_no_random_twin():
         classifier.class_activation(random_log_mel()[None], np.eye(4)[0], "both")
 
 
-def test_another_file_than_the_cards_is_refused():
+def test_a_file_other_than_the_cards_is_refused():
     with pytest.raises(ModelRefused, match="SHA-256 begins with abababab"):
         classifier_of(onnx_model(), sha256="ab" * 32)
 
@@ -124,7 +124,7 @@ def external(location) -> bytes:
 
 
 @pytest.mark.parametrize("location", ["secret.bin", "./secret.bin", "../here/secret.bin", "{}/secret.bin"])
-def test_a_model_that_names_another_file_is_refused_though_that_file_is_there(tmp_path, monkeypatch, location):
+def test_a_model_with_external_data_is_refused_even_if_it_exists(tmp_path, monkeypatch, location):
     here = tmp_path / "here"
     here.mkdir()
     (here / "secret.bin").write_bytes(WEIGHTS.tobytes())
@@ -152,7 +152,7 @@ def test_a_model_that_names_another_file_is_refused_though_that_file_is_there(tm
         (onnx_model([helper.make_node("Identity", ["segments"], ["logits"])], gives=("n", "f", 64)), r"\(2, 96, 64\)"),
     ],
 )
-def test_what_is_no_classifier_is_refused_at_once(data, said):
+def test_a_graph_that_is_not_a_classifier_is_refused_when_loaded(data, said):
     with pytest.raises(ModelRefused, match=said):
         classifier_of(data)
 
@@ -170,7 +170,7 @@ def test_what_is_no_classifier_is_refused_at_once(data, said):
         {"front_end": 3},
     ],
 )
-def test_a_card_that_makes_no_model_is_refused(tmp_path, changes):
+def test_a_card_that_does_not_fit_the_model_is_refused(tmp_path, changes):
     models = folder_with(tmp_path, onnx_model(), **changes)
     with pytest.raises(ModelRefused, match="theirs"):
         load_model("theirs", models)
@@ -183,7 +183,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         load_model("theirs", models)
 
 
-def test_an_onnx_file_is_nothing_to_begin_a_training_with(tmp_path):
+def test_an_onnx_file_cannot_be_a_warm_start(tmp_path):
     models = folder_with(tmp_path, onnx_model())
     with pytest.raises(ModelRefused, match="theirs"):
         load_network(find_model("theirs", models))
@@ -280,7 +280,7 @@ def little_time(monkeypatch):
     ("graph", "said"),
     [(endless, r"more than \d s"), (memory_bomb, "stopped|fails"), (another_axis, r"is float32 \(1, 3, 4\)")],
 )
-def test_a_graph_that_turns_hostile_after_its_trial_is_refused_and_then_runs_again(little_time, graph, said):
+def test_a_graph_that_turns_hostile_after_loading_is_refused_and_restarted(little_time, graph, said):
     classifier, segments = classifier_of(graph()), np.stack([random_log_mel(seed=seed) for seed in range(3)])
     for _ in range(2):
         with pytest.raises(ModelRefused, match=f"theirs: .*({said})"):
@@ -288,7 +288,7 @@ def test_a_graph_that_turns_hostile_after_its_trial_is_refused_and_then_runs_aga
         np.testing.assert_allclose(classifier.score(segments[:2]), segments[:2].mean(axis=1) @ WEIGHTS, atol=1e-4)
 
 
-def test_a_graph_that_answers_nothing_is_given_up_by_the_clock_too(monkeypatch):
+def test_a_graph_that_never_answers_times_out(monkeypatch):
     classifier = classifier_of(endless())
     monkeypatch.setattr("ser_core.model.onnx_process.WAIT_PER_CPU_S", 0.02)  # the child's own limit is ten seconds
     with pytest.raises(ModelRefused, match=r"theirs: its model\.onnx was stopped at 3 segments"):
@@ -311,7 +311,7 @@ def test_a_graph_whose_process_died_is_started_again():
     np.testing.assert_array_equal(classifier.score(segments), before)
 
 
-def test_a_call_that_was_interrupted_leaves_no_answer_to_the_next_one(monkeypatch):
+def test_an_interrupted_call_leaves_no_answer_for_the_next_one(monkeypatch):
     classifier, (one, other) = classifier_of(onnx_model()), (random_log_mel(seed=seed)[None] for seed in range(2))
     expected = classifier.score(other)
 
@@ -358,7 +358,7 @@ def run_python(program: str, *args: str) -> str:
 
 
 @pytest.mark.process
-def test_the_process_ends_with_the_program_which_never_loads_onnxruntime_itself(tmp_path):
+def test_the_process_ends_with_the_program_which_does_not_load_onnxruntime(tmp_path):
     pid, here = run_python(STARTED, str(folder_with(tmp_path, onnx_model()))).split()
     assert here == "False"
     with pytest.raises(ProcessLookupError):
@@ -366,7 +366,7 @@ def test_the_process_ends_with_the_program_which_never_loads_onnxruntime_itself(
 
 
 @pytest.mark.skipif(sys.platform != "linux" or _libseccomp() is None, reason="only Linux has seccomp")
-def test_the_process_may_only_compute_and_knows_no_secrets(monkeypatch):
+def test_the_process_can_only_compute_and_has_no_secrets(monkeypatch):
     monkeypatch.setenv("SECRET", "of the app")
     classifier = classifier_of(onnx_model())
     of_child = Path("/proc") / str(classifier._graph._child.process.pid)
@@ -378,7 +378,7 @@ def test_the_process_may_only_compute_and_knows_no_secrets(monkeypatch):
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
-def test_onnxruntime_starts_no_thread_that_reports_its_use():
+def test_onnxruntime_starts_no_telemetry_thread():
     program = "import os, ser_core, onnxruntime; print(len(os.listdir('/proc/self/task')))"
     without = subprocess.run(
         [sys.executable, "-c", program],

@@ -41,7 +41,7 @@ def run(place: Path, *commands: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", script], cwd=place, env=environment, capture_output=True, text=True)
 
 
-def test_one_file_makes_a_network_that_is_trained_listed_and_explained(with_mine, small_corpus, make_voice):
+def test_one_file_adds_a_network_that_is_trained_listed_and_explained(with_mine, small_corpus, make_voice):
     soundfile.write(with_mine / "speech.wav", make_voice(1.5, 16_000), 16_000)
     corpus = ["--corpus", f"emodb={small_corpus}"]
     ended = run(
@@ -60,7 +60,7 @@ def test_one_file_makes_a_network_that_is_trained_listed_and_explained(with_mine
     assert list(analysis["explanations"]) == ["grad_cam", "lime", "occlusion"]
 
 
-def test_the_card_that_the_guide_prints_is_one():
+def test_the_card_in_the_guide_is_valid():
     card = json.loads(printed("json"))
     front_end = settings_from_dict(FrontEnd, card["front_end"])
     assert (front_end.segments.segment_frames, front_end.spectrogram.bands) == (96, 64)

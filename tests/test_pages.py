@@ -150,7 +150,7 @@ def words(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_opened_first_says_what_the_app_is_not_for_until_it_is_understood_and_how_to_begin(page):
+def test_every_page_first_shows_the_notice_and_then_how_to_begin(page):
     app = at(page).run()
     assert "Article 5(1)(f)" in words(app)
     app.button(key="notice_button").click().run()
@@ -172,7 +172,7 @@ def test_the_law_is_behind_the_notice_and_behind_the_page():
             app.button(key="notice_button").click().run()
 
 
-def test_the_tour_leads_from_no_recording_to_the_focus_and_ends_when_told(voice):
+def test_the_tour_leads_from_no_recording_to_the_focus_and_can_be_ended(voice):
     app = at("app.py").run()
     app.button(key="notice_tour").click().run()
     assert "Article 5(1)(f)" not in words(app)
@@ -219,7 +219,7 @@ def test_times_are_those_of_the_visitors_clock(monkeypatch, timezone, said):
     assert f"{session.local_time(datetime(2026, 1, 1, 20, tzinfo=UTC)):%Y-%m-%d %H:%M:%S %Z}" == said
 
 
-def test_several_files_are_taken_at_once_and_a_bad_one_among_them_is_refused(voice):
+def test_several_files_are_uploaded_at_once_and_a_bad_one_among_them_is_refused(voice):
     app = opened("app.py")
     sounds = [("one.wav", wav(voice), "audio/wav"), ("two.wav", b"only words", "audio/wav")]
     app.file_uploader[0].set_value([*sounds, ("three.wav", wav(voice[:20_000]), "audio/wav")]).run()
@@ -264,7 +264,7 @@ def take_two_long() -> None:
     frame.show_closed_recordings()
 
 
-def test_of_two_recordings_over_ten_minutes_the_page_says_which_one_it_closed(monkeypatch):
+def test_opening_a_second_recording_over_ten_minutes_names_the_one_it_closes(monkeypatch):
     monkeypatch.setattr(open_recordings, "hold", lambda *_: (_ for _ in ()).throw(RecordingTooLong("too long")))
     app = AppTest.from_function(take_two_long, default_timeout=60).run()
     assert not app.exception
@@ -286,7 +286,7 @@ def hold_three() -> None:
     st.session_state["said"] = open_recordings.closed()
 
 
-def test_the_recordings_of_a_visit_have_a_limit_and_the_oldest_gives_way():
+def test_the_recordings_of_a_visit_have_a_limit_and_the_oldest_is_closed():
     before = open_recordings.MAX_HELD_BYTES
     try:
         app = AppTest.from_function(hold_three, default_timeout=60).run()
@@ -297,7 +297,7 @@ def test_the_recordings_of_a_visit_have_a_limit_and_the_oldest_gives_way():
     assert app.session_state["said"] == ["b.wav"]
 
 
-def test_a_recording_is_renamed_wherever_it_is_named_and_nothing_is_computed_again(voice):
+def test_a_recording_is_renamed_everywhere_and_nothing_is_computed_again(voice):
     app = with_recording("app.py", voice)
     before = all_jobs(app)
     sha256 = app.session_state["current"]
@@ -311,7 +311,7 @@ def test_a_recording_is_renamed_wherever_it_is_named_and_nothing_is_computed_aga
     assert app.session_state["held"][sha256].recording.name == "Grandma: hello"
 
 
-def test_what_cannot_be_read_is_refused_in_one_sentence_and_nothing_is_held():
+def test_an_unreadable_file_is_refused_in_one_sentence_and_not_held():
     app = opened("app.py")
     for number, (content, said) in enumerate(
         (
@@ -346,7 +346,7 @@ def test_explain_shows_all_three_maps_on_one_axis(explained):
     assert figure.count('"matches":"x') >= 4
 
 
-def test_explain_says_of_each_pair_of_explainers_how_far_it_agrees(explained):
+def test_explain_shows_how_far_each_pair_of_explainers_agrees(explained):
     pairs = {metric.label: float(metric.value) for metric in explained.metric}
     assert list(pairs) == ["Grad-CAM and LIME", "Grad-CAM and Occlusion", "LIME and Occlusion"]
     assert all(-1 <= correlation <= 1 for correlation in pairs.values())
@@ -356,7 +356,7 @@ def test_explain_says_of_each_pair_of_explainers_how_far_it_agrees(explained):
         assert words_.startswith(expected if correlation >= -0.2 else "contradict each other")
 
 
-def test_explain_says_of_each_map_whether_to_believe_it_and_what_is_left_without_its_fifth(explained):
+def test_explain_says_whether_to_trust_each_map_and_the_score_without_its_strongest_fifth(explained):
     badges = [badge for badge in explained.markdown if re.search(rf"-badge\[.*({'|'.join(BADGES)})\]", badge.value)]
     said = [caption.value for caption in explained.caption if "without a random fifth" in caption.value]
     assert len(badges) == len(said) == 4
@@ -369,7 +369,7 @@ def test_explain_says_of_each_map_whether_to_believe_it_and_what_is_left_without
     assert table["FF"].tolist() == [round(each.faithfulness, 2) for each in map(judged.metrics.get, judged.curves)]
 
 
-def test_explain_outlines_what_would_have_to_go_and_says_where_it_lies(explained):
+def test_explain_outlines_the_counterfactual_and_says_where_it_is(explained):
     spectrogram = json.loads(explained.get("plotly_chart")[0].proto.spec)
     outlined = any(trace["type"] == "contour" for trace in spectrogram["data"])
     said = [text.value for text in explained.markdown if "Without the outlined" in text.value]
@@ -377,7 +377,7 @@ def test_explain_outlines_what_would_have_to_go_and_says_where_it_lies(explained
     assert outlined or any("does not change the verdict" in text.value for text in explained.markdown)
 
 
-def test_what_speaks_against_an_emotion_can_be_left_out_of_all_maps(voice):
+def test_evidence_against_an_emotion_can_be_hidden_in_all_maps(voice):
     app = with_recording("pages/1_Explain.py", voice[:24_000], **QUICK)
     assert any(min(numbers(map_["z"])) < 0 for map_ in maps_drawn(app))
     assert all(map(alpha_below_zero, maps_drawn(app)))
@@ -397,7 +397,7 @@ def alpha_below_zero(trace):
     return max(float(colour.rstrip(")").rsplit(",")[-1]) for at, colour in trace["colorscale"] if at < 0.5)
 
 
-def test_a_point_of_a_map_says_its_frequency_level_and_relevance_in_few_bytes(explained):
+def test_a_point_of_a_map_shows_frequency_level_and_relevance_in_few_bytes(explained):
     spec = explained.get("plotly_chart")[0].proto.spec
     figure, maps = json.loads(spec), maps_drawn(explained)
     spectrogram = figure["data"][0]
@@ -413,7 +413,7 @@ def test_a_point_of_a_map_says_its_frequency_level_and_relevance_in_few_bytes(ex
     assert len(spec) < 50 * level_db.size
 
 
-def test_maps_picture_and_report_can_be_taken_away_and_the_focus_is_sought_only_for_them(explained):
+def test_maps_picture_and_report_can_be_downloaded_and_only_then_is_the_focus_computed(explained):
     assert not explained.get("download_button")
     assert "focus" not in {job.kind for job in all_jobs(explained)}
     explained.button(key="prepare_downloads").click().run()
@@ -426,7 +426,7 @@ def test_maps_picture_and_report_can_be_taken_away_and_the_focus_is_sought_only_
     ]
 
 
-def test_what_is_taken_away_is_what_is_shown(voice):
+def test_downloads_match_what_is_shown(voice):
     classifier = load_model(SMALL)
     recording = read_recording(wav(voice[:24_000]), "voice.wav")
     analysis = analyse_recording(recording, classifier, AnalysisSettings().drafted())
@@ -450,7 +450,7 @@ def test_a_stretch_without_speech_has_maps_without_evidence(make_voice):
 @pytest.mark.parametrize(
     ("page", "said"), [("pages/1_Explain.py", True), ("pages/2_Listen.py", True), ("pages/4_Select.py", False)]
 )
-def test_a_best_emotion_in_contrast_with_itself_is_said_where_it_is_explained_and_no_error(voice, page, said):
+def test_contrasting_the_best_emotion_with_itself_is_explained_without_an_error(voice, page, said):
     classifier = load_model(SMALL)
     best = analyse_recording(read_recording(wav(voice[:24_000])), classifier, AnalysisSettings(explain=())).emotion
     app = at(page)
@@ -461,7 +461,7 @@ def test_a_best_emotion_in_contrast_with_itself_is_said_where_it_is_explained_an
     assert any("cannot be contrasted with itself" in info.value for info in app.info) == said
 
 
-def test_recordings_of_one_name_and_length_can_all_be_chosen(make_voice):
+def test_recordings_with_equal_names_and_lengths_can_all_be_chosen(make_voice):
     app = at("app.py")
     sounds = [read_recording(wav(make_voice(1.0, 16_000, seed)), "take.wav") for seed in range(3)]
     app.session_state["notice_read"] = True
@@ -483,7 +483,7 @@ def test_a_layer_of_another_model_is_not_used_for_this_one(voice):
     assert not app.error
 
 
-def test_a_map_that_becomes_fine_while_the_page_is_drawn_is_still_called_a_draft(monkeypatch):
+def test_a_draft_is_labelled_so_even_if_the_fine_map_arrives_while_it_is_drawn(monkeypatch):
     def job(state, result):
         return SimpleNamespace(state=state, result=result)
 
@@ -542,7 +542,7 @@ def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypat
     assert keys[0] != keys[1] == keys[2]
 
 
-def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
+def test_drafts_come_before_the_fine_maps_and_are_labelled_so(voice):
     app = at("pages/1_Explain.py")
     hold(app, voice[:24_000])
     app.session_state["choices"] = CHOICES | {"model": SMALL}
@@ -556,7 +556,7 @@ def test_drafts_come_before_the_fine_maps_and_are_called_so(voice):
     assert [key[1] for key in order].count("grad_cam") == 1
 
 
-def test_verdicts_and_grad_cam_wait_for_nobody_and_drafts_go_before_everybodys_fine_maps(voice, monkeypatch):
+def test_verdicts_and_grad_cam_do_not_wait_and_drafts_precede_all_fine_maps(voice, monkeypatch):
     from ser_core.work.jobs import Jobs, Lane
 
     lanes, submit = {}, Jobs.submit
@@ -584,7 +584,7 @@ def shown_by_player(app: AppTest) -> dict:
     ("score", "sum_", "against", "said"),
     [(0.8, -1.0, None, True), (0.8, 1.0, None, False), (0.4, -1.0, None, False), (0.8, -1.0, "sad", False)],
 )
-def test_a_map_against_what_the_model_predicts_is_called_into_question(score, sum_, against, said):
+def test_a_map_that_contradicts_the_prediction_is_questioned(score, sum_, against, said):
     analysis = SimpleNamespace(
         emotions=("happy", "sad"), scores=SimpleNamespace(recording=np.array([score, 1 - score]))
     )
@@ -594,7 +594,7 @@ def test_a_map_against_what_the_model_predicts_is_called_into_question(score, su
     assert bool(maps_section.contradiction_in_words(analysis, explanation)) == said
 
 
-def test_the_scores_of_a_padded_segment_stand_in_the_middle_of_what_is_recorded(monkeypatch):
+def test_the_scores_of_a_padded_segment_are_drawn_at_the_middle_of_the_recorded_part(monkeypatch):
     sent = []
     monkeypatch.setattr(signals, "served", lambda content, *_: sent.append(np.frombuffer(content, "<f4")))
     analysis = SimpleNamespace(
@@ -608,7 +608,7 @@ def test_the_scores_of_a_padded_segment_stand_in_the_middle_of_what_is_recorded(
     assert sent[0][0] == pytest.approx(0.75, abs=0.01)
 
 
-def test_listen_gives_the_player_addresses_and_regions_and_never_the_sound_itself(voice):
+def test_listen_sends_the_player_urls_and_regions_but_never_the_sound(voice):
     app = with_recording("pages/2_Listen.py", voice)
     shown = shown_by_player(app)
     assert len(json.dumps(shown)) < 16_000
@@ -617,7 +617,7 @@ def test_listen_gives_the_player_addresses_and_regions_and_never_the_sound_itsel
     assert [one["name"] for one in shown["scores"]["emotions"]] == list(EMOTION_SETS["core4"])
 
 
-def test_listen_lists_what_is_known_of_every_focus_region_with_its_sound(voice):
+def test_listen_lists_every_focus_region_with_its_figures_and_sound(voice):
     app = with_recording("pages/2_Listen.py", voice)
     assert not app.exception
     shown = shown_by_player(app)
@@ -654,7 +654,7 @@ def test_regions_and_the_threshold_line_follow_the_sliders(voice):
     assert again == explained, "nothing is explained again"
 
 
-def test_words_that_are_given_are_shown_and_those_under_focus_are_named(voice):
+def test_given_words_are_shown_and_those_in_focus_are_named(voice):
     app = with_recording("pages/2_Listen.py", voice)
     regions = [(one["start"], one["end"]) for one in shown_by_player(app)["regions"]]
     (start, end), last = regions[0], len(voice) / 16_000
@@ -679,7 +679,7 @@ def test_a_file_that_holds_no_words_is_refused_in_one_sentence(voice):
     assert shown_by_player(app)["words"] == []
 
 
-def test_listen_gives_the_focus_of_the_consensus_too(voice):
+def test_listen_offers_the_focus_of_the_consensus_too(voice):
     app = with_recording("pages/2_Listen.py", voice[:24_000])
     by_time = shown_by_player(app)
     # This model has no consensus over time; the choice of it stays for models that do.
@@ -694,7 +694,7 @@ def test_listen_gives_the_focus_of_the_consensus_too(voice):
     assert by_all["recording"] == by_time["recording"]
 
 
-def test_listen_lets_the_model_hear_the_focus_alone_and_all_else_and_says_what_becomes_of_the_verdict(voice):
+def test_listen_classifies_the_focus_alone_and_everything_else_and_shows_the_verdicts(voice):
     app = with_recording("pages/2_Listen.py", voice[:24_000])
     assert re.search(r"stretch.*of the speech.*From the focus alone, the verdict .* without it, it", words(app))
     assert words(app).count('class="scores"') == 3
@@ -752,7 +752,7 @@ def page_whose_job_ends_meanwhile() -> None:
         st.write("pressed")
 
 
-def test_results_that_end_soon_after_each_other_are_shown_together(monkeypatch):
+def test_results_that_arrive_close_together_are_shown_together(monkeypatch):
     def job(state, ended_at=None):
         ended = threading.Event()
         if ended_at is not None:
@@ -770,7 +770,7 @@ def test_results_that_end_soon_after_each_other_are_shown_together(monkeypatch):
     assert waiting.results_are_due([job("cancelled", 99.9), running], 1.0)
 
 
-def test_a_press_is_not_lost_where_a_job_ends_while_the_page_runs():
+def test_a_click_is_not_lost_if_a_job_ends_while_the_page_runs():
     app = AppTest.from_function(page_whose_job_ends_meanwhile, default_timeout=30).run()
     app.button[-1].click().run()
     assert not app.exception
@@ -830,7 +830,7 @@ def page_with_one_choice() -> None:
     st.segmented_control("Evidence", ["both", "for"], required=True, **session.widget("sign", "both"))
 
 
-def test_a_browser_that_has_not_drawn_a_widget_yet_is_told_its_value_in_every_run():
+def test_a_widget_not_yet_drawn_by_the_browser_gets_its_value_in_every_run():
     app = AppTest.from_function(page_with_one_choice, default_timeout=30)
 
     def told() -> bool:
@@ -839,7 +839,7 @@ def test_a_browser_that_has_not_drawn_a_widget_yet_is_told_its_value_in_every_ru
     assert [app.run() and told(), app._run(WidgetStates()) and told(), app.run() and told()] == [True, True, False]
 
 
-def test_an_emotion_in_contrast_with_another_has_a_map_of_its_own(voice):
+def test_an_emotion_contrasted_with_another_has_its_own_map(voice):
     app = with_recording("pages/2_Listen.py", voice)
     app.session_state["command_line"] = True
     by_best = shown_by_player(app)["overlays"][0]
@@ -908,7 +908,7 @@ def saved_shown(app):
     return [b.label.partition(chr(92))[0] for b in app.sidebar.button if (b.key or "").startswith("open_")]
 
 
-def test_every_one_of_60_saved_analyses_is_reached_by_pages_and_by_search_and_can_be_deleted(tmp_path, monkeypatch):
+def test_each_of_60_saved_analyses_is_reachable_by_pages_and_search_and_can_be_deleted(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     saved_analyses(tmp_path, 60)
     app = opened("app.py")
@@ -940,7 +940,7 @@ def test_a_saved_analysis_that_is_damaged_or_deleted_meanwhile_is_refused_in_a_s
     assert "cannot be opened" in words(app) or any("cannot be opened" in e.value for e in app.error)
 
 
-def test_results_of_one_visit_are_not_found_by_another(voice):
+def test_results_of_one_visit_are_invisible_to_another(voice):
 
     first, second = with_recording("app.py", voice), with_recording("app.py", voice[:20_000])
     assert first.session_state["owner"] != second.session_state["owner"]
@@ -958,7 +958,7 @@ def test_a_pause_is_dropped_and_can_be_heard(voice):
     assert len(app.get("audio")) == dropped
 
 
-def test_the_printed_rule_drops_a_segment_even_where_all_are_alike(voice):
+def test_the_papers_rule_drops_a_segment_even_if_all_are_alike(voice):
     app = with_recording("pages/4_Select.py", voice)
     assert "No segment is dropped" in words(app)
     app.get("button_group")[0].set_value("minmax").run()
@@ -995,7 +995,7 @@ def recordings_in_cell(acted: str, heard: str) -> Predictions:
     return predictions.subset(indices_in_cell(predictions, acted, heard))
 
 
-def test_no_cell_is_chosen_at_first_and_the_page_says_how():
+def test_no_cell_is_selected_at_first_and_the_page_says_how_to():
     app = opened("pages/6_Evaluate.py")
     assert "Click a cell" in words(app)
     app.selectbox(key="widget_acted").select("sad").run()
@@ -1015,7 +1015,7 @@ def test_recordings_of_a_cell_are_listed_without_their_corpora_and_the_page_says
     assert not app.get("audio")
 
 
-def test_a_recording_that_its_corpus_lacks_is_said_to_be_missing(tmp_path, monkeypatch):
+def test_a_recording_missing_from_its_corpus_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_CORPORA", str(tmp_path))
     for corpus in set(recordings_in_cell("happy", "angry").corpora):
         (tmp_path / corpus).mkdir()
@@ -1024,7 +1024,7 @@ def test_a_recording_that_its_corpus_lacks_is_said_to_be_missing(tmp_path, monke
     assert "set SER_CORPORA" not in words(app)
 
 
-def test_one_corpus_and_another_cell_list_other_recordings(monkeypatch):
+def test_choosing_one_corpus_or_another_cell_lists_other_recordings(monkeypatch):
     monkeypatch.delenv("SER_CORPORA", raising=False)
     app = cell_of_confusion("happy", "angry")
     count = recordings_in_cell("happy", "angry").corpora.count("nemo")
@@ -1071,7 +1071,7 @@ def test_a_recording_of_a_cell_is_played_and_leads_to_its_evidence_and_back(corp
         "speaker:1",
     ],
 )
-def test_a_name_is_no_address_for_markdown_and_reads_the_same(name):
+def test_a_name_is_no_markdown_link_and_reads_the_same(name):
     without_escapes = re.sub(r"\\(.)", r"\1", in_markdown(name))
     assert without_escapes.replace(WORD_JOINER, "") == name
     # As GitHub's Markdown finds addresses in texts, and Streamlit icons and arrows.
@@ -1079,7 +1079,7 @@ def test_a_name_is_no_address_for_markdown_and_reads_the_same(name):
     assert not re.search(found, without_escapes, re.IGNORECASE)
 
 
-def test_a_name_is_shown_as_it_is_and_a_corpus_name_leads_to_no_other_folder(tmp_path, monkeypatch):
+def test_a_name_is_shown_literally_and_a_corpus_name_leads_to_no_other_folder(tmp_path, monkeypatch):
     from pages.shared.models import corpus_recordings
 
     assert in_markdown("![x](y) <b>\n# é_1") == r"\!\[x\]\(y\) \<b\> \# é\_1"
@@ -1204,7 +1204,7 @@ def test_two_models_are_compared_in_a_sentence_that_says_whether_they_differ(own
     assert app.selectbox(key="evaluate_compared").value is None
 
 
-def test_models_that_were_tested_on_nobody_in_common_are_not_compared_and_the_page_says_so(own_models):
+def test_models_without_common_test_recordings_are_not_compared_and_the_page_says_so(own_models):
     _, add = own_models
     table = made_up_table(CORE4)
     add("a", {TEST_TABLE: table.subset(np.arange(64) < 32)})
@@ -1242,7 +1242,7 @@ def test_without_a_table_of_new_corpora_the_page_says_so_and_gives_the_command_t
     assert not [traces for traces in traces_of(app) if "new corpora" in traces]
 
 
-def test_new_people_and_new_corpora_stand_side_by_side_with_and_without_the_own_normal(own_models):
+def test_new_people_and_new_corpora_are_side_by_side_with_and_without_own_normal(own_models):
     folder, add = own_models
     named = ("crema_d", "korean_emotional_tts")
     right, poor = made_up_table(CORE4), made_up_table(CORE4, wrong=["sad", "happy"])
@@ -1294,7 +1294,7 @@ def test_new_people_and_new_corpora_stand_side_by_side_with_and_without_the_own_
     assert "The voice's own normal, new corpora: **+50.0 points** of UAR" in words(app.run())
 
 
-def test_the_headline_of_the_four_corpora_leaves_out_the_one_whose_words_betray_the_emotion(own_models):
+def test_the_headline_of_the_four_corpora_leaves_out_the_one_whose_words_reveal_the_emotion(own_models):
     _, add = own_models
     parts = [
         in_corpora(made_up_table(CORE4), ("ravdess", "emodb")),
@@ -1398,7 +1398,7 @@ def figures_of(app: AppTest) -> list[dict]:
     return [json.loads(chart.proto.spec) for chart in app.tabs[1].get("plotly_chart")]
 
 
-def test_selection_is_shown_by_what_it_saves_costs_and_does_to_each_emotion(own_models):
+def test_selection_is_shown_with_its_savings_costs_and_effect_on_each_emotion(own_models):
     results = {"selection-yamnet": selection_result(0.15, sad=0.3), "selection-fusion": selection_result(0.2)}
     del results["selection-fusion"]["rules"]["random"]
     app = experiments_of(results, own_models)
@@ -1432,7 +1432,7 @@ def test_selection_is_shown_by_what_it_saves_costs_and_does_to_each_emotion(own_
     assert "threshold is 0.2," in words(app)
 
 
-def test_bands_are_shown_signed_over_hz_with_the_centre_of_what_speaks_for_each_emotion(own_models):
+def test_bands_are_shown_signed_over_hz_with_each_emotions_centre_of_evidence(own_models):
     app = experiments_of({"bands": BANDS}, own_models)
     (figure,) = figures_of(app)
     for place, emotion in enumerate(CORE4):
@@ -1447,7 +1447,7 @@ def test_bands_are_shown_signed_over_hz_with_the_centre_of_what_speaks_for_each_
     assert "on 40 held-out recordings of EMO\\-DB" in words(app)
 
 
-def test_both_branches_are_shown_in_their_own_cells_on_the_axes_of_the_segment(own_models):
+def test_both_branches_are_drawn_in_their_own_cells_on_the_segments_axes(own_models):
     app = experiments_of({"branches": BRANCHES}, own_models)
     segment, vggish, yamnet = figures_of(app)
     assert [len(figure["data"][0]["x"]["bdata"]) > 0 for figure in (segment, vggish, yamnet)] == [True] * 3
@@ -1465,7 +1465,7 @@ def test_both_branches_are_shown_in_their_own_cells_on_the_axes_of_the_segment(o
     assert "fusion is surest of: sad, score 0.97, from EMO\\-DB." in words(app)
 
 
-def test_worse_sound_is_shown_for_each_model_that_was_measured_as_recorded_first(own_models):
+def test_robustness_is_shown_for_each_measured_model_starting_with_as_recorded(own_models):
     results = {"robustness-fusion-made-up": robustness_result(0.8), "robustness-other": robustness_result(0.6)}
     app = experiments_of(results, own_models)
     (figure,) = figures_of(app)
@@ -1477,7 +1477,7 @@ def test_worse_sound_is_shown_for_each_model_that_was_measured_as_recorded_first
     assert words(app).count("none of the 8 test speakers were trained on") == 2
 
 
-def test_experiments_that_were_not_run_are_said_to_be_missing_with_commands_that_can_be_run(own_models, monkeypatch):
+def test_missing_experiments_are_listed_with_the_commands_that_run_them(own_models, monkeypatch):
     monkeypatch.delenv("SER_CORPORA", raising=False)
     app = experiments_of({"robustness-other": robustness_result(0.6)}, own_models)
     assert len(figures_of(app)) == 1
@@ -1511,7 +1511,7 @@ def compared(uar: float, **more) -> dict:
     return figures | cost | rest | {"architecture": "yamnet"} | more
 
 
-def test_models_are_drawn_beside_each_other_best_first_ours_apart_from_peers(own_models):
+def test_models_are_drawn_best_first_with_ours_apart_from_peers(own_models):
     models = {"other": compared(0.7), "forest": compared(0.5, architecture="cnn_forest", learnt_from="cnn_dense")}
     split = {"split": "speaker-disjoint", "recordings": 8, "speakers": 4, "machine": "x", "timed_recordings": 4}
     result = split | {"models": dict(reversed(models.items())), "left_out": {"six": "six tells <b>others</b> apart."}}
@@ -1593,7 +1593,7 @@ def parsed(arguments):
     return parser.parse_args(["train", *arguments])
 
 
-def test_train_asks_for_the_first_fold_of_four_emotions_by_default(form_of_training, tmp_path):
+def test_train_suggests_the_first_fold_of_four_emotions_by_default(form_of_training, tmp_path):
     app, returned = form_of_training
     assert not app.exception
     plan = parsed(returned[-1])
@@ -1624,7 +1624,7 @@ def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
     assert ["The people that fusion was trained on are left out" in warning.value for warning in app.warning] == [True]
 
 
-def test_a_peer_is_trained_as_any_network_and_an_estimator_without_a_network_begins_as_nothing(form_of_training):
+def test_a_peer_is_trained_like_any_network_and_an_estimator_has_no_warm_start(form_of_training):
     app, returned = form_of_training
     app.selectbox(key="train_network").select("resnet").run()
     app.number_input(key="train_epochs").set_value(3).run()
@@ -1673,7 +1673,7 @@ def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_co
     assert (plan.split, plan.fold) == ("random", "1")
 
 
-def test_only_models_with_the_branches_that_are_trained_can_be_begun_as(form_of_training, monkeypatch):
+def test_only_models_with_the_trained_branches_are_offered_as_a_warm_start(form_of_training, monkeypatch):
     app, returned = form_of_training
     begin = app.selectbox(key="train_begin")
     assert begin.options[0] == "AudioSet weights"
@@ -1689,7 +1689,7 @@ def test_only_models_with_the_branches_that_are_trained_can_be_begun_as(form_of_
     assert app.selectbox(key="train_begin").options[0] == "the shipped YAMNet"
 
 
-def test_all_folds_from_a_model_that_was_trained_on_them_are_warned_of(form_of_training, monkeypatch):
+def test_training_all_folds_from_a_model_that_knows_them_shows_a_warning(form_of_training, monkeypatch):
     app, _ = form_of_training
     app.selectbox(key="train_fold_speaker").select("all").run()
     assert not app.warning
@@ -1761,7 +1761,7 @@ def test_train_shows_another_corpus_when_it_is_chosen_and_sums_up_both(small_cor
     assert app.selectbox(key="corpora_file").options == ["EB0_anger_1.wav"]
 
 
-def test_train_names_the_first_files_that_are_left_out_and_all_that_cannot_be_read(tmp_path, monkeypatch):
+def test_train_names_the_first_left_out_files_and_all_unreadable_ones(tmp_path, monkeypatch):
     (tmp_path / "03a01Fa.wav").write_bytes(wav(np.full(16_000, 0.1)))
     (tmp_path / "16b10Wb.wav").write_bytes(b"not audio at all, only words")
     for number in range(60):
@@ -1790,7 +1790,7 @@ def test_train_refuses_a_folder_without_the_corpus_and_shows_the_others(small_co
 
 
 @pytest.mark.parametrize("folder", ["", "/nowhere/at/all", "n" * 5_000], ids=["none", "gone", "too long"])
-def test_train_asks_for_a_folder_that_is_not_there_above_both_tabs(folder, monkeypatch):
+def test_train_asks_for_a_missing_folder_above_both_tabs(folder, monkeypatch):
     app = corpora_of_train(monkeypatch, emodb=folder)
     assert not app.exception
     assert not app.error
@@ -1799,7 +1799,7 @@ def test_train_asks_for_a_folder_that_is_not_there_above_both_tabs(folder, monke
     assert next(button for button in app.button if button.label == "Train").disabled
 
 
-def test_train_shows_names_of_files_as_they_are_and_never_as_markup(tmp_path, monkeypatch):
+def test_train_shows_names_of_files_literally_and_never_as_markup(tmp_path, monkeypatch):
     sound = wav(np.full(16_000, 0.1))
     (tmp_path / "<b>A&B_anger_1.wav").write_bytes(sound)
     (tmp_path / "![x](y)_anger_2.wav").write_bytes(b"not audio at all, only words")
@@ -1836,7 +1836,7 @@ def test_train_reads_no_corpus_before_its_tab_is_opened(small_corpus, monkeypatc
     assert not next(button for button in app.button if button.label == "Train").disabled
 
 
-def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_in_the_list(voice):
+def test_a_sample_chosen_after_an_upload_is_shown_and_the_upload_stays_in_the_list(voice):
     if not available_samples():
         pytest.skip("the samples were not fetched")
     app = opened("app.py")
@@ -1848,7 +1848,7 @@ def test_a_sample_that_is_pressed_after_an_upload_is_shown_and_the_upload_stays_
     assert len(app.session_state["held"]) == 2
 
 
-def test_a_refusal_stays_to_be_read_while_the_file_is_there(voice):
+def test_a_refusal_stays_visible_as_long_as_the_file(voice):
     app = opened("app.py")
     app.file_uploader[0].upload("speech.wav", b"only words", "audio/wav").run()
     app.run()
@@ -1891,7 +1891,7 @@ def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(t
         ("pages/4_Select.py", "theirs classifies whole recordings"),
     ],
 )
-def test_a_model_that_hears_recordings_as_a_whole_has_every_page(theirs, voice, page, said):
+def test_a_model_of_whole_recordings_works_on_every_page(theirs, voice, page, said):
     app = with_recording(page, voice[:24_000])
     assert not app.exception
     assert not app.error
@@ -1935,7 +1935,7 @@ def pressed(app: AppTest, label: str) -> AppTest:
     return finished(app.run())
 
 
-def test_words_are_transcribed_on_request_and_words_of_a_person_win(voice, monkeypatch, tmp_path):
+def test_words_are_transcribed_on_request_and_given_words_take_precedence(voice, monkeypatch, tmp_path):
     monkeypatch.delenv("SER_WORD_MODEL", raising=False)
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     monkeypatch.setattr(transcribing, "load_word_model", lambda folder: Whisper(0.9))
@@ -1989,7 +1989,7 @@ def saved_and_reopened(app: AppTest, monkeypatch) -> AppTest:
     return other
 
 
-def test_an_edited_table_gives_words_in_order():
+def test_an_edited_table_gives_sorted_words():
     table = [("sure", 0.5, 0.9), (" for  ", 0.1, 0.5)]
     assert words_of_rows(table) == (Region(0.1, 0.5, label="for"), Region(0.5, 0.9, label="sure"))
     with pytest.raises(SettingsRefused, match="end after its start"):

@@ -64,7 +64,7 @@ def test_the_difference_is_the_mean_over_corpora_worked_by_hand_whatever_the_ord
     assert found.interval == (found.gain, found.gain)  # one speaker each: there is nobody else to draw
 
 
-def test_two_speakers_of_whom_one_is_helped_give_the_interval_worked_by_hand():
+def test_interval_of_one_improved_speaker_of_two_worked_by_hand():
     # Draws of the two: the helped one twice (1/4), both (1/2), the other twice (1/4); so the interval is from 0 to 1.
     labels = [("a", "1", 0), ("b", "1", 1), ("c", "2", 0), ("d", "2", 1)]
     good = table([(name, "x", speaker, label, label) for name, speaker, label in labels])
@@ -75,14 +75,14 @@ def test_two_speakers_of_whom_one_is_helped_give_the_interval_worked_by_hand():
     assert (found.gain, found.interval) == (0.5, (0.0, 1.0))
 
 
-def test_a_model_differs_in_nothing_from_itself():
+def test_a_model_does_not_differ_from_itself():
     model = by_chance(0.6, seed=1)
     found = paired_difference(model, model)
     assert (found.gain, found.interval) == (0.0, (0.0, 0.0))
     assert (found.recordings, found.speakers) == (120, 11)
 
 
-def test_the_other_way_round_the_difference_is_the_opposite():
+def test_swapping_the_models_negates_the_difference():
     there, back = (
         paired_difference(*pair)
         for pair in ((by_chance(0.8, 1), by_chance(0.6, 2)), (by_chance(0.6, 2), by_chance(0.8, 1)))
@@ -102,13 +102,13 @@ def test_only_recordings_that_both_were_tested_on_count():
     assert found != paired_difference(one, other)
 
 
-def test_scores_do_not_matter_where_the_best_is_the_same():
+def test_only_the_best_emotion_matters_not_its_score():
     one, other = by_chance(0.8, 1), by_chance(0.6, 2)
     surer = replace(one, probabilities=one.probabilities**3)
     assert paired_difference(surer, other) == paired_difference(one, other)
 
 
-def test_the_interval_is_that_of_a_loop_over_sets_of_speakers_with_scikit_learns_recall(monkeypatch):
+def test_the_interval_equals_that_of_a_loop_over_resampled_speakers_with_scikit_learns_recall(monkeypatch):
     monkeypatch.setattr("ser_core.learning.metrics.RESAMPLES", 60)
     one, other = by_chance(0.8, 1), by_chance(0.6, 2)
 
@@ -147,7 +147,7 @@ def test_the_difference_is_the_same_each_time_and_for_any_order_of_the_rows():
 
 
 @pytest.mark.parametrize("emotions", [("angry", "sad", "happy"), ("angry", "happy", "neutral")])
-def test_models_of_other_emotions_or_of_another_order_are_refused_and_both_named(emotions):
+def test_models_with_other_emotions_or_another_order_are_refused_naming_both(emotions):
     with pytest.raises(SettingsRefused, match=f"angry, happy, sad, the other {', '.join(emotions)}; choose models"):
         paired_difference(by_chance(0.8, 1), by_chance(0.6, 2, emotions))
 

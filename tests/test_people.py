@@ -54,7 +54,7 @@ def names_in(store, project, **wanted) -> list[str]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("people", "overlap", "each"), [(2, 0.2, 2), (5, 0.5, 2), (4, 1.0, 3), (3, 0.0, 2)])
-def test_everything_is_drawn_with_the_planned_overlap_and_shared_out_evenly(people, overlap, each, seed):
+def test_everything_is_assigned_with_the_planned_overlap_and_evenly(people, overlap, each, seed):
     recordings, annotators = [sha(number) for number in range(50)], "abcdefg"[:people]
     drawn = draw_assignments(recordings, annotators, AssignmentPlan(overlap, each, seed))
     assert set(drawn) == set(recordings)
@@ -65,7 +65,7 @@ def test_everything_is_drawn_with_the_planned_overlap_and_shared_out_evenly(peop
     assert max(load.values()) - min(load.values()) <= 1
 
 
-def test_draw_is_the_same_for_a_seed_in_any_order_and_another_one_for_another_seed():
+def test_assignment_depends_on_the_seed_and_not_on_the_order():
     recordings, plan = [sha(number) for number in range(30)], AssignmentPlan()
     drawn = draw_assignments(recordings, ["Ann", "Ben"], plan)
     assert draw_assignments(recordings[::-1], ["Ben", "Ann"], plan) == drawn
@@ -120,7 +120,7 @@ def test_without_roles_everybody_reviews_and_with_them_only_owner_and_reviewers(
     store.marks.edit(project, sha(0), "Ben", change=[replace(verified, status="done")])
 
 
-def test_words_stay_everybodys_whatever_the_roles(store, project):
+def test_words_can_be_edited_by_everybody_whatever_the_roles(store, project):
     store.people.set_roles(project, "Ben", {"Ann": "annotator"})
     store.tiers.add(project, Tier("words", "words"))
     (word,) = store.marks.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")]).marks
@@ -131,7 +131,7 @@ def test_words_stay_everybodys_whatever_the_roles(store, project):
             store.marks.edit(project, sha(0), "Cid", change=[replace(changed, **turned)])
 
 
-def test_labels_of_a_tier_are_opinions_that_no_annotator_changes_in_any_way(store, project):
+def test_annotators_cannot_change_others_labels_in_a_tier_in_any_way(store, project):
     store.tiers.add(project, Tier("tone", "tone", content="labels", labels=("high", "low")))
     (theirs,) = store.marks.edit(project, sha(0), "Ann", add=[mark(tier="tone", note="high")]).marks
     store.people.set_roles(project, "Ben", {"Ann": "annotator"})
@@ -155,7 +155,7 @@ def test_labels_of_a_tier_are_opinions_that_no_annotator_changes_in_any_way(stor
 
 
 @pytest.mark.parametrize("mode", ["add", "replace"])
-def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project, mode):
+def test_an_annotators_import_neither_makes_nor_changes_others_marks(store, project, mode):
     (theirs,) = store.marks.edit(project, sha(0), "Ann", add=[mark(emotion="sad")]).marks
     store.people.set_roles(project, "Ben", {"Cid": "annotator"})
     (document, *_) = store.transfer.export(project)
@@ -168,7 +168,7 @@ def test_annotator_makes_and_changes_nobody_elses_marks_by_import(store, project
     assert store.transfer.import_recordings(project, [own], "Cid", mode=mode).added == 1
 
 
-def test_annotator_cannot_turn_others_labels_into_text_or_let_them_mean_something_else(store, project):
+def test_an_annotator_cannot_turn_others_labels_into_text_or_change_their_meaning(store, project):
     mood = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
     store.marks.edit(project, sha(0), "Ann", add=[mark(tier="mood", note="high")])
     store.people.set_roles(project, "Ben", {"Ann": "annotator", "Cid": "annotator", "Dan": "reviewer"})
@@ -184,7 +184,7 @@ def test_annotator_cannot_turn_others_labels_into_text_or_let_them_mean_somethin
     assert store.tiers.of(project)[1].content == "text"
 
 
-def test_anybody_changes_a_tier_of_a_project_without_roles(store, project):
+def test_anybody_may_change_a_tier_of_a_project_without_roles(store, project):
     mood = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
     store.marks.edit(project, sha(0), "Ann", add=[mark(tier="mood", note="high")])
     store.tiers.change(project, replace(mood, content="text", labels=()), "Cid", seen=mood)
@@ -205,7 +205,7 @@ def test_only_the_owner_gives_roles_and_may_hand_the_project_over(store, project
     assert store.people.of(project) == (Person("Ann", "owner"),)
 
 
-def test_several_roles_are_given_all_or_none_the_owners_last(store, project):
+def test_several_roles_are_given_all_or_none_with_the_owners_last(store, project):
     with pytest.raises(AnnotationsRefused, match=r"role 'king' is not known"):
         store.people.set_roles(project, "Ben", {"Ann": "annotator", "Cid": "king"})
     assert [person.role for person in store.people.of(project)] == ["owner"]
@@ -213,7 +213,7 @@ def test_several_roles_are_given_all_or_none_the_owners_last(store, project):
     assert store.people.of(project) == (Person("Ann", "owner"), Person("Ben", "reviewer"), Person("Cid", "annotator"))
 
 
-def test_nobodys_project_becomes_that_of_whoever_gives_the_first_role(store):
+def test_a_project_without_an_owner_becomes_that_of_who_gives_the_first_role(store):
     project = store.projects.create("Nobody's")
     store.people.set_roles(project, "Ann", {"Ben": "annotator"})
     with pytest.raises(AnnotationsRefused, match=r"owner, Ann"):
@@ -223,7 +223,7 @@ def test_nobodys_project_becomes_that_of_whoever_gives_the_first_role(store):
 # --- work ---
 
 
-def test_recordings_are_assigned_once_and_new_ones_go_to_who_has_least(store, project):
+def test_recordings_are_assigned_once_and_new_ones_to_the_person_with_the_fewest(store, project):
     drawn = store.people.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan(overlap=0.4, seed=3))
     assert sum(map(len, drawn.values())) == 7
     assert store.people.assign(project, "Ben", ["Ann", "Cid"], AssignmentPlan()) == {}
@@ -237,7 +237,7 @@ def test_recordings_are_assigned_once_and_new_ones_go_to_who_has_least(store, pr
     assert names_in(store, project, task="unassigned") == []
 
 
-def test_unfinished_work_is_taken_away_and_drawn_again(store, project):
+def test_unfinished_work_can_be_unassigned_and_assigned_again(store, project):
     store.people.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
     store.marks.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
     assert store.people.of(project)[0] == Person("Ann", None, 5, 1, 0)
@@ -276,7 +276,7 @@ def test_what_was_sent_back_can_be_undone_and_withdrawn(store, project):
         store.people.send_back(project, sha(0), "Ben", "Cid", "Where are you?")
 
 
-def test_status_of_a_choice_of_recordings_is_one_step_of_each(store, project):
+def test_setting_the_status_of_several_recordings_is_one_step_in_each(store, project):
     for number in range(3):
         store.marks.edit(project, sha(number), "Ann", add=[mark(emotion="sad"), whole(emotion="sad")])
     store.marks.edit(project, sha(0), "Cid", add=[mark(emotion="angry")])
@@ -291,7 +291,7 @@ def test_status_of_a_choice_of_recordings_is_one_step_of_each(store, project):
     assert store.marks.set_status(project, [sha(0)], "Ben", "open") == 2
 
 
-def test_queue_holds_what_was_chosen_and_nothing_else(store, project):
+def test_a_queue_of_chosen_recordings_contains_nothing_else(store, project):
     assert names_in(store, project, among=frozenset({sha(3), sha(1), sha(99)})) == ["take 1.wav", "take 3.wav"]
     assert names_in(store, project, among=frozenset()) == []
     with pytest.raises(AnnotationsRefused, match="task 'sleep'"):
@@ -301,7 +301,7 @@ def test_queue_holds_what_was_chosen_and_nothing_else(store, project):
 # --- gold ---
 
 
-def test_gold_layer_is_decided_by_people_and_counts_as_nobody(store, project):
+def test_the_gold_layer_is_decided_by_people_and_is_not_an_annotator(store, project):
     store.marks.edit(project, sha(0), "Ann", add=[whole(emotion="sad", status="done")])
     store.marks.edit(project, sha(0), "Cid", add=[whole(emotion="angry", status="done")])
     step = store.marks.edit(project, sha(0), "Ben", add=[whole(emotion="angry", status="verified", annotator=GOLD)])
@@ -322,7 +322,7 @@ def test_gold_layer_is_decided_by_people_and_counts_as_nobody(store, project):
 
 
 @pytest.mark.parametrize("name", ["gold", "Gold ", "ＧＯＬＤ", "go\u200bld"])
-def test_nobody_is_called_like_the_gold_layer(store, project, name):
+def test_no_person_may_have_the_name_of_the_gold_layer(store, project, name):
     with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
         store.marks.edit(project, sha(0), name, add=[mark()])
     with pytest.raises(AnnotationsRefused, match="reserved for the gold layer"):
@@ -334,7 +334,7 @@ def test_nobody_is_called_like_the_gold_layer(store, project, name):
 # --- trash, export and import ---
 
 
-def test_trash_keeps_roles_work_and_reasons(store, project):
+def test_the_trash_keeps_roles_assignments_and_reasons(store, project):
     store.people.set_roles(project, "Ben", {"Ann": "annotator"})
     store.marks.edit(project, sha(0), "Ann", add=[mark()])
     store.people.send_back(project, sha(0), "Ben", "Ann", "Why?")
@@ -347,7 +347,7 @@ def test_trash_keeps_roles_work_and_reasons(store, project):
     assert (store.people.of(deleted.id), store.recordings.open(deleted.id, sha(0), "Ann").assignments) == before
 
 
-def test_our_own_format_brings_roles_work_reasons_and_gold_to_another_database(store, project, tmp_path):
+def test_our_own_format_transfers_roles_assignments_reasons_and_gold(store, project, tmp_path):
     store.people.set_roles(project, "Ben", {"Ann": "reviewer"})
     store.marks.edit(project, sha(0), "Ann", add=[mark(), whole(emotion="sad", annotator=GOLD)])
     store.people.send_back(project, sha(0), "Ben", "Ann", "Why?")
@@ -370,7 +370,7 @@ def test_our_own_format_brings_roles_work_reasons_and_gold_to_another_database(s
         assert other.people.of(elsewhere) == (Person("Eve", "owner"), Person("Fay", "annotator"))
 
 
-def test_roles_of_a_file_make_nobodys_project_the_importers_and_name_no_further_owner(store):
+def test_imported_roles_make_an_ownerless_project_the_importers_and_add_no_other_owner(store):
     nobodys = store.projects.create("Nobody's")
     roles = {"Cid": "annotator", "Dan": "owner"}
     store.transfer.import_recordings(nobodys, [AnnotatedRecording("a", sha(0), 10.0, None, (), roles=roles)], "Ann")
@@ -387,7 +387,7 @@ def test_roles_of_a_file_make_nobodys_project_the_importers_and_name_no_further_
         ("roles", {"Ann": 1}, "role of a member 1 is not a text"),
     ],
 )
-def test_broken_people_of_a_file_are_refused(field, value, words):
+def test_invalid_roles_and_assignments_of_a_file_are_refused(field, value, words):
     document = AnnotatedRecording("a", sha(0), 10.0, None, (), assignments=(Assignment("Ann", reason="Why?"),))
     written = json.loads(OWN.write([document]).content)
     written["recordings"][0][field] = value
@@ -395,7 +395,7 @@ def test_broken_people_of_a_file_are_refused(field, value, words):
         OWN.read(json.dumps(written).encode(), "a.json")
 
 
-def test_own_format_keeps_times_of_work():
+def test_our_own_format_keeps_times_of_assignments():
     work = Assignment("Ann", "1 person each, seed 0", "Why?", "Ben", datetime(2026, 1, 2, 3, tzinfo=UTC))
     document = AnnotatedRecording("a", sha(0), 10.0, None, (), assignments=(work,), roles={"Ann": "annotator"})
     (read,) = OWN.read(OWN.write([document]).content, "a.json").recordings
@@ -405,7 +405,7 @@ def test_own_format_keeps_times_of_work():
 # --- what teaching leaves out ---
 
 
-def test_teaching_says_beforehand_what_it_leaves_out_why_and_how_to_mend_it():
+def test_teaching_lists_beforehand_what_it_leaves_out_with_reason_and_remedy():
     def recording(number, *marks):
         return AnnotatedRecording(f"{number}", sha(number), 10.0, None, marks)
 
@@ -442,7 +442,7 @@ def test_teaching_says_beforehand_what_it_leaves_out_why_and_how_to_mend_it():
 # --- cells of the agreement matrix ---
 
 
-def test_cells_lead_to_the_recordings_that_they_count():
+def test_cells_lead_to_the_recordings_they_count():
     def labelled(number, one, other, third="sad"):
         marks = [whole(emotion=e, annotator=who) for who, e in (("Ann", one), ("Ben", other), ("Cid", third)) if e]
         marks += [mark(0, 5, emotion=one, annotator="Ann"), mark(number, 5, emotion=other, annotator="Ben")]

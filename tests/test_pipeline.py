@@ -100,7 +100,7 @@ def test_same_recording_model_and_settings_give_the_same_analysis(analysis, clas
         np.testing.assert_array_equal(again.explanations[method].relevance, explanation.relevance)
 
 
-def test_another_seed_changes_lime_and_nothing_that_is_not_random(analysis, classifier):
+def test_another_seed_changes_only_lime(analysis, classifier):
     other = analyse_recording(noise_recording(), classifier, replace(QUICK, seed=4))
     assert (other.explanations["lime"].relevance != analysis.explanations["lime"].relevance).any()
     for method in ("grad_cam", "occlusion"):
@@ -131,7 +131,7 @@ def test_a_model_that_pools_logits_scores_and_explains_the_softmax_of_their_mean
         np.testing.assert_allclose(run.original, expected, atol=1e-5)
 
 
-def test_classification_explains_nothing_and_each_method_gives_a_profile_and_a_focus_of_its_own(analysis, classifier):
+def test_classification_explains_nothing_and_each_method_gives_its_own_profile_and_focus(analysis, classifier):
     classified = classify_recording(noise_recording(), classifier, QUICK)
     assert (classified.explanations, classified.profile, classified.focus, classified.focus_by) == ({}, None, (), None)
     both = add_explanation(add_explanation(classified, "occlusion", classifier, QUICK), "grad_cam", classifier, QUICK)
@@ -143,7 +143,7 @@ def test_classification_explains_nothing_and_each_method_gives_a_profile_and_a_f
     assert (by_map.profile != analysis.profile).any()
 
 
-def test_lime_over_time_says_the_same_of_all_bands(analysis):
+def test_lime_over_time_is_the_same_in_all_bands(analysis):
     relevance = analysis.focus_by.relevance
     np.testing.assert_array_equal(relevance, np.repeat(relevance[:, :1], relevance.shape[1], axis=1))
     assert np.ptp(relevance[analysis.focus_by.covered, 0]) > 0
@@ -171,7 +171,7 @@ def test_a_given_share_or_threshold_of_focus_runs_no_model(analysis):
     assert classifier.calls == []
 
 
-def test_selection_is_made_once_and_dropped_segments_never_count_again():
+def test_segments_are_selected_once_and_dropped_ones_never_count_again():
     recording = with_levels([(2.4, 0.1), (1.5, 0.0), (2.4, 0.1)])
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.003)
     classified = classify_recording(recording, classifier, QUICK)
@@ -205,7 +205,7 @@ def test_noise_is_given_scores_but_no_emotion(analysis):
 
 
 @pytest.mark.corpora
-def test_speech_is_given_an_emotion_only_where_the_score_is_high_enough(corpora, classifier):
+def test_speech_is_given_an_emotion_only_if_the_score_is_high_enough(corpora, classifier):
     recording = read_recording(audio_files(corpora / "emodb")[0])
     lenient = replace(NOTHING, verdict=VerdictSettings(least_score=0.0))
     strict = replace(NOTHING, verdict=VerdictSettings(least_score=1.0))
@@ -224,7 +224,7 @@ def test_a_recording_shorter_than_a_segment_is_analysed_with_a_warning_and_witho
     assert short.stretch == Region(0, 0.5)
 
 
-def test_warnings_of_the_recording_come_with_the_analysis(analysis, classifier):
+def test_the_analysis_includes_the_recordings_warnings(analysis, classifier):
     warned = replace(noise_recording(), warnings=("Very quiet.",))
     assert classify_recording(warned, classifier, NOTHING).warnings == ("Very quiet.",)
     assert analysis.warnings == ()
@@ -266,7 +266,7 @@ def test_with_target_equals_an_analysis_of_that_emotion_from_the_start(classifie
         with_target(classified, "bored", QUICK)
 
 
-def test_another_emotion_of_a_long_recording_has_a_best_stretch_of_its_own(classifier):
+def test_each_emotion_of_a_long_recording_has_its_own_best_stretch(classifier):
     long = noise_recording(seconds=40.0)
     settings = replace(QUICK, explain=())
     for emotion in EMOTIONS:
@@ -282,7 +282,7 @@ def test_a_recording_of_up_to_30_seconds_is_explained_whole(analysis):
     assert analysis.explanations["lime"].covered.all()
 
 
-def test_a_chosen_stretch_is_explained_and_nothing_else(classifier):
+def test_only_a_chosen_stretch_is_explained(classifier):
     settings = replace(QUICK, stretch_s=(0.5, 1.5), explain=("grad_cam", "lime"))
     found = analyse_recording(noise_recording(), classifier, settings)
     assert found.stretch == Region(0.5, 1.5)
@@ -296,7 +296,7 @@ def test_a_chosen_stretch_is_explained_and_nothing_else(classifier):
     np.testing.assert_array_equal(found.scores.recording, whole.scores.recording)
 
 
-def test_a_stretch_that_ends_behind_the_recording_ends_with_it(classifier):
+def test_a_stretch_that_ends_after_the_recording_is_cut(classifier):
     found = classify_recording(noise_recording(), classifier, replace(NOTHING, stretch_s=(1.0, 99.0)))
     assert found.stretch == Region(1.0, 2.0)
     target = target_of(found, NOTHING)
@@ -328,7 +328,7 @@ def level_classifier():
     return LevelClassifier(np.zeros((4, 96, 64)), front_end=everything_kept())
 
 
-def test_of_a_long_recording_the_15_seconds_with_the_best_scores_are_explained():
+def test_the_best_scoring_15_seconds_of_a_long_recording_are_explained():
     recording = with_levels([(12, 0.001), (13, 0.3), (15, 0.001)])
     stretch = classify_recording(recording, level_classifier(), NOTHING).stretch
     assert stretch.duration_s == pytest.approx(15)
@@ -336,14 +336,14 @@ def test_of_a_long_recording_the_15_seconds_with_the_best_scores_are_explained()
     assert stretch.end_s >= 25
 
 
-def test_a_single_loud_second_at_the_end_is_no_reason_to_explain_the_end():
+def test_a_single_loud_second_at_the_end_does_not_attract_the_stretch():
     recording = with_levels([(12, 0.001), (13, 0.05), (14, 0.001), (1.0, 0.9)])
     stretch = classify_recording(recording, level_classifier(), NOTHING).stretch
     assert stretch.start_s <= 12
     assert stretch.end_s >= 25
 
 
-def test_where_the_end_scores_best_the_stretch_ends_with_the_recording():
+def test_if_the_end_scores_best_the_stretch_ends_with_the_recording():
     recording = with_levels([(26, 0.001), (14, 0.3)])
     stretch = classify_recording(recording, level_classifier(), NOTHING).stretch
     assert stretch.start_s == pytest.approx(25)
@@ -359,7 +359,7 @@ def test_the_best_stretch_is_that_of_the_chosen_emotion():
 # --- progress and stopping ---
 
 
-def test_progress_grows_from_nothing_to_everything_and_says_what_is_done(classifier):
+def test_progress_grows_from_zero_to_one_and_names_the_step(classifier):
     told = []
     analyse_recording(
         noise_recording(4.0), classifier, QUICK, Work(lambda fraction, text: told.append((fraction, text)))
@@ -386,13 +386,13 @@ def folder(analysis, tmp_path_factory):
     return path
 
 
-def test_the_folder_holds_the_files_of_the_contract_and_no_others(analysis, folder):
+def test_the_folder_contains_the_documented_files_and_no_others(analysis, folder):
     assert sorted(path.name for path in folder.iterdir()) == ["analysis.json", "focus", "maps.npz", "overview.png"]
     assert len(list((folder / "focus").iterdir())) == len(analysis.focus) > 0
     assert [path.name for path in folder.parent.iterdir()] == ["noise"]
 
 
-def test_analysis_json_holds_the_keys_of_the_contract(analysis, folder):
+def test_analysis_json_has_the_documented_keys(analysis, folder):
     found = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
     assert list(found) == [
         *("recording", "model", "emotions", "scores", "emotion", "verdict"),
@@ -423,7 +423,7 @@ def test_analysis_json_holds_the_keys_of_the_contract(analysis, folder):
         assert (folder / focus["file"]).is_file()
 
 
-def test_maps_npz_holds_the_arrays_of_the_contract_unscaled(analysis, folder):
+def test_maps_npz_has_the_documented_arrays_unscaled(analysis, folder):
     with np.load(folder / "maps.npz") as maps:
         assert sorted(maps) == sorted(
             ["log_mel", "frame_times_s", "band_hz", "covered", "grad_cam", "lime", "occlusion", "profile"]
@@ -444,7 +444,7 @@ def test_maps_npz_holds_the_arrays_of_the_contract_unscaled(analysis, folder):
         assert maps["covered"].dtype == bool
 
 
-def test_sound_of_each_focus_region_is_the_recordings_own_samples(analysis, folder):
+def test_the_sound_of_each_focus_region_has_the_recordings_samples(analysis, folder):
     files = [f["file"] for f in json.loads((folder / "analysis.json").read_text())["focus"]]
     for file, focus in zip(files, analysis.focus, strict=True):
         samples, rate = soundfile.read(folder / file, dtype="float32")
@@ -473,7 +473,7 @@ def test_an_analysis_without_explanations_is_saved_too(classifier, tmp_path):
     assert (found["explanations"], found["focus"]) == ({}, [])
 
 
-def test_results_of_every_kind_come_back_as_they_were_and_each_array_is_stored_once(analysis, classifier):
+def test_results_of_every_kind_are_read_back_unchanged_and_each_array_is_stored_once(analysis, classifier):
     lime = explainer_run(analysis, "lime", classifier, QUICK)
     judged = judge_maps(analysis, analysis.explanations, classifier, QUICK)
     audio = score_focus_audio(analysis, analysis.explanations["lime"].relevance > 0, classifier)
@@ -502,7 +502,7 @@ def test_settings_of_every_explainer_are_stored_and_read_again(analysis):
 
 
 @pytest.mark.parametrize("spoilt", ["cut", "class", "array", "fields", "key", "empty", "flipped"])
-def test_results_that_cannot_be_read_are_refused_and_none_is_executed(analysis, spoilt):
+def test_unreadable_results_are_refused_and_never_executed(analysis, spoilt):
     data = results_bytes([("key", "", analysis.scores)])
     trees = {
         "class": {"class": "system", "fields": {}},
@@ -522,7 +522,7 @@ def test_results_that_cannot_be_read_are_refused_and_none_is_executed(analysis, 
         read_results(spoilt_data, analysis.recording)
 
 
-def test_saving_again_replaces_what_was_there(analysis, tmp_path):
+def test_saving_again_replaces_the_old_folder(analysis, tmp_path):
     save_analysis(analysis, tmp_path / "a")
     (tmp_path / "a" / "focus" / "09_old.wav").write_bytes(b"old")
     save_analysis(analysis, tmp_path / "a")
@@ -530,7 +530,7 @@ def test_saving_again_replaces_what_was_there(analysis, tmp_path):
     assert (tmp_path / "a" / "analysis.json").exists()
 
 
-def test_a_writing_that_fails_leaves_nothing_behind_and_the_old_folder_as_it_was(analysis, tmp_path):
+def test_a_failed_write_leaves_nothing_and_keeps_the_old_folder(analysis, tmp_path):
     impossible = replace(analysis, focus=(FocusRegion(Region(0.1, 0.4), float("nan"), 0.5),))
     with pytest.raises(ValueError, match="JSON"):
         save_analysis(impossible, tmp_path / "new")
@@ -546,7 +546,7 @@ def test_a_writing_that_fails_leaves_nothing_behind_and_the_old_folder_as_it_was
 
 
 @pytest.mark.parametrize("name", ["화남_03.wav", "Wütend $5 & $6.wav", "怒り.flac"])
-def test_names_in_any_script_are_saved_and_drawn_without_a_word_of_warning(classifier, tmp_path, name):
+def test_names_in_any_script_are_saved_and_drawn_without_warnings(classifier, tmp_path, name):
     found = analyse_recording(noise_recording(1.0, name=name), classifier, replace(QUICK, explain=("grad_cam",)))
     save_analysis(found, tmp_path / folder_name(name))
     (folder,) = tmp_path.iterdir()
@@ -571,7 +571,7 @@ def test_names_in_any_script_are_saved_and_drawn_without_a_word_of_warning(class
         ("name. .wav", "name"),
     ],
 )
-def test_folder_names_hold_nothing_but_a_name(name, folder):
+def test_folder_names_cannot_contain_a_path(name, folder):
     assert folder_name(name) == folder
 
 
@@ -602,7 +602,7 @@ def test_focus_audio_and_the_rest_are_scored_as_recordings_of_their_own():
         )
 
 
-def test_with_everything_marked_the_focus_alone_is_the_recording():
+def test_with_everything_in_focus_the_focus_alone_is_the_recording():
     classifier = classifier_of(fresh(TinyNetwork), front_end=everything_kept())
     analysis = classify_recording(noise_recording(2.0), classifier, AnalysisSettings())
     scored = score_focus_audio(analysis, np.ones(analysis.spectrogram.log_mel.shape, bool), classifier)
