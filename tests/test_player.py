@@ -67,7 +67,7 @@ def values_of(level):
     return np.frombuffer(level.content, f"<{level.type}").reshape(level.columns, level.rows)
 
 
-def test_a_spectrogram_has_three_levels_of_means_and_the_last_column_is_of_what_is_left():
+def test_a_spectrogram_has_three_levels_of_means_with_the_remainder_in_the_last_column():
     log_mel = np.random.default_rng(0).normal(-3, 2, (1_000, 4)).astype(np.float32)
     levels, low, high = spectrogram_levels(log_mel)
     assert [(level.step, level.columns, level.rows) for level in levels] == [(1, 1_000, 4), (8, 125, 4), (64, 16, 4)]
@@ -92,7 +92,7 @@ def test_relevance_keeps_sign_and_scale_in_sixteen_bits():
 
 
 @pytest.mark.parametrize("count", [1, 255, 256, 257, 100_000])
-def test_every_level_of_samples_holds_the_lowest_and_the_highest_of_each_stretch(count):
+def test_every_level_of_samples_has_minimum_and_maximum_of_each_stretch(count):
     samples = np.random.default_rng(count).uniform(-1.2, 1.2, count).astype(np.float32)
     for level in sample_levels(samples):
         slow = [
@@ -102,7 +102,7 @@ def test_every_level_of_samples_holds_the_lowest_and_the_highest_of_each_stretch
         np.testing.assert_allclose(values_of(level) / 32_767, np.clip(slow, -1, 1), atol=1 / 32_767)
 
 
-def test_a_profile_is_there_as_it_is_and_by_its_extremes():
+def test_a_profile_is_sent_in_full_and_as_extremes():
     profile = np.sin(np.arange(100) / 7)
     finest, coarser, coarsest = profile_levels(profile)
     np.testing.assert_array_equal(values_of(finest)[:, 0], profile.astype(np.float32))
@@ -110,7 +110,7 @@ def test_a_profile_is_there_as_it_is_and_by_its_extremes():
     assert values_of(coarsest).tolist() == [pytest.approx([profile.min(), profile.max()])]
 
 
-def test_measures_are_there_as_they_are_and_by_the_extremes_of_the_frames_that_have_them():
+def test_measures_are_sent_in_full_and_as_extremes_of_the_frames_that_have_them():
     values = np.random.default_rng(3).normal(size=(600, 3))
     values[rng_holes(600)] = np.nan
     values[16:32, 1] = np.nan
@@ -160,7 +160,7 @@ def test_measures_are_requested_at_one_of_the_ceilings_only(monkeypatch, said, c
     assert (found["state"], found["ceiling"], ceilings) == ("running", ceiling_hz, [ceiling_hz])
 
 
-def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_begins_again(monkeypatch):
+def test_measures_are_computed_once_a_lane_needs_them_and_withdrawn_work_starts_again(monkeypatch):
     monkeypatch.setattr(measuring.st, "session_state", {})
     assert measuring.measures_data(None, None, "p") is None
     assert measuring.measures_data(pytest.fail, None, "p")["state"] == "idle"
@@ -172,7 +172,7 @@ def test_nothing_is_measured_before_a_lane_needs_it_and_work_that_was_withdrawn_
     assert (found["state"], found["refusal"]) == ("failed", "This failed.")
 
 
-def test_a_corrected_f0_is_shown_at_once_and_what_goes_with_it_once_it_is_measured(monkeypatch):
+def test_a_corrected_f0_is_shown_at_once_and_its_dependent_measures_once_computed(monkeypatch):
     monkeypatch.setattr(measuring, "MAX_WAIT_S", 0)
     monkeypatch.setattr(measuring.st, "session_state", {"p": {"lanes": {"ceiling": 5_500}}})
     shown = []
@@ -199,7 +199,7 @@ def told(number):
     return {"number": number, "recording": "r", "owner": "1 ann", "changed": [], "deleted": [str(number)]}
 
 
-def test_two_runs_that_begin_at_once_hand_an_edit_over_once_and_in_order(monkeypatch):
+def test_two_simultaneous_runs_process_an_edit_once_and_in_order(monkeypatch):
     state = {"p": {"editing": {"edits": [told(3), told(5)]}}, "p answered": editing._Answered(2)}
     monkeypatch.setattr(editing.st, "session_state", state)
     made, together = [], threading.Barrier(2)
@@ -218,7 +218,7 @@ def test_two_runs_that_begin_at_once_hand_an_edit_over_once_and_in_order(monkeyp
     assert made == ["3", "5"]
 
 
-def test_an_edit_that_could_not_be_made_comes_again(monkeypatch):
+def test_an_edit_that_failed_is_sent_again(monkeypatch):
     monkeypatch.setattr(editing.st, "session_state", state := {"p": {"editing": {"edits": [told(1), told(2)]}}})
     tried = []
 
@@ -378,7 +378,7 @@ def press_chart(page, key, share):
 
 
 @pytest.mark.browser
-def test_a_click_on_a_chart_plays_that_moment_or_the_region_there_and_its_playhead_goes_with_the_sound(opened):
+def test_a_click_on_a_chart_plays_that_moment_or_region_and_its_playhead_follows_the_sound(opened):
     page = opened("chart")
     press_chart(page, "maps", 0.75)
     page.locator(".st-key-maps .hear-why-playhead").wait_for()
@@ -394,7 +394,7 @@ def test_a_click_on_a_chart_plays_that_moment_or_the_region_there_and_its_playhe
 
 
 @pytest.mark.browser
-def test_a_focus_region_plays_by_the_clock_of_web_audio_and_ends_at_its_end(opened):
+def test_a_focus_region_plays_by_the_web_audio_clock_and_stops_at_its_end(opened):
     page = opened("whole")
     page.locator(".region").nth(1).click()
     page.wait_for_function("sounds.length && sounds[0].context.currentTime > sounds[0].when + 0.1")
@@ -476,7 +476,7 @@ def test_a_selection_has_exactly_the_samples_of_the_recording_apart_from_its_fad
 
 
 @pytest.mark.browser
-def test_a_player_in_german_says_its_labels_and_writes_and_reads_a_decimal_comma(opened):
+def test_a_german_player_has_german_labels_and_decimal_commas(opened):
     page = opened("tone&language=de")
     expect(page.get_by_role("button", name="Abspielen (Leertaste)")).to_be_visible()
     expect(page.get_by_role("combobox", name="Hinweise", exact=True)).to_have_value("LIME")
@@ -495,7 +495,7 @@ def test_a_player_in_german_says_its_labels_and_writes_and_reads_a_decimal_comma
 
 
 @pytest.mark.browser
-def test_emotions_are_shown_and_typed_in_german_and_stay_the_labels_that_they_are(opened):
+def test_emotions_are_shown_and_typed_in_german_but_stored_unchanged(opened):
     page = opened("editable&hint=1&language=de")
     page.get_by_role("button", name="Vorgeschlagener Abschnitt traurig, 3,50 bis 3,80 Sekunden").press("F2")
     name = page.get_by_role("textbox", name="Name des Abschnitts traurig")
@@ -570,7 +570,7 @@ def test_a_selection_at_half_speed_ends_within_thirty_milliseconds(opened):
 
 
 @pytest.mark.browser
-def test_a_made_region_comes_to_python_and_stays_and_what_python_undoes_is_undone(opened):
+def test_a_new_region_reaches_python_and_an_undo_in_python_removes_it(opened):
     page = opened("editable")
     lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
     drag(page, lane, 0.5, 0.75)
@@ -617,7 +617,7 @@ def test_regions_that_were_edited_while_python_was_busy_are_all_kept(opened):
 
 
 @pytest.mark.browser
-def test_regions_that_overlap_lie_below_each_other_and_as_high_as_their_names(opened):
+def test_overlapping_regions_are_stacked_at_the_height_of_their_names(opened):
     page = opened("editable")
     lane, regions = page.locator(".regions"), page.locator(".region")
     expect(lane).to_have_css("height", "34px")
@@ -671,7 +671,7 @@ def test_a_selection_is_labelled_by_one_key_and_becomes_a_region(opened):
 
 
 @pytest.mark.browser
-def test_what_concerns_the_whole_recording_comes_as_a_command(opened):
+def test_actions_on_the_whole_recording_are_sent_as_commands(opened):
     page = opened("editable")
     page.locator(".timeline").focus()
     for keys in ("Shift+Digit2", "Control+z", "Control+Shift+z", "Control+y", "PageDown"):
@@ -685,7 +685,7 @@ def test_what_concerns_the_whole_recording_comes_as_a_command(opened):
 
 
 @pytest.mark.browser
-def test_the_focus_is_in_the_player_from_the_beginning_and_after_a_click_on_a_button_of_the_page(opened):
+def test_the_player_has_keyboard_focus_at_first_and_after_a_click_on_a_page_button(opened):
     page = opened("editable")
     expect(page.locator(".timeline")).to_be_focused()
     page.keyboard.press("Shift+ArrowRight")
@@ -706,7 +706,7 @@ def test_the_focus_is_in_the_player_from_the_beginning_and_after_a_click_on_a_bu
 
 
 @pytest.mark.browser
-def test_intensity_and_confidence_take_a_key_and_a_digit_and_are_of_the_selected_region_or_of_all(opened):
+def test_intensity_and_confidence_take_a_key_and_a_digit_for_the_selected_region_or_the_whole(opened):
     page = opened("editable")
     for key in ("i", "4", "i", "i", "p", "0", "i", "Escape", "n"):
         page.keyboard.press(key)
@@ -728,7 +728,7 @@ def test_seconds_are_written_in_the_language_of_the_visit(opened):
     expect(page.locator(".readout")).to_have_text(re.compile(r"^\d\.\d{3}초"))
 
 
-def test_bounds_are_typed_or_moved_by_milliseconds_and_what_is_moved_at_once_is_one_edit(opened):
+def test_bounds_are_typed_or_nudged_by_milliseconds_and_quick_nudges_are_one_edit(opened):
     page = opened("editable")
     said = page.get_by_test_id("stMarkdown")
     page.locator(".region").click()
@@ -831,7 +831,7 @@ def test_a_suggestion_is_dashed_until_it_is_accepted_and_gone_when_it_is_dismiss
 
 
 @pytest.mark.browser
-def test_keys_go_on_working_when_python_takes_away_regions_before_or_around_the_one_in_hand(opened):
+def test_keys_still_work_when_python_removes_regions_before_or_around_the_selected_one(opened):
     page = opened("editable&hint=1")
     lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
     drag(page, lane, 0.89, 0.93)
@@ -849,7 +849,7 @@ def test_keys_go_on_working_when_python_takes_away_regions_before_or_around_the_
 
 
 @pytest.mark.browser
-def test_keys_go_on_working_when_the_region_in_hand_goes_out_of_view_or_to_another_place_in_the_row(opened):
+def test_keys_still_work_when_the_selected_region_leaves_the_view_or_moves_in_the_row(opened):
     page = opened("editable")
     region, seen = page.locator(".region"), page.locator(".minimap .seen")
     region.click()
@@ -872,7 +872,7 @@ def test_keys_go_on_working_when_the_region_in_hand_goes_out_of_view_or_to_anoth
 
 
 @pytest.mark.browser
-def test_edges_snap_where_they_are_near_to_something_and_with_alt_they_do_not(opened):
+def test_edges_snap_to_nearby_targets_unless_alt_is_held(opened):
     page = opened("editable&snap=1")
     lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
     drag(page, lane, 0.503, 0.747)
@@ -905,7 +905,7 @@ def test_with_control_a_region_of_time_and_frequency_is_drawn_on_the_spectrogram
 
 
 @pytest.mark.browser
-def test_it_says_that_it_saves_until_python_has_taken_the_edit(opened):
+def test_the_player_shows_saving_until_python_has_the_edit(opened):
     page = opened("editable&slow=1.5")
     expect(page.locator(".saved")).to_have_text("All saved")
     drag(page, page.locator(".regions"), 0.5, 0.75)
@@ -916,7 +916,7 @@ def test_it_says_that_it_saves_until_python_has_taken_the_edit(opened):
 
 
 @pytest.mark.browser
-def test_players_and_other_sounds_of_a_page_never_sound_together(opened):
+def test_players_and_other_sounds_of_a_page_never_play_together(opened):
     page = opened("two")
     playing = "media().map((one) => !one.paused)"
     page.wait_for_function("media().length === 3")
@@ -939,7 +939,7 @@ def test_players_and_other_sounds_of_a_page_never_sound_together(opened):
 
 
 @pytest.mark.browser
-def test_nothing_moves_when_the_evidence_comes(opened):
+def test_the_layout_does_not_shift_when_the_evidence_arrives(opened):
     page = opened("awaiting")
     evidence = page.get_by_text("The evidence is there")
     evidence.scroll_into_view_if_needed()  # else the click would scroll
@@ -950,7 +950,7 @@ def test_nothing_moves_when_the_evidence_comes(opened):
 
 
 @pytest.mark.browser
-def test_it_plays_on_while_the_page_runs_again_and_ends_when_it_is_taken_away(opened):
+def test_the_player_keeps_playing_during_reruns_and_stops_when_removed(opened):
     page = opened("going")
     page.evaluate("window.mine = media()[0]")
     page.get_by_role("button", name="Play (Space)").click()
@@ -964,7 +964,7 @@ def test_it_plays_on_while_the_page_runs_again_and_ends_when_it_is_taken_away(op
 
 
 @pytest.mark.browser
-def test_a_stretch_too_falls_silent_when_its_player_is_taken_away(opened):
+def test_a_playing_stretch_stops_when_its_player_is_removed(opened):
     page = opened("going")
     page.locator(".region").click()
     page.wait_for_function("sounds.length === 1")
@@ -974,7 +974,7 @@ def test_a_stretch_too_falls_silent_when_its_player_is_taken_away(opened):
 
 
 @pytest.mark.browser
-def test_an_hour_opens_with_few_requests_and_looks_closer_with_few_more(opened, tab):
+def test_an_hour_opens_with_few_requests_and_zooms_with_few_more(opened, tab):
     asked = []
 
     def note(request):
@@ -1014,7 +1014,7 @@ def point_until_read(page, x, y):
 
 
 @pytest.mark.browser
-def test_time_frequency_level_and_relevance_under_the_pointer_are_those_of_the_picture(opened):
+def test_values_under_the_pointer_match_the_picture(opened):
     page = opened("tone")
     lane_top, lane_height = 24 + 64 + 24, 192
     y = lane_top + lane_height * (1 - (TONE_BAND + 0.5) / 64)
@@ -1048,7 +1048,7 @@ def test_time_frequency_level_and_relevance_under_the_pointer_are_those_of_the_p
 
 
 @pytest.mark.browser
-def test_the_wheel_zooms_about_the_pointer_with_control_pans_with_shift_and_else_scrolls_the_page(opened):
+def test_the_wheel_zooms_at_the_pointer_with_control_pans_with_shift_and_otherwise_scrolls(opened):
     page = opened("whole")
     box = page.locator(".timeline").bounding_box()
     seen = page.locator(".minimap .seen")
@@ -1100,7 +1100,7 @@ def test_two_fingers_zoom_and_one_selects(opened):
 
 
 @pytest.mark.browser
-def test_a_tile_that_did_not_come_is_fetched_again(opened, tab):
+def test_a_tile_that_failed_to_load_is_fetched_again(opened, tab):
     failed = []
 
     def fail_once(route):
@@ -1118,7 +1118,7 @@ def test_a_tile_that_did_not_come_is_fetched_again(opened, tab):
 
 
 @pytest.mark.browser
-def test_the_player_fits_a_narrow_window_and_speaks_to_screen_readers(opened):
+def test_the_player_fits_a_narrow_window_and_has_labels_for_screen_readers(opened):
     page = opened("whole")
     page.set_viewport_size({"width": 400, "height": 900})
     until(page, lambda: page.evaluate("document.documentElement.scrollWidth") <= 400)
@@ -1150,7 +1150,7 @@ def heard_tone(page) -> float:
 
 
 @pytest.mark.browser
-def test_one_turns_to_another_sound_while_it_plays_and_it_goes_on_from_the_same_place(opened):
+def test_switching_to_another_sound_continues_from_the_same_position(opened):
     page = opened("heard")
     page.get_by_role("radio", name="low tone").click()
     page.locator(".player .play").click()
@@ -1175,7 +1175,7 @@ def test_one_turns_to_another_sound_while_it_plays_and_it_goes_on_from_the_same_
 
 
 @pytest.mark.browser
-def test_at_another_speed_one_turns_to_another_sound_too(opened):
+def test_switching_to_another_sound_works_at_another_speed_too(opened):
     page = opened("heard")
     page.locator(".speed select").select_option("0.5")
     page.locator(".player .play").click()
@@ -1189,7 +1189,7 @@ def test_at_another_speed_one_turns_to_another_sound_too(opened):
 
 
 @pytest.mark.browser
-def test_a_sound_that_is_made_again_plays_at_once_from_the_same_position(opened):
+def test_a_regenerated_sound_plays_at_once_from_the_same_position(opened):
     page = opened("heard")
     page.get_by_role("radio", name="high tone").click()
     page.locator(".player .play").click()
@@ -1201,7 +1201,7 @@ def test_a_sound_that_is_made_again_plays_at_once_from_the_same_position(opened)
 
 
 @pytest.mark.browser
-def test_the_arrows_choose_a_sound_as_they_do_in_every_group_of_choices(opened):
+def test_arrow_keys_choose_a_sound_as_in_any_radio_group(opened):
     page = opened("heard")
     page.get_by_role("radio", name="the recording").focus()
     page.keyboard.press("ArrowLeft")
@@ -1212,7 +1212,7 @@ def test_the_arrows_choose_a_sound_as_they_do_in_every_group_of_choices(opened):
 
 
 @pytest.mark.browser
-def test_a_row_of_the_table_plays_its_region_once_or_over_and_over_and_gives_its_file(opened):
+def test_a_row_of_the_table_plays_or_loops_its_region_and_offers_its_file(opened):
     page = opened("heard")
     page.get_by_role("button", name="Play region 2").click()
     page.wait_for_function("sounds.length === 1")
@@ -1235,7 +1235,7 @@ def test_a_row_of_the_table_plays_its_region_once_or_over_and_over_and_gives_its
 
 
 @pytest.mark.browser
-def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
+def test_words_have_their_own_lane_if_there_are_any(opened):
     page = opened("heard")
     assert page.evaluate("roots()[0].querySelector('.stage').clientHeight") == 64 + 24 + 34 + 24 + 3 * 24
     page = opened("going")
@@ -1243,7 +1243,7 @@ def test_words_have_a_lane_of_their_own_where_there_are_any(opened):
 
 
 @pytest.mark.browser
-def test_a_header_that_did_not_come_is_fetched_again(opened, tab):
+def test_a_header_that_failed_to_load_is_fetched_again(opened, tab):
     headers = []
 
     def fail_header_once(route):
@@ -1260,7 +1260,7 @@ def test_a_header_that_did_not_come_is_fetched_again(opened, tab):
 
 
 @pytest.mark.browser
-def test_a_click_on_a_word_selects_and_plays_it_and_one_between_words_only_moves_there(opened):
+def test_a_click_on_a_word_selects_and_plays_it_and_one_between_words_only_seeks(opened):
     page = opened("heard")
     in_words = 24 + 64 + 24 + 12
     click_at(page, 3.5 / 6, y=in_words)
@@ -1300,7 +1300,7 @@ NOTE_COPIES = "navigator.clipboard.writeText = async (text) => { window.copied =
 
 
 @pytest.mark.browser
-def test_lanes_are_chosen_by_key_for_the_visit_and_the_measures_of_a_selection_are_copied(opened):
+def test_lanes_are_toggled_by_key_for_the_visit_and_measures_of_a_selection_are_copied(opened):
     page = opened("whole&seconds=3")
     page.evaluate(NOTE_COPIES)
     shorter = page.locator(".stage").bounding_box()["height"]

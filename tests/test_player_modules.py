@@ -92,7 +92,7 @@ def test_times_are_typed_in_seconds_or_with_minutes_and_hours(page):
 
 
 @pytest.mark.browser
-def test_a_new_table_of_regions_keeps_the_focus_on_the_same_button_and_takes_it_from_nobody(page):
+def test_a_new_table_of_regions_keeps_focus_on_the_same_button_and_never_steals_it(page):
     focused = page.evaluate(
         """async () => {
           const { RegionTable } = await import("/modules/controls.js");
@@ -115,7 +115,7 @@ def test_a_new_table_of_regions_keeps_the_focus_on_the_same_button_and_takes_it_
 
 
 @pytest.mark.browser
-def test_tab_stays_in_a_player_that_fills_the_window_and_otherwise_goes_on(page):
+def test_tab_stays_inside_a_fullscreen_player_and_otherwise_moves_on(page):
     page.evaluate(
         """async () => {
           const { Focus } = await import("/modules/input/focus.js");
@@ -226,7 +226,7 @@ def test_an_edge_that_keys_just_moved_stays_moved_when_a_suggestion_arrives(page
     ],
     ids=["drawn", "moved", "moved, but changed meanwhile"],
 )
-def test_a_drag_goes_on_when_new_regions_arrive_unless_they_change_the_one_in_hand(
+def test_a_drag_continues_when_new_regions_arrive_unless_they_change_the_dragged_one(
     page, grasped, arriving, edits, shown
 ):
     found = page.evaluate(
@@ -388,7 +388,7 @@ def test_keys_typed_into_the_name_of_a_region_stay_in_it(page):
 
 
 @pytest.mark.browser
-def test_nine_labels_of_a_tier_are_on_the_keys_1_to_9(page):
+def test_keys_1_to_9_assign_nine_labels_of_a_tier(page):
     labelled = page.evaluate(
         """async () => {
           const { pressKey } = await import("/modules/input/keys.js");
@@ -410,7 +410,7 @@ def test_nine_labels_of_a_tier_are_on_the_keys_1_to_9(page):
 
 
 @pytest.mark.browser
-def test_a_time_and_a_place_on_the_axis_tell_each_other_and_a_place_outside_is_the_nearest_time(page):
+def test_times_and_axis_positions_convert_both_ways_and_are_clamped(page):
     told = page.evaluate(
         """async () => {
           const { TimeAxis } = await import("/modules/axes.js");
@@ -424,7 +424,7 @@ def test_a_time_and_a_place_on_the_axis_tell_each_other_and_a_place_outside_is_t
 
 
 @pytest.mark.browser
-def test_a_view_is_moved_into_the_recording_and_never_shorter_than_five_milliseconds(page):
+def test_a_view_is_clamped_to_the_recording_and_to_five_milliseconds(page):
     views = page.evaluate(
         """async () => {
           const { TimeAxis } = await import("/modules/axes.js");
@@ -464,7 +464,7 @@ def test_a_view_is_moved_into_the_recording_and_never_shorter_than_five_millisec
 
 
 @pytest.mark.browser
-def test_ticks_are_seventy_pixels_apart_at_least_and_as_precise_as_they_need_to_be(page):
+def test_ticks_are_at_least_seventy_pixels_apart_and_only_as_precise_as_needed(page):
     second, tenth, hour = page.evaluate(
         """async () => {
           const { TimeAxis } = await import("/modules/axes.js");
@@ -482,7 +482,7 @@ def test_ticks_are_seventy_pixels_apart_at_least_and_as_precise_as_they_need_to_
 
 
 @pytest.mark.browser
-def test_a_time_is_written_in_seconds_and_from_a_minute_and_an_hour_on_in_these_too(page):
+def test_a_time_is_written_with_minutes_and_hours_only_if_needed(page):
     shown = page.evaluate(
         """async () => {
           const { clock } = await import("/language.js");
@@ -494,7 +494,7 @@ def test_a_time_is_written_in_seconds_and_from_a_minute_and_an_hour_on_in_these_
 
 
 @pytest.mark.browser
-def test_a_frequency_and_a_row_of_the_spectrogram_tell_each_other(page):
+def test_frequencies_and_spectrogram_rows_convert_both_ways(page):
     rows, hz = page.evaluate(
         """async () => {
           const { rowOf, hzAt } = await import("/modules/axes.js");
@@ -521,7 +521,7 @@ def headers_of(page, *names):
 
 
 @pytest.mark.browser
-def test_chunks_before_the_samples_are_stepped_over_and_other_formats_refused(page):
+def test_chunks_before_the_samples_are_skipped_and_other_formats_refused(page):
     odd_chunk = struct.pack("<4sI", b"LIST", 3) + b"abc\0"  # padded to an even length
     FILES["plain.wav"] = wav_file(range(7), 22_050)
     FILES["chunk.wav"] = wav_file(range(7), 22_050, before=odd_chunk)
@@ -540,7 +540,7 @@ def test_chunks_before_the_samples_are_stepped_over_and_other_formats_refused(pa
 
 @pytest.mark.browser
 @pytest.mark.parametrize("name", ["ranges.wav", "whole.wav"])
-def test_of_a_stretch_only_its_samples_are_fetched(page, name):
+def test_only_the_samples_of_a_stretch_are_fetched(page, name):
     FILES[name] = wav_file(range(-40, 40))
     RANGES.clear()
     inner, cut = page.evaluate(
@@ -608,7 +608,7 @@ def told_of_values(page, script):
 
 
 @pytest.mark.browser
-def test_the_coarsest_level_is_taken_that_has_a_column_for_every_pixel(page):
+def test_the_coarsest_level_with_a_column_per_pixel_is_used(page):
     levels, columns = told_of_values(
         page,
         """return [
@@ -621,7 +621,7 @@ def test_the_coarsest_level_is_taken_that_has_a_column_for_every_pixel(page):
 
 
 @pytest.mark.browser
-def test_only_tiles_that_are_looked_at_are_fetched_and_the_last_one_is_shorter(page):
+def test_only_visible_tiles_are_fetched_and_the_last_one_is_shorter(page):
     spans, value = told_of_values(
         page,
         """const between = () => [...values.between(3, 9, 0)];
@@ -743,7 +743,7 @@ def test_a_tile_has_the_levels_that_numpy_finds_and_waits_for_its_samples(page):
 
 
 @pytest.mark.browser
-def test_heights_of_frequencies_by_hand_on_every_axis(page):
+def test_heights_of_frequencies_on_every_axis_worked_by_hand(page):
     shares, back, ticks = page.evaluate(
         """async () => {
           const { FrequencyAxis } = await import("/modules/lanes/scales.js");
@@ -779,7 +779,7 @@ MEASURED = """async ([rows, stretches]) => {
 
 
 @pytest.mark.browser
-def test_measures_of_a_selection_are_those_of_the_library(page):
+def test_measures_of_a_selection_equal_the_librarys(page):
     made = tracks()
     made = replace(made, measured_f0_hz=np.where(np.arange(10) == 3, 100.0, made.f0_hz))
     lines = (made.f0_hz, made.intensity_db, made.hnr_db, made.tilt_db_per_octave)
@@ -816,7 +816,7 @@ def test_measures_of_a_selection_are_those_of_the_library(page):
 # --- modules as one script ---
 
 
-def test_modules_that_import_each_other_in_a_circle_are_refused(tmp_path):
+def test_circular_imports_of_modules_are_refused(tmp_path):
     (tmp_path / "one.js").write_text('import { other } from "./other.js";\nexport default other;\n')
     (tmp_path / "other.js").write_text('import one from "./one.js";\nexport const other = one;\n')
     with pytest.raises(CycleError):
@@ -842,7 +842,7 @@ def test_modules_in_folders_import_each_other_by_relative_paths(page, tmp_path):
 
 
 @pytest.mark.browser
-def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, tmp_path):
+def test_a_bundle_runs_each_module_once_and_errors_name_file_and_line(page, tmp_path):
     folder = tmp_path / "player" / "js"
     folder.mkdir(parents=True)
     (folder / "main.js").write_text(
@@ -874,7 +874,7 @@ def test_a_script_of_modules_runs_each_once_and_errors_name_file_and_line(page, 
 
 
 @pytest.mark.browser
-def test_older_data_that_come_after_newer_ones_are_not_drawn(page, tmp_path):
+def test_older_data_that_arrive_after_newer_data_are_ignored(page, tmp_path):
     (tmp_path / "main.js").write_text("export default ({ data }) => data.since;\n")
     drawn = page.evaluate(
         """async (script) => {
@@ -889,7 +889,7 @@ def test_older_data_that_come_after_newer_ones_are_not_drawn(page, tmp_path):
     assert drawn == [2, None, 1, 2, 3]
 
 
-def test_data_are_dated_anew_only_when_they_change(monkeypatch):
+def test_data_get_a_new_version_only_when_they_change(monkeypatch):
     monkeypatch.setattr(components.st, "session_state", {})
     clock = iter([10.0, 20.0, 30.0])
     monkeypatch.setattr(components.time, "time", lambda: next(clock))

@@ -34,13 +34,13 @@ def test_calibration_worked_by_hand():
     assert result["expected_error"] == pytest.approx((4 * 0.15 + 2 * 0.1) / 6)
 
 
-def test_scores_that_are_always_right_and_one_have_no_calibration_error():
+def test_scores_of_one_that_are_always_right_have_no_calibration_error():
     result = calibration(table([0, 1, 1], [0, 1, 1], [1.0, 1.0, 1.0]))
     assert result["expected_error"] == pytest.approx(0)
     assert [b["from"] for b in result["bins"]] == [0.9]
 
 
-def test_abstention_answers_fewer_and_fewer_and_begins_with_all():
+def test_abstention_starts_with_all_answers_and_gives_fewer_and_fewer():
     curve = abstention(table([0, 0, 1, 1], [0, 1, 1, 1], [0.92, 0.58, 0.78, 0.68]))
     assert curve[0] == {"least_score": 0.0, "answered": 1.0, "accuracy": 0.75}
     answered = [point["answered"] for point in curve]
@@ -51,7 +51,7 @@ def test_abstention_answers_fewer_and_fewer_and_begins_with_all():
     assert curve[-1]["answered"] > 0
 
 
-def test_the_worst_speaker_has_enough_recordings_to_be_named():
+def test_the_worst_speaker_is_named_only_with_enough_recordings():
     speakers = ["made:few"] * 7 + ["made:good"] * 8 + ["made:poor"] * 8
     best = [1] * 7 + [0] * 8 + [0] * 5 + [1] * 3
     p = table([0] * 23, best, [0.8] * 23, speakers)
@@ -59,20 +59,20 @@ def test_the_worst_speaker_has_enough_recordings_to_be_named():
     assert worst_speaker(p.subset(np.arange(7))) is None
 
 
-def test_figures_by_gender_leave_out_whose_gender_is_not_known():
+def test_figures_by_gender_leave_out_speakers_of_unknown_gender():
     p = table([0, 1, 0, 1, 0], [0, 1, 1, 1, 0], [0.7] * 5, genders=["female", "female", "male", "male", ""])
     by_gender = all_figures(p)["gender"]
     assert {gender: f["accuracy"] for gender, f in by_gender.items()} == {"female": 1.0, "male": 0.5}
 
 
-def test_a_cell_holds_what_was_acted_and_predicted_so_the_most_confident_first():
+def test_a_confusion_cell_lists_its_recordings_most_confident_first():
     p = table([0, 0, 0, 1, 0, 0], [1, 0, 1, 1, 1, 1], [0.6, 0.9, 0.8, 0.7, 0.95, 0.8])
     assert indices_in_cell(p, "angry", "sad").tolist() == [4, 2, 5, 0]
     assert indices_in_cell(p, "angry", "angry").tolist() == [1]
     assert indices_in_cell(p, "sad", "angry").tolist() == []
 
 
-def test_every_recording_stands_in_one_cell_as_the_confusion_matrix_counts():
+def test_every_recording_is_in_one_cell_as_in_the_confusion_matrix():
     rng = np.random.default_rng(0)
     p = table(rng.integers(0, 2, 50), rng.integers(0, 2, 50), 0.5 + rng.random(50) / 2)
     cells = [[indices_in_cell(p, acted, heard) for heard in p.emotions] for acted in p.emotions]
@@ -85,14 +85,14 @@ def test_a_cell_of_an_emotion_that_the_model_does_not_know_is_refused():
         indices_in_cell(table([0], [0], [0.9]), "angry", "calm")
 
 
-def test_rows_are_picked_by_flags_and_by_places_alike():
+def test_rows_can_be_selected_by_flags_and_by_indices():
     p = table([0, 1, 0], [0, 1, 1], [0.6, 0.7, 0.8])
     by_flags, by_places = p.subset(np.array([True, False, True])), p.subset(np.array([0, 2]))
     assert by_flags.sha256 == by_places.sha256 == (p.sha256[0], p.sha256[2])
     assert np.array_equal(by_flags.probabilities, p.probabilities[[0, 2]])
 
 
-def test_a_table_comes_back_as_it_was_written_to_four_digits(tmp_path):
+def test_a_table_is_read_back_to_four_digits(tmp_path):
     rng = np.random.default_rng(0)
     p = table([0, 1, 1, 0], [0, 1, 0, 0], 0.5 + rng.random(4) / 2, genders=["female", "", "male", ""])
     write_predictions(p, tmp_path / "test.csv")

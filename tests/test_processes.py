@@ -119,7 +119,7 @@ def test_without_torchrun_there_is_one_process():
     assert (processes().world_size, processes().global_rank, processes().is_global_zero) == (1, 0, True)
 
 
-def test_two_processes_end_with_the_very_same_weights_and_history(together):
+def test_two_processes_end_with_identical_weights_and_history(together):
     first, second = (load_file(together / f"weights{rank}.safetensors") for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert (together / "history0.json").read_text() == (together / "history1.json").read_text()
@@ -141,7 +141,7 @@ def test_two_processes_learn_from_halves_of_the_batches_what_one_learns_from_the
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=2e-5)
 
 
-def test_the_same_batches_of_half_the_size_would_have_taught_something_else(alone, tmp_path):
+def test_batches_of_half_the_size_give_other_weights(alone, tmp_path):
     train_linear_network(tmp_path, replace(SETTINGS, batch=4))
     other, expected = (load_file(folder / "weights0.safetensors") for folder in (tmp_path, alone))
     assert (other["head.weight"] - expected["head.weight"]).abs().max() > 1e-3

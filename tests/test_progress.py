@@ -15,20 +15,20 @@ def clock(monkeypatch):
     return Clock
 
 
-def test_the_rest_takes_as_long_as_the_part_before_it_did(clock):
+def test_the_remaining_time_follows_the_pace_so_far(clock):
     work = Pace()
     clock.now += 30
     assert work.seconds_left(0.25) == pytest.approx(90)
 
 
-def test_hardly_begun_work_is_not_guessed_at(clock):
+def test_there_is_no_estimate_for_work_that_has_hardly_begun(clock):
     work = Pace()
     clock.now += 5
     assert work.seconds_left(0.0) is None
     assert work.seconds_left(0.019) is None
 
 
-def test_what_was_done_before_a_resumed_work_began_is_soon_forgotten(clock):
+def test_progress_from_before_a_resume_soon_stops_counting(clock):
     work = Pace()
     clock.now += 1
     work.seconds_left(0.7)  # found finished
@@ -39,7 +39,7 @@ def test_what_was_done_before_a_resumed_work_began_is_soon_forgotten(clock):
     assert left == pytest.approx(2600)
 
 
-def test_reports_closer_than_ten_seconds_do_not_shorten_what_is_remembered(clock):
+def test_reports_within_ten_seconds_do_not_shorten_the_window(clock):
     work = Pace()
     for step in range(1, 1001):
         clock.now += 0.1

@@ -16,7 +16,7 @@ def harmonic(pitch_hz: float, seconds: float, rms: float, rate: int) -> np.ndarr
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])
-def test_a_tone_has_the_pitch_and_the_level_it_was_made_with(rate):
+def test_a_tone_has_its_synthesised_pitch_and_level(rate):
     low, high = harmonic(110, 1.0, 0.05, rate), harmonic(220, 1.0, 0.1, rate)
     found = prosody_of(Recording("a", "a", np.concatenate([low, high]), rate))
     first, second = Region(0.1, 0.9), Region(1.1, 1.9)
@@ -50,7 +50,7 @@ def test_inside_and_outside_by_hand():
 
 
 @pytest.mark.corpora
-def test_speech_has_the_pitch_that_praat_finds(corpora):
+def test_pitch_of_speech_equals_praats(corpora):
     folder = corpora / "emodb"
     differences = []
     for file in sorted(f for f in folder.rglob("*") if f.suffix in (".wav", ".flac"))[::60]:

@@ -112,7 +112,7 @@ def app_port(tmp_path_factory):
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("name", "command"), [("nginx", nginx_command), ("caddy", caddy_command)])
-def test_behind_a_proxy_the_app_is_secure_keeps_its_socket_and_takes_files(
+def test_behind_a_proxy_the_app_is_secure_keeps_its_socket_and_accepts_files(
     name, command, app_port, tmp_path, monkeypatch
 ):
     needs_proxy(name)

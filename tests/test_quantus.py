@@ -26,7 +26,7 @@ def as_picture(values):
     return np.asarray(values, np.float32).reshape(1, 1, 96, 64)
 
 
-def test_max_sensitivity_equals_that_of_quantus_under_the_same_changes():
+def test_max_sensitivity_equals_quantus_under_the_same_changes():
     network, classifier, target = network_and_target()
     seen = []
 
@@ -83,7 +83,7 @@ def filled(arr, indices, fill):
     return changed
 
 
-def test_deletion_and_insertion_equal_pixel_flipping_of_quantus_cell_by_cell():
+def test_deletion_and_insertion_equal_quantus_pixel_flipping_cell_by_cell():
     network, classifier, target = network_and_target()
     # Within a cell the values differ by so little that its points are flipped one after the other.
     cells = np.random.default_rng(0).permutation(192).reshape(12, 16) - 96.0

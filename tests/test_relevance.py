@@ -43,12 +43,12 @@ def small_weights(seed=0, classes=4):
         (235, 240, [3]),
     ],
 )
-def test_members_are_the_segments_whose_middle_lies_in_the_stretch_or_the_nearest_one(first, end, members):
+def test_members_are_the_segments_centred_in_the_stretch_or_the_nearest_one(first, end, members):
     target = target_of_log_mel(random_log_mel(240), first=first, end=end)
     assert target.members.tolist() == members
 
 
-def test_segments_that_were_not_selected_are_never_members():
+def test_unselected_segments_are_never_members():
     target = target_of_log_mel(random_log_mel(240), selected=[True, False, True, False])
     assert target.members.tolist() == [0, 2]
     only_far = target_of_log_mel(random_log_mel(240), selected=[True, False, False, False], first=200, end=230)
@@ -62,7 +62,7 @@ def test_members_cover_the_whole_stretch_where_all_segments_are_selected(first, 
     assert np.flatnonzero(target.covered).tolist() == list(range(first, end))
 
 
-def test_frames_that_no_selected_segment_reaches_are_not_covered():
+def test_frames_outside_all_selected_segments_are_not_covered():
     target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     assert np.flatnonzero(target.covered).tolist() == [*range(20, 96), *range(144, 230)]
 
@@ -93,7 +93,7 @@ def test_stitched_map_equals_the_mean_frame_by_frame(selected, first, end):
     np.testing.assert_allclose(stitch(maps, target), stitched_slowly(maps, target), atol=1e-6)
 
 
-def test_stitching_two_maps_added_is_adding_two_maps_stitched():
+def test_stitching_is_additive():
     target = target_of_log_mel(random_log_mel(271), selected=[True, True, False, True, True])
     one, other = np.random.default_rng(2).normal(size=(2, 4, 96, 64))
     np.testing.assert_allclose(
@@ -101,7 +101,7 @@ def test_stitching_two_maps_added_is_adding_two_maps_stitched():
     )
 
 
-def test_stitching_constant_maps_gives_their_constant_wherever_it_is_covered():
+def test_stitching_constant_maps_gives_their_constant_on_covered_frames():
     target = target_of_log_mel(random_log_mel(271), first=20, end=250)
     found = stitch(np.full((len(target.members), 96, 64), 2.5), target)
     assert found.dtype == np.float32
@@ -119,7 +119,7 @@ def test_map_of_a_short_recording_ends_with_the_recording_and_not_with_its_paddi
 # --- what stands in the place of what is taken away ---
 
 
-def test_fill_values_are_what_is_worked_out_by_hand():
+def test_fill_values_worked_by_hand():
     log_mel = np.stack([np.arange(101.0), np.full(101, -2.0)], axis=1).astype(np.float32)
     rng = np.random.default_rng(0)
     assert (fill_values(log_mel, "band_mean", rng) == [50, -2]).all()
@@ -172,7 +172,7 @@ def random_masks(count, shape, seed=0):
 
 @pytest.mark.parametrize("against", [None, 2])
 @pytest.mark.parametrize(("at_once", "pooling"), [(1, "logits"), (7, "probabilities"), (256, "logits")])
-def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch, against, at_once, pooling):
+def test_remaining_evidence_equals_predicting_every_segment_again(monkeypatch, against, at_once, pooling):
     monkeypatch.setattr(relevance, "PASSES_AT_ONCE", at_once)
     target = target_of_log_mel(random_log_mel(240), against=against, selected=[True, True, False, True])
     classifier = classifier_of(fresh(TinyNetwork), temperature=1.3)
@@ -188,7 +188,7 @@ def test_evidence_that_remains_equals_asking_for_every_segment_again(monkeypatch
     assert target.evidence(perturbed.original) == pytest.approx(nothing, abs=1e-6)
 
 
-def test_only_segments_that_a_mask_touches_are_computed_again():
+def test_only_segments_touched_by_a_mask_are_predicted_again():
     target = target_of_log_mel(random_log_mel(240), selected=[True, True, False, True])  # at 0, 48 and 144
     classifier = LinearClassifier(small_weights())
     fill = fill_values(target.log_mel, "noise_floor", np.random.default_rng(0))
@@ -263,7 +263,7 @@ def random_fill(target):
 @pytest.mark.parametrize(
     ("frames", "selected"), [(240, None), (240, [True, False, False, True]), (40, None), (96, None)]
 )
-def test_blending_segments_equals_mixing_the_recording_with_the_fill_and_cutting_it_again(frames, selected):
+def test_blending_segments_equals_blending_the_recording_and_cutting_it_again(frames, selected):
     target, classifier = (
         target_of_log_mel(random_log_mel(frames), selected=selected),
         classifier_of(fresh(TinyNetwork), temperature=1.3),
@@ -276,7 +276,7 @@ def test_blending_segments_equals_mixing_the_recording_with_the_fill_and_cutting
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_log_odds_of_a_linear_classifier_move_from_the_recording_to_the_fill_in_proportion_to_the_share():
+def test_log_odds_of_a_linear_classifier_change_in_proportion_to_the_blended_share():
     log_mel, weights = random_log_mel(), small_weights(classes=2)
     target = target_of_log_mel(log_mel)
     perturbed = Perturbed(LinearClassifier(weights).score, 1.0, target, np.full((96, 64), -6, np.float32))
@@ -288,7 +288,7 @@ def test_log_odds_of_a_linear_classifier_move_from_the_recording_to_the_fill_in_
         assert np.log(p[0] / p[1]) == pytest.approx(whole + share * moved, abs=1e-5)
 
 
-def test_fading_by_shares_of_one_and_none_is_replacing_by_a_mask():
+def test_blending_with_shares_of_zero_and_one_equals_masking():
     target, classifier = target_of_log_mel(random_log_mel(240)), classifier_of(fresh(TinyNetwork))
     perturbed = Perturbed(classifier.score, 1.0, target, random_fill(target))
     masks = random_masks(6, (240, 64))
@@ -337,7 +337,7 @@ def test_every_explainer_gives_a_signed_float32_map_and_names_its_target(method)
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
-def test_one_run_explains_every_emotion_without_the_model(method):
+def test_one_run_explains_every_emotion_without_running_the_model_again(method):
     log_mel, classifier = random_log_mel(240), classifier_of(fresh(TinyNetwork))
     first = target_of_log_mel(log_mel, emotion=1, first=20, end=230)
     hearing = run_explainer(method, classifier, first, Region(0.2, 2.3), AnalysisSettings(), UNWATCHED)
@@ -384,7 +384,7 @@ def test_an_unknown_explainer_is_refused():
         )
 
 
-def test_the_states_of_local_changes_go_with_what_they_were_kept_for():
+def test_the_states_of_local_changes_are_freed_with_their_recording():
     """No cycle of references keeps them: a state takes 12 MB, and the garbage collector counts objects, not bytes."""
     classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(240))
     states = []

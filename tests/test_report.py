@@ -129,7 +129,7 @@ def with_maps(analysis, **changes):
 # --- figures ---
 
 
-def test_the_page_says_whose_verdict_it_is_and_how_sure(analysis, page, page_of):
+def test_the_page_names_the_model_its_verdict_and_certainty(analysis, page, page_of):
     assert page.html.startswith("<!DOCTYPE html>")
     assert page.all("h1")[0][1] == analysis.recording.name
     assert page.all("strong")[0][1] == analysis.verdict == NO_SPEECH
@@ -146,7 +146,7 @@ def test_the_page_says_whose_verdict_it_is_and_how_sure(analysis, page, page_of)
     assert f"The best score is {name} with {best:.2f}" in not_sure.text()
 
 
-def test_every_score_is_there_with_a_bar_as_long_in_the_emotions_colour(analysis, page):
+def test_every_score_has_a_bar_of_its_length_in_the_emotions_colour(analysis, page):
     bars = [attrs["style"] for attrs, _ in page.all("span") if attrs.get("class") == "bar"]
     spans = [text for attrs, text in page.all("span") if attrs.get("class") in (None, "number")]
     scores = [float(score) for score in analysis.scores.recording]
@@ -155,7 +155,7 @@ def test_every_score_is_there_with_a_bar_as_long_in_the_emotions_colour(analysis
     assert spans[-len(labels) :] == labels
 
 
-def test_the_table_of_focus_regions_holds_those_of_the_analysis(analysis, page):
+def test_the_table_of_focus_regions_matches_the_analysis(analysis, page):
     for number, focus in enumerate(analysis.focus, start=1):
         where = [f"{focus.region.start_s:.2f}", f"{focus.region.end_s:.2f}"]
         worth = [f"{focus.strength:.2g}", f"{100 * focus.share:.1f} %"]
@@ -163,7 +163,7 @@ def test_the_table_of_focus_regions_holds_those_of_the_analysis(analysis, page):
     assert sum(row[0].isdigit() for row in page.rows) == len(analysis.focus)
 
 
-def test_agreement_is_that_of_each_pair_of_maps(analysis, page):
+def test_agreement_is_listed_for_each_pair_of_maps(analysis, page):
     assert sum(" and " in row[0] for row in page.rows) == 3
     for one, other in combinations(analysis.explanations, 2):
         maps = [analysis.explanations[name].relevance for name in (one, other)]
@@ -172,7 +172,7 @@ def test_agreement_is_that_of_each_pair_of_maps(analysis, page):
         assert page.row(f"{NAMES[one]} and {NAMES[other]}")[1:] == figures
 
 
-def test_a_correlation_of_nearly_nothing_has_no_sign_and_one_with_a_flat_map_no_figure(analysis, page_of):
+def test_a_correlation_near_zero_has_no_sign_and_one_with_a_flat_map_has_no_value(analysis, page_of):
     maps = dict(analysis.explanations)
     one, other = np.random.default_rng(0).normal(size=(2, *maps["lime"].relevance.shape))
     assert -0.005 < rank_correlation(one.ravel(), other.ravel()) < 0
@@ -183,7 +183,7 @@ def test_a_correlation_of_nearly_nothing_has_no_sign_and_one_with_a_flat_map_no_
     assert page.row("Occlusion and Grad-CAM")[1:] == ["–", "–"]
 
 
-def test_where_it_comes_from_is_said_whole(analysis, page):
+def test_the_provenance_is_complete(analysis, page):
     recording = analysis.recording
     assert page.row("Recording")[1] == f"2.00 s at 16000 HzSHA-256 {recording.sha256}"
     assert page.row("Model")[1] == f"smallSHA-256 {analysis.model_sha256}"
@@ -204,7 +204,7 @@ def test_where_it_comes_from_is_said_whole(analysis, page):
     assert f"about {analysis.explanations['lime'].stability:.2f} with this one" in page.row("LIME")[1]
 
 
-def test_what_it_cannot_say_stands_on_the_page_with_the_warnings(analysis, page, page_of):
+def test_limitations_and_warnings_are_on_the_page(analysis, page, page_of):
     assert "learnt from acted speech" in page.text()
     assert "warning" not in page.text().lower()
     warned = page_of(replace(analysis, warnings=("Very quiet.", "5 samples < 6.")))
@@ -227,7 +227,7 @@ def outside_marks(said):
     return set(re.findall("[A-Za-z]{2,}", said))
 
 
-def test_every_word_but_names_is_said_in_the_language_of_the_page(analysis, monkeypatch):
+def test_every_word_except_names_is_in_the_language_of_the_page(analysis, monkeypatch):
     monkeypatch.setattr(report, "report_picture", lambda *_: b"dot")
     several = [
         replace(analysis, warnings=("Very {quiet}.",), verdict="angry", voice=VoiceShare(3, 0.5, 0.4)),
@@ -246,14 +246,14 @@ def test_every_word_but_names_is_said_in_the_language_of_the_page(analysis, monk
         assert not outside_marks(said)
 
 
-def test_no_text_of_the_template_is_written_without_being_said():
+def test_every_text_of_the_template_is_translated():
     body = (Path(report.__file__).parent / "report.html.jinja").read_text().partition("<body>")[2]
     labels = re.findall(r' (?:alt|aria-label)="(..)', body)
     assert set(labels) == {"{{"}
     assert set(re.findall("[A-Za-z]{2,}", re.sub(r"(?s){{.*?}}|{%.*?%}|<[^>]*>", "", body))) == {"SHA"}
 
 
-def test_the_picture_says_what_its_fonts_can_draw_and_the_rest_in_english(analysis, monkeypatch):
+def test_the_picture_falls_back_to_english_for_what_its_fonts_cannot_draw(analysis, monkeypatch):
     monkeypatch.setattr(drawing, "FONTS", drawing.FONTS[:1])
     said = []
 
@@ -266,7 +266,7 @@ def test_the_picture_says_what_its_fonts_can_draw_and_the_rest_in_english(analys
     assert {"Time (s)", "Log-mel spectrogram", "against", "Relevance"} < set(said)
 
 
-def test_the_picture_speaks_korean_where_a_font_does(analysis, recwarn):
+def test_the_picture_is_in_korean_if_a_font_has_it(analysis, recwarn):
     if len(drawing._fonts()) == 1:
         pytest.skip("no font with Korean letters is installed")
     assert report_picture(analysis, {}, "light", lambda text, /, **_: "화남") != report_picture(analysis, {}, "light")
@@ -276,7 +276,7 @@ def test_the_picture_speaks_korean_where_a_font_does(analysis, recwarn):
 # --- nothing from elsewhere, nothing that runs ---
 
 
-def test_nothing_is_fetched_and_nothing_runs(page):
+def test_the_report_fetches_nothing_and_runs_no_script(page):
     tags = {tag for tag, _, _ in page.elements}
     assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
     for _, attrs, _ in page.elements:
@@ -290,7 +290,7 @@ def test_nothing_is_fetched_and_nothing_runs(page):
         assert foreign not in own
 
 
-def test_hostile_names_are_text_wherever_they_stand(analysis, page_of):
+def test_hostile_names_are_plain_text_everywhere(analysis, page_of):
     maps = {
         method: replace(e, layer=HOSTILE, settings={HOSTILE: HOSTILE}) for method, e in analysis.explanations.items()
     }
@@ -306,7 +306,7 @@ def test_hostile_names_are_text_wherever_they_stand(analysis, page_of):
     assert page.all("li")[-1][1] == HOSTILE
 
 
-def test_equal_analyses_give_the_equal_page(analysis, page):
+def test_equal_analyses_give_equal_pages(analysis, page):
     again = analyse_recording(
         noise_recording(), classifier_of(fresh(TinyNetwork)), replace(QUICK, emotion="sad", against="happy")
     )
@@ -317,7 +317,7 @@ def test_equal_analyses_give_the_equal_page(analysis, page):
 # --- sound ---
 
 
-def test_each_region_and_the_whole_are_there_as_the_recordings_own_samples(analysis, page):
+def test_each_region_and_the_whole_are_embedded_with_the_recordings_samples(analysis, page):
     sounds = page.sounds()
     labels = [f"Focus region {number}" for number in range(1, len(analysis.focus) + 1)]
     assert list(sounds) == [*labels, "The whole recording"]
@@ -330,7 +330,7 @@ def test_each_region_and_the_whole_are_there_as_the_recordings_own_samples(analy
 
 
 @pytest.mark.parametrize(("seconds", "whole"), [(59.9, True), (60.0, False), (75.0, False)])
-def test_a_long_recording_is_left_out_but_not_its_regions(analysis, seconds, whole, page_of):
+def test_the_sound_of_a_long_recording_is_left_out_but_not_its_regions(analysis, seconds, whole, page_of):
     recording = replace(analysis.recording, samples=np.resize(analysis.recording.samples, round(seconds * 16_000)))
     page = page_of(replace(analysis, recording=recording, explanations={}, profile=None, focus_by=None))
     assert ("The whole recording" in page.sounds()) == whole
@@ -340,27 +340,27 @@ def test_a_long_recording_is_left_out_but_not_its_regions(analysis, seconds, who
 # --- more and fewer explanations ---
 
 
-def test_without_explanations_there_is_the_spectrogram_and_no_word_of_evidence(analysis):
+def test_without_explanations_the_report_has_a_spectrogram_and_no_evidence(analysis):
     page = Page(report_html(replace(analysis, explanations={}, profile=None, focus_by=None, focus=())))
     assert [text for _, text in page.all("h2")] == ["Spectrogram", "The whole recording", "Where this comes from"]
     assert "Nothing was explained." in page.text()
     assert [row[0] for row in page.rows] == ["Recording", "Model", "Segments", "Versions"]
 
 
-def test_a_single_explanation_agrees_with_nobody_and_has_no_consensus(analysis, page_of):
+def test_a_single_explanation_has_no_agreement_and_no_consensus(analysis, page_of):
     page = page_of(replace(analysis, explanations={"lime": analysis.explanations["lime"]}))
     assert "Consensus" not in page.html
     assert not [row for row in page.rows if " and " in row[0]]
     assert [text.split()[0] for _, text in page.all("li")] == ["LIME"]
 
 
-def test_several_come_with_their_consensus_and_a_sentence_each(page):
+def test_several_explanations_have_a_consensus_and_a_sentence_each(page):
     assert [text.split()[0] for _, text in page.all("li")] == ["Occlusion", "Grad-CAM", "LIME", "Consensus"]
     (picture,) = page.all("img")
     assert "Occlusion, Grad-CAM, LIME, Consensus; below, the relevance profile" in picture[0]["alt"]
 
 
-def test_where_nothing_speaks_for_the_emotion_the_page_says_so_in_words(analysis, page_of):
+def test_the_page_says_so_if_there_is_no_evidence_for_the_emotion(analysis, page_of):
     negative = with_maps(analysis, relevance=-np.abs(analysis.explanations["lime"].relevance))
     assert negative.focus == ()
     page = page_of(negative)
@@ -368,7 +368,7 @@ def test_where_nothing_speaks_for_the_emotion_the_page_says_so_in_words(analysis
     assert list(page.sounds()) == ["The whole recording"]
 
 
-def test_evidence_too_short_for_a_region_is_said_too(analysis, page_of):
+def test_the_page_says_so_if_the_evidence_is_too_short_for_a_region(analysis, page_of):
     page = page_of(replace(analysis, focus=()))
     assert "No stretch speaks for sad for long enough" in page.text()
 
@@ -400,7 +400,7 @@ def one_map(analysis, relevance, covered=None):
     return pixels(report_picture(replace(analysis, profile=None, focus_by=None), {"occlusion": explanation}, "light"))
 
 
-def test_what_speaks_for_is_red_against_blue_and_zero_has_no_colour(analysis):
+def test_evidence_for_is_red_evidence_against_is_blue_and_zero_has_no_colour(analysis):
     sign = np.ones_like(analysis.explanations["lime"].relevance)
     sign[len(sign) // 2 :] = -1
     turned, zero = one_map(analysis, -sign), one_map(analysis, 0 * sign)
@@ -414,13 +414,13 @@ def test_what_speaks_for_is_red_against_blue_and_zero_has_no_colour(analysis):
     np.testing.assert_allclose(zero[inside][:, 0], zero[inside][:, 2], atol=0.01)
 
 
-def test_maps_are_drawn_alike_whatever_their_unit(analysis):
+def test_maps_are_drawn_alike_at_any_scale(analysis):
     relevance = analysis.explanations["lime"].relevance
     np.testing.assert_array_equal(one_map(analysis, relevance), one_map(analysis, 1024 * relevance))
 
 
 @pytest.mark.slow
-def test_pictures_that_are_made_at_once_look_as_those_made_one_after_the_other(analysis):
+def test_pictures_made_in_parallel_equal_those_made_one_after_another(analysis):
     before = dict(matplotlib.rcParams)
     alone = [report_picture(analysis, {}, theme) for theme in ("light", "dark")]
     with ThreadPoolExecutor(4) as threads:
@@ -449,7 +449,7 @@ def test_numbers_along_the_axes_have_the_decimal_sign_of_the_language(analysis, 
     assert said[1] == said[0].replace(".", ",")
 
 
-def test_the_overviews_colours_are_those_of_what_was_explained(analysis):
+def test_the_overviews_colours_are_those_of_the_explained_emotion(analysis):
     explanation = analysis.explanations["lime"]
     covered = np.arange(len(explanation.relevance)) < len(explanation.relevance) // 100
     relevance = np.where(covered[:, None], 0.5, 0.0).astype(np.float32)
@@ -457,7 +457,7 @@ def test_the_overviews_colours_are_those_of_what_was_explained(analysis):
     assert colour_limit(replace(explanation, relevance=relevance, covered=np.zeros_like(covered))) == 0
 
 
-def test_frames_that_are_not_covered_are_hatched_and_nothing_else(analysis):
+def test_only_uncovered_frames_are_hatched(analysis):
     relevance = np.zeros_like(analysis.explanations["lime"].relevance)
     covered = np.arange(len(relevance)) >= len(relevance) // 4
     darker = (one_map(analysis, relevance) - one_map(analysis, relevance, covered))[..., :3].mean(axis=(0, 2))
@@ -467,7 +467,7 @@ def test_frames_that_are_not_covered_are_hatched_and_nothing_else(analysis):
     assert columns.max() < len(darker) / 2
 
 
-def test_of_a_long_recording_only_the_stretch_is_drawn(analysis):
+def test_only_the_stretch_of_a_long_recording_is_drawn(analysis):
     rate, long_s = 16_000, 90
     samples = np.zeros(long_s * rate, np.float32)
     spectrogram = replace(analysis.spectrogram, log_mel=np.tile(analysis.spectrogram.log_mel, (46, 1)))
@@ -530,7 +530,7 @@ def test_a_report_that_cannot_be_made_leaves_nothing_half_written(command, monke
     assert not (tmp_path / "out").exists()
 
 
-def test_help_names_the_report(capsys):
+def test_the_help_text_mentions_the_report(capsys):
     with pytest.raises(SystemExit):
         main(["analyse", "--help"])
     assert "--report" in capsys.readouterr().out

@@ -34,7 +34,7 @@ def secrets_in(path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_no_file_of_the_project_holds_a_secret():
+def test_no_file_of_the_project_contains_a_secret():
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listing.returncode:
         pytest.skip("this is no checkout of git, so it is not known which files belong to the project")
@@ -53,13 +53,13 @@ def test_no_file_of_the_project_holds_a_secret():
         "client_secret = '" + "kQ8-rX2wPz'",
     ],
 )
-def test_a_secret_would_be_found(tmp_path, line):
+def test_a_secret_is_detected(tmp_path, line):
     file = tmp_path / "settings.py"
     file.write_text(line + "\n")
     assert secrets_in(file)
 
 
-def test_a_placeholder_is_no_secret(tmp_path):
+def test_a_placeholder_is_not_taken_for_a_secret(tmp_path):
     file = tmp_path / "settings.md"
     file.write_text("postgresql://USER:PASSWORD@HOST/NAME\n")
     assert not secrets_in(file)

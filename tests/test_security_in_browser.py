@@ -55,9 +55,7 @@ def watched(browser, address):
     return page, incidents
 
 
-def test_stored_scripts_are_text_for_the_next_visitor_until_the_recording_is_deleted(
-    app, browser, tmp_path, make_voice
-):
+def test_stored_scripts_are_plain_text_for_the_next_visitor(app, browser, tmp_path, make_voice):
     address, folder = app
     assert len(NAME) <= MAX_NAME_LENGTH
     author, incidents = watched(browser, address)

@@ -74,13 +74,13 @@ def test_without_a_length_the_whole_recording_is_one_segment(frames):
     assert starts.tolist() == [0]
 
 
-def test_a_whole_shorter_than_a_segment_is_padded_as_a_segment_is():
+def test_a_whole_recording_shorter_than_a_segment_is_padded_like_a_segment():
     log_mel = np.random.default_rng(0).normal(-4, 2, (30, 64)).astype(np.float32)
     padded, _ = split_into_segments(log_mel, SegmentSettings(segment_frames=None))
     np.testing.assert_array_equal(padded, split_into_segments(log_mel, SegmentSettings())[0])
 
 
-def test_a_whole_of_more_than_a_minute_is_refused():
+def test_a_whole_recording_of_more_than_a_minute_is_refused():
     with pytest.raises(AudioRefused, match=r"6001 frames; .* at most 6000"):
         split_into_segments(numbered(6_001), SegmentSettings(segment_frames=None))
 
@@ -122,7 +122,7 @@ def test_scores_agree_with_a_slow_twin(rule, seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_minmax_gives_the_worst_segment_zero_and_the_best_one_even_where_all_are_alike(seed):
+def test_minmax_scores_the_worst_segment_zero_and_the_best_one_even_if_all_are_alike(seed):
     alike = np.random.default_rng(seed).normal(-3, 1.5, (6, 96, 64)).astype(np.float32)
     scores = selection_scores(alike, "minmax")
     assert (scores.min(), scores.max()) == (0, 1)
@@ -133,7 +133,7 @@ def test_minmax_gives_the_worst_segment_zero_and_the_best_one_even_where_all_are
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_guarded_keeps_all_where_all_are_alike(seed):
+def test_guarded_keeps_everything_if_all_segments_are_alike(seed):
     alike = np.random.default_rng(seed).normal(-3, 1.5, (6, 96, 64)).astype(np.float32)
     selected, scores = select_segments(alike, SelectionSettings("guarded", 0.1))
     assert selected.all()
@@ -141,7 +141,7 @@ def test_guarded_keeps_all_where_all_are_alike(seed):
 
 
 @pytest.mark.parametrize("rule", ["minmax", "guarded"])
-def test_segment_unlike_the_others_is_dropped(rule):
+def test_a_segment_unlike_the_others_is_dropped(rule):
     selected, scores = select_segments(speech_and_odd_one(), SelectionSettings(rule, 0.1))
     assert selected.tolist() == 5 * [True] + [False]
     assert scores.argmin() == 5

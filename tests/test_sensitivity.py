@@ -81,7 +81,7 @@ def test_max_sensitivity_equals_captums_under_the_same_changes(method, frames, f
 # --- max-sensitivity ---
 
 
-def test_max_sensitivity_is_what_is_worked_out_by_hand():
+def test_max_sensitivity_worked_by_hand():
     target, lengths = target_of_log_mel(random_log_mel()), iter([0, 3, -5, 1])
     first = np.zeros((96, 64), np.float32)
     first[4, 2] = 4  # of length 5 together with 3 elsewhere
@@ -120,7 +120,7 @@ def test_each_point_changes_by_itself_and_evenly_within_the_radius(radius):
     ("frames", "first", "end", "selected"),
     [(240, 0, 240, None), (230, 20, 200, [True, False, False, True]), (96, 0, 96, None), (40, 3, 37, None)],
 )
-def test_the_changed_recording_is_cut_as_the_first_and_has_the_same_target(frames, first, end, selected):
+def test_the_changed_recording_is_segmented_like_the_first_and_has_the_same_target(frames, first, end, selected):
     target = target_of_log_mel(random_log_mel(frames), 2, 1, first, end, selected)
     seen, _ = targets_seen(target)
     for changed in seen:
@@ -161,13 +161,13 @@ def randomisation(classifier, target, explain, seed=0):
     return weight_randomisation(explain(classifier), explain, classifier, target.covered, seed)
 
 
-def test_a_map_that_knows_nothing_of_the_model_stays_the_same_with_random_weights():
+def test_a_map_independent_of_the_model_is_unchanged_by_random_weights():
     target = target_of_log_mel(random_log_mel(150))
     found = randomisation(classifier_of(fresh(TinyNetwork)), target, lambda classifier: reference_maps(target, 3))
     assert found == {"random": pytest.approx(1), "energy": pytest.approx(1)}
 
 
-def test_randomised_maps_are_compared_in_their_order_on_covered_frames():
+def test_randomised_maps_are_compared_by_rank_on_covered_frames():
     target = target_of_log_mel(random_log_mel(240), selected=[True, False, False, True], first=20, end=230)
     classifier, covered = classifier_of(fresh(TinyNetwork)), target.covered
 
@@ -184,7 +184,7 @@ def test_randomised_maps_are_compared_in_their_order_on_covered_frames():
 
 
 @pytest.mark.parametrize("method", SETTINGS)
-def test_explanations_of_a_model_have_little_in_common_with_those_of_random_weights(method):
+def test_explanations_differ_strongly_from_those_of_random_weights(method):
     target, classifier = target_of_log_mel(random_log_mel()), classifier_of(fresh(TinyNetwork))
     found = [
         randomisation(classifier, target, lambda randomised: {"map": map_of(method, randomised, target)}, seed)["map"]
@@ -194,7 +194,7 @@ def test_explanations_of_a_model_have_little_in_common_with_those_of_random_weig
     assert abs(np.mean(found)) < 0.25
 
 
-def test_a_map_that_is_the_same_everywhere_has_no_correlation():
+def test_a_constant_map_has_no_correlation():
     target = target_of_log_mel(random_log_mel())
     found = randomisation(
         classifier_of(fresh(TinyNetwork)), target, lambda randomised: {"map": np.ones((96, 64), np.float32)}
@@ -202,7 +202,7 @@ def test_a_map_that_is_the_same_everywhere_has_no_correlation():
     assert np.isnan(found["map"])
 
 
-def test_a_classifier_that_cannot_be_had_with_random_weights_says_so_by_none():
+def test_a_classifier_that_cannot_be_randomised_returns_none():
     target = target_of_log_mel(random_log_mel())
     found = randomisation(LinearClassifier(np.ones((4, 96, 64))), target, lambda randomised: {"map": target.log_mel})
     assert found is None

@@ -145,7 +145,7 @@ def test_nobody_uploads_without_a_page_that_takes_files(app):
     assert put(app, session_id) == 403  # it has gone
 
 
-def test_uploads_of_a_visit_and_of_all_have_limits_before_a_byte_has_come(app):
+def test_uploads_of_a_visit_and_in_total_are_limited_before_a_byte_arrives(app):
     size = 350 * MIB
     with visit(app) as one, visit(app) as two, visit(app) as three:
         with beginning_upload(app, one, 600 * MIB) as raw:
@@ -166,7 +166,7 @@ def test_uploads_of_a_visit_and_of_all_have_limits_before_a_byte_has_come(app):
         until(there_is_room)
 
 
-def test_an_upload_says_its_length(app):
+def test_an_upload_must_declare_its_length(app):
     def pieces():
         yield b"--x"
 
@@ -175,7 +175,7 @@ def test_an_upload_says_its_length(app):
         assert answer(app, path, "PUT", pieces(), **xsrf(app), Transfer_Encoding="chunked")[0] == 411
 
 
-def test_the_memory_of_a_visit_that_went_is_free_though_nobody_comes_after_it(app):
+def test_the_memory_of_an_ended_visit_is_freed_even_without_a_next_one(app):
     server = APPS[app]
     with visit(app):
         pass
@@ -187,7 +187,7 @@ def test_the_memory_of_a_visit_that_went_is_free_though_nobody_comes_after_it(ap
     until(lambda: server.memory_info().rss < before + 50 * MIB)
 
 
-def test_a_visit_that_comes_back_in_time_is_active_and_one_that_is_late_begins_again(app):
+def test_a_visit_resumed_in_time_continues_and_a_late_one_starts_again(app):
     with visit(app) as session_id:
         pass
     with socket_of(app, again=session_id, origin=app) as stream:
@@ -203,7 +203,7 @@ def test_a_visit_that_comes_back_in_time_is_active_and_one_that_is_late_begins_a
     assert any(begins_again(AWAY_S + 2**n / 2) for n in range(6)), "a busy server is late to see that a visit went"
 
 
-def test_turning_to_another_page_frees_the_files_of_the_last(app):
+def test_opening_another_page_frees_the_files_of_the_previous_one(app):
     server = APPS[app]
     with socket_of(app, origin=app) as stream:
         session_id = opened(stream)
@@ -224,18 +224,18 @@ PATHS = ("/", "/Explain", "/_stcore/health", "/_stcore/host-config", "/media/x.w
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8501", "localhost.evil.example", "0.0.0.0", "a@localhost"]
 )
-def test_another_name_is_refused_everywhere(app, path, host):
+def test_another_host_name_is_refused_everywhere(app, path, host):
     assert answer(app, path, Host=host)[0] == 421
 
 
-def test_a_request_without_a_name_or_with_two_is_refused(app):
+def test_a_request_without_a_host_name_or_with_two_is_refused(app):
     for hosts in ("", "Host: localhost\r\nHost: evil.example\r\n"):
         with socket.create_connection((urlsplit(app).hostname, urlsplit(app).port), timeout=PATIENCE_S) as raw:
             raw.sendall(f"GET / HTTP/1.{'1' if hosts else '0'}\r\n{hosts}\r\n".encode())
             assert status_of(raw) in (400, 421)
 
 
-def test_own_names_are_answered(app):
+def test_own_host_names_are_accepted(app):
     port = urlsplit(app).port
     for host in (f"localhost:{port}", "LOCALHOST", "127.0.0.1", f"[::1]:{port}"):
         assert answer(app, "/", Host=host)[0] == 200
@@ -255,7 +255,7 @@ def test_pages_of_other_sites_and_ports_reach_neither_http_nor_the_socket(app, o
         pass
 
 
-def test_the_socket_refuses_another_name(app):
+def test_the_socket_refuses_another_host_name(app):
     asks = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
     asks["Sec_WebSocket_Key"] = base64.b64encode(os.urandom(16)).decode()
     for host, status in ((urlsplit(app).netloc, 101), ("evil.example", 403)):
@@ -273,7 +273,7 @@ def test_headers_against_framing_sniffing_and_referrers_come_with_every_answer(a
         assert server_guard.HEADERS.items() <= {name.title(): value for name, value in headers.items()}.items()
 
 
-def test_figures_of_the_server_and_programs_have_no_address(app):
+def test_server_metrics_and_programs_have_no_url(app):
     for path in ("metrics", "metrics/", "agent/openapi.json", "agent/mcp"):
         assert answer(app, f"/_stcore/{path}")[0] == 404
 
@@ -296,7 +296,7 @@ socket.socket = Recording
 """
 
 
-def test_the_server_looks_up_no_name_and_asks_no_service_whoever_comes(tmp_path, monkeypatch):
+def test_the_server_makes_no_dns_lookup_or_outside_request(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(RECORDER)
     lookups = tmp_path / "lookups"
     lookups.touch()
@@ -329,7 +329,7 @@ def sound_of(page):
 
 
 @pytest.mark.browser
-def test_the_same_sound_has_an_address_for_each_visit_which_ends_with_it(app, tmp_path):
+def test_a_sound_has_a_url_per_visit_which_ends_with_the_visit(app, tmp_path):
     needs_browser(model=False)
     soundfile.write(tmp_path / "speech.wav", voice_like(2.0, 16_000, seed=1), 16_000)
     with sync_playwright() as playwright:
@@ -375,7 +375,7 @@ def media(monkeypatch):
     return store, add, connected, away
 
 
-def test_an_address_stays_through_reruns_and_differs_between_visits_contents_and_servers(media):
+def test_a_url_stays_across_reruns_and_differs_between_visits_contents_and_servers(media):
     store, add, _, _ = media
     mine = add("ann", b"sound")
     assert add("ann", b"sound") == mine
@@ -386,7 +386,7 @@ def test_an_address_stays_through_reruns_and_differs_between_visits_contents_and
     assert visit_stores.VisitMedia("/media")._secret != store._secret
 
 
-def test_a_sound_is_served_while_a_broken_connection_may_be_made_again_and_no_longer(media):
+def test_a_sound_is_served_only_as_long_as_a_broken_connection_may_resume(media):
     store, add, connected, away = media
     mine = add("ann", b"sound")
     connected.remove("ann")
@@ -402,7 +402,7 @@ def test_a_sound_is_served_while_a_broken_connection_may_be_made_again_and_no_lo
         store.get_file(f"{mine}.wav")
 
 
-def test_a_file_that_an_overtaken_run_did_not_name_is_there_if_the_next_run_names_it(media, monkeypatch):
+def test_a_file_missing_from_an_interrupted_run_stays_if_the_next_run_uses_it(media, monkeypatch):
     store, add, *_ = media
     due = []
     monkeypatch.setattr(visit_stores, "_later", lambda seconds, do: due.append(do))
@@ -424,7 +424,7 @@ def test_a_file_that_an_overtaken_run_did_not_name_is_there_if_the_next_run_name
         store.get_file(f"{kept}.wav")
 
 
-def test_a_file_that_is_made_for_a_download_is_there_for_a_minute_under_an_address_of_chance(media, monkeypatch):
+def test_a_file_made_for_a_download_is_served_for_a_minute_under_a_random_url(media, monkeypatch):
     store, *_ = media
     monkeypatch.setattr(visit_stores, "get_script_run_ctx", lambda: None)
     monkeypatch.setattr(visit_stores, "DOWNLOAD_S", 0.01)
@@ -445,7 +445,7 @@ def test_a_file_that_is_made_for_a_download_is_there_for_a_minute_under_an_addre
 
 
 @pytest.mark.parametrize("pause_s", [10.0, 0.02], ids=["silent", "trickling"])
-def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(pause_s, monkeypatch):
+def test_an_upload_that_stalls_or_trickles_is_aborted_and_frees_its_room(pause_s, monkeypatch):
     uploads = visit_stores.VisitUploads("/u")
     monkeypatch.setattr(visit_stores.runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=uploads))
     monkeypatch.setattr(server_guard, "shows_uploader", lambda session_id: True)
@@ -470,11 +470,11 @@ def test_an_upload_that_stops_or_trickles_is_broken_off_and_lets_go_of_its_room(
 # Start
 
 
-def test_streamlit_finds_the_guarded_app_where_its_command_is_told_to_look():
+def test_streamlits_command_starts_the_guarded_app():
     assert discover_asgi_app(ROOT / "app.py").import_string == "app:app"
 
 
-def test_a_streamlit_that_makes_its_stores_otherwise_is_refused():
+def test_a_streamlit_version_that_creates_its_stores_differently_is_refused():
     own = SimpleNamespace(
         uploaded_file_mgr=visit_stores.VisitUploads("/u"),
         media_file_mgr=SimpleNamespace(_storage=visit_stores.VisitMedia("/m")),

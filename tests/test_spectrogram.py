@@ -84,7 +84,7 @@ def test_log_mel_agrees_with_scipys_spectrum_and_librosas_filters(make_voice):
 
 
 @pytest.mark.corpora
-def test_real_speech_looks_as_it_does_to_the_front_end_of_audioset(corpora):
+def test_real_speech_has_the_log_mel_of_audiosets_front_end(corpora):
     squares = []
     for corpus in ("ravdess", "emodb"):
         recordings = read_corpus(corpus, corpora / corpus).recordings
@@ -134,7 +134,7 @@ def test_full_scale_tone_on_a_bin_has_the_level_worked_by_hand():
 
 
 @given(length=st.integers(1, 20_000))
-def test_last_sample_lies_in_the_last_frame_and_no_frame_is_to_spare(length):
+def test_the_last_frame_contains_the_last_sample(length):
     frames = len(log_mel(np.zeros(length, np.float32), SETTINGS))
     last_start = 480 * (frames - 1)
     assert length <= last_start + 1_200
@@ -142,7 +142,7 @@ def test_last_sample_lies_in_the_last_frame_and_no_frame_is_to_spare(length):
 
 
 @given(place=st.integers(0, 11_999))
-def test_click_is_in_the_frames_that_cover_it_and_no_others(place):
+def test_a_click_is_only_in_the_frames_that_cover_it(place):
     samples = np.zeros(12_000, np.float32)
     samples[place] = 1.0
     loud = (log_mel(samples, SETTINGS) > np.log(0.001) + 1e-3).any(axis=1)

@@ -20,7 +20,7 @@ def level_db(samples):
     return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
 
 
-def test_nothing_changes_outside_of_the_second_and_inside_it_is_the_other_one_at_the_level_of_what_it_replaces():
+def test_only_the_second_changes_and_has_the_level_of_the_speech_it_replaces():
     neutral, second = voiced(4, 0.05), voiced(1, 0.2, seed=1)
     whole = spliced(neutral, second, 12_000, RATE)
     np.testing.assert_array_equal(whole[:12_000], neutral[:12_000])
@@ -31,7 +31,7 @@ def test_nothing_changes_outside_of_the_second_and_inside_it_is_the_other_one_at
     assert np.corrcoef(inside, second)[0, 1] > 0.98
 
 
-def test_where_both_sound_their_powers_add_up_to_that_of_one():
+def test_powers_add_up_to_one_during_the_crossfade():
     neutral, second = np.zeros(4 * RATE, np.float32), np.full(RATE, 0.1, np.float32)
     neutral[10_000:18_000:2] = 0.1  # every other sample speaks, so that the other ones show the second alone
     whole = spliced(neutral, second, 10_000, RATE)[10_000:18_000]
@@ -46,7 +46,7 @@ def test_where_both_sound_their_powers_add_up_to_that_of_one():
 
 
 @pytest.mark.parametrize("control", [False, True])
-def test_clips_are_of_one_speaker_and_ask_for_an_emotion_that_is_not_neutral(tmp_path, control, monkeypatch):
+def test_clips_are_of_one_speaker_and_have_a_target_emotion_other_than_neutral(tmp_path, control, monkeypatch):
     items, read = [], []
     monkeypatch.setattr(spliced_speech, "read_recording", lambda path: read.append(path) or read_recording(path))
     for speaker in "ab":
@@ -67,7 +67,7 @@ def test_clips_are_of_one_speaker_and_ask_for_an_emotion_that_is_not_neutral(tmp
     assert np.median(clip.neutral.samples) == pytest.approx(0.1 if clip.speaker == "toy:a" else 0.3, abs=0.021)
 
 
-def test_what_is_spliced_in_is_of_the_louder_half_of_its_sentence(tmp_path):
+def test_the_inserted_second_comes_from_the_louder_half_of_its_sentence(tmp_path):
     items = []
     for place, emotion in enumerate(("neutral", "neutral", "angry")):
         samples = np.full(3 * RATE, 0.1)

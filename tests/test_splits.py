@@ -45,7 +45,7 @@ def hold_the_laws_of_one_split(recordings, split):
     folds=st.integers(2, 6),
     seed=st.integers(0, 2**32),
 )
-def test_nobody_is_on_two_sides_and_everybody_is_tested_exactly_once(sizes, folds, seed):
+def test_no_speaker_is_on_two_sides_and_each_is_tested_exactly_once(sizes, folds, seed):
     recordings = spoken_by({f"corpus{i}": max(size, folds) for i, size in enumerate(sizes)})
     splits = speaker_splits(recordings, folds, seed)
     assert len(splits) == folds
@@ -54,7 +54,7 @@ def test_nobody_is_on_two_sides_and_everybody_is_tested_exactly_once(sizes, fold
     assert sorted(place for split in splits for place in split.test) == list(range(len(recordings)))
 
 
-def test_three_speakers_in_three_folds_are_tested_validate_and_are_learnt_from_in_turn():
+def test_three_speakers_in_three_folds_are_test_validation_and_training_in_turn():
     recordings = spoken_by({"small": 3}, sentences=1)
     splits = speaker_splits(recordings, 3, seed=0)
     for split in splits:
@@ -71,7 +71,7 @@ def test_folds_of_each_corpus_are_even():
         assert tested["b"] == 2
 
 
-def test_about_fifteen_percent_of_the_other_speakers_validate():
+def test_about_fifteen_percent_of_the_other_speakers_are_for_validation():
     recordings = spoken_by({"a": 24, "b": 4}, sentences=1)
     for split in speaker_splits(recordings, 4, seed=1):
         validating = Counter(recordings[place].corpus for place in split.validation)
@@ -92,7 +92,7 @@ def test_order_of_the_recordings_does_not_change_who_is_tested_when():
         assert tested == tested_turned
 
 
-def test_words_say_the_fold_and_how_many_sentences_are_known_from_training():
+def test_the_description_names_the_fold_and_counts_sentences_known_from_training():
     recordings = spoken_by({"a": 6}, sentences=1)  # everybody says something else
     descriptions = [split.description for split in speaker_splits(recordings, 3, seed=0)]
     assert descriptions == [
@@ -122,7 +122,7 @@ def test_fewer_than_two_folds_are_refused(folds):
         speaker_splits(spoken_by({"a": 10}), folds, seed=0)
 
 
-def test_sentences_that_are_not_known_are_counted_apart():
+def test_unknown_sentences_are_counted_separately():
     recordings = [
         LabelledRecording(Path(str(n)), "a", "s", "sad", text, "German") for n, text in enumerate(["x", "", "x", ""])
     ]
@@ -172,14 +172,14 @@ def every_sentence_by_everybody(corpus: str, speakers: int, sentences: int) -> l
     ]
 
 
-def test_what_is_tested_is_the_square_of_a_fold_and_what_lies_between_is_on_no_side():
+def test_a_fold_tests_its_speakers_on_its_sentences_and_mixed_recordings_are_on_no_side():
     recordings = every_sentence_by_everybody("a", speakers=10, sentences=10)
     for split in sentence_splits(recordings, 5, seed=0):
         # Of 10 each, 2 are tested; of the other 8 a quarter validate and 6 are learnt from.
         assert (len(split.test), len(split.validation), len(split.train)) == (2 * 2, 2 * 2, 6 * 6)
 
 
-def test_a_corpus_with_too_few_sentences_or_speakers_is_learnt_from_as_a_whole_and_the_words_say_so():
+def test_a_corpus_with_too_few_sentences_or_speakers_is_only_for_training_and_that_is_reported():
     few_sentences = every_sentence_by_everybody("poor", speakers=24, sentences=2)
     few_speakers = every_sentence_by_everybody("pair", speakers=2, sentences=200)
     recordings = few_sentences + few_speakers + every_sentence_by_everybody("rich", speakers=10, sentences=12)
@@ -190,14 +190,14 @@ def test_a_corpus_with_too_few_sentences_or_speakers_is_learnt_from_as_a_whole_a
         assert "pair (2 speakers, 200 sentences)" in split.description
 
 
-def test_recordings_whose_sentence_is_not_known_are_on_no_side_where_sentences_are_kept_apart():
+def test_recordings_of_unknown_sentences_are_on_no_side_of_a_sentence_split():
     known = every_sentence_by_everybody("a", speakers=6, sentences=6)
     unknown = [LabelledRecording(Path("x"), "a", "s0", "sad", "", "German")]
     for split in sentence_splits(known + unknown, 3, seed=0):
         assert len(known) not in split.train + split.validation + split.test
 
 
-def test_sentences_are_refused_where_no_corpus_has_enough_of_them():
+def test_a_sentence_split_is_refused_if_no_corpus_has_enough_sentences():
     recordings = every_sentence_by_everybody("ravdess", speakers=24, sentences=2)
     with pytest.raises(SettingsRefused, match=r"5 known sentences.*ravdess \(24 speakers, 2 sentences\)"):
         sentence_splits(recordings, 5, seed=0)
@@ -222,7 +222,7 @@ def test_order_of_the_recordings_does_not_change_which_sentences_are_tested():
 
 
 @given(sizes=st.lists(st.integers(2, 26), min_size=2, max_size=4), seed=st.integers(0, 2**32))
-def test_every_corpus_is_tested_once_and_of_all_others_some_speakers_validate_and_some_teach(sizes, seed):
+def test_every_corpus_is_tested_once_and_the_others_are_divided_by_speaker(sizes, seed):
     recordings = spoken_by({f"corpus{i}": size for i, size in enumerate(sizes)})
     splits = corpus_splits(recordings, seed)
     assert len(splits) == len(sizes)
@@ -238,7 +238,7 @@ def test_every_corpus_is_tested_once_and_of_all_others_some_speakers_validate_an
                 assert any(name.startswith(f"corpus{other}:") for name in speakers[0])
 
 
-def test_words_name_the_corpus_and_the_languages_that_are_left_out():
+def test_the_description_names_the_left_out_corpus_and_languages():
     recordings = [
         LabelledRecording(Path(f"{corpus}{n}"), corpus, f"s{n}", "sad", "t", language)
         for corpus, languages in {"a": ("German", "Dutch"), "b": ("Korean", "Korean")}.items()
@@ -257,7 +257,7 @@ def test_fewer_than_two_corpora_are_refused(corpora_in_it):
         corpus_splits(recordings, seed=0)
 
 
-def test_corpus_of_one_speaker_is_refused_where_corpora_are_left_out():
+def test_a_corpus_of_one_speaker_is_refused_in_a_split_by_corpus():
     with pytest.raises(SettingsRefused, match="small has 1 speaker; at least 2 are needed"):
         corpus_splits(spoken_by({"large": 9, "small": 1}), seed=0)
 
@@ -305,7 +305,7 @@ def test_takes_stay_together_and_every_corpus_and_emotion_is_divided_by_the_give
             assert abs(counts[side][stratum] - share * size) <= 8
 
 
-def test_four_hundred_single_recordings_are_divided_to_the_recording():
+def test_four_hundred_single_recordings_are_divided_exactly():
     recordings = takes_of([(0, e, s, t) for e in range(4) for s in range(5) for t in range(20)], [1] * 400)
     (split,) = random_splits(recordings, seed=0)
     assert (len(split.test), len(split.validation), len(split.train)) == (60, 51, 289)
@@ -317,14 +317,14 @@ def test_four_hundred_single_recordings_are_divided_to_the_recording():
     )
 
 
-def test_recordings_of_unknown_sentences_are_divided_one_by_one():
+def test_recordings_of_unknown_sentences_are_divided_individually():
     recordings = [LabelledRecording(Path(str(n)), "a", "s", "sad", "", "German") for n in range(100)]
     (split,) = random_splits(recordings, seed=0)
     assert len(split.test) == 15
     assert split.description.endswith("the sentences of 15 test recordings are unknown")
 
 
-def test_seed_alone_decides_what_is_tested_and_not_the_order_of_the_recordings():
+def test_the_seed_and_not_the_order_of_recordings_decides_what_is_tested():
     recordings = takes_of(
         [(c, e, s, t) for c in range(2) for e in range(4) for s in range(3) for t in range(5)], [2] * 120
     )
@@ -343,7 +343,7 @@ def test_seed_alone_decides_what_is_tested_and_not_the_order_of_the_recordings()
 @pytest.mark.parametrize(
     "recordings", [[], takes_of([(0, 0, 0, 0)], [50]), takes_of([(0, 0, 0, 0), (0, 1, 0, 0)], [1, 1])]
 )
-def test_too_few_to_fill_all_sides_are_refused(recordings):
+def test_too_few_recordings_to_fill_all_sides_are_refused(recordings):
     with pytest.raises(SettingsRefused, match="too few for training, validation and test; add recordings"):
         random_splits(recordings, seed=0)
 
@@ -352,7 +352,7 @@ def test_too_few_to_fill_all_sides_are_refused(recordings):
 
 
 @pytest.mark.corpora
-def test_four_emotions_have_4387_recordings_of_58_speakers_of_whom_none_is_on_two_sides(corpora):
+def test_four_emotions_have_4387_recordings_of_58_speakers_none_on_two_sides(corpora):
     recordings = [
         item
         for name in ("ravdess", "emodb", "nemo", "korean_emotional_tts")

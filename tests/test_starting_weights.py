@@ -60,7 +60,7 @@ def same(one, other, *, head):
 
 
 @pytest.mark.parametrize("branch", ["yamnet", "vggish"])
-def test_a_warm_start_begins_as_the_very_model_head_and_all(models, branch):
+def test_a_warm_start_copies_the_whole_model_including_its_head(models, branch):
     plan = replace(PLAN, network=branch, warm_start=str(models / branch))
     begun, model = starting_branch(branch, plan).state_dict(), load_network(models / branch)[0].state_dict()
     assert set(begun) == set(model)
@@ -70,7 +70,7 @@ def test_a_warm_start_begins_as_the_very_model_head_and_all(models, branch):
 
 
 @pytest.mark.parametrize("branch", ["yamnet", "vggish"])
-def test_a_warm_start_from_a_fusion_begins_as_its_branch_with_a_head_of_its_own(models, branch):
+def test_a_warm_start_from_a_fusion_copies_its_branch_with_a_new_head(models, branch):
     plan = replace(PLAN, network=branch, warm_start=str(models / "fusion"))
     begun = starting_branch(branch, plan).state_dict()
     assert same(begun, getattr(load_network(models / "fusion")[0], branch).state_dict(), head=False)
@@ -78,7 +78,7 @@ def test_a_warm_start_from_a_fusion_begins_as_its_branch_with_a_head_of_its_own(
 
 
 @pytest.mark.parametrize("branch", ["yamnet", "vggish"])
-def test_a_warm_start_for_other_emotions_takes_all_but_the_head(models, branch):
+def test_a_warm_start_for_other_emotions_copies_everything_but_the_head(models, branch):
     plan = replace(PLAN, network=branch, emotion_set="six", warm_start=str(models / branch))
     begun = starting_branch(branch, plan).state_dict()
     assert begun["head.weight"].shape[0] == 6
@@ -94,7 +94,7 @@ def test_a_model_without_the_branch_is_refused(models, branch, model):
 
 
 @pytest.mark.parametrize("network", ["fusion", "vggish"])
-def test_a_warm_start_that_lacks_the_second_branch_is_refused_before_the_first_is_trained(
+def test_a_warm_start_without_the_second_branch_is_refused_before_the_first_is_trained(
     models, tmp_path, monkeypatch, network
 ):
     trained = []
@@ -119,7 +119,7 @@ def test_without_audiosets_weights_yamnet_begins_as_the_shipped_model():
     assert same(begun, shipped, head=True)
 
 
-def test_vggish_begins_by_chance_and_the_same_for_the_same_seed():
+def test_vggish_starts_from_random_weights_that_depend_on_the_seed():
     plan = replace(PLAN, network="vggish")
     begun = starting_branch("vggish", plan).state_dict()
     torch.manual_seed(77)
@@ -144,7 +144,7 @@ def test_vggish_begins_with_the_weights_that_its_variable_names(tmp_path, monkey
     assert same(begun.state_dict(), by_chance("vggish", plan).state_dict(), head=True)
 
 
-def test_a_warm_start_comes_before_published_weights(models, tmp_path, monkeypatch):
+def test_a_warm_start_takes_precedence_over_published_weights(models, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", str(tmp_path / "never-opened.safetensors"))
     monkeypatch.setenv("SER_VGGISH_WEIGHTS", str(tmp_path / "never-opened.pth"))
     for branch in ("yamnet", "vggish"):
@@ -152,14 +152,14 @@ def test_a_warm_start_comes_before_published_weights(models, tmp_path, monkeypat
         assert same(begun.state_dict(), getattr(load_network(models / "fusion")[0], branch).state_dict(), head=False)
 
 
-def test_published_weights_come_before_the_shipped_model(tmp_path, monkeypatch):
+def test_published_weights_take_precedence_over_the_shipped_model(tmp_path, monkeypatch):
     save_file({"layer1.conv.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", str(tmp_path / "other.safetensors"))
     with pytest.raises(ModelRefused, match=r"other\.safetensors: these are not YAMNet's weights"):
         starting_branch("yamnet", PLAN)
 
 
-def test_a_warm_start_for_other_emotions_of_the_same_number_takes_all_but_the_head(models, tmp_path):
+def test_a_warm_start_for_as_many_other_emotions_copies_everything_but_the_head(models, tmp_path):
     folder = shutil.copytree(models / "yamnet", tmp_path / "other")
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps(card | {"emotions": [*reversed(card["emotions"])]}))

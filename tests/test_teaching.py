@@ -53,12 +53,12 @@ def test_the_emotion_with_the_most_votes_is_taught():
 
 
 @pytest.mark.parametrize("emotions", [("sad", "angry"), ("sad", "angry", "happy"), ("sad", "sad", "angry", "angry")])
-def test_a_tie_is_left_out_and_said(emotions):
+def test_a_tie_is_left_out_and_reported(emotions):
     marks = [whole(f"annotator {number}", emotion) for number, emotion in enumerate(emotions)]
     assert pieces_to_teach(marks) == ([], [TIED])
 
 
-def test_one_person_has_one_vote_the_last():
+def test_only_a_persons_last_label_counts():
     marks = [whole("ann", "sad"), whole("ann", "sad"), whole("ann", "angry"), whole("ben", "angry")]
     assert pieces_to_teach(marks) == ([TaughtPiece(None, "angry", 2)], [])
 
@@ -71,7 +71,7 @@ def test_open_marks_and_those_without_an_emotion_or_of_other_tiers_do_not_teach(
     assert Counter(left_out) == {OPEN: 2, WITHOUT_EMOTION: 1}
 
 
-def test_labels_of_a_tier_teach_the_one_emotion_that_they_stand_for():
+def test_labels_of_a_tier_teach_the_one_emotion_they_map_to():
     mapping = (("angry", "high"), ("happy", "high"), ("sad", "flat"), ("fear", ""))
     tier = Tier("mood", "mood", content="labels", labels=("high", "flat", "Wut", "fear", "odd"), mapping=mapping)
     labels = ("flat", "Wut", "high", "fear", "odd", "")
@@ -88,7 +88,7 @@ def test_labels_of_a_tier_teach_the_one_emotion_that_they_stand_for():
     assert pieces_of(recording, None) == pieces_to_teach(recording.annotations)
 
 
-def test_words_for_an_emotion_are_those_that_a_manifest_may_have_and_others_are_named():
+def test_emotion_words_are_those_of_manifests_and_unknown_ones_are_named():
     assert pieces_to_teach([whole("ann", " Anger "), whole("ben", "angry")]) == ([TaughtPiece(None, "angry", 2)], [])
     assert pieces_to_teach([whole("ann", "smug")]) == ([], ["no model knows the emotion 'smug'"])
 
@@ -102,7 +102,7 @@ def test_a_label_of_the_whole_comes_before_regions_even_where_it_is_tied():
     assert pieces_to_teach([whole("ann", "sad"), whole("ben", "happy"), regions[0]]) == ([], [OVERRULED_BY_WHOLE, TIED])
 
 
-def test_regions_of_several_people_that_are_the_same_are_one_piece_between_their_medians():
+def test_matching_regions_of_several_people_are_one_piece_with_median_bounds():
     marks = [
         mark("ben", 1.1, 2.0, "sad"),
         mark("ann", 1.0, 2.1, "sad"),
@@ -119,7 +119,7 @@ def test_regions_of_several_people_that_are_the_same_are_one_piece_between_their
     assert left_out == []
 
 
-def test_regions_that_are_the_same_and_tied_are_left_out_and_those_that_hardly_meet_are_two():
+def test_matching_regions_with_a_tie_are_left_out_and_barely_overlapping_ones_are_two():
     assert pieces_to_teach([mark("ann", 0, 1), mark("ben", 0, 1, "sad")]) == ([], [TIED])
     pieces, _ = pieces_to_teach([mark("ann", 0, 1), mark("ben", 0.6, 2, "sad")])
     assert [piece.emotion for piece in pieces] == ["angry", "sad"]
@@ -152,7 +152,7 @@ def test_about_a_quarter_of_each_emotion_is_held_out(count, seed):
         assert abs(held_out - len(of_emotion) / 4) <= 0.5
 
 
-def test_speakers_who_are_known_are_on_one_side():
+def test_known_speakers_are_on_one_side():
     pieces = sounds(*((f"r{n}", ("angry", "sad")[n % 2], f"s{n // 6}") for n in range(48)))
     chosen, words = hold_out(pieces, {}, 0)
     sides = [
@@ -166,7 +166,7 @@ def test_speakers_who_are_known_are_on_one_side():
     )
 
 
-def test_where_there_is_one_speaker_recordings_are_held_out_and_it_is_said():
+def test_with_one_speaker_recordings_are_held_out_and_that_is_reported():
     pieces = sounds(*((f"r{n // 2}", "sad", "ada") for n in range(24)))
     chosen, words = hold_out(pieces, {}, 0)
     assert len(chosen) == 3
@@ -181,7 +181,7 @@ def test_pieces_of_a_recording_stay_together_and_unknown_speakers_are_counted():
     assert words.endswith("(20 recordings name no speaker).")
 
 
-def test_another_seed_holds_out_others_and_the_order_of_the_pieces_changes_nothing():
+def test_the_seed_and_not_the_order_of_pieces_decides_what_is_held_out():
     pieces = of_own_speaker(40)
     assert hold_out(pieces, {}, 0) == hold_out(pieces[::-1], {}, 0)
     assert hold_out(pieces, {}, 0)[0] != hold_out(pieces, {}, 1)[0]
@@ -202,7 +202,7 @@ def test_recordings_that_the_model_was_trained_on_are_never_held_out(by):
     assert not first & second
 
 
-def test_a_voice_that_the_model_knows_is_not_held_out_as_a_new_one():
+def test_a_voice_that_the_model_knows_is_not_held_out():
     pieces = sounds(*((f"r{n}", ("angry", "sad")[n % 2], f"s{n // 6}") for n in range(48)))
     for number in range(8):
         chosen, _ = hold_out(pieces, {"z": f"taught:s{number}"}, 0)
@@ -210,13 +210,13 @@ def test_a_voice_that_the_model_knows_is_not_held_out_as_a_new_one():
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_too_little_is_not_divided(count):
+def test_too_few_recordings_are_not_divided(count):
     chosen, words = hold_out(of_own_speaker(count), {}, 0)
     assert chosen == set()
     assert words.startswith(f"Nothing is held out: the {count} recordings are too few")
 
 
-def test_nothing_is_held_out_where_the_model_was_trained_on_everything():
+def test_nothing_is_held_out_if_the_model_was_trained_on_everything():
     pieces = of_own_speaker(40)
     chosen, words = hold_out(pieces, {piece.sha256: "x" for piece in pieces}, 0)
     assert chosen == set()
@@ -265,7 +265,7 @@ def rows_of(manifest):
         return list(csv.DictReader(file))
 
 
-def test_manifests_are_read_as_any_other_and_share_nothing(labelled, sound_of, tmp_path):
+def test_the_manifests_can_be_read_and_share_no_recording(labelled, sound_of, tmp_path):
     taught = write_taught_corpus(labelled, sound_of, tmp_path / "taught")
     assert (taught.train, taught.held_out) == (tmp_path / "taught/train.csv", tmp_path / "taught/held_out.csv")
     train, held_out = (read_corpus("any_name", manifest) for manifest in (taught.train, taught.held_out))
@@ -282,7 +282,7 @@ def test_manifests_are_read_as_any_other_and_share_nothing(labelled, sound_of, t
     assert taught.left_out == ()
 
 
-def test_pieces_are_the_recordings_own_samples_in_16_bits_at_their_own_rate(sound_files, sound_of, tmp_path):
+def test_pieces_have_the_recordings_samples_in_16_bits_at_its_rate(sound_files, sound_of, tmp_path):
     first, second = list(sound_files)[:2]
     recordings = [
         marked(first, mark("ann", 0.1, 0.5), mark("ann", 0.7, 1.2333, "sad")),
@@ -308,7 +308,7 @@ def test_pieces_are_the_recordings_own_samples_in_16_bits_at_their_own_rate(soun
         np.testing.assert_array_equal(written, own[region])
 
 
-def test_a_training_reads_what_was_taught(labelled, sound_of, tmp_path, monkeypatch):
+def test_a_training_reads_the_taught_corpus(labelled, sound_of, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "audioset.safetensors")
     taught = write_taught_corpus(labelled, sound_of, tmp_path / "taught")
     plan = TrainingPlan({"taught": str(taught.train)}, network="vggish", folds=4)
@@ -332,7 +332,7 @@ def test_speakers_are_named_where_they_are_known(labelled, sound_of, tmp_path):
     assert "(3 recordings name no speaker)" in taught.words
 
 
-def test_names_with_every_sign_come_through_the_manifest(labelled, sound_of, tmp_path):
+def test_names_with_any_character_survive_the_manifest(labelled, sound_of, tmp_path):
     names = ('Ann "A", the first', "=1+1", "новый\nголос", "B\udcff", " ")
     speakers = {recording.sha256: name for recording, name in zip(labelled, names, strict=False)}
     taught = write_taught_corpus(labelled[:5], sound_of, tmp_path / "taught", speakers=speakers)
@@ -341,7 +341,7 @@ def test_names_with_every_sign_come_through_the_manifest(labelled, sound_of, tmp
     assert {item.speaker for item in items} == expected
 
 
-def test_what_several_people_marked_in_several_files_of_marks_is_one_recording(labelled, sound_of, tmp_path):
+def test_marks_of_several_people_in_several_files_are_merged_into_one_recording(labelled, sound_of, tmp_path):
     other = [replace(r, annotations=(whole("ben", "fear"),), name="copy.wav") for r in labelled[:1]]
     third = [replace(r, annotations=(whole("cleo", "fear"),)) for r in labelled[:1]]
     taught = write_taught_corpus([*labelled, *other, *third], sound_of, tmp_path / "taught")
@@ -351,7 +351,7 @@ def test_what_several_people_marked_in_several_files_of_marks_is_one_recording(l
     assert (first["emotion"], first["annotators"]) == ("fear", "3")
 
 
-def test_what_is_left_out_is_named_with_its_reason(labelled, sound_of, tmp_path):
+def test_left_out_marks_are_listed_with_the_reason(labelled, sound_of, tmp_path):
     def not_always(sha256):
         if sha256 == "f" * 64:
             raise AudioRefused("gone.wav: there is no such file. Check the path.")
@@ -379,7 +379,7 @@ def test_what_is_left_out_is_named_with_its_reason(labelled, sound_of, tmp_path)
     assert sum("at least 0.1 s are needed" in reason for _, reason in taught.left_out) == 2
 
 
-def test_sound_of_another_file_is_not_taken_for_the_one_that_was_marked(labelled, sound_of, tmp_path):
+def test_another_sound_is_not_taken_for_the_marked_one(labelled, sound_of, tmp_path):
     other = labelled[1].sha256
     with pytest.raises(AnnotationsRefused, match=NO_SOUND):
         write_taught_corpus(labelled[:1], lambda sha256: sound_of(other), tmp_path / "taught")
@@ -402,7 +402,7 @@ def test_the_same_marks_give_the_same_files(labelled, sound_of, tmp_path):
         ([], "No label can be taught. Give recordings or regions an emotion, and set their marks to done"),
     ],
 )
-def test_marks_that_teach_nothing_are_refused_and_leave_nothing_behind(marks, match, labelled, sound_of, tmp_path):
+def test_marks_without_anything_to_teach_are_refused_and_leave_nothing(marks, match, labelled, sound_of, tmp_path):
     with pytest.raises(AnnotationsRefused, match=match):
         write_taught_corpus([marked(labelled[0].sha256, *marks)], sound_of, tmp_path / "new" / "taught")
     assert not list((tmp_path / "new").iterdir())
@@ -431,7 +431,7 @@ def test_an_empty_folder_is_filled(labelled, sound_of, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["taught"]
 
 
-def test_who_stops_halfway_leaves_nothing_behind(labelled, sound_of, tmp_path):
+def test_a_cancelled_run_leaves_nothing_behind(labelled, sound_of, tmp_path):
     said = []
     with pytest.raises(Cancelled):
         write_taught_corpus(
@@ -492,7 +492,7 @@ def test_a_model_that_got_better_is_offered_with_its_figures():
     )
 
 
-def test_a_model_that_says_the_same_is_offered():
+def test_a_model_that_predicts_the_same_is_offered():
     assert acceptance_of(model(EIGHTY_PERCENT), model(EIGHTY_PERCENT), {}).offered
 
 
@@ -506,7 +506,7 @@ def test_a_model_that_got_worse_is_not_offered():
     assert not acceptance_of(model(ALL), model(one_less), {}).offered
 
 
-def test_a_model_that_may_be_much_worse_is_not_offered_though_it_is_better_here():
+def test_a_model_that_may_be_much_worse_is_not_offered_even_if_it_is_better_here():
     # It gains ten recordings of one speaker and loses nine, each of another.
     before, after = ALL.copy(), ALL.copy()
     before[np.arange(0, 100, 10)] = False
@@ -518,7 +518,7 @@ def test_a_model_that_may_be_much_worse_is_not_offered_though_it_is_better_here(
     assert "may be worse by more than 5 points" in found.words
 
 
-def test_a_model_that_is_surely_hardly_worse_and_better_here_is_offered():
+def test_a_better_model_that_is_certainly_not_much_worse_is_offered():
     before, after = ALL.copy(), ALL.copy()
     before[np.arange(0, 50, 10)] = False
     after[[11, 22]] = False
@@ -528,7 +528,7 @@ def test_a_model_that_is_surely_hardly_worse_and_better_here_is_offered():
 
 
 @pytest.mark.parametrize(("count", "offered"), [(MIN_RECORDINGS - 1, False), (MIN_RECORDINGS, True)])
-def test_few_recordings_do_not_tell_and_offer_nothing(count, offered):
+def test_with_too_few_recordings_no_model_is_offered(count, offered):
     found = acceptance_of(model(EIGHTY_PERCENT[:count]), model(ALL[:count]), {})
     assert found.offered is offered
     assert ("do not tell whether it is worse" in found.words) is not offered
@@ -547,7 +547,7 @@ def test_pieces_of_one_recording_are_one_recording(labelled, sound_of, tmp_path)
     assert rows
 
 
-def test_of_few_speakers_recordings_are_resampled_and_it_is_said():
+def test_with_few_speakers_recordings_are_resampled_and_that_is_reported():
     right = np.random.default_rng(0).random((2, 60)) < [[0.7], [0.75]]
     found = acceptance_of(*(model(each, speakers=4) for each in right), {})
     own = [replace(model(each, speakers=4), speakers=model(each).sha256) for each in right]
@@ -573,7 +573,7 @@ def voices(right, speakers, recordings):
     return table, dict(zip(pieces, recordings, strict=True))
 
 
-def test_the_interval_draws_whole_speakers_where_they_are_named():
+def test_the_interval_resamples_whole_speakers_if_they_are_named():
     # Five speakers of four recordings each; the model after is right where the one before was wrong, all of one
     # speaker. Of five speakers drawn, so many are that one: 3 or fewer in 99.3 % of the draws, 2 or fewer in 94.2 %. Of
     # twenty recordings drawn, 8 or fewer are of that speaker in 99.0 %, 7 or fewer in 96.8 %.
@@ -594,7 +594,7 @@ def test_the_interval_draws_whole_speakers_where_they_are_named():
     assert "over recordings, so it says nothing about other voices" in found.words
 
 
-def test_recordings_that_name_no_speaker_count_as_one_each_and_it_is_said():
+def test_recordings_without_a_speaker_count_as_one_each_and_that_is_reported():
     recordings = [f"{n:016x}" for n in range(24)]
     speakers = [f"voice {n // 4}" for n in range(20)] + [speaker_for(recording) for recording in recordings[20:]]
     before, of_pieces = voices(np.arange(24) >= 4, speakers, recordings)

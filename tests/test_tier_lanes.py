@@ -102,7 +102,7 @@ def test_phones_follow_their_word(edit, expected):
     assert after(**edit) == expected
 
 
-def test_what_goes_only_because_its_parent_does_is_told_apart():
+def test_marks_deleted_only_with_their_parent_are_listed_separately():
     found = nested_edit(MARKS, TIERS, delete=[NEIN])
     assert (found.delete, found.gone) == ((NEIN, *PHONES, TONE), (*PHONES, TONE))
     others = [named("phones", 1, 2, "x"), Annotation(Region(1, 2), "phones", "Ben", note="y", key="y")]
@@ -112,7 +112,7 @@ def test_what_goes_only_because_its_parent_does_is_told_apart():
 # --- edits of the player ---
 
 
-def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project):
+def test_an_edit_in_a_tier_is_one_step_with_its_consequences(store, project):
     for tier in TIERS:
         store.tiers.add(project, tier)
     store.marks.edit(project, sha(0), "Ann", add=[NEIN, *PHONES, TONE, mark(emotion="sad", annotator="Ann")])
@@ -145,7 +145,7 @@ def test_an_edit_in_a_tier_is_one_step_with_what_follows_from_it(store, project)
     assert len(shown.everything) == 7
 
 
-def test_words_are_everybodys_and_opinions_are_ones_own_unless_others_are_asked_for(store, project):
+def test_words_are_shared_and_labels_are_ones_own_unless_others_are_shown(store, project):
     store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("tense",)))
     for name, emotion in (("Ben", "sad"), ("Ann", "happy")):
         opinions = [mark(emotion=emotion), mark(tier="mood", note="tense"), mark(tier="second", emotion=emotion)]
@@ -251,7 +251,7 @@ def test_labels_chosen_for_emotions_are_stored_with_the_tier_and_shown_again(sto
     assert dict(store.tiers.of(project)[-1].mapping) == {"angry": "", "happy": "high", "surprise": "high"}
 
 
-def test_the_history_says_the_words_of_a_mark_that_has_no_emotion():
+def test_the_history_shows_the_text_of_a_mark_without_an_emotion():
     one, other = (named("words", 1, 2, note) for note in ("nein", "*doch*"))
     assert history_section._change_in_words(Change(one, other), "Ann") == r"changed 1.00 to 2.00 s: nein → \*doch\*"
     assert ": no emotion" in history_section._change_in_words(Change(None, mark(1, 2, note="a remark")), "Ann")
@@ -260,7 +260,7 @@ def test_the_history_says_the_words_of_a_mark_that_has_no_emotion():
 # --- finding ---
 
 
-def test_marks_are_found_by_what_they_say_how_long_they_are_and_what_they_lie_over(store, project):
+def test_marks_are_found_by_text_length_and_the_marks_they_overlap(store, project):
     said = [
         mark(1, 2, tier="words", note="Nein"),
         mark(1.9, 3, tier="words", note="nein"),
@@ -289,9 +289,7 @@ def test_marks_are_found_by_what_they_say_how_long_they_are_and_what_they_lie_ov
         MarkQuery(least_s=-1)
 
 
-def test_hits_lie_one_after_another_in_one_sound_whatever_their_rates(
-    store, project, tmp_path, monkeypatch, make_voice
-):
+def test_hits_of_any_sample_rates_are_joined_into_one_sound(store, project, tmp_path, monkeypatch, make_voice):
     monkeypatch.setenv("SER_DATA", str(tmp_path))
     for rate in (16_000, 8_000):
         sound = io.BytesIO()

@@ -51,7 +51,7 @@ def test_a_project_begins_with_the_tier_of_emotions_and_new_ones_come_below(stor
     )
 
 
-def test_which_label_stands_for_which_emotion_is_kept_and_goes_along_with_our_own_files(store, project):
+def test_the_mapping_of_labels_to_emotions_is_stored_and_exported_in_our_own_format(store, project):
     tier = Tier("mood", "mood", content="labels", labels=("high", "low"), mapping=(("angry", " high "), ("sad", "")))
     kept = replace(tier, mapping=(("angry", "high"), ("sad", "")))
     store.tiers.add(project, tier)
@@ -74,14 +74,14 @@ def test_marks_of_any_tier_share_one_history(store, project):
     assert [one.region for one in store.marks.of(project, sha(0))] == [Region(1, 2)]
 
 
-def test_a_mark_in_a_tier_that_nobody_has_made_makes_it(store, project):
+def test_a_mark_in_a_missing_tier_creates_the_tier(store, project):
     store.marks.edit(project, sha(0), "Ann", add=[point(1, "H*"), word(1, 2), mark(tier="second", emotion="sad")])
     kinds = [(tier.key, tier.kind, tier.content) for tier in store.tiers.of(project)[1:]]
     assert kinds == [("tone", "points", "text"), ("words", "intervals", "text"), ("second", "intervals", "emotions")]
     assert store.marks.of(project, sha(0))[0].region == Point(1, 1)
 
 
-def test_a_deleted_tier_takes_its_marks_along_and_brings_them_back(store, project):
+def test_a_tier_is_deleted_and_restored_with_its_marks(store, project):
     store.tiers.add(project, WORDS)
     store.tiers.add(project, Tier("phones", "phones", parent="words"))
     (first,) = store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
@@ -102,7 +102,7 @@ def test_a_deleted_tier_takes_its_marks_along_and_brings_them_back(store, projec
     assert (back.note, back.key, back.revision) == ("nein", first.key, first.revision + 2)
 
 
-def test_a_project_out_of_the_trash_has_its_tiers(store, project):
+def test_a_restored_project_has_its_tiers(store, project):
     store.tiers.add(project, WORDS)
     store.trash.delete_project(project, "Ben")
     (bin_,) = store.trash.items()
@@ -114,7 +114,7 @@ def test_a_project_out_of_the_trash_has_its_tiers(store, project):
 # --- refusals ---
 
 
-def test_tiers_that_cannot_be_are_refused(store, project):
+def test_impossible_tiers_are_refused(store, project):
     words = store.tiers.add(project, WORDS)
     phones = store.tiers.add(project, Tier("phones", "phones", parent="words"))
     tones = store.tiers.add(project, Tier("tone", "tone", kind="points"))
@@ -155,7 +155,7 @@ def test_a_mark_of_the_other_kind_is_refused(store, project):
     assert store.marks.of(project, sha(0)) == ()
 
 
-def test_a_tier_with_marks_of_others_is_deleted_by_the_owner_of_the_project_only(store, project):
+def test_only_the_project_owner_deletes_a_tier_with_others_marks(store, project):
     store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)])
     with pytest.raises(AnnotationsRefused, match="Marks of Ann can be deleted by them or by the project's owner"):
         store.tiers.delete(project, "words", "Cid")
@@ -200,7 +200,7 @@ def grid_of(store, project, folder):
     return found
 
 
-def test_every_tier_of_a_textgrid_becomes_one_of_the_project_and_is_written_as_it_was(store, project, tmp_path):
+def test_every_tier_of_a_textgrid_is_imported_and_written_back_unchanged(store, project, tmp_path):
     imported = take_in(store, project, GRID.encode())
     assert [tier.name for tier in imported.new_tiers] == ["words", "tone", "words", "nothing", "voice"]
     assert keys(store, project) == ["words", "tone", "emotion", "words #2", "nothing", "voice"]
@@ -235,7 +235,7 @@ def test_a_renamed_tier_is_found_by_its_new_name_and_by_the_old_one(store, proje
     assert [tier.name for tier in store.tiers.of(project)][3] == "Gloss"
 
 
-def test_new_tiers_of_a_file_come_where_the_file_has_them(store, project):
+def test_new_tiers_of_a_file_keep_its_order(store, project):
     take_in(store, project, GRID.encode())
     more = GRID.replace("<exists> 6", "<exists> 7").replace(
         '"IntervalTier" "Emotion"', '"IntervalTier" "phones" 0 10 1  0 10 "n"\n"IntervalTier" "Emotion"'
@@ -244,7 +244,7 @@ def test_new_tiers_of_a_file_come_where_the_file_has_them(store, project):
     assert keys(store, project) == ["words", "tone", "phones", "emotion", "words #2", "nothing", "voice"]
 
 
-def test_a_word_that_names_an_emotion_is_a_word_where_most_labels_are_words(store, project):
+def test_an_emotion_name_is_a_plain_word_in_a_tier_of_mostly_words(store, project):
     source = GRID.replace('"Happy"', '"happy"').encode()
     take_in(store, project, source)
     words = [one for one in store.marks.of(project, sha(0)) if one.tier == "words"]
@@ -261,7 +261,7 @@ def test_a_word_that_names_an_emotion_is_a_word_where_most_labels_are_words(stor
     assert {tier.key: tier.content for tier in store.tiers.of(project)}["Anna"] == "emotions"
 
 
-def test_parents_points_and_labels_come_back_from_elan(store, project):
+def test_parents_points_and_labels_are_read_back_from_elan(store, project):
     store.tiers.add(project, WORDS)
     store.tiers.add(project, Tier("x", "phones", parent="words", content="labels", labels=("n", "aɪ")))
     store.tiers.add(project, Tier("tone", "tone", kind="points", colour="#0072b2", shown=False))
@@ -280,7 +280,7 @@ def test_parents_points_and_labels_come_back_from_elan(store, project):
     assert "the parent of 1 tier, whose marks it does not hold" in FORMATS["elan"].write([outside]).dropped
 
 
-def test_an_import_says_who_speaks_and_in_which_session_and_replaces_neither_unless_asked(store, project):
+def test_an_import_adds_speaker_and_session_and_replaces_them_only_on_request(store, project):
     first = next(store.transfer.export(project))
 
     def imported(mode, **about):
@@ -299,7 +299,7 @@ def test_an_import_says_who_speaks_and_in_which_session_and_replaces_neither_unl
     assert [one.session for one in store.transfer.export(project)] == ["day 2", "", "", "", ""]
 
 
-def test_each_recording_has_its_own_participants_which_files_name_and_give_back(store, project):
+def test_each_recording_has_its_own_participants_which_files_contain(store, project):
     said = [mark(0, 1, tier="utterance", annotator="Ann", note="so")]
 
     def interview(number: int, participant: str) -> AnnotatedRecording:
@@ -328,7 +328,7 @@ def test_each_recording_has_its_own_participants_which_files_name_and_give_back(
     assert participants()["second"] == "Ben", "a file that names nobody takes nothing away"
 
 
-def test_a_participant_or_tier_that_somebody_changed_meanwhile_is_not_overwritten(store, project):
+def test_a_participant_or_tier_changed_meanwhile_is_not_overwritten(store, project):
     words = store.tiers.add(project, replace(WORDS, participant="goes nowhere"))
     store.tiers.set_participant(project, sha(0), "emotion", " Anna ", seen="")
     with pytest.raises(AnnotationsOutdated, match="participant"):
@@ -414,7 +414,7 @@ def test_points_stay_points_after_a_tier_was_added_in_elan():
     assert set(FORMATS["elan"].read(odd, "here").recordings[0].annotations) == set(marks)
 
 
-def test_a_tier_of_points_that_is_called_emotion_is_imported_beside_that_of_emotions(store, project):
+def test_a_point_tier_called_emotion_is_imported_beside_the_emotion_tier(store, project):
     grid = '"ooTextFile" "TextGrid" 0 2 <exists> 1 "TextTier" "Emotion" 0 2 1 0.5 "peak"'
     files, _ = map_labels(read_files([("take 1.TextGrid", grid.encode())], ImportOptions()), LabelRules())
     known = [each.file for each in store.recordings.page(project).items]
@@ -426,7 +426,7 @@ def test_a_tier_of_points_that_is_called_emotion_is_imported_beside_that_of_emot
     ]
 
 
-def test_undo_brings_a_mark_back_with_its_tier(store, project):
+def test_undo_restores_a_mark_with_its_tier(store, project):
     store.tiers.add(project, WORDS)
     store.marks.edit(project, sha(1), "anna", add=[word(0, 1)])
     (made,) = store.recordings.open(project, sha(1), "anna").annotations
@@ -437,7 +437,7 @@ def test_undo_brings_a_mark_back_with_its_tier(store, project):
     assert {each.tier for each in shown.annotations} <= {tier.key for tier in shown.tiers} == {"emotion", "words"}
 
 
-def test_a_grid_tells_a_tier_called_recording_and_a_renamed_tier_of_emotions_from_others(store, project):
+def test_a_grid_distinguishes_a_tier_called_recording_and_a_renamed_emotion_tier(store, project):
     added = store.tiers.add(project, Tier("recording", "recording"))
     marks = [mark(0, 1, emotion="angry"), word(0, 1, "noisy", added.key)]
     store.marks.edit(project, sha(1), "anna", add=marks)

@@ -68,14 +68,14 @@ def in_parts(values: np.ndarray, sizes: list[int]):
     sizes=st.lists(st.integers(1, 2_000), min_size=1, max_size=4),
     rates=st.tuples(*2 * [st.sampled_from([8_000, 16_000, 44_100, 44_101, 48_000])]),
 )
-def test_samples_resampled_in_blocks_are_those_of_the_whole(length, sizes, rates):
+def test_samples_resampled_in_blocks_equal_those_of_the_whole(length, sizes, rates):
     samples = np.random.default_rng(length).normal(size=length).astype(np.float32)
     found = np.concatenate(list(resample_blocks(in_parts(samples, sizes), *rates)))
     np.testing.assert_array_equal(found, resample(samples, *rates))
 
 
 @given(length=st.integers(1, 9_000), sizes=st.lists(st.integers(1, 3_000), min_size=1, max_size=4))
-def test_frames_of_blocks_are_those_of_the_whole(length, sizes):
+def test_frames_of_blocks_equal_those_of_the_whole(length, sizes):
     samples = np.random.default_rng(length).normal(size=length).astype(np.float32)
     found = [log_mel(piece, SETTINGS) for piece in split_into_frames(in_parts(samples, sizes), SETTINGS)]
     np.testing.assert_allclose(np.concatenate(found), log_mel(samples, SETTINGS), atol=1e-4)
@@ -86,7 +86,7 @@ def test_frames_of_blocks_are_those_of_the_whole(length, sizes):
     sizes=st.lists(st.integers(1, 150), min_size=1, max_size=4),
     settings=st.builds(SegmentSettings, st.integers(1, 40), st.integers(1, 50)),
 )
-def test_segments_of_blocks_are_those_of_the_whole(frames, sizes, settings):
+def test_segments_of_blocks_equal_those_of_the_whole(frames, sizes, settings):
     whole = np.arange(2 * frames, dtype=np.float32).reshape(frames, 2)
     found = list(split_blocks_into_segments(in_parts(whole, sizes), settings))
     values, starts = split_into_segments(whole, settings)
@@ -98,7 +98,7 @@ def test_segments_of_blocks_are_those_of_the_whole(frames, sizes, settings):
     ("rate", "block_s"),
     [(48_000, 0.9), (48_000, 7.0), (16_000, 0.01), (16_000, 1_000.0), (44_100, 0.9), (44_100, 7.0)],
 )
-def test_scores_are_those_of_the_whole_recording_whatever_the_block_length(classifier, make_voice, rate, block_s):
+def test_scores_equal_those_of_the_whole_recording_for_any_block_length(classifier, make_voice, rate, block_s):
     data = encoded(make_voice(9.013, rate), rate)
     whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier, block_s=block_s)
@@ -106,14 +106,14 @@ def test_scores_are_those_of_the_whole_recording_whatever_the_block_length(class
     np.testing.assert_allclose(found.probabilities, whole.scores.segments, atol=1e-5)
 
 
-def test_minutes_of_sound_score_as_in_one_with_the_usual_block(classifier, make_voice):
+def test_minutes_of_sound_in_default_blocks_score_as_at_once(classifier, make_voice):
     data = encoded(np.tile(make_voice(5.0, 48_000), 28), 48_000)
     whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
     found = emotion_timeline(io.BytesIO(data), classifier)
     np.testing.assert_allclose(found.probabilities, whole.scores.segments, atol=1e-5)
 
 
-def test_what_is_louder_than_full_scale_is_scaled_as_in_the_whole(classifier, make_voice):
+def test_sound_above_full_scale_is_scaled_as_in_the_whole(classifier, make_voice):
     # What is at full scale in the first half is not clipped, seen from the second.
     loud = np.concatenate([np.clip(8 * make_voice(3.0, RATE), -1, 1), 4 * make_voice(3.0, RATE)])
     data = encoded(loud, subtype="FLOAT")
@@ -129,7 +129,7 @@ class Forgetful(LinearClassifier):
         return np.zeros((len(segments), len(self.emotions)), np.float32)
 
 
-def test_what_is_held_at_once_does_not_grow_with_the_recording(make_voice, tmp_path):
+def test_memory_does_not_grow_with_the_recording(make_voice, tmp_path):
     peaks = []
     for seconds in (20, 60):
         path = tmp_path / f"{seconds}.wav"
@@ -164,7 +164,7 @@ def test_segments_levels_and_times_of_a_recording_by_hand():
     assert found.sha256 == hashlib.sha256(encoded(samples, 48_000)).hexdigest()
 
 
-def test_model_and_emotions_are_written_down(classifier, voice):
+def test_the_timeline_records_model_and_emotions(classifier, voice):
     found = emotion_timeline(io.BytesIO(encoded(voice)), classifier)
     assert (found.model_name, found.model_sha256) == (classifier.name, classifier.sha256)
     assert (found.emotions, found.front_end) == (EMOTIONS, classifier.front_end)
@@ -173,7 +173,7 @@ def test_model_and_emotions_are_written_down(classifier, voice):
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0, "0:00"), (59.9, "0:59"), (61, "1:01"), (3_599, "59:59"), (3_723.5, "1:02:03")]
 )
-def test_clock_shows_hours_only_where_there_are_any(seconds, shown):
+def test_clock_shows_hours_only_if_there_are_any(seconds, shown):
     assert clock(seconds) == shown
 
 
@@ -193,7 +193,7 @@ def test_a_path_and_an_open_file_give_the_same_and_the_file_stays_open(classifie
 
 
 @pytest.mark.parametrize("name", ["voice.raw", "voice.mp3", "voice"])
-def test_the_name_of_a_file_says_nothing_of_its_format(classifier, voice, tmp_path, name):
+def test_the_format_does_not_depend_on_the_name_of_the_file(classifier, voice, tmp_path, name):
     path = tmp_path / name
     path.write_bytes(encoded(voice))
     assert emotion_timeline(path, classifier).duration_s == 2.5
@@ -207,7 +207,7 @@ def test_a_file_that_only_ffmpeg_reads_is_predicted_as_the_whole(classifier, mak
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS")])
-def test_a_truncated_file_is_predicted_as_far_as_it_goes_and_says_so(classifier, make_voice, kind, subtype):
+def test_a_truncated_file_is_predicted_up_to_its_end_with_a_warning(classifier, make_voice, kind, subtype):
     whole = encoded(make_voice(8.0, RATE), kind=kind, subtype=subtype)
     found = emotion_timeline(io.BytesIO(whole[: int(0.6 * len(whole))]), classifier)
     assert found.duration_s == pytest.approx(4.8, abs=1.25)
@@ -217,7 +217,7 @@ def test_a_truncated_file_is_predicted_as_far_as_it_goes_and_says_so(classifier,
 # --- progress ---
 
 
-def test_progress_grows_to_the_end_and_says_what_is_being_done(classifier, make_voice):
+def test_progress_grows_to_one_and_names_the_step(classifier, make_voice):
     told = []
     data = encoded(make_voice(12.0, RATE))
     emotion_timeline(io.BytesIO(data), classifier, Work(lambda *of: told.append(of)), block_s=0.5)
@@ -270,7 +270,7 @@ def one_wrong(samples, place):
     ],
     ids=["empty", "text", "NaN", "silent", "short", "less than a segment", "rate", "channels"],
 )
-def test_what_cannot_be_read_or_predicted_is_refused_in_one_sentence(classifier, voice, tmp_path, make, said):
+def test_unreadable_or_too_short_files_are_refused_in_one_sentence(classifier, voice, tmp_path, make, said):
     path = tmp_path / "speech.wav"
     path.write_bytes(make(voice))
     for source in (path, io.BytesIO(make(voice))):
@@ -315,7 +315,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_nothing_is_written(
         emotion_timeline(path, classifier, changing_at(part, change), block_s=2.0)
 
 
-def test_a_file_that_another_one_replaces_while_it_is_read_is_read_as_it_was(classifier, make_voice, tmp_path):
+def test_a_file_replaced_while_it_is_read_is_read_as_it_was(classifier, make_voice, tmp_path):
     path, new, voice = tmp_path / "speech.wav", tmp_path / "new.wav", make_voice(10.0, RATE)
     path.write_bytes(encoded(voice))
     new.write_bytes(encoded(voice[::-1].copy()))
@@ -325,7 +325,7 @@ def test_a_file_that_another_one_replaces_while_it_is_read_is_read_as_it_was(cla
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
 
 
-def test_a_recording_is_refused_for_its_end_before_any_of_it_is_classified(make_voice):
+def test_a_recording_with_a_bad_end_is_refused_before_anything_is_classified(make_voice):
     model = LinearClassifier(np.zeros((4, 96, 64)))
     data = damaged(one_wrong(make_voice(10.0, RATE), -1))
     with pytest.raises(AudioRefused, match="not numbers"):
@@ -364,13 +364,13 @@ def test_a_missing_file_is_refused(classifier, tmp_path):
         emotion_timeline(tmp_path / "gone.wav", classifier)
 
 
-def test_a_model_that_hears_recordings_only_as_a_whole_is_refused(voice):
+def test_a_model_of_whole_recordings_is_refused(voice):
     whole = LinearClassifier(np.zeros((4, 96, 64)), front_end=FrontEnd(segments=SegmentSettings(None)))
     with pytest.raises(SettingsRefused, match="linear only classifies whole recordings"):
         emotion_timeline(io.BytesIO(encoded(voice)), whole)
 
 
-def test_a_recording_of_more_than_ten_minutes_is_refused_as_one_and_told_of_the_timeline(tmp_path):
+def test_refusing_a_recording_over_ten_minutes_mentions_the_timeline(tmp_path):
     path = tmp_path / "interview.flac"
     with soundfile.SoundFile(path, "w", 4_000, 1, "PCM_16", format="FLAC") as file:
         for _ in range(11):
@@ -406,7 +406,7 @@ def test_a_stretch_holds_the_samples_of_the_recording(make_voice, kind, subtype,
     np.testing.assert_allclose(found, expected, atol=within)
 
 
-def test_a_stretch_close_to_the_end_of_vorbis_is_not_where_libsndfile_seeks_to():
+def test_a_stretch_near_the_end_of_a_vorbis_file_is_read_exactly():
     rate = 44_100
     data = encoded(0.1 * np.random.default_rng(0).normal(size=20 * rate), rate, "OGG", "VORBIS")
     expected = read_recording(data).samples[-5_000:]
@@ -414,14 +414,14 @@ def test_a_stretch_close_to_the_end_of_vorbis_is_not_where_libsndfile_seeks_to()
     np.testing.assert_allclose(found, expected, atol=2**-15)
 
 
-def test_a_stretch_of_a_file_that_cannot_seek_is_found_all_the_same(make_voice):
+def test_a_stretch_of_a_file_without_seeking_is_found(make_voice):
     data = encoded_with_av(make_voice(4.0, 48_000), "mp4", "aac")
     expected = read_recording(data).samples[96_000:144_000]
     found, _ = read_stretch(io.BytesIO(data), 2.0, 3.0, "voice", 1.0)
     np.testing.assert_allclose(found, expected, atol=2**-15)
 
 
-def test_a_stretch_of_what_is_louder_than_full_scale_is_scaled_by_what_the_timeline_says(classifier, make_voice):
+def test_a_stretch_above_full_scale_is_scaled_by_the_timelines_factor(classifier, make_voice):
     loud = np.concatenate([make_voice(2.0, RATE), 4 * make_voice(2.0, RATE)])
     source = io.BytesIO(damaged(loud))
     scale = emotion_timeline(source, classifier).full_scale
@@ -429,7 +429,7 @@ def test_a_stretch_of_what_is_louder_than_full_scale_is_scaled_by_what_the_timel
     np.testing.assert_allclose(found, loud[RATE : 2 * RATE] / np.abs(loud).max(), atol=2**-15)
 
 
-def test_of_a_long_file_only_the_stretch_is_read():
+def test_only_the_stretch_of_a_long_file_is_read():
     class Counting(io.BytesIO):
         count = 0
 
@@ -471,7 +471,7 @@ def timeline_of(probabilities, level_dbfs=None) -> Timeline:
     )
 
 
-def test_smoothing_by_hand_leaves_the_quiet_out_of_every_mean():
+def test_smoothing_leaves_quiet_segments_out_of_every_mean():
     timeline = timeline_of([0.0, 0.4, 1.0, 0.2, 0.6], [-20, -20, -60, -20, -20])
     found = smoothed(timeline, 0.96, -50.0)
     np.testing.assert_allclose(found[:, 0], [0.2, 0.2, np.nan, 0.4, 0.4], atol=1e-6)
@@ -521,7 +521,7 @@ def test_strongest_stretches_by_hand():
     values=st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=60),
     seconds=st.sampled_from([0, 2.0, 5.0]),
 )
-def test_strongest_stretches_do_not_overlap_and_lie_in_the_recording_from_the_highest_down(values, seconds):
+def test_strongest_stretches_do_not_overlap_and_are_sorted_from_the_highest_down(values, seconds):
     timeline = timeline_of([p for p, _ in values], [-20 if loud else -80 for _, loud in values])
     curve = smoothed(timeline, seconds)
     for place, emotion in enumerate(timeline.emotions):
@@ -537,7 +537,7 @@ def test_strongest_stretches_do_not_overlap_and_lie_in_the_recording_from_the_hi
         assert not ends or (ends[0] >= 0 and ends[-1] <= timeline.duration_s)
 
 
-def test_a_moment_of_speech_in_a_long_pause_is_no_strong_stretch():
+def test_a_moment_of_speech_in_a_long_pause_is_not_a_strong_stretch():
     probabilities, levels = np.full(100, 0.3), np.full(100, -20)
     levels[40:70] = -80
     probabilities[55], levels[55] = 1.0, -20
@@ -567,7 +567,7 @@ def write(path, seconds=2.0, seed=0):
     return path
 
 
-def test_the_command_writes_a_table_and_what_it_was_made_with(model, tmp_path, capsys):
+def test_the_command_writes_a_table_and_its_provenance(model, tmp_path, capsys):
     path = write(tmp_path / "talk.wav")
     assert command(model, tmp_path / "out", path) == 0
     assert capsys.readouterr().out == f"talk.wav: 0:02, 4 segments, {tmp_path / 'out' / 'talk'}\n"
@@ -594,7 +594,7 @@ def test_the_table_holds_the_numbers_of_the_timeline(classifier, voice):
     np.testing.assert_allclose(found[:, 3:], timeline.probabilities, atol=1e-6)
 
 
-def test_files_that_are_refused_cost_one_line_each_and_the_others_are_finished(model, tmp_path, capsys):
+def test_refused_files_get_one_line_each_and_the_others_are_finished(model, tmp_path, capsys):
     good = write(tmp_path / "good.wav")
     (tmp_path / "text.wav").write_text("this is not sound")
     soundfile.write(tmp_path / "nan.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
@@ -638,7 +638,7 @@ def voiced():
 
 
 @pytest.mark.parametrize("block_s", [2.0, 61.44])
-def test_own_voice_gives_the_scores_of_the_classifier_adapted_to_the_whole_recording(tmp_path, block_s):
+def test_own_voice_gives_the_scores_of_a_classifier_adapted_to_the_whole_recording(tmp_path, block_s):
     file, classifier = tmp_path / "a.wav", voiced()
     soundfile.write(file, noise_recording(9.0).samples, RATE)
     recording = read_recording(file)
@@ -653,7 +653,7 @@ def test_own_voice_gives_the_scores_of_the_classifier_adapted_to_the_whole_recor
     assert "voice" not in timeline_dict(emotion_timeline(file, classifier))
 
 
-def test_own_voice_needs_a_model_that_can_judge_by_it(classifier, tmp_path):
+def test_own_voice_needs_a_model_with_voice_settings(classifier, tmp_path):
     soundfile.write(tmp_path / "a.wav", noise_recording().samples, RATE)
     with pytest.raises(SettingsRefused, match="cannot judge a voice by its own normal"):
         emotion_timeline(tmp_path / "a.wav", classifier, own_voice=True)

@@ -84,7 +84,7 @@ def test_the_bytes_of_a_long_recording_are_shared_by_all_who_read_them():
     assert first.getvalue() is second.getvalue() is held.source
 
 
-def test_the_uploader_says_what_becomes_of_a_long_recording(long_voice):
+def test_the_uploader_says_how_long_recordings_are_handled(long_voice):
     uploader = opened("app.py").file_uploader[0]
     assert "at most two hours" in uploader.label
     assert "Recordings over ten minutes are shown as a timeline" in uploader.help
@@ -102,7 +102,7 @@ def test_the_stretch_of_the_slider_is_opened_in_the_player_with_its_own_samples(
     np.testing.assert_array_equal(held.recording.samples, whole.samples[32_000:64_000])
 
 
-def test_the_timeline_is_there_to_come_back_to_until_it_is_closed(long_voice):
+def test_the_timeline_stays_available_until_it_is_closed(long_voice):
     app = given(long_voice)
     stretch_slider(app).set_value((time(0, 0, 2), time(0, 0, 4))).run()
     button(app, "in the player").click().run()
@@ -118,7 +118,7 @@ def test_the_timeline_is_there_to_come_back_to_until_it_is_closed(long_voice):
     assert "Timeline" not in str([link.proto.label for link in app.get("page_link")])
 
 
-def test_closing_stops_the_work_on_it(long_voice):
+def test_closing_a_long_recording_cancels_its_jobs(long_voice):
     app = opened("app.py")
     # Another visit's work comes first.
     release = threading.Event()
@@ -139,7 +139,7 @@ def working_copies(app: AppTest) -> list:
     return [weakref.ref(job.result.wav) for job in jobs]
 
 
-def test_closing_frees_the_space_of_its_working_copy(long_voice):
+def test_closing_a_long_recording_frees_its_working_copy(long_voice):
     app = given(long_voice)
     (file,) = working_copies(app)
     button(app, "Close").click().run()
@@ -183,7 +183,7 @@ def test_a_strongest_stretch_is_opened_by_its_button(long_voice):
     assert held.recording.duration_s == pytest.approx(region.duration_s, abs=1e-3)
 
 
-def test_more_than_can_be_opened_at_once_is_said_and_cannot_be_pressed(long_voice, monkeypatch):
+def test_a_part_too_long_to_open_is_reported_and_its_button_disabled(long_voice, monkeypatch):
     monkeypatch.setattr(timeline_section, "LONGEST_STRETCH_S", 3.0)
     app = given(long_voice)
     stretch_slider(app).set_value((time(0, 0, 0), time(0, 0, 5))).run()
@@ -191,7 +191,7 @@ def test_more_than_can_be_opened_at_once_is_said_and_cannot_be_pressed(long_voic
     assert "At most 0:03 can be opened at once; this part is 0:05 long." in words(app)
 
 
-def test_what_the_gate_finds_at_the_end_of_a_long_recording_is_said_and_can_be_closed(long_voice):
+def test_a_refusal_at_the_end_of_a_long_recording_is_shown_and_can_be_closed(long_voice):
     samples = long_voice.copy()
     samples[-1] = np.nan
     app = opened("app.py")
@@ -254,17 +254,17 @@ def test_a_recording_that_is_quiet_throughout_leaves_an_empty_chart():
         ["1970-01-01 01:00", "1970-01-01 00:01:02.5"],
     ],
 )
-def test_a_box_in_the_chart_is_read_in_seconds_from_whichever_side_it_was_drawn(ends):
+def test_a_box_in_the_chart_is_read_in_seconds_in_either_drawing_direction(ends):
     assert seconds_of_box({"x": ends}) == (62.5, 3_600.0)
 
 
-def test_the_table_to_take_away_is_that_of_the_command(long_voice):
+def test_the_downloaded_table_equals_the_commands(long_voice):
     app = given(long_voice)
     assert timeline_csv(all_jobs(app)[0].result).startswith(b"start_s,end_s,level_dbfs,angry,happy,neutral,sad\r\n")
 
 
 @pytest.mark.usefixtures("models")
-def test_one_person_is_judged_by_the_normal_of_the_long_recording(long_voice):
+def test_own_voice_judges_by_the_normal_of_the_long_recording(long_voice):
     app = given(long_voice)
     toggle = next(one for one in app.toggle if one.label == "One speaker")
     assert "by this voice's own normal" not in words(app)
@@ -277,13 +277,11 @@ def test_one_person_is_judged_by_the_normal_of_the_long_recording(long_voice):
     assert np.abs(own.probabilities - anyones).max() > 0.01
 
 
-def test_model_that_judges_every_voice_alike_offers_no_voice_over_time(long_voice):
+def test_a_model_without_voice_settings_offers_no_own_voice_over_time(long_voice):
     assert "One speaker" not in [one.label for one in given(long_voice, model="yamnet").toggle]
 
 
-def test_a_word_is_searched_marked_in_the_chart_and_opened_in_the_player_with_its_words(
-    long_voice, monkeypatch, tmp_path
-):
+def test_a_found_word_is_marked_in_the_chart_and_opened_in_the_player(long_voice, monkeypatch, tmp_path):
     for name in ("config.json", "tokenizer.json", "model.bin"):
         (tmp_path / name).touch()
     monkeypatch.setenv("SER_WORD_MODEL", str(tmp_path))

@@ -66,7 +66,7 @@ def all_is_speech(monkeypatch):
 
 
 @pytest.mark.parametrize("piece_s", [300.0, 12.3])
-def test_every_word_is_found_once_and_at_its_time_whatever_the_pieces(source, timeline, piece_s):
+def test_every_word_is_found_once_at_its_time_for_any_blocks(source, timeline, piece_s):
     found = list(words_over_time(source, timeline, Listener(), piece_s=piece_s))
     starts = [word.start_s for word in found[-1].transcript.words]
     assert starts == pytest.approx(STARTS_S.tolist(), abs=0.05)
@@ -75,7 +75,7 @@ def test_every_word_is_found_once_and_at_its_time_whatever_the_pieces(source, ti
     assert all(after.until_s - before.until_s <= piece_s for before, after in pairwise([TimelineWords(), *found]))
 
 
-def test_what_was_transcribed_before_a_stop_is_not_transcribed_again(source, timeline):
+def test_blocks_transcribed_before_a_stop_are_not_transcribed_again(source, timeline):
     so_far = []
     with pytest.raises(Cancelled):
         so_far.extend(words_over_time(source, timeline, Listener(), work=Work(stop=lambda: bool(so_far)), piece_s=10))
@@ -85,7 +85,7 @@ def test_what_was_transcribed_before_a_stop_is_not_transcribed_again(source, tim
     assert second.heard_s < 40 - reached.until_s + 1
 
 
-def test_words_of_a_stretch_have_its_time_and_all_are_read_from_the_table():
+def test_words_of_a_stretch_have_its_times_and_the_table_is_read_back():
     said = [Region(float(at), at + 0.5, label=word) for at, word in enumerate(["For", "sure,", "so", "=1+1"])]
     words = TimelineWords(Transcript(tuple(said), (0.9, 0.8, 0.7, 0.6), "en"), 5.0)
     within = words.within(0.9, 2.6)
@@ -102,7 +102,7 @@ def test_the_folder_of_a_timeline_holds_its_words(timeline, tmp_path):
     assert (tmp_path / "a" / "words.csv").read_text() == "start_s,end_s,word,confidence\n0.000,1.000,so,0.500\n"
 
 
-def test_a_phrase_is_found_in_any_case_and_punctuation_and_shown_with_what_is_said_around_it():
+def test_a_phrase_is_found_regardless_of_case_and_punctuation_and_shown_with_context():
     said = tuple(
         Region(float(at), at + 0.5, label=word) for at, word in enumerate(["No.", "So", "much!", "So,", "MUCH", "more"])
     )
@@ -115,7 +115,7 @@ def test_a_phrase_is_found_in_any_case_and_punctuation_and_shown_with_what_is_sa
     assert phrase_around(counted, range(9, 10)) == ("3 4 5 6 7 8", "9", "10 11 12 13 14 15")
 
 
-def test_a_wrong_word_counts_for_the_recording_in_whose_time_it_lies():
+def test_a_wrong_word_counts_for_the_recording_at_its_time():
     said = [Utterance(0.0, "ravdess", ["it's", "eleven"]), Utterance(2.0, "crema_d", ["the", "surface", "is", "slick"])]
     found = [(0.1, "It's"), (0.9, "11."), (2.1, "The"), (2.5, "service"), (3.0, "slick")]
     words = tuple(Region(at, at + 0.3, label=word) for at, word in found)
