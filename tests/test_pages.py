@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import cached, session, waiting
 from pages.shared.cached import classifying, explaining, transcribing
-from pages.shared.evidence import downloads, focus_audio_section, maps_section
+from pages.shared.evidence import downloads, focus_audio_section, focus_section, maps_section
 from pages.shared.evidence.faithfulness_section import BADGES
 from pages.shared.evidence.word_table import words_of_rows
 from pages.shared.language.names import WORD_JOINER, in_markdown
@@ -31,7 +31,7 @@ from pages.shared.recording import open_recordings
 from pages.shared.recording.open_recordings import Held
 from pages.shared.session import ABOVE, CHOICES, POINTS
 from ser_core import pipeline
-from ser_core.analysis import Region
+from ser_core.analysis import FocusRegion, Region
 from ser_core.analysis.emotions import COLOURS, EMOTION_SETS
 from ser_core.audio.reading import read_recording
 from ser_core.commands import compare as compare_command
@@ -520,6 +520,26 @@ def test_a_focus_that_does_not_decide_says_so(monkeypatch, alone, without, decid
     said = focus_audio_section.in_words(analysis, SimpleNamespace(alone=alone, without=without))
     assert ("No part" in said) != decides
     assert "focus alone" in said
+
+
+@pytest.mark.parametrize(
+    ("start_s", "stretch", "said"),
+    [
+        (0, Region(0, 4), "% of the speech"),
+        (0, Region(1, 3), "% of the speech from 1.0 to 3.0 s"),
+        (600, Region(1, 3), "% of the speech from 601.0 to 603.0 s"),
+    ],
+)
+def test_the_focus_is_a_share_of_what_is_explained(monkeypatch, start_s, stretch, said):
+    monkeypatch.setattr(focus_section, "usable_of", lambda analysis, method: np.array([False, True, True, False]))
+    analysis = SimpleNamespace(
+        focus=(FocusRegion(Region(1, 2), 1.0, 1.0),),
+        focus_by="lime",
+        spectrogram=SimpleNamespace(frame_times_s=np.array([0.5, 1.5, 2.5, 3.5])),
+        stretch=stretch,
+        recording=SimpleNamespace(start_s=start_s, duration_s=4),
+    )
+    assert focus_section.in_words(analysis) == f"One stretch, 1.00 s, 50 {said}"
 
 
 def test_scores_of_the_strongest_points_are_not_called_those_of_the_focus(monkeypatch):

@@ -83,7 +83,7 @@ def rule() -> None:
 
 
 def in_words(analysis: Analysis) -> str:
-    """Describe the focus: the number of stretches, their length, and their share of the speech."""
+    """Describe the focus: the number of stretches, their length, and their share of the speech that is explained."""
     count = len(analysis.focus)
     if not count:
         return t("No stretch is focus")
@@ -91,12 +91,22 @@ def in_words(analysis: Analysis) -> str:
     inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
     speech = usable_of(analysis, analysis.focus_by)
     share = np.count_nonzero(inside & speech) / max(np.count_nonzero(speech), 1)
+    values = {"seconds": seconds, "share": 100 * share}
+    stretch, recording = analysis.stretch, analysis.recording
+    if stretch.duration_s < recording.duration_s - 0.005:  # the time range has two decimals
+        return plural(
+            count,
+            "One stretch, {seconds:.2f} s, {share:.0f} % of the speech from {start:.1f} to {end:.1f} s",
+            "{n} stretches, {seconds:.2f} s, {share:.0f} % of the speech from {start:.1f} to {end:.1f} s",
+            start=recording.start_s + stretch.start_s,
+            end=recording.start_s + stretch.end_s,
+            **values,
+        )
     return plural(
         count,
         "One stretch, {seconds:.2f} s, {share:.0f} % of the speech",
         "{n} stretches, {seconds:.2f} s, {share:.0f} % of the speech",
-        seconds=seconds,
-        share=100 * share,
+        **values,
     )
 
 
