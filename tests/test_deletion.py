@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pages.shared import cached
+from pages.shared.language.names import in_markdown
 from pages.shared.recording.deletion import FOR_GOOD, LEAVE
 from pages.shared.session import CHOICES
 from ser_core.analysis import Region
@@ -139,6 +140,22 @@ def test_marks_stay_on_request_and_the_next_recording_is_opened(voice, make_voic
     assert list(app.session_state["held"]) == list(kept) == [app.session_state["current"]]
     assert NOTE.encode() in everything_under(data)
     assert saved_sha256(data) == [gone]
+
+
+@in_the_app
+def test_a_saved_recording_is_deleted_after_a_question_and_another_at_once(voice, make_voice, data):
+    app = with_recording("app.py", voice)
+    button_of(app, "Save").click().run()
+    (saved,) = (data / "analyses").iterdir()
+    button_of(app, "Delete this recording").click().run()
+    assert saved.is_dir()
+    button_of(app, "Delete").click().run()
+    assert not saved.exists()
+    assert app.toast[0].value == f"{in_markdown('voice.wav')} is deleted."
+    hold(app, make_voice(1.5, 16_000, seed=9))
+    app = finished(app.run())
+    button_of(app, "Delete this recording").click().run()
+    assert not app.session_state["held"]
 
 
 @in_the_app

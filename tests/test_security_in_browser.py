@@ -82,6 +82,7 @@ def test_stored_scripts_are_plain_text_for_the_next_visitor(app, browser, tmp_pa
         turn_to(visitor, title)
         assert visitor.locator(INJECTED).count() == 0
     visitor.get_by_role("button", name="Delete this recording").click()
+    visitor.get_by_role("button", name="Delete", exact=True).click()
     visitor.get_by_text("No recording yet").first.wait_for()
     expect(visitor.get_by_text("Saved analyses")).to_have_count(0)
 

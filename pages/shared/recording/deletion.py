@@ -19,7 +19,7 @@ from ser_core.annotations.store.people.ownership import Ownership
 from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.teaching.corpus import TAUGHT, delete_taught
 from ser_core.errors import AnnotationsRefused, SerError
-from ser_core.output.saved_analyses import data_folder, delete_recording
+from ser_core.output.saved_analyses import data_folder, delete_recording, is_saved
 
 #: Session key: the recording whose deletion awaits confirmation.
 CONFIRMING = "deletion to confirm"
@@ -28,7 +28,7 @@ LEAVE, TRASH, FOR_GOOD = texts(("Leave it there", "Move it to the trash for 30 d
 
 
 def button(recording: Recording | open_recordings.HeldLong) -> None:
-    """Offer to delete the current recording; ask for confirmation if projects contain it."""
+    """Offer to delete the current recording; ask for confirmation if it is saved or in projects."""
     if st.session_state.get(CONFIRMING) == recording.sha256:
         _confirm(recording)
     elif st.button(
@@ -38,16 +38,16 @@ def button(recording: Recording | open_recordings.HeldLong) -> None:
         width="stretch",
         help=t(
             "Deletes the recording with its scores, maps, audio and saved analyses, of every model and "
-            "visit. If projects on the page Annotate contain it, you first see whose marks it has. Your own "
-            "file is not touched."
+            "visit. If it is saved, you are asked first. If projects on the page Annotate contain it, you first see "
+            "whose marks it has. Your own file is not touched."
         ),
     ):
         st.session_state[CONFIRMING] = recording.sha256
         try:
-            is_in_projects = bool(_ownerships(recording.sha256))
+            is_stored = is_saved(recording.sha256, data_folder()) or bool(_ownerships(recording.sha256))
         except AnnotationsRefused:
-            is_in_projects = True  # unknown; the next run shows why
-        if is_in_projects or _delete(recording.sha256, LEAVE):
+            is_stored = True  # unknown; the next run shows why
+        if is_stored or _delete(recording, LEAVE):
             st.rerun()
 
 
@@ -81,7 +81,7 @@ def _confirm(recording: Recording | open_recordings.HeldLong) -> None:
                 del st.session_state[CONFIRMING]
                 st.rerun()
         st.html(SHOW_CONFIRMATION, unsafe_allow_javascript=True)
-        if confirmed and _delete(recording.sha256, fate):
+        if confirmed and _delete(recording, fate):
             st.rerun()
 
 
@@ -135,8 +135,9 @@ def _ownerships(sha256: str) -> list[Ownership]:
         return store.trash.ownerships_of(sha256)
 
 
-def _delete(sha256: str, fate: str) -> bool:
-    """Delete a recording and return True, or show why not all of it could be deleted."""
+def _delete(recording: Recording | open_recordings.HeldLong, fate: str) -> bool:
+    """Delete a recording, say so and return True, or show why not all of it could be deleted."""
+    sha256 = recording.sha256
     try:
         delete_recording(sha256, data_folder())
         if cached.has_annotations():
@@ -155,6 +156,8 @@ def _delete(sha256: str, fate: str) -> bool:
     visits.forget_recording(sha256)
     forgetting.forget_recording(sha256)
     open_recordings.forget_recording(sha256)
+    # The page now shows another recording.
+    st.toast(t("{name} is deleted.", name=in_markdown(recording.name)), icon=":material/delete_forever:")
     return True
 
 
