@@ -1,4 +1,4 @@
-"""Annotated recordings with any texts and times, which hypothesis draws for the tests of file formats."""
+"""Annotated recordings with arbitrary texts and times, drawn by hypothesis for the tests of file formats."""
 
 import json
 from dataclasses import replace
@@ -103,12 +103,12 @@ def sets_of_recordings():
     return st.lists(recordings(), max_size=3, unique_by=lambda recording: recording.name)
 
 
-def same(marks) -> list[Annotation]:
-    """Return marks in an order that is the same however marks at equal times were ordered."""
+def sorted_marks(marks) -> list[Annotation]:
+    """Return marks in an order that does not depend on their order at equal times."""
     return sorted(marks, key=repr)
 
 
-def without(recording: AnnotatedRecording, *fields: str) -> AnnotatedRecording:
+def without_fields(recording: AnnotatedRecording, *fields: str) -> AnnotatedRecording:
     """Return a recording whose marks lack these fields."""
     defaults = {"changed_at": None, "note": ""}
     marks = [replace(mark, **{field: defaults[field] for field in fields}) for mark in recording.annotations]

@@ -23,7 +23,7 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
 
-# Imports free nothing, and looking for garbage meanwhile takes a fifth of the collection's time.
+# Imports free nothing, and garbage collection would take a fifth of the collection's time.
 gc.disable()
 
 #: Modules without tests. Looking for doctests would import them, and some are scripts.
@@ -32,7 +32,7 @@ collect_ignore = [path.name for path in Path(__file__).parent.glob("*.py") if no
 
 #: About how long a test with a marker takes, in s.
 SECONDS = {"browser": 4.0, "page": 1.5, "process": 1.0, "slow": 0.5, "database": 0.2}
-#: How long files took with three workers on two cores, in s, where their markers say something else.
+#: How long files took with three workers on two cores, in s, if their markers give another time.
 SECONDS_OF_FILES = {
     "test_engines.py": 190,
     "test_browser.py": 150,
@@ -97,7 +97,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Exclude what was imported from garbage collections: no test frees it."""
+    """Exclude imported objects from garbage collections: no test frees them."""
     gc.freeze()
     gc.enable()
 

@@ -107,7 +107,7 @@ def mark(start_s: float = 1.0, end_s: float = 2.0, **others) -> Annotation:
 
 @contextmanager
 def statements() -> Iterator[list[tuple[str, Any]]]:
-    """Yield the SQL statements that any store sends meanwhile, with their parameters.
+    """Yield the SQL statements that all stores send in this block, with their parameters.
 
     BEGIN and COMMIT are left out. A statement for many rows counts once, with the parameters of the first.
     """

@@ -1,4 +1,4 @@
-"""Chromium, Firefox and WebKit with one interface of a few actions, for tests of what a person does."""
+"""Chromium, Firefox and WebKit behind one interface of a few user actions."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from playwright.sync_api import Error, Page, sync_playwright
 
 from tests.running_app import browser_path, free_port, launch
 
-#: Long, as a busy machine must not fail a test.
+#: Long, so that a busy machine fails no test.
 PATIENCE_S = 120
 #: On a busy machine, Firefox's driver sometimes never answers when a mouse button is released.
 ANSWERS_WITHIN_S = 240
@@ -205,14 +205,14 @@ class WebKit(Engine):
 @contextmanager
 def chromium() -> Iterator[Engine]:
     with sync_playwright() as playwright:
-        browser = launch(playwright, *FAKE_MICROPHONE, windowless=False)  # as people have it
+        browser = launch(playwright, *FAKE_MICROPHONE, windowless=False)  # as in the released browser
         yield PlaywrightEngine(browser.new_page(viewport=WINDOW))
         browser.close()
 
 
 @contextmanager
 def firefox() -> Iterator[Engine]:
-    """The installed Firefox, with a sound card that goes nowhere: without a card it plays nothing."""
+    """The installed Firefox with a null sound card: without a card it plays nothing."""
     with TemporaryDirectory() as folder:
         sound = [*PULSEAUDIO, "-L", SINK, "-L", f"{SOCKET}{folder}/native"]
         with _background(*sound, XDG_RUNTIME_DIR=folder), sync_playwright() as playwright:
@@ -229,7 +229,7 @@ def firefox() -> Iterator[Engine]:
 
 @contextmanager
 def _ended_after(seconds: float, program: str) -> Iterator[None]:
-    """Kill a browser after a time, as its driver may never answer, and raise `Unanswered` if that broke the test."""
+    """Kill a browser after a timeout: its driver may never answer. Raise `Unanswered` if that broke the test."""
     unanswered = threading.Event()
 
     def end() -> None:

@@ -17,7 +17,7 @@ def part() -> None:
 
 
 def page() -> None:
-    frame.PAGES.clear()  # those of the app
+    frame.PAGES.clear()  # handlers of the app
     frame.begin("Failing", "👂", "For tests.")
     part()
     if st.button("Fail"):

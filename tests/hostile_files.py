@@ -303,7 +303,7 @@ BOMBS = {"bomb of half an hour": (1_800, 8_000), "bomb of ten minutes at 192 kHz
 
 @cache
 def named_audio() -> dict[str, bytes]:
-    """Return known attacks: polyglots, false headers, samples that are no sound; of bombs only the names."""
+    """Return known attacks: polyglots, false headers, samples that are no sound; for bombs only the names."""
     voice = voice_like(1.0, 16_000)
     good = encoded(voice)
     time_s = np.arange(48_000) / 48_000

@@ -49,7 +49,7 @@ EMOTIONS = ("angry", "happy", "neutral", "sad")
 
 @st.cache_resource
 def recording(seconds: float, rate: int, seed: int) -> Recording:
-    """A synthetic voice, or noise if it is longer than ten minutes, which is made faster."""
+    """A synthetic voice or, if longer than ten minutes, noise, which is generated faster."""
     if seconds <= 600:
         samples = voice_like(seconds, rate, seed)
     else:
@@ -59,7 +59,7 @@ def recording(seconds: float, rate: int, seed: int) -> Recording:
 
 @st.cache_resource
 def spectrogram(seconds: float) -> Spectrogram:
-    """An artificial one, as large and as bright as a real one."""
+    """An artificial spectrogram, as large and as bright as a real one."""
     rng = np.random.default_rng(0)
     log_mel = rng.normal(-3, 1, (round(seconds * 100), SETTINGS.bands)).astype(np.float32)
     log_mel += 2 * np.sin(np.linspace(0, 30 * seconds, len(log_mel)))[:, None].astype(np.float32)
@@ -135,7 +135,7 @@ def overlap(one: Mark, other: Mark) -> bool:
 
 
 def show_editable() -> None:
-    """Edits are kept and the page can undo them; it prints what it received, and may be slow."""
+    """Edits are stored and can be undone; the page prints what it received, and may be slow."""
     kept = st.session_state.setdefault("kept", [(Mark("one", Region(0.5, 1.0, label="first")),)])
     came = st.session_state.setdefault("came", [])
     slow_s = float(st.query_params.get("slow", 0))
@@ -260,7 +260,7 @@ def show_hour() -> None:
     player(recording(3_600.0, 8_000, 3), key="hour", spectrogram=spectrogram(3_600.0))
 
 
-def show_going() -> None:
+def show_removable() -> None:
     """A player that disappears when a box is ticked, and text that appears above it."""
     if st.checkbox("Words above"):
         st.markdown("words above")
@@ -286,13 +286,13 @@ def show_awaiting() -> None:
     )
 
 
-def evidence_of_said() -> WordEvidence:
+def word_evidence() -> WordEvidence:
     value = np.array([1.0, 2.0, -0.5])
     figures = {"value": value, "low": value - 0.1, "high": value + 0.2, "alone": value, "with_next": np.zeros(2)}
     return WordEvidence(SAID, "angry", None, **figures, aopc=0.0, lowest_first_aopc=0.0, exact=True)
 
 
-def show_heard() -> None:
+def show_other_sounds() -> None:
     """Two other sounds, tones, beside the voice; three regions in a table; three words."""
     found = recording(6.0, 16_000, 1)
     time = np.arange(len(found.samples)) / 16_000
@@ -308,7 +308,7 @@ def show_heard() -> None:
             tuple(wav_bytes(region_samples(found, region, 0.005), 16_000) for region in regions),
         ),
         words=SAID,
-        word_evidence=evidence_of_said(),
+        word_evidence=word_evidence(),
         other_sounds={
             name: wav_bytes((loud * np.sin(2 * np.pi * hz * time)).astype(np.float32), 16_000)
             for name, hz in (("low tone", 200), ("high tone", 400))
@@ -341,9 +341,9 @@ SHOWN = {
     "two": show_two,
     "tone": show_tone,
     "hour": show_hour,
-    "going": show_going,
+    "going": show_removable,
     "awaiting": show_awaiting,
-    "heard": show_heard,
+    "heard": show_other_sounds,
 }
 if st.runtime.exists():  # tests import parts of this file too
     st.set_page_config(layout="wide")

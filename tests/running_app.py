@@ -24,7 +24,7 @@ from playwright.sync_api import Locator, Page, Playwright, expect
 from pages.shared.server.server_guard import VISIT_COOKIE
 from ser_core.model.shipped_models import model_names
 
-# A busy machine must not fail a test.
+# So long that a busy machine fails no test.
 expect.set_options(timeout=30_000)
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 #: would take three times as long.
 SOON = "model=yamnet&stretch=0.2:0.8"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-#: Chromium without windows, which takes half of the processor's time.
+#: The headless build of Chromium takes half the processor time.
 WINDOWLESS = "chromium-headless-shell"
 QUIET = (
     "--no-sandbox",
@@ -47,13 +47,13 @@ QUIET = (
 
 
 def browser_path(*, windowless: bool = True) -> str | None:
-    """Return the path of Chromium: of the one without windows where it is allowed and installed."""
+    """Return the path of Chromium: the headless build if it is allowed and installed."""
     names = (WINDOWLESS, *BROWSERS) if windowless else BROWSERS
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def free_port() -> int:
-    """Return a random free port, below those that the system gives to connections, or one might take it first."""
+    """Return a random free port below the system's ephemeral ports, so that no connection takes it first."""
     while True:
         port = random.SystemRandom().randrange(10_000, 32_000)
         with socket.socket() as free, suppress(OSError):
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 
 def needs_browser(*, model: bool = True) -> None:
-    """Skip a test where Chromium or, unless not needed, a model is missing; fail where the browser is required."""
+    """Skip a test if Chromium or a needed model is missing; fail if the browser is required."""
     missing = "no Chromium on this machine" if browser_path() is None else None
     if model and not model_names():
         missing = missing or "no model is shipped in models/"

@@ -1,4 +1,4 @@
-"""Acoustic correlates: of sounds made to measure, by hand, and after a change of the voice by as much as it changed."""
+"""Acoustic correlates of synthetic sounds, worked by hand, and of voices changed by known amounts."""
 
 import re
 from dataclasses import replace
@@ -28,7 +28,7 @@ EVERYWHERE: list[Region] = []
 
 
 def syllables(count, seconds, hz=150.0):
-    """Return equally strong harmonics of one pitch that swell and fade as often as there are syllables."""
+    """Return equally strong harmonics of one pitch that swell and fade once per syllable."""
     times = np.arange(round(seconds * RATE)) / RATE
     sound = sum(np.sin(2 * np.pi * k * hz * times + k * k) for k in range(1, int(7_500 / hz)))
     sound *= np.sin(np.pi * count * times / seconds) ** 2

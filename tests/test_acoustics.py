@@ -1,4 +1,4 @@
-"""Measures of voices: of sounds as they were made, and as real Praat has them."""
+"""Measures of voices: of synthetic sounds with known values, and compared with real Praat."""
 
 import re
 
@@ -17,7 +17,7 @@ from ser_core.audio.acoustics import (
 )
 
 RATE = 16_000
-#: F1 to F5 and their bandwidths of three vowels, in Hz: as many as are looked for below the ceiling.
+#: F1 to F5 and their bandwidths of three vowels, in Hz: as many as are searched below the ceiling.
 VOWELS = {
     "a": ((730, 90), (1090, 110), (2440, 170), (3500, 250), (4500, 300)),
     "i": ((270, 60), (2290, 100), (3010, 150), (3700, 250), (4500, 300)),
@@ -30,7 +30,7 @@ def recording(samples: np.ndarray, rate: int = RATE) -> Recording:
 
 
 def pulses(f0_hz: np.ndarray, rate: int = RATE) -> np.ndarray:
-    """A pulse in each period, its energy shared by two samples so that periods need not be whole samples."""
+    """A pulse per period, split between two samples so that periods can be fractions of samples."""
     phase = np.cumsum(f0_hz / rate)
     at = np.interp(np.arange(1, int(phase[-1])), phase, np.arange(len(phase)))
     train = np.zeros(len(phase) + 1)
@@ -56,7 +56,7 @@ def gliding(seconds: float = 0.6, low_hz: float = 110, high_hz: float = 170, rat
 TIMES = np.arange(0.1, 0.5, 0.01)
 
 
-# --- as they were made ---
+# --- synthetic sounds with known values ---
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])
@@ -76,7 +76,7 @@ def test_a_sine_has_the_intensity_of_its_effective_pressure_whatever_its_offset(
 
 @pytest.mark.parametrize("name", VOWELS)
 def test_a_vowel_has_its_synthesised_formants(name):
-    rate = 11_000  # twice the ceiling, so that the ten poles are all there are
+    rate = 11_000  # twice the ceiling, so that there are exactly ten poles
     found = formants(recording(vowel(name, gliding(rate=rate), rate), rate), TIMES)
     expected = np.array([hz for hz, _ in VOWELS[name][:4]])
     assert np.abs(np.median(found, axis=0) / expected - 1).max() < 0.05
@@ -144,7 +144,7 @@ def test_a_moment_has_the_same_measures_alone_and_among_others_and_at_block_edge
     assert alone == pytest.approx(intensity(recording(samples[: 3 * RATE]), TIMES)[:5])
 
 
-# --- as Praat has them ---
+# --- compared with Praat ---
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def praat():
 
 @pytest.fixture(scope="module", params=VOWELS)
 def spoken(request, praat):
-    """A vowel with a little noise, as we and as Praat hold it."""
+    """A vowel with a little noise, as our recording and as Praat's."""
     samples = vowel(request.param, gliding()) + np.random.default_rng(0).normal(0, 1e-3, round(0.6 * RATE))
     made = recording(samples)
     return made, praat.Sound(made.samples.astype(float), RATE)

@@ -14,7 +14,7 @@ def random_maps(*names, seed=0):
 
 
 def related_maps():
-    """Return three maps that share a part, more or less."""
+    """Return three maps that share a common part to different degrees."""
     own = random_maps("one", "two", "three", "shared")
     shared = own.pop("shared")
     return {name: (shared + share * own[name]) for name, share in (("one", 0.3), ("two", 0.6), ("three", 2.0))}
@@ -37,7 +37,7 @@ def test_rank_correlation_worked_by_hand(one, other, expected):
     assert rank_correlation(np.array(one, float), np.array(other, float)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("steps", [3, 10, 1_000_000])  # with many ties, some, and none
+@pytest.mark.parametrize("steps", [3, 10, 1_000_000])  # with many, some and no ties
 def test_rank_correlation_equals_scipys(steps):
     rng = np.random.default_rng(steps)
     one = np.round(rng.normal(size=500) * steps)
@@ -58,7 +58,7 @@ def test_constant_values_have_no_rank_correlation_on_either_side(measured):
 
 
 def overlap_slowly(one, other, share):
-    """Cell by cell: it is among the highest where few enough exceed it."""
+    """Cell by cell: a cell is among the highest if few enough exceed it."""
     count = max(1, round(share * len(one)))
     tops = [{i for i, v in enumerate(values) if sum(w > v for w in values) < count} for values in (one, other)]
     return len(tops[0] & tops[1]) / len(tops[0] | tops[1])
@@ -80,7 +80,7 @@ def test_overlap_of_the_highest_tenth_worked_by_hand():
     quiet[[4, 5, 6]] = -9, -8, -7
     assert top_overlap(one, other) == 2 / 4
     assert top_overlap(one, one) == 1
-    assert top_overlap(other, quiet) == 0  # what speaks most against is not what speaks most for
+    assert top_overlap(other, quiet) == 0  # the strongest evidence against is not the strongest evidence for
     assert top_overlap(one, other, share=0.01) == 0  # one cell at least: 5 and 4
 
 
@@ -94,7 +94,7 @@ def test_cells_tied_at_the_edge_of_the_highest_tenth_all_belong_to_it():
 def test_unrelated_maps_agree_at_chance_level():
     one, other = np.random.default_rng(0).normal(size=(2, 100_000))
     assert abs(rank_correlation(one, other)) < 0.01
-    # By chance a tenth of the one tenth lies in the other: 0.01 of 0.19.
+    # By chance a tenth of one tenth is in the other: 0.01 of 0.19.
     assert top_overlap(one, other) == pytest.approx(0.01 / 0.19, abs=0.005)
 
 

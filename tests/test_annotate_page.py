@@ -130,7 +130,7 @@ def draw(page, start, end) -> None:
 
 
 def marks_in(data: Path) -> dict[str, list[tuple[str, str, float, float]]]:
-    """Return annotator, emotion and position of each mark, by recording name, as another program reads them."""
+    """Return annotator, emotion and position of each mark by recording name, read as another program would."""
     with closing(open_store(f"sqlite:///{data / FILE_NAME}")) as store:
         (project,) = store.projects.page().items
         return {
@@ -186,7 +186,7 @@ def test_marks_made_with_keys_are_stored_and_can_be_undone_in_a_new_visit(as_ann
     assert ("ann", "angry", "whole", "done") in marks_in(data)["a one.wav"]
 
 
-#: Counts the sounds that begin.
+#: Counts the sounds that start.
 COUNT_SOUNDS = """
 window.began = 0;
 const start = AudioBufferSourceNode.prototype.start;
@@ -277,7 +277,7 @@ def test_others_marks_are_shown_on_request_played_by_click_taken_over_by_number_
     at_rest(page)
     expect(page.locator(".region")).to_have_count(0)
     stage = page.locator(".stage").bounding_box()
-    # The last row of others' marks, which are in the order of their names, lies right above the ruler.
+    # Others' marks are sorted by name; their last row is right above the ruler.
     page.mouse.click(stage["x"] + 58 + 0.4 * (stage["width"] - 58), stage["y"] + stage["height"] - 24 - 9)
     expect(page.locator(".selection")).to_be_visible()
     page.keyboard.press("5")
@@ -430,7 +430,7 @@ def test_the_controls_above_the_player_are_in_one_row_in_every_language(as_annot
 
 
 def test_no_mark_is_lost_by_leaving_the_page_early_or_by_killing_the_app_after_saving(browser, sounds, tmp_path):
-    """In another app, as it is killed."""
+    """In an app of its own, since it is killed."""
     data = tmp_path / "data"
     with running_app(data, tmp_path / "app.log", coarse_maps=True) as address:
         context = browser.new_context(viewport={"width": 1280, "height": 1500})

@@ -63,7 +63,7 @@ def data(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def filled(voices, tmp_path_factory):
-    """A folder of data: the voices in a project, what ann and bea call each, ann's mark in the first two."""
+    """A data folder: the voices in a project with ann's and bea's labels, and ann's mark in the first two."""
     data = tmp_path_factory.mktemp("filled")
     with closing(open_store(default_url(data))) as opened:
         project = opened.projects.create("Voices")
@@ -89,7 +89,7 @@ def store(data, filled):
         yield opened
 
 
-def shown(view: str, **choices):
+def opened_view(view: str, **choices):
     """Open a view as ann, and wait for its work."""
     from pages.shared.session import CHOICES
 
@@ -115,23 +115,23 @@ def queue(app) -> list[dict[str, object]]:
 
 
 def test_the_queue_lists_filters_and_counts(store):
-    app = shown("Queue")
+    app = opened_view("Queue")
     assert not app.exception
     assert [row["Recording"] for row in queue(app)] == [f"take {number}.wav" for number in range(16)]
     assert list(queue(app)[0].values()) == ["take 0.wav", "1.5 s", "done", "2", "3"]
-    app = shown("Queue", queue_text="TAKE 3")
+    app = opened_view("Queue", queue_text="TAKE 3")
     assert [row["Recording"] for row in queue(app)] == ["take 3.wav"]
-    app = shown("Queue", queue_status="open")
+    app = opened_view("Queue", queue_status="open")
     assert "No recording matches these filters" in words(app)
 
 
 def test_the_queue_is_rated_by_disagreement_and_sorted_by_it(store):
-    app = shown("Queue")
+    app = opened_view("Queue")
     app.radio[0].set_value("annotators_disagreement").run()
     button(app, "Rate all").click().run()
     app = finished(app)
     assert not app.exception
-    app = shown("Queue", queue_order="annotators_disagreement")
+    app = opened_view("Queue", queue_order="annotators_disagreement")
     ratings = [row["Annotator disagreement"] for row in queue(app)]
     agree = [EMOTIONS[n % 4] == EMOTIONS[n // 4] for n in range(16)]
     assert ratings == sorted((0.0 if same else 1.0 for same in agree), reverse=True)
@@ -140,7 +140,7 @@ def test_the_queue_is_rated_by_disagreement_and_sorted_by_it(store):
 def test_the_queue_counts_finds_and_rates_the_marks_of_a_tier_of_labels(store):
     said = {3: {"ann": "high", "bea": "high"}, 5: {"ann": "low", "bea": "high"}, 6: {"ann": "low"}}
     label_moods(store, said)
-    app = shown("Queue")
+    app = opened_view("Queue")
     next(one for one in app.selectbox if one.label == "Tier").set_value("mood").run()
     assert [(row["My marks"], row["All marks"]) for row in queue(app)[3:7]] == [
         ("1", "2"),
@@ -163,8 +163,8 @@ def test_the_queue_counts_finds_and_rates_the_marks_of_a_tier_of_labels(store):
 
 
 def test_columns_name_the_annotator_whose_status_and_marks_they_show(store):
-    assert {"My status": "done", "My marks": "2", "All marks": "3"}.items() <= queue(shown("Queue"))[0].items()
-    everybody = queue(shown("Queue", queue_whose="anybody"))[0]
+    assert {"My status": "done", "My marks": "2", "All marks": "3"}.items() <= queue(opened_view("Queue"))[0].items()
+    everybody = queue(opened_view("Queue", queue_whose="anybody"))[0]
     assert {"Furthest status": "done", "All marks": "3"}.items() <= everybody.items()
     assert "My marks" not in everybody
 
@@ -174,7 +174,7 @@ def test_columns_name_the_annotator_whose_status_and_marks_they_show(store):
 
 def test_values_of_removed_fields_from_a_browser_do_not_revert_an_undo(store, voices):
     (project,) = store.projects.page().items
-    app = shown("Queue", annotate_view="Mark", beside=[])
+    app = opened_view("Queue", annotate_view="Mark", beside=[])
     recording = read_recording(voices[5])
     app.session_state["held"] = {recording.sha256: Held(recording, voices[5])}
     app.session_state["current"] = recording.sha256
@@ -195,7 +195,7 @@ def test_values_of_removed_fields_from_a_browser_do_not_revert_an_undo(store, vo
 
 def test_fields_of_the_whole_recording_belong_to_the_current_annotator(store, voices):
     (project,) = store.projects.page().items
-    app = shown("Queue", annotate_view="Mark", beside=[])
+    app = opened_view("Queue", annotate_view="Mark", beside=[])
     recording = read_recording(voices[1])
     app.session_state["held"] = {recording.sha256: Held(recording, voices[1])}
     app.session_state["current"] = recording.sha256
@@ -259,7 +259,7 @@ def test_a_cancelled_addition_leaves_no_sound_behind(data, voices):
 
 
 def test_agreement_equals_the_librarys_and_explainers_are_compared_on_request(store):
-    app = finished(shown("Agreement"))
+    app = finished(opened_view("Agreement"))
     assert not app.exception
     assert "34 marks in 16 recordings, by 2 annotators" in words(app)
     alpha = next(metric for metric in app.metric if "alpha" in metric.label)
@@ -275,7 +275,7 @@ def test_agreement_equals_the_librarys_and_explainers_are_compared_on_request(st
 
 def label_moods(store, said: dict[int, dict[str, str]], **values) -> list[str]:
     """Add a tier of labels in which people said something of recordings, by number; return all recordings."""
-    project, found = of_project(store)
+    project, found = first_project(store)
     tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low", "Wut"), **values))
     for number, labels in said.items():
         for who, label in labels.items():
@@ -286,31 +286,31 @@ def label_moods(store, said: dict[int, dict[str, str]], **values) -> list[str]:
 
 def test_points_of_a_tier_rate_the_queue_and_are_compared_within_20_ms(store):
     label_moods(store, {0: {"ann": "high", "bea": "high"}, 1: {"ann": "low", "bea": "high"}}, kind="points")
-    app = finished(shown("Agreement", label_tier="mood"))
+    app = finished(opened_view("Agreement", label_tier="mood"))
     assert not app.exception
     (row,) = app.dataframe[0].value.to_dict("records")
     assert [str(value).split()[0] for value in row.values()] == ["ann", "1.00", "0", "0.50"]
-    app = shown("Queue", label_tier="mood")
+    app = opened_view("Queue", label_tier="mood")
     app.radio[0].set_value("annotators_disagreement").run()
     assert "20 ms apart" in app.radio[0].proto.captions[2]
     button(app, "Rate all").click().run()
     app = finished(app)
-    app = shown("Queue", label_tier="mood", queue_order="annotators_disagreement")
+    app = opened_view("Queue", label_tier="mood", queue_order="annotators_disagreement")
     rated = [(row["Recording"], row["Annotator disagreement in mood"]) for row in queue(app)[:3]]
     assert rated == [("take 1.wav", 1.0), ("take 0.wav", 0.0), ("take 15.wav", None)]
-    app = shown("Teach", label_tier="mood", model="fusion")
+    app = opened_view("Teach", label_tier="mood", model="fusion")
     assert "A point has no length" in app.info[-1].value
     assert next(one for one in app.selectbox if one.label == "Learn from").value == "mood"
 
 
 def test_agreement_in_a_tier_is_that_of_its_labels(store):
     label_moods(store, {0: {"ann": "high", "bea": "high"}, 1: {"ann": "low", "bea": "high"}, 2: {"ann": "low"}})
-    app = finished(shown("Agreement"))
+    app = finished(opened_view("Agreement"))
     next(one for one in app.selectbox if one.label == "Compare").set_value("mood").run()
     app = finished(app)
     assert not app.exception
     assert "5 marks in 3 recordings, by 2 annotators" in words(app)
-    (cells,) = tables_of(app)  # nobody labels the whole of a recording in a tier
+    (cells,) = tables_of(app)  # a tier has no labels of whole recordings
     counts = {tuple(row["cells"][:2]): int(row["cells"][2]) for row in cells["rows"]}
     assert counts["high", "high"] == counts["low", "high"] == 50
     assert {label for pair in counts for label in pair} == {"high", "low", "no mark"}
@@ -320,7 +320,7 @@ def test_without_marks_the_page_says_that_there_is_no_agreement(data):
     with closing(open_store(default_url(data))) as opened:
         opened.projects.create("Empty")
         opened.recordings.add(opened.projects.page().items[0].id, [RecordingFile("a" * 64, "a.wav", 1.5, 16_000)])
-        app = shown("Agreement")
+        app = opened_view("Agreement")
         assert "This project has no marks yet" in words(app)
         label = Annotation(Region(0, 1.5), tier=RECORDING_TIER, emotion="sad")
         word = Annotation(Region(0, 0.5), tier="words", note="so")  # nobody is compared on words
@@ -332,7 +332,7 @@ def test_without_marks_the_page_says_that_there_is_no_agreement(data):
 
 
 def test_marks_are_exported_in_a_format_and_losses_are_reported(store):
-    app = shown("Files")
+    app = opened_view("Files")
     kind = next(one for one in app.selectbox if one.label == "Format")
     kind.set_value("textgrid").run()
     button(app, "Prepare export").click().run()
@@ -351,9 +351,9 @@ def test_marks_are_exported_in_a_format_and_losses_are_reported(store):
 
 
 def test_corrected_f0_is_exported_for_recordings_that_have_corrections(store):
-    project, found = of_project(store)
+    project, found = first_project(store)
     store.marks.correct_f0(project, found[0], "bea", {50: 123.5, 51: 0.0}, {})
-    app = shown("Files")
+    app = opened_view("Files")
     button(app, "Write F0").click().run()
     app = finished(app)
     assert not app.exception
@@ -361,7 +361,7 @@ def test_corrected_f0_is_exported_for_recordings_that_have_corrections(store):
 
 
 def test_marks_of_another_tool_are_imported_all_or_none(store):
-    app = shown("Files")
+    app = opened_view("Files")
     audacity = b"0.1\t0.5\tsad\n0.7\t1.2\tangry\n"
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", audacity, "text/plain").run()
@@ -382,7 +382,7 @@ def test_marks_of_another_tool_are_imported_all_or_none(store):
     app = finished(app)
     assert not app.exception
     assert app.error
-    assert not app.success  # what was imported last is not said below other files
+    assert not app.success  # the last import is not reported below other files
     assert store.history.page(project.id, document.sha256).total == before
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("take 3.txt", audacity.replace(b"sad", b"ang"), "text/plain").run()
@@ -407,7 +407,7 @@ def test_the_page_imports_the_corrected_file_instead_of_the_old_one_and_says_so(
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("take 3.txt", old)
         archive.writestr(f"take 3-{take.sha256[:8]}.txt", old.replace("angry", "neutral"))
-    app = shown("Files")
+    app = opened_view("Files")
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("both.zip", packed.getvalue(), "application/zip").run()
     app = finished(app)
@@ -417,7 +417,7 @@ def test_the_page_imports_the_corrected_file_instead_of_the_old_one_and_says_so(
 
 
 def test_files_without_marks_are_not_imported(store):
-    app = shown("Files")
+    app = opened_view("Files")
     uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
     uploader.upload("project-1.json", b"[]", "application/json").run()
     app = finished(app)
@@ -443,7 +443,7 @@ def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after
     (project,) = store.projects.page().items
     for document in list(
         store.transfer.export(project.id, "bea")
-    ):  # who disagrees by half, so that little could be taught
+    ):  # who disagrees on half, so that little could be taught
         store.marks.edit(project.id, document.sha256, "bea", delete=document.annotations)
     trained, models = [], tmp_path / "models"
     models.mkdir()
@@ -460,7 +460,7 @@ def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after
         "predict_corpora",
         lambda model, corpora, progress: (predictions(after if model == "mine" else 30), {}),
     )
-    app = shown("Teach", model="fusion")
+    app = opened_view("Teach", model="fusion")
     button(app, "Make a corpus").click().run()
     app = finished(app)
     assert not app.exception
@@ -486,7 +486,7 @@ def test_a_taught_model_is_offered_only_where_it_is_not_worse(store, data, after
 
 def test_another_model_is_taught_in_place_of_one_that_cannot_be_trained_further(store, monkeypatch):
     monkeypatch.setattr(teaching_section.controls, "model_name", lambda: "mfcc_svm")
-    app = shown("Teach")
+    app = opened_view("Teach")
     assert not app.exception
     said = " ".join(one.value for one in app.info)
     assert "cannot be trained further" in said
@@ -499,7 +499,7 @@ def test_without_the_page_train_a_corpus_is_written_and_nothing_is_trained(store
     for document in list(store.transfer.export(project.id, "bea")):
         store.marks.edit(project.id, document.sha256, "bea", delete=document.annotations)
     monkeypatch.setattr(teaching_section, "TRAIN_PAGE", data / "none.py")
-    app = shown("Teach")
+    app = opened_view("Teach")
     button(app, "Make a corpus").click().run()
     app = finished(app)
     assert not app.exception
@@ -516,16 +516,16 @@ def test_without_the_page_train_a_corpus_is_written_and_nothing_is_trained(store
 # --- deleting ---
 
 
-def plain(app) -> str:
-    """Return the texts of a page, but not of its tables, as they are read."""
+def page_text(app) -> str:
+    """Return the texts of a page without its tables and without escapes."""
     return " ".join(one.value for one in (*app.markdown, *app.caption)).replace("\\", "")
 
 
 def test_owner_sees_whose_marks_a_deletion_removes_and_deletes_and_restores_a_project(store):
-    app = shown("Queue")
+    app = opened_view("Queue")
     button(app, "Delete Voices").click().run()
     assert "16 recordings" in words(app)
-    assert "18 marks of ann, 16 marks of bea" in plain(app)
+    assert "18 marks of ann, 16 marks of bea" in page_text(app)
     button(app, "Cancel").click().run()
     assert "18 marks of ann" not in words(app)
     button(app, "Delete Voices").click().run()
@@ -545,7 +545,7 @@ def test_owner_sees_whose_marks_a_deletion_removes_and_deletes_and_restores_a_pr
 
 def test_a_person_without_a_role_sees_who_owns_the_project_and_no_delete_button(store):
     for visitor in ("mallory", "bea"):
-        app = shown("Queue", annotator=visitor)
+        app = opened_view("Queue", annotator=visitor)
         button(app, "Delete Voices").click().run()
         assert "18 marks of ann" in words(app)
         assert "Ask ann" in words(app)
@@ -557,16 +557,16 @@ def test_trash_shows_a_persons_own_items_and_the_owner_empties_it_in_two_clicks(
     (project,) = store.projects.page().items
     sha256 = store.recordings.page(project.id).items[0].file.sha256
     store.trash.delete_recording(sha256, "ann")
-    app = shown("Queue", annotator="mallory")
+    app = opened_view("Queue", annotator="mallory")
     app.session_state["annotation_trash"] = True
     app.run()
-    assert "take 0.wav" not in plain(app)
-    app = shown("Queue", annotator="bea")
+    assert "take 0.wav" not in page_text(app)
+    app = opened_view("Queue", annotator="bea")
     app.session_state["annotation_trash"] = True
     app.run()
-    assert "take 0.wav" in plain(app)
+    assert "take 0.wav" in page_text(app)
     assert not [one for one in app.button if "permanently" in one.label]
-    app = shown("Queue")
+    app = opened_view("Queue")
     app.session_state["annotation_trash"] = True
     app.run()
     button(app, "Delete permanently").click().run()
@@ -584,7 +584,7 @@ def test_a_deleted_mark_can_be_restored_below_its_recording_by_its_maker_and_del
     (mark,) = (each for each in store.marks.of(project.id, recording.sha256, "ann") if each.note == "here")
     store.marks.edit(project.id, recording.sha256, "ann", delete=[mark])
     for visitor, offered in (("bea", False), ("ann", True)):
-        app = shown("Mark", beside=[], annotator=visitor)
+        app = opened_view("Mark", beside=[], annotator=visitor)
         app.session_state["held"] = {recording.sha256: Held(recording, voices[0])}
         app.session_state["current"] = recording.sha256
         app.session_state["annotation_history"] = True
@@ -596,7 +596,7 @@ def test_a_deleted_mark_can_be_restored_below_its_recording_by_its_maker_and_del
 
 
 def test_a_project_name_typed_in_another_unicode_form_is_created_and_recognised(store):
-    app = shown("Queue")
+    app = opened_view("Queue")
     name = next(one for one in app.text_input if one.label == "New project name")
     name.set_value("Zoe\u0308")
     button(app, "Create project").click().run()
@@ -614,7 +614,7 @@ def test_export_names_the_mark_that_it_cut_and_contains_all_others(store, data):
     with closing(sqlite3.connect(data / FILE_NAME)) as connection:
         connection.execute("UPDATE marks SET end_s = 99 WHERE note = 'here' AND emotion = 'angry'")
         connection.commit()
-    app = shown("Files")
+    app = opened_view("Files")
     button(app, "Prepare export").click().run()
     app = finished(app)
     assert not app.exception
@@ -624,7 +624,7 @@ def test_export_names_the_mark_that_it_cut_and_contains_all_others(store, data):
 # --- people ---
 
 
-def of_project(store):
+def first_project(store):
     (project,) = store.projects.page().items
     return project.id, [queued.file.sha256 for queued in store.recordings.page(project.id).items]
 
@@ -634,10 +634,10 @@ def tables_of(app) -> list[dict]:
 
 
 def test_an_annotators_queue_begins_with_their_work_and_says_why_it_came_back(store):
-    project, found = of_project(store)
+    project, found = first_project(store)
     store.people.assign(project, "ann", ["ann", "bea"], AssignmentPlan(overlap=0.5))
     store.people.send_back(project, found[0], "ann", "bea", "The *end* is missing.")
-    app = shown("Queue", annotator="bea")
+    app = opened_view("Queue", annotator="bea")
     assert not app.exception
     mine = {one.file.name for one in store.recordings.page(project, Queue(annotator="bea", task="assigned")).items}
     assert {row["Recording"] for row in queue(app)} == mine
@@ -646,11 +646,11 @@ def test_an_annotators_queue_begins_with_their_work_and_says_why_it_came_back(st
 
 
 def test_agreement_lists_cells_and_undecided_recordings_without_the_gold_layer(store):
-    project, found = of_project(store)
+    project, found = first_project(store)
     marks = store.marks.of(project, found[1], "ann")
     label = next(mark for mark in marks if mark.tier == RECORDING_TIER)
     store.marks.edit(project, found[1], "ann", add=[replace(label, annotator=GOLD, key=None)])
-    app = finished(shown("Agreement"))
+    app = finished(opened_view("Agreement"))
     assert not app.exception
     assert "The gold layer is not compared" in words(app)
     whole, differing = tables_of(app)  # in time only ann marked
@@ -662,8 +662,8 @@ def test_agreement_lists_cells_and_undecided_recordings_without_the_gold_layer(s
     assert "take 2.wav" in names
 
 
-def deciding(store, project, recording):
-    """What Mark shows of the gold layer, without the player; and a row of Agreement as a button."""
+def gold_sections(store, project, recording):
+    """The gold layer as on Mark, without the player; and a row of Agreement as a button."""
     import streamlit as st
 
     from pages.shared.annotation.marking.shown_marks import Shown
@@ -680,12 +680,12 @@ def deciding(store, project, recording):
 
 
 def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(store, monkeypatch):
-    project, found = of_project(store)
+    project, found = first_project(store)
     opened, recording = OpenProject(store, project, "Voices", "ann"), list(store.transfer.export(project))[1]
     rows = {"chosen": {"ann"}}
 
-    def table(shown, **_):
-        chosen = [number for number, row in enumerate(shown) if row["Annotator"] in rows["chosen"]]
+    def table(opened_view, **_):
+        chosen = [number for number, row in enumerate(opened_view) if row["Annotator"] in rows["chosen"]]
         return SimpleNamespace(selection=SimpleNamespace(rows=chosen))
 
     def gold():
@@ -693,7 +693,7 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
         return [(mark.tier, mark.emotion, mark.status, mark.note) for mark in marks]
 
     monkeypatch.setattr("streamlit.dataframe", table)
-    app = AppTest.from_function(deciding, default_timeout=60, args=(store, opened, recording)).run()
+    app = AppTest.from_function(gold_sections, default_timeout=60, args=(store, opened, recording)).run()
     button(app, "Row").click().run()
     assert not app.exception
     choices = app.session_state["choices"]
@@ -710,7 +710,7 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
     assert gold() == [(RECORDING_TIER, "angry", "done", ""), decided[1]]
     rows["chosen"] = {"ann", "bea"}
     app.run()
-    assert button(app, "Take over").disabled is False  # the label of ann; what bea said is decided
+    assert button(app, "Take over").disabled is False  # the label of ann; bea's is already decided
     store.people.set_roles(project, "ann", {"bea": "annotator"})
     store.people.set_roles(project, "ann", {"cid": "owner"})
     store.people.set_roles(project, "cid", {"ann": "annotator"})
@@ -724,14 +724,14 @@ def fields(store, project, sha256):
     from pages.shared.annotation.marking.shown_marks import Shown
 
     opened = store.recordings.open(project.id, sha256, project.annotator)
-    shown = Shown(1.5)
-    shown.update(opened.annotations, project.annotator, opened.tiers)
-    details_section.show(project, opened, shown, channels=1)
+    opened_view = Shown(1.5)
+    opened_view.update(opened.annotations, project.annotator, opened.tiers)
+    details_section.show(project, opened, opened_view, channels=1)
 
 
 def test_fields_of_a_mark_have_other_keys_in_another_language(store, monkeypatch):
-    # A browser says what is chosen by its text, which would be a label that somebody has typed.
-    project, found = of_project(store)
+    # A browser sends a choice as its text, which would be taken for a typed label.
+    project, found = first_project(store)
     args = store, OpenProject(store, project, "Voices", "ann"), found[0]
     keys = {}
     for code in ("en", "de"):
@@ -745,9 +745,9 @@ def test_fields_of_a_mark_have_other_keys_in_another_language(store, monkeypatch
 
 
 def test_teach_lists_left_out_marks_beforehand_and_sets_a_status_in_one_step(store):
-    project, found = of_project(store)
+    project, found = first_project(store)
     store.marks.set_status(project, found[:4], "ann", "open", "ann")
-    app = finished(shown("Teach", model="fusion"))
+    app = finished(opened_view("Teach", model="fusion"))
     assert not app.exception
     (table,) = [one.value for one in app.dataframe if "How to fix it" in one.value]
     reasons = dict(zip(table["Reason"], table["Recordings"], strict=True))
@@ -758,7 +758,7 @@ def test_teach_lists_left_out_marks_beforehand_and_sets_a_status_in_one_step(sto
 def test_teach_of_a_tier_names_the_labels_of_several_emotions_and_follows_who_speaks(store):
     mapping = (("happy", "high"), ("surprise", "high"))
     found = label_moods(store, {0: {"ann": "high"}, 1: {"ann": "Wut"}, 2: {"bea": "low"}}, mapping=mapping)
-    app = finished(shown("Teach", model="fusion"))
+    app = finished(opened_view("Teach", model="fusion"))
     next(one for one in app.selectbox if one.label == "Learn from").set_value("mood").run()
     app = finished(app)
     assert not app.exception
@@ -769,12 +769,12 @@ def test_teach_of_a_tier_names_the_labels_of_several_emotions_and_follows_who_sp
         "The label 'low' stands for no emotion",
     ]
     assert "Named speakers: 0" in words(app)
-    store.recordings.add(of_project(store)[0], [RecordingFile(found[1], "take 1.wav", 1.5, 16_000, speaker="Zoe")])
+    store.recordings.add(first_project(store)[0], [RecordingFile(found[1], "take 1.wav", 1.5, 16_000, speaker="Zoe")])
     assert "Named speakers: 1" in words(finished(app.run()))
 
 
 def test_teach_follows_two_speakers_that_swap_names(store):
-    project, found = of_project(store)
+    project, found = first_project(store)
     for who in ("ann", "bea"):
         store.marks.set_status(project, [*found[1:5], *found[6:]], who, "open", who)
 
@@ -785,7 +785,7 @@ def test_teach_follows_two_speakers_that_swap_names(store):
         store.recordings.add(project, files)
 
     speak(_0="Zoe", _5="Eva", _6="Zoe")  # the last is not taught
-    app = finished(shown("Teach", model="fusion"))
+    app = finished(opened_view("Teach", model="fusion"))
     assert "in 2 recordings" in words(app)
     assert "Named speakers: 2" in words(app)
     speak(_5="Zoe", _6="Eva")  # each name has as many recordings as before

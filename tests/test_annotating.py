@@ -1,4 +1,4 @@
-"""What is done on the page Annotate, below its face: edits become steps, sounds are kept, queues are rated."""
+"""The logic of the page Annotate without its widgets: edits become steps, sounds are saved, queues are rated."""
 
 import hashlib
 import math
@@ -44,7 +44,7 @@ def shown():
     return Shown(10.0)
 
 
-def edited(store, project, shown, who="ann", **edit):
+def make_edit(store, project, shown, who="ann", **edit):
     """Make an edit as the page does, and return the marks after it."""
     step = store_edit(store, project, who, Edit(sha(0), **edit), shown)
     shown.update(store.marks.of(project, sha(0)), who)
@@ -59,8 +59,8 @@ def drawn(id_, start_s, end_s, label=None):
 
 
 def test_a_drawn_mark_keeps_its_player_id_while_it_is_moved_and_labelled(store, project, shown):
-    edited(store, project, shown, changed=(drawn("new 1", 1, 2),))
-    edited(store, project, shown, changed=(drawn("new 1", 1.5, 2.5, "sad"),))
+    make_edit(store, project, shown, changed=(drawn("new 1", 1, 2),))
+    make_edit(store, project, shown, changed=(drawn("new 1", 1.5, 2.5, "sad"),))
     assert list(shown.marks) == ["new 1"]
     (kept,) = store.marks.of(project, sha(0))
     assert (kept.region.start_s, kept.emotion, kept.annotator, kept.revision) == (1.5, "sad", "ann", 2)
@@ -78,17 +78,17 @@ def test_an_edit_sent_before_the_page_was_redrawn_builds_on_the_previous_one(sto
 
 
 def test_a_split_is_one_step_for_undo_and_redo(store, project, shown):
-    edited(store, project, shown, changed=(drawn("new 1", 1, 3, "sad"),))
-    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"), drawn("new 2", 2, 3, "sad")))
+    make_edit(store, project, shown, changed=(drawn("new 1", 1, 3, "sad"),))
+    make_edit(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"), drawn("new 2", 2, 3, "sad")))
     assert [m.region.start_s for m in shown.marks.values()] == [1, 2]
-    edited(store, project, shown, command="undo")
+    make_edit(store, project, shown, command="undo")
     assert [(m.region.start_s, m.region.end_s) for m in shown.marks.values()] == [(1, 3)]
-    edited(store, project, shown, command="redo")
+    make_edit(store, project, shown, command="redo")
     assert set(shown.marks) == {"new 1", "new 2"}
 
 
 def test_an_edit_of_a_mark_that_somebody_changed_meanwhile_is_refused(store, project, shown):
-    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
+    make_edit(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
     (seen,) = shown.marks.values()
     change_mark(store, project, "bea", sha(0), seen, emotion="angry")
     with pytest.raises(AnnotationsOutdated, match=r"bea changed this mark .* Nothing was overwritten"):
@@ -101,16 +101,16 @@ def test_a_suggestion_becomes_a_mark_with_its_provenance_or_stays_dismissed(stor
     shown.suggest(regions, "happy", provenance, "ann")
     first, second = shown.for_player()
     assert first == Mark(first.id, Region(1, 2, label="happy"), suggested=True)
-    edited(store, project, shown, changed=(replace(first, suggested=False),))
-    edited(store, project, shown, deleted=(second.id,))
+    make_edit(store, project, shown, changed=(replace(first, suggested=False),))
+    make_edit(store, project, shown, deleted=(second.id,))
     shown.suggest(regions, "happy", provenance, "ann")
     assert shown.suggestions == {}
     (taken,) = store.marks.of(project, sha(0))
     assert (taken.emotion, taken.region) == ("happy", Region(1, 2))
     assert next(iter(store.transfer.export(project))).provenance == provenance
-    edited(store, project, shown, command="undo")
+    make_edit(store, project, shown, command="undo")
     shown.suggest(regions, "happy", provenance, "ann")
-    # What was taken is offered again, what was dismissed is not.
+    # An accepted suggestion is offered again after an undo, a dismissed one is not.
     assert [mark.region for mark in shown.suggestions.values()] == [Region(1, 2)]
 
 
@@ -127,8 +127,8 @@ def test_f0_that_is_corrected_in_the_player_is_a_step_among_the_others(store, pr
     assert corrected("draw", 0.01, 0.04, (90.0, 95.0, 110.0)) == {1: 90.0, 2: 95.0, 3: 110.0}
     # In a stretch of a long recording, the player has the time of the whole, and frames are numbered in it.
     assert corrected("double", 2.0, 2.01, from_s=2.0) == {1: 90.0, 2: 95.0, 3: 110.0, 200: 200.0}
-    edited(store, project, shown, command="undo")
-    edited(store, project, shown, command="undo")
+    make_edit(store, project, shown, command="undo")
+    make_edit(store, project, shown, command="undo")
     assert store.recordings.open(project, sha(0), "ann").f0.hz == {3: 120.0}
     store.marks.correct_f0(project, sha(0), "bea", {3: 60.0}, store.recordings.open(project, sha(0), "bea").f0.frames)
     with pytest.raises(AnnotationsOutdated, match=r"bea corrected F0 at 0\.04 s"):
@@ -150,7 +150,7 @@ def test_suggestions_appear_in_a_tier_of_labels_with_the_label_of_the_emotion(st
     assert lanes["arousal"].suggested == lanes["arousal"].marks.keys()
     assert len(shown.for_player()) == 2  # only those of emotions
     first, second = lanes["arousal"].marks.items()
-    edited(store, project, shown, tier="arousal", changed=(Mark(*first),), deleted=(second[0],))
+    make_edit(store, project, shown, tier="arousal", changed=(Mark(*first),), deleted=(second[0],))
     (taken,) = store.marks.of(project, sha(0))
     assert (taken.tier, taken.note, taken.emotion, taken.region) == ("arousal", "high", None, Region(1, 2))
     assert next(iter(store.transfer.export(project))).provenance == {"model": "fusion"}
@@ -174,13 +174,13 @@ def test_nearly_all_of_a_recording_is_not_suggested_as_a_region(shown):
 
 
 def test_deleting_a_mark_that_is_no_longer_shown_does_nothing(store, project, shown):
-    assert edited(store, project, shown, deleted=("gone",)) is None
+    assert make_edit(store, project, shown, deleted=("gone",)) is None
     assert store.history.page(project, sha(0)).total == 0
 
 
 def test_labelling_the_whole_recording_again_changes_its_label_and_sets_it_to_done(store, project, shown):
-    edited(store, project, shown, command="label", value="sad")
-    edited(store, project, shown, command="label", value="angry")
+    make_edit(store, project, shown, command="label", value="sad")
+    make_edit(store, project, shown, command="label", value="angry")
     label_whole(store, project, "ann", sha(0), shown, intensity=4)
     (label,) = store.marks.of(project, sha(0))
     assert (label.tier, label.emotion, label.intensity, label.status) == (RECORDING_TIER, "angry", 4, "done")
@@ -203,7 +203,7 @@ def test_each_edit_from_the_player_takes_at_most_five_statements(store, project,
         assert 1 <= len(sent) <= 5, sent
 
 
-# --- kept sounds ---
+# --- saved sounds ---
 
 
 def test_a_saved_sound_is_found_by_its_content_else_at_its_last_path(tmp_path):
@@ -243,31 +243,31 @@ def annotated(*marks: Annotation) -> AnnotatedRecording:
     return AnnotatedRecording("a.wav", sha(0), 10.0, None, marks)
 
 
-def whole(who, emotion):
+def whole_label(who, emotion):
     return Annotation(Region(0, 10), tier=RECORDING_TIER, annotator=who, emotion=emotion)
 
 
 def test_keys_set_status_intensity_and_confidence_of_a_mark_or_of_the_whole_recording(store, project, shown):
-    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
-    edited(store, project, shown, command="intensity", value=4, mark="new 1")
-    edited(store, project, shown, command="confidence", value=0.8)
-    edited(store, project, shown, command="status", value="done")
+    make_edit(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
+    make_edit(store, project, shown, command="intensity", value=4, mark="new 1")
+    make_edit(store, project, shown, command="confidence", value=0.8)
+    make_edit(store, project, shown, command="status", value="done")
     assert (shown.marks["new 1"].intensity, shown.marks["new 1"].confidence) == (4, None)
     assert in_words(shown.marks["new 1"]) == "sad, intensity 4, open"
     assert in_words(shown.label) == "no label, 80 % sure, done"
     assert store.recordings.count_by_status(project, "ann")["done"] == 1
-    edited(store, project, shown, command="confidence", value=None)
+    make_edit(store, project, shown, command="confidence", value=None)
     assert shown.label.confidence is None
 
 
 def test_keys_set_the_channel_of_a_mark_and_undo_takes_it_back(store, project, shown):
-    edited(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
-    edited(store, project, shown, command="channel", value=2, mark="new 1")
+    make_edit(store, project, shown, changed=(drawn("new 1", 1, 2, "sad"),))
+    make_edit(store, project, shown, command="channel", value=2, mark="new 1")
     assert in_words(shown.marks["new 1"]) == "sad, channel 2, open"
     assert _change_in_words(store.history.page(project, sha(0)).items[0].changes[0], "ann").endswith("sad, channel 2")
     with pytest.raises(AnnotationsRefused, match="1 to 999"):
-        edited(store, project, shown, command="channel", value=-1, mark="new 1")
-    edited(store, project, shown, command="undo")
+        make_edit(store, project, shown, command="channel", value=-1, mark="new 1")
+    make_edit(store, project, shown, command="undo")
     assert shown.marks["new 1"].channel is None
 
 
@@ -295,28 +295,30 @@ def test_keys_set_intensity_and_confidence_of_a_mark_in_a_tier(store, project, s
     ("command", "value"), [("intensity", "many"), ("confidence", [1]), ("intensity", float("inf"))]
 )
 def test_commands_that_no_key_sends_are_not_stored(store, project, shown, command, value):
-    assert edited(store, project, shown, command=command, value=value) is None
+    assert make_edit(store, project, shown, command=command, value=value) is None
     assert not store.marks.of(project, sha(0))
 
 
 def test_an_impossible_intensity_or_an_unknown_mark_is_refused(store, project, shown):
     with pytest.raises(AnnotationsRefused, match="1 to 5"):
-        edited(store, project, shown, command="intensity", value=7)
+        make_edit(store, project, shown, command="intensity", value=7)
     with pytest.raises(AnnotationsRefused, match="no longer there"):
-        edited(store, project, shown, command="intensity", value=2, mark="gone")
+        make_edit(store, project, shown, command="intensity", value=2, mark="gone")
 
 
 def test_disagreement_by_hand():
     ann, bea = (mark(1, 3, annotator="ann", emotion="sad"), mark(2, 4, annotator="bea", emotion="sad"))
     assert disagreement(annotated()) is None
     assert disagreement(annotated(ann)) is None
-    # 3 s are marked by either, 1 s by both as the same.
+    # 3 s are marked by at least one person, 1 s by both alike.
     assert disagreement(annotated(ann, bea)) == pytest.approx(2 / 3)
     assert disagreement(annotated(ann, replace(bea, emotion="angry"))) == 1
-    assert disagreement(annotated(whole("ann", "sad"), whole("bea", "sad"))) == 0
-    three = annotated(whole("ann", "sad"), whole("bea", "sad"), whole("cy", "happy"))
+    assert disagreement(annotated(whole_label("ann", "sad"), whole_label("bea", "sad"))) == 0
+    three = annotated(whole_label("ann", "sad"), whole_label("bea", "sad"), whole_label("cy", "happy"))
     assert disagreement(three) == pytest.approx(2 / 3)
-    assert disagreement(annotated(ann, bea, whole("ann", "sad"), whole("bea", "sad"))) == pytest.approx(1 / 3)
+    assert disagreement(annotated(ann, bea, whole_label("ann", "sad"), whole_label("bea", "sad"))) == pytest.approx(
+        1 / 3
+    )
 
 
 def test_points_match_up_to_20_ms_apart_and_disagree_in_the_rest():
@@ -325,10 +327,10 @@ def test_points_match_up_to_20_ms_apart_and_disagree_in_the_rest():
 
     ann = points("ann", low=1.0, high=2.0)
     assert disagreement(annotated(*ann, *points("bea", low=1.02, high=1.99))) == 0
-    # Of three points set by either, one has the same label by both: 1.0, 2.0 and 3.0.
+    # Of three points (1.0, 2.0 and 3.0), one has the same label by both.
     assert disagreement(annotated(*ann, *points("bea", low=1.0, fall=2.0, rise=3.0))) == pytest.approx(2 / 3)
     assert disagreement(annotated(*ann, *points("bea", low=1.021, high=2.021))) == 1
-    # One of two close points is another person's single one: the closer.
+    # Of two close points, the closer one matches another person's single point.
     near = [Point(1.0, 1.0), Point(1.015, 1.015)]
     assert match_pairs(near, [Point(1.02, 1.02)]) == [(1, 0)]
     agreement = annotator_agreement([annotated(*ann, *points("bea", low=1.01, fall=2.0, rise=3.0))])
@@ -381,8 +383,8 @@ def test_ratings_made_before_a_stop_stay(store, project, classifier):
 
 def test_recordings_are_rated_by_their_marks(store, project):
     for who, emotion in (("ann", "sad"), ("bea", "happy")):
-        store.marks.edit(project, sha(1), who, add=[whole(who, emotion)])
-        store.marks.edit(project, sha(2), who, add=[whole(who, "sad")])
+        store.marks.edit(project, sha(1), who, add=[whole_label(who, emotion)])
+        store.marks.edit(project, sha(2), who, add=[whole_label(who, "sad")])
     rate_by_marks(store, project)
     first = store.recordings.page(project, Queue(order="annotators_disagreement")).items
     assert [one.annotators_disagreement for one in first] == [1, 0, None, None, None]
@@ -391,7 +393,7 @@ def test_recordings_are_rated_by_their_marks(store, project):
 def test_recordings_are_rated_by_their_labels_in_a_tier_all_or_none(store, project):
     tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low")))
     for who, emotion, first_s in (("ann", "sad", 1.0), ("bea", "happy", 2.0)):
-        store.marks.edit(project, sha(1), who, add=[whole(who, emotion)])
+        store.marks.edit(project, sha(1), who, add=[whole_label(who, emotion)])
         labels = [Annotation(Region(first_s, 3.0), tier.key, note="low")]
         store.marks.edit(project, sha(2), who, add=labels)
     rate_by_marks(store, project)
@@ -401,7 +403,7 @@ def test_recordings_are_rated_by_their_labels_in_a_tier_all_or_none(store, proje
     assert before == [(None, None), (1, None), (None, None), (None, None), (None, None)]
     rate_by_marks(store, project, tier)
     rated = [(one.annotators_disagreement, one.disagreement_tier) for one in store.recordings.page(project).items]
-    # Of two seconds that either marked, both marked one.
+    # Of two seconds marked by at least one person, both marked one.
     assert rated == [(None, "mood"), (None, "mood"), (0.5, "mood"), (None, "mood"), (None, "mood")]
 
 

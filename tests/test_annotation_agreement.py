@@ -1,4 +1,4 @@
-"""How far annotators agree, in labels and in where they mark."""
+"""Agreement of annotators in labels and in the positions of marks."""
 
 from dataclasses import replace
 from itertools import combinations, permutations
@@ -37,7 +37,7 @@ from ser_core.learning.metrics import RESAMPLES
 EMOTIONS = ("angry", "happy", "sad")
 
 
-def whole(annotator, emotion, intensity=None, duration_s=2.0):
+def whole_label(annotator, emotion, intensity=None, duration_s=2.0):
     return Annotation(Region(0, duration_s), RECORDING_TIER, annotator, emotion, intensity)
 
 
@@ -53,17 +53,17 @@ def labelled(*emotions_of):
     """Return recordings with a label by each of ann, ben, cleo; None where there is none."""
     names = ("ann", "ben", "cleo")
     return [
-        recording(*(whole(who, emotion) for who, emotion in zip(names, each, strict=False) if emotion))
+        recording(*(whole_label(who, emotion) for who, emotion in zip(names, each, strict=False) if emotion))
         for each in emotions_of
     ]
 
 
-def by_chance(recordings, annotators=3, missing=0.2, seed=0):
-    """Return labels that agree more often than not, as places; -1 where there is none: (recordings, annotators)."""
+def random_labels(recordings, annotators=3, missing=0.2, seed=0):
+    """Return label indices (recordings, annotators) that agree more often than not; -1 for none."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(3, size=(recordings, 1))
-    given_ = np.where(rng.random((recordings, annotators)) < 0.6, truth, rng.integers(3, size=(recordings, annotators)))
-    return np.where(rng.random(given_.shape) < missing, -1, given_)
+    labels = np.where(rng.random((recordings, annotators)) < 0.6, truth, rng.integers(3, size=(recordings, annotators)))
+    return np.where(rng.random(labels.shape) < missing, -1, labels)
 
 
 def recordings_of(places):
@@ -109,7 +109,7 @@ def test_fleiss_kappa_reproduces_fleiss_example_of_psychiatrists():
 
 def test_krippendorffs_alpha_reproduces_his_own_example():
     table = coincidences(counts_of(OBSERVERS.T - 1, 5))
-    # The coincidences are printed there: 7 4/3 1/3 1/3 0 in the first row.
+    # The paper prints the coincidences: 7 4/3 1/3 1/3 0 in the first row.
     np.testing.assert_allclose(table[0], [7, 4 / 3, 1 / 3, 1 / 3, 0])
     assert krippendorff_alpha(table, nominal_distance(5)) == pytest.approx(0.743, abs=5e-4)
     assert krippendorff_alpha(table, interval_distance(np.arange(1, 6))) == pytest.approx(0.849, abs=5e-4)
@@ -117,7 +117,7 @@ def test_krippendorffs_alpha_reproduces_his_own_example():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_cohens_kappa_equals_scikit_learns(seed):
-    one, other = by_chance(80, 2, missing=0, seed=seed).T
+    one, other = random_labels(80, 2, missing=0, seed=seed).T
     table = np.zeros((3, 3), int)
     np.add.at(table, (one, other), 1)
     assert cohen_kappa(table) == pytest.approx(cohen_kappa_score(one, other), abs=1e-12)
@@ -126,7 +126,7 @@ def test_cohens_kappa_equals_scikit_learns(seed):
 @pytest.mark.parametrize("annotators", [2, 3, 7])
 def test_fleiss_kappa_equals_that_of_statsmodels(annotators):
     theirs = pytest.importorskip("statsmodels.stats.inter_rater")
-    counts = counts_of(by_chance(60, annotators, missing=0))
+    counts = counts_of(random_labels(60, annotators, missing=0))
     expected = theirs.fleiss_kappa(counts, method="fleiss")
     assert 0.1 < expected < 0.6
     assert fleiss_kappa(fleiss_tally(counts), annotators) == pytest.approx(expected, abs=1e-12)
@@ -135,7 +135,7 @@ def test_fleiss_kappa_equals_that_of_statsmodels(annotators):
 @pytest.mark.parametrize("missing", [0.0, 0.3, 0.7])
 def test_krippendorffs_alpha_equals_that_of_the_package_krippendorff(missing):
     theirs = pytest.importorskip("krippendorff")
-    places = by_chance(100, 4, missing)
+    places = random_labels(100, 4, missing)
     data = np.where(places < 0, np.nan, places)
     table = coincidences(counts_of(places))
     for level, distance in (("nominal", nominal_distance(3)), ("interval", interval_distance(np.arange(3)))):
@@ -156,7 +156,7 @@ def alpha_slowly(places, distance):
 
 
 def test_krippendorffs_alpha_equals_its_definition_pair_by_pair():
-    places, distance = by_chance(30, 4, 0.3), interval_distance(np.array([1, 2, 5]))
+    places, distance = random_labels(30, 4, 0.3), interval_distance(np.array([1, 2, 5]))
     found = krippendorff_alpha(coincidences(counts_of(places)), distance)
     assert found == pytest.approx(alpha_slowly(places, distance), abs=1e-12)
 
@@ -188,7 +188,7 @@ def test_the_interval_equals_that_of_a_loop_over_resampled_recordings():
 
 
 def test_interval_of_one_right_and_one_wrong_recording_worked_by_hand():
-    # Drawn twice: both the one (1/4), one of each (1/2), both the other (1/4).
+    # Two draws: twice the first (1/4), one of each (1/2), twice the second (1/4).
     found = measured_ratio(np.array([[1.0, 1], [0, 1]]), nothing="", undefined="")
     assert (found.value, found.interval) == (0.5, (0.0, 1.0))
 
@@ -215,7 +215,7 @@ def test_without_recordings_or_without_a_value_there_is_a_reason_instead():
 
 def test_agreement_in_labels_equals_other_libraries_with_missing_labels():
     krippendorff = pytest.importorskip("krippendorff")
-    places = by_chance(60)
+    places = random_labels(60)
     found = annotator_agreement(recordings_of(places))
     assert found.annotators == ("ann", "ben", "cleo")
     labels = found.recordings
@@ -245,7 +245,7 @@ def test_annotators_who_always_agree_have_one_with_an_interval_of_no_width():
 
 @given(st.permutations(range(8)), st.permutations(EMOTIONS), st.permutations(["ann", "ben", "cleo"]))
 def test_agreement_does_not_depend_on_order_or_names(order, emotions, names):
-    places = by_chance(8, missing=0.1, seed=4)
+    places = random_labels(8, missing=0.1, seed=4)
     renamed = dict(zip(EMOTIONS, emotions, strict=True))
     people = dict(zip(("ann", "ben", "cleo"), names, strict=True))
     changed = [
@@ -265,7 +265,7 @@ def test_agreement_does_not_depend_on_order_or_names(order, emotions, names):
 
 
 def test_the_same_recordings_give_the_same_interval():
-    recordings = recordings_of(by_chance(20))
+    recordings = recordings_of(random_labels(20))
     one, other = annotator_agreement(recordings), annotator_agreement(recordings)
     assert one.recordings.cohen == other.recordings.cohen
     assert one.recordings.alpha == other.recordings.alpha
@@ -275,18 +275,19 @@ def test_intensities_that_differ_by_little_agree_more_than_those_that_differ_by_
     theirs = pytest.importorskip("krippendorff")
     for data in ([[1, 2, 5, 4], [2, 2, 4, 4]], [[1, 2, 5, 4], [5, 2, 1, 4]]):
         recordings = [
-            recording(whole("ann", "sad", one), whole("ben", "happy", other)) for one, other in zip(*data, strict=True)
+            recording(whole_label("ann", "sad", one), whole_label("ben", "happy", other))
+            for one, other in zip(*data, strict=True)
         ]
         found = annotator_agreement(recordings).recordings.intensity_alpha
         expected = theirs.alpha(reliability_data=data, level_of_measurement="interval")
         assert found.value == pytest.approx(expected)
         assert found.recordings == 4
-    half = [recording(whole("ann", "sad", 3), whole("ben", "sad"))]
+    half = [recording(whole_label("ann", "sad", 3), whole_label("ben", "sad"))]
     reason = annotator_agreement(half).recordings.intensity_alpha.reason
     assert reason == "No two people rated the intensity of the same item."
 
 
-# --- what cannot be said ---
+# --- undefined figures ---
 
 
 @pytest.mark.parametrize(
@@ -321,7 +322,7 @@ def test_an_undefined_figure_has_no_value_but_a_reason(recordings, cohen, fleiss
 
 
 def test_an_annotator_without_labels_of_a_kind_is_left_out():
-    places = by_chance(40, annotators=2, missing=0)
+    places = random_labels(40, annotators=2, missing=0)
     both = [replace(r, annotations=(*r.annotations, mark("zoe", 0, 1))) for r in recordings_of(places)]
     both[0] = replace(both[0], annotations=(*both[0].annotations, mark("yan", 0, 1)))
     found = annotator_agreement(both)
@@ -349,7 +350,10 @@ def test_each_frame_has_the_label_of_the_mark_at_its_centre():
 
 
 def test_an_annotator_without_marks_in_a_recording_does_not_count_there():
-    recordings = [recording(mark("ann", 0, 1), mark("ben", 0, 1)), recording(mark("ann", 0, 2), whole("ben", "sad"))]
+    recordings = [
+        recording(mark("ann", 0, 1), mark("ben", 0, 1)),
+        recording(mark("ann", 0, 2), whole_label("ben", "sad")),
+    ]
     both, alone = annotator_agreement(recordings).frames, annotator_agreement(recordings[:1]).frames
     assert both.confusion["ann", "ben"].sum() == 200
     assert both.cohen == alone.cohen
@@ -496,7 +500,7 @@ def test_regions_that_never_overlap_have_no_boundary_error():
 
 
 def test_without_a_recording_that_both_marked_there_is_no_agreement_in_regions():
-    recordings = [recording(mark("ann", 0, 1)), recording(mark("ben", 0, 1), whole("ann", "sad"))]
+    recordings = [recording(mark("ann", 0, 1)), recording(mark("ben", 0, 1), whole_label("ann", "sad"))]
     found = annotator_agreement(recordings).regions["ann", "ben"]
     for figure in (found.detection_f1, found.time_f1, found.start_error_ms, found.end_error_ms, found.same_emotion):
         assert figure == Measured(None, None, 0, "No recording was marked in time by both.")
@@ -529,7 +533,7 @@ def test_a_recording_shorter_than_a_frame_has_one():
 
 
 def test_the_matrix_shows_kappa_and_interval_of_each_pair_in_both_triangles():
-    found = annotator_agreement(recordings_of(by_chance(120)))
+    found = annotator_agreement(recordings_of(random_labels(120)))
     figure = agreement_matrix_chart(found.recordings, found.annotators)
     (cells,) = figure.data
     assert list(cells.x) == list(cells.y) == ["ann", "ben", "cleo"]
@@ -550,17 +554,17 @@ def test_a_pair_without_kappa_is_an_empty_cell_that_says_why():
     (cells,) = agreement_matrix_chart(found.recordings, found.annotators).data
     assert (cells.z[0][2], cells.text[0][2]) == (None, "")
     assert cells.customdata[0][2] == "No recording was labelled by both."
-    assert cells.text[0][1] == "\N{MINUS SIGN}1.00<br>(\N{MINUS SIGN}1.00 to 0.00)"  # a label twice agrees as chance
+    assert cells.text[0][1] == "\N{MINUS SIGN}1.00<br>(\N{MINUS SIGN}1.00 to 0.00)"  # labels that agree as by chance
 
 
 @pytest.mark.parametrize(("dark", "colour"), [(True, "white"), (False, None)])
 def test_figures_in_cells_can_be_read_in_both_themes_and_names_are_never_markup(dark, colour):
     people = ("", "1", "<b>A&B")
-    recordings = [recording(*(whole(who, emotion) for who in people)) for emotion in ("sad", "<i>odd")]
+    recordings = [recording(*(whole_label(who, emotion) for who in people)) for emotion in ("sad", "<i>odd")]
     found = annotator_agreement(recordings)
     figure = agreement_matrix_chart(found.recordings, found.annotators, dark=dark)
     assert list(figure.data[0].x) == ["(no name)", "1", "&lt;b&gt;A&amp;B"]
-    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "category"  # never numbers, even where all names are
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "category"  # never numbers, even if all names are
     confusion = annotator_confusion_chart(found.recordings, ("1", "<b>A&B"), "recordings", dark=dark)
     assert list(confusion.data[0].x) == ["sad", "&lt;i&gt;odd"]
     assert confusion.layout.xaxis.title.text == "&lt;b&gt;A&amp;B"
@@ -575,7 +579,7 @@ def test_the_confusion_of_two_people_shows_counts_and_the_shares_of_each_row():
     figure = annotator_confusion_chart(found.recordings, ("ann", "ben"), "recordings")
     cells, clicks = figure.data
     assert list(cells.x) == list(cells.y) == ["angry", "sad"]
-    # By this order a click tells its row and column.
+    # A click is mapped to its row and column by this order.
     assert list(zip(clicks.y, clicks.x, strict=True)) == [(row, column) for row in cells.y for column in cells.x]
     np.testing.assert_allclose(cells.z, [[2 / 3, 1 / 3], [0, 1]])
     assert [list(row) for row in cells.text] == [["67 %<br>2", "33 %<br>1"], ["0 %<br>0", "100 %<br>1"]]

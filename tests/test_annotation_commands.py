@@ -1,4 +1,4 @@
-"""The commands of `annotations`: what they say, what they write, what they refuse, and that nothing is left of that."""
+"""The commands of `annotations`: what they print, write and refuse, and that refusals leave nothing behind."""
 
 import csv
 import getpass
@@ -47,11 +47,11 @@ def run(*arguments):
 
 
 def refusal_of(capsys, *arguments):
-    """Run a command that is refused and return the one line that it says."""
+    """Run a command that is refused and return the one line that it prints."""
     assert run(*arguments) == 2
-    said = capsys.readouterr()
-    (line,) = said.err.splitlines()
-    assert not said.out
+    output = capsys.readouterr()
+    (line,) = output.err.splitlines()
+    assert not output.out
     assert line.endswith(".")
     return line
 
@@ -70,7 +70,7 @@ def mark(start_s=0.25, end_s=0.75, annotator="Ann", emotion="angry", **others):
     return Annotation(Region(start_s, end_s), annotator=annotator, emotion=emotion, **others)
 
 
-def whole(annotator, emotion, **others):
+def whole_label(annotator, emotion, **others):
     return mark(0.0, SECONDS, annotator, emotion, tier=RECORDING_TIER, **others)
 
 
@@ -105,8 +105,10 @@ def project(store, sounds, capsys):
     (made,) = store.projects.page().items
     first, second, _ = map(sha256_of, sounds)
     store.marks.edit(made.id, first, "Ann", add=[mark(), mark(0.5, 1.0, emotion="sad", note="so; [loud]")])
-    store.marks.edit(made.id, first, "Ben", add=[whole("Ben", "happy", intensity=4, confidence=0.5, status="done")])
-    store.marks.edit(made.id, second, "Ann", add=[whole("Ann", "sad")])
+    store.marks.edit(
+        made.id, first, "Ben", add=[whole_label("Ben", "happy", intensity=4, confidence=0.5, status="done")]
+    )
+    store.marks.edit(made.id, second, "Ann", add=[whole_label("Ann", "sad")])
     return made.id
 
 
@@ -114,8 +116,8 @@ def mark_with_frequencies():
     return Annotation(Region(0.125, 0.5, 300.0, 3_000.5), annotator="Ben", emotion="bored")
 
 
-def said(store, project):
-    """Return all marks of a project, without what only a store knows of them."""
+def mark_contents(store, project):
+    """Return all marks of a project, without fields that only a store sets."""
     return {
         (document.name, document.sha256): [content_of(found) for found in document.annotations]
         for document in store.transfer.export(project)
@@ -126,7 +128,7 @@ def names_of(store):
     return [found.name for found in store.projects.page().items]
 
 
-# --- recordings in ---
+# --- adding recordings ---
 
 
 def test_recordings_are_added_with_hash_length_rate_and_path(store, sounds, capsys):
@@ -153,13 +155,13 @@ def test_recordings_are_added_with_hash_length_rate_and_path(store, sounds, caps
 
 
 def test_a_moved_recording_is_recognised_by_its_content_and_its_marks_stay(store, project, sounds, capsys):
-    before = said(store, project)
+    before = mark_contents(store, project)
     moved = shutil.move(sounds[0], sounds[0].parent.parent / "moved.wav")
     assert run("add", moved) == 0
     assert capsys.readouterr().out == "0 recordings added, 1 already known, 0 refused.\n"
     found = {recording.file.name: recording.file.path for recording in store.recordings.page(project).items}
     assert found["moved.wav"] == str(moved)
-    assert sorted(map(str, said(store, project).values())) == sorted(map(str, before.values()))
+    assert sorted(map(str, mark_contents(store, project).values())) == sorted(map(str, before.values()))
 
 
 def test_no_project_is_made_if_all_files_are_refused(store, tmp_path, capsys):
@@ -219,9 +221,9 @@ def test_another_database_is_another_set_of_projects(store, project, sounds, tmp
     assert "names no database" in refusal_of(capsys, "history", "--database", "nonsense")
 
 
-# --- out and in again ---
+# --- export and import ---
 
-#: All but RTTM, which only says who speaks when.
+#: All but RTTM, which contains only who speaks when.
 MARKS_OF_ALL_TIERS = [key for key in EXPORT_FORMATS if key != "rttm"]
 
 
@@ -234,11 +236,11 @@ def test_an_export_is_imported_into_another_database_unchanged(file_format, stor
     assert run("import", *there, *sorted((tmp_path / "out").iterdir())) == 0
     assert "5 marks added, 0 already known, 0 left out." in capsys.readouterr().out
     other = next(found.id for found in store.projects.page().items if found.name == "There")
-    marked = {key: marks for key, marks in said(store, project).items() if marks}
-    assert {key: marks for key, marks in said(store, other).items() if marks} == marked
+    marked = {key: marks for key, marks in mark_contents(store, project).items() if marks}
+    assert {key: marks for key, marks in mark_contents(store, other).items() if marks} == marked
     places = {found.file.sha256: found.file.path for found in store.recordings.page(other).items}
     assert all(places[sha256_of(path)] == str(path) for path in sounds[:2])
-    # And in the project that they came from nothing is new.
+    # In the original project nothing is new.
     assert run("import", "--project", "Voices", "--annotator", "Cid", *sorted((tmp_path / "out").iterdir())) == 0
     assert "0 marks added, 5 already known, 0 left out." in capsys.readouterr().out
 
@@ -267,9 +269,9 @@ def test_marks_are_written_into_an_existing_file_which_is_replaced_only_on_reque
     assert "keeps its format" in refusal_of(capsys, "export", "--into", theirs, "--format", "csv", "--overwrite")
     assert "already there" in refusal_of(capsys, "export", "--into", theirs, "--out", theirs)
     assert run("export", "--into", theirs, "--out", tmp_path / "new.TextGrid") == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].endswith("new.TextGrid: written, with marks of 'take 0.wav'.")
-    assert said[1].startswith("Added to it: 'Ann/emotion'")
+    output = capsys.readouterr().out.splitlines()
+    assert output[0].endswith("new.TextGrid: written, with marks of 'take 0.wav'.")
+    assert output[1].startswith("Added to it: 'Ann/emotion'")
     assert theirs.read_bytes() == before
     assert run("export", "--into", theirs, "--overwrite") == 0
     assert "take 0.TextGrid: replaced" in capsys.readouterr().out
@@ -323,7 +325,7 @@ def test_only_the_marks_of_one_annotator_are_exported(project, tmp_path, capsys)
 
 
 def test_gold_marks_are_exported_alone_unless_everybody_is_requested(store, project, sounds, tmp_path, capsys):
-    store.marks.edit(project, sha256_of(sounds[0]), "Ben", add=[whole(GOLD, "angry", status="done")])
+    store.marks.edit(project, sha256_of(sounds[0]), "Ben", add=[whole_label(GOLD, "angry", status="done")])
     for name, options, wanted in (("gold", [], {GOLD, "Ann"}), ("all", ["--everybody"], {GOLD, "Ann", "Ben"})):
         assert run("export", "--format", "csv", "--out", tmp_path / name, *options) == 0
         assert ("Only the gold layer of 1 recording" in capsys.readouterr().out) is not bool(options)
@@ -363,11 +365,11 @@ def test_recordings_of_the_same_name_get_files_of_their_own_and_are_found_again(
     files = sorted(path.name.casefold() for path in (tmp_path / "out").iterdir())
     assert len(set(files)) == 6
     assert f"take 0-{sha256_of(paths[0])[:8]}.textgrid" in files
-    before = said(store, project)
+    before = mark_contents(store, project)
     capsys.readouterr()
     assert run("import", "--annotator", "Cid", *(tmp_path / "out").iterdir()) == 0
     assert capsys.readouterr().out.startswith("6 recordings: 0 marks added, 7 already known")
-    assert said(store, project) == before
+    assert mark_contents(store, project) == before
 
 
 def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sounds, tmp_path):
@@ -383,7 +385,7 @@ def test_names_of_recordings_cannot_lead_out_of_the_folder(store, project, sound
 
 def test_every_recording_gets_its_own_file_whatever_its_name(store, project, sounds, tmp_path):
     (document,) = (d for d in store.transfer.export(project) if d.name == "take 0.wav")
-    # Two whose names differ only in capitals, and a third that is called like one of their files.
+    # Two whose names differ only in case, and a third with the name of one of their files.
     hostile = [("x.wav", "1" * 64), ("X.flac", "2" * 64), ("x-11111111.wav", "3" * 64)]
     store.transfer.import_recordings(
         project, [replace(document, name=name, sha256=sha) for name, sha in hostile], "Ann"
@@ -409,9 +411,9 @@ def test_marks_are_measured_into_a_new_file_and_marks_without_sound_are_counted(
     sounds[1].unlink()
     out = tmp_path / "deep" / "measures.csv"
     assert run("measure", "--out", out) == 0
-    said = capsys.readouterr().out
-    assert "4 marks" in said
-    assert "1 recording " in said
+    output = capsys.readouterr().out
+    assert "4 marks" in output
+    assert "1 recording " in output
     rows = list(csv.DictReader(out.read_text("utf-8-sig").splitlines()))
     assert [(row["recording_name"], bool(row["intensity_db"])) for row in rows] == [
         *[("take 0.wav", True)] * 3,
@@ -434,10 +436,10 @@ def test_corrected_f0_is_exported_imported_elsewhere_and_listed_in_the_history(
         store.marks.correct_f0(project, sha256, "Ann", {50: 123.5, 51: 0.0}, {})
     sounds[1].unlink()
     assert run("f0", "--out", tmp_path / "f0") == 0
-    said = capsys.readouterr().out
-    assert "F0 of 1 recording" in said
-    assert "2 corrected frames" in said
-    assert "Without F0: 1 recording" in said
+    output = capsys.readouterr().out
+    assert "F0 of 1 recording" in output
+    assert "2 corrected frames" in output
+    assert "Without F0: 1 recording" in output
     assert sorted(path.name for path in (tmp_path / "f0").iterdir()) == ["take 0-f0.csv", "take 0.PitchTier"]
     assert "number = 0.505 \n    value = 123.5 \n" in (tmp_path / "f0" / "take 0.PitchTier").read_text()
     assert run("export", "--format", "json", "--out", tmp_path / "json") == 0
@@ -455,7 +457,7 @@ def test_an_export_leaves_a_folder_that_is_not_empty_alone(project, sounds, caps
     assert sorted(sounds[0].parent.iterdir()) == sounds
 
 
-# --- in ---
+# --- import ---
 
 CSV = "recording_name,start_s,end_s,annotator,emotion\n"
 
@@ -508,11 +510,11 @@ def test_a_corrected_file_is_previewed_and_then_replaces_the_existing_marks(stor
     assert run("export", "--format", "csv", "--out", tmp_path / "out") == 0
     corrected = tmp_path / "corrected.csv"
     corrected.write_bytes((tmp_path / "out" / "annotations.csv").read_bytes().replace(b",angry,", b",fear,"))
-    before = said(store, project)
+    before = mark_contents(store, project)
     capsys.readouterr()
     arguments = ["import", "--annotator", "Ann", "--json", tmp_path / "report.json", corrected]
     assert run(*arguments, "--dry-run") == 0
-    assert said(store, project) == before
+    assert mark_contents(store, project) == before
     shown = capsys.readouterr().out
     assert "Nothing was imported" in shown
     assert re.search("changed: Ann, emotion .*angry -> .*fear", shown)
@@ -522,10 +524,10 @@ def test_a_corrected_file_is_previewed_and_then_replaces_the_existing_marks(stor
     assert {"file": "corrected.csv", "format": "CSV"}.items() <= report["files"][0].items()
     assert run(*arguments) == 0
     assert f"0 marks added, {4 - changed} already known, {changed} left out" in capsys.readouterr().out
-    assert said(store, project) == before
+    assert mark_contents(store, project) == before
     assert run(*arguments, "--replace") == 0
     assert f"Also: {changed} changed, 0 moved, 0 deleted." in capsys.readouterr().out
-    assert said(store, project) != before
+    assert mark_contents(store, project) != before
 
 
 def test_a_mark_changed_here_and_deleted_in_the_file_is_counted_as_a_conflict(store, project, tmp_path, capsys):
@@ -559,7 +561,7 @@ def test_marks_belong_to_the_given_sound_whatever_their_file_is_called(store, so
         == 0
     )
     (made,) = store.projects.page().items
-    assert said(store, made.id) == {("take 1.wav", sha256_of(sounds[1])): [content_of(mark())]}
+    assert mark_contents(store, made.id) == {("take 1.wav", sha256_of(sounds[1])): [content_of(mark())]}
     (found,) = store.recordings.page(made.id).items
     assert found.file.path == str(sounds[1])
 
@@ -580,9 +582,9 @@ def test_one_refused_file_cancels_the_whole_import(name, content, match, store, 
     good.write_text("0.25\t0.75\tsad\n")
     if content is not None:
         (tmp_path / name).write_text(content)
-    before = said(store, project)
+    before = mark_contents(store, project)
     assert match in refusal_of(capsys, "import", "--annotator", "Cid", good, tmp_path / name)
-    assert said(store, project) == before
+    assert mark_contents(store, project) == before
     new = ["--project", "New", "--audio", sounds[0].parent, "--annotator", "Cid"]
     assert match.partition(":")[0] in refusal_of(capsys, "import", *new, good, tmp_path / name)
     assert names_of(store) == ["Voices"]
@@ -645,7 +647,7 @@ def test_reading_only_the_first_lines_of_output_causes_no_traceback(project, mon
 def test_agreement_is_written_as_table_and_json_as_the_library_measures_it(store, project, sounds, tmp_path, capsys):
     first, second, _ = map(sha256_of, sounds)
     store.marks.edit(project, first, "Ben", add=[mark(0.25, 0.75, "Ben"), mark(0.9, 1.2, "Ben", "happy")])
-    store.marks.edit(project, second, "Ben", add=[whole("Ben", "happy")])
+    store.marks.edit(project, second, "Ben", add=[whole_label("Ben", "happy")])
     assert run("agreement", "--json", tmp_path / "a.json") == 0
     out = capsys.readouterr().out
     recordings = list(store.transfer.export(project))[:2]
@@ -679,9 +681,9 @@ def test_agreement_in_a_tier_compares_its_labels_instead_of_emotions(
     tier = store.tiers.add(project, Tier("mood", "mood", kind, content="labels", labels=("high", "low")))
     ann_s = (0.25, 0.75) if kind == "intervals" else (0.5, 0.5)
     for name, (start_s, end_s), label in (("Ann", ann_s, "high"), ("Ben", ben_s, "low")):
-        said = replace(mark(), annotator=name, emotion=None, note=label, tier=tier.key)
-        said = replace(said, region=Region(start_s, end_s) if end_s > start_s else Point(start_s, end_s))
-        store.marks.edit(project, sha256_of(sounds[0]), name, add=[said])
+        label_mark = replace(mark(), annotator=name, emotion=None, note=label, tier=tier.key)
+        label_mark = replace(label_mark, region=Region(start_s, end_s) if end_s > start_s else Point(start_s, end_s))
+        store.marks.edit(project, sha256_of(sounds[0]), name, add=[label_mark])
     assert run("agreement", "--tier", "mood", "--json", tmp_path / "a.json") == 0
     (found,) = json.loads((tmp_path / "a.json").read_text())["project"]["regions"]
     assert (found["detection_f1"]["value"], found["same_emotion"]["value"]) == (1.0, 0.0)
@@ -790,8 +792,8 @@ def labelled(store, tmp_path, capsys):
     assert run("add", "--project", "Taught", *paths) == 0
     (made,) = store.projects.page().items
     for place, path in enumerate(paths[:16]):
-        store.marks.edit(made.id, sha256_of(path), "Ann", add=[whole("Ann", EMOTIONS[place % 4], status="done")])
-    store.marks.edit(made.id, sha256_of(paths[16]), "Ann", add=[whole("Ann", "sad")])
+        store.marks.edit(made.id, sha256_of(path), "Ann", add=[whole_label("Ann", EMOTIONS[place % 4], status="done")])
+    store.marks.edit(made.id, sha256_of(paths[16]), "Ann", add=[whole_label("Ann", "sad")])
     capsys.readouterr()
     return paths
 
@@ -812,7 +814,7 @@ def test_a_corpus_is_written_and_the_printed_commands_train_and_compare(labelled
         f"--warm-start {model} --split speaker --out '{out}/model'"
     )
     assert compare == f"    python -m ser_core annotations taught {model} '{out}/model' --taught '{out}'"
-    # As a shell would read them, both are commands that there are.
+    # As a shell would parse them, both are existing commands.
     plans = []
 
     def trained(plan, folder, *_, **__):
@@ -823,12 +825,12 @@ def test_a_corpus_is_written_and_the_printed_commands_train_and_compare(labelled
     assert main(annotation_teaching.shlex.split(train)[3:]) == 0
     assert plans == [({"taught": f"{out}/train.csv"}, "yamnet", EMOTIONS, str(model), "speaker")]
     assert main(annotation_teaching.shlex.split(compare)[3:]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line for line in said if "held-out" in line][:2] == [
+    output = capsys.readouterr().out.splitlines()
+    assert [line for line in output if "held-out" in line][:2] == [
         f"{m}, 4 held-out pieces" for m in (model, out / "model")
     ]
-    assert "changed by +0.0 points" in said[-2]
-    assert said[-1] == f"{out}/model should not become the default; keep {model}."
+    assert "changed by +0.0 points" in output[-2]
+    assert output[-1] == f"{out}/model should not become the default; keep {model}."
 
 
 def test_speakers_are_named_where_they_are_known_and_stay_apart(labelled, store, tmp_path):

@@ -1,4 +1,4 @@
-"""How much pages ask of the database: few statements, and none that reads a whole table."""
+"""What pages cost the database: few statements, none of which reads a whole table."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +19,7 @@ WITH_PROGRESS = {("transfer", "import_recordings"), ("transfer", "export")}
 
 
 def page_actions(store, project):
-    """Yield what pages do, each as a name and a function; the marks that they need are made beforehand."""
+    """Yield the actions of pages, each as a name and a function; their marks are made beforehand."""
     (open_mark, whole) = store.marks.edit(project, sha(0), "Ann", add=[mark(), mark(4, 8)]).marks
     store.recordings.rate(project, "uncertainty", {sha(number): number / 5 for number in range(5)})
     queue = Queue(annotator="Ann", status="open", text="take", order="uncertainty")
@@ -139,16 +139,16 @@ def test_no_page_action_sends_more_than_five_statements(store, project):
         with statements() as sent:
             action()
         sent_by[name] = len(sent)
-    # Deletions, which are rare, look whose everything is first.
+    # Deletions are rare; they first find the owner of everything.
     most = {name: 9 if "delete" in name or name in ("restore", "empty the trash") else 5 for name in sent_by}
     assert {name: count for name, count in sent_by.items() if not 1 <= count <= most[name]} == {}
     assert (sent_by["open a recording"], sent_by["add"], sent_by["undo"]) == (5, 4, 5)
-    # To overwrite what was deleted is nothing that a server is asked for, and no statement of SQLAlchemy's.
+    # Overwriting deleted data sends nothing to a server, and is no statement of SQLAlchemy's.
     assert methods - called == WITH_PROGRESS | {("trash", "overwrite_deleted")}
 
 
 def plan_of(connection, statement, parameters, *without) -> Any:
-    """Return how a database does what a statement asks: SQLite in lines, PostgreSQL, without some ways, as JSON."""
+    """Return the query plan of a statement: SQLite's in lines, PostgreSQL's, with some methods disabled, as JSON."""
     if connection.dialect.name == "sqlite":
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         return [row.detail for row in plan]
@@ -160,7 +160,7 @@ def plan_of(connection, statement, parameters, *without) -> Any:
 def read_as_a_whole(connection, statement, parameters) -> list[str]:
     """Return the large tables of which a statement would read every row."""
     large = ("recordings", "marks", "steps")
-    # With five recordings PostgreSQL would always read all; so it does only where it has no other way.
+    # With five recordings PostgreSQL would always read all; here it does so only if it has no other way.
     plan = plan_of(connection, statement, parameters, "seqscan", "hashjoin", "mergejoin")
     if connection.dialect.name == "sqlite":
         return [line for line in plan if line.startswith(tuple(f"SCAN {table}" for table in large))]

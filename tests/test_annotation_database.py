@@ -1,6 +1,6 @@
-"""The database under annotations: opened by whom and how, and read by several processes at once.
+"""The annotation database: opening it, migrations, and use by several processes at once.
 
-As a script it is what the other processes run: `python -m tests.test_annotation_database DEED URL PROJECT NAME`.
+As a script it is run by the other processes: `python -m tests.test_annotation_database DEED URL PROJECT NAME`.
 """
 
 import sqlite3
@@ -175,7 +175,7 @@ def test_a_database_of_the_first_version_is_migrated_with_its_content(database_u
         assert (ownership.owner, ownership.marks, ownership.added_by) == ("Ann", {"Ann": 2}, None)
     with engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        connection.execute(text("UPDATE marks SET end_s = start_s"))  # a point had no place before
+        connection.execute(text("UPDATE marks SET end_s = start_s"))  # points could not be stored before
     engine.dispose()
 
 

@@ -1,6 +1,6 @@
 """What goes wrong while annotations are saved: the process is killed, the server goes, the disk is full or read-only.
 
-Every time the same holds: what was reported as saved is there, nothing is there by half, and the next call works.
+In every case: what was reported as saved is there, nothing is half saved, and the next call works.
 """
 
 import hashlib
@@ -37,10 +37,10 @@ pytestmark = pytest.mark.process
 KILLS = {"sqlite": 12, "postgresql": 8}
 REFUSED = r"^The annotation database failed \(.+\). Nothing counts as saved: load the page"
 
-# --- a known sequence of steps: their number says which marks there are ---
+# --- a known sequence of steps: the marks follow from their number ---
 
 
-def do(number, store, project) -> None:
+def take_step(number, store, project) -> None:
     """Take the step of a number: add two marks; split the first, which adds a third; undo that; redo it."""
     place, kind = divmod(number, 4)
     note = f"{place}"
@@ -63,9 +63,9 @@ def places_after(deeds) -> list[tuple[str, float, float]]:
 
 
 def assert_left_by(deeds, store, project) -> int:
-    """Assert that the store holds what one of these numbers of deeds leaves; return which."""
+    """Assert that the store has the marks after one of these numbers of steps; return the number."""
     with store._database.writing() as connection:
-        # PostgreSQL may still be ending what a killed process had asked for.
+        # PostgreSQL may still be ending a killed process's statement.
         recordings.lock(connection, project, sha(0), "Ann")
     steps = store.history.page(project, sha(0), size=10_000)
     assert steps.total in deeds
@@ -88,7 +88,7 @@ def assert_sound(url) -> None:
 def do_for_ever(url, project, first, reports) -> None:
     with closing(open_store(url)) as store:
         for number in range(first, 10_000):
-            do(number, store, project)
+            take_step(number, store, project)
             reports.send(number + 1)
 
 
@@ -188,7 +188,7 @@ def test_deletion_for_good_that_was_killed_at_any_moment_is_finished_at_the_next
 
 @contextmanager
 def server_lost_before(place, url):
-    """End the store's connection before the statement of this place, COMMIT being one; yield those that were sent."""
+    """End the store's connection before the statement with this index, counting COMMIT; yield those that were sent."""
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     sent = []
 
@@ -208,7 +208,7 @@ def server_lost_before(place, url):
                 event.remove(Engine, name, note)
 
 
-def everything(store, project):
+def project_state(store, project):
     recording = store.recordings.open(project, sha(0), "Ann")
     return recording, store.history.page(project, sha(0)), store.recordings.page(project)
 
@@ -241,20 +241,20 @@ def test_a_connection_lost_before_any_statement_is_refused_once_and_the_next_cal
         project = store.projects.create("Voices")
         store.recordings.add(project, [file(0), file(1)])
         for number in (0, 4, 8):
-            do(number, store, project)
+            take_step(number, store, project)
         store.history.undo(project, sha(0), "Ann")
         for place in count(1):
-            before = everything(store, project)
+            before = project_state(store, project)
             store.marks._annotators._known.discard("Ben")
             with server_lost_before(place, url) as sent:
                 refusal = refusal_of(ACTIONS[action], store, project)
             if len(sent) < place:
                 break
             assert re.match(REFUSED, refusal)
-            assert everything(store, project) == before
+            assert project_state(store, project) == before
         assert refusal == ""
         assert place > 2
-        assert (everything(store, project) == before) == (action in ("list", "open"))
+        assert (project_state(store, project) == before) == (action in ("list", "open"))
 
 
 def test_a_connection_lost_between_two_calls_is_made_again_unnoticed():
@@ -276,7 +276,7 @@ def test_a_read_only_server_is_refused():
             assert other.recordings.page(project).total == 1
             with pytest.raises(AnnotationsRefused, match=r"read-only transaction\)\. Nothing counts as saved"):
                 other.marks.edit(project, sha(0), "Ann", add=[mark()])
-        do(0, store, project)
+        take_step(0, store, project)
         assert_left_by({1}, store, project)
 
 
@@ -296,13 +296,13 @@ def test_a_full_disk_keeps_saved_marks_and_writing_continues_once_there_is_room(
         for _ in range(20):
             log = sqlite_file.with_name(f"{sqlite_file.name}-wal")
             with files_of_at_most(log.stat().st_size + int(rng.integers(0, 30_000))):
-                while not (refusal := refusal_of(do, done, store, project)):
+                while not (refusal := refusal_of(take_step, done, store, project)):
                     done += 1
                 assert re.match(REFUSED, refusal)
                 assert len(store.marks.of(project, sha(0))) == len(places_after(done))
             assert_left_by({done}, store, project)
             assert_sound(f"sqlite:///{sqlite_file}")
-            do(done, store, project)
+            take_step(done, store, project)
             done += 1
 
 
@@ -318,11 +318,11 @@ def test_a_file_that_turns_read_only_is_refused_and_saved_marks_stay():
     with tempfile.TemporaryDirectory() as folder, closing(open_store(f"sqlite:///{folder}/a.sqlite")) as store:
         project = store.projects.create("Voices")
         store.recordings.add(project, [file(0)])
-        do(0, store, project)
+        take_step(0, store, project)
         store.close()
         with read_only(Path(folder)), pytest.raises(AnnotationsRefused, match=REFUSED):
-            do(1, store, project)
-        do(1, store, project)
+            take_step(1, store, project)
+        take_step(1, store, project)
         assert_left_by({2}, store, project)
 
 

@@ -15,14 +15,22 @@ from ser_core.annotations.annotation import END_SLACK_S, AnnotatedRecording, Ann
 from ser_core.annotations.formats import FORMATS, format_key, read_annotations, with_audio
 from ser_core.annotations.formats.fields import writable
 from ser_core.errors import AnnotationsRefused, SerError
-from tests.annotated_recordings import annotations, as_json, example, recordings, same, sets_of_recordings, without
+from tests.annotated_recordings import (
+    annotations,
+    as_json,
+    example,
+    recordings,
+    sets_of_recordings,
+    sorted_marks,
+    without_fields,
+)
 
 MANY = [key for key, file_format in FORMATS.items() if file_format.holds_many]
 ONE = [key for key in FORMATS if key not in MANY]
 
 
-def again(key: str, *given_recordings: AnnotatedRecording, name: str = "here"):
-    """Return what is read of what a format writes."""
+def round_trip(key: str, *given_recordings: AnnotatedRecording, name: str = "here"):
+    """Return recordings after writing and reading them in a format."""
     return FORMATS[key].read(FORMATS[key].write(given_recordings).content, name).recordings
 
 
@@ -32,23 +40,23 @@ def again(key: str, *given_recordings: AnnotatedRecording, name: str = "here"):
 @pytest.mark.slow
 @given(sets_of_recordings())
 def test_our_own_format_keeps_everything(given_recordings):
-    read = again("own", *given_recordings)
+    read = round_trip("own", *given_recordings)
     assert read == tuple(given_recordings)
     assert FORMATS["own"].write(given_recordings).dropped == ()
 
 
 def test_our_own_format_keeps_the_identity_that_a_store_gave():
     mark = Annotation(Region(0, 1), key="k1", revision=7, changed_at=datetime(2024, 1, 1, tzinfo=UTC))
-    (read,) = again("own", replace(example(), annotations=(mark,)))
+    (read,) = round_trip("own", replace(example(), annotations=(mark,)))
     assert read.annotations == (mark,)
 
 
 @given(sets_of_recordings())
 def test_label_studio_keeps_everything(given_recordings):
-    read = again("label_studio", *given_recordings)
+    read = round_trip("label_studio", *given_recordings)
     assert FORMATS["label_studio"].write(given_recordings).dropped == ()
     for one, other in zip(read, given_recordings, strict=True):
-        assert same(one.annotations) == same(other.annotations)
+        assert sorted_marks(one.annotations) == sorted_marks(other.annotations)
         assert replace(one, annotations=()) == replace(other, annotations=())
 
 
@@ -58,9 +66,9 @@ def test_a_csv_keeps_every_mark_and_says_that_it_drops_provenance_and_recordings
     names = {recording.name or "here" for recording in marked}
     if len(names) < len(marked):  # a recording without a name takes that of the file
         return
-    read = again("csv", *given_recordings)
+    read = round_trip("csv", *given_recordings)
     for one, other in zip(read, marked, strict=True):
-        assert same(one.annotations) == same(other.annotations)
+        assert sorted_marks(one.annotations) == sorted_marks(other.annotations)
         assert one == replace(other, name=other.name or "here", annotations=one.annotations, provenance={})
     dropped = " ".join(FORMATS["csv"].write(given_recordings).dropped)
     assert ("without marks" in dropped) == (len(marked) < len(given_recordings))
@@ -69,8 +77,8 @@ def test_a_csv_keeps_every_mark_and_says_that_it_drops_provenance_and_recordings
 
 @given(recordings())
 def test_audacity_keeps_every_mark_but_its_time_of_change(recording):
-    (read,) = again("audacity", recording, name=recording.name)
-    assert same(read.annotations) == same(without(recording, "changed_at").annotations)
+    (read,) = round_trip("audacity", recording, name=recording.name)
+    assert sorted_marks(read.annotations) == sorted_marks(without_fields(recording, "changed_at").annotations)
 
 
 @given(recordings(), st.booleans(), st.sampled_from(["utf-8", "utf-16"]))
@@ -79,14 +87,14 @@ def test_a_textgrid_keeps_every_mark_but_its_time_of_change(recording, short, en
     written = file_format.write([recording], short=short, encoding=encoding)
     (read,) = file_format.read(written.content, recording.name).recordings
     assert read.duration_s == pytest.approx(recording.duration_s, rel=1e-14)
-    printed = [as_printed(mark) for mark in without(recording, "changed_at").annotations]
+    printed = [with_printed_times(mark) for mark in without_fields(recording, "changed_at").annotations]
     expected = [mark for mark in printed if mark is not None]
-    assert same(read.annotations) == same(expected)
+    assert sorted_marks(read.annotations) == sorted_marks(expected)
     assert ("too short" in " ".join(written.dropped)) == (len(expected) < len(printed))
 
 
-def as_printed(mark: Annotation) -> Annotation | None:
-    """Return a mark whose edges within 1e-14 after a whole second are on it; of no length, it is none."""
+def with_printed_times(mark: Annotation) -> Annotation | None:
+    """Return a mark whose edges less than 1e-14 after a whole second are moved to it; None if it has no length then."""
     edges = (mark.region.start_s, mark.region.end_s)
     start_s, end_s = (float(int(edge)) if edge - int(edge) <= 1e-14 * edge else edge for edge in edges)
     return None if start_s == end_s else replace(mark, region=replace(mark.region, start_s=start_s, end_s=end_s))
@@ -97,7 +105,7 @@ def test_times_of_samples_are_exact_in_a_textgrid_and_in_audacity(start, length)
     mark = Annotation(Region(start / 48_000, (start + length) / 48_000), emotion="sad")
     recording = AnnotatedRecording("a", None, 7_200.0, 48_000, (mark,))
     for key in ("textgrid", "audacity"):
-        (read,) = again(key, recording)
+        (read,) = round_trip(key, recording)
         assert read.annotations == (mark,)
 
 
@@ -107,8 +115,8 @@ def test_elan_keeps_every_mark_but_its_time_of_change_within_a_millisecond(recor
     (read,) = FORMATS["elan"].read(written.content, "here").recordings
     assert replace(read, annotations=()) == replace(recording, annotations=())
     assert len(read.annotations) == len(recording.annotations)
-    whole = [untimed(mark) for mark in without(recording, "changed_at").annotations]
-    assert same(map(untimed, read.annotations)) == same(whole)
+    whole = [untimed(mark) for mark in without_fields(recording, "changed_at").annotations]
+    assert sorted_marks(map(untimed, read.annotations)) == sorted_marks(whole)
     edges = sorted(edge for mark in recording.annotations for edge in (mark.region.start_s, mark.region.end_s))
     found = sorted(edge for mark in read.annotations for edge in (mark.region.start_s, mark.region.end_s))
     assert found == pytest.approx(edges, rel=0, abs=0.001 + 1e-9)
@@ -127,7 +135,7 @@ def test_whole_milliseconds_are_exact_in_elan(spans):
     written = FORMATS["elan"].write([recording])
     assert written.dropped == ()
     (read,) = FORMATS["elan"].read(written.content, "here").recordings
-    assert same(read.annotations) == same(marks)
+    assert sorted_marks(read.annotations) == sorted_marks(marks)
 
 
 @given(recordings())
@@ -213,7 +221,7 @@ def test_a_format_of_one_recording_refuses_any_other_number(key, count):
 
 @pytest.mark.parametrize("key", MANY)
 def test_a_format_of_many_recordings_accepts_none(key):
-    assert again(key) == ()
+    assert round_trip(key) == ()
 
 
 # --- the gate ---
@@ -265,7 +273,7 @@ def test_marks_are_sorted_by_time():
     assert [(mark.region.start_s, mark.region.end_s) for mark in writable(shuffled).annotations] == sorted(spans)
 
 
-# --- marks and the audio that is here ---
+# --- marks and the existing audio ---
 
 
 def test_marks_are_cut_to_the_audio_and_whole_labels_get_its_length():
@@ -285,11 +293,11 @@ def test_marks_of_other_audio_and_marks_after_its_end_are_refused():
         with_audio(example(), "a b.wav", "ab" * 32, 2.0, 16_000)
 
 
-# --- refusal: nothing but words, whatever the bytes ---
+# --- refusal: always in words, whatever the bytes ---
 
 
 def read_or_refuse(content: bytes) -> None:
-    """Read in every way there is; only a refusal in words may be raised."""
+    """Read in every way; only a refusal in words may be raised."""
     for read in (read_annotations, *(file_format.read for file_format in FORMATS.values())):
         refusal, found = None, None
         try:
@@ -307,7 +315,7 @@ def test_random_bytes_are_refused_in_words(content):
     read_or_refuse(content)
 
 
-#: Put in place of a stretch of a valid file.
+#: Replacements for a part of a valid file.
 INSERTED = st.sampled_from(
     [
         *(b"", b"-1", b"nan", b"inf", b"1e999", b"9" * 5_000, b"0", b"null", b"{}", b"[]", b'""', b"true"),
@@ -329,7 +337,7 @@ def test_a_file_damaged_anywhere_is_read_or_refused_in_words(key, data):
     read_or_refuse(content)
 
 
-#: Values that any field of JSON may come with.
+#: Values that any JSON field may have.
 VALUES = st.sampled_from(
     [None, True, -1, 0.5, 1e300, 10**400, "", "x", "\ud800", [], ["x"], [[]], [{}], {}, {"text": 3}]
 )
@@ -401,7 +409,7 @@ def test_reading_leaves_no_file_behind(key, tmp_path, monkeypatch):
 @pytest.mark.parametrize("key", FORMATS)
 def test_a_file_of_many_marks_is_read(key, count):
     marks = tuple(Annotation(Region(n, n + 1), emotion="sad", annotator="anna") for n in range(count))
-    (read,) = again(key, AnnotatedRecording("long.wav", None, count, None, marks))
+    (read,) = round_trip(key, AnnotatedRecording("long.wav", None, count, None, marks))
     assert read.annotations == marks
 
 

@@ -23,7 +23,7 @@ def voices(store) -> int:
     return made
 
 
-def label(status, **others):
+def whole_label(status, **others):
     return mark(0, 10, tier=RECORDING_TIER, status=status, **others)
 
 
@@ -40,7 +40,7 @@ def test_a_moved_and_renamed_file_is_found_again_with_its_marks(store, project):
     store.recordings.add(project, [moved])
     after = store.recordings.open(project, sha(1), "Ann").recording
     assert store.recordings.page(project).total == 5
-    assert after.file == replace(moved, duration_s=10.0)  # of the same bytes, the first word holds
+    assert after.file == replace(moved, duration_s=10.0)  # of identical files, the first one counts
     assert (after.marks, after.added_at) == (1, before.added_at)
     assert names(store, project, text="NEW") == ["new name.wav"]
 
@@ -124,7 +124,7 @@ def test_an_impossible_rating_is_refused(store, voices):
 
 
 @pytest.fixture
-def work(store, voices) -> int:
+def project_in_progress(store, voices) -> int:
     """Ann has done 0 and 1, Ben verified 1 and left 2 open; 3 has marks of Ann without a label; others have none."""
     for number, annotator, status in [
         (0, "Ann", "done"),
@@ -132,26 +132,32 @@ def work(store, voices) -> int:
         (1, "Ben", "verified"),
         (2, "Ben", "open"),
     ]:
-        store.marks.edit(voices, sha(number), annotator, add=[label(status, emotion="sad" if number else None)])
+        store.marks.edit(voices, sha(number), annotator, add=[whole_label(status, emotion="sad" if number else None)])
     (gone, _) = store.marks.edit(voices, sha(3), "Ann", add=[mark(emotion="sad"), mark(emotion="angry")]).marks
     store.marks.edit(voices, sha(3), "Ann", delete=[gone])
     return voices
 
 
-def test_marks_are_counted_for_everybody_and_for_the_annotator(store, work):
+def test_marks_are_counted_for_everybody_and_for_the_annotator(store, project_in_progress):
     for annotator, counts in (("Ann", [(1, 1), (2, 1), (1, 0), (1, 1)]), (None, [(1, 1), (2, 2), (1, 1), (1, 1)])):
-        items = store.recordings.page(work, Queue(annotator=annotator)).items[:4]
+        items = store.recordings.page(project_in_progress, Queue(annotator=annotator)).items[:4]
         assert [(item.marks, item.own_marks) for item in items] == counts
 
 
-def test_marks_of_a_tier_of_labels_are_counted_and_found_by_their_labels(store, work):
-    tier = store.tiers.add(work, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
+def test_marks_of_a_tier_of_labels_are_counted_and_found_by_their_labels(store, project_in_progress):
+    tier = store.tiers.add(project_in_progress, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
     for number, who, note in ((3, "Ann", "high"), (3, "Ben", "high"), (3, "Ben", "low"), (4, "Ben", "low")):
-        store.marks.edit(work, sha(number), who, add=[mark(tier=tier, note=note)])
-    counts = [(item.marks, item.own_marks) for item in store.recordings.page(work, Queue("Ann", tier=tier)).items]
+        store.marks.edit(project_in_progress, sha(number), who, add=[mark(tier=tier, note=note)])
+    counts = [
+        (item.marks, item.own_marks)
+        for item in store.recordings.page(project_in_progress, Queue("Ann", tier=tier)).items
+    ]
     assert counts == [(0, 0), (0, 0), (0, 0), (3, 1), (1, 0), (0, 0), (0, 0)]
     found = [
-        {item.file.sha256 for item in store.recordings.page(work, Queue(who, tier=tier, label=label)).items}
+        {
+            item.file.sha256
+            for item in store.recordings.page(project_in_progress, Queue(who, tier=tier, label=label)).items
+        }
         for who, label in (("Ann", "high"), ("Ann", "low"), (None, "low"), (None, "sad"))
     ]
     assert found == [{sha(3)}, set(), {sha(3), sha(4)}, set()]
@@ -175,45 +181,47 @@ def test_marks_of_a_tier_of_labels_are_counted_and_found_by_their_labels(store, 
         ({"label": "angry", "text": "b10"}, set()),
     ],
 )
-def test_filters_select_the_same_recordings_in_every_order(store, work, filters, found):
+def test_filters_select_the_same_recordings_in_every_order(store, project_in_progress, filters, found):
     for order in ORDERS:
-        items = store.recordings.page(work, Queue(order=order, **filters)).items
+        items = store.recordings.page(project_in_progress, Queue(order=order, **filters)).items
         assert {int(item.file.sha256, 16) for item in items} == found
 
 
-def test_status_and_mark_count_are_those_of_the_chosen_annotator(store, work):
-    everybody = store.recordings.page(work).items
+def test_status_and_mark_count_are_those_of_the_chosen_annotator(store, project_in_progress):
+    everybody = store.recordings.page(project_in_progress).items
     assert [item.status for item in everybody] == ["done", "verified", *["open"] * 5]
     assert [item.marks for item in everybody] == [1, 2, 1, 1, 0, 0, 0]
-    ann = store.recordings.page(work, Queue(annotator="Ann")).items
+    ann = store.recordings.page(project_in_progress, Queue(annotator="Ann")).items
     assert [item.status for item in ann] == ["done", "done", *["open"] * 5]
-    assert store.recordings.open(work, sha(1), "Ann", Queue(annotator="Ann")).recording.status == "done"
+    assert store.recordings.open(project_in_progress, sha(1), "Ann", Queue(annotator="Ann")).recording.status == "done"
 
 
-def test_progress_counts_every_recording_once_and_follows_undo(store, work):
-    assert store.recordings.count_by_status(work) == {"open": 5, "done": 1, "verified": 1}
-    assert store.recordings.count_by_status(work, "Ann") == {"open": 5, "done": 2, "verified": 0}
-    assert store.recordings.count_by_status(work, "Nobody") == {"open": 7, "done": 0, "verified": 0}
-    store.history.undo(work, sha(0), "Ann")
-    assert store.recordings.count_by_status(work) == {"open": 6, "done": 0, "verified": 1}
-    assert list(store.recordings.count_by_status(work + 1)) == list(STATUSES)
+def test_progress_counts_every_recording_once_and_follows_undo(store, project_in_progress):
+    assert store.recordings.count_by_status(project_in_progress) == {"open": 5, "done": 1, "verified": 1}
+    assert store.recordings.count_by_status(project_in_progress, "Ann") == {"open": 5, "done": 2, "verified": 0}
+    assert store.recordings.count_by_status(project_in_progress, "Nobody") == {"open": 7, "done": 0, "verified": 0}
+    store.history.undo(project_in_progress, sha(0), "Ann")
+    assert store.recordings.count_by_status(project_in_progress) == {"open": 6, "done": 0, "verified": 1}
+    assert list(store.recordings.count_by_status(project_in_progress + 1)) == list(STATUSES)
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_neighbours_follow_the_list_from_end_to_end(store, work, order):
-    store.recordings.rate(work, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)})
+def test_neighbours_follow_the_list_from_end_to_end(store, project_in_progress, order):
+    store.recordings.rate(
+        project_in_progress, "uncertainty", {sha(number): (number * 3) % 4 / 4 for number in range(5)}
+    )
     for filters in ({}, {"status": "open"}, {"label": "sad"}, {"text": "a."}):
         queue = Queue(order=order, **filters)
-        listed = [item.file.sha256 for item in store.recordings.page(work, queue).items]
+        listed = [item.file.sha256 for item in store.recordings.page(project_in_progress, queue).items]
         for before, here, after in zip([None, *listed], listed, [*listed[1:], None], strict=False):
-            opened = store.recordings.open(work, here, "Ann", queue)
+            opened = store.recordings.open(project_in_progress, here, "Ann", queue)
             assert (opened.previous, opened.next) == (before, after)
 
 
 def test_a_recording_that_has_just_left_the_queue_keeps_its_neighbours(store, voices):
     queue = Queue(annotator="Ann", status="open", order="name")
     before = store.recordings.open(voices, sha(0), "Ann", queue)
-    store.marks.edit(voices, sha(0), "Ann", add=[label("done")])
+    store.marks.edit(voices, sha(0), "Ann", add=[whole_label("done")])
     after = store.recordings.open(voices, sha(0), "Ann", queue)
     assert (after.previous, after.next) == (before.previous, before.next) == (sha(1), sha(4))
 

@@ -29,7 +29,7 @@ FULL = mark(
 )
 
 
-def said(annotations):
+def contents(annotations):
     return [content_of(annotation) for annotation in annotations]
 
 
@@ -47,7 +47,7 @@ def test_mark_is_unchanged_after_the_store_is_opened_again(store, project, datab
     store.close()
     with closing(open_store(database_url)) as again:
         found = again.marks.of(project, sha(0))
-    assert said(found) == said([replace(FULL, annotator="Ann"), box])
+    assert contents(found) == contents([replace(FULL, annotator="Ann"), box])
     assert found == step.marks
     assert [annotation.revision for annotation in found] == [1, 1]
     assert all(before <= annotation.changed_at <= datetime.now(UTC) for annotation in found)
@@ -104,7 +104,7 @@ def test_split_is_one_step_and_all_or_nothing(store, project):
     assert store.marks.of(project, sha(0)) == step.marks
     assert store.history.page(project, sha(0)).total == 2
     store.history.undo(project, sha(0), "Ann")
-    assert said(store.marks.of(project, sha(0))) == said([whole])
+    assert contents(store.marks.of(project, sha(0))) == contents([whole])
 
 
 def test_new_marks_get_new_keys_whatever_keys_they_bring(store, project):
@@ -124,11 +124,11 @@ def test_the_provenance_of_suggested_marks_is_kept(store, project):
 
 def test_name_of_an_annotator_is_the_same_however_it_is_typed(store, project):
     store.marks.edit(project, sha(0), " Zoë ", add=[mark(annotator="Ann")])
-    store.marks.edit(project, sha(0), "Zoe\u0308", add=[mark()])  # the same name, typed on another machine
+    store.marks.edit(project, sha(0), "Zoe\u0308", add=[mark()])  # the same name in another Unicode form
     assert {mark.annotator for mark in store.marks.of(project, sha(0))} == {"Ann", "Zoë"}
 
 
-# --- nobody overwrites anybody ---
+# --- nobody overwrites others' changes ---
 
 
 def test_a_change_of_a_mark_that_somebody_else_changed_is_refused_with_who_and_when(store, project):
@@ -162,9 +162,9 @@ def test_annotator_has_one_label_of_the_whole_recording_and_others_have_theirs(s
         store.marks.edit(project, sha(1), "Ann", add=[label, label])
     replaced = store.marks.edit(project, sha(0), "Ann", delete=[first], add=[replace(label, emotion="sad")])
     store.history.undo(project, sha(0), "Ann")
-    assert said(store.marks.of(project, sha(0), "Ann")) == said([first])
+    assert contents(store.marks.of(project, sha(0), "Ann")) == contents([first])
     store.history.redo(project, sha(0), "Ann")
-    assert said(store.marks.of(project, sha(0), "Ann")) == said(replaced.marks)
+    assert contents(store.marks.of(project, sha(0), "Ann")) == contents(replaced.marks)
 
 
 # --- refusals ---
@@ -321,11 +321,11 @@ def test_mark_that_was_open_before_an_undo_is_outdated_after_it(store, project):
             store.marks.edit(project, sha(0), "Ben", change=[old])
 
 
-# --- a twin: the same in plain Python, with lists for stacks ---
+# --- a twin in plain Python, with lists as stacks ---
 
 
 class Twin:
-    """Marks as a dict; per annotator a list of what can be undone and one of what can be redone."""
+    """Marks as a dict, and an undo list and a redo list per annotator."""
 
     def __init__(self) -> None:
         self.marks, self.done, self.undone = {}, {}, {}
@@ -367,8 +367,8 @@ deeds = st.tuples(
 )
 
 
-def do(deed, annotator, place, emotion, store, twin, project, recording) -> None:
-    """Do the same in both; a deed on a mark takes one of those that stand there."""
+def act_on_both(deed, annotator, place, emotion, store, twin, project, recording) -> None:
+    """Do the same in store and twin; an action on a mark takes one of the existing marks."""
     if deed in ("undo", "redo"):
         assert outcome(getattr(store.history, deed), project, recording, annotator) == getattr(twin, deed)(annotator)
         return
@@ -395,7 +395,7 @@ def do(deed, annotator, place, emotion, store, twin, project, recording) -> None
     twin.edit(annotator, [(key, known.get(key), after) for key, after in new.items()])
 
 
-def standing(twin):
+def existing_marks(twin):
     return {key: content for key, content in twin.marks.items() if content is not None}
 
 
@@ -408,9 +408,9 @@ def test_any_sequence_of_actions_has_the_same_result_as_in_the_twin(store_of_all
     store.recordings.add(project, [file(int(recording, 16))])
     twin = Twin()
     for deed in sequence:
-        do(*deed, store, twin, project, recording)
+        act_on_both(*deed, store, twin, project, recording)
         found = store.marks.of(project, recording)
-        assert {annotation.key: content_of(annotation) for annotation in found} == standing(twin)
+        assert {annotation.key: content_of(annotation) for annotation in found} == existing_marks(twin)
         for annotator in ("Ann", "Ben"):
             opened = store.recordings.open(project, recording, annotator)
             expected = (bool(stacks.get(annotator)) for stacks in (twin.done, twin.undone))

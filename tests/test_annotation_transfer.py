@@ -22,14 +22,14 @@ def document(number, *annotations, **others):
     return AnnotatedRecording(**about | {"annotations": annotations} | others)
 
 
-def of_many(recordings, marks_each):
+def many_documents(recordings, marks_each):
     return [
         document(number, *(mark(place, place + 1, emotion="sad") for place in range(marks_each)))
         for number in range(100, 100 + recordings)
     ]
 
 
-def said(documents):
+def contents(documents):
     return [(d.name, d.sha256, d.duration_s, [content_of(mark) for mark in d.annotations]) for d in documents]
 
 
@@ -42,12 +42,12 @@ def test_an_export_imported_elsewhere_is_the_same(store, project):
     there = store.projects.create("There")
     assert store.transfer.import_recordings(there, made, "Cid") == Imported(3, added=3)
     exported = list(store.transfer.export(there))
-    assert said(exported) == said(made)
+    assert contents(exported) == contents(made)
     assert exported[0].provenance == {"model": "fusion"}
     assert exported[0].annotations[0].changed_at == LONG_AGO
     assert exported[0].sample_rate_hz == 8_000
     assert store.transfer.import_recordings(project, exported, "Cid") == Imported(3, added=3)
-    assert said(store.transfer.export(project))[-3:] == said(made)
+    assert contents(store.transfer.export(project))[-3:] == contents(made)
     only = list(store.transfer.export(there, "Ben"))
     assert [len(document.annotations) for document in only] == [0, 0, 2]
 
@@ -130,7 +130,7 @@ def test_an_import_reports_progress_and_is_invisible_until_complete(store, proje
             shown.append((fraction, words))
             seen.append((other.recordings.page(project).total, other.recordings.count_by_status(project)["open"]))
 
-        imported = store.transfer.import_recordings(project, of_many(300, 5), "Ann", Work(progress))
+        imported = store.transfer.import_recordings(project, many_documents(300, 5), "Ann", Work(progress))
         assert imported == Imported(300, added=1_500)
         assert set(seen) == {(5, 5)}
         assert other.recordings.page(project).total == 305
@@ -142,7 +142,7 @@ def test_an_import_reports_progress_and_is_invisible_until_complete(store, proje
 
 def test_recordings_without_marks_are_imported_with_progress_too(store, project):
     shown = []
-    store.transfer.import_recordings(project, of_many(3, 0), "Ann", Work(lambda *state: shown.append(state)))
+    store.transfer.import_recordings(project, many_documents(3, 0), "Ann", Work(lambda *state: shown.append(state)))
     assert shown == [(1.0, "0 of 0 marks")]
     assert store.recordings.page(project).total == 8
     assert store.transfer.import_recordings(project, [], "Ann") == Imported(0)
@@ -156,10 +156,10 @@ def test_cancelled_import_leaves_nothing(store, project):
         return len(checks) > 2
 
     with pytest.raises(Cancelled):
-        store.transfer.import_recordings(project, of_many(300, 5), "Ann", work=Work(stop=cancelled))
+        store.transfer.import_recordings(project, many_documents(300, 5), "Ann", work=Work(stop=cancelled))
     assert len(checks) == 3
     assert store.recordings.page(project).total == 5
-    assert store.transfer.import_recordings(project, of_many(300, 5), "Ann").added == 1_500
+    assert store.transfer.import_recordings(project, many_documents(300, 5), "Ann").added == 1_500
 
 
 def test_export_holds_few_recordings_at_a_time_and_misses_none(store, project, monkeypatch):

@@ -1,4 +1,4 @@
-"""The trash: only makers and owners delete, what they delete comes back for 30 days, and then no byte is left of it."""
+"""The trash: only makers and owners delete; deleted items can be restored for 30 days, then no byte is left."""
 
 import hashlib
 import os
@@ -44,13 +44,13 @@ def marked(store, project) -> int:
     return project
 
 
-def everything(store, project):
+def project_state(store, project):
     return [
         (store.recordings.open(project, sha(n), ANN), store.history.page(project, sha(n)).items) for n in range(5)
     ], store.recordings.count_by_status(project)
 
 
-# --- who may ---
+# --- permissions ---
 
 
 def test_a_project_without_creator_or_marks_belongs_to_who_added_its_first_recording(store):
@@ -84,7 +84,7 @@ def test_only_the_maker_of_everything_or_the_project_owner_may_delete(holding, a
 
 
 def test_a_person_without_a_role_cannot_delete_recordings_projects_or_marks(store, marked):
-    before = everything(store, marked)
+    before = project_state(store, marked)
     theirs = store.marks.of(marked, sha(0))
     for attack in (
         lambda: store.trash.delete_recording(sha(0), STRANGER),
@@ -100,7 +100,7 @@ def test_a_person_without_a_role_cannot_delete_recordings_projects_or_marks(stor
         assert "Ask Ben" in str(refused.value)
     with pytest.raises(AnnotationsRefused, match="Marks of Ann and Bea can be deleted by them"):
         store.marks.edit(marked, sha(0), STRANGER, delete=theirs)
-    assert everything(store, marked) == before
+    assert project_state(store, marked) == before
     assert store.trash.items() == []
 
 
@@ -123,11 +123,11 @@ def test_a_recording_is_deleted_only_from_projects_in_which_that_is_allowed(stor
     assert store.recordings.page(marked).total == 5
 
 
-# --- there and back ---
+# --- deleting and restoring ---
 
 
 def test_a_recording_is_restored_with_marks_history_ratings_and_undo(store, marked):
-    before = everything(store, marked)
+    before = project_state(store, marked)
     store.trash.delete_recording(sha(0), OWNER)
     assert store.recordings.page(marked).total == 4
     assert [document.sha256 for document in store.transfer.export(marked)] == [sha(n) for n in range(1, 5)]
@@ -138,7 +138,7 @@ def test_a_recording_is_restored_with_marks_history_ratings_and_undo(store, mark
     assert (deleted.marks, deleted.deleted_by, deleted.owner) == ({ANN: 2, BEA: 1}, OWNER, OWNER)
     assert deleted.goes_at - deleted.deleted_at == timedelta(days=30)
     assert store.trash.restore(deleted.id, ANN) == "Voices"
-    assert everything(store, marked) == before
+    assert project_state(store, marked) == before
     assert store.trash.items() == []
     assert store.history.undo(marked, sha(0), ANN).kind == "undo"
     with pytest.raises(AnnotationsRefused, match="no longer in the trash"):
@@ -146,7 +146,7 @@ def test_a_recording_is_restored_with_marks_history_ratings_and_undo(store, mark
 
 
 def test_a_project_is_restored_beside_another_one_that_has_its_name_now(store, marked):
-    before = everything(store, marked)
+    before = project_state(store, marked)
     store.trash.delete_recording(sha(4), OWNER)
     store.trash.delete_project(marked, OWNER)
     assert store.projects.page().total == 0
@@ -159,7 +159,7 @@ def test_a_project_is_restored_beside_another_one_that_has_its_name_now(store, m
     assert store.trash.restore(one.id, OWNER) == "Voices (2)"
     names = {project.name: project.id for project in store.projects.page().items}
     assert names.pop("Voices") == taken
-    assert everything(store, names["Voices (2)"]) == before
+    assert project_state(store, names["Voices (2)"]) == before
 
 
 def test_a_person_without_a_role_can_neither_restore_nor_purge(store, marked):
@@ -174,7 +174,7 @@ def test_a_person_without_a_role_can_neither_restore_nor_purge(store, marked):
 
 
 def test_a_recording_added_again_is_replaced_by_a_restored_one_unless_it_was_marked(store, marked):
-    before = everything(store, marked)
+    before = project_state(store, marked)
     for marks_again in (False, True):
         store.trash.delete_recording(sha(0), OWNER)
         store.recordings.add(marked, [file(0)])
@@ -186,7 +186,7 @@ def test_a_recording_added_again_is_replaced_by_a_restored_one_unless_it_was_mar
             assert len(store.marks.of(marked, sha(0))) == 1
         else:
             store.trash.restore(deleted.id, OWNER)
-            assert sorted(map(str, everything(store, marked)[0])) == sorted(map(str, before[0]))
+            assert sorted(map(str, project_state(store, marked)[0])) == sorted(map(str, before[0]))
 
 
 # --- for good ---
@@ -407,7 +407,7 @@ def test_sounds_shared_with_another_database_are_never_orphans(store, tmp_path):
     assert len(saved_sha256(tmp_path / "data")) == 1
 
 
-# --- kept sounds ---
+# --- saved sounds ---
 
 
 def stored(tmp_path, source=b"RIFF and so on"):
@@ -472,11 +472,11 @@ def test_a_sound_is_synced_to_disk_before_it_gets_its_name(tmp_path, monkeypatch
     assert done == ["sync", "name", "sync"]
 
 
-# --- marks that cannot be ---
+# --- impossible marks ---
 
 
 @pytest.fixture
-def spoilt(store, project, database_url) -> int:
+def with_invalid_marks(store, project, database_url) -> int:
     """The project with a mark past the end, one that begins there, and one with a long note, as once allowed."""
     store.marks.edit(
         project, sha(0), ANN, add=[mark(1, 2, note="good"), mark(3, 4, note="late"), mark(5, 6, note="gone")]
@@ -492,8 +492,8 @@ def spoilt(store, project, database_url) -> int:
 
 
 @pytest.mark.parametrize("kind", [key for key in EXPORT_FORMATS if key not in ("rttm", "emu")])
-def test_an_impossible_mark_is_cut_or_left_out_of_an_export_with_all_others_in_it(store, spoilt, kind):
-    written = export_recordings(store.transfer.export(spoilt), EXPORT_FORMATS[kind])
+def test_an_impossible_mark_is_cut_or_left_out_of_an_export_with_all_others_in_it(store, with_invalid_marks, kind):
+    written = export_recordings(store.transfer.export(with_invalid_marks), EXPORT_FORMATS[kind])
     assert len(written.unfit) == 3
     late, gone, long = written.unfit
     assert "mark 2 of 'Ann': cut" in late
@@ -524,7 +524,7 @@ def test_an_import_checks_marks_against_the_existing_recording_and_names_the_wro
 def test_an_emptied_database_is_refused_but_a_new_one_is_not(tmp_path):
     path = tmp_path / FILE_NAME
     url = f"sqlite:///{path}"
-    path.touch()  # a new one, as another process begins it
+    path.touch()  # a new one that another process is creating
     with closing(open_store(url)) as store:
         store.projects.create("Voices")
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Whether an explainer looks where people mark."""
+"""Whether explainers' maps match people's marks."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ from ser_core.settings import FocusSettings, SpectrogramSettings
 FRAMES, BANDS = 100, 64
 SETTINGS = SpectrogramSettings()
 BAND_HZ = band_centres_hz(SETTINGS)
-#: A profile that is the map's mean itself, and a focus that is all above zero.
+#: The profile is the map's mean, and the focus everything above zero.
 SHARP = FocusSettings(smoothing_s=0.0, threshold=0.0, shortest_region_s=0.0, longest_closed_gap_s=0.0)
 QUIET = Spectrogram(np.full((FRAMES, BANDS), -5.0, np.float32), SETTINGS)
 
@@ -178,7 +178,7 @@ def test_only_the_strongest_points_count_and_ties_are_split():
 
 
 def test_roc_area_is_worked_by_hand():
-    # Of 2 x 3 pairs 4 rightly ordered and one equal.
+    # Of 2 x 3 pairs 4 are correctly ordered and one is tied.
     assert roc_area(np.array([2.0, 4, 1, 2, 3]), np.array([True, True, False, False, False])) == 4.5 / 6
 
 
@@ -207,7 +207,7 @@ def test_marks_in_time_are_compared_with_the_smoothed_profile():
 
 
 def test_boxes_are_compared_in_time_and_frequency():
-    # Right in time, but half of the bands: 15 of 30.
+    # Right in time, but only half the bands: 15 of 30.
     found, _ = compare(BOX, inside((10, 30), bands=(5, 20)) + 2 * inside((10, 30), bands=(20, 35)))
     assert found["box_iou"].value == 0
     assert found["focus_iou"].value == found["roc_area"].value == 1
@@ -253,7 +253,7 @@ def overlap_of_share(share):
 def test_frames_that_the_explanation_does_not_cover_do_not_count():
     covered = np.arange(FRAMES) < 50
     beside = WITHIN.copy()
-    beside[50:] = 7  # set to zero there, as explanations are
+    beside[50:] = 7  # zero there, as in explanations
     found, energy = compare(TWO, beside, covered=covered)
     assert values(found) == {"focus_iou": 1.0, "pointing": 1.0, "roc_area": 1.0}
     assert found["pointing"].by_chance == 20 / 50

@@ -21,7 +21,7 @@ def recording_of(samples, rate):
 
 
 def without(recording, taken_out):
-    """Take out what a function of frame times (frames, 1) and band centres (bands,) says."""
+    """Remove the share given by a function of frame times (frames, 1) and band centres (bands,)."""
     spectrogram = spectrogram_of(recording, SETTINGS)
     mask = taken_out(spectrogram.frame_times_s[:, None], band_centres_hz(SETTINGS)[None])
     mask = np.broadcast_to(mask, spectrogram.log_mel.shape)
@@ -29,7 +29,7 @@ def without(recording, taken_out):
 
 
 def tones(rate=16_000, seconds=2.0):
-    """Return 500 Hz and 3 kHz together, with a tenth of silence at either end and in the middle for a floor."""
+    """Return 500 Hz and 3 kHz together, with a tenth of silence at both ends and in the middle as the noise floor."""
     times = np.arange(round(rate * seconds)) / rate
     there = (times > 0.2) & (times < seconds - 0.2) & (np.abs(times - seconds / 2) > 0.1)
     return recording_of(0.2 * (np.sin(2 * np.pi * 500 * times) + np.sin(2 * np.pi * 3_000 * times)) * there, rate)
@@ -73,7 +73,7 @@ def test_memory_for_a_long_recording_is_a_few_times_its_size():
     sound_without(recording, np.ones((len(times), SETTINGS.bands), np.float32), times, SETTINGS)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # A spectrum of all of it would take 50 times as much.
+    # A spectrum of the whole would take 50 times as much.
     assert most < 6 * recording.samples.nbytes
 
 
@@ -131,7 +131,7 @@ def test_the_audible_focus_equals_torchs_istft_of_the_masked_spectrum():
     taken_out = (torch.fft.rfftfreq(400, 1 / 16_000) > 1_500)[:, None]
     masked = spectrum * torch.where(taken_out, floor / magnitude.clamp(min=1e-12), torch.ones(()))
     theirs = torch.istft(masked, **frames).numpy()
-    # Near the edge of the mask ours goes gently from one band to the next, where nothing sounds here.
+    # Near the edge of the mask ours blends from one band to the next; there is no sound there.
     np.testing.assert_allclose(ours[3_200:28_800], theirs[3_200:28_800], atol=5e-3)
 
 

@@ -1,4 +1,4 @@
-"""The gate: what is decoded, what is refused, what is warned of; and resampling."""
+"""The gate: what is decoded, what is refused and what causes warnings; and resampling."""
 
 import hashlib
 import io
@@ -85,7 +85,7 @@ def likeness(found: np.ndarray, original: np.ndarray) -> float:
 )
 @pytest.mark.parametrize("length", [20_000, 20_001])
 def test_a_lossless_file_gives_back_its_samples_without_a_warning(voice, kind, subtype, step, length):
-    # An odd number of one-byte or three-byte samples needs a padding byte, which must not pass for a truncation.
+    # An odd number of one-byte or three-byte samples needs a padding byte, which must not count as truncation.
     found = read_recording(encoded(voice[:length], kind=kind, subtype=subtype), "voice")
     assert found.sample_rate_hz == RATE
     assert found.samples.dtype == np.float32
@@ -288,7 +288,7 @@ def test_film_without_sound_is_refused():
         read_recording(video_without_sound(), "film")
 
 
-# --- what is warned of ---
+# --- warnings ---
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def tone(hz: float, rate: int, seconds: float = 1.0) -> np.ndarray:
 def test_tone_below_the_cut_off_survives_resampling_in_place(from_hz, to_hz, share):
     hz = share * min(from_hz, to_hz) / 2
     found = resample(tone(hz, from_hz), from_hz, to_hz)
-    inside = slice(to_hz // 10, -to_hz // 10)  # at its ends the tone starts and stops, which is not a tone
+    inside = slice(to_hz // 10, -to_hz // 10)  # the tone's start and stop are not a pure tone
     np.testing.assert_allclose(found[inside], tone(hz, to_hz)[: len(found)][inside], atol=1e-3)
 
 
@@ -384,7 +384,7 @@ def test_a_file_that_may_not_be_read_is_refused_with_the_reason(tmp_path, monkey
         read_recording(path)
 
 
-# --- files that are more than one ---
+# --- concatenated files ---
 
 KINDS = [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("FLAC", "PCM_16")]
 
@@ -411,7 +411,7 @@ def test_of_joined_files_of_different_rates_the_first_is_read_and_a_warning_give
 
 
 def mp3_without_count(samples, rate):
-    """Return an MP3 without its first frame, which says how many follow."""
+    """Return an MP3 without its first frame, which has the frame count."""
     data = encoded(samples, rate, "MP3", "MPEG_LAYER_III")
     return data[_mp3_frame_bytes(data[:4]) :]
 

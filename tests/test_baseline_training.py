@@ -137,7 +137,7 @@ def test_a_plan_uses_the_baselines_own_front_end_and_no_augmentation_of_its_inpu
     assert not plan.has_teacher
     networks = [stage for stage in plan.stages if stage != "estimator"]
     assert all(plan.settings_of(stage).augmentation == UNCHANGED for stage in networks)
-    # What an estimator learns from has heard the same.
+    # The network that an estimator learns from has the same input.
     assert all(NETWORK_BASELINES[stage].front_end == own for stage in networks)
 
 

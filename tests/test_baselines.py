@@ -41,7 +41,7 @@ FRAMES = 150
 
 
 class Spectrogram:
-    """As much of a spectrogram as segments are cut from."""
+    """The part of a spectrogram that segments are cut from."""
 
     def __init__(self, log_mel) -> None:
         self.log_mel = log_mel
@@ -77,7 +77,7 @@ def network_classifier(name):
 
 @pytest.fixture(scope="module")
 def estimators():
-    """Every estimator, fitted: name -> (ONNX, recordings it learnt from, features, scikit-learn's own)."""
+    """Every fitted estimator: name -> (ONNX, training recordings, features, scikit-learn's estimator)."""
     made = {}
     for name, baseline in ESTIMATOR_BASELINES.items():
         network = fresh(NETWORK_BASELINES[baseline.LEARNS_FROM]) if baseline.LEARNS_FROM else None
@@ -116,7 +116,7 @@ def target_for(classifier, log_mel):
     return ExplanationTarget(log_mel, segments, 1, None, 0, len(log_mel))
 
 
-# --- what is heard ---
+# --- input ---
 
 
 @every
@@ -188,7 +188,7 @@ def test_two_bands_are_merged_by_mean_magnitude():
     torch.testing.assert_close(in_pairs(levels), torch.log(torch.tensor([[2.0, 15.0]])))
 
 
-# --- what explains them ---
+# --- explainers ---
 
 
 @pytest.mark.parametrize("name", NETWORK_BASELINES)

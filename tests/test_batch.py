@@ -1,4 +1,4 @@
-"""Batches: each recording once, whatever dies; workers are real processes unless a test says otherwise."""
+"""Batches: each recording is analysed once, whatever process dies; workers are real unless a test says otherwise."""
 
 import csv
 import json
@@ -66,7 +66,7 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def recordings_folder(tmp_path_factory):
     """Twelve recordings, one of them twice, and a file that is not audio."""
     folder = tmp_path_factory.mktemp("recordings")
     (folder / "deep" / "er").mkdir(parents=True)
@@ -78,19 +78,19 @@ def place(tmp_path_factory):
     return folder
 
 
-def batch(place, model, out, **more):
-    return run_batch(place, str(model), SETTINGS, out, **({"chunk_size": 1} | more))
+def batch(recordings_folder, model, out, **more):
+    return run_batch(recordings_folder, str(model), SETTINGS, out, **({"chunk_size": 1} | more))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(place, model, tmp_path_factory):
-    """The folder of a run by two local processes that nothing happened to, and its counts."""
+def reference_run(recordings_folder, model, tmp_path_factory):
+    """The folder and counts of an uninterrupted run by two local processes."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    return out, batch(place, model, out, workers=2, chunk_size=5)
+    return out, batch(recordings_folder, model, out, workers=2, chunk_size=5)
 
 
 def table(out):
-    """Return all rows as Parquet's readers give them, in the order of the recordings' hashes."""
+    """Return all rows as Parquet readers give them, sorted by the recordings' hashes."""
     return pd.read_parquet(out / "results").sort_values("sha256").reset_index(drop=True)
 
 
@@ -99,14 +99,14 @@ def failures(out):
         return list(csv.DictReader(file))
 
 
-def assert_as_undisturbed(out, undisturbed):
+def assert_equals_reference(out, reference_run):
     """All recordings once, none lost, none twice, and the same figures to the last bit."""
-    pd.testing.assert_frame_equal(table(out), table(undisturbed[0]), check_exact=True)
+    pd.testing.assert_frame_equal(table(out), table(reference_run[0]), check_exact=True)
     assert [failed["path"] for failed in failures(out)] == ["text.wav"]
 
 
-class Once:
-    """A progress that does something after the first chunk, while others are still under way."""
+class AfterFirstChunk:
+    """A progress callback that runs an action after the first chunk, while others are still running."""
 
     def __init__(self, action):
         self.action, self.fractions = action, []
@@ -157,11 +157,11 @@ def engine(monkeypatch):
 # --- results ---
 
 
-def test_figures_and_focus_equal_the_pipelines(place, model, undisturbed):
-    rows = {row["path"]: row for row in table(undisturbed[0]).to_dict("records")}
+def test_figures_and_focus_equal_the_pipelines(recordings_folder, model, reference_run):
+    rows = {row["path"]: row for row in table(reference_run[0]).to_dict("records")}
     classifier = load_model(model)
     for path in ("00.flac", "deep/er/07.flac"):
-        analysis = analyse_recording(read_recording(place / path), classifier, SETTINGS)
+        analysis = analyse_recording(read_recording(recordings_folder / path), classifier, SETTINGS)
         row = rows[path]
         assert row["sha256"] == analysis.recording.sha256
         assert (row["duration_s"], row["sample_rate_hz"]) == (analysis.recording.duration_s, 16_000)
@@ -177,8 +177,8 @@ def test_figures_and_focus_equal_the_pipelines(place, model, undisturbed):
             assert one == pytest.approx(other, abs=0.02)
 
 
-def test_identical_files_are_analysed_once_and_both_are_named(place, undisturbed):
-    out, counts = undisturbed
+def test_identical_files_are_analysed_once_and_both_are_named(recordings_folder, reference_run):
+    out, counts = reference_run
     assert (counts.files, counts.recordings, counts.done) == (RECORDINGS + 2, RECORDINGS + 1, RECORDINGS)
     assert table(out)["sha256"].is_unique
     files = pd.read_parquet(out / "recordings.parquet")
@@ -188,8 +188,8 @@ def test_identical_files_are_analysed_once_and_both_are_named(place, undisturbed
     assert len(files) == counts.files
 
 
-def test_a_failure_is_listed_with_its_reason_and_affects_no_other_recording(undisturbed):
-    out, counts = undisturbed
+def test_a_failure_is_listed_with_its_reason_and_affects_no_other_recording(reference_run):
+    out, counts = reference_run
     (failed,) = failures(out)
     assert (failed["path"], counts.failed) == ("text.wav", 1)
     assert failed["reason"].startswith("this is not readable audio")
@@ -197,8 +197,8 @@ def test_a_failure_is_listed_with_its_reason_and_affects_no_other_recording(undi
     assert len(table(out)) == RECORDINGS
 
 
-def test_batch_json_says_what_made_the_results(model, undisturbed):
-    out, counts = undisturbed
+def test_batch_json_says_what_made_the_results(model, reference_run):
+    out, counts = reference_run
     about = json.loads((out / "batch.json").read_text())
     assert about["model"]["sha256"] == load_model(model).sha256
     assert about["settings"]["explain"] == ["grad_cam"]
@@ -207,20 +207,20 @@ def test_batch_json_says_what_made_the_results(model, undisturbed):
     assert counts.audio_s == pytest.approx(sum(0.8 + 0.1 * number for number in range(RECORDINGS)))
 
 
-def test_no_file_is_left_half_written(undisturbed):
-    names = [path.name for path in undisturbed[0].rglob("*") if path.is_file() and path.name != ".lock"]
+def test_no_file_is_left_half_written(reference_run):
+    names = [path.name for path in reference_run[0].rglob("*") if path.is_file() and path.name != ".lock"]
     assert not [name for name in names if name.startswith(".")]
-    assert sum(len(pq.read_table(part)) for part in (undisturbed[0] / "results").iterdir()) == RECORDINGS
-    assert len(list((undisturbed[0] / "results").iterdir())) == 3
+    assert sum(len(pq.read_table(part)) for part in (reference_run[0] / "results").iterdir()) == RECORDINGS
+    assert len(list((reference_run[0] / "results").iterdir())) == 3
 
 
 # --- engines, and what dies ---
 
 
-def test_dask_gives_the_same_table_as_local_processes(place, model, undisturbed, tmp_path):
-    counts = batch(place, model, tmp_path / "out", engine="dask", workers=1)
+def test_dask_gives_the_same_table_as_local_processes(recordings_folder, model, reference_run, tmp_path):
+    counts = batch(recordings_folder, model, tmp_path / "out", engine="dask", workers=1)
     assert counts.new == RECORDINGS
-    assert_as_undisturbed(tmp_path / "out", undisturbed)
+    assert_equals_reference(tmp_path / "out", reference_run)
 
 
 def wait_until(true, alive=lambda: True):
@@ -247,7 +247,7 @@ def cluster(folder, workers, allowed_failures=3):
     about, started = folder / "scheduler.json", []
 
     def start(kind, *arguments):
-        # A lost worker is known to be lost within seconds on any machine: its connection ends.
+        # A lost worker is noticed within seconds on any machine: its connection ends.
         started.append(
             forks.Process(target=run_dask, args=(kind, str(folder / "cluster.log"), allowed_failures, *arguments))
         )
@@ -281,12 +281,12 @@ def dies_before_it_sends_the_second_result(worker):
 
 
 def test_a_cluster_that_loses_a_worker_continues_and_one_that_loses_all_is_refused(
-    place, model, undisturbed, tmp_path, monkeypatch
+    recordings_folder, model, reference_run, tmp_path, monkeypatch
 ):
     out, other, third = (tmp_path / name for name in ("out", "other", "third"))
     with cluster(tmp_path, workers=2) as (address, _, workers):
         on_cluster = {"engine": "dask", "scheduler": address}
-        counts = batch(place, model, out, **on_cluster, work=Work(Once(workers[0].kill)))
+        counts = batch(recordings_folder, model, out, **on_cluster, work=Work(AfterFirstChunk(workers[0].kill)))
         workers[0].join(PATIENCE_S)
         assert workers[0].exitcode == -signal.SIGKILL
         assert workers[1].is_alive()
@@ -294,27 +294,36 @@ def test_a_cluster_that_loses_a_worker_continues_and_one_that_loses_all_is_refus
             monkeypatch.setattr(dask_engine, patience, 0.5)
         monkeypatch.setattr(dask_engine, "_outcome", dies_before_it_sends_the_second_result(workers[1]))
         with pytest.raises(BatchRefused, match="lost all its workers"):
-            batch(place, model, other, **on_cluster)
+            batch(recordings_folder, model, other, **on_cluster)
         with pytest.raises(BatchRefused, match="has no workers"):
-            batch(place, model, third, **on_cluster)
+            batch(recordings_folder, model, third, **on_cluster)
     assert counts.new == RECORDINGS
-    assert_as_undisturbed(out, undisturbed)
+    assert_equals_reference(out, reference_run)
     assert 0 < len(table(other)) < RECORDINGS
     assert not third.exists()
 
 
-def test_a_cluster_whose_scheduler_dies_is_refused_and_another_engine_continues(place, model, undisturbed, tmp_path):
+def test_a_cluster_whose_scheduler_dies_is_refused_and_another_engine_continues(
+    recordings_folder, model, reference_run, tmp_path
+):
     gone = pytest.raises(BatchRefused, match="The scheduler cannot be reached")
     with cluster(tmp_path, workers=1) as (address, scheduler, _), gone:
-        batch(place, model, tmp_path / "out", engine="dask", scheduler=address, work=Work(Once(scheduler.kill)))
+        batch(
+            recordings_folder,
+            model,
+            tmp_path / "out",
+            engine="dask",
+            scheduler=address,
+            work=Work(AfterFirstChunk(scheduler.kill)),
+        )
     before = len(table(tmp_path / "out"))
     assert 0 < before < RECORDINGS
-    assert batch(place, model, tmp_path / "out", workers=1, chunk_size=5).new == RECORDINGS - before
-    assert_as_undisturbed(tmp_path / "out", undisturbed)
+    assert batch(recordings_folder, model, tmp_path / "out", workers=1, chunk_size=5).new == RECORDINGS - before
+    assert_equals_reference(tmp_path / "out", reference_run)
 
 
 def workers_of_engine():
-    """Return the processes of the engine `local`: whom the fork server has forked."""
+    """Return the processes of the engine `local`: those that the fork server has forked."""
     return [
         worker
         for child in psutil.Process().children()
@@ -323,9 +332,9 @@ def workers_of_engine():
     ]
 
 
-def test_a_local_process_that_dies_while_idle_is_replaced(place, model):
+def test_a_local_process_that_dies_while_idle_is_replaced(recordings_folder, model):
     worker = WorkerSettings(str(model), chunks.model_identity(load_model(model)), AnalysisSettings(explain=()))
-    path = place / "00.flac"
+    path = recordings_folder / "00.flac"
     chunk = chunks.Chunk(((read_recording(path).sha256, str(path)),))
     with local_engine(1) as run_chunks:
         (first,) = run_chunks(deque([chunk]), worker)
@@ -333,23 +342,23 @@ def test_a_local_process_that_dies_while_idle_is_replaced(place, model):
         for child in killed:
             child.kill()
         psutil.wait_procs(killed, PATIENCE_S)
-        time.sleep(0.5)  # until its pool has noticed
+        time.sleep(0.5)  # until its pool notices
         (second,) = run_chunks(deque([chunk]), worker)
     assert len(killed) == 1
     assert first == second
     assert [row["sha256"] for row in first[1].rows] == [chunk.recordings[0][0]]
 
 
-def test_a_local_process_that_is_killed_mid_run_costs_no_recording(place, model, undisturbed, tmp_path):
+def test_a_local_process_that_is_killed_mid_run_costs_no_recording(recordings_folder, model, reference_run, tmp_path):
     def kill_one():
         workers = workers_of_engine()
         assert len(workers) == 2
         workers[0].kill()
 
-    kill = Once(kill_one)
-    batch(place, model, tmp_path / "out", workers=2, chunk_size=2, work=Work(kill))
+    kill = AfterFirstChunk(kill_one)
+    batch(recordings_folder, model, tmp_path / "out", workers=2, chunk_size=2, work=Work(kill))
     assert kill.fractions[-1] == 1
-    assert_as_undisturbed(tmp_path / "out", undisturbed)
+    assert_equals_reference(tmp_path / "out", reference_run)
 
 
 def has_ended(process):
@@ -361,9 +370,20 @@ def has_ended(process):
 
 
 @contextmanager
-def command(place, model, out, *more):
+def command(recordings_folder, model, out, *more):
     """Start the command as a terminal does, in a group of its own, and wait for its first results."""
-    line = [sys.executable, "-m", "ser_core", "batch", str(place), "--model", str(model), "--out", str(out), *more]
+    line = [
+        sys.executable,
+        "-m",
+        "ser_core",
+        "batch",
+        str(recordings_folder),
+        "--model",
+        str(model),
+        "--out",
+        str(out),
+        *more,
+    ]
     # A shell that runs the tests in the background makes their processes ignore Ctrl-C.
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -387,10 +407,10 @@ def command(place, model, out, *more):
 
 
 @pytest.fixture(scope="module")
-def longer(place, tmp_path_factory):
-    """A place of more chunks than are done at once."""
+def longer(recordings_folder, tmp_path_factory):
+    """A folder with more chunks than are processed at once."""
     folder = tmp_path_factory.mktemp("longer")
-    shutil.copytree(place, folder, dirs_exist_ok=True)
+    shutil.copytree(recordings_folder, folder, dirs_exist_ok=True)
     for number in range(MORE):
         soundfile.write(folder / f"more{number}.flac", voice_like(1.2, 16_000, seed=100 + number), 16_000)
     return folder
@@ -435,15 +455,15 @@ def test_a_worker_computes_with_one_thread(model):
         chunks._model(str(model))
         assert torch.get_num_threads() == 1
     finally:
-        torch.set_num_threads(before)  # threads that start later would compute with three, and so in another order
+        torch.set_num_threads(before)  # threads that start later would compute with three, and add up in another order
 
 
 # --- a whole run, with an engine in this process ---
 
 
-def test_a_recording_that_kills_its_worker_fails_alone(place, model, tmp_path, engine):
+def test_a_recording_that_kills_its_worker_fails_alone(recordings_folder, model, tmp_path, engine):
     engine.deadly = {"02.flac"}
-    counts = batch(place, model, tmp_path / "out", chunk_size=20)
+    counts = batch(recordings_folder, model, tmp_path / "out", chunk_size=20)
     assert engine.deaths == 2
     assert (counts.done, counts.failed) == (RECORDINGS - 1, 2)
     reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
@@ -451,56 +471,60 @@ def test_a_recording_that_kills_its_worker_fails_alone(place, model, tmp_path, e
     assert "text.wav" in reasons
 
 
-def test_finished_recordings_are_skipped_and_failed_ones_are_retried(place, model, tmp_path, engine):
+def test_finished_recordings_are_skipped_and_failed_ones_are_retried(recordings_folder, model, tmp_path, engine):
     engine.deadly = {"02.flac", "03.flac"}
-    batch(place, model, tmp_path / "out", chunk_size=4)
+    batch(recordings_folder, model, tmp_path / "out", chunk_size=4)
     engine.deadly, engine.analysed = {"02.flac"}, Counter()
-    counts = batch(place, model, tmp_path / "out", chunk_size=4)
+    counts = batch(recordings_folder, model, tmp_path / "out", chunk_size=4)
     assert engine.analysed == {"03.flac": 1, "text.wav": 1}
     assert (counts.new, counts.done, counts.failed) == (1, RECORDINGS - 1, 2)
 
 
-def test_in_a_grown_folder_only_new_recordings_are_analysed(place, model, tmp_path, engine):
+def test_in_a_grown_folder_only_new_recordings_are_analysed(recordings_folder, model, tmp_path, engine):
     grown = tmp_path / "grown"
-    shutil.copytree(place, grown)
+    shutil.copytree(recordings_folder, grown)
     batch(grown, model, tmp_path / "out", chunk_size=4)
     engine.analysed.clear()
-    shutil.copy(place / "02.flac", grown / "another name.flac")
+    shutil.copy(recordings_folder / "02.flac", grown / "another name.flac")
     soundfile.write(grown / "new.wav", voice_like(1.0, 16_000, seed=50), 16_000)
     counts = batch(grown, model, tmp_path / "out", chunk_size=4)
     assert engine.analysed == {"new.wav": 1, "text.wav": 1}
     assert (counts.files, counts.recordings, counts.done, counts.new) == (16, 14, 13, 1)
 
 
-def test_an_unexpected_error_fails_only_its_recording_with_one_line(place, model, tmp_path, engine, monkeypatch):
+def test_an_unexpected_error_fails_only_its_recording_with_one_line(
+    recordings_folder, model, tmp_path, engine, monkeypatch
+):
     def analyse(recording, *more, **named):
         if recording.name == "04.flac":
             raise RuntimeError("out of\n   luck")
         return analyse_recording(recording, *more, **named)
 
     monkeypatch.setattr(chunks, "analyse_recording", analyse)
-    assert batch(place, model, tmp_path / "out", chunk_size=20).done == RECORDINGS - 1
+    assert batch(recordings_folder, model, tmp_path / "out", chunk_size=20).done == RECORDINGS - 1
     reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
     assert reasons["04.flac"] == "RuntimeError: out of luck"
 
 
-def test_a_file_that_changes_after_it_was_hashed_is_not_given_the_other_s_figures(place, model, tmp_path, engine):
+def test_a_file_that_changes_after_it_was_hashed_is_not_given_the_other_s_figures(
+    recordings_folder, model, tmp_path, engine
+):
     changing = tmp_path / "changing"
-    shutil.copytree(place, changing)
+    shutil.copytree(recordings_folder, changing)
 
     def change():
         shutil.copy(changing / "00.flac", changing / "10.flac")
 
-    batch(changing, model, tmp_path / "out", work=Work(Once(change)))
+    batch(changing, model, tmp_path / "out", work=Work(AfterFirstChunk(change)))
     reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
     assert "has changed since" in reasons["10.flac"]
     assert len(table(tmp_path / "out")) == RECORDINGS - 1
 
 
-def test_a_manifest_lists_the_recordings_and_its_wrong_rows_are_failures(place, model, tmp_path, engine):
+def test_a_manifest_lists_the_recordings_and_its_wrong_rows_are_failures(recordings_folder, model, tmp_path, engine):
     manifest = tmp_path / "list.csv"
     for name in ("00.flac", "02.flac", "04.flac"):
-        shutil.copy(place / name, tmp_path / name)
+        shutil.copy(recordings_folder / name, tmp_path / name)
     rows = "00.flac,anger,anna\n02.flac,sadness,ben\nmissing.flac,joy,ben\n=cmd.flac,joy,ben\n"
     manifest.write_text("path,emotion,speaker\n" + rows)
     counts = batch(manifest, model, tmp_path / "out")
@@ -508,13 +532,13 @@ def test_a_manifest_lists_the_recordings_and_its_wrong_rows_are_failures(place, 
     assert (counts.recordings, counts.failed) == (2, 2)
     reasons = {failed["path"]: failed["reason"] for failed in failures(tmp_path / "out")}
     assert reasons["missing.flac"].startswith("row 4: there is no file")
-    assert "'=cmd.flac" in reasons  # a spreadsheet would run it
+    assert "'=cmd.flac" in reasons  # a spreadsheet would run this as a formula
 
 
-def test_each_explainer_has_its_own_focus_column(place, model, tmp_path, engine):
+def test_each_explainer_has_its_own_focus_column(recordings_folder, model, tmp_path, engine):
     alone = tmp_path / "alone"
     alone.mkdir()
-    shutil.copy(place / "00.flac", alone)
+    shutil.copy(recordings_folder / "00.flac", alone)
     settings = AnalysisSettings(explain=("lime_time", "grad_cam"), lime=LimeSettings(masks=8), seed=3)
     run_batch(alone, str(model), settings, tmp_path / "out", workers=1)
     (row,) = table(tmp_path / "out").to_dict("records")
@@ -526,15 +550,15 @@ def test_each_explainer_has_its_own_focus_column(place, model, tmp_path, engine)
         assert [focus["share"] for focus in row[f"focus_{method}"]] == pytest.approx([f.share for f in expected])
 
 
-def test_a_batch_that_is_cancelled_keeps_what_is_done(place, model, tmp_path, engine):
+def test_a_batch_that_is_cancelled_keeps_what_is_done(recordings_folder, model, tmp_path, engine):
     with pytest.raises(Cancelled, match="continues from there"):
-        batch(place, model, tmp_path / "out", chunk_size=3, work=Work(stop=lambda: True))
+        batch(recordings_folder, model, tmp_path / "out", chunk_size=3, work=Work(stop=lambda: True))
     assert len(table(tmp_path / "out")) == 3
 
 
-def test_progress_counts_finished_recordings_up_to_all(place, model, tmp_path, engine):
+def test_progress_counts_finished_recordings_up_to_all(recordings_folder, model, tmp_path, engine):
     told = []
-    batch(place, model, tmp_path / "out", chunk_size=5, work=Work(lambda *said: told.append(said)))
+    batch(recordings_folder, model, tmp_path / "out", chunk_size=5, work=Work(lambda *said: told.append(said)))
     assert [fraction for fraction, _ in told if fraction] == pytest.approx([5 / 13, 10 / 13, 1.0])
     assert told[-1][1] == "12 of 13 recordings, 1 failed"
 
@@ -544,80 +568,84 @@ def test_progress_counts_finished_recordings_up_to_all(place, model, tmp_path, e
 
 def test_a_folder_without_audio_is_refused_and_nothing_is_written(model, tmp_path, engine):
     (tmp_path / "empty").mkdir()
-    for place in (tmp_path / "empty", tmp_path / "missing"):
+    for empty in (tmp_path / "empty", tmp_path / "missing"):
         with pytest.raises(BatchRefused, match="No audio was found under"):
-            batch(place, model, tmp_path / "out")
+            batch(empty, model, tmp_path / "out")
     with pytest.raises(CorpusRefused, match="cannot be read as CSV"):
         batch(tmp_path / "missing.csv", model, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_resuming_with_another_model_settings_or_recordings_is_refused(place, model, tmp_path, engine):
+def test_resuming_with_another_model_settings_or_recordings_is_refused(recordings_folder, model, tmp_path, engine):
     out = tmp_path / "out"
-    batch(place, model, out)
+    batch(recordings_folder, model, out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     other = save_small_model(tmp_path / "small", seed=1)
     with pytest.raises(BatchRefused, match="holds a batch with another model"):
-        batch(place, other, out)
+        batch(recordings_folder, other, out)
     with pytest.raises(BatchRefused, match="holds a batch with other settings"):
-        run_batch(place, str(model), AnalysisSettings(explain=()), out)
+        run_batch(recordings_folder, str(model), AnalysisSettings(explain=()), out)
     with pytest.raises(BatchRefused, match="holds a batch of other recordings"):
-        batch(place / "deep", model, out)
+        batch(recordings_folder / "deep", model, out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
-    assert batch(place, shutil.copytree(model, tmp_path / "moved"), out).new == 0
+    assert batch(recordings_folder, shutil.copytree(model, tmp_path / "moved"), out).new == 0
 
 
-def test_a_worker_with_another_model_ends_the_batch(place, model, tmp_path, engine, monkeypatch):
+def test_a_worker_with_another_model_ends_the_batch(recordings_folder, model, tmp_path, engine, monkeypatch):
     monkeypatch.setattr(
         run, "model_identity", lambda classifier: chunks.model_identity(classifier) | {"temperature": 2.0}
     )
     with pytest.raises(BatchRefused, match=r"The model small on .* is not the one"):
-        batch(place, model, tmp_path / "out")
+        batch(recordings_folder, model, tmp_path / "out")
 
 
-def test_a_second_run_into_the_same_folder_is_refused(place, model, tmp_path, engine):
+def test_a_second_run_into_the_same_folder_is_refused(recordings_folder, model, tmp_path, engine):
     def begin_another():
         with pytest.raises(BatchRefused, match="Another run is writing to"):
-            batch(place, model, tmp_path / "out")
+            batch(recordings_folder, model, tmp_path / "out")
 
-    assert batch(place, model, tmp_path / "out", work=Work(Once(begin_another))).done == RECORDINGS
+    assert (
+        batch(recordings_folder, model, tmp_path / "out", work=Work(AfterFirstChunk(begin_another))).done == RECORDINGS
+    )
 
 
 def test_a_damaged_part_is_named_and_its_recordings_are_analysed_again_once_it_is_deleted(
-    place, model, tmp_path, engine
+    recordings_folder, model, tmp_path, engine
 ):
-    batch(place, model, tmp_path / "out", chunk_size=4)
+    batch(recordings_folder, model, tmp_path / "out", chunk_size=4)
     whole = table(tmp_path / "out")
     part = tmp_path / "out" / "results" / "part-000002.parquet"
     part.write_bytes(part.read_bytes()[:-5])
     with pytest.raises(BatchRefused, match=r"part-000002.parquet is damaged .* Delete it"):
-        batch(place, model, tmp_path / "out", chunk_size=4)
+        batch(recordings_folder, model, tmp_path / "out", chunk_size=4)
     part.unlink()
-    assert batch(place, model, tmp_path / "out", chunk_size=4).new == 4
+    assert batch(recordings_folder, model, tmp_path / "out", chunk_size=4).new == 4
     pd.testing.assert_frame_equal(table(tmp_path / "out"), whole)
 
 
-def test_results_of_unknown_origin_are_left_alone(place, model, tmp_path, engine):
-    batch(place, model, tmp_path / "out")
+def test_results_of_unknown_origin_are_left_alone(recordings_folder, model, tmp_path, engine):
+    batch(recordings_folder, model, tmp_path / "out")
     (tmp_path / "out" / "batch.json").write_text("[")
     with pytest.raises(BatchRefused, match="cannot be read"):
-        batch(place, model, tmp_path / "out")
+        batch(recordings_folder, model, tmp_path / "out")
     (tmp_path / "out" / "batch.json").unlink()
     with pytest.raises(BatchRefused, match="unknown batch"):
-        batch(place, model, tmp_path / "out")
+        batch(recordings_folder, model, tmp_path / "out")
 
 
-def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(place, model, tmp_path, engine, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(
+    recordings_folder, model, tmp_path, engine, monkeypatch
+):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BatchRefused, match="cannot be written"):
-        batch(place, model, tmp_path / "file" / "out")
+        batch(recordings_folder, model, tmp_path / "file" / "out")
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(BatchRefused, match="No space left on device"):
-        batch(place, model, tmp_path / "out")
+        batch(recordings_folder, model, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -635,16 +663,16 @@ def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(place, model, 
         ({"settings": AnalysisSettings(emotion="boredom")}, "does not know the emotion"),
     ],
 )
-def test_impossible_arguments_are_refused_before_anything_is_started(place, model, tmp_path, args, said):
+def test_impossible_arguments_are_refused_before_anything_is_started(recordings_folder, model, tmp_path, args, said):
     args = {"model": str(model), "settings": SETTINGS} | args
     with pytest.raises(SettingsRefused, match=said):
-        run_batch(place, args.pop("model"), args.pop("settings"), tmp_path / "out", **args)
+        run_batch(recordings_folder, args.pop("model"), args.pop("settings"), tmp_path / "out", **args)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "127.0.0.1:notaport"])
-def test_an_unknown_scheduler_is_refused_in_one_sentence(place, model, tmp_path, capfd, address):
-    arguments = ["batch", str(place), "--model", str(model), "--engine", "dask", "--scheduler", address]
+def test_an_unknown_scheduler_is_refused_in_one_sentence(recordings_folder, model, tmp_path, capfd, address):
+    arguments = ["batch", str(recordings_folder), "--model", str(model), "--engine", "dask", "--scheduler", address]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     said = capfd.readouterr()
     assert said.err == f"No Dask scheduler answers at {address!r}. Start one (dask scheduler) and give its address.\n"
@@ -693,7 +721,7 @@ def voiced(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    """Two people, three recordings and two of each; one more of Ann's that is no sound."""
+    """Three recordings of one person and two of another; one more of Ann's that is not audio."""
     folder = tmp_path_factory.mktemp("people")
     rows = ["path,emotion,speaker"]
     for number, speaker in enumerate(("ann", "bea", "ann", "bea", "ann")):
@@ -738,9 +766,11 @@ def test_a_batch_by_speaker_and_one_without_are_different_batches(manifest, voic
         run_batch(manifest, str(voiced), AnalysisSettings(explain=()), tmp_path / "out", workers=1)
 
 
-def test_by_speaker_needs_a_manifest_and_a_model_with_voice_settings(place, manifest, model, voiced, tmp_path, engine):
+def test_by_speaker_needs_a_manifest_and_a_model_with_voice_settings(
+    recordings_folder, manifest, model, voiced, tmp_path, engine
+):
     with pytest.raises(SettingsRefused, match="column speaker"):
-        by_speaker(place, voiced, tmp_path / "out")
+        by_speaker(recordings_folder, voiced, tmp_path / "out")
     with pytest.raises(SettingsRefused, match="cannot judge a voice"):
         by_speaker(manifest, model, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""What the app says at its next start of what it was doing when it was killed."""
+"""After a kill, the app reports at its next start what it was doing."""
 
 import json
 
@@ -23,7 +23,7 @@ ARGUMENTS = [
 
 @pytest.fixture
 def note(tmp_path, monkeypatch):
-    """The note of a training that the app was killed with."""
+    """The note of a training that was killed with the app."""
     monkeypatch.setenv("SER_RUNS", str(tmp_path))
     note = tmp_path / "training.begun"
     note.write_text(json.dumps(ARGUMENTS))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def speech_files(tmp_path_factory, make_voice):
-    """A synthetic voice as a file to upload, and with 48 kHz and 16 bit for Chromium's fake microphone."""
+    """A synthetic voice as a file to upload, and at 48 kHz and 16 bit for Chromium's fake microphone."""
     folder = tmp_path_factory.mktemp("speech")
     soundfile.write(folder / "voice.flac", make_voice(2.5, 16_000), 16_000)
     soundfile.write(folder / "microphone.wav", make_voice(4.0, 48_000), 48_000, subtype="PCM_16")
@@ -80,7 +80,7 @@ FOUND = re.compile("% of the speech|No stretch is focus")
 
 def play_focus_region(page):
     """Play the first focus region of the page Listen; return the length of the recording and of the region, in s."""
-    # Not every explainer finds one: where all evidence is negative, a sentence says so.
+    # Not every explainer finds one: if all evidence is negative, a sentence says so.
     for explainer in ("Grad-CAM", "LIME over time", "Occlusion"):
         page.get_by_test_id("stButtonGroup").get_by_text(explainer).click()
         page.locator(".player .lanes").wait_for()
@@ -107,7 +107,7 @@ def words_at_point(page, row):
     return words.text_content()
 
 
-#: Streamlit's own: the upload field has a name, which its role does not allow.
+#: A fault of Streamlit's: the upload field has a name, which its role does not allow.
 NOT_OURS = [["[data-testid=stFileUploaderDropzone]"]]
 #: What axe checks in each theme; only colours differ between them.
 RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
@@ -115,7 +115,7 @@ THEME = "getComputedStyle(document.querySelector('.stApp')).colorScheme"
 
 
 def without_barriers(page, axe, where: str) -> None:
-    """Run axe on the page in the light and the dark theme, beginning with the one it has: a change draws it again."""
+    """Run axe on the page in both themes, starting with the current one: a change redraws the page."""
     for theme in sorted(RULES, key=lambda theme: theme != page.evaluate(THEME)):
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(f"theme => {THEME} == theme", arg=theme)
@@ -191,7 +191,7 @@ def test_settings_beside_the_player_stay_while_another_model_is_computed(page, s
     turn_to(page, "Listen")
     page.get_by_test_id("stButtonGroup").get_by_text("Share of the speech").click()
     smoothing, share = (page.get_by_role("slider", name=name) for name in ("Smoothing", "Share of the speech"))
-    # The rule's own slider comes with a new row of widgets: what is pressed before then is pressed in the old row.
+    # The rule's slider comes in a new row of widgets; an earlier click would go to the old row.
     expect(share).to_be_visible()
     for slider, value in ((smoothing, "0.21"), (share, "40")):
         slider.press("ArrowRight")
@@ -201,7 +201,7 @@ def test_settings_beside_the_player_stay_while_another_model_is_computed(page, s
     page.get_by_role("button", name="Stop").last.wait_for(state="detached")
     at_rest(page)
     assert [smoothing.input_value(), share.input_value()] == ["0.21", "40"]
-    page.go_back()  # to the page before, and not to the model before
+    page.go_back()  # to the previous page, not to the previous model
     page.get_by_role("heading", name="Hear Why", exact=True).wait_for()
     page.go_forward()
     page.get_by_role("heading", name="Listen", exact=True, level=1).wait_for()
@@ -231,7 +231,7 @@ def test_models_are_shown_side_by_side_and_zooming_one_map_zooms_all(page, speec
     page.get_by_role("button", name="Play (Space)").click()
     expect(page.get_by_role("button", name="Pause (Space)")).to_be_visible()
     expect(page.get_by_role("button", name="Play (Space)")).to_be_visible()
-    expect(page.locator(".notifier-note")).to_have_count(0)  # plotly's hint for who has zoomed
+    expect(page.locator(".notifier-note")).to_have_count(0)  # plotly's hint after zooming
     without_barriers(page, axe, "Compare")
 
 
@@ -240,7 +240,7 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_lists_its_recordings_and_one_
     turn_to(page, "Evaluate")
     matrix = page.locator(".js-plotly-plot", has=page.locator(".ytitle", has_text="Acted")).locator(".nsewdrag")
     corner = matrix.bounding_box()
-    # happy, heard as angry: the second row, the first column.
+    # happy, predicted as angry: the second row, the first column.
     matrix.click(position={"x": corner["width"] / 8, "y": corner["height"] * 3 / 8})
     expect(page.get_by_role("combobox", name="Acted")).to_have_value("happy")
     expect(page.get_by_role("combobox", name="Predicted")).to_have_value("angry")
@@ -265,7 +265,7 @@ def test_without_hover_a_charts_buttons_show_only_while_focused(browser, address
         expect(buttons).to_have_css("opacity", "1")
 
 
-#: Choices, links and buttons that hide a part of what they say.
+#: Choices, links and buttons whose text is cut off.
 CLIPPED = """
 [...document.querySelectorAll(
   "[data-testid=stMain] :is([data-testid=stButtonGroup], [data-testid=stPageLink], [data-testid=stButton]) *")]
@@ -329,7 +329,7 @@ def play_its_middle(page, curves):
 
 
 def choose_what_is_opened(page, curves):
-    """Draw a box into the curves, and make what it chose a second longer by a key."""
+    """Draw a box into the curves, and extend its selection by a second with a key."""
     curves.scroll_into_view_if_needed()
     corner = curves.bounding_box()
     page.mouse.move(corner["x"] + corner["width"] / 4, corner["y"] + 50)
@@ -356,7 +356,7 @@ def mark_its_end(page):
     page.get_by_role("textbox", name="New project name").fill("Interviews")
     page.get_by_role("button", name="Create project").click()
     page.get_by_text("No project yet").wait_for(state="detached")
-    at_rest(page)  # else the field for the name is still the old one
+    at_rest(page)  # otherwise the field for the name is still the old one
     annotator = page.get_by_role("textbox", name="Annotator", exact=True)
     annotator.fill("Ann")
     annotator.press("Enter")

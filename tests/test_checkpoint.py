@@ -67,7 +67,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, network):
-    """A folder of models with one in it, not to be changed."""
+    """A models folder with one model, not to be changed."""
     models = tmp_path_factory.mktemp("models")
     save_model(models / "small", network, card_of(), SEEN, "# small\n")
     return models
@@ -75,7 +75,7 @@ def saved(tmp_path_factory, network):
 
 @pytest.fixture
 def models(saved, tmp_path):
-    """The same, to be changed."""
+    """The same, but it may be changed."""
     return shutil.copytree(saved, tmp_path / "models")
 
 
@@ -107,7 +107,7 @@ def test_a_loaded_model_predicts_like_the_saved_network(tmp_path, architecture):
     segments = np.stack([random_log_mel(frames, seed) for seed in range(8)])
     with torch.inference_mode():
         original = network(torch.tensor(segments)[:, None]).numpy()
-    # Weights were halved, and are computed with in bfloat16 where the processor has it: 8 bits of a number remain
+    # Weights are in half precision, and computed with in bfloat16 if the processor has it: 8 bits of a number remain
     # after each of up to 27 layers. A wrong layer would change everything.
     assert np.ptp(original, axis=0).max() > 0.1
     np.testing.assert_allclose(loaded.score(segments), original, atol=0.05 * np.abs(original).max())
@@ -258,7 +258,7 @@ def test_a_shipped_model_with_an_altered_file_is_refused_and_one_of_somebody_s_o
     load_model("small", models)
     for name in ("small", "own"):
         data = (models / name / file).read_bytes()
-        # Still a card, weights and a list.
+        # There are still a card, weights and a list.
         altered = {
             "card.json": data + b" ",
             "training.csv": data.replace(b"emodb", b"other"),
@@ -344,7 +344,7 @@ def test_every_listed_model_loads_and_the_others_have_a_reason(models, network, 
     for name, changes in (("other_emotions", {"emotions": ["sad", "happy"]}), ("other_network", {"architecture": "x"})):
         (models / name / "card.json").write_text(json.dumps(card_of(**changes)))
     with monkeypatch.context() as patch:
-        patch.setattr("ser_core.model.checkpoint.load_tensors", None)  # no weights are read for a list
+        patch.setattr("ser_core.model.checkpoint.load_tensors", None)  # listing reads no weights
         names, left_out = model_names(models), models_left_out(models)
     assert names == ["own_1.5", "small", "über"]
     assert {name: load_model(name, models).name for name in names} == {name: name for name in names}
@@ -392,7 +392,7 @@ def test_the_list_of_hashes_matches_the_shipped_files():
 def test_weights_of_another_architecture_are_refused(models, architecture):
     with pytest.raises(ModelRefused, match="do not make a model") as refusal:
         load_model("small", changed_card(models, architecture=architecture))
-    assert len(str(refusal.value)) < 300  # and not a line for every tensor
+    assert len(str(refusal.value)) < 300  # not a line for every tensor
     assert "\n" not in str(refusal.value)
 
 

@@ -34,7 +34,7 @@ LAYERS = {
 
 
 class FourCells(nn.Module):
-    """Mean level of four quarters of the segment, and its double; logits from the mean of each map."""
+    """Mean level of four quarters of the segment, and twice that; logits from the mean of each map."""
 
     def __init__(self, classes):
         super().__init__()
@@ -66,7 +66,7 @@ def test_logits_do_not_depend_on_the_size_of_the_batch(kind):
     classifier, segments = classifier_of(fresh(kind)), segments_of(35)  # more than one batch
     together = classifier.score(segments)
     one_by_one = np.concatenate([classifier.score(segments[i : i + 1]) for i in range(len(segments))])
-    assert np.ptp(together, axis=0).min() > 0.01  # the segments are told apart at all
+    assert np.ptp(together, axis=0).min() > 0.01  # the segments differ at all
     np.testing.assert_allclose(together, one_by_one, atol=1e-5)
     np.testing.assert_allclose(together[:7], classifier.score(segments[:7]), atol=1e-5)
 
@@ -109,7 +109,7 @@ def test_the_map_of_both_branches_adds_the_coarser_one_spread_over_the_finer_cel
     assert vggish.shape == both.shape == (2, 12, 8)
     assert yamnet.shape == (2, 3, 2)
     spread = F.interpolate(torch.tensor(yamnet)[:, None], (12, 8), mode="bilinear", align_corners=False)[:, 0].numpy()
-    np.testing.assert_allclose(both, vggish + spread / 16, atol=1e-6)  # 96 cells for 6
+    np.testing.assert_allclose(both, vggish + spread / 16, atol=1e-6)  # 96 cells to 6
     total = yamnet.sum(axis=(1, 2))
     assert np.abs(total).max() > 1e-3
     np.testing.assert_allclose(both.sum(axis=(1, 2)), vggish.sum(axis=(1, 2)) + total, atol=1e-5)
@@ -290,6 +290,6 @@ def test_code_compiled_for_every_input_size_is_not_kept():
     first, _, second = run.stdout.partition("second")
     if "create:cache_hit" not in first:
         pytest.skip("torch does not compute with oneDNN on this machine, or was built without its log")
-    # Which ones it keeps is its own affair, but it cannot have kept them all.
+    # Torch decides which ones it keeps, but it cannot have kept them all.
     assert first.count("create:cache_miss") > CACHED_OPERATIONS
     assert "create:cache_miss" in second

@@ -1,4 +1,4 @@
-"""Jobs of the app on a Dask cluster: the same results to the byte, progress and Stop, and what dies.
+"""Jobs of the app on a Dask cluster: byte-identical results, progress, Stop, and processes that die.
 
 One scheduler and two workers, processes of their own, serve the file; the last test uses them up.
 """
@@ -45,7 +45,7 @@ def running(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def there(running):
+def dask_cluster(running):
     return Cluster(running[0])
 
 
@@ -56,12 +56,12 @@ def classifier():
 
 @pytest.fixture
 def analysis(recording, classifier):
-    second = replace(recording, samples=recording.samples[:16_000])  # one segment: this is about the way there and back
+    second = replace(recording, samples=recording.samples[:16_000])  # one segment: the test is about the transport
     return classify_recording(second, classifier, SETTINGS)
 
 
 def content(found):
-    """Return everything that a result holds, arrays as their bytes, but the seconds that it took."""
+    """Return the whole content of a result, arrays as bytes, except the seconds that it took."""
     if is_dataclass(found):
         found = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "seconds"}
     if isinstance(found, np.ndarray):
@@ -93,10 +93,12 @@ def refuse(work):
     raise SettingsRefused("There is no such thing. Choose another.")
 
 
-# --- what comes back ---
+# --- results ---
 
 
-def test_a_worker_gives_the_same_bytes_for_explainers_focus_faithfulness_words_and_voice(there, analysis, classifier):
+def test_a_worker_gives_the_same_bytes_for_explainers_focus_faithfulness_words_and_voice(
+    dask_cluster, analysis, classifier
+):
     run = explainer_run(analysis, "occlusion", classifier, SETTINGS)
     explanation = run.explain(target_of(analysis, SETTINGS), analysis.emotions)
     words = (Region(0.1, 0.5, label="one"), Region(0.6, 1.1, label="two"))
@@ -112,53 +114,54 @@ def test_a_worker_gives_the_same_bytes_for_explainers_focus_faithfulness_words_a
 
     def compute(function, arguments, work):
         sent.append(function)
-        return there.compute(function, arguments, work)
+        return dask_cluster.compute(function, arguments, work)
 
     for name, step in steps.items():
         assert content(step(Work(cluster=compute))) == content(step(Work())), name
     assert len(sent) == len(steps)
 
 
-def test_model_that_is_adapted_to_a_voice_is_adapted_on_the_worker(there, recording):
+def test_model_that_is_adapted_to_a_voice_is_adapted_on_the_worker(dask_cluster, recording):
     if "whisper" not in model_names():
         pytest.skip("the model is not shipped")
     base = load_model("whisper")
     adapted = base.with_voice(speaker_normal([recording], base, mixed=True))
     analysis = classify_recording(recording, adapted, SETTINGS)
     here, away = (
-        explainer_run(analysis, "grad_cam", adapted, SETTINGS, work) for work in (Work(), Work(cluster=there.compute))
+        explainer_run(analysis, "grad_cam", adapted, SETTINGS, work)
+        for work in (Work(), Work(cluster=dask_cluster.compute))
     )
     assert content(here) == content(away)
 
 
-def test_a_model_that_a_worker_lacks_is_refused_with_the_names_of_both(there, recording, tmp_path):
+def test_a_model_that_a_worker_lacks_is_refused_with_the_names_of_both(dask_cluster, recording, tmp_path):
     classifier = load_model(save_small_model(tmp_path / "mine"))
     analysis = classify_recording(recording, classifier, SETTINGS)
     with pytest.raises(ModelRefused, match=r"worker .* does not have the model mine"):
-        explainer_run(analysis, "occlusion", classifier, SETTINGS, Work(cluster=there.compute))
+        explainer_run(analysis, "occlusion", classifier, SETTINGS, Work(cluster=dask_cluster.compute))
 
 
-def test_model_with_another_card_is_a_refusal(there, analysis, monkeypatch):
+def test_model_with_another_card_is_a_refusal(dask_cluster, analysis, monkeypatch):
     other = load_model("yamnet")
     monkeypatch.setattr(other, "temperature", 7.0)
     with pytest.raises(ModelRefused, match="card of the model yamnet is different"):
-        explainer_run(analysis, "occlusion", other, SETTINGS, Work(cluster=there.compute))
+        explainer_run(analysis, "occlusion", other, SETTINGS, Work(cluster=dask_cluster.compute))
 
 
-def test_the_refusal_of_a_step_is_passed_on_unchanged(there):
+def test_the_refusal_of_a_step_is_passed_on_unchanged(dask_cluster):
     with pytest.raises(SettingsRefused, match="no such thing"):
-        there.compute(refuse, (), Work())
+        dask_cluster.compute(refuse, (), Work())
 
 
-def test_step_that_a_worker_does_not_know_is_a_refusal(there, monkeypatch):
+def test_step_that_a_worker_does_not_know_is_a_refusal(dask_cluster, monkeypatch):
     monkeypatch.setattr("tests.test_cluster.new", refuse, raising=False)
     monkeypatch.setattr(refuse, "__qualname__", "new")
     with pytest.raises(ClusterRefused, match="another version"):
-        there.compute(refuse, (), Work())
+        dask_cluster.compute(refuse, (), Work())
 
 
-def test_jobs_on_workers_report_progress_run_in_parallel_and_can_be_stopped(there, tmp_path):
-    queue, notes = Jobs(cluster=there), [tmp_path / "0", tmp_path / "1"]
+def test_jobs_on_workers_report_progress_run_in_parallel_and_can_be_stopped(dask_cluster, tmp_path):
+    queue, notes = Jobs(cluster=dask_cluster), [tmp_path / "0", tmp_path / "1"]
 
     def submit(note):
         step = lambda work: work.compute(report_until_stopped, str(note))  # noqa: E731
@@ -195,32 +198,32 @@ def test_a_scheduler_that_does_not_answer_is_waited_for_once_and_work_is_done_lo
 
 
 def test_a_step_that_kills_workers_is_retried_then_refused_and_computed_locally_without_a_cluster(
-    there, running, monkeypatch
+    dask_cluster, running, monkeypatch
 ):
     _, scheduler, workers = running
-    assert there.threads() == 2
+    assert dask_cluster.threads() == 2
     with pytest.raises(ClusterRefused, match="died"):
-        there.compute(die, (os.getpid(),), Work())
+        dask_cluster.compute(die, (os.getpid(),), Work())
     for worker in workers:
         worker.join(PATIENCE_S)
     assert [worker.exitcode for worker in workers] == [1, 1]
-    assert there.threads() == 0
+    assert dask_cluster.threads() == 0
 
     said = []
     watched = Work(lambda _, text: said.append(text))
-    assert there.compute(die, (os.getpid(),), watched) == "computed at home"
+    assert dask_cluster.compute(die, (os.getpid(),), watched) == "computed at home"
     monkeypatch.setattr(clusters, "NO_WORKERS_TIMEOUT_S", 0.5)
     monkeypatch.setattr(clusters, "CHECK_WORKERS_S", 0.1)
     threads = iter([1])  # then they are gone
-    monkeypatch.setattr(there, "threads", lambda: next(threads, 0))
-    assert there.compute(die, (os.getpid(),), watched) == "computed at home"
+    monkeypatch.setattr(dask_cluster, "threads", lambda: next(threads, 0))
+    assert dask_cluster.compute(die, (os.getpid(),), watched) == "computed at home"
     gone = "The cluster cannot be reached; computing here"
     assert said == [gone, "Waiting for a worker of the cluster", gone]
 
-    monkeypatch.setattr(there, "threads", lambda: 1)
+    monkeypatch.setattr(dask_cluster, "threads", lambda: 1)
     killer = threading.Timer(0.5, scheduler.kill)
     killer.start()
-    assert there.compute(die, (os.getpid(),), Work()) == "computed at home"
+    assert dask_cluster.compute(die, (os.getpid(),), Work()) == "computed at home"
     monkeypatch.undo()
-    assert there.threads() == 0
-    assert there.compute(die, (os.getpid(),), Work()) == "computed at home"
+    assert dask_cluster.threads() == 0
+    assert dask_cluster.compute(die, (os.getpid(),), Work()) == "computed at home"

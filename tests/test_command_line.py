@@ -24,7 +24,7 @@ from tests.tiny_networks import EMOTIONS, fresh, noise_recording
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
-    """Draw no overviews, each of which takes a second; commands that run as processes of their own draw theirs."""
+    """Draw no overviews, which take a second each; commands run as separate processes still draw theirs."""
     monkeypatch.setattr("ser_core.output.overview_picture.save_overview", lambda analysis, path: path.touch())
 
 
@@ -44,7 +44,7 @@ def write(path, seconds=1.2, seed=0):
 
 
 def analyse(model, out, *arguments):
-    """Analyse with Grad-CAM, which takes no time."""
+    """Analyse with Grad-CAM, which is fast."""
     quickly = ["--explain", "grad_cam", "--focus-by", "grad_cam"]
     return main(["analyse", "--model", str(model), *quickly, "--out", str(out), *map(str, arguments)])
 
@@ -302,7 +302,7 @@ def test_impossible_folds_are_refused_in_one_line_before_anything_is_read(tmp_pa
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """What is trained, instead of training it: the folds of each training."""
+    """Record the folds of each training instead of training."""
     runs = []
     figures = {"corpora": {}, "mean_over_corpora_uar": 0.5}
     card = {"test_figures": figures, "split": "of one fold"}
@@ -344,7 +344,7 @@ def test_chosen_folds_are_trained_and_cross_validated_if_several(trainings, tmp_
     assert f"Split: {split}. Written to {tmp_path / 'model'}." in capsys.readouterr().out
 
 
-# --- names that an attacker chose, and streams that take no text ---
+# --- hostile names, and streams that accept no text ---
 
 HOSTILE_NAMES = [
     "\x1b]0;owned\x07\x1b[2J.wav",

@@ -31,7 +31,7 @@ BROKEN = "broken: its model.safetensors cannot be read (Is a directory). Check i
 
 
 class Failing(NetworkClassifier):
-    """Predicts, and fails where it is explained."""
+    """Predicts, but fails when it is explained."""
 
     def class_activation(self, segments, class_weights, layer):
         raise ModelRefused("failing: no gradient comes back.")
@@ -55,7 +55,7 @@ def few_bands(name):
 
 @pytest.fixture
 def models(monkeypatch):
-    """The models of the folder by name; a test may put others there."""
+    """The models of the folder by name; a test may add others."""
     from pages.shared import cached, controls
     from pages.shared.evidence import compared_models
 
@@ -78,7 +78,7 @@ def models(monkeypatch):
 
 
 def compared(samples, *names, **choices):
-    """Open the page with a recording, and with models where they are named; return it before anything is heard."""
+    """Open the page with a recording and any named models; return it before anything is computed."""
     from pages.shared.session import CHOICES
 
     app = at("pages/7_Compare.py")
@@ -262,7 +262,7 @@ def numbers(array):
 def test_a_map_without_evidence_for_the_emotion_says_so(models, voice):
     against = tiny("against", 0)
     with torch.no_grad():
-        # Every cell of the map, which is never below zero, speaks against angry and for all others.
+        # The map is never negative; every cell is evidence against angry and for all others.
         weight = against.network.head.weight.copy_(torch.ones_like(against.network.head.weight))
         weight[0] = -1
     models["against"] = against

@@ -1,4 +1,4 @@
-"""Content or voice: what each masking keeps and takes away, word errors and shares by hand, and the experiment."""
+"""Content or voice: what each masking keeps and removes, word errors and shares by hand, and the experiment."""
 
 from types import SimpleNamespace
 
@@ -88,7 +88,7 @@ def test_the_experiment_is_a_command_whose_figures_are_on_the_page(small_corpus,
 
     def transcribe(recording, model, language=None):
         given.append(language)
-        # Every second transcription, of the masked ones, understands nothing.
+        # Every second transcription, those of masked speech, is empty.
         words = () if language and len(given) % 2 else (Region(0, 1, label="So"), Region(1, 2, label="much!"))
         return Transcript(words, (0.9,) * len(words), "de")
 

@@ -151,7 +151,7 @@ def test_every_name_is_read_or_left_out_with_a_reason(corpus, parts):
     assert found if isinstance(found, str) else found.emotion in COLOURS and found.speaker and found.text
 
 
-def touched(folder: Path, *names: str) -> Path:
+def touch_files(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,9 @@ def touched(folder: Path, *names: str) -> Path:
 
 
 def test_a_corpus_is_read_recursively_in_order_and_left_out_files_are_counted(tmp_path):
-    touched(tmp_path, "b/03a01Fa.wav", "a/03a02Wa.FLAC", "b/03a01La.wav", "c/08a01Lb.wav", "holiday.mp3", "README.md")
+    touch_files(
+        tmp_path, "b/03a01Fa.wav", "a/03a02Wa.FLAC", "b/03a01La.wav", "c/08a01Lb.wav", "holiday.mp3", "README.md"
+    )
     corpus = read_corpus("emodb", tmp_path)
     assert [item.path.name for item in corpus.recordings] == ["03a02Wa.FLAC", "03a01Fa.wav"]
     assert corpus.reasons() == {"boredom, which no emotion set holds": 2, "name is not of the form 03a01Fa": 1}
@@ -176,7 +178,7 @@ def test_unknown_corpus_is_refused_and_the_known_ones_are_named(tmp_path):
 @pytest.mark.parametrize("inside", [[], ["README.md", "notes.txt"]])
 def test_folder_without_audio_is_refused(tmp_path, inside):
     with pytest.raises(CorpusRefused, match=r"No audio was found under .*; give the folder that holds the corpus nemo"):
-        read_corpus("nemo", touched(tmp_path, *inside))
+        read_corpus("nemo", touch_files(tmp_path, *inside))
 
 
 def test_folder_that_is_not_there_is_refused(tmp_path):
@@ -185,7 +187,7 @@ def test_folder_that_is_not_there_is_refused(tmp_path):
 
 
 def test_folder_of_another_corpus_is_refused_with_a_name_and_the_reason(tmp_path):
-    touched(tmp_path, "03a01Fa.wav", "03a01Wa.wav")
+    touch_files(tmp_path, "03a01Fa.wav", "03a01Wa.wav")
     with pytest.raises(
         CorpusRefused, match=r"None of the 2 files .* is named as in nemo.*03a01Fa\.wav: name is not of"
     ):
@@ -193,7 +195,7 @@ def test_folder_of_another_corpus_is_refused_with_a_name_and_the_reason(tmp_path
 
 
 def test_recordings_are_found_by_content_and_of_identical_ones_the_first_counts(tmp_path):
-    touched(tmp_path, "b/empty.wav", "a/abc.FLAC", "c/the same.mp3", "notes.txt")
+    touch_files(tmp_path, "b/empty.wav", "a/abc.FLAC", "c/the same.mp3", "notes.txt")
     for name in ("a/abc.FLAC", "c/the same.mp3", "notes.txt"):
         (tmp_path / name).write_bytes(b"abc")
     (tmp_path / "folder.wav").mkdir()
@@ -237,7 +239,7 @@ def manifest(folder: Path, *rows: str, header: str = "path,emotion,speaker", enc
 
 
 def test_a_manifest_gives_recordings_sorted_by_path_with_all_its_columns(tmp_path):
-    touched(tmp_path, "b/2.wav", "a/1.FLAC")
+    touch_files(tmp_path, "b/2.wav", "a/1.FLAC")
     file = manifest(
         tmp_path,
         "b/2.wav,Sadness, eva ,s1,mine,Polish,F,loud",
@@ -255,7 +257,7 @@ def test_a_manifest_gives_recordings_sorted_by_path_with_all_its_columns(tmp_pat
 
 
 def test_columns_may_be_in_any_order_and_only_three_are_required(tmp_path):
-    touched(tmp_path, "1.wav")
+    touch_files(tmp_path, "1.wav")
     (item,) = read_corpus("x", manifest(tmp_path, "jan,1.wav,fear", header="speaker,path,emotion")).recordings
     assert (item.speaker, item.emotion, item.corpus, item.text, item.gender) == ("jan", "fear", "x", "", None)
 
@@ -269,7 +271,7 @@ def test_columns_may_be_in_any_order_and_only_three_are_required(tmp_path):
     ],
 )
 def test_common_words_for_an_emotion_are_understood(tmp_path, word, emotion):
-    touched(tmp_path, "1.wav")
+    touch_files(tmp_path, "1.wav")
     (item,) = read_corpus("x", manifest(tmp_path, f"1.wav,{word},jan")).recordings
     assert item.emotion == emotion
 
@@ -300,7 +302,7 @@ def test_common_words_for_an_emotion_are_understood(tmp_path, word, emotion):
     ],
 )
 def test_a_row_without_a_valid_recording_is_left_out_with_number_and_reason(tmp_path, row, reason):
-    touched(tmp_path, "secret.wav", "data/good.wav", "data/2.wav")
+    touch_files(tmp_path, "secret.wav", "data/good.wav", "data/2.wav")
     (tmp_path / "data/folder.wav").mkdir()
     (tmp_path / "data/link.wav").symlink_to(tmp_path / "secret.wav")
     (tmp_path / "data/loop.wav").symlink_to(tmp_path / "data/loop.wav")
@@ -310,7 +312,7 @@ def test_a_row_without_a_valid_recording_is_left_out_with_number_and_reason(tmp_
 
 
 def test_a_row_that_ends_before_its_path_is_left_out(tmp_path):
-    touched(tmp_path, "good.wav")
+    touch_files(tmp_path, "good.wav")
     rows = ("angry,bob,good.wav", "angry,bob")
     corpus = read_corpus("x", manifest(tmp_path, *rows, header="emotion,speaker,path"))
     assert [item.path.name for item in corpus.recordings] == ["good.wav"]
@@ -318,7 +320,7 @@ def test_a_row_that_ends_before_its_path_is_left_out(tmp_path):
 
 
 def test_row_whose_corpus_is_not_a_simple_word_is_left_out(tmp_path):
-    touched(tmp_path, "1.wav", "2.wav")
+    touch_files(tmp_path, "1.wav", "2.wav")
     file = manifest(tmp_path, "1.wav,sad,jan,a:b", "2.wav,sad,jan,", header="path,emotion,speaker,corpus")
     assert read_corpus("x", file).left_out == (
         (Path("1.wav"), "row 2: the corpus 'a:b' is not lower-case letters, digits and _"),
@@ -326,7 +328,7 @@ def test_row_whose_corpus_is_not_a_simple_word_is_left_out(tmp_path):
 
 
 def test_absolute_path_is_accepted_under_the_folder_of_the_manifest_only(tmp_path):
-    touched(tmp_path, "data/1.wav", "data2/1.wav")
+    touch_files(tmp_path, "data/1.wav", "data2/1.wav")
     file = manifest(tmp_path / "data", f"{tmp_path}/data/1.wav,sad,jan", f"{tmp_path}/data2/1.wav,sad,jan")
     corpus = read_corpus("x", file)
     assert [item.path for item in corpus.recordings] == [(tmp_path / "data/1.wav").resolve()]
@@ -336,7 +338,7 @@ def test_absolute_path_is_accepted_under_the_folder_of_the_manifest_only(tmp_pat
 @given(text=st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters='"'), max_size=40))
 def test_no_path_makes_a_file_outside_the_folder_be_read(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("hostile")
-    touched(folder, "secret.wav", "data/1.wav")
+    touch_files(folder, "secret.wav", "data/1.wav")
     corpus = read_corpus(
         "x", manifest(folder / "data", "1.wav,sad,jan", f'"{text}",sad,jan', '"../secret.wav",sad,jan')
     )
@@ -359,7 +361,7 @@ def test_no_path_makes_a_file_outside_the_folder_be_read(tmp_path_factory, text)
     ],
 )
 def test_a_file_that_is_not_a_manifest_is_refused_with_what_was_found(tmp_path, content, found):
-    touched(tmp_path, "1.wav")
+    touch_files(tmp_path, "1.wav")
     (tmp_path / "list.csv").write_bytes(content)
     with pytest.raises(CorpusRefused, match=found):
         read_corpus("x", tmp_path / "list.csv")
@@ -372,14 +374,14 @@ def test_manifest_that_is_not_there_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "My data", "a:b", "../x", "Ü"])
 def test_name_that_is_not_a_simple_word_is_refused(tmp_path, name):
-    touched(tmp_path, "1.wav")
+    touch_files(tmp_path, "1.wav")
     with pytest.raises(CorpusRefused, match="cannot name a corpus; use lower-case letters, digits and _ only"):
         read_corpus(name, manifest(tmp_path, "1.wav,sad,jan"))
 
 
 @pytest.mark.parametrize("name", ["csu2021", "csu2022", "aihub"])
 def test_corpora_of_the_paper_are_read_from_a_manifest_and_refused_otherwise(tmp_path, name):
-    touched(tmp_path, "1.wav")
+    touch_files(tmp_path, "1.wav")
     (item,) = read_corpus(name, manifest(tmp_path, "1.wav,chagrin,p001")).recordings
     assert (item.speaker_id, item.emotion) == (f"{name}:p001", "chagrin")
     with pytest.raises(
@@ -388,7 +390,7 @@ def test_corpora_of_the_paper_are_read_from_a_manifest_and_refused_otherwise(tmp
         read_corpus(name, tmp_path)
 
 
-# --- what listeners heard ---
+# --- listeners' votes ---
 
 
 def voice_table(folder: Path, rows: dict[str, str]) -> None:
@@ -429,23 +431,23 @@ def test_an_invalid_table_of_votes_is_refused_by_name(tmp_path, table):
 
 
 def test_recall_of_listeners_worked_by_hand():
-    def heard(emotion, *choices):
+    def perceived(emotion, *choices):
         return LabelledRecording(Path("x"), "a", "s", emotion, "t", "English", perceived_as=choices or None)
 
     recordings = [
-        heard("angry", "angry"),
-        heard("angry", "angry", "sad"),  # a tie names neither
-        heard("angry", "neutral"),
-        heard("angry", "angry"),
-        heard("sad", "neutral"),
-        heard("sad", "sad"),
-        heard("sad"),  # nobody listened
-        heard("fear", "fear"),  # not told apart here
+        perceived("angry", "angry"),
+        perceived("angry", "angry", "sad"),  # a tie names neither
+        perceived("angry", "neutral"),
+        perceived("angry", "angry"),
+        perceived("sad", "neutral"),
+        perceived("sad", "sad"),
+        perceived("sad"),  # nobody listened
+        perceived("fear", "fear"),  # not among these emotions
     ]
     found = listeners_recall(recordings, ("angry", "happy", "sad"))
     assert found == {"recall": {"angry": 0.5, "sad": 0.5}, "uar": 0.5, "recordings": {"angry": 4, "sad": 2}}
-    assert listeners_recall([heard("sad")], ("angry", "sad")) is None
-    assert listeners_of_corpora([heard("sad"), *recordings], ("angry", "sad")).keys() == {"a"}
+    assert listeners_recall([perceived("sad")], ("angry", "sad")) is None
+    assert listeners_of_corpora([perceived("sad"), *recordings], ("angry", "sad")).keys() == {"a"}
 
 
 @pytest.mark.corpora

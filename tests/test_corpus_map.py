@@ -37,7 +37,7 @@ from ser_core.work.progress import Work
 
 
 def blobs(count: int = 60, groups: int = 4, dimensions: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """Points around centres on a circle of the first two dimensions that is hidden in many, and their groups."""
+    """Points around centres on a circle in two of many dimensions, and their groups."""
     rng = np.random.default_rng(1)
     of = np.arange(count) % groups
     centres = rng.normal(size=(groups, dimensions)) * 4
@@ -48,7 +48,7 @@ def blobs(count: int = 60, groups: int = 4, dimensions: int = 20) -> tuple[np.nd
 
 
 def test_points_on_a_line_lie_on_the_first_axis_worked_by_hand():
-    # Two features that say the same: 0, 1, 2 have deviation sqrt(2/3), so each is -1.22, 0, 1.22; along the diagonal
+    # Two identical features: 0, 1, 2 have deviation sqrt(2/3), so each is -1.22, 0, 1.22; along the diagonal
     # that is sqrt(2) times as far, and nothing is left for the second axis.
     layout = principal_components(np.array([[0, 0], [1, 10], [2, 20]]))
     assert layout.points == pytest.approx(np.array([[-np.sqrt(3), 0], [0, 0], [np.sqrt(3), 0]]), abs=1e-7)
@@ -84,8 +84,8 @@ def test_speakers_are_centred_on_the_mean_of_all_worked_by_hand():
     middle = features.mean(axis=0)
     around = np.array([[-1, 0], [0, 0], [1, 0]])
     assert moved == pytest.approx(np.vstack([middle + around, middle + around, features[6:]]))
-    assert unadjusted == 2  # one recording by c, and one by nobody knows whom
-    assert features[0, 0] == 0  # what was given stays
+    assert unadjusted == 2  # one recording by c, and one by an unknown speaker
+    assert features[0, 0] == 0  # the input is unchanged
 
 
 # --- neighbours ---
@@ -118,7 +118,7 @@ def test_meaning_of_an_axis_worked_by_hand():
     groups = {"halves": ["a", "a", "b", "b"], "alone": ["a"] * 4, "unknown": [None, "a", "b", None]}
     meaning = axis_meaning(positions, measures, groups)
     assert meaning.correlations == pytest.approx({"rising": 1, "falling": -1})
-    # Means 0.5 and 2.5 around 1.5: variance 1, of 1.25 in all. Two points in two groups say nothing.
+    # Means 0.5 and 2.5 around 1.5: variance 1 of 1.25. Two points in two groups give no figure.
     assert meaning.shares == pytest.approx({"halves": 0.8})
 
 
@@ -156,7 +156,7 @@ def test_a_second_computation_reads_the_saved_features(whisper, make_voice, tmp_
     assert first.verdicts == second.verdicts
     folder = FeatureFolder(tmp_path, whisper.sha256, 4)
     assert folder.missing(["a" * 64, "b" * 64]) == ["b" * 64]
-    # A damaged file is nothing; a stop keeps what was saved.
+    # A damaged file is ignored; a stop keeps what was saved.
     (file,) = tmp_path.glob("features/*/*.npy")
     file.write_bytes(file.read_bytes()[:-9])
     assert folder.load("a" * 64) is None
@@ -181,7 +181,7 @@ def test_features_of_unknown_recordings_are_deleted_after_a_while(tmp_path):
         kept = RecordingFile("a" * 64, "a.wav", 1.0)
         store.recordings.add(project, [kept, RecordingFile("b" * 64, "b.wav", 1.0)], "Ann")
         for sha256 in ("a" * 64, "b" * 64):
-            save_sound(sha256.encode(), tmp_path)  # so that the folder of sounds is there
+            save_sound(sha256.encode(), tmp_path)  # so that the folder of sounds exists
             FeatureFolder(tmp_path, "1" * 64, 1).save(sha256, RecordingFeatures(np.ones(3), np.ones(1), 1.0))
         store.trash.delete_recording("b" * 64, "Ann", for_good=True)
         finish_deletions(store, tmp_path)
@@ -206,7 +206,7 @@ def test_command_writes_a_point_for_each_recording_of_a_corpus(whisper, make_voi
         ("1.wav", "happy", "own"),
         ("2.wav", "sad", "own"),
     ]
-    assert written[0]["speaker"] == "'=A1"  # no formula
+    assert written[0]["speaker"] == "'=A1"  # not a formula
     assert sum(float(row["x"]) for row in written) == pytest.approx(0, abs=1e-3)
     assert main([*arguments, "--remove-speaker-means"]) == 0
     assert "but from 3 recordings" in capsys.readouterr().out

@@ -25,16 +25,16 @@ from tests.tiny_networks import (
 CELLS = np.arange(96)[:, None] // 8 * 16 + np.arange(64) // 4  # of a recording of one segment
 
 
-def worth_of(places_and_worth):
-    """Spread what cells of one segment are worth over their points, (96, 64)."""
+def spread_worth(worth_by_cell):
+    """Spread the worth of one segment's cells over their points, (96, 64)."""
     worth = np.zeros(192)
-    for cell, value in places_and_worth.items():
+    for cell, value in worth_by_cell.items():
         worth[cell] = value
     return worth[CELLS] / 32
 
 
 def linear(*worth, emotion=0, against=None):
-    """Return a recording of ones, filled with zeros, in which each logit is the sum of what points are worth."""
+    """Return a recording of ones, filled with zeros, in which each logit is the sum of its points' worth."""
     target = target_of_log_mel(np.ones((96, 64), np.float32), emotion, against)
     classifier = LinearClassifier(np.stack(worth), emotions=EMOTIONS[: len(worth)])
     return Perturbed(classifier.score, 1.0, target, np.zeros((96, 64), np.float32)), target, classifier
@@ -48,7 +48,7 @@ def flip(relevance, perturbed, target):
 
 
 def test_flip_worked_by_hand():
-    worth = worth_of({5: 3.0, 40: 2.0, 100: 1.0, 7: -2.5})
+    worth = spread_worth({5: 3.0, 40: 2.0, 100: 1.0, 7: -2.5})
     perturbed, target, _ = linear(worth, np.zeros((96, 64)))
     found = flip(worth, perturbed, target)  # 3.5, without the first 0.5, without the second too -1.5
     np.testing.assert_array_equal(found.mask, (CELLS == 5) | (CELLS == 40))
@@ -57,24 +57,33 @@ def test_flip_worked_by_hand():
 
 
 def test_cells_are_removed_in_the_maps_order_not_by_their_true_worth():
-    worth = worth_of({5: 3.0, 40: 2.0, 100: 1.0})
-    map_ = worth_of({100: 9.0, 40: 8.0, 5: 7.0, 30: 6.0})
-    perturbed, target, _ = linear(worth, worth_of({190: 3.5}))
+    worth = spread_worth({5: 3.0, 40: 2.0, 100: 1.0})
+    map_ = spread_worth({100: 9.0, 40: 8.0, 5: 7.0, 30: 6.0})
+    perturbed, target, _ = linear(worth, spread_worth({190: 3.5}))
     np.testing.assert_array_equal(flip(map_, perturbed, target).mask, (CELLS == 100) | (CELLS == 40))
 
 
 def test_the_emotion_after_a_flip_is_the_best_of_all_others():
     perturbed, target, _ = linear(
-        worth_of({0: 1.0}), worth_of({1: 9.0}), worth_of({2: 4.0, 3: 4.0}), worth_of({4: 8.5}), emotion=1
+        spread_worth({0: 1.0}),
+        spread_worth({1: 9.0}),
+        spread_worth({2: 4.0, 3: 4.0}),
+        spread_worth({4: 8.5}),
+        emotion=1,
     )
-    assert flip(worth_of({1: 1.0}), perturbed, target).emotion == 3
-    assert flip(worth_of({1: 2.0, 4: 3.0}), perturbed, target).emotion == 2
+    assert flip(spread_worth({1: 1.0}), perturbed, target).emotion == 3
+    assert flip(spread_worth({1: 2.0, 4: 3.0}), perturbed, target).emotion == 2
 
 
 def test_against_another_emotion_the_better_score_of_the_two_decides():
-    logits = worth_of({0: 1.5, 1: 1.0, 2: 0.7}), worth_of({150: 3.0}), worth_of({151: 1.0}), np.zeros((96, 64))
+    logits = (
+        spread_worth({0: 1.5, 1: 1.0, 2: 0.7}),
+        spread_worth({150: 3.0}),
+        spread_worth({151: 1.0}),
+        np.zeros((96, 64)),
+    )
     perturbed, target, _ = linear(*logits, against=2)
-    found = flip(logits[0], perturbed, target)  # 3.2, 1.7, 0.7; the second is best all along
+    found = flip(logits[0], perturbed, target)  # 3.2, 1.7, 0.7; the second is always best
     assert (found.emotion, found.share) == (2, 2 / 192)
     perturbed, target, _ = linear(*logits)
     found = flip(logits[0], perturbed, target)
@@ -82,13 +91,13 @@ def test_against_another_emotion_the_better_score_of_the_two_decides():
 
 
 def test_an_equal_score_is_not_a_flip():
-    worth = worth_of({0: 2.0, 1: 1.0})
-    perturbed, target, _ = linear(worth, worth_of({9: 1.0}))
+    worth = spread_worth({0: 2.0, 1: 1.0})
+    perturbed, target, _ = linear(worth, spread_worth({9: 1.0}))
     assert flip(worth, perturbed, target).share == 2 / 192
 
 
 def test_an_emotion_that_does_not_score_best_has_no_flip():
-    worth, other = worth_of({0: 2.0}), worth_of({1: 3.0})
+    worth, other = spread_worth({0: 2.0}), spread_worth({1: 3.0})
     perturbed, target, _ = linear(worth, other)
     assert flip(worth, perturbed, target) is None
     perturbed, target, _ = linear(worth, other, np.zeros((96, 64)), against=1)
@@ -98,19 +107,21 @@ def test_an_emotion_that_does_not_score_best_has_no_flip():
 
 
 def test_there_is_no_flip_if_removing_all_positive_cells_does_not_suffice():
-    worth = worth_of({0: 2.0, 1: 1.0, 2: 0.5})
-    perturbed, target, _ = linear(worth, worth_of({9: 1.0}))
-    only_some = worth_of({0: 1.0, 2: 1.0, 1: -1.0})  # 1.0 is left, and what the map calls negative never goes
+    worth = spread_worth({0: 2.0, 1: 1.0, 2: 0.5})
+    perturbed, target, _ = linear(worth, spread_worth({9: 1.0}))
+    only_some = spread_worth(
+        {0: 1.0, 2: 1.0, 1: -1.0}
+    )  # 1.0 remains, as cells that are negative in the map are never removed
     assert flip(only_some, perturbed, target) is None
     assert flip(-worth, perturbed, target) is None
     assert flip(0 * worth, perturbed, target) is None
 
 
 def test_a_flip_that_removing_all_positive_cells_undoes_is_still_found():
-    map_ = worth_of({0: 3.0, 1: 2.0})
-    perturbed, target, _ = linear(worth_of({0: 2.0}), worth_of({1: 1.5, 2: 0.1}))
+    map_ = spread_worth({0: 3.0, 1: 2.0})
+    perturbed, target, _ = linear(spread_worth({0: 2.0}), spread_worth({1: 1.5, 2: 0.1}))
     assert flip(map_, perturbed, target).share == 1 / 192  # 2.0 : 1.6, 0 : 1.6, 0 : 0.1
-    perturbed, target, _ = linear(worth_of({0: 2.0, 3: 1.0}), worth_of({1: 1.5, 2: 0.1}))
+    perturbed, target, _ = linear(spread_worth({0: 2.0, 3: 1.0}), spread_worth({1: 1.5, 2: 0.1}))
     assert flip(map_, perturbed, target).share == 1 / 192  # and then 1.0 : 0.1
 
 
@@ -118,7 +129,7 @@ def test_a_flip_that_removing_all_positive_cells_undoes_is_still_found():
 
 
 def flipped_slowly(relevance, target, classifier, fill):
-    """Take cell after cell away and predict again; return the first mask with which the verdict changes."""
+    """Remove cell after cell and predict again; return the first mask that changes the verdict."""
     cells = {}
     for frame in np.flatnonzero(target.covered):
         for band in range(64):
@@ -243,8 +254,8 @@ def test_a_flip_is_refused_where_no_frame_is_covered():
 
 
 def test_a_cancelled_search_stops():
-    worth = worth_of({5: 3.0, 40: 2.0})
-    perturbed, target, classifier = linear(worth, worth_of({150: 1.0}))
+    worth = spread_worth({5: 3.0, 40: 2.0})
+    perturbed, target, classifier = linear(worth, spread_worth({150: 1.0}))
     classifier.calls.clear()
     with pytest.raises(Cancelled):
         find_counterfactual(worth, perturbed, target, Work(stop=lambda: True))

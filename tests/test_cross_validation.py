@@ -22,7 +22,7 @@ SPEAKERS_A_FOLD = 2
 
 
 def table_of(plan):
-    """What a fold's model said of its two speakers, eight recordings each: the first fold's is right, others less."""
+    """A fold's predictions for its two speakers, eight recordings each: the first fold's are right, others less so."""
     count = 8 * SPEAKERS_A_FOLD
     labels = np.arange(count) % 4
     wrong = np.arange(count) < 4 * (plan.fold - 1)
@@ -40,7 +40,7 @@ def table_of(plan):
 
 
 class FakeTraining:
-    """Writes a fold's folder in no time and remembers its calls."""
+    """Writes a fold's folder without training and records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -102,7 +102,7 @@ def test_the_pooled_table_contains_every_recording_of_all_folds_once(validate, t
 def test_the_card_has_the_figures_over_all_folds_beside_those_of_the_first(validate, tmp_path):
     card = validate()
     across = card["cross_validation"]
-    # By hand: 16 recordings a fold, of which none, 4 and 8 are wrong.
+    # By hand: 16 recordings per fold, of which none, 4 and 8 are wrong.
     assert across["pooled"]["accuracy"] == pytest.approx(1 - 12 / 48)
     assert (across["pooled"]["recordings"], across["pooled"]["speakers"], across["folds"]) == (48, 6, 3)
     assert across["split"] == "speaker split, folds 1, 2, 3 of 3"
@@ -285,7 +285,7 @@ def recipe(plan, **card):
 
 @pytest.fixture
 def measured(validate, tmp_path):
-    """A model that was trained on folds of the speakers, whose card says how."""
+    """A model trained on speaker folds, with its recipe in the card."""
     validate()
     folder = tmp_path / "models" / "mine"
     card = json.loads((folder / CARD).read_text()) | recipe(CORPORA_PLAN)

@@ -1,4 +1,4 @@
-"""Decoding in its own process: the same sound, and one refusal for whatever happens there."""
+"""Decoding in its own process: the same sound, and one refusal whatever happens there."""
 
 import io
 import os
@@ -26,13 +26,13 @@ from tests.test_audio import encoded
 pytestmark = pytest.mark.process
 
 AUDIO, NAMED = audio_files(), named_audio()
-#: It takes seconds and differs from another bomb in its rate only; test_hostile_input has it decoded there.
+#: It takes seconds and differs from another bomb only in its rate; test_hostile_input decodes it.
 LARGEST = "bomb of ten minutes at 192 kHz"
 
 
 @pytest.fixture
 def _kept_process():
-    """Let the previous test's process decode for this one too."""
+    """Reuse the previous test's decoding process."""
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +148,7 @@ def test_the_process_never_imports_torch_and_has_a_memory_limit(voice):
     (data_bytes,) = (int(line.split()[3]) for line in limits if line.startswith("Max data size"))
     (cpu_s,) = (int(line.split()[3]) for line in limits if line.startswith("Max cpu time"))
     assert data_bytes == decoding_process.MAX_MEMORY_BYTES < 512 * 2**20
-    assert 60 <= cpu_s <= 70  # 30, and 600 / 20, and what it took to start
+    assert 60 <= cpu_s <= 70  # 30, plus 600 / 20, plus the time it took to start
 
 
 @pytest.mark.parametrize("killed_by", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU, signal.SIGABRT])
@@ -204,7 +204,7 @@ def test_a_process_that_responds_but_never_finishes_is_given_up(voice, monkeypat
                 if trickles == decoding_process.READ:
                     child_process.send(theirs, trickles, decoding_process.READ_REQUEST.pack(0, 10))
                 else:
-                    theirs.sendall(b"\0")  # one byte of its million
+                    theirs.sendall(b"\0")  # one byte of a million
                 time.sleep(0.02)
 
     trickling = threading.Thread(target=trickle)
@@ -231,7 +231,7 @@ def test_the_process_is_sandboxed_with_an_empty_environment(voice, monkeypatch):
 @pytest.mark.usefixtures("_kept_process")
 @pytest.mark.parametrize("name", [name for name in NAMED if name != LARGEST])
 def test_a_known_attack_is_refused_for_the_same_reason_as_here(name):
-    """A lazy import of a library would fail there, where nothing can be opened, and look like a crash."""
+    """A library's lazy import would fail there, since nothing can be opened, and look like a crash."""
 
     def outcome(decoder):
         try:

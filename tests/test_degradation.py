@@ -1,4 +1,4 @@
-"""Degraded recordings are degraded as they say, and by no more."""
+"""Degraded recordings are degraded as stated, and no more."""
 
 import numpy as np
 import pytest

@@ -94,7 +94,7 @@ def test_a_recording_deleted_for_good_leaves_no_byte_under_the_data_folder(voice
     )
     assert all(trace in before for trace in traces)
 
-    with closing(open_store(default_url(tmp_path))) as elsewhere:  # as the page Annotate of somebody else
+    with closing(open_store(default_url(tmp_path))) as elsewhere:  # like the page Annotate of somebody else
         elsewhere.projects.page()
         button_of(app, "Delete this recording").click().run()
         assert "1 mark of ann" in words(app)
@@ -170,7 +170,7 @@ def test_a_visitor_without_marks_sees_whose_they_are_and_removes_nothing_from_th
     assert "1 mark of ann" in words(app)
     assert "Ask ben" in words(app)
     assert not [one for one in app.radio if one.label.startswith("In ")]
-    assert app.session_state["held"]  # nothing goes before it was confirmed
+    assert app.session_state["held"]  # nothing is deleted before confirmation
     button_of(app, "Delete").click().run()
     assert not app.error
     assert not app.session_state["held"]
@@ -248,7 +248,7 @@ def test_a_deleted_recording_is_in_no_project_and_others_keep_their_marks(store)
     for project in (found.id for found in store.projects.page().items):
         assert [one.file.sha256 for one in store.recordings.page(project).items] == [sha(1)]
         assert len(store.marks.of(project, sha(1))) == 1
-    store.trash.delete_recording(sha(0), "ann")  # once more is no error
+    store.trash.delete_recording(sha(0), "ann")  # doing it again is no error
 
 
 def test_what_sqlite_only_marked_as_free_is_overwritten(tmp_path):

@@ -1,4 +1,4 @@
-"""What is installed beside our own code: pinned, by its hash, under a licence that may be passed on."""
+"""Dependencies: pinned by hash, under a licence that permits redistribution."""
 
 import re
 from importlib.metadata import PackageNotFoundError, metadata
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 FROM_TWO_SOURCES = {"torch", "torchaudio"}
 
-#: LGPL and MPL may be used from code under MIT as long as their own files stay exchangeable, which pip's are.
+#: LGPL and MPL may be used from MIT code as long as their files can be replaced, as pip's can.
 LICENCES = re.compile(
     r"0BSD|Apache.*|BSD.*|3-Clause BSD License|BSL-1\.0|CC0-1\.0|ISC.*|(The )?MIT.*|Zlib|LGPL-\S+|MPL-2\.0"
     r"|Mozilla Public License 2\.0.*|PSF-2\.0|Python Software Foundation License"

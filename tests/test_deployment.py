@@ -1,4 +1,4 @@
-"""The app on a server: what the image and its companions promise, and the app as somebody who may hardly write."""
+"""The app on a server: what the image and its companion services promise, and the app run by an unprivileged user."""
 
 import os
 import re
@@ -102,7 +102,7 @@ def test_the_database_has_a_volume_no_open_port_and_a_password_from_outside():
 
 
 def as_nobody(*command: str) -> list[str]:
-    """Return a command as it runs for a user who may read everything and write only what is theirs."""
+    """Return a command to run as a user who can read everything but write only their own files."""
     rights = ("--inh-caps", "-all,+dac_read_search", "--ambient-caps", "-all,+dac_read_search")
     return ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *rights, "--no-new-privs", *command]
 

@@ -1,4 +1,4 @@
-"""A linear discriminant in closed form: by hand, beside scikit-learn's, what corpora do to it, and its features."""
+"""A linear discriminant in closed form: by hand, against scikit-learn's, with several corpora, and its features."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ AS_RECORDED = DiscriminantSettings(phone_share=0.0)
 
 
 def clouds(classes=3, size=60, features=5, seed=0):
-    """Features (recordings, features) and labels: a cloud for each class, all of like size."""
+    """Features (recordings, features) and labels: a cloud per class, of similar sizes."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(classes, features))
     shape = rng.normal(size=(features, features))
@@ -63,7 +63,7 @@ def test_two_classes_are_separated_by_fishers_line_worked_by_hand():
 def test_shrinkage_adds_variance_in_units_of_each_features_variance_worked_by_hand():
     x, labels = two_squares()
     weight, _ = discriminant(x, labels, evenly(labels), 0.5)
-    # All together vary by 1 + 4 along x and 4 + 1 along y: half of which is added.
+    # The total variance is 1 + 4 along x and 4 + 1 along y: half of that is added.
     np.testing.assert_allclose(weight[1] - weight[0], [4 / (1 + 2.5), 2 / (4 + 2.5)], rtol=1e-3)
 
 
@@ -78,7 +78,7 @@ def test_the_discriminant_equals_scikit_learns_without_shrinkage():
     weight, bias = discriminant(x, labels, evenly(labels), 0.0)
     theirs = LinearDiscriminantAnalysis(solver="lsqr", priors=[1 / 3] * 3).fit(x, labels)
     ours, expected = x @ weight.T + bias, x @ theirs.coef_.T + theirs.intercept_
-    # What all classes have in common decides nothing.
+    # An offset common to all classes changes no decision.
     centred, expected = (z - z.mean(axis=1, keepdims=True) for z in (ours, expected))
     assert np.ptp(expected) > 5
     np.testing.assert_allclose(centred, expected, atol=1e-2)
@@ -107,7 +107,7 @@ def test_a_recording_of_weight_two_counts_as_two():
     again = np.concatenate([np.arange(len(x)), np.flatnonzero(twice)])
     other, _ = discriminant(x[again], labels[again], evenly(again), 0.0)
     unweighted, _ = discriminant(x, labels, evenly(labels), 0.0)
-    # What all classes have in common depends on where the middle is, and decides nothing.
+    # An offset common to all classes depends on the origin, and changes no decision.
     one, other, unweighted = (weight - weight[0] for weight in (one, other, unweighted))
     np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
     assert np.abs(one - unweighted).max() > 0.1
@@ -124,7 +124,7 @@ def test_the_offset_of_a_voice_is_removed():
         np.testing.assert_allclose(moved[speakers == speaker].mean(axis=0), far.mean(axis=0), atol=1e-9)
 
 
-# ------------------------------------------------------------------ going on from a head
+# ------------------------------------------------------------------ training a head further
 
 
 def test_a_head_trained_from_zero_equals_scikit_learns_logistic_regression():
@@ -211,7 +211,7 @@ def test_features_are_computed_once_for_the_same_network_and_recordings(fit, com
     network = fresh(TinyNetwork)
     uar, head = fit(network), network.head.weight.clone()
     assert sum(computed) == 24 + 12
-    assert fit(network) == uar  # its head is another by now, which its features do not depend on
+    assert fit(network) == uar  # its head has changed, but its features do not depend on it
     assert torch.equal(network.head.weight, head)
     assert sum(computed) == 24 + 12
     fit(fresh(TinyNetwork, seed=1))
@@ -257,7 +257,7 @@ def test_deviation_features_have_their_own_shrinkage(fit):
     means, deviations = network.head.weight.chunk(2, dim=1)
     assert deviations.abs().max() < 1e-6 < found.chunk(2, dim=1)[1].abs().max()
     assert means.abs().max() > 1e-3
-    del network.deviations_count  # a network that does not say so has none
+    del network.deviations_count  # a network without this attribute has none
     fit(network, settings=replace(alike, deviation_shrinkage=1e9))
     torch.testing.assert_close(network.head.weight, found)
 
@@ -295,5 +295,5 @@ def test_progress_never_goes_back_and_counts_recordings(tmp_path):
         tmp_path,
         Work(lambda fraction, text: told.append(fraction)),
     )
-    # 16 recordings at a time, of 40, the same 40 by phone, and 12.
+    # 16 recordings at a time: 40, the same 40 through the phone band, and 12.
     np.testing.assert_allclose(told, np.arange(0, 92, 16) / 92)

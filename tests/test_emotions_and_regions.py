@@ -1,4 +1,4 @@
-"""The vocabulary: sets of emotions, their colours, and regions that are none."""
+"""The vocabulary: sets of emotions, their colours, and impossible regions."""
 
 import re
 

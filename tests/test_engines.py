@@ -15,7 +15,7 @@ PIXEL_S = 0.01
 AT = "(time, apart) => Math.abs(all('.clock .now', '')[0].textContent - time) < apart"
 NOW = "() => Number(all('.clock .now', '')[0].textContent)"
 PAUSED = "() => all('button.play', 'Play (Space)').length"
-#: By how much the playhead moves further than the clock in 0.8 s.
+#: How much further than the clock the playhead moves in 0.8 s.
 PLAYHEAD_LEAD_S = """async () => {
   const [line, head] = [".timeline", ".playhead"].map((one) => all(one, "")[0]);
   const now = async () => {
@@ -66,7 +66,7 @@ def test_main_way(engine, seed, request, tmp_path, make_voice):
     soundfile.write(voice, make_voice(SECONDS, 16_000, seed), 16_000)
     try:
         go_the_main_way(engine, address, voice)
-    except engines.Unanswered:  # the driver's fault
+    except engines.Unanswered:  # a fault of the driver
         go_the_main_way(engine, address, voice)
 
 
@@ -155,7 +155,7 @@ def mark(browser, recording):
     browser.click("button", "Add it and mark it")
     browser.wait("() => all('.saved', 'All saved').length")
     browser.at_rest()
-    browser.wait(STANDS_STILL)  # the model's evidence, which comes later, moves the lanes
+    browser.wait(STANDS_STILL)  # the model's evidence arrives later and moves the lanes
     browser.drag(".regions", 0.2, 0.4, y=17)
     browser.press("1")
     browser.wait("() => all('.region', 'angry').length && all('.saved', 'All saved').length")

@@ -90,15 +90,20 @@ def test_a_file_that_cannot_be_read_is_refused_and_the_others_are_measured(small
     assert refused.startswith("21a01Wc.wav: there is no such file")
 
 
-def said(corpus, speaker, text) -> LabelledRecording:
+def item_of(corpus, speaker, text) -> LabelledRecording:
     return LabelledRecording(Path(f"{corpus}-{speaker}-{text}.wav"), corpus, speaker, "sad", text, "German")
 
 
 def test_overlap_with_training_is_counted_for_each_corpus_by_itself():
-    # Trained on: two people of `met` with the sentences s1 and s2, and a recording that nobody has any more.
+    # Trained on: two people of `met` with the sentences s1 and s2, and a recording that is no longer available.
     trained_on = {"1": "met:ann", "2": "met:bob", "3": "met:ann"}
-    at_hand = {"1": said("met", "ann", "s1"), "2": said("met", "bob", "s2")}
-    measured = [said("met", "ann", "s1"), said("met", "cleo", "s3"), said("new", "ann", "s1"), said("new", "bob", "")]
+    at_hand = {"1": item_of("met", "ann", "s1"), "2": item_of("met", "bob", "s2")}
+    measured = [
+        item_of("met", "ann", "s1"),
+        item_of("met", "cleo", "s3"),
+        item_of("new", "ann", "s1"),
+        item_of("new", "bob", ""),
+    ]
     overlap = training_overlap(measured, at_hand, trained_on)
     assert overlap["met"] == {
         "trained_on": 3,
@@ -127,27 +132,27 @@ def test_an_unseen_corpus_is_called_so_without_mention_of_the_training_split(mak
     assert "122" not in printed  # the sentences of the model's own test
 
 
-def logits_said(speaker, emotion, *logits):
+def logits_of(speaker, emotion, *logits):
     item = LabelledRecording(Path(f"{speaker}{emotion}.wav"), "toy", speaker, emotion, "", "none")
     return RecordingLogits(f"{speaker}{emotion}", item, np.array([logits], np.float32))
 
 
 def test_a_voice_that_always_sounds_angry_is_classified_correctly_by_its_own_normal():
-    """Of one voice every logit of anger is 4 higher; the other voice is as all are."""
+    """One voice has logits of anger that are 4 higher; the other voice is typical."""
     emotions = ("angry", "sad")
     settings = VoiceSettings(shrinkage_recordings=0.0, known_temperature=0.5)
     classifier = LinearClassifier(np.zeros((2, 96, 64)), emotions)
     classifier.voice = settings
     found = [
-        logits_said("a", "angry", 6, 0),
-        logits_said("a", "sad", 4, 2),
-        logits_said("b", "angry", 2, 0),
-        logits_said("b", "sad", 0, 2),
+        logits_of("a", "angry", 6, 0),
+        logits_of("a", "sad", 4, 2),
+        logits_of("b", "angry", 2, 0),
+        logits_of("b", "sad", 0, 2),
     ]
     as_any = tabulate(emotions, 1.0, found)
     own = tabulate(emotions, 1.0, by_own_normal(classifier, found))
     assert list(as_any.predicted) == [0, 0, 0, 1]
     assert list(own.predicted) == [0, 1, 0, 1]
     np.testing.assert_allclose(own.probabilities[:2], own.probabilities[2:])
-    # All is known of these voices, so the scores are those of a temperature of 0.5.
+    # These voices are fully known, so the scores have a temperature of 0.5.
     np.testing.assert_allclose(own.probabilities[0, 0], 1 / (1 + np.exp(-2 / 0.5)), atol=1e-6)

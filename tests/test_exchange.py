@@ -1,4 +1,4 @@
-"""Import from files of other tools: to which recording marks belong, and what becomes of those that do not fit it."""
+"""Import from other tools: assigning marks to recordings, and marks that do not fit."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def grid(*labels: tuple[float, float, str], name: str = "emotion", end_s: float 
 
 
 def imported(content: bytes, options=None, known=(VOICE,), name="voice.TextGrid"):
-    """Return a file and its only document, as those of a recording."""
+    """Return an imported file and its only document, assigned to a recording."""
     options = options or ImportOptions()
     read = read_files([(name, content)], options)
     (file,) = assign_to_recordings(read, known, tolerance_s=options.tolerance_s)
@@ -38,7 +38,7 @@ def imported(content: bytes, options=None, known=(VOICE,), name="voice.TextGrid"
     return file, document
 
 
-# --- by hand: a grid that is not as long as its audio ---
+# --- by hand: a grid of another length than its audio ---
 
 
 def test_a_grid_66_ms_longer_than_its_audio_is_cut_and_reported():
@@ -110,7 +110,7 @@ def test_a_byte_order_mark_is_not_part_of_a_text_declared_as_utf_8():
     assert len(file.documents[0].annotations) == 1
 
 
-# --- whose marks they are ---
+# --- assigning marks to recordings ---
 
 
 def test_a_file_with_an_unknown_or_ambiguous_name_is_refused_with_the_reason():
@@ -142,7 +142,7 @@ def test_a_file_named_for_its_recording_is_used_whatever_name_it_contains_and_th
 
 
 def with_labels(*labels: str, tier: str = "emotion", **rules):
-    """Return the marks of a grid with these labels, and what became of the labels."""
+    """Return the marks of a grid with these labels, and how the labels were used."""
     content = grid(*((place / 10, (place + 1) / 10, label) for place, label in enumerate(labels)), name=tier)
     files, uses = map_labels(read_files([("voice.TextGrid", content)], ImportOptions()), LabelRules(**rules))
     return files[0], files[0].documents[0].annotations, uses
@@ -253,7 +253,7 @@ def test_plain_labels_contain_only_the_emotion_or_note_and_losses_are_counted(ke
     ]
 
 
-# --- a ZIP, as it was exported ---
+# --- an exported ZIP ---
 
 
 def packed(**files: bytes) -> bytes:
@@ -380,7 +380,7 @@ def mark_of(tier: str, region: Region) -> Annotation:
     return Annotation(region, tier=tier, note="said")
 
 
-# --- by hand: an empty interval after the end holds nothing ---
+# --- by hand: an empty interval after the end ---
 
 
 def test_an_empty_interval_after_the_end_of_its_audio_is_dropped_and_reported():

@@ -34,7 +34,7 @@ from tests.tiny_networks import LinearClassifier
 needs_yamnet = pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to explain")
 
 
-# --- which frequencies speak for which emotion ---
+# --- frequencies that are evidence for emotions ---
 
 
 def test_the_centre_is_the_mean_mel_position_of_the_positive_evidence():
@@ -75,7 +75,7 @@ def test_a_model_that_uses_only_high_bands_has_its_centre_there(small_corpus, mo
     ]
     monkeypatch.setattr(relevance_by_band, "unseen_recordings", lambda *_: (items, 0, 0))
     result = relevance_by_band.relevance_by_band("any", {}, UNWATCHED)
-    assert list(result["emotions"]) == ["sad"]  # of the others there is no recording
+    assert list(result["emotions"]) == ["sad"]  # there are no recordings of the others
     sad = result["emotions"]["sad"]
     assert sum(sad["share"]) == pytest.approx(1, abs=1e-3)
     assert sum(sad["share"][-12:]) == pytest.approx(1, abs=1e-3)
@@ -98,7 +98,7 @@ def labelled(levels):
 def test_every_rule_drops_as_many_segments_as_the_papers_rule():
     entry = labelled([-3.0, -3.1, -6.5, -2.9, 1.0])
     kept = {rule: selection_cost._drop_segments(entry, rule, 0.3).start_frames for rule in selection_cost.RULES[1:]}
-    assert kept["minmax"].tolist() == [0, 96, 288]  # what is unlike the rest goes, loud or quiet
+    assert kept["minmax"].tolist() == [0, 96, 288]  # segments unlike the rest are dropped, loud or quiet
     assert kept["quietest"].tolist() == [0, 288, 384]
     assert len(kept["random"]) == 3
     assert set(kept["random"]) <= set(entry.start_frames)
@@ -127,7 +127,7 @@ def test_the_experiment_of_selection_ends_with_figures_for_every_rule(make_voice
     assert result["rules"]["none"]["interval"] == [0, 0]
     assert set(result["minmax_minus"]) == {"random", "quietest"}
     again = selection_cost.selection_cost(corpora, "yamnet", [2], tmp_path / "runs", UNWATCHED)
-    assert again == result  # the trainings are found, their seconds too
+    assert again == result  # the trainings and their seconds are found
 
 
 # --- the commands and the page of results ---
@@ -223,7 +223,7 @@ def test_every_figure_of_the_page_matches_the_tables_and_results(tmp_path):
 
 
 def predicted(corpora, right, voices=2):
-    """Two emotions, said twice by every voice of each corpus; `right` names the corpora in which all are found."""
+    """Two emotions, spoken twice by every voice of each corpus; all are predicted correctly in the corpora `right`."""
     rows = [(c, f"{c}:{v}", label) for c in corpora for v in range(voices) for label in (0, 1) for _ in range(2)]
     best = [label if corpus in right else 0 for corpus, _, label in rows]
     probabilities = np.full((len(rows), 2), 0.2)
@@ -274,7 +274,7 @@ def test_calibration_and_silence_on_new_corpora_are_worked_by_hand(model_of_tabl
     text = results_page.write_results_page(model_of_tables).read_text()
     # All scores are 0.8: half right in ravdess and crema_d (30 points off), all right in the Korean one (20 points).
     assert "| made | new corpora | 30.0 % | 30.0 % | 30.0 % | 20.0 % |" in text
-    assert "| made | new corpora | 50.0 % | - | - | - |" in text  # one score: all are answered, or none
+    assert "| made | new corpora | 50.0 % | - | - | - |" in text  # a single score: everything is answered, or nothing
     assert "No figures for new corpora yet" not in text
 
 

@@ -1,4 +1,4 @@
-"""What is taken away holds nothing of what the recording's file says about a person."""
+"""Exports contain none of the personal data in the recording's file."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not model_names(), reason="no model is shipped i
 
 @pytest.fixture(scope="module", params=["WAV", "FLAC"])
 def tagged(request, make_voice) -> tuple[bytes, object]:
-    """A recording's file with what a recorder writes about a person, and its analysis."""
+    """A recording's file with personal data as recorders write it, and its analysis."""
     sound = io.BytesIO()
     with soundfile.SoundFile(sound, "w", 16_000, 1, format=request.param) as file:
         for name, value in TAGS.items():
@@ -35,8 +35,8 @@ def tagged(request, make_voice) -> tuple[bytes, object]:
     return sound.getvalue(), analyse_recording(recording, load_model("yamnet"), settings)
 
 
-def plain(content: bytes) -> bytes:
-    """Return bytes with what is packed inside them (PNG, npz, data addresses), so far as it can be unpacked."""
+def unpacked(content: bytes) -> bytes:
+    """Return bytes together with their unpacked content (PNG, npz, data URLs), as far as it can be unpacked."""
     found = [content]
     found += [base64.b64decode(data) for data in re.findall(rb"base64,([A-Za-z0-9+/=]+)", content)]
     for part in list(found):
@@ -58,7 +58,7 @@ def test_no_exported_file_contains_the_tags_of_the_recording(tagged, tmp_path):
     files |= {"npz": _npz(analysis), "png": _png(analysis), "html": report_html(analysis).encode()}
     assert len(files) >= 6
     for name, content in files.items():
-        assert not [value for value in said if value in plain(content)], name
+        assert not [value for value in said if value in unpacked(content)], name
 
 
 def test_an_exported_sound_has_no_tags_at_all(tagged, tmp_path):

@@ -1,4 +1,4 @@
-"""F0 corrected by hand: what is done to frames, what follows from it, how it is stored, and the files it goes into."""
+"""F0 corrected by hand: operations on frames, dependent measures, storage and files."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ def corrected(hz: dict[int, float], by: str = "Ann", at: datetime = AT) -> Corre
     return CorrectedF0({frame: Correction(value, by, at) for frame, value in hz.items()})
 
 
-# --- what is done to frames ---
+# --- operations on frames ---
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_impossible_operations_are_refused(operation, before, drawn, words):
         f0_changes(operation, measured, before, ALL, drawn)
 
 
-# --- what follows from it ---
+# --- dependent measures ---
 
 
 def test_other_measures_follow_the_corrected_f0_as_if_it_had_been_measured():
@@ -114,7 +114,7 @@ def test_other_measures_follow_the_corrected_f0_as_if_it_had_been_measured():
     measures = measures_of(found, Region(0.2, 0.32))
     assert (measures.f0_lowest_hz, measures.f0_corrected_frames) == (40, 3)
     assert measures_of(tracks, Region(0.2, 0.32)).f0_corrected_frames == 0
-    # With what an earlier correction gave, only new frames are measured, and all of them as if by one correction.
+    # After an earlier correction only new frames are measured, with the same result as by one correction.
     again = corrected_tracks(tracks, sound, hz | {20: 80.0, 31: 120.0}, found)
     for line in ("f0_hz", "hnr_db", "tilt_db_per_octave"):
         expected = getattr(corrected_tracks(tracks, sound, hz | {20: 80.0, 31: 120.0}), line)
@@ -221,7 +221,7 @@ def test_corrections_go_into_the_trash_with_their_recording_and_belong_to_a_pers
         assert connection.scalar(select(func.count()).select_from(tables.f0_corrections)) == 0
 
 
-# --- carried to other projects ---
+# --- transfer to other projects ---
 
 
 def test_our_json_contains_corrections_and_an_import_keeps_those_made_here(store, project):

@@ -46,7 +46,7 @@ def random_map(target, seed=0):
 
 
 def additive(contributions):
-    """Return a recording of ones, filled with zeros, in which each point is worth just what is given, in log-odds.
+    """Return a recording of ones, filled with zeros, in which each point has the given worth, in log-odds.
 
     Two emotions: the evidence is the logit itself.
     """
@@ -58,7 +58,7 @@ def additive(contributions):
 
 
 def of_cells(worth):
-    """Spread what cells are worth, (12, 16), over their 8 x 4 points."""
+    """Spread the worth of cells, (12, 16), over their 8 x 4 points."""
     return np.kron(worth, np.ones((8, 4))) / 32
 
 
@@ -183,7 +183,7 @@ def test_curves_and_their_area_worked_by_hand():
     contributions = of_cells(worth.reshape(12, 16))
     found = curves({"map": contributions}, *additive(contributions))["map"]
     np.testing.assert_allclose(found.shares, [0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1])
-    # 10, 19, 38, 58, 96, 144 of 192 cells: those that are worth something go first.
+    # 10, 19, 38, 58, 96, 144 of 192 cells: the cells with a worth go first.
     np.testing.assert_allclose(found.deletion, [4.8, 4.3, 3.85, 2.9, 1.9, 0, 0, 0], atol=1e-6)
     np.testing.assert_allclose(found.insertion, [0, 0.5, 0.95, 1.9, 2.9, 4.8, 4.8, 4.8], atol=1e-6)
     # Insertion minus deletion is -4.8, -3.8, -2.9, -1, 1, 4.8, 4.8, 4.8; trapezoids between them.
@@ -191,7 +191,7 @@ def test_curves_and_their_area_worked_by_hand():
 
 
 def curves_slowly(map_, classifier, target, fill):
-    """Cell by cell: sort them by their mean, take away or leave in the first, predict again."""
+    """Cell by cell: sort them by their mean, remove or keep the first, predict again."""
     cells = {}
     for frame in np.flatnonzero(target.covered):
         for band in range(64):
@@ -280,7 +280,7 @@ def test_with_additive_evidence_the_evidence_itself_has_the_largest_area_and_its
     best, worst = areas.pop("faithful"), areas.pop("reverse")
     assert best > 2 > -2 > worst
     assert worst + 1 < min(areas.values()) < 0 < max(areas.values()) < best - 1
-    assert abs(np.mean(list(areas.values()))) < 0.1 * best  # chance finds nothing on average
+    assert abs(np.mean(list(areas.values()))) < 0.1 * best  # random maps find nothing on average
 
 
 def test_a_map_of_a_networks_own_losses_has_more_area_than_chance():
@@ -349,7 +349,7 @@ def test_cells_are_ranked_by_mean_without_uncovered_ones():
     assert (np.diff(means) <= 0).all()
 
 
-# --- maps that know nothing of the model ---
+# --- baseline maps ---
 
 
 def test_the_random_map_has_one_value_per_cell_and_differs_between_seeds():
@@ -398,7 +398,7 @@ def test_the_energy_map_removes_the_loudest_cells_first():
     np.testing.assert_array_equal((without_first == -9)[::8, ::4], loud)
 
 
-# --- what a mask does to the score ---
+# --- effect of a mask on the score ---
 
 
 def logistic(x):
@@ -417,7 +417,7 @@ def three_cells():
 @pytest.mark.parametrize(
     ("values", "with_mask", "without_mask"),
     [
-        ((4, 2, -7), 2 + 0.5, 0.5 - 1.5),  # a mask of 1 and 0.5; what speaks against is never put in
+        ((4, 2, -7), 2 + 0.5, 0.5 - 1.5),  # a mask of 1 and 0.5; evidence against is never inserted
         ((0, 0, 3), -1.5, 3.0),  # the wrong cell
         ((1, 1, 1), 1.5, 0.0),
         ((0, 0.1, 0.1), -0.5, 2.0),
@@ -442,7 +442,7 @@ def test_mask_metrics_worked_by_hand(values, with_mask, without_mask):
     [(240, 0, 240, None), (240, 45, 190, None), (240, 20, 230, [True, False, False, True]), (40, 0, 40, None)],
 )
 def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames, first, end, selected):
-    # A network that is sure of nothing: with such masks the predicted class changes now and then.
+    # An unsure network: with such masks the predicted class changes now and then.
     classifier, found, expected = classifier_of(fresh(TinyNetwork), temperature=1.3), [], []
     for seed in range(4):
         for emotion in range(4):
@@ -464,7 +464,7 @@ def test_mask_metrics_of_all_maps_and_emotions_equal_the_papers_formulas(frames,
             )
     np.testing.assert_allclose(np.array(found, float), np.array(expected, float), atol=1e-4)
     for column in np.array(expected, float).T:
-        assert np.ptp(column) > 0.005  # each of them says something
+        assert np.ptp(column) > 0.005  # each of them is informative
 
 
 def test_a_mask_of_ones_removes_nothing():
@@ -530,7 +530,7 @@ def test_infidelity_of_one_segment_equals_captums_under_the_same_perturbations(a
     def remaining(segments):
         return torch.tensor(evidence(softmax(classifier.score(segments.numpy())), 1, against))
 
-    # What captum calls a perturbation is, for maps that have the input multiplied in, 1 where the fill stands.
+    # For maps multiplied with the input, captum's perturbation is 1 at filled points.
     @captum.metrics.infidelity_perturb_func_decorator(multiply_by_inputs=True)
     def same_boxes(inputs, baselines):
         return torch.tensor(versions, dtype=torch.float64)
@@ -567,7 +567,7 @@ def infidelity_slowly(map_, classifier, target, boxes, scale):
 
 
 def boxes_drawn(target, boxes, seed):
-    """Return the boxes themselves, (boxes, frames, bands), as a stand-in for the recording is given them."""
+    """Return the boxes, (boxes, frames, bands), that a stand-in for the recording receives."""
 
     class Listening:
         original = np.full(4, 0.25)
@@ -587,11 +587,11 @@ def boxes_drawn(target, boxes, seed):
 def test_infidelity_is_the_smallest_error_over_all_scales_of_the_map(first, end, selected):
     target = target_of_log_mel(random_log_mel(240) + 3, 1, None, first, end, selected)
     classifier = LinearClassifier(np.random.default_rng(1).normal(size=(4, 96, 64)) * 0.002)
-    classifier.weights[1] += 0.004  # wants all of it loud: what differs from the fill foretells a part of the loss
+    classifier.weights[1] += 0.004  # wants everything loud: the difference from the fill predicts part of the loss
     map_ = np.where(target.covered[:, None], target.log_mel - random_fill(target), 0)
     found = infidelity_of(map_, perturbed_of(classifier, target), target, 30, 2)
     boxes = boxes_drawn(target, 30, 2)
-    # A parabola through three scales has its least value there.
+    # A parabola through three scales has its minimum there.
     scales = np.array([-1e-3, 0, 1e-3])
     a, b, c = np.polyfit(scales, [infidelity_slowly(map_, classifier, target, boxes, s) for s in scales], 2)
     assert found == pytest.approx(c - b**2 / (4 * a), rel=1e-3)

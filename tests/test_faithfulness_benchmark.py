@@ -129,7 +129,7 @@ def test_missing_values_do_not_count():
     found = summary(measured([0.2, np.nan, 0.2, np.nan]), speakers, 0)["weight_randomisation"]["lime"]
     assert found == [0.2, 0.2, 0.2]
     found = summary(measured([0.2, 0.4, np.nan, np.nan]), speakers, 0)["weight_randomisation"]["lime"]
-    assert found == [0.3, 0.3, 0.3]  # b has nothing to say, whenever it is drawn
+    assert found == [0.3, 0.3, 0.3]  # b has no value whenever it is drawn
     assert np.isnan(summary(measured([np.nan] * 4), speakers, 0)["weight_randomisation"]["lime"]).all()
 
 

@@ -1,7 +1,7 @@
-"""What goes wrong while anything but marks is written: the process is killed, the disk is full or read-only.
+"""Faults while anything but marks is written: the process is killed, the disk is full or read-only.
 
-Every time the same holds: what was reported as saved is there, nothing half-written is taken for whole, and the next
-call works. Marks have tests of their own in test_annotation_faults.
+In every case: what was reported as saved is there, nothing half-written counts as complete, and the next call
+works. Marks are tested in test_annotation_faults.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ from tests.broken_machine import files_of_at_most, forks, killed, read_only
 from tests.conftest import seeds
 from tests.databases import file, mark
 from tests.test_checkpoint import SEEN, card_of
-from tests.test_training import SETTINGS, fresh_network, labelled, learnt, same_weights, train
+from tests.test_training import SETTINGS, fresh_network, labelled, same_weights, train, without_seconds
 from tests.tiny_networks import TinyNetwork, classifier_of, fresh, noise_recording
 
 pytestmark = pytest.mark.process
@@ -70,7 +70,7 @@ def analysis():
 
 
 def no_picture(analysis, path) -> None:
-    """Stand for the overview, whose drawing takes a hundred times as long as all that is written."""
+    """Replace the overview, which takes a hundred times as long to draw as everything else to write."""
     path.write_bytes(b"picture")
 
 
@@ -83,7 +83,7 @@ def hidden(folder) -> list[str]:
     return [path.name for path in folder.rglob(".*")]
 
 
-# --- killed before every single step of replacing a folder ---
+# --- killed before each step of replacing a folder ---
 
 
 def kill_before(step, work, *arguments) -> None:
@@ -143,7 +143,7 @@ def test_two_threads_that_write_one_folder_take_turns(tmp_path):
     def write_slowly(word):
         with atomic_folder(folder, "a") as half_written:
             with suppress(BrokenBarrierError):
-                inside.wait(0.5)  # both are inside only where they do not take turns
+                inside.wait(0.5)  # both are inside only if they do not take turns
             fill(half_written, word)
 
     with ThreadPoolExecutor(2) as threads:
@@ -246,7 +246,7 @@ def test_saves_of_two_apps_at_once_survive_the_start_of_a_third(tmp_path):
         ]
         while not all(one.done() for one in saving):
             assert clear_unfinished(tmp_path) is None
-            assert len(list_saved_analyses(tmp_path)) <= 1  # for the moment between two renamings there may be none
+            assert len(list_saved_analyses(tmp_path)) <= 1  # between two renamings there may be none
         assert all(one.result().is_dir() for one in saving)
     (saved,) = list_saved_analyses(tmp_path)
     assert saved.source() == f"{saved.settings.seed}".encode()
@@ -283,7 +283,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_and_the_older_one_stays(tm
         atomic_write(file, "newer")
     with pytest.raises(OSError, match="File name too long"):
         atomic_write(tmp_path / ("x" * 300), "new")
-    assert everything(tmp_path) == {"file": b"older"}
+    assert file_contents(tmp_path) == {"file": b"older"}
 
 
 def test_hidden_names_that_are_links_or_fifos_neither_hang_nor_lead_elsewhere(tmp_path):
@@ -339,7 +339,7 @@ def test_analyses_deleted_by_two_processes_during_listing_vanish_without_an_erro
         process.join()
         assert process.exitcode == 0
     assert counts == sorted(counts, reverse=True)
-    assert everything(tmp_path) == {}
+    assert file_contents(tmp_path) == {}
 
 
 def test_analyses_are_listed_newest_first_and_only_regular_files_are_opened(tmp_path):
@@ -377,7 +377,7 @@ def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path):
 # --- killed at random moments ---
 
 
-def keep_for_ever(data, made, first, reports) -> None:
+def save_repeatedly(data, made, first, reports) -> None:
     overview_picture.save_overview = no_picture
     for number in count(first):
         save_with_source(f"{number}".encode() * 1000, made, replace(QUESTION, seed=number), data)
@@ -388,7 +388,7 @@ def keep_for_ever(data, made, first, reports) -> None:
 def test_a_save_killed_at_any_moment_loses_nothing_and_leaves_nothing_half_written(tmp_path, seed):
     rng, made, done, said = np.random.default_rng(seed), analysis(), 0, 0
     for _ in range(KILLS):
-        reported = killed(keep_for_ever, tmp_path, made, done + 1, after=1, wait_s=rng.uniform(0, 0.2))
+        reported = killed(save_repeatedly, tmp_path, made, done + 1, after=1, wait_s=rng.uniform(0, 0.2))
         (saved,) = list_saved_analyses(tmp_path)
         done = saved.settings.seed
         assert done in (reported[-1], reported[-1] + 1)
@@ -405,7 +405,7 @@ def test_a_save_killed_at_any_moment_loses_nothing_and_leaves_nothing_half_writt
     assert words is None or words.endswith("Everything that had been reported as saved is there.")
 
 
-def export_for_ever(url, folder, first, reports) -> None:
+def export_repeatedly(url, folder, first, reports) -> None:
     for number in count(first):
         out = str(folder / f"{number}")
         main(["annotations", "export", "--database", url, "--format", "textgrid", "--out", out])
@@ -422,7 +422,7 @@ def test_an_export_killed_at_any_moment_leaves_only_complete_folders(tmp_path, s
             store.marks.edit(project, file(number).sha256, "Ann", add=[mark(0, 1, note="x" * 2_000)])
     folder = tmp_path / "out"
     for _ in range(KILLS):
-        reported = killed(export_for_ever, url, folder, done + 1, after=1, wait_s=rng.uniform(0, 0.4))
+        reported = killed(export_repeatedly, url, folder, done + 1, after=1, wait_s=rng.uniform(0, 0.4))
         whole = sorted(int(path.name) for path in folder.iterdir() if not path.name.startswith("."))
         assert whole[-1] in (reported[-1], reported[-1] + 1)
         assert whole == list(range(1, whole[-1] + 1))
@@ -443,7 +443,7 @@ HELD_OUT = [labelled(100 + number, number % 2) for number in range(6)]
 LONG = replace(SETTINGS, epochs=20)
 
 
-def train_for_long(state, reports) -> None:
+def train_slowly(state, reports) -> None:
     torch.set_num_threads(1)
     network = fresh_network()
 
@@ -464,19 +464,19 @@ def epochs_in(state) -> int:
 def test_a_training_killed_at_any_moment_keeps_its_epochs_and_ends_with_the_same_weights(tmp_path, seed):
     state, rng, epochs = tmp_path / "runs" / "state.safetensors", np.random.default_rng(seed), 0
     for _ in range(KILLS // 2):
-        reported = killed(train_for_long, state, after=int(rng.integers(1, 5)), wait_s=rng.uniform(0, 0.02))
+        reported = killed(train_slowly, state, after=int(rng.integers(1, 5)), wait_s=rng.uniform(0, 0.02))
         assert epochs <= reported[-1] <= epochs_in(state)
         epochs = epochs_in(state)
     assert 0 < epochs < LONG.epochs
     straight, resumed = fresh_network(), fresh_network()
     torch.set_num_threads(1)
     history = train(straight, DATASET, HELD_OUT, tmp_path / "straight.safetensors", LONG)
-    assert learnt(train(resumed, DATASET, HELD_OUT, state, LONG)) == learnt(history)
+    assert without_seconds(train(resumed, DATASET, HELD_OUT, state, LONG)) == without_seconds(history)
     assert same_weights(resumed, straight)
     assert [path.name for path in sorted((tmp_path / "runs").iterdir())] == ["state.json", "state.safetensors"]
 
 
-def save_models_for_ever(models, first, reports) -> None:
+def save_models_repeatedly(models, first, reports) -> None:
     network = fresh(YAMNet)
     for number in count(first):
         save_model(models / "mine", network, card_of(temperature=float(number)), SEEN, "# mine\n")
@@ -487,13 +487,13 @@ def save_models_for_ever(models, first, reports) -> None:
 def test_a_model_whose_writing_was_killed_is_the_older_or_the_newer_one(tmp_path, seed):
     rng, done = np.random.default_rng(seed), 0
     for _ in range(KILLS):
-        reported = killed(save_models_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.1))
+        reported = killed(save_models_repeatedly, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.1))
         assert model_names(tmp_path) == ["mine"]
         done = int(load_model("mine", tmp_path).temperature)
         assert done in (reported[-1], reported[-1] + 1)
 
 
-def keep_sounds_for_ever(data, first, reports) -> None:
+def save_sounds_repeatedly(data, first, reports) -> None:
     for number in count(first):
         save_sound(f"{number}".encode() * 300_000, data)
         reports.send(number)
@@ -503,7 +503,7 @@ def keep_sounds_for_ever(data, first, reports) -> None:
 def test_a_sound_whose_saving_was_killed_is_complete_or_absent(tmp_path, seed):
     rng, done = np.random.default_rng(seed), 0
     for _ in range(KILLS):
-        reported = killed(keep_sounds_for_ever, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.02))
+        reported = killed(save_sounds_repeatedly, tmp_path, done + 1, after=1, wait_s=rng.uniform(0, 0.02))
         clear_unfinished(tmp_path)
         sounds = list((tmp_path / "recordings").iterdir())
         assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in sounds)
@@ -582,7 +582,7 @@ def model(folder, number):
     save_model(folder / "model", fresh(YAMNet), card_of(), SEEN, f"{number}")
 
 
-def everything(folder) -> dict[str, bytes]:
+def file_contents(folder) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -592,13 +592,13 @@ def test_a_save_without_room_is_refused_leaves_nothing_and_the_older_one_stays(a
     for before in (False, True):
         if before:
             action(tmp_path, 1)
-        stood = everything(tmp_path)
+        stood = file_contents(tmp_path)
         with files_of_at_most(size), pytest.raises(WriteRefused, match=r"cannot be written \(File too large\)\. Free"):
             action(tmp_path, 2)
-        assert everything(tmp_path) == stood
+        assert file_contents(tmp_path) == stood
         assert hidden(tmp_path) == []
     action(tmp_path, 2)
-    assert everything(tmp_path) != stood
+    assert file_contents(tmp_path) != stood
 
 
 @pytest.mark.parametrize("action", [save, saved, model])
@@ -608,11 +608,11 @@ def test_a_save_without_permission_is_refused_and_the_older_one_stays(action):
         folder.mkdir()
         Path(place).chmod(0o755)
         action(folder, 1)
-        stood = everything(folder)
+        stood = file_contents(folder)
         parent = folder / "analyses" if action is saved else folder
         with read_only(parent), pytest.raises(WriteRefused, match=r"cannot be written \(Permission denied\)\. Free"):
             action(folder, 2)
-        assert everything(folder) == stood
+        assert file_contents(folder) == stood
 
 
 def test_a_saved_analysis_on_a_read_only_disk_is_listed_and_its_deletion_refused():
@@ -631,7 +631,7 @@ def test_a_saved_analysis_on_a_read_only_disk_is_listed_and_its_deletion_refused
 def test_a_sound_without_room_is_refused_and_leaves_nothing(tmp_path):
     with files_of_at_most(1_000), pytest.raises(AnnotationsRefused, match=r"cannot be saved in .* \(File too large\)"):
         save_sound(b"x" * 5_000, tmp_path)
-    assert everything(tmp_path) == {}
+    assert file_contents(tmp_path) == {}
 
 
 @contextmanager

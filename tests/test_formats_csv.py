@@ -1,4 +1,4 @@
-"""The CSV: a spreadsheet runs nothing of it, columns may be missing, and what is wrong is refused with its line."""
+"""The CSV: spreadsheets run nothing in it, columns may be missing, and errors are refused with their line."""
 
 import csv
 import io
@@ -77,7 +77,7 @@ def test_rows_of_several_recordings_may_be_mixed():
     assert (c.name, c.duration_s) == ("here", 9.0)
 
 
-# --- a spreadsheet takes no text for a formula ---
+# --- no text is a formula to a spreadsheet ---
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])

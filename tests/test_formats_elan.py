@@ -1,4 +1,4 @@
-"""EAF: pympi and ELAN read ours, we read theirs, and what would harm or mislead pympi is refused before it runs."""
+"""EAF: pympi and ELAN read ours, we read theirs, and files that would harm or mislead pympi never reach it."""
 
 import re
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_the_vocabulary_of_a_tier_is_its_set_of_labels():
 
 
 def divided(slots: str, annotations: str, tier: str = "") -> bytes:
-    """Return an EAF with one tier, of which some annotations have no times of their own."""
+    """Return an EAF with one tier, some of whose annotations have no times."""
     return (
         '<ANNOTATION_DOCUMENT VERSION="3.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
         'xsi:noNamespaceSchemaLocation="x"><HEADER><MEDIA_DESCRIPTOR MEDIA_URL="a.wav" TIME_ORIGIN="500"/></HEADER>'
@@ -386,7 +386,7 @@ def test_of_a_video_and_a_sound_the_sound_is_the_recording_and_gives_the_time_or
 
 
 def test_pympi_alone_would_lose_a_tier_of_the_same_name(tmp_path):
-    """The reason for a check of our own; where this fails, pympi has learnt to refuse."""
+    """The reason for our own check; if this fails, pympi refuses such files by now."""
     file = Path(tmp_path / "a.eaf")
     file.write_bytes(damaged('TIER_ID="emotion"', 'TIER_ID="utterance"'))
     assert len(Eaf(file).tiers) == 3

@@ -33,7 +33,7 @@ def region(own: str, kind: str, control: str, **value) -> dict:
     }
 
 
-def of_all(own: str, kind: str, control: str, **value) -> dict:
+def result_of_whole(own: str, kind: str, control: str, **value) -> dict:
     return {"value": value, "id": own, "from_name": control, "to_name": "audio", "type": kind, "origin": "manual"}
 
 
@@ -75,7 +75,7 @@ def test_an_export_as_json_is_read_with_rating_and_text_of_each_region():
             region("Dx_aB91ISN", "rating", "strength", rating=4),
             region("Dx_aB91ISN", "textarea", "remark", text=["so loud", "and short"]),
             region("b", "labels", "speaker", labels=["A", "B"], start=2, end=4.5),
-            of_all("c", "choices", "verdict", choices=["sad"]),
+            result_of_whole("c", "choices", "verdict", choices=["sad"]),
         )
     )
     who = {"annotator": "3", "changed_at": AT}
@@ -100,9 +100,9 @@ def test_each_annotator_has_an_annotation_and_tasks_with_the_same_sound_are_one_
 def test_ratings_and_texts_of_the_whole_recording_belong_to_its_label():
     (recording,) = read(
         task(
-            of_all("a", "rating", "strength", rating=2),
-            of_all("b", "choices", "recording", choices=["bored"]),
-            of_all("c", "textarea", "remark", text="quiet"),
+            result_of_whole("a", "rating", "strength", rating=2),
+            result_of_whole("b", "choices", "recording", choices=["bored"]),
+            result_of_whole("c", "textarea", "remark", text="quiet"),
             region("d", "textarea", "transcription", text=["so what"]),
         )
     ).recordings
@@ -113,7 +113,10 @@ def test_ratings_and_texts_of_the_whole_recording_belong_to_its_label():
 
 def test_of_several_choices_emotions_become_labels_and_others_keep_their_control():
     (recording,) = read(
-        task(of_all("a", "choices", "sex", choices=["female"]), of_all("b", "choices", "feeling", choices=["Happy"]))
+        task(
+            result_of_whole("a", "choices", "sex", choices=["female"]),
+            result_of_whole("b", "choices", "feeling", choices=["Happy"]),
+        )
     ).recordings
     assert {(mark.tier, mark.emotion) for mark in recording.annotations} == {("sex", "female"), ("recording", "Happy")}
 
@@ -270,7 +273,7 @@ def test_the_information_that_label_studio_keeps_with_a_region_is_its_note():
 
 
 def test_labels_of_the_whole_recording_need_no_length():
-    found = read(task(of_all("a", "choices", "emotion", choices=["sad"])))
+    found = read(task(result_of_whole("a", "choices", "emotion", choices=["sad"])))
     assert found.recordings[0].annotations[0].region == Region(0, 1)
     assert found.dropped == ()
 

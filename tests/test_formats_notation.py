@@ -1,4 +1,4 @@
-"""The text of a label: readable, and read back as it was meant."""
+"""The text of a label: readable, and read back unchanged."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Formats with less room: subtitles, RTTM, selection tables of Raven, EMU; and tables of other tools, by hand."""
+"""Formats that hold less: subtitles, RTTM, selection tables of Raven, EMU; and tables of other tools, by hand."""
 
 import json
 import time
@@ -13,14 +13,14 @@ from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recor
 from ser_core.annotations.exchange.importing import ImportOptions, read_files
 from ser_core.annotations.formats import FORMATS, READERS, ReadOptions, format_key, read_annotations
 from ser_core.errors import AnnotationsRefused
-from tests.annotated_recordings import recordings, same, without
+from tests.annotated_recordings import recordings, sorted_marks, without_fields
 from tests.hostile_files import EMU, other_files
 
 CONTENT = other_files()
 SRT, VTT, RTTM, RAVEN = (CONTENT[key].decode() for key in ("srt", "vtt", "rttm", "raven"))
 
 
-def found(content: str | bytes, options=None):
+def read_marks(content: str | bytes, options=None):
     read = read_annotations(content.encode() if isinstance(content, str) else content, "here", options or ReadOptions())
     return read, [
         (recording.name, mark.tier, mark.region.start_s, mark.region.end_s, mark.emotion or mark.note)
@@ -31,51 +31,51 @@ def found(content: str | bytes, options=None):
 
 @pytest.mark.parametrize("content", ["; " * 60, "x" + " " * 60_000, " " * 60_000, "\n;" * 30_000])
 def test_text_that_resembles_the_start_of_a_format_is_rejected_quickly(content):
-    assert format_key(content.encode()) is None  # an expression that tries all ways to divide it would not end
+    assert format_key(content.encode()) is None  # a backtracking expression would not end
 
 
 def test_an_unclosed_voice_tag_is_rejected_quickly():
     cue = "00:00.000 --> 00:01.000\n<v" + " " * 90_000 + "so"
-    assert len(found(f"WEBVTT\n\n{cue}")[1]) == 1
+    assert len(read_marks(f"WEBVTT\n\n{cue}")[1]) == 1
 
 
 @pytest.mark.parametrize("key", CONTENT)
 def test_each_is_recognised_by_its_content_and_moved_by_an_offset(key):
     assert format_key(CONTENT[key]) == key
-    _, marks = found(CONTENT[key])
-    _, moved = found(CONTENT[key], ReadOptions(offset_s=1.0))
+    _, marks = read_marks(CONTENT[key])
+    _, moved = read_marks(CONTENT[key], ReadOptions(offset_s=1.0))
     assert [start + 1 for _, _, start, _, _ in marks] == pytest.approx([start for _, _, start, _, _ in moved])
 
 
 def test_subtitles_are_notes_in_a_tier_of_their_own():
-    read, marks = found(SRT)
+    read, marks = read_marks(SRT)
     assert marks == [("here", "subtitles", 0.5, 1.25, "so\nwhat?"), ("here", "subtitles", 60.0, 62.0, "sad")]
     assert read.dropped == ()
-    assert found(SRT.replace("\n", "\r\n"))[1] == marks
+    assert read_marks(SRT.replace("\n", "\r\n"))[1] == marks
 
 
 def test_web_subtitles_may_name_speakers_and_cues_and_hold_notes():
-    read, marks = found(VTT)
+    read, marks = read_marks(VTT)
     assert marks == [("here", "speakers", 0.5, 1.25, "Anna"), ("here", "subtitles", 0.5, 1.25, "so & what?")]
     assert read.dropped == ("1 cue without a text",)
 
 
 def test_cues_without_readable_times_are_left_out_and_reported_unless_there_are_no_others():
-    read, marks = found(SRT.replace("00:01:00,000 -->", "00:01:00 -->"))
+    read, marks = read_marks(SRT.replace("00:01:00,000 -->", "00:01:00 -->"))
     assert [mark[2] for mark in marks] == [0.5]
     assert read.dropped == ("1 cue without readable times",)
     with pytest.raises(AnnotationsRefused, match="line 3: 'words' is not a cue"):
-        found("WEBVTT\n\nwords\n")
+        read_marks("WEBVTT\n\nwords\n")
 
 
 def test_a_timing_line_in_the_text_of_a_web_subtitle_begins_another_cue():
-    read, marks = found("WEBVTT\n\n00:01.000 --> 00:02.000\n00:03.000 --> 00:04.000\nso\n")
+    read, marks = read_marks("WEBVTT\n\n00:01.000 --> 00:02.000\n00:03.000 --> 00:04.000\nso\n")
     assert marks == [("here", "subtitles", 3.0, 4.0, "so")]
     assert read.dropped == ("1 cue without a text",)
 
 
 def test_turns_of_several_recordings_are_read_with_their_speakers():
-    read, marks = found(RTTM)
+    read, marks = read_marks(RTTM)
     assert marks == [
         ("take_1", "speakers", 0.5, 1.25, "anna"),
         ("take_2", "speakers points", 1.0, 1.0, "ben"),
@@ -115,17 +115,17 @@ def test_without_a_speaker_tier_turns_come_from_tiers_with_a_participant():
 
 def test_a_transcript_of_one_speaker_has_them_as_its_participant():
     alone = CONTENT["chat"].replace(b"*MOT", b"*CHI")
-    assert {tier.key: tier.participant for tier in found(alone)[0].recordings[0].tiers} == {
+    assert {tier.key: tier.participant for tier in read_marks(alone)[0].recordings[0].tiers} == {
         "transcript": "CHI",
         "words": "CHI",
     }
     alone = CONTENT["transcriber"].replace(b'speaker="spk1 spk2"', b'speaker="spk1"')
-    assert [tier.participant for tier in found(alone)[0].recordings[0].tiers] == ["Anna"]
-    assert found(CONTENT["transcriber"])[0].recordings[0].tiers == ()
+    assert [tier.participant for tier in read_marks(alone)[0].recordings[0].tiers] == ["Anna"]
+    assert read_marks(CONTENT["transcriber"])[0].recordings[0].tiers == ()
 
 
 def test_selections_are_read_once_with_their_frequencies():
-    read, marks = found(RAVEN)
+    read, marks = read_marks(RAVEN)
     assert marks == [("here", "emotion", 0.5, 1.25, "angry"), ("here", "emotion", 2.0, 3.0, "door slams")]
     assert [mark.region for mark in read.recordings[0].annotations] == [Region(0.5, 1.25, 300.0, 3000.5), Region(2, 3)]
     assert read.dropped == ("1 row of further views", "the frequencies of 1 row, which are no band", "1 other column")
@@ -136,13 +136,13 @@ def test_selections_in_several_sounds_have_their_times_in_each():
         "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\n"
         "1\t0.5\t1\ta.wav\t0.5\n2\t10.5\t11\tb.wav\t0.25\n"
     )
-    places = [(name, start, end) for name, _, start, end, _ in found(table)[1]]
+    places = [(name, start, end) for name, _, start, end, _ in read_marks(table)[1]]
     assert places == [("a.wav", 0.5, 1), ("b.wav", 0.25, 0.75)]
 
 
 def test_segments_of_emu_have_emus_times_and_items_those_of_their_segments():
     """The times in ms of /V/ are those of the EMU-SDMS manual: 187.425 to 256.925."""
-    read, marks = found(CONTENT["emu"])
+    read, marks = read_marks(CONTENT["emu"])
     times = {label: (round(start * 1000, 3), round(end * 1000, 3)) for _, _, start, end, label in marks}
     assert times == {
         "V": (187.425, 256.925),
@@ -184,7 +184,7 @@ def test_further_labels_of_an_item_are_in_tiers_below_its_level():
 
 
 def test_transcriptions_have_texts_turns_topics_and_overlapping_speakers():
-    read, marks = found(CONTENT["transcriber"])
+    read, marks = read_marks(CONTENT["transcriber"])
     assert {mark[0] for mark in marks} == {"take"}
     assert sorted(mark[1:] for mark in marks) == [
         ("speakers", 0, 3.25, "Anna"),
@@ -211,12 +211,12 @@ def test_transcriptions_have_texts_turns_topics_and_overlapping_speakers():
 def test_a_transcription_is_read_in_its_declared_or_a_given_encoding():
     older = CONTENT["transcriber"].replace(b"ISO-8859-1", b"UTF-8")
     with pytest.raises(AnnotationsRefused, match="line 5: this is not XML"):
-        found(older)
-    assert found(older, ReadOptions(encoding="latin-1"))[1] == found(CONTENT["transcriber"])[1]
+        read_marks(older)
+    assert read_marks(older, ReadOptions(encoding="latin-1"))[1] == read_marks(CONTENT["transcriber"])[1]
 
 
 def test_utterances_with_times_are_read_from_chat():
-    read, marks = found(CONTENT["chat"])
+    read, marks = read_marks(CONTENT["chat"])
     assert {mark[0] for mark in marks} == {"take"}
     assert sorted(mark[1:] for mark in marks) == [
         ("speakers", 0.5, 1.25, "CHI"),
@@ -239,13 +239,13 @@ def test_a_name_with_line_ends_stays_in_its_row():
     written = READERS["raven"].write([recording]).content
     assert written.decode().splitlines()[1].split("\t")[7] == "a b .wav"
     (read,) = READERS["raven"].read(written, "table.txt").recordings
-    assert same(read.annotations) == same(recording.annotations)
+    assert sorted_marks(read.annotations) == sorted_marks(recording.annotations)
 
 
 @given(recordings())
 def test_a_selection_table_keeps_every_mark_but_its_time_of_change(recording):
     (read,) = READERS["raven"].read(READERS["raven"].write([recording]).content, recording.name).recordings
-    assert same(read.annotations) == same(without(recording, "changed_at").annotations)
+    assert sorted_marks(read.annotations) == sorted_marks(without_fields(recording, "changed_at").annotations)
 
 
 @pytest.mark.parametrize("key", ["srt", "vtt"])
@@ -263,8 +263,8 @@ def test_subtitles_keep_every_mark_but_its_time_of_change_within_a_millisecond(k
     )
     assert edges == pytest.approx(exact, rel=0, abs=0.001 + 1e-9)
     untimed = [
-        same(replace(mark, region=replace(mark.region, start_s=0, end_s=1)) for mark in marks)
-        for marks in (read.annotations, without(recording, "changed_at").annotations)
+        sorted_marks(replace(mark, region=replace(mark.region, start_s=0, end_s=1)) for mark in marks)
+        for marks in (read.annotations, without_fields(recording, "changed_at").annotations)
     ]
     assert untimed[0] == untimed[1]
 
@@ -295,8 +295,8 @@ def test_emu_keeps_every_mark_but_its_time_of_change_between_two_samples(recordi
     )
     assert edges == pytest.approx(exact, rel=0, abs=1.01 / rate_hz)
     untimed = [
-        same(replace(mark, region=replace(mark.region, start_s=0, end_s=1)) for mark in marks)
-        for marks in (read.annotations, without(recording, "changed_at").annotations)
+        sorted_marks(replace(mark, region=replace(mark.region, start_s=0, end_s=1)) for mark in marks)
+        for marks in (read.annotations, without_fields(recording, "changed_at").annotations)
     ]
     assert untimed[0] == untimed[1]
     again = READERS["emu"].write([replace(read, name=recording.name, sample_rate_hz=recording.sample_rate_hz)])
@@ -408,18 +408,18 @@ def test_sessions_and_speakers_of_a_database_are_read_and_written_back():
         "my_emuDB/day 2_ses/c_bndl/c.meta_json": b'{"speaker": 12}',
     }
     read = read_files(files.items(), ImportOptions())
-    found = [document for file in read for document in file.documents]
+    documents = [document for file in read for document in file.documents]
     said = [("", "everybody"), ("day 2", "P11"), ("day 2", "12")]
-    assert [(each.session, each.speaker) for each in found] == said
+    assert [(each.session, each.speaker) for each in documents] == said
     assert [file.dropped for file in read if file.dropped] == [("the field 'Recording.Date' of metadata",)]
-    found = [replace(each, sha256=name * 64) for each, name in zip(found, "abc", strict=True)]
-    written = export_recordings(found, EXPORT_FORMATS["emu"], name="my")
+    documents = [replace(each, sha256=name * 64) for each, name in zip(documents, "abc", strict=True)]
+    written = export_recordings(documents, EXPORT_FORMATS["emu"], name="my")
     assert {name.split("/")[1] for name in written.files} == {"my_DBconfig.json", "0000_ses", "day_2_ses"}
     again = [one for file in read_files(written.files.items(), ImportOptions()) for one in file.documents]
     assert [(one.session.replace("_", " "), one.speaker) for one in again] == said
-    own = export_recordings(found, EXPORT_FORMATS["json"]).files
+    own = export_recordings(documents, EXPORT_FORMATS["json"]).files
     assert [(one.session, one.speaker) for one in read_files(own.items(), ImportOptions())[0].documents] == said
-    assert "the speaker of 3 recordings" in export_recordings(found, EXPORT_FORMATS["csv"]).dropped
+    assert "the speaker of 3 recordings" in export_recordings(documents, EXPORT_FORMATS["csv"]).dropped
     with pytest.raises(AnnotationsRefused, match="a single JSON object"):
         read_files([("a.meta_json", b"[1, 2]")], ImportOptions())
 
@@ -448,12 +448,12 @@ ITEM = {"id": int, "labels": [STRING | {"value": str}]}
 TIMES = {"SEGMENT": {"sampleStart": int, "sampleDur": int}, "EVENT": {"samplePoint": int}}
 
 
-def fits(value, schema) -> bool:
+def matches_schema(value, schema) -> bool:
     """Whether a value has exactly the fields of a schema, which allows no others."""
     if isinstance(schema, dict):
-        return value.keys() == schema.keys() and all(fits(value[field], schema[field]) for field in schema)
+        return value.keys() == schema.keys() and all(matches_schema(value[field], schema[field]) for field in schema)
     if isinstance(schema, list):
-        return isinstance(value, list) and all(fits(each, schema[0]) for each in value)
+        return isinstance(value, list) and all(matches_schema(each, schema[0]) for each in value)
     if isinstance(schema, tuple):
         return value in schema
     return value == schema if isinstance(schema, str) else type(value) is schema
@@ -470,12 +470,16 @@ def test_a_database_has_the_fields_that_emu_requires_and_no_others(plain):
         [AnnotatedRecording("a.wav", "a" * 64, 2.0, 16_000, marks)], EXPORT_FORMATS["emu"], {"plain": plain}
     )
     config, bundle = map(json.loads, written.files.values())
-    assert fits(config, SCHEMA)
-    assert fits(bundle | {"levels": []}, STRING | {"annotates": str, "sampleRate": int, "levels": [{}], "links": [{}]})
+    assert matches_schema(config, SCHEMA)
+    assert matches_schema(
+        bundle | {"levels": []}, STRING | {"annotates": str, "sampleRate": int, "levels": [{}], "links": [{}]}
+    )
     items = [item for level in bundle["levels"] for item in level["items"]]
     assert len({item["id"] for item in items}) == len(items) == len(marks)
     for level, defined in zip(bundle["levels"], config["levelDefinitions"], strict=True):
-        assert fits(level, {"name": defined["name"], "type": defined["type"], "items": [ITEM | TIMES[level["type"]]]})
+        assert matches_schema(
+            level, {"name": defined["name"], "type": defined["type"], "items": [ITEM | TIMES[level["type"]]]}
+        )
         names = [attribute["name"] for attribute in defined["attributeDefinitions"]]
         assert all([label["name"] for label in item["labels"]] == names for item in level["items"])
         ends = [item.get("sampleStart", 0) + item.get("sampleDur", 0) for item in level["items"]]
@@ -513,7 +517,7 @@ def test_a_plain_table_has_the_columns_that_other_tools_know_and_is_read_again()
 )
 def test_tables_of_other_tools_are_read_by_the_names_of_their_columns(table, expected):
     assert format_key(table.encode()) == "csv"
-    read, ((name, *mark),) = found(table)
+    read, ((name, *mark),) = read_marks(table)
     assert tuple(mark) == expected
     assert name == ("a.wav" if "a.wav" in table else "here")
     assert read.dropped == ()

@@ -1,4 +1,4 @@
-"""Our own JSON: all there is, with provenance and a version."""
+"""Our own JSON: everything, with provenance and a version."""
 
 import json
 
@@ -52,11 +52,11 @@ def test_absent_fields_have_their_defaults():
     assert recording == AnnotatedRecording("a", None, 2.0, None, (Annotation(Region(0, 2)),))
 
 
-def one(**mark) -> dict:
+def document_of_mark(**mark) -> dict:
     return document(recordings=[{"name": "a", "duration_s": 2, "annotations": [{"start_s": 0, "end_s": 1} | mark]}])
 
 
-def about(**fields) -> dict:
+def document_of_recording(**fields) -> dict:
     return document(recordings=[{"name": "a", "annotations": []} | fields])
 
 
@@ -80,35 +80,38 @@ def nested(levels: int) -> dict:
         (document(recordings=[1]), "number 1 of 'recordings': 1 is not an object"),
         (document(recordings=[{"name": "a"}]), "recording 1: there is no list 'annotations'"),
         (document(recordings=[{"annotations": []}]), "recording 1: The name of the recording None is not a text"),
-        (about(duration_s=-1), "recording 1: The length of the recording is -1 s"),
-        (about(duration_s="long"), "recording 1: The length of the recording 'long' is not a number"),
-        (about(sha256="AB"), "recording 1: The SHA-256 'ab' does not have 64"),
-        (about(sample_rate_hz=16000.5), "recording 1: The sample rate 16000.5 is not a whole number"),
-        (about(provenance=[1]), "recording 1: The provenance .1. is not an object"),
-        (about(provenance=nested(40)), "recording 1: The provenance is nested too deeply"),
-        (one(start_s=None), "recording 1, mark 1: The mark has no start or no end"),
-        (one(end_s=True), "mark 1: The end True is not a number"),
-        (one(end_s=10**400), "mark 1: The end 1000.*… is not a number"),
-        (one(end_s=3), "mark 1: The mark ends at 3 s, after its recording, which is 2 s"),
-        (one(start_s=1), "mark 1: A region from 1 to 1 s"),
-        (one(low_hz=5, high_hz=1), "mark 1: Frequencies of 5 to 1 Hz"),
-        (one(intensity=6), "mark 1: An intensity of 6"),
-        (one(intensity=[]), "mark 1: The intensity .* is not a number"),
-        (one(confidence=-0.1), "mark 1: A confidence of -0.1"),
-        (one(status="begun"), "mark 1: The status 'begun'"),
-        (one(note=5), "mark 1: The note 5 is not a text"),
-        (one(note="x" * 100_001), "mark 1: The note has 100001 characters"),
-        (one(note="\ud83d"), "mark 1: The note '.ud83d' contains half a character"),
-        (one(tier=" "), "mark 1: A mark needs a tier"),
-        (one(tier=[]), r"mark 1: The tier \[\] is not"),
-        (one(changed_at="yesterday"), "mark 1: The time of change 'yesterday' is not a time"),
-        (one(changed_at=1_700_000_000), "mark 1: The time of change 1700000000 is not a time"),
-        (one(revision="new"), "mark 1: The revision 'new' is not a number"),
+        (document_of_recording(duration_s=-1), "recording 1: The length of the recording is -1 s"),
+        (document_of_recording(duration_s="long"), "recording 1: The length of the recording 'long' is not a number"),
+        (document_of_recording(sha256="AB"), "recording 1: The SHA-256 'ab' does not have 64"),
+        (document_of_recording(sample_rate_hz=16000.5), "recording 1: The sample rate 16000.5 is not a whole number"),
+        (document_of_recording(provenance=[1]), "recording 1: The provenance .1. is not an object"),
+        (document_of_recording(provenance=nested(40)), "recording 1: The provenance is nested too deeply"),
+        (document_of_mark(start_s=None), "recording 1, mark 1: The mark has no start or no end"),
+        (document_of_mark(end_s=True), "mark 1: The end True is not a number"),
+        (document_of_mark(end_s=10**400), "mark 1: The end 1000.*… is not a number"),
+        (document_of_mark(end_s=3), "mark 1: The mark ends at 3 s, after its recording, which is 2 s"),
+        (document_of_mark(start_s=1), "mark 1: A region from 1 to 1 s"),
+        (document_of_mark(low_hz=5, high_hz=1), "mark 1: Frequencies of 5 to 1 Hz"),
+        (document_of_mark(intensity=6), "mark 1: An intensity of 6"),
+        (document_of_mark(intensity=[]), "mark 1: The intensity .* is not a number"),
+        (document_of_mark(confidence=-0.1), "mark 1: A confidence of -0.1"),
+        (document_of_mark(status="begun"), "mark 1: The status 'begun'"),
+        (document_of_mark(note=5), "mark 1: The note 5 is not a text"),
+        (document_of_mark(note="x" * 100_001), "mark 1: The note has 100001 characters"),
+        (document_of_mark(note="\ud83d"), "mark 1: The note '.ud83d' contains half a character"),
+        (document_of_mark(tier=" "), "mark 1: A mark needs a tier"),
+        (document_of_mark(tier=[]), r"mark 1: The tier \[\] is not"),
+        (document_of_mark(changed_at="yesterday"), "mark 1: The time of change 'yesterday' is not a time"),
+        (document_of_mark(changed_at=1_700_000_000), "mark 1: The time of change 1700000000 is not a time"),
+        (document_of_mark(revision="new"), "mark 1: The revision 'new' is not a number"),
         (
-            about(tiers=[{"key": "m", "mapping": [["angry"]]}]),
+            document_of_recording(tiers=[{"key": "m", "mapping": [["angry"]]}]),
             r"The mapping \[\['angry'\]\] of a tier is not a list of",
         ),
-        (about(tiers=[{"key": "m", "mapping": [["awe", "x"]]}]), "The tier 'm' maps emotions that are not known"),
+        (
+            document_of_recording(tiers=[{"key": "m", "mapping": [["awe", "x"]]}]),
+            "The tier 'm' maps emotions that are not known",
+        ),
     ],
 )
 def test_impossible_values_are_refused_with_the_number_of_the_mark(content, why):

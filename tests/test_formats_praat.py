@@ -1,4 +1,4 @@
-"""TextGrids: Praat reads ours, we read Praat's, and what Praat would not read is refused with its line."""
+"""TextGrids: Praat reads ours, we read Praat's, and files that Praat would not read are refused with their line."""
 
 from itertools import pairwise
 
@@ -168,7 +168,7 @@ def test_praatio_reads_the_same(short, folder):
     assert [tuple(entry) for entry in grid.getTier("words").entries] == [(1.25, 3.0, "so what")]
 
 
-# --- by hand: what people and other programs write ---
+# --- by hand: files by people and other programs ---
 
 LONG = """File type = "ooTextFile"
 Object class = "TextGrid"
@@ -399,7 +399,7 @@ def test_there_are_as_many_layers_as_marks_overlap_at_most():
     assert [layer.name for layer in layers] == ["emotion", "emotion (2)", "emotion (3)"]
 
 
-# --- refusal, with the place ---
+# --- refusal, with the location ---
 
 
 def damaged(old: str, new: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a model's card may make a recording cost: ten minutes fit into the memory that is promised."""
+"""Limits on the cost of a card's front end: ten minutes fit into the promised memory."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_impossible_segments_and_hops_are_refused(frames):
         FrontEnd(),
         SEGMENTS,
         WHOLE_RECORDING,
-        # What others use: 128 bands every 10 ms of 16 kHz, 80 bands of 25 ms windows, 64 bands every 5 ms.
+        # Front ends that others use: 128 bands every 10 ms of 16 kHz, 80 bands of 25 ms windows, 64 bands every 5 ms.
         FrontEnd(SpectrogramSettings(16_000, 400, 160, 512, 128, 20.0, 8_000.0), SegmentSettings(300, 100)),
         FrontEnd(SpectrogramSettings(16_000, 400, 160, 400, 80, 0.0, 8_000.0), SegmentSettings(None)),
         FrontEnd(SpectrogramSettings(hop_samples=240), SegmentSettings(192, 48)),

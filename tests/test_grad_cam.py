@@ -46,7 +46,7 @@ def test_map_of_one_segment_equals_captums_interpolated_layer_grad_cam(name):
 
 
 class Evidence(nn.Module):
-    """The log-odds of one emotion: a network's softmax at a temperature, read as LIME and occlusion read it."""
+    """The log-odds of one emotion from a network's softmax at a temperature, as in LIME and occlusion."""
 
     def __init__(self, network, emotion, temperature):
         super().__init__()
@@ -133,6 +133,6 @@ def test_a_model_without_feature_maps_is_refused_with_what_to_use_instead():
 
 
 def test_resizing_keeps_the_middle_of_each_cell_between_its_neighbours():
-    # Two cells to six points: their middles lie at 1 and 4; before and behind them the value stays.
+    # Two cells to six points: their centres are at 1 and 4; outside them the value is constant.
     found = resize(np.array([[[0.0], [3.0]]], np.float32), (6, 1))
     np.testing.assert_allclose(found[0, :, 0], [0, 0, 1, 2, 3, 3], atol=1e-6)

@@ -1,4 +1,4 @@
-"""Texts and containers that name other files or hosts: nothing but the sound that is in a file itself is ever read."""
+"""Texts and containers that name other files or hosts: only sound inside the file itself is ever read."""
 
 import io
 import socket

@@ -1,4 +1,4 @@
-"""Whatever a file holds, it is read to something valid or refused in a sentence, soon and with little memory."""
+"""Any file is read to something valid or refused in a sentence, quickly and with little memory."""
 
 import io
 import json
@@ -69,7 +69,7 @@ PREDICTIONS = b"sha256,corpus,speaker,gender,emotion,angry,sad\nab,c,c:a,female,
 
 @pytest.fixture(autouse=True)
 def _soon_and_with_little_memory():
-    """Fail what hangs, and what at any moment held much more than before."""
+    """Fail tests that hang or whose peak memory is much higher than before."""
 
     def hangs(number, frame):
         pytest.fail(f"still busy after {LONGEST_S} s")
@@ -84,7 +84,7 @@ def _soon_and_with_little_memory():
 
 
 def _memory_mib(field: str) -> float:
-    """Return VmRSS, after which the highest is counted again, or VmHWM, the highest since; only on Linux."""
+    """Return VmRSS and reset the peak, or VmHWM, the peak since then; only on Linux."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return 0.0
@@ -94,7 +94,7 @@ def _memory_mib(field: str) -> float:
 
 
 def read_or_refused(read: Callable[[], object], kind: type = SerError, reason: str = "") -> object | None:
-    """Return what was read, or None where it was refused as it should be; whatever else is raised fails the test."""
+    """Return the result, or None if it was properly refused; any other exception fails the test."""
     try:
         return read()
     except SerError as refusal:
@@ -238,7 +238,7 @@ def test_a_large_file_of_nothing_but_parts_takes_little_memory(head, piece, size
         ("emu", b'"id": 1,', b'"id": [1],'),  # no key of a dict
         ("emu", b'"sampleStart": 3749', b'"sampleStart": 1' + b"0" * 400),  # larger than any float
         ("binary textgrid", b"\xff\xff\0\2", b"\xff\xff\xff\xff"),  # promises 65535 characters
-        ("textgrid", b'"IntervalTier"', b'"Interval\nTier"'),  # quoted as it stood, over two lines
+        ("textgrid", b'"IntervalTier"', b'"Interval\nTier"'),  # quoted unchanged, over two lines
     ],
 )
 def test_cases_found_by_fuzzing_are_read_or_refused(key, old, new):
@@ -247,7 +247,7 @@ def test_cases_found_by_fuzzing_are_read_or_refused(key, old, new):
     read_or_refused(lambda: read_annotations(data, "marks"))
 
 
-# --- models and what else is kept as files ---
+# --- models and other stored files ---
 
 
 @pytest.fixture(scope="module")
@@ -419,7 +419,7 @@ def test_there_are_at_least_500_seeded_mutations():
 
 
 class WithoutNumbers(LinearClassifier):
-    """Of its logits one is not a number."""
+    """One of its logits is not a number."""
 
     def score(self, segments):
         logits = super().score(segments)

@@ -1,4 +1,4 @@
-"""The nastiest files, uploaded: the page shows one sentence and continues."""
+"""Hostile uploads: the page shows one sentence and continues."""
 
 import pytest
 

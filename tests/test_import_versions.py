@@ -1,4 +1,4 @@
-"""A corrected file and the one that it was made from, imported together: a stretch keeps one label."""
+"""A corrected file imported together with its original: a stretch keeps one label."""
 
 import io
 import zipfile
@@ -14,7 +14,7 @@ from ser_core.annotations.exchange.versions import without_older_versions
 from ser_core.annotations.formats.label_studio import CONFIGURATION
 from ser_core.errors import AnnotationsRefused
 from tests.databases import fresh_project, fresh_store, fresh_url, mark, sha  # noqa: F401
-from tests.test_import_merge import ANN, MARKS, here, kinds, out, relabel
+from tests.test_import_merge import ANN, MARKS, current_marks, difference_kinds, exported, relabel
 
 FORMATS = ("textgrid", "audacity", "csv", "raven", "emu", "elan", "label_studio", "json")
 NAMES = ("take 0.1", f"take 0-{sha(0)[:8]}.2")
@@ -29,25 +29,25 @@ def marked(store, project):
 def read(store, project, files):
     known = [queued.file for queued in store.recordings.page(project).items]
 
-    def shows(documents):
+    def preview(documents):
         return store.transfer.import_recordings(project, documents, ANN, mode="show")
 
-    return without_older_versions(assign_to_recordings(read_files(files, ImportOptions()), known), shows)
+    return without_older_versions(assign_to_recordings(read_files(files, ImportOptions()), known), preview)
 
 
-def take(store, project, files, mode="replace"):
+def import_documents(store, project, files, mode="replace"):
     documents = [document for file in files for document in file.documents]
     return store.transfer.import_recordings(project, documents, ANN, mode=mode)
 
 
 def labels(store, project):
-    return sorted((start_s, label) for start_s, _, label, _ in here(store, project))
+    return sorted((start_s, label) for start_s, _, label, _ in current_marks(store, project))
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("key", FORMATS)
 def test_an_unchanged_file_beside_a_corrected_one_is_not_used_and_reported_as_older(store, marked, key, newest_first):
-    content = out(store, marked, key)
+    content = exported(store, marked, key)
     corrected = content.replace(b"angry", b"calm")
     given = [corrected, content] if newest_first else [content, corrected]
     files = read(store, marked, list(zip(NAMES, given, strict=True)))
@@ -56,28 +56,28 @@ def test_an_unchanged_file_beside_a_corrected_one_is_not_used_and_reported_as_ol
     (words,) = [words for words in old.dropped if "older version" in words]
     assert words.startswith(f"{len(MARKS)} marks")
     assert words.endswith(new.name)
-    assert kinds(take(store, marked, files)) == ["changed"]
+    assert difference_kinds(import_documents(store, marked, files)) == ["changed"]
     assert [label for start_s, label in labels(store, marked) if start_s == 2] == ["calm"]
 
 
 def test_a_zip_with_a_corrected_file_and_the_old_one_gives_each_stretch_one_label(store, marked):
-    content, packed = out(store, marked, "textgrid"), io.BytesIO()
+    content, packed = exported(store, marked, "textgrid"), io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr(f"old/{NAMES[1]}", content)
         archive.writestr(f"new/{NAMES[0]}", content.replace(b'"happy"', b'"neutral"'))
     files = read(store, marked, [("both.zip", packed.getvalue())])
     assert [len(file.documents) for file in files] == [0, 1]
-    assert kinds(take(store, marked, files)) == ["changed"]
+    assert difference_kinds(import_documents(store, marked, files)) == ["changed"]
 
 
 @pytest.mark.parametrize("key", ["textgrid", "audacity", "elan", "json"])
 def test_a_mark_that_was_deleted_in_the_corrected_file_is_not_kept_by_the_old_one(store, marked, key):
-    content = out(store, marked, key)
+    content = exported(store, marked, key)
     gone = replace(next(m for m in store.marks.of(marked, sha(0)) if m.emotion == "angry"))
     store.marks.edit(marked, sha(0), ANN, delete=[gone])
-    corrected = out(store, marked, key)
+    corrected = exported(store, marked, key)
     store.history.undo(marked, sha(0), ANN)
-    if key in ("elan", "json"):  # whose keys are those of all marks that were written
+    if key in ("elan", "json"):  # with the keys of all written marks
         (document,) = read(store, marked, [("take 0", content)])[0].documents
         rest = [each for each in document.annotations if each.emotion != "angry"]
         files = read(store, marked, [("take 0", content)])
@@ -88,64 +88,64 @@ def test_a_mark_that_was_deleted_in_the_corrected_file_is_not_kept_by_the_old_on
     else:
         files = read(store, marked, list(zip(NAMES, (content, corrected), strict=True)))
     assert [len(file.documents) for file in files] == [0, 1]
-    assert kinds(take(store, marked, files)) == ["deleted"]
+    assert difference_kinds(import_documents(store, marked, files)) == ["deleted"]
 
 
 @pytest.mark.parametrize("key", ["textgrid", "csv", "elan", "json"])
 def test_two_files_that_were_both_changed_are_refused_by_name(store, marked, key):
-    content = out(store, marked, key)
+    content = exported(store, marked, key)
     both = [content.replace(b"angry", b"calm"), content.replace(b"happy", b"calm")]
     with pytest.raises(AnnotationsRefused, match="different versions") as refusal:
         read(store, marked, list(zip(NAMES, both, strict=True)))
     assert all(name in str(refusal.value) for name in NAMES)
-    for given in both:  # one after the other, as the refusal says
-        take(store, marked, read(store, marked, [("take 0", given)]))
+    for given in both:  # one after the other, as the refusal suggests
+        import_documents(store, marked, read(store, marked, [("take 0", given)]))
     assert [label for _, label in labels(store, marked) if label in ("angry", "happy")] == []
 
 
 @pytest.mark.parametrize("keys", [("json", "textgrid"), ("elan", "csv"), ("csv", "elan")])
 def test_files_of_two_formats_of_which_one_was_corrected_are_versions_too(store, marked, keys):
-    old, new = (out(store, marked, key) for key in keys)
+    old, new = (exported(store, marked, key) for key in keys)
     given = [("take 0.old", old), ("take 0.new", new.replace(b"angry", b"calm"))]
     files = read(store, marked, given)
     assert [len(file.documents) for file in files] == [0, 1]
-    assert kinds(take(store, marked, files)) == ["changed"]
+    assert difference_kinds(import_documents(store, marked, files)) == ["changed"]
 
 
 @pytest.mark.parametrize("key", FORMATS)
 def test_of_two_unchanged_exports_the_later_one_counts(store, marked, key):
-    first = out(store, marked, key)
+    first = exported(store, marked, key)
     relabel(store, marked, "angry", "fear")
-    second = out(store, marked, key)
+    second = exported(store, marked, key)
     for given in ([first, second], [second, first]):
         files = read(store, marked, list(zip(NAMES, given, strict=True)))
         assert [len(file.documents) for file in files] == [int(content is second) for content in given]
-        assert kinds(take(store, marked, files, "add")) == []
+        assert difference_kinds(import_documents(store, marked, files, "add")) == []
 
 
-def elsewhere(store, marked):
+def another_project(store, marked):
     empty = store.projects.create("Elsewhere")
     store.recordings.add(empty, [queued.file for queued in store.recordings.page(marked).items])
     return empty
 
 
 def test_for_an_unknown_recording_the_later_revision_counts(store, marked):
-    first = out(store, marked, "json")
+    first = exported(store, marked, "json")
     relabel(store, marked, "angry", "fear")
-    second = out(store, marked, "json")
-    project = elsewhere(store, marked)
+    second = exported(store, marked, "json")
+    project = another_project(store, marked)
     files = read(store, project, [("second", second), ("first", first)])
     assert [len(file.documents) for file in files] == [1, 0]
-    take(store, project, files)
+    import_documents(store, project, files)
     assert labels(store, project) == labels(store, marked)
 
 
 @pytest.mark.parametrize("key", ["textgrid", "csv", "elan"])
 def test_for_an_unknown_recording_versions_without_revisions_are_refused(store, marked, key):
-    content = out(store, marked, key)
+    content = exported(store, marked, key)
     given = [content, content.replace(b"angry", b"calm")]
     with pytest.raises(AnnotationsRefused, match="different versions"):
-        read(store, elsewhere(store, marked), list(zip(NAMES, given, strict=True)))
+        read(store, another_project(store, marked), list(zip(NAMES, given, strict=True)))
 
 
 def test_files_with_marks_of_different_people_or_parts_are_all_used(store, marked):
@@ -159,7 +159,7 @@ def test_files_with_marks_of_different_people_or_parts_are_all_used(store, marke
         ]
         files = read(store, marked, [("take 0.1", contents[0]), ("take 0.2", contents[1])])
         assert [len(file.documents) for file in files] == [1, 1]
-        assert set(kinds(take(store, marked, files, "show"))) <= {"new"}
+        assert set(difference_kinds(import_documents(store, marked, files, "show"))) <= {"new"}
 
 
 def test_several_recordings_are_told_apart(store, marked):

@@ -1,4 +1,4 @@
-"""The queue: order, turns, cancelling, and what is remembered. Events, not clocks, decide what happens when."""
+"""The queue: order, turns, cancelling and stored results. Events, not clocks, control the timing."""
 
 import os
 import sys
@@ -24,14 +24,14 @@ GATES: weakref.WeakSet["Gate"] = weakref.WeakSet()
 
 @pytest.fixture(autouse=True)
 def _gates_open_at_the_end() -> Iterator[None]:
-    """Let work end that a test has left behind a gate; it would fail there minutes later, in the log of another."""
+    """End work that a test left waiting at a gate; it would fail minutes later, in another test's log."""
     yield
     for gate in list(GATES):
         gate.may_end.set()
 
 
 class Gate:
-    """Work that says when it began and ends when it may."""
+    """Work that reports its start and ends when it is allowed to."""
 
     def __init__(self, result=None) -> None:
         self.began, self.may_end, self.result = threading.Event(), threading.Event(), result
@@ -46,7 +46,7 @@ class Gate:
 
 
 def at_work(jobs: Jobs, owner: str = "someone else", result=None):
-    """Return a gate that the worker has entered, and its job; until it opens everything else waits."""
+    """Return a gate at which the worker waits, and its job; everything else waits until it opens."""
     gate = Gate(result)
     job = jobs.submit(owner, "gate", "Gate", gate)
     assert gate.began.wait(PATIENCE_S)
@@ -488,7 +488,7 @@ def test_twenty_people_with_all_their_jobs_are_served_in_rounds_and_nobody_is_re
     assert {job.state for job in waiting} == {"waiting"}
     places = sorted(len(jobs.ahead(job)) for job in waiting)
     assert places == list(range(1, 161))
-    # Whoever came last has their first job done before anybody's second.
+    # The last person's first job is done before anybody's second.
     assert len(jobs.ahead(jobs.find("person 19", ("person 19", 0)))) == 20
     gate.may_end.set()
     ended(*waiting)

@@ -22,8 +22,8 @@ def speech_like(seed=0):
 def test_a_linear_models_own_weights_pass_the_test_and_their_negative_does_not():
     log_mel = speech_like()
     weights = np.zeros((96, 64))
-    weights[16:48, 8:16] = 0.01  # the lower half of what is loud speaks for it
-    weights[16:48, 16:24] = -0.01  # the upper half against it
+    weights[16:48, 8:16] = 0.01  # the lower half of the loud patch is evidence for it
+    weights[16:48, 16:24] = -0.01  # the upper half evidence against it
     truth = (weights * (log_mel + 6)).astype(np.float32)
     found = judged({"truth": truth, "lie": -truth, "loud": log_mel + 6}, weights, log_mel)
     assert found.of("truth") == HOLDS
@@ -36,7 +36,7 @@ def test_a_map_of_loudness_passes_in_part_if_the_model_uses_loudness():
     weights = np.full((96, 64), 1e-4)
     energy = log_mel - np.percentile(log_mel, 5, axis=0)
     found = judged({"loud": energy.astype(np.float32)}, weights, log_mel)
-    # It is the energy's own map: no better than that, and much better than chance.
+    # It is the energy map itself: no better than that, but much better than chance.
     assert found.curves["loud"].area == pytest.approx(found.energy.area, abs=1e-9)
     assert found.of("loud") == IN_PART
 
@@ -77,7 +77,7 @@ def test_the_counterfactual_comes_from_the_map_with_the_largest_area():
     maps = {"nothing": np.zeros_like(truth), "truth": truth}
     target = target_of_log_mel(log_mel)
     found = judge(maps, LinearClassifier(weights), target, "noise_floor", 0, UNWATCHED)
-    # Logits 10 and 3: with six of the eight cells gone 2.5 is left, and the second emotion is heard.
+    # Logits 10 and 3: without six of the eight cells 2.5 remains, and the second emotion is predicted.
     assert found.flip.share == 6 / 192
     assert found.flip.emotion == 1
     assert not found.flip.mask[:, 16:].any()

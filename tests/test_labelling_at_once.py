@@ -1,4 +1,4 @@
-"""Labels of many recordings in one go: all or none, each an undoable step, and never over what was changed since."""
+"""Labels of many recordings at once: all or none, each an undoable step, never overwriting later changes."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +13,7 @@ from ser_core.errors import AnnotationsOutdated, AnnotationsRefused
 from tests.databases import file, fresh_project, fresh_store, fresh_url, mark, sha, statements  # noqa: F401
 
 
-def label(**others):
+def whole_label(**others):
     return mark(0.0, 10.0, tier=RECORDING_TIER, **others)
 
 
@@ -24,18 +24,18 @@ def labels(store, project, annotator="Ann") -> list[tuple[str | None, str] | Non
 
 
 @pytest.fixture
-def seen(store, project) -> dict[str, int]:
+def revisions(store, project) -> dict[str, int]:
     """Revisions of Ann's labels: of 0 done and sad, of 1 verified and happy, of 2 none; Ben calls 2 angry."""
-    store.marks.edit(project, sha(0), "Ann", add=[label(emotion="sad", status="done")])
-    store.marks.edit(project, sha(1), "Ann", add=[label(emotion="happy", status="verified", note="laughs")])
-    store.marks.edit(project, sha(2), "Ben", add=[label(emotion="angry")])
+    store.marks.edit(project, sha(0), "Ann", add=[whole_label(emotion="sad", status="done")])
+    store.marks.edit(project, sha(1), "Ann", add=[whole_label(emotion="happy", status="verified", note="laughs")])
+    store.marks.edit(project, sha(2), "Ben", add=[whole_label(emotion="angry")])
     return {sha(0): 1, sha(1): 1, sha(2): 0}
 
 
-def test_labels_change_together_and_each_history_lists_it(store, project, seen):
-    done = store.labels.change(project, seen, "Ann", emotion="sad")
+def test_labels_change_together_and_each_history_lists_it(store, project, revisions):
+    done = store.labels.change(project, revisions, "Ann", emotion="sad")
     assert done.sha256 == (sha(1), sha(2))  # 0 was sad already
-    # What was verified as something else is done again; a new label is open.
+    # A verified label that changes becomes done; a new label is open.
     assert labels(store, project) == [("sad", "done"), ("sad", "done"), ("sad", "open"), None, None]
     assert labels(store, project, "Ben")[2] == ("angry", "open")
     (whole,) = store.marks.of(project, sha(1))
@@ -46,9 +46,9 @@ def test_labels_change_together_and_each_history_lists_it(store, project, seen):
     assert labels(store, project)[:4:3] == [("sad", "verified"), (None, "verified")]
 
 
-def test_labels_are_undone_together_or_one_by_one(store, project, seen):
+def test_labels_are_undone_together_or_one_by_one(store, project, revisions):
     before = labels(store, project)
-    done = store.labels.change(project, seen, "Ann", emotion="fear")
+    done = store.labels.change(project, revisions, "Ann", emotion="fear")
     store.labels.undo(project, done, "Ann")
     assert labels(store, project) == before
     store.history.redo(project, sha(2), "Ann")
@@ -57,8 +57,8 @@ def test_labels_are_undone_together_or_one_by_one(store, project, seen):
     assert labels(store, project) == before
 
 
-def test_recordings_edited_since_are_not_undone(store, project, seen):
-    done = store.labels.change(project, seen, "Ann", emotion="fear")
+def test_recordings_edited_since_are_not_undone(store, project, revisions):
+    done = store.labels.change(project, revisions, "Ann", emotion="fear")
     store.marks.edit(project, sha(1), "Ann", add=[mark()])
     with pytest.raises(AnnotationsOutdated, match="1 of these recordings"):
         store.labels.undo(project, done, "Ann")
@@ -68,25 +68,25 @@ def test_recordings_edited_since_are_not_undone(store, project, seen):
 
 
 @pytest.mark.parametrize("change", ["changed", "deleted", "made"])
-def test_labels_changed_meanwhile_are_not_overwritten(store, project, seen, change):
+def test_labels_changed_meanwhile_are_not_overwritten(store, project, revisions, change):
     (theirs,) = store.marks.of(project, sha(0), "Ann")
     if change == "changed":
         store.marks.edit(project, sha(0), "Ann", change=[replace(theirs, emotion="calm")])
     elif change == "deleted":
         store.marks.edit(project, sha(0), "Ann", delete=[theirs])
     else:
-        store.marks.edit(project, sha(2), "Ann", add=[label(emotion="calm")])
+        store.marks.edit(project, sha(2), "Ann", add=[whole_label(emotion="calm")])
     before = labels(store, project)
     with pytest.raises(AnnotationsOutdated, match="1 of these recordings were changed"):
-        store.labels.change(project, seen, "Ann", emotion="fear")
+        store.labels.change(project, revisions, "Ann", emotion="fear")
     assert labels(store, project) == before
 
 
-def test_one_impossible_label_refuses_all(store, project, seen):
+def test_one_impossible_label_refuses_all(store, project, revisions):
     before = labels(store, project)
     for chosen, emotion, words in (
-        (seen | {sha(77): 0}, "sad", "1 of the chosen recordings are no longer in this project"),
-        (seen, " ", "emotion is empty"),
+        (revisions | {sha(77): 0}, "sad", "1 of the chosen recordings are no longer in this project"),
+        (revisions, " ", "emotion is empty"),
         ({sha(number): 0 for number in range(MAX_RECORDINGS + 1)}, "sad", f"at most {MAX_RECORDINGS}"),
     ):
         with pytest.raises(AnnotationsRefused, match=words):
@@ -95,7 +95,7 @@ def test_one_impossible_label_refuses_all(store, project, seen):
     assert store.labels.change(project, {}, "Ann", emotion="sad").sha256 == ()
 
 
-def test_the_number_of_statements_does_not_grow_with_the_recordings(store, project, seen):
+def test_the_number_of_statements_does_not_grow_with_the_recordings(store, project, revisions):
     counts = []
     for chosen in ({sha(3): 0}, {sha(2): 0, sha(4): 0, sha(0): 1, sha(1): 1}):
         with statements() as sent:
@@ -106,7 +106,7 @@ def test_the_number_of_statements_does_not_grow_with_the_recordings(store, proje
     assert counts == [(4, 5), (4, 5)]
 
 
-def test_labels_are_read_again_only_after_a_possible_change(store, database_url, project, seen):
+def test_labels_are_read_again_only_after_a_possible_change(store, database_url, project, revisions):
     def read():
         with statements() as sent:
             found = store.labels.of(project)
@@ -128,29 +128,29 @@ def test_labels_are_read_again_only_after_a_possible_change(store, database_url,
         assert read()[1][0] == LabelledRecording(
             file(0, name="renamed.wav", speaker="S"), {"Ann": elsewhere.marks.of(project, sha(0))[0]}
         )
-        # The newest step, of another project, is deleted for good, and SQLite gives its id to one of this project.
+        # The newest step, of another project, is deleted for good, and SQLite reuses its id in this project.
         others = elsewhere.projects.create("Others", "Ben")
         elsewhere.recordings.add(others, [file(50)])
-        elsewhere.marks.edit(others, sha(50), "Ann", add=[label(emotion="sad")])
+        elsewhere.marks.edit(others, sha(50), "Ann", add=[whole_label(emotion="sad")])
         read()
         elsewhere.trash.delete_recording(sha(50), "Ben", for_good=True)
-        elsewhere.marks.edit(project, sha(3), "Ann", add=[label(emotion="calm")])
+        elsewhere.marks.edit(project, sha(3), "Ann", add=[whole_label(emotion="calm")])
         assert read() == (1, elsewhere.labels.of(project))
 
 
 def test_a_recording_has_the_label_that_lasts_longest_in_a_tier(store, project):
     tier = store.tiers.add(project, Tier("mood", "mood", content="labels", labels=("high", "low"))).key
 
-    def said(start_s, end_s, note, who="Ann"):
+    def add_mark(start_s, end_s, note, who="Ann"):
         store.marks.edit(project, sha(1), who, add=[mark(start_s, end_s, tier=tier, note=note)])
 
     for stretch in ((0, 1, "high"), (1, 2.5, "low"), (3, 4, "high"), (4, 9, "")):
-        said(*stretch)
-    said(0, 1, "low", "Ben")
-    said(5, 6, "high", "Ben")  # as long: the first by name
+        add_mark(*stretch)
+    add_mark(0, 1, "low", "Ben")
+    add_mark(5, 6, "high", "Ben")  # as long: the first by name
     found = store.labels.of(project, tier)
     assert [one.main_labels for one in found] == [{}, {"Ann": "high", "Ben": "high"}, {}, {}, {}]
-    said(6, 9, "low")
+    add_mark(6, 9, "low")
     assert store.labels.of(project, tier)[1].main_labels == {"Ann": "low", "Ben": "high"}
 
 

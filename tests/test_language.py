@@ -34,7 +34,7 @@ from tests.test_pages import QUICK, at, with_recording
 
 OTHERS = [code for code in LANGUAGES if code != languages.ENGLISH]
 
-#: What draws its first argument, and keywords that are drawn.
+#: Functions that draw their first argument, and keywords that are drawn.
 DRAWS = {
     *("button", "caption", "markdown", "write", "error", "info", "warning", "success", "title", "header", "subheader"),
     *("toast", "checkbox", "toggle", "slider", "select_slider", "selectbox", "multiselect", "radio", "pills"),
@@ -47,7 +47,7 @@ DRAWN = {"help", "label", "text", "placeholder", "caption", "body", "title", "na
 
 @pytest.fixture
 def speaking(monkeypatch):
-    """A function that sets the language, and may give its catalogue."""
+    """A function that sets the language and, optionally, its catalogue."""
 
     def speak(code: str, known: dict[str, str] | None = None) -> None:
         monkeypatch.setattr(languages, "language", lambda: code)
@@ -80,7 +80,7 @@ def test_translations_have_the_fields_and_the_markup_of_their_texts(code):
     wrong = {}
     for text, said in catalogue(code).items():
         same = all(text.count(sign) == said.count(sign) for sign in ("**", "`", "](", "<", ":material/"))
-        # Of one thing its number may stay unsaid. Two tildes would strike out what is between.
+        # A text for one thing may omit the number. Two tildes would strike out the text between.
         same = same and ("~" in text or "~" not in said)
         if not same or not said.strip() or set(fields(text)) - {"n"} != set(fields(said)) - {"n"}:
             wrong[text] = said
@@ -113,7 +113,7 @@ def test_fields_of_texts_are_plain_names():
         for _, field, *_ in Formatter().parse(text)
         if field is not None and not field.isidentifier()
     }
-    # Only what is not filled in may have braces of another kind, and such texts have none.
+    # Only texts that are not filled in may have other braces, and such texts have none.
     assert not unfit
 
 
@@ -149,7 +149,7 @@ def drawn_as_written(tree: ast.AST) -> list[str]:
             parts = argument.elts if isinstance(argument, ast.List | ast.Tuple) else [argument]
             for part in (one for each in parts for one in texts.choices(each)):
                 text = re.sub(r"\{[^{}]*\}|:material/\w+:|<[^>]*>", "", texts.template(part) or "")
-                if re.search(r"[a-z]{2}", text) and not re.fullmatch(r"[\w-]+", text):  # no mere unit, no key
+                if re.search(r"[a-z]{2}", text) and not re.fullmatch(r"[\w-]+", text):  # neither a mere unit nor a key
                     found.append(f"{node.lineno}: {text.strip()}")
     return found
 
@@ -206,19 +206,19 @@ def test_texts_are_translated_during_a_visit_only():
 
 
 class Bracketed(dict):
-    """The catalogue of a language in which a text is itself in brackets."""
+    """The catalogue of a language in which every text is put in brackets."""
 
     def get(self, text, otherwise=None):
         return otherwise and f"⟦{otherwise}⟧"
 
 
-#: Fields of what Streamlit sends to the browser that are read there.
+#: Fields of Streamlit's messages to the browser that people read.
 READ = {"label", "help", "body", "placeholder", "options", "text"}
 NAMES = re.compile(r"English|Deutsch|CSV|ELAN EAF|Praat TextGrid|“[^”]+”")
 
 
 def read(message) -> Iterator[str]:
-    """Yield the texts in what Streamlit sends."""
+    """Yield the texts in a message of Streamlit's."""
     for field, value in message.ListFields():
         for one in [value] if isinstance(value, str) or not isinstance(value, Iterable) else value:
             if hasattr(one, "ListFields"):
@@ -247,7 +247,7 @@ def test_every_word_of_a_page_is_translated(page, monkeypatch, make_voice):
     assert not [text for text in left if re.search("[A-Za-z]{2}", text) and text not in model_names()]
 
 
-# --- what is said ---
+# --- translating ---
 
 
 def test_a_text_is_filled_in_with_numbers_formatted_for_the_language(speaking):
@@ -299,7 +299,7 @@ def test_sentences_of_the_library_are_recognised_the_most_specific_first(speakin
     )
     assert recognised("a.wav: it lasts 0.125 s; at least 1 s.") == "1 s sind nötig; a.wav dauert 0,125 s."
     assert recognised("a (1.5).wav is unreadable: this is not audio") == "a (1.5).wav ist unlesbar: das ist kein Ton"
-    # A text of little more than fields is not found in every sentence.
+    # A text that is little more than fields does not match every sentence.
     assert recognised("1:30 of 2:00") == "1:30 von 2:00"
     assert recognised("this is one of them") == "this is one of them"
     assert recognised("from 2 to 2") == "zweimal 2"
@@ -390,7 +390,7 @@ def test_the_browser_keeps_the_chosen_language_for_the_next_visit(kept, spoken, 
     app = AppTest.from_function(page).run()
     script = app.get("html")[0].proto.body
     assert f'lang = "{spoken}"' in script
-    assert "cookie" not in script  # nothing is kept that nobody chose
+    assert "cookie" not in script  # a language that nobody chose is not stored
     script = app.button(key="language_en").click().run().get("html")[0].proto.body
     assert f'cookie = "{languages.COOKIE}=en; Path=/; Max-Age=31536000; SameSite=Lax"' in script
 
@@ -414,7 +414,7 @@ def test_a_choice_stays_when_another_language_is_chosen():
         app.button(key=f"language_{code}").click().run()
         assert (app.text[0].value, app.selectbox[0].value, app.selectbox[0].options[2]) == ("sad", "sad", shown)
         keys.add(app.selectbox[0].key)
-    # The browser has the value of a widget by the words of its option, so it takes another one for another language.
+    # The browser stores a widget's value as the text of its option, so each language has its own widget.
     assert len(keys) == 4
 
 

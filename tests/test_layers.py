@@ -1,4 +1,4 @@
-"""A file is a stage of the data's way and imports only from its own stage or from those before it."""
+"""Each module belongs to a stage of the pipeline and imports only from its own stage or earlier ones."""
 
 import ast
 import json
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-#: Top-level modules and packages of ser_core in the order of the data's way: each imports only from those before it.
+#: Top-level modules and packages of ser_core in the order of the pipeline: each imports only from earlier ones.
 #: `learning` and `explanation` share a stage and never import each other.
 STAGES = (
     ("errors",),
@@ -137,14 +137,14 @@ def test_the_annotation_database_loads_neither_torch_nor_the_decoders():
 
 
 def test_finding_models_does_not_import_torchs_compiler():
-    """It takes seconds to import, and every app and command that starts asks for the models."""
+    """It takes seconds to import, and every app and command lists the models at its start."""
     code = "import sys; from ser_core.model import shipped_models as m; print(m.model_names(), 'sympy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.stdout.endswith(" False\n"), done.stderr
 
 
 def test_charts_import_pandas_before_plotly():
-    """While another visit imports it, Plotly would find half of it, and the page say that results are damaged."""
+    """While another visit imports pandas, Plotly would see half of it, and the page would report damaged results."""
     code = "import sys, pages.shared.charts.axes; print('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.stdout.endswith("True\n"), done.stderr
@@ -159,7 +159,7 @@ def test_the_architecture_page_lists_the_layers_in_order():
 #: The most entries of a folder, so that a reader finds a thing at a glance.
 MAX_ENTRIES = {"ser_core": 20}
 MAX_ENTRIES_OTHERWISE = 14
-#: Folders of like things, one file for each: a reader of a corpus, a peer, a file format.
+#: Folders of similar files: readers of corpora, peers, file formats.
 COLLECTIONS = {"ser_core/corpora", "ser_core/model/peers", "ser_core/annotations/formats"}
 
 
@@ -177,7 +177,7 @@ def test_no_folder_has_too_many_entries():
     assert not too_many
 
 
-# --- the test's own eyes ---
+# --- tests of these tests ---
 
 
 def test_allowed_imports_follow_the_order_of_stages():

@@ -40,7 +40,7 @@ def map_of(classifier, target, settings=FEW, seed=0):
 
 
 def masks_predicted(classifier, log_mel, cell_frames, cell_bands):
-    """Return which cells each version that was predicted still held, (versions, rows, columns)."""
+    """Return which cells each predicted version still contained, (versions, rows, columns)."""
     intact = np.concatenate(classifier.calls[1:])[:, : len(log_mel)] == log_mel
     return intact[:, ::cell_frames, ::cell_bands]
 
@@ -149,7 +149,7 @@ def test_each_version_is_followed_by_its_complement():
     map_of(classifier, target_of_log_mel(log_mel))
     masks = masks_predicted(classifier, log_mel, 24, 16).reshape(50, 2, 16)
     assert (masks[:, 0] != masks[:, 1]).all()
-    assert (masks.mean(axis=(0, 1)) == 0.5).all()  # every cell is left in as often as it is taken away
+    assert (masks.mean(axis=(0, 1)) == 0.5).all()  # every cell is kept as often as it is removed
     assert len(np.unique(masks[:, 0], axis=0)) > 45
 
 
@@ -376,7 +376,7 @@ def test_predicted_errors_match_actual_ones_under_the_assumed_covariance():
 
 
 class Jumpy:
-    """Evidence that is new noise for every version: nothing about it repeats."""
+    """Evidence that is new noise for every version, so that nothing repeats."""
 
     layers, name, sha256, temperature, emotions = (), "jumpy", "0" * 64, 1.0, ("angry", "sad")
     pooling = "probabilities"
@@ -418,7 +418,7 @@ def test_no_more_masks_are_tried_once_the_map_is_stable():
 
 
 def test_the_least_certain_windows_get_more_masks_first():
-    """Evidence adds up, but for the third of six windows, in which three cells decide together, and three others."""
+    """Evidence is additive except in the third of six windows, where two groups of three cells interact."""
     log_mel = random_log_mel()
 
     class Together(LinearClassifier):

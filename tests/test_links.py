@@ -1,4 +1,4 @@
-"""A view's address: what it says, what it opens in another visit, and what it does not open."""
+"""A view's URL: its content, what it opens in another visit, and what it does not open."""
 
 import hashlib
 import json

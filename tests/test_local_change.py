@@ -1,4 +1,4 @@
-"""A change of a few frames, scored from what Whisper made of the segment before it, against the whole network."""
+"""Scores of changes of a few frames from the unchanged segment's Whisper states, against the whole network."""
 
 import copy
 import gc
@@ -32,7 +32,7 @@ def network():
         network = Whisper(4).eval()
         with torch.no_grad():
             network.positional_embedding.normal_(std=0.3)
-            for block in network.blocks:  # as after training, tokens attend to some others more than to most
+            for block in network.blocks:  # as after training, tokens attend to some tokens more than to others
                 block.query.weight.mul_(2)
                 block.key.weight.mul_(2)
     return network
@@ -49,37 +49,37 @@ def versions(segment, first, end, size=1.0):
     return changed
 
 
-def anew(network, changed):
+def by_whole_segments(network, changed):
     with torch.inference_mode():
         return compared(network(changed[:, None]))
 
 
-def by_changes(network, weights, segment, changed, first, end, **margin):
+def by_local_changes(network, weights, segment, changed, first, end, **margin):
     return compared(LocalChange(network, weights, segment, **margin).logits(changed, first, end))
 
 
 def compared(logits):
-    """What all logits of a version have in common changes no score, and is left open."""
+    """An offset common to all logits of a version changes no score, and is not compared."""
     return logits - logits.mean(dim=1, keepdim=True)
 
 
 @pytest.mark.parametrize(("first", "end"), SPANS)
 def test_recomputing_all_tokens_gives_the_networks_logits(network, segment, first, end):
     changed = versions(segment, first, end)
-    found = by_changes(network, network, segment, changed, first, end, margin=TOKENS)
-    expected = anew(network, changed)
+    found = by_local_changes(network, network, segment, changed, first, end, margin=TOKENS)
+    expected = by_whole_segments(network, changed)
     assert (expected[0] - expected[2]).abs().max() > 1e-3
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("margin", [0, 2])
 def test_tokens_that_are_not_recomputed_add_a_second_order_error(network, segment, margin):
-    """Half the change leaves about a quarter of the error, and much less than the change."""
+    """Half the change leaves about a quarter of the error, which is much smaller than the change."""
     errors, sizes = [], []
     for size in (0.2, 0.1):
         changed = versions(segment, 40, 44, size)
-        expected = anew(network, changed)
-        found = by_changes(network, network, segment, changed, 40, 44, margin=margin)
+        expected = by_whole_segments(network, changed)
+        found = by_local_changes(network, network, segment, changed, 40, 44, margin=margin)
         errors.append(float((found - expected).abs().max()))
         sizes.append(float((expected - expected[2]).abs().max()))
     assert errors[1] < 0.4 * errors[0]
@@ -87,19 +87,19 @@ def test_tokens_that_are_not_recomputed_add_a_second_order_error(network, segmen
 
 
 def test_an_unchanged_segment_keeps_its_logits(network, segment):
-    found = by_changes(network, network, segment, segment.repeat(2, 1, 1), 10, 20)
-    torch.testing.assert_close(found, anew(network, segment.repeat(2, 1, 1)), atol=2e-5, rtol=0)
+    found = by_local_changes(network, network, segment, segment.repeat(2, 1, 1), 10, 20)
+    torch.testing.assert_close(found, by_whole_segments(network, segment.repeat(2, 1, 1)), atol=2e-5, rtol=0)
 
 
 def test_half_precision_rounds_the_change_and_not_the_tokens(network, segment):
     changed = versions(segment, 40, 56, 0.02)
     half = copy.deepcopy(network).to(torch.bfloat16)
-    local = by_changes(network, half, segment, changed, 40, 56)
-    exact = by_changes(network, network, segment, changed, 40, 56)
+    local = by_local_changes(network, half, segment, changed, 40, 56)
+    exact = by_local_changes(network, network, segment, changed, 40, 56)
     size = float((exact - exact[2]).abs().max())
-    whole = anew(half, changed.to(torch.bfloat16)).float()
+    whole = by_whole_segments(half, changed.to(torch.bfloat16)).float()
     assert float((local - exact).abs().max()) < 0.02 * size
-    assert float((whole - anew(network, changed)).abs().max()) > 0.1 * size
+    assert float((whole - by_whole_segments(network, changed)).abs().max()) > 0.1 * size
 
 
 def test_spans_can_be_scored_in_any_order_by_several_threads(network, segment):
@@ -152,7 +152,7 @@ def test_explainers_share_a_segments_state_which_is_freed_with_the_classifier(ne
 
 
 class Counting:
-    """Scores by the network alone, and notes where it was told that versions of a segment differ."""
+    """Scores with the whole network, and records the spans in which versions of a segment differ."""
 
     def __init__(self, classifier, segments):
         self.classifier, self.segments, self.spans = classifier, segments, []
@@ -177,7 +177,7 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
     fill = fill_values(target.log_mel, "random", np.random.default_rng(3))
     plain = Perturbed(classifier.score, 1.0, target, fill)
     local = Counting(classifier, target.segments.values)
-    by_changes = Perturbed(classifier.score, 1.0, target, fill, "probabilities", local)
+    perturbed = Perturbed(classifier.score, 1.0, target, fill, "probabilities", local)
     masks = random_masks(20, target.log_mel.shape)
     for first in (10, 10, 40):  # two of one span are scored together; the last lies in two segments
         box = np.zeros(target.log_mel.shape, bool)
@@ -185,7 +185,7 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
         masks.append(box)
     expected = plain.without(iter(masks), len(masks), UNWATCHED)
     fractions = []
-    found = by_changes.without(iter(masks), len(masks), Work(lambda done, text: fractions.append(done)))
+    found = perturbed.without(iter(masks), len(masks), Work(lambda done, text: fractions.append(done)))
     assert fractions == sorted(fractions)
     assert len(fractions) == len(local.spans) + 1  # the larger masks together
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -196,7 +196,7 @@ def test_only_masks_of_few_frames_are_scored_as_local_changes():
 
 def test_parallel_threads_each_compute_with_one_thread():
     def threads_of(number):
-        return int(torch.ones(1000).sum()) // 1000 * torch.get_num_threads()  # only a computation sets up a thread
+        return int(torch.ones(1000).sum()) // 1000 * torch.get_num_threads()  # only a computation initialises a thread
 
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -212,7 +212,7 @@ def test_occlusion_of_whisper_by_local_changes_nearly_equals_that_by_whole_segme
     whole = classifier_of(network, front_end=Whisper.front_end)
     local = classifier_of(network, front_end=Whisper.front_end)
     whole.score_local_changes = None
-    whole.shift = local.shift = np.array([0.5, 0, 0, -0.5], np.float32)  # as of a voice's own normal
+    whole.shift = local.shift = np.array([0.5, 0, 0, -0.5], np.float32)  # like a voice's own normal
     target = target_of_log_mel(random_log_mel(120))
     settings = OcclusionSettings(16, 32, 16, 32)
     maps = [occlusion(one, target, settings, 0, UNWATCHED).relevance(target) for one in (whole, local)]

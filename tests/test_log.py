@@ -1,4 +1,4 @@
-"""What the log and the browser say of errors: where they happened, and nothing of files and people."""
+"""Errors in the log and the browser: their location in the code, but no names of files and people."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def lines_of(name: str, write) -> list[dict]:
 
 
 def failing() -> Exception:
-    """Return an error with a cause, both of which say who somebody is."""
+    """Return an error with a cause, both of which contain a person's name."""
     try:
         try:
             Path("/home/jane/Jane Doe.wav").read_bytes()
@@ -85,7 +85,7 @@ def test_a_failed_job_shows_a_number_that_the_log_has_with_the_code_location(cap
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("button", ["Fail", "Fail in a part"])
 def test_an_error_of_a_page_is_a_sentence_with_a_number(button, caplog, monkeypatch):
-    monkeypatch.setattr(frame, "PAGES", list(frame.PAGES))  # which the page clears
+    monkeypatch.setattr(frame, "PAGES", list(frame.PAGES))  # which the page resets
     app = AppTest.from_file("failing_page.py", default_timeout=60)
     app.session_state["notice_read"] = True
     app.run()

@@ -1,4 +1,4 @@
-"""Who may come in where a login is set up: nobody who is not on the list, on any page."""
+"""With a login, only people on the list can open any page."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from pages.shared.server.login import is_allowed
 from tests.running_app import free_port, launch, needs_browser, running_app
 from tests.test_pages import PAGES, at, words
-from tests.test_server_guard import put
+from tests.test_server_guard import upload
 from tests.test_server_guard import visit as opened_visit
 
 SECRETS = {
@@ -116,7 +116,7 @@ def guarded_app(tmp_path_factory):
 @pytest.mark.process
 def test_nobody_uploads_before_the_login(guarded_app):
     with opened_visit(guarded_app) as session_id:
-        assert put(guarded_app, session_id) == 403
+        assert upload(guarded_app, session_id) == 403
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_people_on_the_list_get_in_others_are_told_why_not_and_both_can_log_out(
             expect(page.get_by_text("is not on the list")).to_have_count(0)
             page.get_by_role("button", name="I understand").click()
             page.locator(".st-key-pages a").filter(has_text="Annotate").click()
-            # Marks are made under the name that the provider knows, and no other.
+            # Marks are made under the provider's name only.
             annotator = page.get_by_role("textbox", name="Annotator", exact=True)
             expect(annotator).to_have_value("ann@example.org")
             expect(annotator).to_be_disabled()
@@ -151,7 +151,7 @@ def test_people_on_the_list_get_in_others_are_told_why_not_and_both_can_log_out(
             expect(refusal).to_be_visible()
             expect(page.get_by_role("tab")).to_have_count(0)
         page.get_by_role("button", name="Log out").click()
-        page.get_by_role("button", name="End session").click()  # at the provider, which leads back
+        page.get_by_role("button", name="End session").click()  # at the provider, which redirects back
         page.get_by_role("button", name="Log in").wait_for()
         expect(page.get_by_role("tab")).to_have_count(0)
         browser.close()

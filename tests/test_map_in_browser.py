@@ -64,7 +64,7 @@ def test_geometry_worked_by_hand(page):
     assert found["near"] == [0, -1]
     assert found["ways"] == [1, 3, -1, -1]
     assert found["inside"] == [0, 1, -1, 3]
-    assert found["hidden"] == [2, -1]  # past the hidden one, the next within the cone
+    assert found["hidden"] == [2, -1]  # past the hidden one to the next within the cone
     zoomed = [(round(place["x"]), round(place["y"])) for place in found["zoomed"]]
     assert zoomed == [(56, 94), (232, -82)]
 
@@ -91,8 +91,8 @@ def test_stamps_cover_blend_and_are_clipped_at_the_edge(page):
     assert found["shapes"][0] == found["shapes"][1]
 
 
-def told(page) -> dict[str, list]:
-    """Return what Python was told last, once the page has run."""
+def last_message(page) -> dict[str, list]:
+    """Return the last message that Python received, once the page has run."""
     at_rest(page)
     return json.loads(page.get_by_test_id("stText").inner_text())
 
@@ -113,7 +113,7 @@ def test_points_are_selected_hidden_opened_and_played_by_pointer_and_keys(page):
     draw_around_the_group_below_on_the_left()
     expect(status).to_have_text("25 recordings chosen.")
     expect(page.get_by_test_id("stText")).to_contain_text("chosen")
-    assert told(page)["chosen"][0] == list(range(0, 100, 4))
+    assert last_message(page)["chosen"][0] == list(range(0, 100, 4))
     angry = page.locator(".legend").get_by_role("button", name="angry")
     expect(angry).to_have_text("angry25")
     angry.click()
@@ -129,11 +129,11 @@ def test_points_are_selected_hidden_opened_and_played_by_pointer_and_keys(page):
     index = int(status.inner_text().split()[1])
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("stText")).to_contain_text("opened")
-    assert told(page)["opened"][0] == [index]
-    assert "heard" not in told(page)  # no sound before somebody asks for it
+    assert last_message(page)["opened"][0] == [index]
+    assert "heard" not in last_message(page)  # no sound before it is requested
     page.keyboard.press(" ")
     expect(page.get_by_test_id("stText")).to_contain_text("heard")
-    assert told(page)["heard"][0] == [index]
+    assert last_message(page)["heard"][0] == [index]
     page.keyboard.press("r")
     for _ in range(3):
         page.keyboard.press("ArrowUp")

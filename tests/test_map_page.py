@@ -1,4 +1,4 @@
-"""The view Map: what it hands to the browser, what it takes from there, and what it does to the project."""
+"""The view Map: what it sends to the browser, what it accepts from it, and what it changes in the project."""
 
 import json
 from contextlib import closing
@@ -29,7 +29,7 @@ from ser_core.annotations.store.transactions import open_store
 from ser_core.annotations.store.transactions.labels import LabelledRecording
 from ser_core.audio.reading import read_recording
 from tests.databases import file, mark, sha
-from tests.test_annotate_views import button, shown
+from tests.test_annotate_views import button, opened_view
 from tests.test_pages import finished, wav, words
 
 CORE = ("angry", "happy", "neutral", "sad")
@@ -40,7 +40,7 @@ def labelled(**emotions) -> LabelledRecording:
     return LabelledRecording(file(0), marks)
 
 
-# --- what is said of a recording ---
+# --- labels and verdicts of recordings ---
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def emotions(store, project) -> list[str | None]:
 
 def test_recordings_selected_on_the_map_are_labelled_undone_and_queued(voices):
     store, project, seen = voices
-    app = finished(shown("Map"))
+    app = finished(opened_view("Map"))
     assert not app.exception
     assert "3 recordings on the map" in words(app)
     assert "1 recording without a point" in words(app)
@@ -170,7 +170,7 @@ def test_recordings_selected_on_the_map_are_labelled_undone_and_queued(voices):
 
 
 def test_a_model_without_features_is_replaced_by_the_default_one(voices):
-    app = finished(shown("Map", model="mfcc_svm"))
+    app = finished(opened_view("Map", model="mfcc_svm"))
     assert not app.exception
     assert "has no features" in words(app)
     assert "3 recordings on the map" in words(app)
@@ -191,8 +191,8 @@ def test_the_layout_without_speaker_means_is_optional_and_follows_speaker_change
         return content_of(found, *rest)
 
     monkeypatch.setattr(map_section, "content_of", content_seen)
-    app = finished(shown("Map"))
-    assert not [one for one in app.toggle if "mean" in one.label]  # nobody is known to speak
+    app = finished(opened_view("Map"))
+    assert not [one for one in app.toggle if "mean" in one.label]  # no speaker is known
     as_heard = laid_out[-1]
     takes = [one.file for one in store.labels.of(project) if one.file.name.startswith("take")]
     store.recordings.add(project, [replace(take, speaker="Zoe") for take in takes[:2]])
@@ -201,7 +201,7 @@ def test_the_layout_without_speaker_means_is_optional_and_follows_speaker_change
     app = finished(app)
     assert "4 recordings stay as they are" in words(app)
     assert np.array_equal(laid_out[-1], as_heard)
-    store.recordings.add(project, [replace(takes[2], speaker="Zoe")])  # now they are enough
+    store.recordings.add(project, [replace(takes[2], speaker="Zoe")])  # now there are enough
     app = finished(app.run())
     assert not app.exception
     assert "1 recording stays as it is" in words(app)

@@ -38,7 +38,7 @@ def tracks() -> Tracks:
 
 
 def test_measures_of_a_stretch_by_hand():
-    # The middles of the frames at 0.15 to 0.45 s: the first has no voice. The midpoint 0.30 s lies between two frames.
+    # The frames centred at 0.15 to 0.45 s: the first has no voice. The midpoint 0.30 s lies between two frames.
     found = measures_of(tracks(), Region(0.1, 0.5))
     assert found.duration_s == pytest.approx(0.4)
     assert found.voiced_percent == 75
@@ -56,8 +56,8 @@ def test_measures_of_a_stretch_by_hand():
     ("region", "missing"),
     [
         (Region(0.6, 0.9), {"f0_mean_hz", "f0_range_st", "f0_slope_st_per_s", "hnr_db", "tilt_db_per_octave"}),
-        (Region(0.2, 0.4), {"f0_slope_st_per_s"}),  # two frames make no slope
-        (Region(0.97, 1.0), {"voiced_percent", "f0_lowest_hz", "intensity_db", "f1_hz"}),  # no frame's middle
+        (Region(0.2, 0.4), {"f0_slope_st_per_s"}),  # two frames give no slope
+        (Region(0.97, 1.0), {"voiced_percent", "f0_lowest_hz", "intensity_db", "f1_hz"}),  # no frame's centre
     ],
 )
 def test_measures_that_cannot_be_taken_are_none(region, missing):

@@ -1,4 +1,4 @@
-"""What many threads have freed goes back to the system."""
+"""Memory freed by many threads is returned to the system."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Metrics worked by hand, against scikit-learn and by what must hold: figures, intervals, temperature, headline."""
+"""Metrics worked by hand, against scikit-learn and by laws: figures, intervals, temperature, headline."""
 
 import json
 
@@ -90,7 +90,7 @@ def test_sums_over_resampled_speakers_equal_those_computed_at_once():
 
 
 def test_interval_resamples_speakers_and_not_recordings():
-    # Ten voices, each always right or always wrong: with whole voices drawn, the mean of ten coins of one half.
+    # Ten voices, each always right or always wrong: drawing whole voices is the mean of ten fair coins.
     labels = np.tile([0, 1], 50)
     speakers = np.repeat([f"s{i}" for i in range(10)], 10)
     right = np.repeat(np.arange(10) % 2 == 0, 10)
@@ -105,7 +105,7 @@ def test_interval_survives_draws_in_which_an_emotion_is_missing():
 
 
 def calibrated(recordings=4_000, classes=4):
-    """Logits of one segment each, and labels drawn from just the probabilities that they claim."""
+    """Logits of one segment each, and labels drawn from exactly these probabilities."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(recordings, classes)) * 2
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -120,7 +120,7 @@ def test_logits_scaled_by_a_factor_give_it_as_temperature(factor):
 
 
 def test_temperature_fits_the_mean_over_segments_and_not_the_segments():
-    # One segment of two says nothing, so a recording never reaches more than 3/4; 3 of 4 are right, so that is right:
+    # One of two segments is uninformative, so a recording never exceeds 3/4; 3 of 4 are right, so that is correct:
     # the sure segment must be as sure as can be.
     logits = [np.array([[2.0, 0.0], [0.0, 0.0]])] * 4
     assert fit_temperature(logits, np.array([0, 0, 0, 1])) < 0.3
@@ -163,7 +163,7 @@ def table_of(corpus: str, labels, best, scores, speakers=None) -> Predictions:
 RAVDESS = table_of("ravdess", [0, 0, 1, 1], [0, 0, 1, 0], [0.9, 0.6, 0.9, 0.9])
 #: Half right: recalls 1 and 0. All scores 0.8.
 NEMO = table_of("nemo", [0, 1], [0, 0], [0.8, 0.8])
-#: All right, as where the words say what is felt. All scores 1.
+#: All right, as if the words revealed the emotion. All scores 1.
 KOREAN = table_of("korean_emotional_tts", [0, 1, 0, 1], [0, 1, 0, 1], [1.0] * 4)
 
 
@@ -211,12 +211,12 @@ def test_abstention_is_a_mean_over_corpora_and_ends_when_one_has_no_answers_work
     assert at[0.65]["answered"] == pytest.approx((3 / 4 + 1) / 2)
     assert at[0.65]["accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert at[0.65]["uar"] == pytest.approx(((1 + 1 / 2) / 2 + (1 + 0) / 2) / 2)
-    assert max(at) == 0.8  # nEMO has no score above
+    assert max(at) == 0.8  # nEMO has no higher score
 
 
 def test_the_interval_resamples_speakers_within_their_corpora():
-    # Two voices a corpus, one always right and one always wrong: each corpus' mean is 0, 1/2 or 1.
+    # Two voices per corpus, one always right and one always wrong: each corpus' mean is 0, 1/2 or 1.
     corpora = [table_of(name, [0, 1] * 4, [0, 1] * 2 + [1, 0] * 2, [0.9] * 8, "aaaabbbb") for name in ("one", "two")]
     found = headline(concatenate(corpora))
     assert found["uar"] == pytest.approx(0.5)
-    assert found["interval"] == pytest.approx([0, 1])  # both corpora draw the same voice twice in 1 of 16 draws each
+    assert found["interval"] == pytest.approx([0, 1])  # in 1 of 16 draws each, both corpora draw the same voice twice

@@ -22,7 +22,7 @@ ALL = (True, True, True, True)
 
 
 def analysis(scores, emotions=CORE, map_=None, covered=ALL, speech_s=2.0, bands=2, method="grad_cam") -> Analysis:
-    """Return a model's analysis of four frames of two bands, and its map where one is given."""
+    """Return a model's analysis of four frames of two bands, with a map if given."""
     scores = np.asarray(scores, float)
     whole, settings = Region(0.0, 0.04), SpectrogramSettings(bands=bands)
     explanations = {}
@@ -71,7 +71,7 @@ def test_ties_between_emotions_are_resolved_by_the_higher_mean_score():
 
 
 def test_the_mean_score_is_over_models_that_know_the_emotion():
-    # fear: 0.5 by the one that knows it; angry: (0.9 + 0) / 2 = 0.45
+    # fear: 0.5 by the one model that knows it; angry: (0.9 + 0) / 2 = 0.45
     models = {"core": analysis(ANGRY), "five": analysis((0, 0.3, 0.2, 0, 0.5), FIVE)}
     assert shared_emotion(models) == "fear"
 
@@ -125,7 +125,7 @@ def test_each_pair_of_maps_is_compared_by_rank_and_by_strongest_tenth():
 
 
 def test_a_pair_is_compared_only_where_both_maps_are_covered():
-    # In the first two frames the maps fall and rise alike; the last two would turn that round.
+    # In the first two frames the maps fall and rise alike; the last two would reverse that.
     first = analysis(ANGRY, map_=[[1, 2], [3, 4], [0, 0], [0, 0]], covered=(True, True, False, False))
     other = analysis(ANGRY, map_=[[1, 2], [3, 4], [9, -9], [-9, 9]])
     elsewhere = analysis(ANGRY, map_=[[0, 0], [0, 0], [1, 2], [3, 4]], covered=(False, False, True, True))
@@ -189,7 +189,7 @@ def test_pairs_without_a_correlation_do_not_count():
 
 
 def test_the_consensus_is_the_mean_positive_evidence_scaled_by_each_maps_strength():
-    # Without what speaks against: 2 and 0 of RMS 1 (4 of 8 cells: sqrt(4 * 2 / 8)); 10 in one half: RMS sqrt(50).
+    # Without evidence against: 2 and 0 of RMS 1 (4 of 8 cells: sqrt(4 * 2 / 8)); 10 in one half: RMS sqrt(50).
     one = [[np.sqrt(2), -5], [np.sqrt(2), -5], [np.sqrt(2), -5], [np.sqrt(2), -5]]
     other = [[10, 10], [10, 10], [-1, 0], [0, -1]]
     shared = shared_map(explained(one=one, other=other), "grad_cam")

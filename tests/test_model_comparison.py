@@ -1,4 +1,4 @@
-"""Models beside each other in the same test: figures, differences, size, cost; the command and the page of results."""
+"""Models compared in the same test: figures, differences, size, cost; the command and the results page."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def table_of(labels, probabilities) -> Predictions:
 
 
 def test_macro_average_accuracy_counts_true_negatives():
-    # Heard: 0, 1, 1, 2. Against all others angry is told rightly 4 times of 4, happy 3 times, sad 3 times.
+    # Predicted: 0, 1, 1, 2. Against all others, angry is right 4 times of 4, happy 3 times, sad 3 times.
     table = table_of([0, 1, 2, 2], np.eye(3)[[0, 1, 1, 2]])
     assert macro_average_accuracy(table) == pytest.approx((4 + 3 + 3) / 12)
 

@@ -135,8 +135,8 @@ KINDS = {
 }
 
 
-def bent(out):
-    """A loss to which every cell counts differently, so that each gradient is tested."""
+def uneven_loss(out):
+    """A loss that weighs every cell differently, so that each gradient is tested."""
     return (out.float() * torch.arange(out.numel()).view(out.shape).cos()).sum()
 
 
@@ -148,11 +148,11 @@ def test_bfloat16_convolutions_match_torchs_in_single_precision_forward_and_back
     x = torch.rand(4, 8, *size).bfloat16()
     lower, single = x.clone().requires_grad_(), x.float().requires_grad_()
     expected = F.conv2d(single, layer.conv.weight, None, layer.conv.stride, layer.conv.padding, 1, layer.conv.groups)
-    bent(expected).backward()
+    uneven_loss(expected).backward()
     wanted, layer.conv.weight.grad = layer.conv.weight.grad, None
     with torch.autocast("cpu", torch.bfloat16):
         found = layer.convolved(lower)
-    bent(found).backward()
+    uneven_loss(found).backward()
     pairs = (found.detach(), expected.detach()), (lower.grad, single.grad), (layer.conv.weight.grad, wanted)
     for ours, theirs in pairs:
         assert theirs.abs().max() > 0.1
@@ -184,11 +184,11 @@ def test_pool_fusion_adds_the_three_maps_after_their_1x1_convolutions():
         middle = F.conv2d(pools[1], fuse.to_fused[1].weight, fuse.to_fused[1].bias)
         biases = sum(layer.bias for layer in (fuse.to_fused[0], fuse.to_fused[2])).view(1, -1, 1, 1)
     torch.testing.assert_close(fused, sum(alone) - 2 * nothing, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(alone[1], middle + biases, rtol=1e-4, atol=1e-5)  # 12 x 8 already: nothing is resized
+    torch.testing.assert_close(alone[1], middle + biases, rtol=1e-4, atol=1e-5)  # already 12 x 8: nothing is resized
 
 
 def same_convolution_slowly(x, weight, stride):
-    """TensorFlow's definition of SAME, point by point: ceil(size / stride) outputs, the odd row of padding behind."""
+    """TensorFlow's definition of SAME, point by point: ceil(size / stride) outputs, an odd row of padding last."""
     kernel = weight.shape[0]
     outputs = [-(-size // stride) for size in x.shape]
     before = [max((o - 1) * stride + kernel - s, 0) // 2 for o, s in zip(outputs, x.shape, strict=True)]
@@ -217,8 +217,8 @@ def test_same_padding_equals_its_definition_point_by_point(size, stride):
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        (4, [1 + 2 + 3, 3 + 4]),  # even: nothing before, one zero after
-        (5, [1 + 2, 2 + 3 + 4, 4 + 5]),  # odd: a zero on either side
+        (4, [1 + 2 + 3, 3 + 4]),  # even: none before, one zero after
+        (5, [1 + 2, 2 + 3 + 4, 4 + 5]),  # odd: a zero on both sides
     ],
 )
 def test_stride_2_pads_even_sizes_at_the_end_and_odd_sizes_on_both_sides(size, expected):
@@ -305,7 +305,7 @@ def batch_norm(layer, channels):
 
 @pytest.fixture
 def published_vggish(tmp_path, monkeypatch):
-    """The published layers with random weights, and a file of these that is taken for the published one."""
+    """The published layers with random weights, and a file of these that passes for the published one."""
     torch.manual_seed(0)
     channels, layers = 1, []
     for out in (64, "M", 128, "M", 256, 256, "M", 512, 512, "M"):

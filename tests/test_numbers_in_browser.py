@@ -1,4 +1,4 @@
-"""What Plotly and Streamlit write in the browser is in the visit's language: buttons, hints and numbers."""
+"""Plotly's and Streamlit's buttons, hints and numbers are in the visit's language."""
 
 import ast
 
@@ -10,10 +10,10 @@ from pages.shared.language import catalogue
 from tests.running_app import launch, needs_browser, running_app
 from tests.texts import PAGES, calls
 
-#: Streamlit's own button, whose name nothing can change.
+#: A button of Streamlit's, whose name cannot be changed.
 OF_STREAMLIT = "Fullscreen"
 
-#: Tables are drawn on a canvas, beside which screen readers get the numbers as they are.
+#: Tables are drawn on a canvas; screen readers get the unformatted numbers beside it.
 NOTE_WHAT_IS_DRAWN = """
 window.drawn = new Set();
 const { fillText } = CanvasRenderingContext2D.prototype;

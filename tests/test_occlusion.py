@@ -65,7 +65,7 @@ def test_map_of_one_segment_equals_captums_occlusion(window, strides, against):
 
 
 def test_additive_evidence_is_found_in_exactly_its_cells_with_its_sign():
-    # Two emotions: the evidence is the logit itself, and covering a cell takes away its weight times what it differs.
+    # Two emotions: the evidence is the logit itself, and covering a cell removes weight times difference.
     log_mel = random_log_mel()
     log_mel[16:32, 8:16] += 1
     log_mel[64:80, 40:48] += 1
@@ -82,7 +82,7 @@ def test_additive_evidence_is_found_in_exactly_its_cells_with_its_sign():
 def test_a_point_has_the_mean_loss_over_the_boxes_that_cover_it():
     found = map_of(two_cells(), target_of_log_mel(random_log_mel()), OcclusionSettings(16, 64, 8, 64, "band_mean"))
     whole = map_of(two_cells(), target_of_log_mel(random_log_mel()), OcclusionSettings(8, 64, 8, 64, "band_mean"))
-    # A box of 16 is two of 8 here, where evidence adds up; every inner point lies in two boxes.
+    # With additive evidence a box of 16 is two of 8; every inner point is in two boxes.
     eighths = whole[::8, 0].astype(np.float64)
     boxes = eighths[:-1] + eighths[1:]
     expected = np.concatenate([boxes[:1], (boxes[:-1] + boxes[1:]) / 2, boxes[-1:]])
@@ -145,7 +145,7 @@ def test_every_covered_point_of_a_recording_of_any_length_has_relevance(frames):
     if frames > 1:
         assert (found != 0).mean() > 0.9
     else:
-        assert (found == 0).all()  # its mean is itself: nothing can be taken away
+        assert (found == 0).all()  # its mean equals itself: nothing can be removed
 
 
 def test_an_unknown_fill_is_refused():

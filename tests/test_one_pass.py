@@ -1,4 +1,4 @@
-"""One pass: its decoder by hand, its place in a recording, its file, and how it is fitted."""
+"""One pass: its decoder by hand, its position in a recording, its file, and its fit."""
 
 import json
 import shutil

@@ -110,7 +110,7 @@ def test_a_file_other_than_the_cards_is_refused():
 
 
 def external(location) -> bytes:
-    """A model whose weights lie in a file of the machine's."""
+    """A model with its weights in another file of the machine."""
     tensor = numpy_helper.from_array(WEIGHTS, "others")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
@@ -141,7 +141,7 @@ def test_a_model_with_external_data_is_refused_even_if_it_exists(tmp_path, monke
         (b"no model at all", "cannot be run"),
         (onnx_model()[:-40], "cannot be run"),
         (onnx_model([helper.make_node("Mine", ["segments"], ["logits"], domain="mine")]), "cannot be run"),
-        # onnxruntime quotes the bytes, which are no UTF-8, in what it raises, or gives them as a name.
+        # onnxruntime quotes the bytes, which are not UTF-8, in its exception, or returns them as a name.
         (onnx_model().replace(b"MatMul", b"Mat\xe4ul"), "cannot be run"),
         (onnx_model().replace(b"segments", b"segm\x80nts"), "cannot be run"),
         (onnx_model(takes=("n", 6144)), "segments x frames x bands"),
@@ -189,7 +189,7 @@ def test_an_onnx_file_cannot_be_a_warm_start(tmp_path):
         load_network(find_model("theirs", models))
 
 
-# --- graphs that attack who runs them ---
+# --- hostile graphs ---
 
 ENDLESS = 2**60
 
@@ -199,7 +199,7 @@ def number(name, value, dtype=np.int64):
 
 
 def from_three_segments_on(nodes, harmless=2, **initializers) -> bytes:
-    """A model whose logits have `extra` added; `more` is 0 for up to two segments, with which it is tried."""
+    """A model whose logits have `extra` added; `more` is 0 for up to two segments, as in the trial run."""
     counted = [
         helper.make_node("Shape", ["segments"], ["shape"]),
         helper.make_node("Gather", ["shape", "zero"], ["n"]),
@@ -218,7 +218,7 @@ def from_three_segments_on(nodes, harmless=2, **initializers) -> bytes:
 
 
 def endless(harmless=2) -> bytes:
-    """Loop as often as can be said."""
+    """Loop as often as an int64 allows."""
     floats = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ()) for name in ("before", "after")]
     flags = [helper.make_tensor_value_info(name, TensorProto.BOOL, ()) for name in ("go_before", "go_after")]
     steps = [
@@ -247,7 +247,7 @@ def memory_bomb() -> bytes:
 
 
 def not_numbers() -> bytes:
-    """Divide by nothing."""
+    """Divide by zero."""
     nodes = [
         helper.make_node("Cast", ["more"], ["above"], to=TensorProto.FLOAT),
         helper.make_node("Sub", ["more", "more"], ["nothing"]),
@@ -352,7 +352,7 @@ print(classifier._graph._child.process.pid, "onnxruntime" in sys.modules)
 
 
 def run_python(program: str, *args: str) -> str:
-    """Return what a program prints, run in its own process."""
+    """Run a program in its own process and return its output."""
     done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, check=True)
     return done.stdout
 

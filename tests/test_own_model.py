@@ -1,4 +1,4 @@
-"""A model that a person adds: the file that the guide prints, trained and used; and an ONNX file in the app."""
+"""A model added by a user: the guide's file, trained and used; and an ONNX file in the app."""
 
 import json
 import os
@@ -25,10 +25,10 @@ def printed(language: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def with_mine(tmp_path_factory):
-    """A copy of the library in which the guide's file is the only thing that is new."""
+def copy_with_guides_file(tmp_path_factory):
+    """A copy of the library to which only the guide's file is added."""
     place = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / "ser_core", place / "ser_core")  # with what Python has compiled of it
+    shutil.copytree(ROOT / "ser_core", place / "ser_core")  # with its compiled files
     (place / "ser_core" / "model" / "peers" / "mine.py").write_text(printed("python"), encoding="utf-8")
     (place / "models").mkdir()
     return place
@@ -41,21 +41,21 @@ def run(place: Path, *commands: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", script], cwd=place, env=environment, capture_output=True, text=True)
 
 
-def test_one_file_adds_a_network_that_is_trained_listed_and_explained(with_mine, small_corpus, make_voice):
-    soundfile.write(with_mine / "speech.wav", make_voice(1.5, 16_000), 16_000)
+def test_one_file_adds_a_network_that_is_trained_listed_and_explained(copy_with_guides_file, small_corpus, make_voice):
+    soundfile.write(copy_with_guides_file / "speech.wav", make_voice(1.5, 16_000), 16_000)
     corpus = ["--corpus", f"emodb={small_corpus}"]
     ended = run(
-        with_mine,
+        copy_with_guides_file,
         ["train", "--network", "mine", *corpus, "--epochs", "2", "--out", "models/mine"],
         ["analyse", "speech.wav", "--out", "out", "--masks", "16"],
     )
     assert ended.returncode == 0, ended.stderr
     assert "mean over corpora" in ended.stdout
-    card = json.loads((with_mine / "models" / "mine" / "card.json").read_text())
+    card = json.loads((copy_with_guides_file / "models" / "mine" / "card.json").read_text())
     assert card["architecture"] == "mine"
     assert card["front_end"]["selection"]["rule"] == "none"
     assert (card["training"]["mine"]["epochs"], set(card["training"]["mine"]["augmentation"].values())) == (2, {0})
-    analysis = json.loads((with_mine / "out" / "speech" / "analysis.json").read_text())
+    analysis = json.loads((copy_with_guides_file / "out" / "speech" / "analysis.json").read_text())
     assert analysis["model"]["name"] == "mine"
     assert list(analysis["explanations"]) == ["grad_cam", "lime", "occlusion"]
 

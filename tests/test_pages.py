@@ -89,7 +89,7 @@ def wav(samples, rate=16_000) -> bytes:
 
 
 def at(page: str) -> AppTest:
-    """Return a page that was not run yet, as a first visit to its address finds it."""
+    """Return a page that has not run yet, as in a first visit."""
     app = AppTest.from_file("../app.py", default_timeout=LONGEST_WAIT_S)
     return app if page == "app.py" else app.switch_page(page)
 
@@ -103,12 +103,12 @@ def opened(page: str) -> AppTest:
 #: The smallest model that is shipped; its segments are so short that the made-up voice has several.
 SMALL = "yamnet"
 
-#: Choices for tests to which it does not matter how fine a map is.
+#: Choices for tests that do not depend on how fine a map is.
 QUICK = {"model": SMALL, "masks": 16, "stretch": (0.2, 0.8)}
 
 
 def with_recording(page: str, samples, **choices) -> AppTest:
-    """Open a page as it is after an upload on the first one, and after choices in the sidebar; by a small model."""
+    """Open a page as after an upload on the first page and choices in the sidebar, with a small model."""
     from pages.shared import session
 
     app = at(page)
@@ -127,13 +127,13 @@ def hold(app: AppTest, samples) -> None:
 
 
 def all_jobs(app: AppTest) -> list:
-    """Return the visit's jobs, in the order they were asked for."""
+    """Return the visit's jobs in the order they were requested."""
 
     return [job for (owner, _), job in cached.jobs()._jobs.items() if owner == app.session_state["owner"]]
 
 
 def finished(app: AppTest) -> AppTest:
-    """Run the page again, as its watching fragment does in a browser, until no job is left."""
+    """Run the page again, like its polling fragment in a browser, until no job is left."""
     for _ in range(60):
         jobs = all_jobs(app)
         for job in jobs:
@@ -335,7 +335,7 @@ def test_noise_is_given_no_emotion():
 
 @pytest.fixture(scope="module")
 def explained(voice) -> AppTest:
-    """The page Explain with all that it has to say of a recording; for tests that only read it."""
+    """The page Explain with all its results for a recording; for tests that only read it."""
     return with_recording("pages/1_Explain.py", voice[:24_000])
 
 
@@ -392,7 +392,7 @@ def maps_drawn(app):
 
 
 def alpha_below_zero(trace):
-    """Return the highest opacity of a map's colours of evidence against, of a scale whose middle is zero."""
+    """Return the highest opacity of the colours below zero in a map's colour scale."""
     assert trace["zmin"] == -trace["zmax"]
     return max(float(colour.rstrip(")").rsplit(",")[-1]) for at, colour in trace["colorscale"] if at < 0.5)
 
@@ -596,7 +596,7 @@ def test_verdicts_and_grad_cam_do_not_wait_and_drafts_precede_all_fine_maps(voic
 
 
 def shown_by_player(app: AppTest) -> dict:
-    """Return what the player of a page is given."""
+    """Return the arguments of a page's player."""
     return json.loads(app.get("bidi_component")[0].proto.json)
 
 
@@ -702,7 +702,7 @@ def test_a_file_that_holds_no_words_is_refused_in_one_sentence(voice):
 def test_listen_offers_the_focus_of_the_consensus_too(voice):
     app = with_recording("pages/2_Listen.py", voice[:24_000])
     by_time = shown_by_player(app)
-    # This model has no consensus over time; the choice of it stays for models that do.
+    # This model has no consensus over time; the choice is kept for models that do.
     assert app.segmented_control(key="widget_focus_by").value == "lime_time"
     assert app.session_state["choices"]["focus_by"] == AnalysisSettings().focus_by == "time_consensus"
     app.segmented_control(key="widget_focus_by").set_value("consensus").run()
@@ -1094,7 +1094,7 @@ def test_a_recording_of_a_cell_is_played_and_leads_to_its_evidence_and_back(corp
 def test_a_name_is_no_markdown_link_and_reads_the_same(name):
     without_escapes = re.sub(r"\\(.)", r"\1", in_markdown(name))
     assert without_escapes.replace(WORD_JOINER, "") == name
-    # As GitHub's Markdown finds addresses in texts, and Streamlit icons and arrows.
+    # GitHub's Markdown finds URLs in texts, and Streamlit's icons and arrows.
     found = r"(?:https?://|www(?=\.))[-.\w]+|[-.\w+]+@[-\w]+(?:\.[-\w]+)+|:\w+:|->|<-|--"
     assert not re.search(found, without_escapes, re.IGNORECASE)
 
@@ -1134,7 +1134,7 @@ def made_up_table(emotions, wrong=(), speakers=4) -> Predictions:
 
 @pytest.fixture
 def own_models(tmp_path, monkeypatch):
-    """Another folder of models in the place of the shipped one; return it and what adds a made-up model to it."""
+    """Replace the shipped models by another folder; return it and a function that adds a made-up model."""
     shipped, folder = find_model(model_names()[0]), tmp_path / "models"
     for function in (model_names, models_left_out, find_model, load_model, read_result):
         monkeypatch.setattr(function, "__defaults__", (folder,))
@@ -1236,7 +1236,7 @@ def test_models_without_common_test_recordings_are_not_compared_and_the_page_say
 
 
 def in_corpora(table, names) -> Predictions:
-    """The same table, its two corpora called otherwise."""
+    """The same table with other names for its two corpora."""
     other = dict(zip(("large", "small"), names, strict=True))
     corpora = tuple(other[corpus] for corpus in table.corpora)
     speakers = tuple(f"{other[speaker.split(':')[0]]}:{speaker.split(':')[1]}" for speaker in table.speakers)
@@ -1267,7 +1267,7 @@ def test_new_people_and_new_corpora_are_side_by_side_with_and_without_own_normal
     named = ("crema_d", "korean_emotional_tts")
     right, poor = made_up_table(CORE4), made_up_table(CORE4, wrong=["sad", "happy"])
     only_large = np.array([corpus == "large" for corpus in right.corpora])
-    # On new corpora half of the emotions are found in crema_d, all in the Korean one, whose words betray them.
+    # On new corpora half of the emotions are found in crema_d, all in the Korean one, whose words reveal them.
     mixed = replace(right, probabilities=np.where(only_large[:, None], poor.probabilities, right.probabilities))
     tables = {
         TEST_TABLE: right,
@@ -1333,7 +1333,7 @@ def test_the_headline_of_the_four_corpora_leaves_out_the_one_whose_words_reveal_
 
 
 def selection_result(threshold, **recalls) -> dict:
-    """What the experiment on selection returns, with made-up figures."""
+    """A result of the selection experiment with made-up figures."""
     figures = all_figures(made_up_table(CORE4))
 
     def of(segments, seconds, uar, gain, interval, recall=None) -> dict:
@@ -1393,7 +1393,7 @@ def robustness_result(uar) -> dict:
 
 
 def experiments_of(results, own_models) -> AppTest:
-    """Open the page Evaluate at its tab of experiments, where these have been run."""
+    """Open the page Evaluate at its tab of experiments, with these results."""
     folder, add = own_models
     for name in ("fusion-made-up", "other"):
         add(name, {TEST_TABLE: made_up_table(CORE4)})
@@ -1541,7 +1541,7 @@ def test_models_are_drawn_best_first_with_ours_apart_from_peers(own_models):
     assert (peers["y"], numbers(peers["x"])) == (["forest"], [50])
     table = app.tabs[1].dataframe[0].value
     assert table["model"].tolist() == ["other", "forest"]
-    # The first of the result is what the others are compared with, and its own row says nothing of it.
+    # The others are compared with the first, whose own row has no comparison.
     assert table["behind"].tolist() == ["+0.0 (\N{MINUS SIGN}10.0 to +10.0)", ""]
     assert (table["training"][1], table["after"][1], table["milliseconds"][1]) == (1.5, "cnn_dense", 12)
     assert f"Without six: {in_markdown('six tells <b>others</b> apart.')}" in words(app)
@@ -1607,7 +1607,7 @@ def form_of_training(tmp_path, monkeypatch):
 
 
 def parsed(arguments):
-    """Return what the command line makes of the arguments."""
+    """Return the arguments as the command line parses them."""
     parser = argparse.ArgumentParser()
     train_command.add(parser.add_subparsers())
     return parser.parse_args(["train", *arguments])
@@ -1875,11 +1875,11 @@ def test_a_refusal_stays_visible_as_long_as_the_file(voice):
     assert ["audio" in error.value for error in app.error] == [True]
 
 
-# --- models that are not ours ---
+# --- models of others ---
 
 
 @pytest.fixture
-def theirs(monkeypatch):
+def only_onnx_model(monkeypatch):
     """An ONNX model of whole recordings, the only one in the list."""
     from pages.shared import controls
     from tests.test_onnx_classifier import classifier_of, onnx_model
@@ -1893,13 +1893,13 @@ def theirs(monkeypatch):
     cached._model.clear()
 
 
-def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(theirs, voice):
+def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(only_onnx_model, voice):
     app = with_recording("pages/1_Explain.py", voice[:24_000])
     assert not app.exception
     figure = app.get("plotly_chart")[0].proto.spec
     assert all(name in figure for name in ("LIME", "Occlusion", "Consensus"))
     assert "Grad-CAM" not in figure
-    assert in_markdown(grad_cam_refusal(theirs)) in words(app)
+    assert in_markdown(grad_cam_refusal(only_onnx_model)) in words(app)
     assert [metric.label for metric in app.metric] == ["LIME and Occlusion"]
 
 
@@ -1911,7 +1911,7 @@ def test_a_model_without_maps_is_explained_by_the_others_and_the_page_says_why(t
         ("pages/4_Select.py", "theirs classifies whole recordings"),
     ],
 )
-def test_a_model_of_whole_recordings_works_on_every_page(theirs, voice, page, said):
+def test_a_model_of_whole_recordings_works_on_every_page(only_onnx_model, voice, page, said):
     app = with_recording(page, voice[:24_000])
     assert not app.exception
     assert not app.error
@@ -1921,7 +1921,7 @@ def test_a_model_of_whole_recordings_works_on_every_page(theirs, voice, page, sa
     assert "Grad-CAM" not in choices
 
 
-def test_a_model_that_was_never_tested_says_so_on_page_evaluate(theirs, monkeypatch, tmp_path):
+def test_a_model_that_was_never_tested_says_so_on_page_evaluate(only_onnx_model, monkeypatch, tmp_path):
     (tmp_path / "card.json").write_text('{"emotions": ["angry", "sad"], "temperature": 1.0}')
     monkeypatch.setattr("ser_core.model.shipped_models.model_names", lambda: ["theirs"])
     monkeypatch.setattr("ser_core.model.shipped_models.find_model", lambda name: tmp_path)
@@ -1934,7 +1934,7 @@ def test_a_model_that_was_never_tested_says_so_on_page_evaluate(theirs, monkeypa
 
 
 class Whisper:
-    """Transcribes two words, and is sure that they are Polish unless it is told otherwise."""
+    """Transcribes two words, and is sure that they are Polish unless a language is given."""
 
     def __init__(self, last_s):
         self.last_s = last_s
@@ -1995,7 +1995,7 @@ def test_words_are_transcribed_on_request_and_given_words_take_precedence(voice,
 
 
 def saved_and_reopened(app: AppTest, monkeypatch) -> AppTest:
-    """Save, and return the page of another visit that opens it without a word model and without computing words."""
+    """Save, and return the page of another visit that opens the analysis without a word model."""
     next(button for button in app.button if button.label == "Save").click().run()
     with monkeypatch.context() as nothing_computes:
         nothing_computes.delenv("SER_WORD_MODEL")

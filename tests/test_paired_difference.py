@@ -12,7 +12,7 @@ from ser_core.learning.predictions import Predictions
 
 
 def table(rows, emotions=("angry", "sad")) -> Predictions:
-    """A table of rows (recording, corpus, speaker, acted, heard), emotions as places."""
+    """A table of rows (recording, corpus, speaker, acted, predicted), emotions as indices."""
     names, corpora, speakers, labels, heard = zip(*rows, strict=True)
     probabilities = np.full((len(rows), len(emotions)), 0.1)
     probabilities[np.arange(len(rows)), heard] = 0.9
@@ -23,7 +23,7 @@ def table(rows, emotions=("angry", "sad")) -> Predictions:
 
 
 def by_chance(right, seed, emotions=("angry", "happy", "sad")):
-    """A model that is right so often, on the same 120 recordings by eleven people in two corpora."""
+    """A model with this accuracy on the same 120 recordings by eleven people in two corpora."""
     same, chance = np.random.default_rng(0), np.random.default_rng(seed)
     rows = []
     for number in range(120):
@@ -61,7 +61,7 @@ def test_the_difference_is_the_mean_over_corpora_worked_by_hand_whatever_the_ord
     found = paired_difference(ONE, OTHER)
     assert found.gain == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert (found.recordings, found.speakers) == (6, 2)
-    assert found.interval == (found.gain, found.gain)  # one speaker each: there is nobody else to draw
+    assert found.interval == (found.gain, found.gain)  # one speaker each: nobody else can be drawn
 
 
 def test_interval_of_one_improved_speaker_of_two_worked_by_hand():

@@ -49,7 +49,7 @@ def names_in(store, project, **wanted) -> list[str]:
     return [one.file.name for one in store.recordings.page(project, Queue(**wanted)).items]
 
 
-# --- drawing ---
+# --- random assignment ---
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -126,7 +126,7 @@ def test_words_can_be_edited_by_everybody_whatever_the_roles(store, project):
     (word,) = store.marks.edit(project, sha(0), "Ann", add=[mark(tier="words", note="nein")]).marks
     (changed,) = store.marks.edit(project, sha(0), "Cid", change=[replace(word, note="Nein")]).marks
     assert (changed.note, changed.annotator) == ("Nein", "Ann")
-    for turned in ({"emotion": "sad"}, {"tier": REGION_TIER}):  # a word must not become what Ann is said to feel
+    for turned in ({"emotion": "sad"}, {"tier": REGION_TIER}):  # a word must not become an emotion label of Ann's
         with pytest.raises(AnnotationsRefused, match="make or change marks of Ann"):
             store.marks.edit(project, sha(0), "Cid", change=[replace(changed, **turned)])
 
@@ -137,7 +137,7 @@ def test_annotators_cannot_change_others_labels_in_a_tier_in_any_way(store, proj
     store.people.set_roles(project, "Ben", {"Ann": "annotator"})
     (document, *_) = store.transfer.export(project)
     low = replace(theirs, note="low")
-    # Files need not say whose a tier of labels is: where all labels are Ann's, so are those of the file.
+    # A file may omit the annotator of a tier: if all labels there are Ann's, so are the file's.
     unsigned = replace(document, annotations=(replace(low, annotator=""),))
     for action in (
         lambda: store.marks.edit(project, sha(0), "Cid", change=[low]),
@@ -178,7 +178,7 @@ def test_an_annotator_cannot_turn_others_labels_into_text_or_change_their_meanin
             store.tiers.change(project, replace(mood, **change), "Cid", seen=mood)
     assert store.tiers.of(project)[1] == mood
     store.tiers.change(project, replace(mood, name="Mood", colour="#0072b2"), "Cid")
-    # What Ann alone has labelled she may change, and so may who reviews.
+    # Ann may change what only she has labelled, and so may a reviewer.
     store.tiers.change(project, replace(mood, labels=("high", "low", "flat")), "Ann")
     store.tiers.change(project, replace(mood, content="text", labels=()), "Dan")
     assert store.tiers.of(project)[1].content == "text"
@@ -220,7 +220,7 @@ def test_a_project_without_an_owner_becomes_that_of_who_gives_the_first_role(sto
         store.people.assign(project, "Ben", ["Ben"], AssignmentPlan())
 
 
-# --- work ---
+# --- assignments ---
 
 
 def test_recordings_are_assigned_once_and_new_ones_to_the_person_with_the_fewest(store, project):
@@ -402,7 +402,7 @@ def test_our_own_format_keeps_times_of_assignments():
     assert (read.assignments, read.roles) == ((work,), {"Ann": "annotator"})
 
 
-# --- what teaching leaves out ---
+# --- left out by teaching ---
 
 
 def test_teaching_lists_beforehand_what_it_leaves_out_with_reason_and_remedy():

@@ -68,7 +68,7 @@ def analysis(classifier):
 
 
 class LevelClassifier(LinearClassifier):
-    """The louder a segment, the surer it is of anger."""
+    """Predicts anger with more certainty for louder segments."""
 
     def __init__(self, weights, gain=3.0, level=-4.0, **others):
         super().__init__(weights, **others)
@@ -87,7 +87,7 @@ def with_levels(levels, rate=16_000):
     return Recording("levels.wav", "2" * 64, np.clip(noise * envelope, -1, 1).astype(np.float32), rate)
 
 
-# --- what an analysis says ---
+# --- content of an analysis ---
 
 
 def test_same_recording_model_and_settings_give_the_same_analysis(analysis, classifier):
@@ -150,7 +150,7 @@ def test_lime_over_time_is_the_same_in_all_bands(analysis):
 
 
 def test_the_focus_is_the_stretch_that_decides():
-    """What is loud speaks for anger and outweighs the quiet around it: it is the focus, by whatever it is read."""
+    """Loudness is evidence for anger and outweighs the quiet around it, so it is the focus of every explainer."""
     recording = with_levels([(1.2, 0.01), (0.6, 0.5), (1.2, 0.01)])
     classifier = LevelClassifier(np.zeros((4, 96, 64)), gain=1.0, level=-2.5)
     settings = replace(QUICK, explain=())

@@ -32,7 +32,7 @@ from tests.running_app import at_rest, launch, needs_browser, running_app, serve
 LONGEST_WAIT_MS = 120_000
 VIEWPORT = {"width": 1280, "height": 900}
 
-#: Notes every sound that starts, and lets tests read the clocks.
+#: Records every sound that starts, and lets tests read the clocks.
 SPY = """
 window.sounds = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -128,7 +128,7 @@ def test_measures_are_sent_in_full_and_as_extremes_of_the_frames_that_have_them(
 
 
 def rng_holes(count):
-    """Where a measure is missing: a third of all."""
+    """A third of the frames, in which a measure is missing."""
     return np.random.default_rng(4).random((count, 3)) < 1 / 3
 
 
@@ -195,12 +195,12 @@ def test_a_corrected_f0_is_shown_at_once_and_its_dependent_measures_once_compute
 # --- edits ---
 
 
-def told(number):
+def edit_message(number):
     return {"number": number, "recording": "r", "owner": "1 ann", "changed": [], "deleted": [str(number)]}
 
 
 def test_two_simultaneous_runs_process_an_edit_once_and_in_order(monkeypatch):
-    state = {"p": {"editing": {"edits": [told(3), told(5)]}}, "p answered": editing._Answered(2)}
+    state = {"p": {"editing": {"edits": [edit_message(3), edit_message(5)]}}, "p answered": editing._Answered(2)}
     monkeypatch.setattr(editing.st, "session_state", state)
     made, together = [], threading.Barrier(2)
 
@@ -219,7 +219,9 @@ def test_two_simultaneous_runs_process_an_edit_once_and_in_order(monkeypatch):
 
 
 def test_an_edit_that_failed_is_sent_again(monkeypatch):
-    monkeypatch.setattr(editing.st, "session_state", state := {"p": {"editing": {"edits": [told(1), told(2)]}}})
+    monkeypatch.setattr(
+        editing.st, "session_state", state := {"p": {"editing": {"edits": [edit_message(1), edit_message(2)]}}}
+    )
     tried = []
 
     def make(edit):
@@ -229,7 +231,7 @@ def test_an_edit_that_failed_is_sent_again(monkeypatch):
 
     with pytest.raises(OSError):
         editing.hand_over("p", make)
-    state["p"]["editing"]["edits"].append(told(3))
+    state["p"]["editing"]["edits"].append(edit_message(3))
     editing.hand_over("p", make)
     assert tried == ["1", "2", "2", "3"]
 
@@ -255,7 +257,7 @@ def browser(address):
 
 @pytest.fixture(scope="module")
 def tab(browser):
-    """One for all tests, as a new one loads and compiles Streamlit's own scripts again; and its errors."""
+    """One tab for all tests, since a new one compiles Streamlit's scripts again; and its errors."""
     with browser.new_context(viewport=VIEWPORT) as context:
         page, errors = context.new_page(), []
         page.set_default_timeout(LONGEST_WAIT_MS)
@@ -270,7 +272,7 @@ TURN = "query => { history.pushState({}, '', query); dispatchEvent(new PopStateE
 
 @pytest.fixture
 def opened(tab, address):
-    """A function that turns to a page of players; no script error may come until the test ends."""
+    """A function that opens a page of players; the test fails on any script error."""
     page, errors = tab
     errors.clear()
 
@@ -296,7 +298,7 @@ def opened(tab, address):
 
 
 def click_at(page, share, y=100, **how):
-    """Click on the time line of the first player; return the share of its width that was really hit."""
+    """Click on the time line of the first player; return the share of its width that was actually hit."""
     line = page.locator(".timeline").first
     width = line.bounding_box()["width"]
     x = round(share * width)
@@ -315,7 +317,7 @@ def drag(page, locator, start, end, y=15):
 
 
 def clock(page):
-    """Return the time that is shown, once what was done last is drawn."""
+    """Return the displayed time, once the last action is drawn."""
     page.evaluate("drawn()")
     return float(page.locator(".clock .now").first.inner_text())
 
@@ -330,7 +332,7 @@ def until(page, condition):
 
 
 def until_no_more_come(page, asked):
-    """Wait until what scripts asked for has come, and what is drawn with it asks for no more."""
+    """Wait until all data requested by scripts has arrived and drawing it requests no more."""
     until(page, lambda: asked)
     count = 0
     while count < len(asked):
@@ -341,7 +343,7 @@ def until_no_more_come(page, asked):
         page.evaluate("drawn()")
 
 
-def seen_width(page):
+def minimap_view_width(page):
     return page.locator(".minimap .seen").bounding_box()["width"]
 
 
@@ -364,7 +366,7 @@ def test_the_playhead_moves_in_step_with_the_media_element(opened):
           requestAnimationFrame(look);
         })"""
     )
-    # A frame is drawn before or after it is looked at here.
+    # A frame may be drawn before or after it is read here.
     assert np.median(np.abs(apart)) < 0.03
     page.get_by_role("button", name="Pause (Space)").click()
     assert page.evaluate("media()[0].paused")
@@ -435,7 +437,7 @@ def test_a_seek_lands_within_twenty_milliseconds(opened, playing):
         page.evaluate("media()[0].muted = true")
         page.get_by_role("button", name="Play (Space)").click()
         page.wait_for_function("media()[0].currentTime > 0.05")
-    # The element's own word for where it was told to go, noted before it has gone on.
+    # The element's own target of the seek, recorded before it moves on.
     page.evaluate("media()[0].addEventListener('seeking', (event) => (window.sought = event.target.currentTime))")
     for share in (0.1, 0.73, 0.41):
         page.evaluate("window.sought = null")
@@ -539,11 +541,11 @@ def test_the_keys_do_what_the_list_of_keys_says(opened):
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_contain_text("extend the selection")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
-    before = seen_width(page)
+    before = minimap_view_width(page)
     page.keyboard.press("+")
-    until(page, lambda: seen_width(page) == pytest.approx(before / 1.5, abs=3))
+    until(page, lambda: minimap_view_width(page) == pytest.approx(before / 1.5, abs=3))
     page.keyboard.press("-")
-    until(page, lambda: seen_width(page) == pytest.approx(before, abs=3))
+    until(page, lambda: minimap_view_width(page) == pytest.approx(before, abs=3))
 
 
 @pytest.mark.browser
@@ -565,7 +567,7 @@ def test_a_selection_at_half_speed_ends_within_thirty_milliseconds(opened):
         expect(page.get_by_role("button", name="Play (Space)")).to_be_visible()
     assert page.evaluate("sounds.length") == 0
     assert page.evaluate("media()[0].preservesPitch")
-    # Another program may take the machine in one of three runs.
+    # Another program may slow down one of three runs.
     assert min(np.abs(late)) < 0.03
 
 
@@ -606,7 +608,7 @@ def test_regions_that_were_edited_while_python_was_busy_are_all_kept(opened):
     for place in range(4):
         page.mouse.move(box["x"] + (0.3 + 0.15 * place) * box["width"], y)
         page.mouse.down()
-        # While one is drawn Python answers to the one before.
+        # While one edit is drawn Python answers to the previous one.
         page.wait_for_timeout(150 * place)
         page.mouse.move(box["x"] + (0.4 + 0.15 * place) * box["width"], y)
         page.mouse.up()
@@ -835,7 +837,7 @@ def test_keys_still_work_when_python_removes_regions_before_or_around_the_select
     page = opened("editable&hint=1")
     lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
     drag(page, lane, 0.89, 0.93)
-    expect(page.locator(".region")).to_have_count(2)  # the suggestion around it is gone
+    expect(page.locator(".region")).to_have_count(2)  # the overlapping suggestion is gone
     expect(page.locator(".region").last).to_be_focused()
     page.keyboard.press("1")
     expect(said).to_have_text(["region 0.500 1.000 first", re.compile(r"region 3\.5\d+ 3\.7\d+ angry")])
@@ -845,7 +847,7 @@ def test_keys_still_work_when_python_removes_regions_before_or_around_the_select
     page.keyboard.press("Delete")
     expect(page.locator(".region")).to_have_count(0)
     expect(page.locator(".timeline")).to_be_focused()
-    expect(said).to_have_count(0)  # the app has both, so that neither arrives in the next test
+    expect(said).to_have_count(0)  # the app has received both, so that neither arrives in the next test
 
 
 @pytest.mark.browser
@@ -861,7 +863,7 @@ def test_keys_still_work_when_the_selected_region_leaves_the_view_or_moves_in_th
     page.keyboard.press("0")
     expect(region).to_be_visible()
     expect(seen).to_have_css("left", "0px")
-    # Over the other one to the left of it: the order of the elements is that of time.
+    # Across the other one to its left: elements are in order of time.
     drag(page, page.locator(".regions"), 0.5, 0.6)
     expect(region).to_have_text(["first", "∅"])
     drag(page, page.locator(".regions"), 0.55, 0.1)
@@ -890,7 +892,7 @@ def test_with_control_a_region_of_time_and_frequency_is_drawn_on_the_spectrogram
     page = opened("editable")
     stage = page.locator(".stage")
     low = stage.evaluate("stage => stage.clientHeight")
-    page.set_viewport_size({**VIEWPORT, "height": 1200})  # on a low window lanes are lower
+    page.set_viewport_size({**VIEWPORT, "height": 1200})  # in a low window lanes are lower
     expect(stage).not_to_have_js_property("clientHeight", low)
     box = page.locator(".timeline").bounding_box()
     page.keyboard.down("Control")
@@ -942,7 +944,7 @@ def test_players_and_other_sounds_of_a_page_never_play_together(opened):
 def test_the_layout_does_not_shift_when_the_evidence_arrives(opened):
     page = opened("awaiting")
     evidence = page.get_by_text("The evidence is there")
-    evidence.scroll_into_view_if_needed()  # else the click would scroll
+    evidence.scroll_into_view_if_needed()  # otherwise the click would scroll
     before = page.locator(".region").bounding_box()
     evidence.click()
     expect(page.locator(".overlay option[value=LIME]")).to_be_attached()
@@ -1003,7 +1005,7 @@ def test_an_hour_opens_with_few_requests_and_zooms_with_few_more(opened, tab):
 
 
 def point_until_read(page, x, y):
-    """Point at the spectrogram until its tiles are there and the level and the relevance are read out."""
+    """Point at the spectrogram until its tiles are loaded and level and relevance are shown."""
 
     def read():
         page.mouse.move(x, y + 1)
@@ -1057,7 +1059,7 @@ def test_the_wheel_zooms_at_the_pointer_with_control_pans_with_shift_and_otherwi
     page.keyboard.down("Control")
     page.mouse.wheel(0, -315)
     page.keyboard.up("Control")
-    until(page, lambda: seen_width(page) == pytest.approx(whole["width"] / 2, rel=0.03))
+    until(page, lambda: minimap_view_width(page) == pytest.approx(whole["width"] / 2, rel=0.03))
     closer = seen.bounding_box()
     assert closer["x"] + closer["width"] / 2 == pytest.approx(whole["x"] + whole["width"] / 2, abs=4)
     page.keyboard.down("Shift")
@@ -1084,12 +1086,12 @@ def test_two_fingers_zoom_and_one_selects(opened):
         ]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    whole = seen_width(page)
+    whole = minimap_view_width(page)
     touch("touchStart", 0.4, 0.6)
     touch("touchMove", 0.35, 0.65)
     touch("touchMove", 0.3, 0.7)
     touch("touchEnd")
-    until(page, lambda: seen_width(page) == pytest.approx(whole / 2, rel=0.05))
+    until(page, lambda: minimap_view_width(page) == pytest.approx(whole / 2, rel=0.05))
     expect(page.locator(".selection")).to_be_hidden()
     touch("touchStart", 0.25)
     touch("touchMove", 0.3)
@@ -1137,7 +1139,7 @@ def test_the_player_fits_a_narrow_window_and_has_labels_for_screen_readers(opene
     expect(page.get_by_role("status")).to_have_count(1)
 
 
-def heard_tone(page) -> float:
+def last_tone_hz(page) -> float:
     """Return the pitch of the last sound that started, from its samples."""
     return page.evaluate(
         """() => {
@@ -1155,13 +1157,13 @@ def test_switching_to_another_sound_continues_from_the_same_position(opened):
     page.get_by_role("radio", name="low tone").click()
     page.locator(".player .play").click()
     page.wait_for_function("sounds.length === 1 && sounds[0].context.currentTime > sounds[0].when + 0.3")
-    assert heard_tone(page) == pytest.approx(200, abs=1)
+    assert last_tone_hz(page) == pytest.approx(200, abs=1)
     page.locator(".timeline").focus()
     page.keyboard.press("3")
     page.wait_for_function("sounds.length === 2")
-    assert heard_tone(page) == pytest.approx(400, abs=1)
+    assert last_tone_hz(page) == pytest.approx(400, abs=1)
     first, second = page.evaluate("sounds.map(({ when, offset, stop }) => ({ when, offset, stop }))")
-    # The new one begins where the old one was, so that nothing is heard twice; then the old one fades.
+    # The new sound starts at the old one's position, so that nothing is heard twice; then the old one fades.
     assert second["offset"] == pytest.approx(second["when"] - first["when"], abs=0.03)
     assert first["stop"] - second["when"] < 0.05
     expect(page.get_by_role("radio", name="high tone")).to_have_attribute("aria-checked", "true")

@@ -1,4 +1,4 @@
-"""What the player's JavaScript computes, by numbers worked out by hand and in a real browser."""
+"""Computations of the player's JavaScript, worked by hand and in a real browser."""
 
 import re
 import struct
@@ -31,7 +31,7 @@ def page():
         yield page
 
 
-#: Under /files/ by name; one whose name begins with "whole" is sent whole, as by servers that know no ranges.
+#: Under /files/ by name; one whose name begins with "whole" is sent whole, as by servers without range requests.
 FILES: dict[str, bytes] = {}
 RANGES: list[tuple[str, int, int]] = []
 
@@ -47,7 +47,7 @@ def serve_file(route) -> None:
 
 
 def wav_file(samples, rate=8_000, channels=1, before=b"") -> bytes:
-    """Return a WAV file of 16 bits, written here byte by byte; `before` are chunks that stand before its own."""
+    """Return a WAV file of 16 bits, written here byte by byte; `before` are chunks before its own."""
     data = struct.pack(f"<{len(samples)}h", *samples)
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
     body = b"WAVE" + before + form + struct.pack("<4sI", b"data", len(data)) + data
@@ -170,7 +170,7 @@ def test_a_panel_of_the_page_gives_the_focus_to_the_player_when_closed_if_the_po
 
 # --- regions that are edited while new ones arrive ---
 
-#: Regions on an axis of 4 s and 400 pixels, what of them was edited, and a region that Python sends.
+#: Regions on an axis of 4 s and 400 pixels, the edited ones, and a region that Python sends.
 REGIONS = """
 const { TimeAxis } = await import("/modules/axes.js");
 const { Regions } = await import("/modules/regions.js");
@@ -600,7 +600,7 @@ VALUES = """async (names) => {
 }"""
 
 
-def told_of_values(page, script):
+def value_at(page, script):
     FILES["fine"] = bytes(range(10))
     FILES["coarse"] = bytes([0, 3, 4, 7, 8, 9])
     RANGES.clear()
@@ -609,7 +609,7 @@ def told_of_values(page, script):
 
 @pytest.mark.browser
 def test_the_coarsest_level_with_a_column_per_pixel_is_used(page):
-    levels, columns = told_of_values(
+    levels, columns = value_at(
         page,
         """return [
           [0.1, 0.5, 1.9, 2, 9].map((seconds) => values.levelFor(seconds)),
@@ -622,7 +622,7 @@ def test_the_coarsest_level_with_a_column_per_pixel_is_used(page):
 
 @pytest.mark.browser
 def test_only_visible_tiles_are_fetched_and_the_last_one_is_shorter(page):
-    spans, value = told_of_values(
+    spans, value = value_at(
         page,
         """const between = () => [...values.between(3, 9, 0)];
         const tiles = await settled(between);
@@ -639,7 +639,7 @@ def test_only_visible_tiles_are_fetched_and_the_last_one_is_shorter(page):
 
 @pytest.mark.browser
 def test_an_outline_has_the_extremes_of_each_pixel_or_each_column_at_its_middle(page):
-    dense, sparse, coarse = told_of_values(
+    dense, sparse, coarse = value_at(
         page,
         """const outline = (axis) => settled(() => values.outline(axis));
         return [await outline(axisOf(6, 6)), await outline(axisOf(6, 60)), await outline(axisOf(6, 2))];""",
@@ -684,7 +684,7 @@ def test_two_frames_have_the_power_densities_that_numpy_finds(page):
     )
     assert (length, size) == (80, 256)
     for start, power in zip((0, 333), found, strict=True):
-        # The bins at 0 Hz and at half of the rate have no mirrored twin; here they are shown as if they had.
+        # The bins at 0 Hz and half the rate have no mirror image; here they are shown as if they had.
         np.testing.assert_allclose(power, density(samples[start : start + 80], 256, 8_000), rtol=1e-6)
 
 
@@ -729,7 +729,7 @@ def test_a_tile_has_the_levels_that_numpy_finds_and_waits_for_its_samples(page):
           return [tile.columns, [...tile.levels], ...under];
         }"""
     )
-    # 128 columns of 1/256 s from second 0.5 on; a row of 250 Hz holds eight bins of 31.25 Hz.
+    # 128 columns of 1/256 s from second 0.5 on; a row of 250 Hz has eight bins of 31.25 Hz.
     found = np.array(levels).reshape(columns, 16)
     padded = np.concatenate([samples, np.zeros(80)])
     for column in (0, 31, 64, 127):

@@ -1,4 +1,4 @@
-"""The table of tested recordings, and the figures that are read from it."""
+"""The table of tested recordings, and figures from it."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from ser_core.learning.predictions import Predictions, indices_in_cell, read_pre
 
 
 def table(labels, best, scores, speakers=None, genders=None) -> Predictions:
-    """Two emotions; `best` is what is heard, with its score."""
+    """Two emotions; `best` is the prediction, with its score."""
     probabilities = np.empty((len(labels), 2))
     probabilities[np.arange(len(labels)), best] = scores
     probabilities[np.arange(len(labels)), 1 - np.array(best)] = 1 - np.array(scores)

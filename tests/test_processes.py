@@ -1,4 +1,4 @@
-"""Two processes learn together what one learns alone.
+"""Two processes train together like one alone.
 
 As a script this is what each process runs: `python -m tests.test_processes FOLDER [COMMAND ...]`, with a command of
 `ser_core`.
@@ -34,7 +34,7 @@ SETTINGS = TrainingSettings(epochs=2, batch=8, rate=1e-2, head_rate=1e-2, augmen
 
 
 class LinearNetwork(nn.Module):
-    """A linear layer on the means over time, in single precision: nothing by chance, nothing rounded coarsely."""
+    """A linear layer on the means over time, in single precision: no randomness, no coarse rounding."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ def recordings(count, seed):
 
 
 def train_linear_network(folder: Path, settings=SETTINGS):
-    """Train, and write the result under this process's number; its state is in its own folder."""
+    """Train, and write the result under this process's rank, with a state folder of its own."""
     rank = processes().global_rank
     torch.manual_seed(5)
     network = LinearNetwork(2)
@@ -80,7 +80,7 @@ def train_linear_network(folder: Path, settings=SETTINGS):
     (folder / f"segments{rank}.txt").write_text(str(network.learnt_from))
 
 
-def started_together(*arguments, **environment):
+def run_in_two_processes(*arguments, **environment):
     """Run a module in two processes; return what they printed."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", *arguments]
     surrounding = {name: value for name, value in os.environ.items() if name != "SER_YAMNET_WEIGHTS"}
@@ -97,19 +97,19 @@ def started_together(*arguments, **environment):
 
 
 @pytest.fixture(scope="module")
-def together(small_corpus, tmp_path_factory):
-    """What two processes wrote and printed: of the linear network, and of a model trained from files in `trained`."""
+def two_processes(small_corpus, tmp_path_factory):
+    """Files and output of two processes: for the linear network, and a model trained from files in `trained`."""
     folder = tmp_path_factory.mktemp("together")
     arguments = ["train", "--corpus", f"emodb={small_corpus}", "--network", "yamnet", "--epochs", "1"]
     command = [*arguments, "--out", folder / "trained" / "mine"] if "yamnet" in model_names() else []
-    printed = started_together("tests.test_processes", folder, *command, SER_RUNS=str(folder / "trained" / "runs"))
+    printed = run_in_two_processes("tests.test_processes", folder, *command, SER_RUNS=str(folder / "trained" / "runs"))
     (folder / "printed.txt").write_text(printed)
     return folder
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """What one process wrote."""
+def one_process(tmp_path_factory):
+    """Files of one process."""
     folder = tmp_path_factory.mktemp("alone")
     train_linear_network(folder)
     return folder
@@ -119,21 +119,21 @@ def test_without_torchrun_there_is_one_process():
     assert (processes().world_size, processes().global_rank, processes().is_global_zero) == (1, 0, True)
 
 
-def test_two_processes_end_with_identical_weights_and_history(together):
-    first, second = (load_file(together / f"weights{rank}.safetensors") for rank in (0, 1))
+def test_two_processes_end_with_identical_weights_and_history(two_processes):
+    first, second = (load_file(two_processes / f"weights{rank}.safetensors") for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert (together / "history0.json").read_text() == (together / "history1.json").read_text()
+    assert (two_processes / "history0.json").read_text() == (two_processes / "history1.json").read_text()
 
 
-def test_each_of_two_processes_learns_from_half_of_the_segments(together, alone):
+def test_each_of_two_processes_learns_from_half_of_the_segments(two_processes, one_process):
     # 2 segments of each of 16 recordings, in 2 epochs.
-    assert (alone / "segments0.txt").read_text() == "64"
-    assert [(together / f"segments{rank}.txt").read_text() for rank in (0, 1)] == ["32", "32"]
+    assert (one_process / "segments0.txt").read_text() == "64"
+    assert [(two_processes / f"segments{rank}.txt").read_text() for rank in (0, 1)] == ["32", "32"]
 
 
-def test_two_processes_learn_from_halves_of_the_batches_what_one_learns_from_the_whole(together, alone):
+def test_two_processes_learn_from_halves_of_the_batches_what_one_learns_from_the_whole(two_processes, one_process):
     # The mean of the gradients of two halves is the gradient of the whole.
-    found, expected = (load_file(folder / "weights0.safetensors") for folder in (together, alone))
+    found, expected = (load_file(folder / "weights0.safetensors") for folder in (two_processes, one_process))
     torch.manual_seed(5)
     before = LinearNetwork(2).state_dict()
     for name, tensor in expected.items():
@@ -141,21 +141,21 @@ def test_two_processes_learn_from_halves_of_the_batches_what_one_learns_from_the
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=2e-5)
 
 
-def test_batches_of_half_the_size_give_other_weights(alone, tmp_path):
+def test_batches_of_half_the_size_give_other_weights(one_process, tmp_path):
     train_linear_network(tmp_path, replace(SETTINGS, batch=4))
-    other, expected = (load_file(folder / "weights0.safetensors") for folder in (tmp_path, alone))
+    other, expected = (load_file(folder / "weights0.safetensors") for folder in (tmp_path, one_process))
     assert (other["head.weight"] - expected["head.weight"]).abs().max() > 1e-3
 
 
-def test_only_the_first_process_writes_the_state(together):
-    states = [path.relative_to(together).as_posix() for path in together.glob("state*/*")]
+def test_only_the_first_process_writes_the_state(two_processes):
+    states = [path.relative_to(two_processes).as_posix() for path in two_processes.glob("state*/*")]
     assert sorted(states) == ["state0/state.json", "state0/state.safetensors"]
-    assert not (together / "state1").exists()
+    assert not (two_processes / "state1").exists()
 
 
 @pytest.mark.skipif("yamnet" not in model_names(), reason="no models/yamnet to start from")
-def test_two_processes_train_one_model_from_files_and_write_it_once(together):
-    printed, trained = (together / "printed.txt").read_text(), together / "trained"
+def test_two_processes_train_one_model_from_files_and_write_it_once(two_processes):
+    printed, trained = (two_processes / "printed.txt").read_text(), two_processes / "trained"
     assert printed.count("Written to") == 1
     assert printed.count("mean over corpora") == 1
     assert load_model(trained / "mine").emotions == ("angry", "happy", "neutral", "sad")

@@ -31,11 +31,11 @@ def test_there_is_no_estimate_for_work_that_has_hardly_begun(clock):
 def test_progress_from_before_a_resume_soon_stops_counting(clock):
     work = Pace()
     clock.now += 1
-    work.seconds_left(0.7)  # found finished
+    work.seconds_left(0.7)  # already finished
     for step in range(1, 41):
         clock.now += 10
         left = work.seconds_left(0.7 + 0.001 * step)
-    # 0.001 in 10 s: 0.26 is left.
+    # 0.001 in 10 s: 0.26 remains.
     assert left == pytest.approx(2600)
 
 

@@ -1,4 +1,4 @@
-"""Level and pitch: of tones as they were made, of speech as Praat finds them."""
+"""Level and pitch: of synthetic tones, and of speech compared with Praat."""
 
 import numpy as np
 import parselmouth

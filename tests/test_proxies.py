@@ -1,4 +1,4 @@
-"""The proxies' settings in docs/operations.md, as they stand there: the app behind them, in a real browser."""
+"""The proxy settings of docs/operations.md, taken from there: the app behind them, in a real browser."""
 
 import hashlib
 import os
@@ -59,7 +59,7 @@ WANTED = {
 
 
 def printed(begins: str) -> str:
-    """Return the indented block of the page of operations that begins so."""
+    """Return the indented block of docs/operations.md with this beginning."""
     text = (ROOT / "docs" / "operations.md").read_text("utf-8")
     block = re.match(r"(?:    .*\n|\n)+", text[text.index(f"    {begins}") :]).group()
     return textwrap.dedent(block)
@@ -101,7 +101,7 @@ def needs_proxy(name):
 
 @pytest.fixture(scope="module")
 def app_port(tmp_path_factory):
-    """The port of the app behind the proxies, which is told to the world as localhost."""
+    """The port of the app behind the proxies, whose public name is localhost."""
     needs_browser(model=False)
     folder, port = tmp_path_factory.mktemp("behind"), free_port()
     with pytest.MonkeyPatch.context() as told:
@@ -207,7 +207,7 @@ def test_two_processes_behind_nginx_share_projects_and_a_cluster_and_take_over_e
 
 
 def apps_that_heard_of_progress(scheduler):
-    """Return how many processes were told by the cluster's worker how far their jobs are."""
+    """Return how many processes received progress from the cluster's workers."""
     with Client(scheduler, set_as_default=False) as client:
         return sum(str(topic).startswith("hear-why-") for topic in client.get_events())
 
@@ -225,7 +225,7 @@ def process_of(page):
 
 
 def answer_of(page, address, proxy, log):
-    """Return the headers of the first answer, once the proxy listens."""
+    """Return the headers of the first response, once the proxy listens."""
     for _ in range(300):
         assert proxy.poll() is None, log.read_text()
         try:

@@ -1,4 +1,4 @@
-"""Quantus, another library of such measures, under the same changes of the input."""
+"""Comparison with the library Quantus under the same changes of the input."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from ser_core.settings import GradCamSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import TinyNetwork, classifier_of, fresh, random_log_mel, target_of_log_mel
 
-# Its OpenCV needs libGL, which not every machine has: then the import fails although the module is installed.
+# Its OpenCV needs libGL: without it the import fails although the module is installed.
 quantus = pytest.importorskip("quantus", exc_type=ImportError)
 
 EMOTION = 1
@@ -85,7 +85,7 @@ def filled(arr, indices, fill):
 
 def test_deletion_and_insertion_equal_quantus_pixel_flipping_cell_by_cell():
     network, classifier, target = network_and_target()
-    # Within a cell the values differ by so little that its points are flipped one after the other.
+    # Values within a cell differ slightly, so that its points are flipped consecutively.
     cells = np.random.default_rng(0).permutation(192).reshape(12, 16) - 96.0
     map_ = np.kron(cells, np.ones((8, 4))) + np.random.default_rng(1).random((96, 64)) * 0.01
     fill = np.full((96, 64), -6, np.float32)
@@ -96,6 +96,6 @@ def test_deletion_and_insertion_equal_quantus_pixel_flipping_cell_by_cell():
     assert len(deleted) == 192
     assert np.ptp(ours.deletion) > 0.1
     np.testing.assert_allclose(ours.deletion[1:], deleted[[*(counts - 1), 191]], atol=1e-4)
-    # Putting in what is marked most is taking away in reverse order all that is marked less.
+    # Inserting the most marked points is removing the less marked ones in reverse order.
     from_the_end = flipped_by_quantus(network, target, -map_, fill)
     np.testing.assert_allclose(ours.insertion[1:-1], from_the_end[191 - counts], atol=1e-4)

@@ -37,7 +37,7 @@ def small_weights(seed=0, classes=4):
         (0, 240, [0, 1, 2, 3]),  # middles 48, 96, 144, 192
         (48, 144, [0, 1, 2]),  # the ends count
         (49, 143, [1]),
-        (50, 90, [0]),  # none inside: 70 is nearer to 48 than to 96
+        (50, 90, [0]),  # none inside: 70 is closer to 48 than to 96
         (80, 90, [1]),
         (0, 5, [0]),
         (235, 240, [3]),
@@ -116,7 +116,7 @@ def test_map_of_a_short_recording_ends_with_the_recording_and_not_with_its_paddi
     np.testing.assert_array_equal(stitch(maps, target)[:, 0], np.arange(40))
 
 
-# --- what stands in the place of what is taken away ---
+# --- fills ---
 
 
 def test_fill_values_worked_by_hand():
@@ -128,7 +128,7 @@ def test_fill_values_worked_by_hand():
     assert sorted(shuffled[:, 0]) == list(range(101))
     assert (shuffled[:, 0] != log_mel[:, 0]).mean() > 0.8
     assert (shuffled[:, 1] == -2).all()
-    assert log_mel[7, 0] == 7  # the recording itself is left alone
+    assert log_mel[7, 0] == 7  # the recording itself is unchanged
 
 
 @pytest.mark.parametrize("fill", ["band_mean", "noise_floor", "random"])
@@ -144,7 +144,7 @@ def test_an_unknown_fill_is_refused():
         fill_values(random_log_mel(), "zero", np.random.default_rng(0))
 
 
-# --- the evidence that remains ---
+# --- remaining evidence ---
 
 
 def evidence_slowly(classifier, target, fill, mask, pooling="probabilities"):
@@ -253,7 +253,7 @@ def test_cancelled_work_stops_before_the_next_batch_is_computed(monkeypatch):
     assert len(classifier.calls) == 2
 
 
-# --- what is predicted when points are replaced by a share ---
+# --- blending by a share ---
 
 
 def random_fill(target):
@@ -312,7 +312,7 @@ def test_blending_changes_neither_the_recording_nor_its_padding_nor_later_predic
     np.testing.assert_array_equal(perturbed.blend(np.full((40, 64), 0.5)), first)
 
 
-# --- asking one explainer ---
+# --- running one explainer ---
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
@@ -385,7 +385,7 @@ def test_an_unknown_explainer_is_refused():
 
 
 def test_the_states_of_local_changes_are_freed_with_their_recording():
-    """No cycle of references keeps them: a state takes 12 MB, and the garbage collector counts objects, not bytes."""
+    """No reference cycle keeps them: a state takes 12 MB, and the garbage collector counts objects, not bytes."""
     classifier, target = classifier_of(fresh(TinyNetwork)), target_of_log_mel(random_log_mel(240))
     states = []
 

@@ -45,7 +45,7 @@ QUICK = AnalysisSettings(
 
 
 class Page(HTMLParser):
-    """A page's elements as (tag, attributes, text) and its tables' rows; whatever is not closed in turn fails."""
+    """A page's elements as (tag, attributes, text) and its tables' rows; wrong nesting fails."""
 
     def __init__(self, html):
         super().__init__()
@@ -115,7 +115,7 @@ def page(analysis):
 
 @pytest.fixture
 def page_of(monkeypatch):
-    """The function from an analysis to its page, with a dot instead of the picture, which takes time."""
+    """A function from an analysis to its page, with a dot instead of the slow picture."""
     monkeypatch.setattr(report, "report_picture", lambda *_: b"dot")
     return lambda analysis: Page(report_html(analysis))
 
@@ -221,7 +221,7 @@ def in_marks(text, /, **values):
 
 
 def outside_marks(said):
-    """Return the words that were not said by `in_marks`, whose marks may hold others."""
+    """Return the words outside the brackets that `in_marks` adds, which may contain others."""
     while (shorter := re.sub("«[^«»]*»", "", said)) != said:
         said = shorter
     return set(re.findall("[A-Za-z]{2,}", said))
@@ -273,7 +273,7 @@ def test_the_picture_is_in_korean_if_a_font_has_it(analysis, recwarn):
     assert not [said for said in recwarn if "Glyph" in str(said.message)]
 
 
-# --- nothing from elsewhere, nothing that runs ---
+# --- no external resources, no scripts ---
 
 
 def test_the_report_fetches_nothing_and_runs_no_script(page):
@@ -482,7 +482,7 @@ def test_only_the_stretch_of_a_long_recording_is_drawn(analysis):
         focus=(FocusRegion(Region(31.0, 31.5), 0.1, 1.0),),
     )
     assert "The picture shows 30.00 to 45.00 s of 90.00 s." in Page(report_html(long)).text()
-    # What lies outside changes no pixel and no scale of colours, what lies inside does.
+    # Values outside change no pixel and no colour scale; values inside do.
     first = report_picture(long, {}, "light")
     for second, same in ((20, True), (40, False)):
         log_mel = spectrogram.log_mel.copy()

@@ -1,6 +1,6 @@
-"""A child that may only compute: it tries everything else, and nothing works.
+"""A child process that may only compute: it tries everything else, and nothing works.
 
-As a module it is that child: told over its socket what to apply and what to try, it answers what came of each attempt.
+Run as a module it is that child: it receives over its socket what to apply and try, and returns the outcomes.
 """
 
 import ctypes
@@ -90,7 +90,7 @@ OTHERS = {
     "fork": _fork,
     "signal the parent": lambda: os.kill(os.getppid(), 0),
     "limit the parent": lambda: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE),
-    # To the value that it has: without a sandbox the tests themselves would be slowed down.
+    # To its current value: without a sandbox, another one would slow down the tests.
     "take a parent's priority": lambda: os.setpriority(os.PRIO_PROCESS, os.getppid(), PRIORITY),
     "pipe": os.pipe,
     "trace": lambda: _syscall({"x86_64": 101}.get(os.uname().machine, 117), 0, 0, 0, 0),
@@ -162,10 +162,12 @@ def _child() -> None:
 
 
 @functools.cache
-def tried(attempts: tuple[str, ...], apply: tuple[str, ...] | None = BOTH, model: str = "") -> tuple[list[str], dict]:
-    """Return what was applied in a child, and of each attempt ("done", result) or ("refused", kind of error).
+def run_attempts(
+    attempts: tuple[str, ...], apply: tuple[str, ...] | None = BOTH, model: str = ""
+) -> tuple[list[str], dict]:
+    """Return what was applied in a child, and for each attempt ("done", result) or ("refused", type of error).
 
-    Where the child was killed it is its exit status, and no outcome.
+    If the child was killed, return its exit status and no outcomes.
     """
     ours, theirs = socket.socketpair()
     with theirs:
@@ -185,7 +187,7 @@ REFUSED = ("refused", "PermissionError")
 @LINUX
 @pytest.mark.parametrize("attempt", [*FILES, *OTHERS])
 def test_a_restricted_child_cannot(attempt):
-    applied, outcomes = tried((*FILES, *OTHERS))
+    applied, outcomes = run_attempts((*FILES, *OTHERS))
     assert applied == [LANDLOCK, SECCOMP]
     assert outcomes[attempt] == REFUSED
 
@@ -193,7 +195,7 @@ def test_a_restricted_child_cannot(attempt):
 @LINUX
 @pytest.mark.parametrize("attempt", FILES)
 def test_landlock_alone_blocks_files(attempt):
-    applied, outcomes = tried((*FILES,), (LANDLOCK,))
+    applied, outcomes = run_attempts((*FILES,), (LANDLOCK,))
     assert applied == [LANDLOCK]
     assert outcomes[attempt] == REFUSED
 
@@ -201,39 +203,39 @@ def test_landlock_alone_blocks_files(attempt):
 @LINUX
 @pytest.mark.parametrize("attempt", [*FILES, *OTHERS])
 def test_seccomp_alone_blocks_everything(attempt):
-    applied, outcomes = tried((*FILES, *OTHERS), (SECCOMP,))
+    applied, outcomes = run_attempts((*FILES, *OTHERS), (SECCOMP,))
     assert applied == [SECCOMP]
     assert outcomes[attempt] == REFUSED
 
 
 @LINUX
 def test_without_libseccomp_landlock_still_holds_and_that_is_reported():
-    assert tried(("read a file",), (*BOTH, "no library")) == ([LANDLOCK], {"read a file": REFUSED})
+    assert run_attempts(("read a file",), (*BOTH, "no library")) == ([LANDLOCK], {"read a file": REFUSED})
 
 
 @LINUX
 @pytest.mark.parametrize("attempt", sorted({*FILES, *OTHERS} - {"execute", "connect", "trace", "new namespaces"}))
 def test_forbidden_actions_work_in_a_child_without_restrictions(attempt):
     harmless = tuple(sorted({*FILES, *OTHERS} - {"execute", "connect", "trace", "new namespaces"}))
-    assert tried(harmless, None)[1][attempt][0] == "done"
+    assert run_attempts(harmless, None)[1][attempt][0] == "done"
 
 
 def test_a_restricted_child_computes_with_numpy_and_onnxruntime():
-    from tests.test_onnx_classifier import onnx_model  # not above: torch is too much for each child
+    from tests.test_onnx_classifier import onnx_model  # not above: importing torch in each child would be slow
 
     model = onnx_model().hex()
-    outcome = tried(("compute",), BOTH, model)[1]["compute"]
+    outcome = run_attempts(("compute",), BOTH, model)[1]["compute"]
     assert outcome[0] == "done"
-    assert outcome == tried(("compute",), None, model)[1]["compute"]
+    assert outcome == run_attempts(("compute",), None, model)[1]["compute"]
 
 
 @LINUX
 def test_a_restricted_child_has_no_more_memory_than_it_was_given():
-    assert tried(("take much memory",))[1]["take much memory"] == ("refused", "MemoryError")
+    assert run_attempts(("take much memory",))[1]["take much memory"] == ("refused", "MemoryError")
 
 
 def test_a_restricted_child_has_no_more_processor_time_than_it_was_given():
-    assert tried(("never end",)) == (-signal.SIGXCPU, {})
+    assert run_attempts(("never end",)) == (-signal.SIGXCPU, {})
 
 
 @LINUX
@@ -242,7 +244,7 @@ def test_a_child_starts_with_an_empty_environment_and_one_socket(monkeypatch):
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     with SECRET.open() as inherited:
         os.set_inheritable(inherited.fileno(), True)
-        _, outcomes = tried(("environment", "descriptors"), None)
+        _, outcomes = run_attempts(("environment", "descriptors"), None)
     # All but the first are those of Python and of ser_core itself.
     allowed = {"OPENBLAS_NUM_THREADS", "LC_CTYPE", "OMP_WAIT_POLICY", "ORT_DISABLE_TELEMETRY"}
     assert set(outcomes["environment"][1]) <= allowed

@@ -1,4 +1,4 @@
-"""No key, token or password lies among the files of the project."""
+"""No file of the project contains a key, token or password."""
 
 import re
 import subprocess
@@ -11,18 +11,18 @@ from detect_secrets.settings import default_settings, get_settings
 
 ROOT = Path(__file__).parent.parent
 
-#: What these find among hashes of files is nothing but hashes of files.
+#: Matches of these in lists of file hashes are just hashes.
 NOT_ASKED = ("HexHighEntropyString", "Base64HighEntropyString")
 KEYWORDS = re.compile("|".join(DENYLIST), re.IGNORECASE)
 PLACEHOLDERS = {"PASSWORD", "hidden"}
 
-#: Pictures, weights and tables of recordings hold no line that a person wrote.
+#: Pictures, weights and tables of recordings contain no hand-written lines.
 TEXTS = (".py", ".toml", ".md", ".js", ".html", ".jinja", ".css", ".txt", ".yaml", ".yml", ".json", ".sh")
 PLAIN = ("Makefile", "Dockerfile", "LICENSE", ".ci/run")
 
 
 def secrets_in(path: Path) -> list[str]:
-    """Return kind and line of each secret in a file; only what may hold one is read line by line, slowly."""
+    """Return kind and line of each secret in a file; only files that may have one are read by line, slowly."""
     text = path.read_text("utf-8")
     with default_settings():
         get_settings().disable_plugins(*NOT_ASKED)

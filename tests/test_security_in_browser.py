@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 LONGEST_WAIT_MS = 180_000
 HASHES = ((hashlib.sha256, {}), (hashlib.blake2b, {"digest_size": 16}))
-#: HTML, a picture and a link in Markdown, the characters that end a string, and addresses; at most 120 characters.
+#: HTML, a Markdown picture and link, characters that end a string, and URLs; at most 120 characters.
 NAME = (
     "<img src=x onerror=alert(1)> ![p](http://127.0.0.1:9/p.png) [l](javascript:alert(2)) "
     "\"'`${alert(3)} me@evil.io.wav"
@@ -107,12 +107,12 @@ def test_the_law_is_behind_the_notice_and_in_the_menu(app, browser):
     expect(page.get_by_role("dialog").get_by_text("What is banned.")).to_be_visible()
 
 
-# --- a visit's data is for that visit alone ---
+# --- a visit's data is private ---
 
 
 @pytest.fixture(scope="module")
 def two_visits(app, browser, make_voice):
-    """Two people with a recording each, in one app: the page, the requested addresses and the file of each."""
+    """Two people with a recording each in one app: each one's page, requested URLs and file."""
     (address, folder), people = app, {}
     for number, name in enumerate(("Ann", "Ben")):
         soundfile.write(folder / f"secret of {name}.wav", make_voice(1.2, 16_000, seed=number), 16_000)

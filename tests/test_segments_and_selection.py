@@ -15,12 +15,12 @@ SILENCE = np.log(0.001)
 
 
 def numbered(frames: int, bands: int = 2) -> np.ndarray:
-    """Return a spectrogram whose frame i holds i, so that a segment shows where it was cut."""
+    """Return a spectrogram whose frame i has the value i, so that segments show where they were cut."""
     return np.repeat(np.arange(frames, dtype=np.float32)[:, None], bands, axis=1)
 
 
 def speech_and_odd_one(seed: int = 0, segments: int = 6) -> np.ndarray:
-    """Return segments of which all but the last are distributed alike."""
+    """Return segments that all have one distribution except the last."""
     rng = np.random.default_rng(seed)
     values = rng.normal(-3, 1.5, (segments, 96, 64))
     values[-1] = rng.normal(-6.5, 0.1, (96, 64))

@@ -111,7 +111,7 @@ def test_each_point_changes_by_itself_and_evenly_within_the_radius(radius):
     changes = np.stack([changed.log_mel - target.log_mel for changed in seen]) / radius
     assert np.abs(changes).max() <= 1 + 1e-3
     np.testing.assert_allclose(np.percentile(changes, [1, 25, 50, 75, 99]), [-0.98, -0.5, 0, 0.5, 0.98], atol=0.03)
-    for axis in (0, 1, 2):  # neighbours have nothing in common
+    for axis in (0, 1, 2):  # neighbours are independent
         one, other = (np.delete(changes, place, axis).ravel() for place in (0, -1))
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
 
@@ -127,7 +127,7 @@ def test_the_changed_recording_is_segmented_like_the_first_and_has_the_same_targ
         again = target_of_log_mel(changed.log_mel, 2, 1, first, end, selected)
         inside = min(frames, 96)
         np.testing.assert_array_equal(changed.segments.values[:, :inside], again.segments.values[:, :inside])
-        # What was put after a short recording is not a part of it.
+        # The padding of a short recording is not part of it.
         np.testing.assert_array_equal(changed.segments.values[:, inside:], target.segments.values[:, inside:])
         np.testing.assert_array_equal(changed.members, target.members)
         np.testing.assert_array_equal(changed.covered, target.covered)

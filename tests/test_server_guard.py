@@ -1,4 +1,4 @@
-"""What the server refuses, serves and forgets, tried from outside as an attacker would, with HTTP and WebSockets."""
+"""What the server refuses, serves and forgets, tested from outside like an attack, with HTTP and WebSockets."""
 
 import asyncio
 import base64
@@ -65,7 +65,7 @@ def xsrf(address) -> dict[str, str]:
 
 @contextmanager
 def socket_of(address, again="", **options):
-    """Connect as a browser does, to a new session or to one that broke off."""
+    """Connect like a browser, to a new session or to one whose connection broke."""
     asks = ["streamlit", "token", again] if again else ["streamlit"]
     with connect(address.replace("http", "ws") + "/_stcore/stream", subprotocols=asks, **options) as stream:
         yield stream
@@ -90,7 +90,7 @@ def visit(address, page=""):
         yield opened(stream, page)
 
 
-def put(address, session_id, content=b"RIFF", **headers):
+def upload(address, session_id, content=b"RIFF", **headers):
     """Upload a file for a session, and return the status."""
     limit = uuid.uuid4().hex
     body = f'--{limit}\r\nContent-Disposition: form-data; name="f"; filename="f.wav"\r\n\r\n'.encode() + content
@@ -102,7 +102,7 @@ def put(address, session_id, content=b"RIFF", **headers):
 
 @contextmanager
 def beginning_upload(address, session_id, size):
-    """Begin an upload of this size and send nothing of it; yield the connection.
+    """Start an upload of this size without sending any of it; yield the connection.
 
     The server says 100, continue, once it has made room.
     """
@@ -131,18 +131,18 @@ def until(condition):
 
 
 def test_nobody_uploads_without_a_page_that_takes_files(app):
-    assert put(app, uuid.uuid4()) == 403
+    assert upload(app, uuid.uuid4()) == 403
     with socket_of(app, origin=app) as stream:  # connected, and has opened no page
         message = BackMsg()
         message.rerun_script.page_name = "Explain"
         stream.send(message.SerializeToString())
         session_id = ForwardMsg.FromString(stream.recv(timeout=PATIENCE_S)).new_session.initialize.session_id
-        assert put(app, session_id) == 403
+        assert upload(app, session_id) == 403
     with visit(app, "Explain") as session_id:
-        assert put(app, session_id) == 403
+        assert upload(app, session_id) == 403
     with visit(app) as session_id:
-        assert put(app, session_id) == 204
-    assert put(app, session_id) == 403  # it has gone
+        assert upload(app, session_id) == 204
+    assert upload(app, session_id) == 403  # the visit has ended
 
 
 def test_uploads_of_a_visit_and_in_total_are_limited_before_a_byte_arrives(app):
@@ -156,8 +156,8 @@ def test_uploads_of_a_visit_and_in_total_are_limited_before_a_byte_arrives(app):
                 assert status_of(raw) == 413
             with beginning_upload(app, three, size) as raw:
                 assert status_of(raw) == 503
-            assert put(app, three) == 204
-        until(lambda: put(app, one) == 204)
+            assert upload(app, three) == 204
+        until(lambda: upload(app, one) == 204)
 
         def there_is_room():
             with beginning_upload(app, one, size) as raw:
@@ -182,7 +182,7 @@ def test_the_memory_of_an_ended_visit_is_freed_even_without_a_next_one(app):
     before = server.memory_info().rss
     with visit(app) as session_id:
         for _ in range(3):
-            assert put(app, session_id, b"\1" * (60 * MIB)) == 204
+            assert upload(app, session_id, b"\1" * (60 * MIB)) == 204
         assert server.memory_info().rss > before + 150 * MIB
     until(lambda: server.memory_info().rss < before + 50 * MIB)
 
@@ -192,8 +192,8 @@ def test_a_visit_resumed_in_time_continues_and_a_late_one_starts_again(app):
         pass
     with socket_of(app, again=session_id, origin=app) as stream:
         assert opened(stream) == session_id
-        time.sleep(AWAY_S + 0.5)  # what the broken connection began to count means nothing now
-        assert put(app, session_id) == 204
+        time.sleep(AWAY_S + 0.5)  # the countdown of the broken connection has no effect now
+        assert upload(app, session_id) == 204
 
     def begins_again(disconnected_s):
         time.sleep(disconnected_s)
@@ -208,7 +208,7 @@ def test_opening_another_page_frees_the_files_of_the_previous_one(app):
     with socket_of(app, origin=app) as stream:
         session_id = opened(stream)
         before = server.memory_info().rss
-        assert put(app, session_id, b"\1" * (90 * MIB)) == 204
+        assert upload(app, session_id, b"\1" * (90 * MIB)) == 204
         assert server.memory_info().rss > before + 80 * MIB
         assert opened(stream, "Explain") == session_id
         until(lambda: server.memory_info().rss < before + 30 * MIB)
@@ -249,8 +249,8 @@ def test_pages_of_other_sites_and_ports_reach_neither_http_nor_the_socket(app, o
     assert answer(app, "/_stcore/health", Origin=origin)[0] == 403
     assert answer(app, "/_stcore/upload_file/1/2", "OPTIONS", Origin=origin)[0] == 403
     with visit(app) as session_id:
-        assert put(app, session_id, Origin=origin) == 403
-        assert put(app, session_id, Origin=app) == 204
+        assert upload(app, session_id, Origin=origin) == 403
+        assert upload(app, session_id, Origin=app) == 204
     with pytest.raises(InvalidStatus, match="403"), socket_of(app, origin=origin):
         pass
 
@@ -278,7 +278,7 @@ def test_server_metrics_and_programs_have_no_url(app):
         assert answer(app, f"/_stcore/{path}")[0] == 404
 
 
-#: Writes down every name that the process asks for, or address it connects to.
+#: Records every name that the process looks up and every address it connects to.
 RECORDER = """
 import os, socket
 def recorded(call):
@@ -315,7 +315,7 @@ def test_the_server_makes_no_dns_lookup_or_outside_request(tmp_path, monkeypatch
         assert answer(address, "/", Host="evil.example")[0] == 421
         assert answer(address, "/", Host="hear.example.org", Origin="https://hear.example.org")[0] == 200
         with visit(address) as session_id:
-            assert put(address, session_id) == 204
+            assert upload(address, session_id) == 204
     assert "example" not in lookups.read_text()
     assert "checkip" not in lookups.read_text()
     assert all("127.0.0.1" in line or "localhost" in line for line in lookups.read_text().splitlines())
@@ -359,7 +359,7 @@ def test_a_sound_has_a_url_per_visit_which_ends_with_the_visit(app, tmp_path):
 
 @pytest.fixture
 def media(monkeypatch):
-    """A store of sounds, in a server with sessions that the test connects and breaks."""
+    """A store of sounds in a server whose sessions the test connects and breaks."""
     connected, away = {"ann", "ben"}, {}
     sessions = SimpleNamespace(
         is_active_session=connected.__contains__,
@@ -461,7 +461,7 @@ def test_an_upload_that_stalls_or_trickles_is_aborted_and_frees_its_room(pause_s
             await receive()
 
     scope = {"type": "http", "headers": [(b"content-length", str(visit_stores.MAX_VISIT_BYTES).encode())]}
-    for _ in range(2):  # a second one has room again
+    for _ in range(2):  # there is room for another one again
         with pytest.raises(visit_stores.Refused, match="Try again") as refusal:
             asyncio.run(server_guard.Guard(app)._receive_upload("a visit", scope, receive, None))
         assert refusal.value.status == 408

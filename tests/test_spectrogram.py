@@ -19,11 +19,11 @@ SETTINGS = SpectrogramSettings()
 RATE = 48_000
 
 
-# --- slow twin: written from the tables of the paper, one frame, one bin and one band at a time ---
+# --- slow twin: from the tables of the paper, one frame, bin and band at a time ---
 
 
 def htk_mel_weight(hz: float, band: int, bands: int, low_hz: float, high_hz: float) -> float:
-    """Return the height of a triangle, straight in HTK mel at its corners and straight in Hz between them."""
+    """Return the height of a triangle whose corners are even in HTK mel and whose sides are straight in Hz."""
 
     def mel(frequency: float) -> float:
         return 2595 * np.log10(1 + frequency / 700)
@@ -45,7 +45,7 @@ def htk_mel_weights(rate: int, fft: int) -> np.ndarray:
 
 
 def slow_log_mel(samples: np.ndarray, rate: int, window: int, hop: int, fft: int, scale: float) -> np.ndarray:
-    """Return log(scaled mel magnitude + 0.001) of every frame that lies in the samples wholly."""
+    """Return log(scaled mel magnitude + 0.001) of every frame that lies completely in the samples."""
     hann = np.array([0.5 - 0.5 * np.cos(2 * np.pi * n / window) for n in range(window)])
     weights = htk_mel_weights(rate, fft)
     rows = []
@@ -56,7 +56,7 @@ def slow_log_mel(samples: np.ndarray, rate: int, window: int, hop: int, fft: int
 
 
 def padded(samples: np.ndarray) -> np.ndarray:
-    """Put zeros behind the samples until the last of them lies in a frame."""
+    """Append zeros until the last sample is in a frame."""
     end = 1_200
     while end < len(samples):
         end += 480
@@ -120,7 +120,7 @@ def test_zeros_give_the_log_of_the_offset():
 
 
 def test_full_scale_tone_on_a_bin_has_the_level_worked_by_hand():
-    # A Hann window makes of a full-scale tone on a bin: window / 4 there and window / 8 on both bins beside it.
+    # A Hann window turns a full-scale tone on a bin into window / 4 there and window / 8 on both neighbours.
     hz = 3_000.0
     samples = np.cos(2 * np.pi * hz * np.arange(RATE // 2) / RATE).astype(np.float32)
     found = log_mel(samples, SETTINGS)[5]

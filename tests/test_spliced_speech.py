@@ -1,4 +1,4 @@
-"""What the benchmark of spliced speech relies on holds."""
+"""Assumptions of the benchmark of spliced speech."""
 
 import numpy as np
 import pytest
@@ -33,10 +33,10 @@ def test_only_the_second_changes_and_has_the_level_of_the_speech_it_replaces():
 
 def test_powers_add_up_to_one_during_the_crossfade():
     neutral, second = np.zeros(4 * RATE, np.float32), np.full(RATE, 0.1, np.float32)
-    neutral[10_000:18_000:2] = 0.1  # every other sample speaks, so that the other ones show the second alone
+    neutral[10_000:18_000:2] = 0.1  # every other sample is speech, so that the others show the inserted second alone
     whole = spliced(neutral, second, 10_000, RATE)[10_000:18_000]
     level = 0.1 / np.sqrt(2)
-    share = whole[1::2] / level  # of the second
+    share = whole[1::2] / level  # of the inserted second
     both = whole[0::2]  # sqrt(1 - share^2) * 0.1 + share * level
     rising = np.interp(np.arange(0, RATE, 2), np.arange(1, RATE, 2), share)
     np.testing.assert_allclose(both, np.sqrt(np.clip(1 - rising**2, 0, 1)) * 0.1 + rising * level, atol=2e-3)
@@ -52,12 +52,12 @@ def test_clips_are_of_one_speaker_and_have_a_target_emotion_other_than_neutral(t
     for speaker in "ab":
         for place, emotion in enumerate(("neutral", "neutral", "neutral", "sad", "angry")):
             path = tmp_path / f"{speaker}{place}.wav"
-            # Each speaker and emotion has its own constant, so that a clip shows what it is made of.
+            # Each speaker and emotion has its own constant, which identifies the parts of a clip.
             soundfile.write(path, np.full(2 * RATE, 0.1 + 0.2 * (speaker == "b") + 0.01 * place), RATE, "FLOAT")
             items.append(LabelledRecording(path, "toy", speaker, emotion, "", "none"))
     made = clips(items, ("angry", "happy", "neutral", "sad"), 0, control=control)
     seen = {(clip.speaker, clip.emotion) for clip, _ in zip(made, range(60), strict=False)}
-    args = ("sad", "angry", "happy") if control else ("sad", "angry")  # of which there is something to splice in
+    args = ("sad", "angry", "happy") if control else ("sad", "angry")  # from which a second can be inserted
     assert seen == {(f"toy:{speaker}", emotion) for speaker in "ab" for emotion in args}
     read.clear()
     clip = next(made)
@@ -72,7 +72,7 @@ def test_the_inserted_second_comes_from_the_louder_half_of_its_sentence(tmp_path
     for place, emotion in enumerate(("neutral", "neutral", "angry")):
         samples = np.full(3 * RATE, 0.1)
         if emotion == "angry":
-            samples[:RATE] = 0  # so that of all its seconds the quieter half holds some of the silence
+            samples[:RATE] = 0  # so that the quieter half of its seconds contains some of the silence
         path = tmp_path / f"{place}.wav"
         soundfile.write(path, samples, RATE, "FLOAT")
         items.append(LabelledRecording(path, "toy", "a", emotion, "", "none"))

@@ -1,4 +1,4 @@
-"""Laws of the divisions by speakers, by corpora and by chance."""
+"""Laws of splits by speaker, by corpus and at random."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.splits import corpus_splits, random_splits, sentence_splits, shared_texts, speaker_splits
 from ser_core.errors import SettingsRefused
 
-# --- division by speakers ---
+# --- split by speaker ---
 
 
 def spoken_by(speakers_of: dict[str, int], sentences: int = 2) -> list[LabelledRecording]:
@@ -93,7 +93,7 @@ def test_order_of_the_recordings_does_not_change_who_is_tested_when():
 
 
 def test_the_description_names_the_fold_and_counts_sentences_known_from_training():
-    recordings = spoken_by({"a": 6}, sentences=1)  # everybody says something else
+    recordings = spoken_by({"a": 6}, sentences=1)  # everybody says different sentences
     descriptions = [split.description for split in speaker_splits(recordings, 3, seed=0)]
     assert descriptions == [
         f"speaker-disjoint, fold {fold} of 3; 0 of 2 test sentences are also spoken in training" for fold in (1, 2, 3)
@@ -130,7 +130,7 @@ def test_unknown_sentences_are_counted_separately():
     assert words == "1 of 1 test sentences are also spoken in training; the sentences of 1 test recordings are unknown"
 
 
-# --- division by speakers and sentences at once ---
+# --- split by speaker and sentence ---
 
 
 @given(
@@ -175,7 +175,7 @@ def every_sentence_by_everybody(corpus: str, speakers: int, sentences: int) -> l
 def test_a_fold_tests_its_speakers_on_its_sentences_and_mixed_recordings_are_on_no_side():
     recordings = every_sentence_by_everybody("a", speakers=10, sentences=10)
     for split in sentence_splits(recordings, 5, seed=0):
-        # Of 10 each, 2 are tested; of the other 8 a quarter validate and 6 are learnt from.
+        # Of 10 each, 2 are tested; of the other 8, 2 are for validation and 6 for training.
         assert (len(split.test), len(split.validation), len(split.train)) == (2 * 2, 2 * 2, 6 * 6)
 
 
@@ -206,7 +206,7 @@ def test_a_sentence_split_is_refused_if_no_corpus_has_enough_sentences():
 
 
 def test_a_fold_that_leaves_a_side_empty_is_refused():
-    # Everybody says a sentence of their own: that of a test's only speaker is hardly ever that test's sentence.
+    # Everybody says their own sentence: a test's only speaker hardly ever says the test's sentence.
     with pytest.raises(SettingsRefused, match="leaves a side without recordings"):
         sentence_splits(spoken_by({"a": 5}, sentences=1), 5, seed=0)
 
@@ -218,7 +218,7 @@ def test_order_of_the_recordings_does_not_change_which_sentences_are_tested():
         assert {recordings[place].path for place in one.test} == {turned[place].path for place in other.test}
 
 
-# --- division by corpora ---
+# --- split by corpus ---
 
 
 @given(sizes=st.lists(st.integers(2, 26), min_size=2, max_size=4), seed=st.integers(0, 2**32))
@@ -262,7 +262,7 @@ def test_a_corpus_of_one_speaker_is_refused_in_a_split_by_corpus():
         corpus_splits(spoken_by({"large": 9, "small": 1}), seed=0)
 
 
-# --- division by chance ---
+# --- random split ---
 
 
 def takes_of(groups: list[tuple[int, int, int, int]], takes: list[int]) -> list[LabelledRecording]:

@@ -1,4 +1,4 @@
-"""What a branch begins with, before it is trained."""
+"""The initial weights of a branch before training."""
 
 import hashlib
 import json
@@ -46,13 +46,13 @@ def models(tmp_path_factory):
 
 
 def by_chance(branch, plan):
-    """Return the branch as chance makes it for a plan."""
+    """Return the randomly initialised branch of a plan."""
     torch.manual_seed(plan.seed)
     return NETWORKS[branch](len(plan.emotions))
 
 
-def same(one, other, *, head):
-    """Whether the heads of two networks, or else all before them, are the same."""
+def are_equal(one, other, *, head):
+    """Whether the heads of two networks, or everything before them, are equal."""
     names = [name for name in one if name.startswith("head.") == head]
     assert names
     assert set(names) <= set(other)
@@ -64,17 +64,17 @@ def test_a_warm_start_copies_the_whole_model_including_its_head(models, branch):
     plan = replace(PLAN, network=branch, warm_start=str(models / branch))
     begun, model = starting_branch(branch, plan).state_dict(), load_network(models / branch)[0].state_dict()
     assert set(begun) == set(model)
-    assert same(begun, model, head=False)
-    assert same(begun, model, head=True)
-    assert not same(begun, by_chance(branch, plan).state_dict(), head=False)
+    assert are_equal(begun, model, head=False)
+    assert are_equal(begun, model, head=True)
+    assert not are_equal(begun, by_chance(branch, plan).state_dict(), head=False)
 
 
 @pytest.mark.parametrize("branch", ["yamnet", "vggish"])
 def test_a_warm_start_from_a_fusion_copies_its_branch_with_a_new_head(models, branch):
     plan = replace(PLAN, network=branch, warm_start=str(models / "fusion"))
     begun = starting_branch(branch, plan).state_dict()
-    assert same(begun, getattr(load_network(models / "fusion")[0], branch).state_dict(), head=False)
-    assert same(begun, by_chance(branch, plan).state_dict(), head=True)
+    assert are_equal(begun, getattr(load_network(models / "fusion")[0], branch).state_dict(), head=False)
+    assert are_equal(begun, by_chance(branch, plan).state_dict(), head=True)
 
 
 @pytest.mark.parametrize("branch", ["yamnet", "vggish"])
@@ -82,8 +82,8 @@ def test_a_warm_start_for_other_emotions_copies_everything_but_the_head(models, 
     plan = replace(PLAN, network=branch, emotion_set="six", warm_start=str(models / branch))
     begun = starting_branch(branch, plan).state_dict()
     assert begun["head.weight"].shape[0] == 6
-    assert same(begun, load_network(models / branch)[0].state_dict(), head=False)
-    assert same(begun, by_chance(branch, plan).state_dict(), head=True)
+    assert are_equal(begun, load_network(models / branch)[0].state_dict(), head=False)
+    assert are_equal(begun, by_chance(branch, plan).state_dict(), head=True)
 
 
 @pytest.mark.parametrize(("branch", "model"), [("vggish", "yamnet"), ("yamnet", "vggish")])
@@ -115,17 +115,17 @@ def test_a_warm_start_from_no_model_is_refused(tmp_path):
 def test_without_audiosets_weights_yamnet_begins_as_the_shipped_model():
     shipped = load_network(find_model("yamnet"))[0].state_dict()
     begun = starting_branch("yamnet", PLAN).state_dict()
-    assert same(begun, shipped, head=False)
-    assert same(begun, shipped, head=True)
+    assert are_equal(begun, shipped, head=False)
+    assert are_equal(begun, shipped, head=True)
 
 
 def test_vggish_starts_from_random_weights_that_depend_on_the_seed():
     plan = replace(PLAN, network="vggish")
     begun = starting_branch("vggish", plan).state_dict()
     torch.manual_seed(77)
-    assert same(begun, starting_branch("vggish", plan).state_dict(), head=False)
-    assert same(begun, by_chance("vggish", plan).state_dict(), head=False)
-    assert not same(begun, starting_branch("vggish", replace(plan, seed=4)).state_dict(), head=False)
+    assert are_equal(begun, starting_branch("vggish", plan).state_dict(), head=False)
+    assert are_equal(begun, by_chance("vggish", plan).state_dict(), head=False)
+    assert not are_equal(begun, starting_branch("vggish", replace(plan, seed=4)).state_dict(), head=False)
 
 
 def test_vggish_begins_with_the_weights_that_its_variable_names(tmp_path, monkeypatch):
@@ -141,7 +141,7 @@ def test_vggish_begins_with_the_weights_that_its_variable_names(tmp_path, monkey
     plan = replace(PLAN, network="vggish")
     begun = starting_branch("vggish", plan)
     assert torch.equal(begun.groups[3][3].weight, published["features.13.weight"])
-    assert same(begun.state_dict(), by_chance("vggish", plan).state_dict(), head=True)
+    assert are_equal(begun.state_dict(), by_chance("vggish", plan).state_dict(), head=True)
 
 
 def test_a_warm_start_takes_precedence_over_published_weights(models, tmp_path, monkeypatch):
@@ -149,7 +149,9 @@ def test_a_warm_start_takes_precedence_over_published_weights(models, tmp_path, 
     monkeypatch.setenv("SER_VGGISH_WEIGHTS", str(tmp_path / "never-opened.pth"))
     for branch in ("yamnet", "vggish"):
         begun = starting_branch(branch, replace(PLAN, network=branch, warm_start=str(models / "fusion")))
-        assert same(begun.state_dict(), getattr(load_network(models / "fusion")[0], branch).state_dict(), head=False)
+        assert are_equal(
+            begun.state_dict(), getattr(load_network(models / "fusion")[0], branch).state_dict(), head=False
+        )
 
 
 def test_published_weights_take_precedence_over_the_shipped_model(tmp_path, monkeypatch):
@@ -165,5 +167,5 @@ def test_a_warm_start_for_as_many_other_emotions_copies_everything_but_the_head(
     (folder / "card.json").write_text(json.dumps(card | {"emotions": [*reversed(card["emotions"])]}))
     plan = replace(PLAN, warm_start=str(folder))
     begun = starting_branch("yamnet", plan).state_dict()
-    assert same(begun, load_network(folder)[0].state_dict(), head=False)
-    assert same(begun, by_chance("yamnet", plan).state_dict(), head=True)
+    assert are_equal(begun, load_network(folder)[0].state_dict(), head=False)
+    assert are_equal(begun, by_chance("yamnet", plan).state_dict(), head=True)

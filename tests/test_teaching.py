@@ -79,11 +79,11 @@ def test_labels_of_a_tier_teach_the_one_emotion_they_map_to():
     others = [mark("ann", 0, 1), mark(GOLD, 0, 1), whole("ann", "happy")]
     recording = AnnotatedRecording("a", None, 9.0, None, (*said, *others))
     pieces, left_out = pieces_of(recording, tier)
-    # Angry and happy are both high; nobody needs the label Wut to be mapped; fear was said to have no label.
+    # Angry and happy are both mapped to high; the label Wut needs no mapping; fear has no label.
     assert pieces == [TaughtPiece(Region(0, 1), "sad", 1), TaughtPiece(Region(1, 2), "angry", 1)]
     unclear = ["the label 'fear' stands for no emotion", "the label 'odd' stands for no emotion"]
     assert left_out == [WITHOUT_EMOTION, "the label 'high' stands for several emotions (angry, happy)", *unclear]
-    # Nothing is done without a label of the whole recording that is.
+    # Without a label of the whole recording that is done, nothing is done.
     assert pieces_of(replace(recording, annotations=tuple(said)), tier)[1][:3] == [OPEN] * 3
     assert pieces_of(recording, None) == pieces_to_teach(recording.annotations)
 
@@ -228,7 +228,7 @@ def test_nothing_is_held_out_if_the_model_was_trained_on_everything():
 
 @pytest.fixture(scope="module")
 def sound_files(tmp_path_factory, make_voice):
-    """Twelve files by SHA-256, 1.5 s each, of which the first has another rate."""
+    """Twelve files by SHA-256, 1.5 s each; the first has another rate."""
     folder, found = tmp_path_factory.mktemp("sounds"), {}
     for number in range(12):
         rate = 22_050 if number == 0 else RATE
@@ -316,7 +316,7 @@ def test_a_training_reads_the_taught_corpus(labelled, sound_of, tmp_path, monkey
     assert len(data.train + data.validation + data.test) == 8
     assert not data.left_out
     assert set(data.seen) <= {row["sha256"] for row in rows_of(taught.train)}
-    # What was learnt from is known again when the same recordings are taught once more.
+    # Training recordings are recognised when the same recordings are taught again.
     again = write_taught_corpus(labelled, sound_of, tmp_path / "again", trained_on=data.seen, seed=1)
     held_out = {row["speaker"] for row in rows_of(again.held_out)}
     assert held_out
@@ -477,7 +477,7 @@ def model(right, speakers=10):
 
 
 ALL = np.ones(100, bool)
-#: Of each speaker eight of ten.
+#: Eight of ten recordings of each speaker.
 EIGHTY_PERCENT = np.arange(100) // 10 > 1
 
 
@@ -559,7 +559,7 @@ def test_with_few_speakers_recordings_are_resampled_and_that_is_reported():
 
 
 def voices(right, speakers, recordings):
-    """Predictions of one emotion of two, right where said, and `recording_of` of the pieces."""
+    """Predictions of one emotion of two, right where given, and `recording_of` of the pieces."""
     pieces = tuple(f"{n:064x}" for n in range(len(right)))
     table = Predictions(
         EMOTIONS,
@@ -574,7 +574,7 @@ def voices(right, speakers, recordings):
 
 
 def test_the_interval_resamples_whole_speakers_if_they_are_named():
-    # Five speakers of four recordings each; the model after is right where the one before was wrong, all of one
+    # Five speakers of four recordings each; the new model is right where the old one was wrong, all of one
     # speaker. Of five speakers drawn, so many are that one: 3 or fewer in 99.3 % of the draws, 2 or fewer in 94.2 %. Of
     # twenty recordings drawn, 8 or fewer are of that speaker in 99.0 %, 7 or fewer in 96.8 %.
     speakers, recordings = np.repeat([f"voice {n}" for n in range(5)], 4), [f"{n:016x}" for n in range(20)]

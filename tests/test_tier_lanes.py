@@ -42,23 +42,23 @@ def file_url(tmp_path):
     return f"sqlite:///{tmp_path / 'annotations.sqlite'}"
 
 
-def named(tier, start_s, end_s, note, key=None) -> Annotation:
+def mark_of(tier, start_s, end_s, note, key=None) -> Annotation:
     region = Point(start_s, end_s) if start_s == end_s else Region(start_s, end_s)
     return Annotation(region, tier, "Ann", note=note, key=key or f"{tier} {note}")
 
 
-#: Two words that touch; the first holds three phones and a tone.
-NEIN, JA = named("words", 1, 2, "nein"), named("words", 2, 3, "ja")
-PHONES = (named("phones", 1, 1.25, "n"), named("phones", 1.25, 1.75, "aɪ"), named("phones", 1.75, 2, "n2"))
-TONE = named("tone", 1.5, 1.5, "H*")
+#: Two adjacent words; the first contains three phones and a tone.
+NEIN, JA = mark_of("words", 1, 2, "nein"), mark_of("words", 2, 3, "ja")
+PHONES = (mark_of("phones", 1, 1.25, "n"), mark_of("phones", 1.25, 1.75, "aɪ"), mark_of("phones", 1.75, 2, "n2"))
+TONE = mark_of("tone", 1.5, 1.5, "H*")
 MARKS = (NEIN, JA, *PHONES, TONE)
 
 
-def at(mark, start_s, end_s):
-    return named(mark.tier, start_s, end_s, mark.note, mark.key)
+def moved(mark, start_s, end_s):
+    return mark_of(mark.tier, start_s, end_s, mark.note, mark.key)
 
 
-def after(**edit) -> dict[str, tuple[float, float]]:
+def regions_after(**edit) -> dict[str, tuple[float, float]]:
     """Return where the marks of the tiers below are after an edit."""
     found = nested_edit(MARKS, TIERS, **edit)
     there = {mark.key: mark for mark in MARKS} | {mark.key: mark for mark in found.change}
@@ -74,38 +74,47 @@ def after(**edit) -> dict[str, tuple[float, float]]:
     ("edit", "expected"),
     [
         # Moved: everything moves along.
-        ({"change": [at(NEIN, 1.5, 2.5)]}, {"n": (1.5, 1.75), "aɪ": (1.75, 2.25), "n2": (2.25, 2.5), "H*": (2, 2)}),
-        # The end moves: the edge there follows, what is beyond is cut or goes.
-        ({"change": [at(NEIN, 1, 2.25)]}, {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2.25), "H*": (1.5, 1.5)}),
-        ({"change": [at(NEIN, 1, 1.875)]}, {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 1.875), "H*": (1.5, 1.5)}),
-        ({"change": [at(NEIN, 1, 1.625)]}, {"n": (1, 1.25), "aɪ": (1.25, 1.625), "H*": (1.5, 1.5)}),
-        ({"change": [at(NEIN, 1.125, 2)]}, {"n": (1.125, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)}),
-        # Deleted: all goes. Split: what crosses the edge stays with the half that holds its middle.
+        ({"change": [moved(NEIN, 1.5, 2.5)]}, {"n": (1.5, 1.75), "aɪ": (1.75, 2.25), "n2": (2.25, 2.5), "H*": (2, 2)}),
+        # The end moves: the edge there follows, and marks beyond it are cut or deleted.
+        (
+            {"change": [moved(NEIN, 1, 2.25)]},
+            {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2.25), "H*": (1.5, 1.5)},
+        ),
+        (
+            {"change": [moved(NEIN, 1, 1.875)]},
+            {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 1.875), "H*": (1.5, 1.5)},
+        ),
+        ({"change": [moved(NEIN, 1, 1.625)]}, {"n": (1, 1.25), "aɪ": (1.25, 1.625), "H*": (1.5, 1.5)}),
+        (
+            {"change": [moved(NEIN, 1.125, 2)]},
+            {"n": (1.125, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)},
+        ),
+        # Deleted: everything goes. Split: a mark across the new edge stays with the half that has its centre.
         ({"delete": [NEIN]}, {}),
         (
-            {"change": [at(NEIN, 1, 1.375)], "add": [named("words", 1.375, 2, "new")]},
+            {"change": [moved(NEIN, 1, 1.375)], "add": [mark_of("words", 1.375, 2, "new")]},
             {"n": (1, 1.25), "aɪ": (1.375, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)},
         ),
         # Merged with the next, which is deleted.
         (
-            {"change": [at(JA, 1, 3)], "delete": [NEIN]},
+            {"change": [moved(JA, 1, 3)], "delete": [NEIN]},
             {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)},
         ),
         # A child is kept within its parent.
         (
-            {"change": [at(PHONES[2], 1.75, 2.125)]},
+            {"change": [moved(PHONES[2], 1.75, 2.125)]},
             {"n": (1, 1.25), "aɪ": (1.25, 1.75), "n2": (1.75, 2), "H*": (1.5, 1.5)},
         ),
     ],
 )
 def test_phones_follow_their_word(edit, expected):
-    assert after(**edit) == expected
+    assert regions_after(**edit) == expected
 
 
 def test_marks_deleted_only_with_their_parent_are_listed_separately():
     found = nested_edit(MARKS, TIERS, delete=[NEIN])
     assert (found.delete, found.gone) == ((NEIN, *PHONES, TONE), (*PHONES, TONE))
-    others = [named("phones", 1, 2, "x"), Annotation(Region(1, 2), "phones", "Ben", note="y", key="y")]
+    others = [mark_of("phones", 1, 2, "x"), Annotation(Region(1, 2), "phones", "Ben", note="y", key="y")]
     assert nested_edit([NEIN, *others], TIERS, delete=[NEIN]).gone == (others[0],)
 
 
@@ -158,7 +167,7 @@ def test_words_are_shared_and_labels_are_ones_own_unless_others_are_shown(store,
     assert shown.find(theirs.key, "Ann") is None
     said = [(row, *(region.label for region in regions)) for row, regions in shown.of_others("Ann")]
     assert said == [("Ben", "sad"), ("· mood", "tense"), ("· second", "sad")]
-    # Whoever decides sees everybody's emotions below the gold layer, of which labels are no part.
+    # A reviewer sees everybody's emotions below the gold layer, which does not include labels.
     shown.layer = GOLD
     rows = [row for row, _ in shown.of_others("Ann")]
     assert rows == ["Ann", "· second", "Ben", "· mood", "· second"]
@@ -220,7 +229,7 @@ def test_tiers_are_added_changed_ordered_deleted_and_restored_on_the_page(store,
     page.selectbox[0].set_value("").run()
     press(page, "Add tier")
     assert "needs a name" in page.error[0].value
-    # A tier of that very name does not stand in the way of others.
+    # A tier of the same name does not block others.
     store.tiers.add(project, Tier("New tier", "New tier"))
     page.run()
     page.selectbox[0].select_index(-1).run()
@@ -252,7 +261,7 @@ def test_labels_chosen_for_emotions_are_stored_with_the_tier_and_shown_again(sto
 
 
 def test_the_history_shows_the_text_of_a_mark_without_an_emotion():
-    one, other = (named("words", 1, 2, note) for note in ("nein", "*doch*"))
+    one, other = (mark_of("words", 1, 2, note) for note in ("nein", "*doch*"))
     assert history_section._change_in_words(Change(one, other), "Ann") == r"changed 1.00 to 2.00 s: nein → \*doch\*"
     assert ": no emotion" in history_section._change_in_words(Change(None, mark(1, 2, note="a remark")), "Ann")
 
@@ -373,8 +382,8 @@ def test_a_found_mark_opens_its_recording_or_the_page_says_why_not(
     assert page.session_state["current"] == sha256
     assert page.session_state["choices"]["annotate_view"] == "Mark"
     (found,) = store.marks.of(project, sha256)
-    opened, _, at = page.session_state[OPENED_AT]
-    assert (opened, at) == (sha256, found)
+    opened, _, moved = page.session_state[OPENED_AT]
+    assert (opened, moved) == (sha256, found)
 
 
 # --- a real browser ---
@@ -412,7 +421,7 @@ def test_tiers_are_drawn_played_named_moved_and_deleted_in_the_player(tmp_path):
         expect(row["words"].get_by_role("button", name="ja")).to_have_attribute("aria-pressed", "true")
         expect(page.locator(".readout")).to_have_text(re.compile(r"Selected 2\.000 to 3\.000"))
         expect(page.locator(".bar .play")).to_have_attribute("aria-label", "Pause (Space)")
-        # A click plays; then the keys are for this tier.
+        # A click plays; then the keys apply to this tier.
         page.mouse.click(x(0.65), y("phones"))
         expect(page.locator(".bar .play")).to_have_attribute("aria-label", "Pause (Space)")
         page.keyboard.press("3")
@@ -423,7 +432,7 @@ def test_tiers_are_drawn_played_named_moved_and_deleted_in_the_player(tmp_path):
         page.mouse.move(x(1.1), y("words"), steps=4)
         page.mouse.up()
         said("words 0.50 1.10 nein", "phones 0.80 1.10 aɪ")
-        # What is selected follows, so that keys that move an edge go on from there.
+        # The selection follows, so that keys that move an edge continue from there.
         end_s = page.locator(".bounds .end")
         assert float(end_s.input_value()) == pytest.approx(1.1, abs=0.01)
         expect(page.locator(".readout")).to_have_text(re.compile(r"Selected 0\.500 to 1\.1"))

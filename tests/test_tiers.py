@@ -69,7 +69,7 @@ def test_marks_of_any_tier_share_one_history(store, project):
     store.marks.edit(project, sha(0), "Ann", change=[replace(said, region=Region(1, 3))], add=[mark(emotion="sad")])
     opened = store.recordings.open(project, sha(0), "Ann")
     assert [(tier.key, tier.content) for tier in opened.tiers] == [("emotion", "emotions"), (words.key, "text")]
-    assert opened.recording.marks == 1  # words say nothing about who has judged the recording
+    assert opened.recording.marks == 1  # words do not count as labels of the recording
     store.history.undo(project, sha(0), "Ann")
     assert [one.region for one in store.marks.of(project, sha(0))] == [Region(1, 2)]
 
@@ -87,7 +87,7 @@ def test_a_tier_is_deleted_and_restored_with_its_marks(store, project):
     (first,) = store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
     store.marks.edit(project, sha(1), "Ann", add=[word(1, 2), mark(emotion="sad")])
     gone = [one for one in store.marks.of(project, sha(1)) if one.tier == "words"]
-    store.marks.edit(project, sha(1), "Ann", delete=gone)  # before the tier, and so not restored with it
+    store.marks.edit(project, sha(1), "Ann", delete=gone)  # deleted before the tier, so not restored with it
     assert store.tiers.count_marks(project, "words") == {"Ann": 1}
     store.tiers.delete(project, "words", "Ann")
     assert keys(store, project) == ["emotion", "phones"]
@@ -163,7 +163,7 @@ def test_only_the_project_owner_deletes_a_tier_with_others_marks(store, project)
     assert keys(store, project) == ["emotion"]
 
 
-# --- files: everything comes in, and goes out as it was ---
+# --- files: everything is imported, and exported unchanged ---
 
 GRID = """File type = "ooTextFile" Object class = "TextGrid" 0 10 <exists> 6
 "IntervalTier" "words" 0 10 6  0 1 "" 1 2 "nein" 2 3 "" 3 4 "" 4 5 "Happy" 5 10 "so"
@@ -175,7 +175,7 @@ GRID = """File type = "ooTextFile" Object class = "TextGrid" 0 10 <exists> 6
 """
 
 
-def take_in(store, project, source: bytes, name="take 0.TextGrid", annotator="Ann", mode="add"):
+def import_file(store, project, source: bytes, name="take 0.TextGrid", annotator="Ann", mode="add"):
     files = read_files([(name, source)], ImportOptions())
     known = [one.file for one in store.recordings.page(project).items]
     files, _ = map_labels(assign_to_recordings(files, known), LabelRules())
@@ -201,7 +201,7 @@ def grid_of(store, project, folder):
 
 
 def test_every_tier_of_a_textgrid_is_imported_and_written_back_unchanged(store, project, tmp_path):
-    imported = take_in(store, project, GRID.encode())
+    imported = import_file(store, project, GRID.encode())
     assert [tier.name for tier in imported.new_tiers] == ["words", "tone", "words", "nothing", "voice"]
     assert keys(store, project) == ["words", "tone", "emotion", "words #2", "nothing", "voice"]
     assert [tier.content for tier in store.tiers.of(project)] == ["text", "text", "emotions", "text", "text", "text"]
@@ -218,35 +218,35 @@ def test_every_tier_of_a_textgrid_is_imported_and_written_back_unchanged(store, 
         ]
         or True
     )
-    assert take_in(store, project, GRID.encode()).added == 0
+    assert import_file(store, project, GRID.encode()).added == 0
 
 
 def test_a_renamed_tier_is_found_by_its_new_name_and_by_the_old_one(store, project):
-    take_in(store, project, GRID.encode())
+    import_file(store, project, GRID.encode())
     store.tiers.change(project, replace(store.tiers.of(project)[3], name="Gloss"), "Ann")
     for key in ("textgrid", "elan", "csv", "audacity", "json", "label_studio"):
         written = export_recordings([next(iter(store.transfer.export(project)))], EXPORT_FORMATS[key])
         (name,) = (name for name in written.files if name != "config.xml")
         source = written.files[name]
         assert b"Gloss" in source.replace(b"\0", b"") or "Gloss".encode("utf-16-le") in source
-        found = take_in(store, project, source, "take 0.wav" if key == "csv" else "take 0.txt", mode="show")
+        found = import_file(store, project, source, "take 0.wav" if key == "csv" else "take 0.txt", mode="show")
         assert ([tier.name for tier in found.new_tiers], found.differences) == ([], ()), key
-    assert take_in(store, project, GRID.encode()).added == 0
+    assert import_file(store, project, GRID.encode()).added == 0
     assert [tier.name for tier in store.tiers.of(project)][3] == "Gloss"
 
 
 def test_new_tiers_of_a_file_keep_its_order(store, project):
-    take_in(store, project, GRID.encode())
+    import_file(store, project, GRID.encode())
     more = GRID.replace("<exists> 6", "<exists> 7").replace(
         '"IntervalTier" "Emotion"', '"IntervalTier" "phones" 0 10 1  0 10 "n"\n"IntervalTier" "Emotion"'
     )
-    assert [tier.name for tier in take_in(store, project, more.encode()).new_tiers] == ["phones"]
+    assert [tier.name for tier in import_file(store, project, more.encode()).new_tiers] == ["phones"]
     assert keys(store, project) == ["words", "tone", "phones", "emotion", "words #2", "nothing", "voice"]
 
 
 def test_an_emotion_name_is_a_plain_word_in_a_tier_of_mostly_words(store, project):
     source = GRID.replace('"Happy"', '"happy"').encode()
-    take_in(store, project, source)
+    import_file(store, project, source)
     words = [one for one in store.marks.of(project, sha(0)) if one.tier == "words"]
     assert [(one.emotion, one.note) for one in words] == [
         (None, "nein"),
@@ -256,7 +256,7 @@ def test_an_emotion_name_is_a_plain_word_in_a_tier_of_mostly_words(store, projec
         (None, "so"),
     ]
     opinions = '"ooTextFile" "TextGrid" 0 10 <exists> 1 "IntervalTier" "Anna" 0 10 2 0 5 "Angry" 5 10 "sad"'
-    take_in(store, project, opinions.encode(), "take 1.TextGrid")
+    import_file(store, project, opinions.encode(), "take 1.TextGrid")
     assert {one.emotion for one in store.marks.of(project, sha(1))} == {"angry", "sad"}
     assert {tier.key: tier.content for tier in store.tiers.of(project)}["Anna"] == "emotions"
 
@@ -355,7 +355,7 @@ labels = st.sampled_from(["", "nein", "so what", "a/b", "item [1]:", "x [y]", "�
 
 @st.composite
 def grids(draw):
-    """A recording with tiers as a TextGrid may have them, of any names, and marks that touch or leave gaps."""
+    """A recording with tiers that a TextGrid can have, with any names, and marks that touch or leave gaps."""
     tiers, marks = [], []
     participants = st.sampled_from(["", "Anna", "a \\ <b> & 'c'", "슬기"])
     for number, name in enumerate(
@@ -375,7 +375,7 @@ def grids(draw):
 
 
 def shape(recording):
-    """Return what a file says: tiers by name and kind, in order, with their times and labels."""
+    """Return the content of a file: tiers by name and kind, in order, with their times and labels."""
     return [
         (
             tier.name,

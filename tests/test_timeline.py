@@ -1,4 +1,4 @@
-"""Long recordings over time: the same scores as of the whole, whatever the block; refusals; curves; the command."""
+"""Long recordings over time: the same scores as from the whole, for any block; refusals; curves; the command."""
 
 import csv
 import hashlib
@@ -60,7 +60,7 @@ def in_parts(values: np.ndarray, sizes: list[int]):
         at, part = at + sizes[part % len(sizes)], part + 1
 
 
-# --- laws: together, blocks are the whole ---
+# --- laws: blocks equal the whole ---
 
 
 @given(
@@ -114,7 +114,7 @@ def test_minutes_of_sound_in_default_blocks_score_as_at_once(classifier, make_vo
 
 
 def test_sound_above_full_scale_is_scaled_as_in_the_whole(classifier, make_voice):
-    # What is at full scale in the first half is not clipped, seen from the second.
+    # Full-scale samples of the first half are not clipped relative to the second.
     loud = np.concatenate([np.clip(8 * make_voice(3.0, RATE), -1, 1), 4 * make_voice(3.0, RATE)])
     data = encoded(loud, subtype="FLOAT")
     whole = classify_recording(read_recording(data), classifier, AnalysisSettings())
@@ -124,7 +124,7 @@ def test_sound_above_full_scale_is_scaled_as_in_the_whole(classifier, make_voice
     assert found.warnings == read_recording(data).warnings
 
 
-class Forgetful(LinearClassifier):
+class ZeroLogits(LinearClassifier):
     def score(self, segments):
         return np.zeros((len(segments), len(self.emotions)), np.float32)
 
@@ -135,7 +135,7 @@ def test_memory_does_not_grow_with_the_recording(make_voice, tmp_path):
         path = tmp_path / f"{seconds}.wav"
         path.write_bytes(encoded(np.tile(make_voice(5.0, RATE), seconds // 5)))
         tracemalloc.start()
-        emotion_timeline(path, Forgetful(np.zeros((4, 96, 64))), block_s=5.0)
+        emotion_timeline(path, ZeroLogits(np.zeros((4, 96, 64))), block_s=5.0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # Forty seconds more are 2.6 MB at the file's rate and 7.7 MB at the model's.
@@ -156,7 +156,7 @@ def test_segments_levels_and_times_of_a_recording_by_hand():
     np.testing.assert_array_equal(found.start_frames, [0, 48, 96, 103])
     np.testing.assert_allclose(found.starts_s, [0.0075, 0.4875, 0.9675, 1.0375])
     np.testing.assert_allclose(found.middles_s, [0.4875, 0.9675, 1.4475, 1.5175])
-    # Of the second segment 512.5 ms of 960 ms sound, of the third 32.5 ms.
+    # In the second segment 512.5 of 960 ms have sound, in the third 32.5 ms.
     parts = np.array([1, 512.5 / 960, 32.5 / 960])
     np.testing.assert_allclose(found.level_dbfs[:3], 10 * np.log10(parts / 8), atol=0.01)
     assert found.level_dbfs[3] == -120
@@ -250,7 +250,7 @@ def damaged(samples, rate=RATE, **more):
     return encoded(samples, rate, subtype="FLOAT", **more)
 
 
-def one_wrong(samples, place):
+def with_nan(samples, place):
     samples = samples.copy()
     samples[place] = np.nan
     return samples
@@ -261,7 +261,7 @@ def one_wrong(samples, place):
     [
         (lambda voice: b"", "the file is empty"),
         (lambda voice: b"Dear reader, this is no sound.", "not readable audio"),
-        (lambda voice: damaged(one_wrong(voice, 32_000)), r"1 of 40000 samples are not numbers .* first at 2\.000 s"),
+        (lambda voice: damaged(with_nan(voice, 32_000)), r"1 of 40000 samples are not numbers .* first at 2\.000 s"),
         (lambda voice: damaged(0 * voice), "the recording is silent"),
         (lambda voice: damaged(voice[:1_000]), r"lasts 0\.062 s; at least 0\.1 s"),
         (lambda voice: damaged(voice[:8_000]), r"lasts 0\.50 s, less than one segment of small \(0\.96 s\)"),
@@ -327,7 +327,7 @@ def test_a_file_replaced_while_it_is_read_is_read_as_it_was(classifier, make_voi
 
 def test_a_recording_with_a_bad_end_is_refused_before_anything_is_classified(make_voice):
     model = LinearClassifier(np.zeros((4, 96, 64)))
-    data = damaged(one_wrong(make_voice(10.0, RATE), -1))
+    data = damaged(with_nan(make_voice(10.0, RATE), -1))
     with pytest.raises(AudioRefused, match="not numbers"):
         emotion_timeline(io.BytesIO(data), model, block_s=1.0)
     assert not model.calls
@@ -627,7 +627,7 @@ def test_a_model_that_is_not_there_is_refused_in_one_line(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-# --- one person speaks: judged by the recording's own normal ---
+# --- one speaker: judged by the recording's own normal ---
 
 
 def voiced():

@@ -46,7 +46,7 @@ def given(samples, name="interview.wav", **choices) -> AppTest:
     app.session_state["choices"] = CHOICES | choices
     app.file_uploader[0].upload(name, wav(samples), "audio/wav").run()
     app = finished(app)
-    # Without its working copy, which has a worker of its own, nothing can be opened.
+    # Nothing can be opened without its working copy, which has its own worker.
     for (owner, _), job in cached.read_ahead_jobs()._jobs.items():
         if owner == app.session_state["owner"]:
             assert job.ended.wait(60)
@@ -134,7 +134,7 @@ def test_closing_a_long_recording_cancels_its_jobs(long_voice):
 
 
 def working_copies(app: AppTest) -> list:
-    """Return references to the files of the working copies of a visit, each of which is freed once nobody has it."""
+    """Return weak references to the files of a visit's working copies."""
     jobs = [job for (owner, _), job in cached.read_ahead_jobs()._jobs.items() if owner == app.session_state["owner"]]
     return [weakref.ref(job.result.wav) for job in jobs]
 
@@ -157,7 +157,7 @@ def test_nothing_of_a_long_recording_or_its_stretches_is_left_once_it_is_deleted
         app.switch_page("app.py").run()
     (file,) = working_copies(app)
     first, second = app.session_state["held"]
-    del app.session_state["held"][first]  # as when another takes its place
+    del app.session_state["held"][first]  # as when another recording replaces it
     app.session_state["requested_words"] = {second: ""}
     app.session_state["current"] = app.session_state["long"].sha256
     app.run()

@@ -1,4 +1,4 @@
-"""The words of long recordings: every word once and at its time, whatever the pieces; search; resumed after a stop."""
+"""The words of long recordings: every word once and at its time, for any blocks; search; resuming after a stop."""
 
 import io
 from itertools import pairwise
@@ -26,8 +26,8 @@ RATE = 16_000
 STARTS_S = np.arange(0.1, 40, 1.0)
 
 
-class Listener:
-    """A word model that finds a word wherever it is loud, and counts its calls."""
+class WordAtLoudSound:
+    """A word model that finds a word at every loud stretch, and counts its calls."""
 
     def __init__(self):
         self.heard_s = 0.0
@@ -67,7 +67,7 @@ def all_is_speech(monkeypatch):
 
 @pytest.mark.parametrize("piece_s", [300.0, 12.3])
 def test_every_word_is_found_once_at_its_time_for_any_blocks(source, timeline, piece_s):
-    found = list(words_over_time(source, timeline, Listener(), piece_s=piece_s))
+    found = list(words_over_time(source, timeline, WordAtLoudSound(), piece_s=piece_s))
     starts = [word.start_s for word in found[-1].transcript.words]
     assert starts == pytest.approx(STARTS_S.tolist(), abs=0.05)
     assert found[-1].until_s == pytest.approx(40)
@@ -78,8 +78,10 @@ def test_every_word_is_found_once_at_its_time_for_any_blocks(source, timeline, p
 def test_blocks_transcribed_before_a_stop_are_not_transcribed_again(source, timeline):
     so_far = []
     with pytest.raises(Cancelled):
-        so_far.extend(words_over_time(source, timeline, Listener(), work=Work(stop=lambda: bool(so_far)), piece_s=10))
-    (reached,), second = so_far, Listener()
+        so_far.extend(
+            words_over_time(source, timeline, WordAtLoudSound(), work=Work(stop=lambda: bool(so_far)), piece_s=10)
+        )
+    (reached,), second = so_far, WordAtLoudSound()
     *_, last = words_over_time(source, timeline, second, so_far=reached, piece_s=10)
     assert len(last.transcript.words) == len(STARTS_S)
     assert second.heard_s < 40 - reached.until_s + 1

@@ -68,7 +68,7 @@ def test_extension_that_does_not_load_is_replaced_everywhere_by_one_that_says_so
         "    'flags': [stand_in._IS_TORCHAUDIO_EXT_AVAILABLE, stand_in._IS_ALIGN_AVAILABLE]}))",
         package_named_torchaudio(tmp_path, "raise OSError('libc10_cuda.so: cannot open shared object file')\n"),
     )
-    # A module left from the first try would still hold the half-made package of then.
+    # A module left from the first try would still refer to that half-initialised package.
     assert found == {"early": True, "late": True, "flags": [False, False]}
 
 

@@ -53,7 +53,7 @@ def train(network, dataset, held_out, state, settings=SETTINGS, seed=1, stop=nev
 
 
 class StopAt:
-    """Say that the person cancelled from the given question on: every batch asks once."""
+    """Report a cancellation from the given call on; every batch calls once."""
 
     def __init__(self, target):
         self.left = target
@@ -63,7 +63,7 @@ class StopAt:
         return self.left <= 0
 
 
-def learnt(history):
+def without_seconds(history):
     """Return a history without the time that it took."""
     return [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in history]
 
@@ -85,8 +85,10 @@ def test_training_tells_two_separable_classes_apart_and_its_loss_falls(dataset, 
     assert history[-1]["validation_uar"] == 1.0
 
 
-# torch cannot know that a restored optimiser has taken its steps before.
-@pytest.mark.parametrize("target", [7, 9, 13])  # 6 batches an epoch: at the start and amid the second, before the third
+# torch does not know that a restored optimiser has already taken steps.
+@pytest.mark.parametrize(
+    "target", [7, 9, 13]
+)  # 6 batches per epoch: at the start and in the middle of the second, and before the third
 def test_a_run_that_was_stopped_and_resumed_ends_with_the_very_same_weights(dataset, held_out, tmp_path, target):
     straight, resumed = fresh_network(), fresh_network()
     history = train(straight, dataset, held_out, tmp_path / "straight.safetensors")
@@ -94,8 +96,8 @@ def test_a_run_that_was_stopped_and_resumed_ends_with_the_very_same_weights(data
     with pytest.raises(Cancelled):
         train(resumed, dataset, held_out, state, stop=StopAt(target))
     torch.manual_seed(99)
-    resumed = TinyNetwork(2)  # another process: nothing is left but the state
-    assert learnt(train(resumed, dataset, held_out, state)) == learnt(history)
+    resumed = TinyNetwork(2)  # like another process: only the state is left
+    assert without_seconds(train(resumed, dataset, held_out, state)) == without_seconds(history)
     assert same_weights(resumed, straight)
 
 
@@ -141,7 +143,7 @@ def test_the_network_ends_with_the_weights_of_its_best_validated_epoch_and_not_o
     def upside_down(entries):
         return [replace(entry, label=1 - entry.label) for entry in entries]
 
-    # It begins knowing the labels upside down, is validated on those, and unlearns them.
+    # It starts with swapped labels, is validated on those, and unlearns them.
     network, wrong = fresh_network(), upside_down(held_out)
     train(network, upside_down(dataset), wrong, tmp_path / "before.safetensors", replace(SETTINGS, epochs=2))
     slowly = replace(SETTINGS, epochs=6, rate=1e-3, head_rate=1e-3)
@@ -171,14 +173,14 @@ def test_sampling_weights_are_what_is_worked_out_by_hand():
     np.testing.assert_allclose(sampling_weights(entries, 0.5), half / half.sum())
 
 
-# --- what an epoch takes, at which rate, and what it learns from it ---
+# --- batches of an epoch, learning rates and losses ---
 
 ALL_SEGMENTS = replace(SETTINGS, segments_per_recording=None, augmentation=UNCHANGED)
 
 
 @pytest.fixture
 def batches(monkeypatch):
-    """The batches of a training that changes nothing in them, as (segments, targets)."""
+    """The unaugmented batches of a training, as (segments, targets)."""
     seen = []
 
     def remember(segments, targets, settings):
@@ -190,7 +192,7 @@ def batches(monkeypatch):
 
 
 def numbered(counts):
-    """Recordings with given numbers of segments; band 0 holds the recording's number, band 1 the frame's."""
+    """Recordings with given numbers of segments; band 0 has the recording's number, band 1 the frame's."""
     recordings = []
     for number, count in enumerate(counts):
         log_mel = np.zeros((96 + 48 * (count - 1), 64))
@@ -199,8 +201,8 @@ def numbered(counts):
     return recordings
 
 
-def taken(batches):
-    """Return who and where the segments of some batches are from."""
+def segment_origins(batches):
+    """Return recording and position of the segments of some batches."""
     return [(round(s[0, 0, 0].item()), round(s[0, 0, 1].item())) for segments, _ in batches for s in segments]
 
 
@@ -208,7 +210,7 @@ def test_all_segments_are_taken_exactly_once_an_epoch_and_in_another_order_each_
     counts = (1, 5, 2, 4, 3, 1)
     train(fresh_network(), numbered(counts), held_out, tmp_path / "state.safetensors", replace(ALL_SEGMENTS, epochs=2))
     assert [len(segments) for segments, _ in batches] == [8, 8] * 2
-    first, second = taken(batches[:2]), taken(batches[2:])
+    first, second = segment_origins(batches[:2]), segment_origins(batches[2:])
     everything = [(number, 48 * place) for number, count in enumerate(counts) for place in range(count)]
     assert sorted(first) == sorted(second) == everything
     assert first != second
@@ -218,14 +220,14 @@ def test_segments_that_fill_no_batch_wait_for_another_epoch_and_none_is_taken_tw
     counts = (3, 5, 2, 4, 3, 2)
     train(fresh_network(), numbered(counts), held_out, tmp_path / "state.safetensors", replace(ALL_SEGMENTS, epochs=8))
     assert [len(segments) for segments, _ in batches] == [8, 8] * 8
-    epochs = [taken(batches[start : start + 2]) for start in range(0, 16, 2)]
+    epochs = [segment_origins(batches[start : start + 2]) for start in range(0, 16, 2)]
     assert all(len(set(epoch)) == 16 for epoch in epochs)
     assert len(set().union(*epochs)) == sum(counts) == 19
 
 
 def test_fewer_segments_than_a_batch_are_one_batch(held_out, tmp_path, batches):
     train(fresh_network(), numbered((2, 3)), held_out, tmp_path / "state.safetensors", replace(ALL_SEGMENTS, epochs=1))
-    assert sorted(taken(batches)) == [(0, 0), (0, 48), (1, 0), (1, 48), (1, 96)]
+    assert sorted(segment_origins(batches)) == [(0, 0), (0, 48), (1, 0), (1, 48), (1, 96)]
 
 
 @pytest.fixture
@@ -302,8 +304,8 @@ def test_a_segment_that_is_half_mixed_with_an_unlabelled_one_counts_half():
 
 def test_with_the_papers_settings_a_network_learns_as_with_torchs_adam_alone(dataset, held_out, tmp_path, batches):
     settings = replace(PAPER, epochs=1, batch=8)
-    learnt, twin = (fresh_network(dropout=0.0).to(memory_format=torch.channels_last) for _ in range(2))
-    train(learnt, dataset, held_out, tmp_path / "state.safetensors", settings)
+    without_seconds, twin = (fresh_network(dropout=0.0).to(memory_format=torch.channels_last) for _ in range(2))
+    train(without_seconds, dataset, held_out, tmp_path / "state.safetensors", settings)
     assert len(batches) == 3
     adam = torch.optim.Adam(twin.train().parameters(), lr=0.01)
     for segments, targets in batches:
@@ -315,7 +317,7 @@ def test_with_the_papers_settings_a_network_learns_as_with_torchs_adam_alone(dat
         adam.step()
     assert (twin.conv.weight - fresh_network().conv.weight).abs().max() > 0.01
     for name, tensor in twin.state_dict().items():
-        torch.testing.assert_close(learnt.state_dict()[name], tensor, rtol=0, atol=1e-6, msg=name)
+        torch.testing.assert_close(without_seconds.state_dict()[name], tensor, rtol=0, atol=1e-6, msg=name)
 
 
 # --- a teacher ---
@@ -337,7 +339,7 @@ def imitate(network, dataset, held_out, state, imitation, teacher, **changes):
 
 
 def distance_to(teacher, state, entries):
-    """Return the cosine distance of what a state's layer makes of its network's features to those of the teacher."""
+    """Return the cosine distance between a state's projected features and the teacher's."""
     network = TinyNetwork(2).eval()
     with safe_open(state, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -386,7 +388,7 @@ def test_with_only_unlabelled_recordings_the_loss_is_the_weighed_distance(datase
         for weight in (1.0, 4.0)
     )
     assert 0 < one[0]["loss"] < 2
-    # Adam takes steps of the same size whatever the loss is multiplied by.
+    # Adam's steps do not depend on the scale of the loss.
     assert [epoch["loss"] for epoch in four] == pytest.approx([4 * epoch["loss"] for epoch in one], rel=0.1)
 
 
@@ -402,7 +404,9 @@ def test_a_run_with_a_teacher_that_was_stopped_and_resumed_ends_with_the_very_sa
         train(fresh_network(), recordings, held_out, state, settings, stop=StopAt(target), teacher=teacher)
     torch.manual_seed(99)
     resumed = TinyNetwork(2)
-    assert learnt(train(resumed, recordings, held_out, state, settings, teacher=teacher)) == learnt(history)
+    assert without_seconds(train(resumed, recordings, held_out, state, settings, teacher=teacher)) == without_seconds(
+        history
+    )
     assert same_weights(resumed, straight)
 
 
@@ -440,7 +444,7 @@ def augment_all(segments, seed):
 
 
 def test_gain_multiplies_each_segments_magnitude_by_one_number_of_at_most_so_many_decibels(segments):
-    loud = segments + 5  # far above the offset, so that dividing is exact enough
+    loud = segments + 5  # far above the offset, so that the division is precise enough
     ratio = (augmented(loud, gain_db=10.0).exp() - OFFSET) / (loud.exp() - OFFSET)
     gains_db = 20 * torch.log10(ratio).flatten(1)
     torch.testing.assert_close(gains_db, gains_db[:, :1].expand_as(gains_db), rtol=0, atol=1e-2)
@@ -497,7 +501,7 @@ def test_in_a_room_a_click_dies_away_exponentially_within_its_own_band():
     direct, whole = 100.0**2, power.sum(dim=1)
     assert (whole > 1.03 * direct).all()
     assert (whole < 2.01 * direct).all()
-    assert sounded[:, 0, :10].max() < 1e-3  # nothing is heard before the click
+    assert sounded[:, 0, :10].max() < 1e-3  # there is no sound before the click
     assert sounded[:, 0, :, 21].max() < 1e-3
 
 
@@ -524,7 +528,7 @@ def test_a_longer_or_shorter_vocal_tract_stretches_the_bands_from_the_lowest_on(
     assert warped[:, 0, :, 0].abs().max() <= 0.05 + 1e-4
     expected = 40.5 * scale - 0.5
     torch.testing.assert_close(warped[:, 0, 50, 40], expected, rtol=0, atol=1e-3)
-    torch.testing.assert_close(warped[:, 0, 3], warped[:, 0, 90], rtol=0, atol=1e-4)  # time is left alone
+    torch.testing.assert_close(warped[:, 0, 3], warped[:, 0, 90], rtol=0, atol=1e-4)  # time is unchanged
 
 
 def test_another_tempo_stretches_time_about_the_middle_and_leaves_the_bands():
@@ -556,11 +560,11 @@ def test_mixed_targets_stay_distributions_and_go_with_the_mixed_segments():
     torch.manual_seed(2)
     classes = torch.arange(16) % 4
     targets = torch.nn.functional.one_hot(classes, 4).float()
-    segments = classes.float().view(-1, 1, 1, 1).expand(16, 1, 96, 64)  # each segment says which class it is
+    segments = classes.float().view(-1, 1, 1, 1).expand(16, 1, 96, 64)  # each segment encodes its class
     mixed, mixed_targets = mixup(segments, targets, AugmentationSettings(mixup=1.0))
     torch.testing.assert_close(mixed_targets.sum(dim=1), torch.ones(16))
     assert (mixed_targets >= 0).all()
-    assert (mixed_targets[torch.arange(16), classes] >= 0.5 - 1e-6).all()  # each stays mostly itself
+    assert (mixed_targets[torch.arange(16), classes] >= 0.5 - 1e-6).all()  # each remains mostly unchanged
     assert (mixed_targets.max(dim=1).values < 0.99).any()
     torch.testing.assert_close(mixed[:, 0, 0, 0], mixed_targets @ torch.arange(4.0))
 

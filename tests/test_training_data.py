@@ -1,4 +1,4 @@
-"""Who is on which side of a training, and what the starting weights were trained on."""
+"""The sides of a training's split, and what the starting weights were trained on."""
 
 from dataclasses import replace
 
@@ -17,19 +17,19 @@ from tests.tiny_networks import TinyNetwork
 
 SPEAKERS = ("ada", "ben", "cleo", "dan", "eve", "fay")
 OTHERS = ("fear", "disgust")
-#: A recording of each of four emotions by each speaker, and of two others.
+#: Recordings by each speaker: one of each of four emotions, and of two others.
 WANTED, OTHER = 4 * len(SPEAKERS), len(OTHERS) * len(SPEAKERS)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Where a manifest and the spectrograms lie."""
+    """The folder of a manifest and the spectrograms."""
     return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="module")
 def manifest(home, make_voice):
-    """Six people in two corpora, whom no model was trained on."""
+    """Six people in two corpora that no model was trained on."""
     rows = ["path,emotion,speaker,text,corpus"]
     for number, speaker in enumerate(SPEAKERS):
         for place, emotion in enumerate(("angry", "happy", "neutral", "sad", *OTHERS)):
@@ -43,13 +43,13 @@ def manifest(home, make_voice):
 
 @pytest.fixture(autouse=True)
 def begins_with_audioset(monkeypatch):
-    """YAMNet's weights are those of AudioSet, which were trained on nobody here; reading does not open them."""
+    """YAMNet's weights are AudioSet's, which were trained on none of these; reading does not open them."""
     monkeypatch.setenv("SER_YAMNET_WEIGHTS", "audioset.safetensors")
 
 
 @pytest.fixture
 def read(manifest, home):
-    """Read the data of a plan that is as said."""
+    """Read the data of a plan with these settings."""
 
     def reading(**said):
         plan = TrainingPlan(**{"corpora": {"made": str(manifest)}, "network": "vggish", "folds": 3} | said)
@@ -201,7 +201,7 @@ def test_sentences_that_the_starting_weights_know_are_left_out_of_the_test(read,
         read(split="sentence", corpora=mixed, warm_start=trained_on({stranger.sha256: stranger.item.speaker_id}))
 
 
-# --- recordings in whose voice nobody found the emotion ---
+# --- recordings whose emotion no listener recognised ---
 
 
 @pytest.mark.parametrize("dropped", [False, True])
@@ -240,7 +240,7 @@ def test_without_audiosets_weights_the_shipped_yamnets_training_recordings_count
     shipped = training_list(find_model("yamnet"))
     for network in ("yamnet", "vggish", "fusion"):
         assert seen_by_starting_weights(replace(PLAN, network=network)) == shipped
-    assert seen_by_starting_weights(replace(PLAN, network="vggish", preset="paper")) == {}  # nobody teaches it
+    assert seen_by_starting_weights(replace(PLAN, network="vggish", preset="paper")) == {}  # without a teacher
 
 
 def test_a_warm_start_was_trained_on_what_its_model_was_trained_on(trained_on):

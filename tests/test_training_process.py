@@ -37,7 +37,7 @@ def test_a_training_in_a_process_of_its_own_ends_with_a_model_that_loads(small_c
     tested = read_predictions(tmp_path / "mine" / TEST_TABLE)
     seen = training_list(tmp_path / "mine")
     assert len(tested.labels) == 8
-    assert len(seen) == 32 + len(training_list(find_model("yamnet")))  # what the weights to begin with have heard
+    assert len(seen) == 32 + len(training_list(find_model("yamnet")))  # the training list of the starting weights
     assert not set(tested.sha256) & set(seen)
     assert not set(tested.speakers) & set(seen.values())
     (history,) = (tmp_path / "runs").glob("*.json")

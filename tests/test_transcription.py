@@ -1,4 +1,4 @@
-"""Words from speech: blocks, the gate of voice activity, bounds by hand, and one run of a real model."""
+"""Words from speech: blocks, voice activity, bounds by hand, and one run of a real model."""
 
 import errno
 import os
@@ -40,7 +40,7 @@ def spoken(start, end, word, probability=0.9):
 
 
 class Whisper:
-    """Says the same segments for every block, and remembers what it was given."""
+    """Returns the same segments for every block, and records its arguments."""
 
     def __init__(self, *segments, language="en", sure=repeat(0.95)):  # noqa: B008 - repeats for ever
         self.segments, self.language, self.sure, self.given = segments, language, iter(sure), []
@@ -83,7 +83,7 @@ def test_a_first_word_that_begins_at_zero_begins_where_the_sound_does():
 
 
 def test_a_first_word_begins_in_speech_where_noise_hides_the_pause_before_it():
-    recording = bursts((0.0, 2.0), seconds=2.0)  # no level tells where the word begins
+    recording = bursts((0.0, 2.0), seconds=2.0)  # the level does not show where the word begins
     speech = np.zeros(63, bool)
     speech[20:50] = True  # from 0.64 s
     (word,) = snap_words([Region(0.0, 1.1)], recording, speech=speech)
@@ -148,7 +148,7 @@ def test_blocks_cover_all_speech_and_are_short_enough_for_whisper(speech):
 
 
 def test_speech_without_a_pause_is_cut_at_its_quietest_moment_late_in_a_long_recording_too():
-    rate = 11_025  # a piece of 32 ms is no whole number of samples
+    rate = 11_025  # a chunk of 32 ms is not a whole number of samples
     samples = np.random.default_rng(0).normal(size=600 * rate).astype(np.float32) * 0.1
     quiet = slice(round(580.0 * rate), round(580.1 * rate))
     samples[quiet] = 0
@@ -270,7 +270,7 @@ def test_a_damaged_model_and_a_missing_package_are_refused_in_a_sentence(monkeyp
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(WordModelRefused, match="cannot be loaded"):
         load_word_model(tmp_path)
-    monkeypatch.setattr(faster_whisper, "WhisperModel", Mock(side_effect=Exception()))  # as of a damaged tokenizer
+    monkeypatch.setattr(faster_whisper, "WhisperModel", Mock(side_effect=Exception()))  # as from a damaged tokenizer
     with pytest.raises(WordModelRefused, match="cannot be loaded"):
         load_word_model(tmp_path)
     monkeypatch.setitem(sys.modules, "faster_whisper", None)

@@ -1,4 +1,4 @@
-"""What is one visit's is nobody else's, and goes when the visit ends."""
+"""A visit's data is private and is deleted when the visit ends."""
 
 import gc
 import threading
@@ -18,12 +18,12 @@ HELD = SimpleNamespace(recording=SimpleNamespace(part_of=None))
 CONNECT = visits._connected.__wrapped__
 
 
-class Waits:
-    """A timer that fires when the test says so."""
+class ManualTimer:
+    """A timer that the test fires."""
 
     def __init__(self, seconds, action, arguments=()) -> None:
         self.seconds, self.action = seconds, lambda: action(*arguments)
-        Waits.before, Waits.newest = getattr(Waits, "newest", None), self
+        ManualTimer.before, ManualTimer.newest = getattr(ManualTimer, "newest", None), self
 
     def start(self) -> None:
         """Wait."""
@@ -32,7 +32,7 @@ class Waits:
 @pytest.fixture
 def connected(monkeypatch):
     """Connect a visit that has one result and one running job; return its connections as they are made."""
-    monkeypatch.setattr(threading, "Timer", Waits)
+    monkeypatch.setattr(threading, "Timer", ManualTimer)
     owner, end = f"visit {id(object())}", threading.Event()
     done = cached.jobs().submit(owner, "done", "Done", lambda work: "a result")
     assert done.ended.wait(PATIENCE_S)
@@ -53,9 +53,9 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
     owner = tab.owner
     cached.read_ahead_jobs().add_finished(owner, ("ahead", "a recording"), "Reading ahead", "its sound")
     visits._disconnected(tab)
-    assert Waits.newest.seconds >= 120
+    assert ManualTimer.newest.seconds >= 120
     assert cached.jobs().find(owner, "done") is done
-    Waits.newest.action()
+    ManualTimer.newest.action()
     assert [cached.jobs().find(owner, key) for key in ("done", "running")] == [None, None]
     assert cached.read_ahead_jobs().find(owner, ("ahead", "a recording")) is None
     assert running._cancelled.is_set()
@@ -77,7 +77,7 @@ def test_a_recording_that_is_forgotten_is_not_kept_as_one_that_was_read_ahead():
 
 
 def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_on(monkeypatch):
-    monkeypatch.setattr(threading, "Timer", Waits)
+    monkeypatch.setattr(threading, "Timer", ManualTimer)
     owner, began, end = f"visit {uuid.uuid4()}", threading.Event(), threading.Event()
 
     def until_the_end(work):
@@ -90,14 +90,14 @@ def test_visit_that_left_holds_up_nobody_with_explanations_but_its_export_goes_o
     assert began.wait(PATIENCE_S)
     visits._tabs[owner] = tab = visits._Tab(owner, ("", None), {}, "")
     visits._disconnected(tab)
-    assert Waits.before.seconds < 60
-    Waits.before.action()
+    assert ManualTimer.before.seconds < 60
+    ManualTimer.before.action()
     end.set()
     assert export.ended.wait(PATIENCE_S)
     assert waiting.state == "cancelled"
     assert (running.result, export.result) == (True, False)
     assert [cached.jobs().find(owner, job.key) for job in jobs] == [None, None, export]
-    Waits.newest.action()
+    ManualTimer.newest.action()
 
 
 def test_what_refers_to_itself_goes_with_its_visit_at_once(connected):
@@ -115,7 +115,7 @@ def test_what_refers_to_itself_goes_with_its_visit_at_once(connected):
     gc.collect()
     assert gone() is not None
     visits._disconnected(tab)
-    Waits.newest.action()
+    ManualTimer.newest.action()
     assert gone() is None
 
 
@@ -124,12 +124,12 @@ def test_visit_that_comes_back_in_time_keeps_its_results_until_it_goes_again(con
     first = connect()
     owner = first.owner
     visits._disconnected(first)
-    forget_first = Waits.newest.action
+    forget_first = ManualTimer.newest.action
     second = connect()
     forget_first()
     assert cached.jobs().find(owner, "done") is done
     visits._disconnected(second)
-    Waits.newest.action()
+    ManualTimer.newest.action()
     assert cached.jobs().find(owner, "done") is None
 
 
@@ -153,8 +153,8 @@ def opened(monkeypatch, browser: tuple[str, str | None]) -> AppTest:
 
 @pytest.fixture
 def visited(monkeypatch):
-    """Have a visit with a recording, a choice, one result and a view in its address; return its tab and its browser."""
-    monkeypatch.setattr(threading, "Timer", Waits)
+    """Start a visit with a recording, a choice, one result and a view in its URL; return its tab and browser."""
+    monkeypatch.setattr(threading, "Timer", ManualTimer)
     browser = uuid.uuid4().hex, "ann"
     app = opened(monkeypatch, browser)
     app.session_state["notice_read"] = True
@@ -165,13 +165,13 @@ def visited(monkeypatch):
     yield visits._tabs[owner], browser
     for tab in [tab for tab in visits._tabs.values() if tab.browser == browser]:
         visits._disconnected(tab)
-        Waits.newest.action()
+        ManualTimer.newest.action()
 
 
 def test_a_reloaded_page_goes_on_with_its_visit_and_its_work_but_takes_the_view_from_its_address(monkeypatch, visited):
     tab, browser = visited
     visits._disconnected(tab)
-    stop = Waits.before.action
+    stop = ManualTimer.before.action
     again = opened(monkeypatch, browser)
     assert again.session_state["owner"] == tab.owner
     assert again.session_state["notice_read"]
@@ -180,7 +180,7 @@ def test_a_reloaded_page_goes_on_with_its_visit_and_its_work_but_takes_the_view_
     assert (choices["annotator"], choices["emotion"]) == ("Ann", session.CHOICES["emotion"])
     running = cached.jobs().submit(tab.owner, ("explain", "b"), "Explaining", lambda work: work.stop())
     stop()
-    Waits.newest.action()
+    ManualTimer.newest.action()
     assert running.ended.wait(PATIENCE_S)
     assert (running.state, running.result) == ("done", False)
     assert cached.jobs().find(tab.owner, ("explain", "a")).result == "a map"
@@ -204,7 +204,7 @@ def test_what_is_deleted_in_one_tab_does_not_come_back_from_another(monkeypatch,
     visits.forget_recording("a")
     visits._disconnected(tab)
     monkeypatch.undo()
-    monkeypatch.setattr(threading, "Timer", Waits)
+    monkeypatch.setattr(threading, "Timer", ManualTimer)
     assert opened(monkeypatch, browser).session_state["held"] == {}
     assert cached.jobs().find(tab.owner, ("explain", "a")) is None
 

@@ -1,4 +1,4 @@
-"""A voice's own normal: what is known of a voice, how far it counts, and the classifier that uses it."""
+"""A voice's own normal: how it is estimated, how much it counts, and the classifier that uses it."""
 
 import math
 from dataclasses import replace
@@ -53,7 +53,7 @@ def some_recordings(rng, count=None):
     return [rng.normal(size=(n, 4)) for n in rng.integers(1, 4, size=count or rng.integers(1, 6))]
 
 
-def shown(*emotions, scale=3.0):
+def recordings_showing(*emotions, scale=3.0):
     """Return recordings of one piece, each of which shows an emotion."""
     return [scale * np.eye(4)[[EMOTIONS.index(emotion)]] for emotion in emotions]
 
@@ -76,20 +76,22 @@ def test_order_of_the_recordings_changes_nothing_not_even_the_hash(seed, random)
 
 def test_share_grows_with_the_recordings_as_n_by_n_and_k():
     settings = replace(SETTINGS, shrinkage_recordings=5.0)
-    of_one = shown("angry") * 20
+    of_one = recordings_showing("angry") * 20
     shares = [voice_share(voice_normal(of_one[:n], mixed=True), settings) for n in (0, 1, 5, 20)]
     assert shares == pytest.approx([0.0, 1 / 6, 1 / 2, 20 / 25])
 
 
 def test_recordings_of_one_emotion_are_not_trusted_unless_a_person_says_they_differ():
-    of_one, of_all = (voice_normal(shown(*emotions, scale=9.0)) for emotions in (("angry",) * 4, EMOTIONS * 2))
+    of_one, of_all = (
+        voice_normal(recordings_showing(*emotions, scale=9.0)) for emotions in (("angry",) * 4, EMOTIONS * 2)
+    )
     assert [trust(one, SETTINGS) for one in (of_one, of_all)] == [0, 1]
     assert trust(replace(of_one, mixed=True), SETTINGS) == 1
     np.testing.assert_array_equal(voice_shift(of_one, SETTINGS), 0)
     # Balanced at a softening of 4, a recording's own emotion is 2 ** 4 times as likely as each of the two absent ones:
-    # 16 of 18. So which of two it is, half of what there is to know of four, is known to 8 / 9.
+    # 16 of 18. So which of two it is, half of the information about four, is known to 8 / 9.
     between = replace(SETTINGS, one_emotion_spread=0.25, mixed_spread=0.75)
-    of_two = trust(voice_normal(shown("angry", "sad", scale=500.0)), between)
+    of_two = trust(voice_normal(recordings_showing("angry", "sad", scale=500.0)), between)
     assert of_two == pytest.approx((4 / 9 - 0.25) / 0.5)
     assert "not used" in caution_in_words(trust(of_one, SETTINGS))
     assert "39 %" in caution_in_words(of_two)
@@ -99,13 +101,13 @@ def test_recordings_of_one_emotion_are_not_trusted_unless_a_person_says_they_dif
 def test_spread_is_what_a_recording_tells_of_its_emotion():
     assert emotion_spread(np.eye(4)) == pytest.approx(1)
     assert emotion_spread(np.tile([1.0, 0, 0, 0], (3, 1))) == pytest.approx(0)
-    assert emotion_spread(np.full((3, 4), 0.25)) == pytest.approx(0)  # of all emotions, but none is told apart
+    assert emotion_spread(np.full((3, 4), 0.25)) == pytest.approx(0)  # of all emotions, but none is distinguished
     assert emotion_spread(np.array([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])) == pytest.approx(0.5)
 
 
 def test_voice_that_lies_elsewhere_in_all_emotions_is_brought_back_by_hand():
     offset = np.array([2.0, 0.0, -1.0, -1.0])
-    recordings = [one + offset for one in shown(*EMOTIONS)]
+    recordings = [one + offset for one in recordings_showing(*EMOTIONS)]
     shift = voice_shift(voice_normal(recordings, mixed=True), WHOLLY)
     np.testing.assert_allclose(shift, offset, atol=1e-9)
     assert balancing_shift(np.concatenate(recordings), 1.0) == pytest.approx(offset)
@@ -118,7 +120,7 @@ def test_shift_of_one_recording_makes_all_emotions_equally_likely():
 
 @pytest.mark.parametrize("softening", [0.5, 4.0])
 def test_shift_is_that_of_a_slow_twin_which_scales_classes_until_they_are_alike(softening):
-    """Sinkhorn's way: each class is divided by how often it came out, again and again."""
+    """Sinkhorn's method: divide each class by how often it is predicted, repeatedly."""
     logits = np.random.default_rng(0).normal(0, 5, size=(30, 4)) + np.array([4, 0, 0, -3])
     twin = np.zeros(4)
     for _ in range(3000):
@@ -206,7 +208,7 @@ def test_adapted_classifier_has_a_name_and_a_hash_of_its_own_and_leaves_the_firs
 def test_model_without_settings_for_voices_refuses_one():
     classifier = classifier_of(fresh(TinyNetwork))
     with pytest.raises(SettingsRefused, match="small cannot judge a voice by its own normal"):
-        classifier.with_voice(voice_normal(shown("angry")))
+        classifier.with_voice(voice_normal(recordings_showing("angry")))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Speech is told from what is none."""
+"""Speech is distinguished from other sound."""
 
 import subprocess
 import sys
@@ -76,7 +76,7 @@ def test_pauses_around_speech_are_not_counted(corpora):
 
 @pytest.mark.process
 def test_the_detector_says_what_its_own_package_says(voice):
-    # In a process of its own, because the package's import leaves torch with one thread.
+    # In its own process, because the package's import leaves torch with one thread.
     script = (
         "import sys, numpy as np; from silero_vad import load_silero_vad; "
         "samples = np.load(sys.argv[1]); theirs = load_silero_vad(sequence=True).audio_forward(samples); "

@@ -50,7 +50,7 @@ def pitch_of(samples, rate=RATE):
 
 
 def breathing(seconds=1.0, hz=150.0, noise_db=-20.0, highest_hz=3_000.0) -> Recording:
-    """Return equally strong harmonics, and noise as strong at every frequency, up to the highest."""
+    """Return equally strong harmonics and white noise, up to the highest frequency."""
     times, rng = np.arange(round(seconds * RATE)) / RATE, np.random.default_rng(1)
     sound = sum(np.cos(2 * np.pi * k * hz * times + k**2 / 8) for k in range(1, int(highest_hz / hz)))
     noise_spectrum = np.fft.rfft(rng.normal(size=len(times)))
@@ -119,7 +119,7 @@ def test_tempo_divides_the_duration_and_the_pitch_stays(tempo):
     out = changed(recording, tempo=tempo)
     assert len(out) == round(len(recording.samples) / tempo)
     assert semitones(pitch_of(out)[0], pitch_of(recording.samples)[0]) == pytest.approx(0, abs=0.1)
-    # Its silence at the beginning lasts as much longer.
+    # Its initial silence lasts longer by the same factor.
     onset = np.flatnonzero(np.abs(out) > 0.02)[0] / RATE
     assert onset == pytest.approx(0.1 / tempo, abs=0.025)
 

@@ -33,7 +33,7 @@ MARKS = pitch_marks(VOICE, prosody_of(VOICE))
 
 
 def judge(is_angry):
-    """Return scores that say angry of the sounds (n,) for which a rule holds, else sad."""
+    """Return scores that are angry for sounds (n,) that satisfy a rule, else sad."""
 
     def score(sounds, work):
         return np.array([(0.9, 0.1) if is_angry(sound) else (0.2, 0.8) for sound in sounds])
@@ -93,7 +93,7 @@ def test_of_several_flips_the_smallest_share_of_the_limit_is_named():
 
 
 def test_where_the_synthesis_alone_flips_nothing_is_said_of_the_property():
-    # Whatever is not the very same waveform is angry: pitch and its range cannot be told from their synthesis.
+    # Any changed waveform is angry: changes of pitch and range cannot be separated from their synthesis.
     found = found_by(
         lambda sound: len(sound) == len(VOICE.samples) and np.abs(sound - VOICE.samples).max() > 1e-4, PROPERTIES
     )
@@ -126,7 +126,7 @@ def test_creak_is_only_added_and_breath_also_taken_away():
 def test_a_creakier_voice_that_flips_is_found_by_its_gaps():
     level = 20 * np.log10(np.abs(VOICE.samples[MARKS.samples[:-1]]) + 1e-9)
 
-    def has_gaps(sound):  # most marks are then weaker than a few
+    def has_gaps(sound):  # then most marks are weaker than a few
         return np.ptp((20 * np.log10(np.abs(sound[MARKS.samples[:-1]]) + 1e-9) - level)[level > -40]) > 4.0
 
     (curve,) = found_by(has_gaps, [BY_FIELD["creak_db"]]).curves

@@ -25,7 +25,7 @@ from tests.tiny_networks import EMOTIONS, TinyNetwork, fresh
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Streamlit's own test runner
 
-#: Whatever the recordings show.
+#: For any recordings.
 SHRUNK = VoiceSettings(shrinkage_recordings=2.0, one_emotion_spread=-2.0, mixed_spread=-1.0)
 
 
@@ -54,7 +54,7 @@ def models(monkeypatch):
 
 @pytest.fixture(scope="module")
 def recordings(make_voice):
-    """Three recordings, and the files they were read from; the last one is the current one."""
+    """Three recordings and their files; the last one is the current one."""
     sources = {f"take {seed}.wav": wav(make_voice(1.5 + seed / 4, 16_000, seed=seed)) for seed in (1, 2, 3)}
     return [Held(read_recording(source, name), source) for name, source in sources.items()]
 
@@ -72,12 +72,12 @@ def toggle(app):
     return next((one for one in app.toggle if one.label == "Recordings of one person"), None)
 
 
-def chosen(app):
+def voice_multiselect(app):
     return next(one for one in app.multiselect if one.label == "Recordings of this person")
 
 
 def judged_by(app):
-    """Return the SHA-256 of the models that a recording was given to, the last one last."""
+    """Return the SHA-256 of the models that classified a recording, the latest last."""
     return [job.key[2] for job in all_jobs(app) if job.key[0] == "classify"]
 
 
@@ -98,7 +98,7 @@ def test_all_recordings_are_the_voice_as_it_is_switched_on_and_the_page_shows_bo
     toggle(app).set_value(True).run()
     app = finished(app)
     assert not app.exception
-    assert len(chosen(app).value) == 3
+    assert len(voice_multiselect(app).value) == 3
     normal = speaker_normal([one.recording for one in recordings], models["voiced"])
     said = words(app)
     assert f"{100 * voice_share(normal, SHRUNK):.0f} % by its own normal" in said
@@ -155,7 +155,7 @@ def test_switched_off_the_model_judges_as_before(models, recordings):
     toggle(app).set_value(False).run()
     assert judged_by(finished(app))[-1] == models["voiced"].sha256
     toggle(app).set_value(True).run()
-    assert len(chosen(finished(app)).value) == 3
+    assert len(voice_multiselect(finished(app)).value) == 3
 
 
 def test_recording_that_is_not_of_the_voice_is_judged_as_any(models, recordings):
@@ -163,14 +163,14 @@ def test_recording_that_is_not_of_the_voice_is_judged_as_any(models, recordings)
     app = opened_with("app.py", recordings, voice_on=True, voice=first_two)
     assert judged_by(app) == [models["voiced"].sha256]
     assert "judged like any other" in words(app)
-    assert chosen(app).value == first_two
+    assert voice_multiselect(app).value == first_two
 
 
 def test_recording_that_comes_later_is_not_taken_for_the_same_person(models, recordings):
     app = opened_with("app.py", recordings[:2], voice_on=True)
     app.file_uploader[0].upload("take 3.wav", recordings[2].source, "audio/wav").run()
     app = finished(app)
-    assert len(chosen(app).value) == 2
+    assert len(voice_multiselect(app).value) == 2
     assert judged_by(app)[-1] == models["voiced"].sha256
 
 
@@ -185,8 +185,8 @@ def test_recording_that_is_deleted_leaves_the_voice(models, recordings):
     gone = recordings[-1].recording.sha256
     next(button for button in app.button if button.label == "Delete this recording").click().run()
     app = finished(app)
-    assert len(chosen(app).value) == 2
-    assert gone not in chosen(app).value
+    assert len(voice_multiselect(app).value) == 2
+    assert gone not in voice_multiselect(app).value
     assert gone not in str(app.session_state["choices"])
     assert not [job for job in all_jobs(app) if gone in job.key]
     assert adapted(models, recordings[:2]).sha256 in judged_by(app)
@@ -249,6 +249,6 @@ def test_how_compares_the_focus_with_the_other_recordings_of_the_voice(models, r
     (table,) = [frame.value for frame in app.table if "In the focus" in frame.value]
     assert {"In the rest", "In other recordings"} < set(table)
     assert table["In other recordings"].iloc[0] == f"{job.result.pitch_hz:.0f} Hz"
-    chosen(app).set_value([recordings[2].recording.sha256]).run()
+    voice_multiselect(app).set_value([recordings[2].recording.sha256]).run()
     tables = [frame.value for frame in finished(app).table if "In the focus" in frame.value]
     assert not any("In other recordings" in table for table in tables)

@@ -1,4 +1,4 @@
-"""The beginning of Whisper's encoder: its arithmetic by hand, its published weights, and what Grad-CAM sees of it."""
+"""The first blocks of Whisper's encoder: arithmetic by hand, published weights, and Grad-CAM."""
 
 import math
 import os
@@ -126,7 +126,7 @@ def test_each_token_has_the_position_of_its_20_ms_and_the_same_in_longer_segment
     with torch.inference_mode():
         network(torch.full((1, 1, 2 * tokens, 64), -3.0))
     hook.remove()
-    # In a steady sound all inner tokens are the same but for their positions.
+    # In a steady sound all inner tokens are the same except for their positions.
     without = taken[0] - network.positional_embedding[:tokens]
     assert len(taken[0]) == tokens
     torch.testing.assert_close(without[1:-1], without[1:2].expand(tokens - 2, -1), atol=1e-4, rtol=0)
@@ -153,7 +153,7 @@ def test_class_activation_adds_up_what_each_moment_gives_to_means_and_deviations
     assert classifier.layers == ("whisper",)
     assert ours.shape == (96, 1)
     np.testing.assert_allclose(ours[:, 0], by_hand / 96, atol=1e-4 * np.abs(by_hand).max())
-    # All moments together: what the means give to the logits, and half of what the deviations give.
+    # Summed over time: the means' contribution to the logits, and half of the deviations'.
     whole = weight[:WIDTH] @ mean + 0.5 * weight[WIDTH:] @ deviation
     assert ours.sum() == pytest.approx(whole, rel=1e-2)
 
@@ -229,7 +229,7 @@ def test_whispers_input_is_1_where_loudest_at_most_4_decades_above_full_scale_an
     tone[8_000:] = 0
     values = whisper_log_mel(tone)
     assert values.shape == (100, 80)
-    # A second of silence counts as 8 decades below the loudest, in quarters of a decade.
+    # A second of silence is clipped at 8 decades below the loudest, in quarters of a decade.
     assert values.max() - values.min() == pytest.approx(2.0, abs=1e-5)
     # Slaney's scale is linear up to 1 kHz at 200/3 Hz a mel; 8 kHz are 45.2 mel, so that 1 kHz = 15 mel is band 26.
     assert values[10:40].mean(axis=0).argmax() in (25, 26)

@@ -1,4 +1,4 @@
-"""Training with Whisper's encoder: what it begins with, what is fitted, and that nothing of it is learnt by heart."""
+"""Training with Whisper's encoder: starting weights, what is fitted, and separation of training and test."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def one_block():
-    """Whisper with one of its three blocks: what is trained and saved is the same, in less time."""
+    """Whisper with one of its three blocks: the same training and saving in less time."""
 
     def forget_sizes() -> None:
         tiny_networks._made.cache_clear()
@@ -54,7 +54,7 @@ def one_block():
 
 @pytest.fixture(scope="module")
 def encoder(one_block, tmp_path_factory):
-    """A file of made-up weights as Whisper's are published."""
+    """A file of made-up weights in the published format of Whisper."""
     file = tmp_path_factory.mktemp("weights") / "made-up.safetensors"
     save_file(published_encoder(fresh(Whisper, seed=2)), file)
     return file
@@ -123,7 +123,7 @@ def test_all_folds_are_trained_from_the_same_features_and_resumed_without_any(sm
     plan = TrainingPlan({"emodb": str(small_corpus)}, network="whisper")
     card = cross_validate(plan, (1, 2), tmp_path / "out", tmp_path / "runs")
     assert card["cross_validation"]["pooled"]["recordings"] == 16
-    # Each recording once, though most are learnt from twice, and once more as a phone line carries what is learnt from.
+    # Each recording once, though most are used twice, and training recordings once more through the phone band.
     splits = speaker_splits(read_corpus("emodb", str(small_corpus)).recordings, 5, 0)[:2]
     computed = 40 + len({place for split in splits for place in split.train})
     assert sum(counts) == computed
@@ -161,7 +161,7 @@ def test_bands_without_any_recording_are_refused():
 
 @pytest.fixture
 def shipped(trained, tmp_path, monkeypatch):
-    """A folder of models in which there is a whisper, and no published weights beside it."""
+    """A models folder with a whisper model, without published weights."""
     shutil.copytree(trained[0] / "ours", tmp_path / "models" / "whisper")
     monkeypatch.delenv("SER_WHISPER_WEIGHTS")
     monkeypatch.setattr("ser_core.learning.plan.find_model", lambda name: tmp_path / "models" / name)
@@ -191,7 +191,7 @@ def test_a_warm_start_changes_the_head_a_little_and_nothing_else(small_corpus, t
     place, plan = trained
     disputed = tmp_path / "disputed"
     disputed.mkdir()
-    for file in small_corpus.glob("*.wav"):  # somebody takes angry for happy, and happy for angry
+    for file in small_corpus.glob("*.wav"):  # somebody swaps angry and happy
         shutil.copy(file, disputed / file.name.translate(str.maketrans("WF", "FW")))
     plan = replace(plan, corpora={"emodb": str(disputed)}, warm_start=str(place / "ours"))
     card = train_classifier(plan, tmp_path / "more", place / "runs")

@@ -17,32 +17,32 @@ def message(number=1, table="one", words=WORDS, seen=WORDS):
     return {"table": table, "seen": _key_of(seen), "number": number, "rows": rows}
 
 
-# --- what the server takes ---
+# --- edits that the server accepts ---
 
 
 def test_each_edit_is_taken_once_and_the_next_may_follow_before_the_table_has_seen_it():
-    taken, first, second = _LastEdit(), WORDS[:1], (Region(0.1, 0.4, label="so"),)
-    assert _words_after(message(words=first), taken, _key_of(WORDS), 0.0) == first
-    assert _words_after(message(words=first), taken, _key_of(first), 0.0) is None
-    assert _words_after(message(2, words=second), taken, _key_of(first), 0.0) == second
-    assert taken.ids == ("so",)
+    last_edit, first, second = _LastEdit(), WORDS[:1], (Region(0.1, 0.4, label="so"),)
+    assert _words_after(message(words=first), last_edit, _key_of(WORDS), 0.0) == first
+    assert _words_after(message(words=first), last_edit, _key_of(first), 0.0) is None
+    assert _words_after(message(2, words=second), last_edit, _key_of(first), 0.0) == second
+    assert last_edit.ids == ("so",)
 
 
 def test_an_edit_of_words_that_were_replaced_meanwhile_is_not_taken():
-    taken, others = _LastEdit(), (Region(1.0, 2.0, label="others"),)
-    assert _words_after(message(), taken, _key_of(others), 0.0) is None
-    assert _words_after(message(2, seen=others), taken, _key_of(others), 0.0) == WORDS
-    assert _words_after(message(1, table="two"), taken, _key_of(others), 0.0) is None
+    last_edit, others = _LastEdit(), (Region(1.0, 2.0, label="others"),)
+    assert _words_after(message(), last_edit, _key_of(others), 0.0) is None
+    assert _words_after(message(2, seen=others), last_edit, _key_of(others), 0.0) == WORDS
+    assert _words_after(message(1, table="two"), last_edit, _key_of(others), 0.0) is None
 
 
 def test_refused_edit_says_why_and_the_next_one_is_taken():
-    taken = _LastEdit()
+    last_edit = _LastEdit()
     late = message()
     late["rows"][0]["end"] = -1.0
-    assert _words_after(late, taken, _key_of(WORDS), 0.0) is None
-    assert "end after its start" in taken.refusal
-    assert _words_after(message(2, words=WORDS[:1]), taken, _key_of(WORDS), 0.0) == WORDS[:1]
-    assert taken.refusal == ""
+    assert _words_after(late, last_edit, _key_of(WORDS), 0.0) is None
+    assert "end after its start" in last_edit.refusal
+    assert _words_after(message(2, words=WORDS[:1]), last_edit, _key_of(WORDS), 0.0) == WORDS[:1]
+    assert last_edit.refusal == ""
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def cells(page, name):
     return page.locator(f"tbody [name={name}]")
 
 
-def taken(page):
+def server_words(page):
     """Return the words that the server has, once it has nothing left to do."""
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     return json.loads(page.get_by_test_id("stText").last.inner_text())
@@ -115,8 +115,8 @@ def test_cells_that_are_typed_one_after_the_other_while_the_page_runs_are_all_ta
         page.keyboard.press("Enter")
     said = page.get_by_test_id("stText").last
     expect(said).to_contain_text('"new 3"')
-    assert [word for word, _, _ in taken(page)] == ["new 0", "new 1", "new 2", "new 3", "word 4", "word 5"]
-    # By the Tab key along a row: the word, its start and its end.
+    assert [word for word, _, _ in server_words(page)] == ["new 0", "new 1", "new 2", "new 3", "word 4", "word 5"]
+    # With the Tab key along a row: the word, its start and its end.
     cells(page, "word").first.click()
     page.keyboard.press("Control+a")
     for typed, key in (("again", "Tab"), ("0,05", "Tab"), ("0.3", "Tab"), ("last", "Enter")):
@@ -144,7 +144,14 @@ def test_what_is_being_typed_stays_while_words_are_added_deleted_and_put_in_orde
     expect(said).to_contain_text("word 1 and on")
     page.keyboard.press("Control+Delete")
     expect(said).not_to_contain_text("word 2")
-    assert [word for word, _, _ in taken(page)] == ["word 0", "between", "word 1 and on", "word 3", "word 4", "word 5"]
+    assert [word for word, _, _ in server_words(page)] == [
+        "word 0",
+        "between",
+        "word 1 and on",
+        "word 3",
+        "word 4",
+        "word 5",
+    ]
 
 
 @pytest.mark.browser
@@ -156,7 +163,7 @@ def test_refused_time_stays_to_be_corrected_and_no_time_at_all_is_marked(opened)
         start.fill(typed)
         start.press("Tab")
         expect(page.get_by_test_id("stText").first).to_contain_text("fine" if typed == "1:40.1" else "end after")
-    assert taken(page)[0] == ["word 0", 0.1, 0.4]
+    assert server_words(page)[0] == ["word 0", 0.1, 0.4]
     start.fill("soon")
     start.press("Tab")
     expect(start).to_have_attribute("aria-invalid", "true")

@@ -1,4 +1,4 @@
-"""Words with their times: read from what Praat writes and from CSV, and refused with the reason."""
+"""Words with times: read from Praat's files and from CSV, or refused with the reason."""
 
 import parselmouth
 import pytest
@@ -79,7 +79,7 @@ def test_what_is_no_file_of_words_is_refused_with_the_place(source, why):
 
 
 def test_a_word_is_under_focus_by_half_of_its_length_and_neighbours_are_one_phrase():
-    # sure from its middle on; so, much; of élan less than half.
+    # 'sure' from its centre on; 'so', 'much'; less than half of 'élan'.
     focus = [Region(0.7, 1.0), Region(1.0, 1.94)]
     assert phrases_under(focus, WORDS) == ["sure so much"]
     assert phrases_under([Region(0.72, 1.0), Region(1.0, 1.96)], WORDS) == ["so much élan"]

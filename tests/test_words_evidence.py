@@ -1,4 +1,4 @@
-"""Evidence of words: Shapley values by hand and against all orders, and the game that they are of."""
+"""Evidence of words: Shapley values by hand and against all orders, and the game that they are computed from."""
 
 from itertools import permutations
 
@@ -27,7 +27,7 @@ WORDS = (
 
 
 def by_all_orders(sets, evidences):
-    """Return Shapley values as defined: the mean gain of a word over all orders in which words come."""
+    """Return Shapley values as defined: the mean gain of a word over all orders of words."""
     count = sets.shape[1]
     of_set = {tuple(row): value for row, value in zip(sets.tolist(), evidences, strict=True)}
     gains = np.zeros(count)
@@ -76,7 +76,7 @@ def test_drawn_sets_give_an_additive_game_exactly_and_a_game_of_pairs_nearly():
 
 
 def spoken(seed=0, against=1):
-    """Return a linear classifier, and a target of which every evidence is a sum over its points."""
+    """Return a linear classifier, and a target whose evidence is a sum over its points."""
     rng = np.random.default_rng(seed)
     log_mel = rng.normal(size=(200, 64)).astype(np.float32)
     classifier = LinearClassifier(rng.normal(size=(4, 96, 64)) * 1e-3)
@@ -151,7 +151,7 @@ def test_more_than_ten_words_are_explained_in_groups_and_none_at_all_without_har
     many = [Region(at, at + 0.1, label=str(at)) for at in np.arange(12) * 0.15]
     evidence = evidence_of_words(many, classifier, target, TIMES_S)
     assert not evidence.exact
-    np.testing.assert_allclose(evidence.value, evidence.alone, rtol=1e-3, atol=1e-5)  # it is additive
+    np.testing.assert_allclose(evidence.value, evidence.alone, rtol=1e-3, atol=1e-5)  # the evidence is additive
     assert evidence_of_words((), classifier, target, TIMES_S).phrases == []
 
 

@@ -30,7 +30,7 @@ def test_it_holds_the_samples_of_the_recording_in_16_bits(make_voice, tmp_path, 
     expected, copy = read_recording(data), copy_of(data, tmp_path)
     found, rate = soundfile.read(io.BytesIO(copy.wav[:]), dtype="float32")
     assert (rate, len(found), copy.samples, copy.sha256) == (RATE, copy.samples, len(expected.samples), expected.sha256)
-    # What has 16 bits already stays as it is, bit for bit.
+    # Samples with 16 bits stay the same, bit for bit.
     np.testing.assert_allclose(found, expected.samples, atol=0 if kind != "MP3" else 2**-16)
 
 
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full_is_said_wherever_it_is_noticed(make_voice, tmp_path
 # --- over HTTP ---
 
 
-def answered(content: FileBytes, range_header: str) -> tuple[int, dict[str, str], list[bytes]]:
+def response_to(content: FileBytes, range_header: str) -> tuple[int, dict[str, str], list[bytes]]:
     """Return status, headers and pieces of the answer to a request."""
     sent = []
 
@@ -150,13 +150,13 @@ def test_a_sound_on_disk_is_sent_in_small_pieces_from_wherever_a_browser_begins(
     (tmp_path / "sound").write_bytes(data)
     with (tmp_path / "sound").open("rb") as file:
         content = FileBytes(file)
-        status, headers, pieces = answered(content, "bytes=5-")
+        status, headers, pieces = response_to(content, "bytes=5-")
         assert (status, b"".join(pieces)) == (206, data[5:])
         assert headers["content-range"] == f"bytes 5-{len(data) - 1}/{len(data)}"
         assert int(headers["content-length"]) == len(data) - 5
         assert max(map(len, pieces)) == PIECE_BYTES
-        assert answered(content, "bytes=10-19")[2][0] == data[10:20]
-        status, headers, pieces = answered(content, "")
+        assert response_to(content, "bytes=10-19")[2][0] == data[10:20]
+        status, headers, pieces = response_to(content, "")
         assert (status, b"".join(pieces), headers["accept-ranges"]) == (200, data, "bytes")
         assert "content-range" not in headers
-        assert answered(content, f"bytes={len(data)}-")[:2][0] == 416
+        assert response_to(content, f"bytes={len(data)}-")[:2][0] == 416

@@ -1,4 +1,4 @@
-"""Marks written into a TextGrid or an EAF of somebody else: what was there is there, byte for byte."""
+"""Marks written into others' TextGrids and EAFs, whose content stays byte for byte."""
 
 import re
 from dataclasses import replace
@@ -24,7 +24,7 @@ MARKS = (
 )
 OURS = AnnotatedRecording("take.wav", "ab" * 32, 3.0, 16_000, MARKS)
 
-#: As a person may have written it: a comment, fractions, odd spaces, an empty interval of two.
+#: As if written by hand: a comment, fractions, odd spaces, an empty interval of two.
 GRID = """File type = "ooTextFile"
 Object class = "TextGrid"
 ! by hand
@@ -85,13 +85,13 @@ EAF = """<?xml version="1.0" encoding="UTF-8"?>
 FILES = {"textgrid": ("take.TextGrid", GRID), "elan": ("take.eaf", EAF)}
 
 
-def into(key: str, content: str | bytes, ours: AnnotatedRecording = OURS):
+def written_into(key: str, content: str | bytes, ours: AnnotatedRecording = OURS):
     content = content if isinstance(content, bytes) else content.encode()
     return write_into_file(content, FILES[key][0], KNOWN, lambda _: ours)
 
 
 def is_within(parts: str, whole: str) -> bool:
-    """Whether a text is there, in order, with others between its lines."""
+    """Whether all lines of a text appear in order, possibly with others between them."""
     rest = iter(whole.splitlines())
     return all(line in rest for line in parts.splitlines())
 
@@ -99,7 +99,7 @@ def is_within(parts: str, whole: str) -> bool:
 @pytest.mark.parametrize("key", FILES)
 def test_a_tier_that_is_missing_follows_the_last_one_and_all_else_stays(key):
     before = FILES[key][1]
-    written = into(key, before)
+    written = written_into(key, before)
     assert (written.into.added, written.into.replaced, written.unchanged) == (("anna/emotion",), (), ("words",))
     after = written.into.content.decode()
     counted = after.replace("size = 3   !", "size = 2   !").replace(">8</PROPERTY>", ">7</PROPERTY>")
@@ -109,18 +109,18 @@ def test_a_tier_that_is_missing_follows_the_last_one_and_all_else_stays(key):
         ("emotion", "anna", 0.75, 1.0, "angry"),
         ("words", "", 1.0, 2.0, "so"),
     }
-    again = into(key, after)
+    again = written_into(key, after)
     assert again.into.content.decode() == after
     assert again.unchanged == ("anna/emotion", "words")
 
 
 @pytest.mark.parametrize("key", FILES)
 def test_only_the_tier_of_the_name_is_replaced(key):
-    before = into(key, FILES[key][1]).into.content.decode()
+    before = written_into(key, FILES[key][1]).into.content.decode()
     changed = replace(OURS, annotations=(replace(MARKS[0], emotion="fear"), MARKS[1]))
-    written = into(key, before, changed)
+    written = written_into(key, before, changed)
     assert (written.into.added, written.into.replaced, written.unchanged) == ((), ("anna/emotion",), ("words",))
-    assert written.gone == 1  # that it was angry
+    assert written.gone == 1  # the label angry
     after = written.into.content.decode()
     assert after.count("fear") == 1
     assert "angry" not in after
@@ -137,7 +137,7 @@ def test_only_the_tier_of_the_name_is_replaced(key):
 def test_times_of_an_eaf_are_those_of_its_medium_and_earlier_marks_are_counted():
     early = Annotation(Region(0.0, 0.25), annotator="anna", emotion="sad")
     late = replace(MARKS[0], region=Region(0.75, 1.25))
-    written = into("elan", EAF, replace(OURS, annotations=(early, late)))
+    written = written_into("elan", EAF, replace(OURS, annotations=(early, late)))
     assert written.into.dropped == ("1 mark before the TIME_ORIGIN of the file",)
     after = written.into.content.decode()
     assert re.findall(r'TIME_SLOT_ID="(ts\d+|0b1c-uuid)"(?: TIME_VALUE="(\d+)")?', after) == [
@@ -153,7 +153,7 @@ def test_times_of_an_eaf_are_those_of_its_medium_and_earlier_marks_are_counted()
 
 def test_a_tier_that_others_belong_to_is_not_replaced():
     other = replace(OURS, annotations=(Annotation(Region(1.0, 2.0), "words", note="what"),))
-    written = into("elan", EAF, other)
+    written = written_into("elan", EAF, other)
     assert (written.into.added, written.into.replaced) == (("words #2",), ())
     assert "<ANNOTATION_VALUE>so</ANNOTATION_VALUE>" in written.into.content.decode()
 
@@ -162,7 +162,7 @@ def test_a_tier_that_others_belong_to_is_not_replaced():
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_a_grid_keeps_its_encoding_and_its_line_ends(encoding, line_end):
     content = GRID.replace("\n", line_end).encode(encoding)
-    after = into("textgrid", content).into.content
+    after = written_into("textgrid", content).into.content
     assert after.startswith(content[:60])
     text = after.decode(encoding)
     assert text.replace("\r\n", "").count("\n") == (0 if line_end == "\r\n" else text.count("\n"))
@@ -170,7 +170,7 @@ def test_a_grid_keeps_its_encoding_and_its_line_ends(encoding, line_end):
     if encoding == "cp1252":
         korean = replace(OURS, annotations=(replace(MARKS[1], note="화남"),))
         with pytest.raises(AnnotationsRefused, match="encoding cp1252, which has no"):
-            into("textgrid", content, korean)
+            written_into("textgrid", content, korean)
 
 
 PRAAT = ["Save as text file", "Save as chronological text file", "Save as binary file"]
@@ -188,7 +188,7 @@ def test_a_grid_that_praat_wrote_keeps_its_form_and_its_times_and_praat_opens_it
     before = file.read_bytes()
     late = replace(MARKS[0], region=Region(1.25, 3.0), note="화 😀")
     ours = replace(OURS, annotations=(late,))
-    written = into("textgrid", before, ours).into
+    written = written_into("textgrid", before, ours).into
     assert (written.added, written.replaced) == (("anna/emotion",), ())
     file.write_bytes(written.content)
     both = parselmouth.read(str(file))
@@ -200,16 +200,16 @@ def test_a_grid_that_praat_wrote_keeps_its_form_and_its_times_and_praat_opens_it
     call(both, "Remove tier", 3)
     call(both, form, str(file))
     assert file.read_bytes() == before, "nothing else in it changed"
-    changed = into("textgrid", written.content, replace(ours, annotations=(replace(late, note="x"),))).into
+    changed = written_into("textgrid", written.content, replace(ours, annotations=(replace(late, note="x"),))).into
     assert changed.replaced == ("anna/emotion",)
-    assert into("textgrid", changed.content, ours).into.content == written.content
+    assert written_into("textgrid", changed.content, ours).into.content == written.content
 
 
 def test_a_grid_66_ms_longer_than_its_sound_can_be_written_into():
     grid = GRID.replace("xmax = 3\n", "xmax = 3.066\n").replace('xmax = 3     text = ""', 'xmax = 3.066 text = "end"')
-    into = write_into_file(grid.encode(), "take.TextGrid", KNOWN, lambda _: OURS).into
-    assert into.added == ("anna/emotion",)
-    written = into.content.decode()
+    written_into = write_into_file(grid.encode(), "take.TextGrid", KNOWN, lambda _: OURS).into
+    assert written_into.added == ("anna/emotion",)
+    written = written_into.content.decode()
     assert written.startswith(grid.replace("size = 2 ", "size = 3 ").rstrip())
     assert "xmax = 3.066" in written[len(grid) :]
 
@@ -218,7 +218,7 @@ def test_heads_of_new_tiers_come_before_all_intervals_of_a_chronological_file():
     empty = (
         '"Praat chronological TextGrid text file"\n0 3 ! Time domain.\n1 ! Number of tiers.\n"TextTier" "bell" 0 3\n'
     )
-    after = into("textgrid", empty).into.content.decode()
+    after = written_into("textgrid", empty).into.content.decode()
     assert after.startswith(empty.replace("1 !", "3 !")[:-1] + '\n"IntervalTier" "anna/emotion" 0 3\n"IntervalTier" "')
     assert [
         mark.note or mark.emotion for mark in FORMATS["textgrid"].read(after.encode(), "a").recordings[0].annotations
@@ -236,12 +236,12 @@ def test_heads_of_new_tiers_come_before_all_intervals_of_a_chronological_file():
 )
 def test_other_and_damaged_files_are_refused(content, why):
     with pytest.raises(AnnotationsRefused, match=why):
-        into("textgrid", content)
+        written_into("textgrid", content)
 
 
 def test_no_annotation_with_times_comes_into_a_tier_of_elan_that_has_none():
     gloss = Annotation(Region(1.0, 2.0), "gloss", note="new")
-    written = into("elan", EAF, replace(OURS, annotations=(gloss,))).into
+    written = written_into("elan", EAF, replace(OURS, annotations=(gloss,))).into
     assert (written.added, written.replaced) == (("gloss #2",), ())
     assert is_within(EAF, written.content.decode().replace(">8</PROPERTY>", ">7</PROPERTY>"))
 
@@ -250,9 +250,9 @@ def test_points_that_are_written_into_an_eaf_are_points_when_it_is_read():
     tone = Tier("tone", "tone", "points")
     points = Annotation(Point(1.25, 1.25), "tone", note="H*"), Annotation(Point(2.0, 2.0), "tone", note="L*")
     ours = replace(OURS, annotations=(*MARKS, points[0]), tiers=(tone,))
-    written = into("elan", EAF, ours).into
+    written = written_into("elan", EAF, ours).into
     assert "the zero length of 1 mark, which is 1 ms there because ELAN has no points" in written.dropped
-    again = into("elan", written.content, replace(ours, annotations=(*MARKS, *points)))
+    again = written_into("elan", written.content, replace(ours, annotations=(*MARKS, *points)))
     assert (again.into.added, again.into.replaced) == ((), ("tone",))
     assert again.into.content.count(b"hear-why tiers") == 1
     (read,) = FORMATS["elan"].read(again.into.content, "take").recordings

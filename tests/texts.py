@@ -1,8 +1,8 @@
-"""The texts in the code that people see: the keys of every catalogue.
+"""The visible texts in the code: the keys of every catalogue.
 
     python -m tests.texts de
 
-prints as JSON what a catalogue lacks, to be translated.
+prints the texts that a catalogue lacks as JSON, to be translated.
 """
 
 import ast
@@ -112,7 +112,7 @@ def of_report() -> set[str]:
 
 @cache
 def refusals() -> set[str]:
-    """Return the texts of all refusals except those of commands, and of the places that stand before them."""
+    """Return the texts of all refusals except those of commands, and of the locations before them."""
     shown = [path for path in (*PAGES, *LIBRARY) if "commands" not in path.parts]
     raised = (call.args[0] for name, call in calls(shown) if ERROR.fullmatch(name) and len(call.args) == 1)
     places = (call.args[0] for name, call in calls(shown) if name == "error_context" and len(call.args) == 1)

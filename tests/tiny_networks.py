@@ -44,7 +44,7 @@ class TinyNetwork(nn.Module):
 
 
 class LinearClassifier:
-    """Logits that are weighted sums of the log-mel values, so that `weights` holds the relevance of each value.
+    """Logits that are weighted sums of the log-mel values, so that `weights` is the relevance of each value.
 
     `calls` holds the segments of every call of `score`.
     """
@@ -74,7 +74,7 @@ def lively(network, seed=0):
     """Return the network with batch norms fitted to its weights: with new ones, a deep network's signal fades away.
 
     Channels that hardly vary stay quiet, or random weights would amplify their own rounding errors. The dense layers
-    are made stronger, as with very small gradients any two maps would agree.
+    are made stronger, because with very small gradients any two maps would agree.
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -90,7 +90,7 @@ def lively(network, seed=0):
 
 
 def fresh(kind, classes=4, seed=0):
-    """Return a `lively` network of a class, the same for the same seed."""
+    """Return a `lively` network of a class that depends only on the seed."""
     return deepcopy(_made(kind, classes, seed))
 
 
@@ -153,7 +153,7 @@ def probabilities_slowly(classifier, target, fill, share):
 
 
 def noise_recording(seconds=2.0, seed=0, rate=16_000, name="noise.wav"):
-    """Return three bursts of noise per second: steady enough for data selection, and no speech."""
+    """Return three bursts of noise per second: steady enough for data selection, but not speech."""
     rng = np.random.default_rng(seed)
     times = np.arange(round(seconds * rate)) / rate
     samples = (0.1 * rng.normal(size=len(times)) * (0.2 + np.sin(3 * np.pi * times) ** 2)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A page with words to edit, for tests in a browser; each run takes a while, as one with maps does."""
+"""A page with words to edit, for tests in a browser; each run takes a while, like one with maps."""
 
 import json
 import sys
