@@ -136,7 +136,7 @@ def overlap(one: Mark, other: Mark) -> bool:
 
 def show_editable() -> None:
     """Edits are stored and can be undone; the page prints what it received, and may be slow."""
-    kept = st.session_state.setdefault("kept", [(Mark("one", Region(0.5, 1.0, label="first")),)])
+    history = st.session_state.setdefault("kept", [(Mark("one", Region(0.5, 1.0, label="first")),)])
     came = st.session_state.setdefault("came", [])
     slow_s = float(st.query_params.get("slow", 0))
 
@@ -148,13 +148,13 @@ def show_editable() -> None:
         time.sleep(slow_s)
         gone = {*edit.deleted, *(mark.id for mark in edit.changed)}
         # A suggestion is obsolete once a mark was drawn in it.
-        gone |= {mark.id for mark in kept[-1] if mark.suggested and any(overlap(mark, one) for one in edit.changed)}
+        gone |= {mark.id for mark in history[-1] if mark.suggested and any(overlap(mark, one) for one in edit.changed)}
         if not edit.command:
-            kept.append((*(mark for mark in kept[-1] if mark.id not in gone), *edit.changed))
+            history.append((*(mark for mark in history[-1] if mark.id not in gone), *edit.changed))
 
     hand_over("edit", made)
-    if "hint" in st.query_params and len(kept) == 1:
-        kept[0] = (kept[0][0], Mark("hint", Region(3.5, 3.8, label="sad"), suggested=True))
+    if "hint" in st.query_params and len(history) == 1:
+        history[0] = (history[0][0], Mark("hint", Region(3.5, 3.8, label="sad"), suggested=True))
     player(
         recording(4.0, 16_000, 1),
         key="edit",
@@ -162,19 +162,19 @@ def show_editable() -> None:
         measure=measure,
         correct=correct,
         editing=Editing(
-            kept[-1],
+            history[-1],
             {"angry": COLOURS["angry"], "sad": COLOURS["sad"]},
             made,
             snaps=(2.0, 3.0) if "snap" in st.query_params else (),
             others=(("somebody else", (Region(1.0, 2.0, label="happy"),)),),
         ),
     )
-    if len(kept) > 1 and st.button("Undo"):
-        kept.pop()
+    if len(history) > 1 and st.button("Undo"):
+        history.pop()
         st.rerun()
     st.text(f"came {', '.join(came)}")
     st.text(f"chosen {chosen_mark('edit')}")
-    for mark in sorted(kept[-1], key=lambda mark: mark.region.start_s):
+    for mark in sorted(history[-1], key=lambda mark: mark.region.start_s):
         one = mark.region
         box = "" if one.low_hz is None else f" {one.low_hz} {one.high_hz}"
         st.markdown(f"region {one.start_s:.3f} {one.end_s:.3f} {one.label}{box}{' suggested' * mark.suggested}")

@@ -100,10 +100,10 @@ def test_the_normal_of_a_voice_is_the_median_of_its_known_values():
 
 
 def test_the_sentence_names_unusual_properties_the_most_unusual_first():
-    said = differences_in_words(Differences(-6.0, 1.0, 4.0, 5.0, None), "in the rest")
-    assert re.findall(r"\d+(?:\.\d+)?", said) == ["6.0", "4"]
-    assert "lower" in said
-    assert "louder" in said
+    sentence = differences_in_words(Differences(-6.0, 1.0, 4.0, 5.0, None), "in the rest")
+    assert re.findall(r"\d+(?:\.\d+)?", sentence) == ["6.0", "4"]
+    assert "lower" in sentence
+    assert "louder" in sentence
     assert not re.search(r"\d", differences_in_words(Differences(0.5, 0.5, 1.0, 5.0, 0.5), "in the rest"))
     assert not re.search(r"\d", differences_in_words(Differences(None, None, None, None, None), "in the rest"))
 

@@ -243,8 +243,8 @@ def test_a_queue_is_labelled_with_keys_and_the_next_recording_plays_without_wait
     page.keyboard.press("q")
     expect(page.get_by_text("3 of 3 recordings done by gus")).to_be_visible()
     expect(page.locator("tbody tr[aria-current] button")).to_be_focused()
-    said = {name: [mark[1:] for mark in marks if mark[0] == "gus"] for name, marks in marks_in(data).items()}
-    assert [said[name] for name in ("a one.wav", "b <i>two.wav", "c three.wav")] == [
+    by_gus = {name: [mark[1:] for mark in marks if mark[0] == "gus"] for name, marks in marks_in(data).items()}
+    assert [by_gus[name] for name in ("a one.wav", "b <i>two.wav", "c three.wav")] == [
         [(emotion, "whole", "done")] for emotion in ("angry", "happy", "sad")
     ]
 

@@ -138,8 +138,8 @@ def test_the_queue_is_rated_by_disagreement_and_sorted_by_it(store):
 
 
 def test_the_queue_counts_finds_and_rates_the_marks_of_a_tier_of_labels(store):
-    said = {3: {"ann": "high", "bea": "high"}, 5: {"ann": "low", "bea": "high"}, 6: {"ann": "low"}}
-    label_moods(store, said)
+    moods = {3: {"ann": "high", "bea": "high"}, 5: {"ann": "low", "bea": "high"}, 6: {"ann": "low"}}
+    label_moods(store, moods)
     app = opened_view("Queue")
     next(one for one in app.selectbox if one.label == "Tier").set_value("mood").run()
     assert [(row["My marks"], row["All marks"]) for row in queue(app)[3:7]] == [
@@ -200,18 +200,18 @@ def test_fields_of_the_whole_recording_belong_to_the_current_annotator(store, vo
     app.session_state["held"] = {recording.sha256: Held(recording, voices[1])}
     app.session_state["current"] = recording.sha256
     app = finished(app.run())
-    said = {label.annotator: label.emotion for label in store.marks.of(project.id, recording.sha256)}
-    assert said["ann"] != said["bea"]
+    labels = {label.annotator: label.emotion for label in store.marks.of(project.id, recording.sha256)}
+    assert labels["ann"] != labels["bea"]
     emotion = next(one for one in app.main.selectbox if one.label == "Emotion")
-    assert emotion.value == said["ann"]
+    assert emotion.value == labels["ann"]
     emotion.set_value("").run()
     whole = [mark for mark in store.marks.of(project.id, recording.sha256) if mark.tier == RECORDING_TIER]
-    assert {mark.annotator: mark.emotion for mark in whole} == said | {"ann": None}
+    assert {mark.annotator: mark.emotion for mark in whole} == labels | {"ann": None}
     fields = {one.label: one for one in app.run().main.selectbox}
     # Without a default Streamlit offers to clear a field, even one that shows *none*.
     assert all(fields[name].proto.HasField("default") for name in ("Emotion", "Confidence"))
     next(one for one in app.text_input if one.label == "Annotator").set_value("bea").run()
-    assert next(one for one in app.main.selectbox if one.label == "Emotion").value == said["bea"]
+    assert next(one for one in app.main.selectbox if one.label == "Emotion").value == labels["bea"]
 
 
 # --- adding ---
@@ -432,10 +432,10 @@ def test_files_without_marks_are_not_imported(store):
 def predictions(right: int) -> Predictions:
     """Predictions of forty recordings of forty people, some of them right."""
     labels = np.arange(40) % 4
-    heard = np.where(np.arange(40) < right, labels, (labels + 1) % 4)
+    predicted = np.where(np.arange(40) < right, labels, (labels + 1) % 4)
     names = tuple(f"{number:064x}" for number in range(40))
     speakers = tuple(f"taught:{number}" for number in range(40))
-    return Predictions(EMOTIONS, names, ("taught",) * 40, speakers, ("",) * 40, labels, np.eye(4)[heard])
+    return Predictions(EMOTIONS, names, ("taught",) * 40, speakers, ("",) * 40, labels, np.eye(4)[predicted])
 
 
 @pytest.mark.parametrize(("after", "offered"), [(36, True), (20, False)])
@@ -488,9 +488,9 @@ def test_another_model_is_taught_in_place_of_one_that_cannot_be_trained_further(
     monkeypatch.setattr(teaching_section.controls, "model_name", lambda: "mfcc_svm")
     app = opened_view("Teach")
     assert not app.exception
-    said = " ".join(one.value for one in app.info)
-    assert "cannot be trained further" in said
-    assert f"**{first_teachable()}** instead" in said
+    text = " ".join(one.value for one in app.info)
+    assert "cannot be trained further" in text
+    assert f"**{first_teachable()}** instead" in text
     assert [one for one in app.button if "Make a corpus" in one.label]
 
 

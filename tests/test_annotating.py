@@ -62,8 +62,8 @@ def test_a_drawn_mark_keeps_its_player_id_while_it_is_moved_and_labelled(store, 
     make_edit(store, project, shown, changed=(drawn("new 1", 1, 2),))
     make_edit(store, project, shown, changed=(drawn("new 1", 1.5, 2.5, "sad"),))
     assert list(shown.marks) == ["new 1"]
-    (kept,) = store.marks.of(project, sha(0))
-    assert (kept.region.start_s, kept.emotion, kept.annotator, kept.revision) == (1.5, "sad", "ann", 2)
+    (stored,) = store.marks.of(project, sha(0))
+    assert (stored.region.start_s, stored.emotion, stored.annotator, stored.revision) == (1.5, "sad", "ann", 2)
 
 
 def test_an_edit_sent_before_the_page_was_redrawn_builds_on_the_previous_one(store, project, shown):
@@ -145,8 +145,8 @@ def test_suggestions_appear_in_a_tier_of_labels_with_the_label_of_the_emotion(st
     shown.tiers = tuple(store.tiers.add(project, tier) for tier in moods)
     shown.suggest([Region(1, 2), Region(4, 5)], "happy", {"model": "fusion"}, "ann")
     lanes = {lane.key: lane for lane in shown.tier_lanes("ann", {})}
-    said = {key: {region.label for region in lane.marks.values()} for key, lane in lanes.items()}
-    assert said == {"mood": {"Freude"}, "arousal": {"high"}, "none": set()}
+    shown_labels = {key: {region.label for region in lane.marks.values()} for key, lane in lanes.items()}
+    assert shown_labels == {"mood": {"Freude"}, "arousal": {"high"}, "none": set()}
     assert lanes["arousal"].suggested == lanes["arousal"].marks.keys()
     assert len(shown.for_player()) == 2  # only those of emotions
     first, second = lanes["arousal"].marks.items()
@@ -350,21 +350,21 @@ def test_recordings_are_rated_by_the_model_page_by_page_and_those_without_sound_
     voice = noise_recording()
     project = store.projects.create("Long")
     store.recordings.add(project, [RecordingFile(sha(number), f"{number}.wav", 2.0) for number in range(52)])
-    told = []
+    reports = []
     silent = rate_by_model(
         store,
         project,
         "uncertainty",
         lambda file: None if file.name in ("3.wav", "51.wav") else voice,
         classifier,
-        Work(lambda fraction, text: told.append((fraction, text))),
+        Work(lambda fraction, text: reports.append((fraction, text))),
     )
     rated = store.recordings.page(project, Queue(order="uncertainty"), size=100).items
     assert silent == 2
     assert [one.file.name for one in rated if one.uncertainty is None] == ["51.wav", "3.wav"]
     assert len({one.uncertainty for one in rated}) == 2  # the same voice each time
-    assert told[-1] == (1.0, "52 of 52 recordings")
-    assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
+    assert reports[-1] == (1.0, "52 of 52 recordings")
+    assert [fraction for fraction, _ in reports] == sorted(fraction for fraction, _ in reports)
 
 
 def test_ratings_made_before_a_stop_stay(store, project, classifier):

@@ -468,18 +468,18 @@ def test_agreement_in_regions_is_worked_by_hand():
 
 def test_time_overlap_equals_scikit_learns_f1_of_frames():
     rng = np.random.default_rng(3)
-    recordings, truth, heard = [], [], []
+    recordings, truth, predicted = [], [], []
     for _ in range(10):
         times = np.sort(rng.integers(0, 200, size=(2, 4)) / 100, axis=1) + np.arange(4) / 100
         one = recording(
             *(mark(who, *edges) for who, t in zip(("ann", "ben"), times, strict=True) for edges in (t[:2], t[2:]))
         )
         recordings.append(one)
-        for frames, who in ((truth, "ann"), (heard, "ben")):
+        for frames, who in ((truth, "ann"), (predicted, "ben")):
             marks = marks_in_time(one, who)
             frames.append([any(m.region.start_s <= t < m.region.end_s for m in marks) for t in frame_middles_s(2.0)])
     found = annotator_agreement(recordings).regions["ann", "ben"].time_f1
-    assert found.value == pytest.approx(f1_score(np.ravel(truth), np.ravel(heard)))
+    assert found.value == pytest.approx(f1_score(np.ravel(truth), np.ravel(predicted)))
     assert found.interval[0] < found.value < found.interval[1]
 
 

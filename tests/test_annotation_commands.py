@@ -910,9 +910,9 @@ def test_a_deletion_is_announced_first_and_restored_by_its_number(store, project
     before = store.marks.of(project, sha256)
     deletion = ("delete", "--recording", sounds[0].name, "--annotator", login_name())
     assert run(*deletion) == 0
-    told = capsys.readouterr().out
-    assert "Voices: 2 marks of Ann, 1 mark of Ben" in told
-    assert "Nothing was deleted" in told
+    output = capsys.readouterr().out
+    assert "Voices: 2 marks of Ann, 1 mark of Ben" in output
+    assert "Nothing was deleted" in output
     assert store.recordings.page(project).total == 3
     assert run(*deletion, "--yes") == 0
     assert store.recordings.page(project).total == 2

@@ -116,9 +116,9 @@ def test_process_killed_at_any_moment_loses_nothing_that_it_had_reported(store, 
 
 
 def test_a_killed_import_leaves_nothing(store, project, database_url):
-    said = killed(import_much, database_url, project, after=1)
-    assert said[0] == "500 of 2000 marks"
-    assert said[-1] != "2000 of 2000 marks"
+    reported = killed(import_much, database_url, project, after=1)
+    assert reported[0] == "500 of 2000 marks"
+    assert reported[-1] != "2000 of 2000 marks"
     assert store.recordings.page(project).total == 5
     assert_sound(database_url)
     store.marks.edit(project, sha(0), "Ben", add=[mark()])

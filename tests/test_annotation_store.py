@@ -233,11 +233,11 @@ def test_history_lists_who_changed_what_before_and_after_newest_first(store, pro
     store.history.redo(project, sha(0), "Ann")
     store.marks.edit(project, sha(1), "Ann", add=[mark()])
     steps = store.history.page(project, sha(0))
-    told = [
+    listed = [
         (step.annotator, step.kind, *(change and change.emotion for change in vars(step.changes[0]).values()))
         for step in steps.items
     ]
-    assert told == [
+    assert listed == [
         ("Ann", "redo", "happy", None),
         ("Ann", "undo", None, "happy"),
         ("Ann", "edit", "happy", None),

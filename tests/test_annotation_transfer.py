@@ -55,12 +55,12 @@ def test_an_export_imported_elsewhere_is_the_same(store, project):
 def test_an_import_is_idempotent_and_leaves_existing_marks(store, project):
     label = mark(0, 10, tier=RECORDING_TIER, annotator="Ann", status="done")
     store.marks.edit(project, sha(0), "Ann", add=[label, mark(emotion="sad", annotator="Ann")])
-    (kept, _) = store.marks.of(project, sha(0))
+    (stored, _) = store.marks.of(project, sha(0))
     new = mark(5, 6, emotion="happy", annotator="Ann")
     doc = document(0, replace(label, emotion="angry"), mark(emotion="sad", annotator="Ann"), new, new)
     assert store.transfer.import_recordings(project, [doc, doc], "Ann") == Imported(1, added=1, known=5, left_out=2)
     after = store.marks.of(project, sha(0))
-    assert (len(after), after[0]) == (3, kept)
+    assert (len(after), after[0]) == (3, stored)
     assert store.transfer.import_recordings(project, [doc], "Ann") == Imported(1, known=3, left_out=1)
     assert store.marks.of(project, sha(0)) == after
     assert store.recordings.open(project, sha(0), "Ann").recording.file.name == "take 0.wav"

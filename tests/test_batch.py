@@ -385,13 +385,13 @@ def command(recordings_folder, model, out, *more):
         *more,
     ]
     # A shell that runs the tests in the background makes their processes ignore Ctrl-C.
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
             line, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
     finally:
-        signal.signal(signal.SIGINT, heard)
+        signal.signal(signal.SIGINT, previous)
     family = []
     try:
         wait_until(lambda: list((out / "results").glob("*.parquet")), lambda: process.poll() is None)
@@ -422,12 +422,12 @@ def test_a_killed_run_resumes_where_it_stopped(longer, model, tmp_path, engine):
     with command(longer, model, out, *explained, "--workers", "2") as process:
         process.kill()
         process.wait()
-    kept = {part: part.read_bytes() for part in (out / "results").glob("*.parquet")}
-    done = sum(len(pq.read_table(part)) for part in kept)
+    before = {part: part.read_bytes() for part in (out / "results").glob("*.parquet")}
+    done = sum(len(pq.read_table(part)) for part in before)
     assert 0 < done < RECORDINGS + MORE
     arguments = ["batch", str(longer), "--model", str(model), *explained, "--workers", "1"]
     assert main([*arguments, "--out", str(out)]) == 2
-    assert {part: part.read_bytes() for part in kept} == kept
+    assert {part: part.read_bytes() for part in before} == before
     assert json.loads((out / "batch.json").read_text())["counts"]["new"] == RECORDINGS + MORE - done
     assert main([*arguments, "--out", str(whole)]) == 2
     pd.testing.assert_frame_equal(table(out), table(whole), check_exact=True)
@@ -439,9 +439,9 @@ def test_ctrl_c_ends_all_processes_and_keeps_finished_results(longer, model, tmp
     out, explained = tmp_path / "out", ("--explain", "grad_cam", "--workers", "1")
     with command(longer, model, out, *explained, "--engine", engine) as process:
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE_S)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    lines = [line for line in said.splitlines() if " %  " not in line]
+    lines = [line for line in errors.splitlines() if " %  " not in line]
     assert lines == [f"Stopped. Results so far are saved in {out}; the same command continues from there."]
     assert 0 < len(table(out)) < RECORDINGS + MORE
 
@@ -557,10 +557,10 @@ def test_a_batch_that_is_cancelled_keeps_what_is_done(recordings_folder, model, 
 
 
 def test_progress_counts_finished_recordings_up_to_all(recordings_folder, model, tmp_path, engine):
-    told = []
-    batch(recordings_folder, model, tmp_path / "out", chunk_size=5, work=Work(lambda *said: told.append(said)))
-    assert [fraction for fraction, _ in told if fraction] == pytest.approx([5 / 13, 10 / 13, 1.0])
-    assert told[-1][1] == "12 of 13 recordings, 1 failed"
+    reports = []
+    batch(recordings_folder, model, tmp_path / "out", chunk_size=5, work=Work(lambda *said: reports.append(said)))
+    assert [fraction for fraction, _ in reports if fraction] == pytest.approx([5 / 13, 10 / 13, 1.0])
+    assert reports[-1][1] == "12 of 13 recordings, 1 failed"
 
 
 # --- refusals ---
@@ -674,9 +674,9 @@ def test_impossible_arguments_are_refused_before_anything_is_started(recordings_
 def test_an_unknown_scheduler_is_refused_in_one_sentence(recordings_folder, model, tmp_path, capfd, address):
     arguments = ["batch", str(recordings_folder), "--model", str(model), "--engine", "dask", "--scheduler", address]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
-    said = capfd.readouterr()
-    assert said.err == f"No Dask scheduler answers at {address!r}. Start one (dask scheduler) and give its address.\n"
-    assert said.out == ""
+    output = capfd.readouterr()
+    assert output.err == f"No Dask scheduler answers at {address!r}. Start one (dask scheduler) and give its address.\n"
+    assert output.out == ""
     assert not (tmp_path / "out").exists()
 
 

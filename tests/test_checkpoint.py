@@ -92,8 +92,8 @@ def test_a_saved_network_comes_back_with_its_weights_in_half_precision(tmp_path,
     assert card == card_of(architecture)
     assert len(sha256) == 64
     for name, tensor in network.state_dict().items():
-        kept = tensor if "running_" in name or not tensor.is_floating_point() else tensor.half().float()
-        assert torch.equal(loaded.state_dict()[name], kept), name
+        expected = tensor if "running_" in name or not tensor.is_floating_point() else tensor.half().float()
+        assert torch.equal(loaded.state_dict()[name], expected), name
 
 
 @pytest.mark.slow

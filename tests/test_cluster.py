@@ -209,8 +209,8 @@ def test_a_step_that_kills_workers_is_retried_then_refused_and_computed_locally_
     assert [worker.exitcode for worker in workers] == [1, 1]
     assert dask_cluster.threads() == 0
 
-    said = []
-    watched = Work(lambda _, text: said.append(text))
+    reports = []
+    watched = Work(lambda _, text: reports.append(text))
     assert dask_cluster.compute(die, (os.getpid(),), watched) == "computed at home"
     monkeypatch.setattr(clusters, "NO_WORKERS_TIMEOUT_S", 0.5)
     monkeypatch.setattr(clusters, "CHECK_WORKERS_S", 0.1)
@@ -218,7 +218,7 @@ def test_a_step_that_kills_workers_is_retried_then_refused_and_computed_locally_
     monkeypatch.setattr(dask_cluster, "threads", lambda: next(threads, 0))
     assert dask_cluster.compute(die, (os.getpid(),), watched) == "computed at home"
     gone = "The cluster cannot be reached; computing here"
-    assert said == [gone, "Waiting for a worker of the cluster", gone]
+    assert reports == [gone, "Waiting for a worker of the cluster", gone]
 
     monkeypatch.setattr(dask_cluster, "threads", lambda: 1)
     killer = threading.Timer(0.5, scheduler.kill)

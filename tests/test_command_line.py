@@ -55,12 +55,12 @@ def test_refused_recordings_get_one_line_each_and_the_others_are_finished(model,
     short = write(tmp_path / "short.wav", seconds=0.05)
     files = [tmp_path / "text.wav", good, tmp_path / "missing.wav", short]
     assert analyse(model, tmp_path / "out", *files) == 2
-    said = capsys.readouterr()
-    lines = said.err.splitlines()
+    output = capsys.readouterr()
+    lines = output.err.splitlines()
     assert [line.split(":")[0] for line in lines] == ["text.wav", "missing.wav", "short.wav"]
     assert all(len(line) > 30 and line.endswith(".") for line in lines)
-    assert "Traceback" not in said.err
-    assert said.out.startswith("good.wav: ")
+    assert "Traceback" not in output.err
+    assert output.out.startswith("good.wav: ")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
     assert (tmp_path / "out" / "good" / "analysis.json").is_file()
 
@@ -68,9 +68,9 @@ def test_refused_recordings_get_one_line_each_and_the_others_are_finished(model,
 def test_accepted_recordings_end_with_exit_code_0_and_a_line_each(model, tmp_path, capsys):
     files = [write(tmp_path / f"{name}.wav", seed=seed) for seed, name in enumerate("ab")]
     assert analyse(model, tmp_path / "out", *files) == 0
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert [line.split(":")[0] for line in said.out.splitlines()] == ["a.wav", "b.wav"]
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert [line.split(":")[0] for line in output.out.splitlines()] == ["a.wav", "b.wav"]
     found = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())
     assert found["model"]["name"] == "small"
     assert list(found["explanations"]) == ["grad_cam"]
@@ -118,10 +118,10 @@ def test_a_voice_is_judged_by_the_normal_of_its_folder_and_refused_files_are_cou
     (tmp_path / "voice" / "text.wav").write_text("this is not sound")
     assert analyse(voiced, tmp_path / "any", file) == 0
     assert analyse(voiced, tmp_path / "own", file, "--voice", tmp_path / "voice") == 2
-    said = capsys.readouterr()
-    assert "Known from 3 recordings" in said.out
-    assert "1 of 4 files were refused" in said.out
-    refused = [line for line in said.err.splitlines() if line.startswith("voice: ")]  # slow work reports progress too
+    output = capsys.readouterr()
+    assert "Known from 3 recordings" in output.out
+    assert "1 of 4 files were refused" in output.out
+    refused = [line for line in output.err.splitlines() if line.startswith("voice: ")]  # slow work reports progress too
     assert [line.split(":")[1] for line in refused] == [" text.wav"]
     anyones, own = (json.loads((tmp_path / name / "a" / "analysis.json").read_text()) for name in ("any", "own"))
     assert own["voice"]["recordings"] == 3
@@ -366,10 +366,10 @@ def test_names_are_printed_on_one_line_and_their_folders_are_inside_out(model, t
         write(tmp_path / "in" / "new.wav", seed=number).rename(file)
     (tmp_path / "in" / "no\x1b[31m.wav").write_text("no sound")
     assert analyse(model, tmp_path / "out", *files, tmp_path / "in" / "no\x1b[31m.wav") == 2
-    said = capsys.readouterr()
-    assert len(said.out.splitlines()) == len(HOSTILE_NAMES)
-    assert len(said.err.splitlines()) == 1
-    assert all(line.isprintable() for line in (said.out + said.err).splitlines())
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == len(HOSTILE_NAMES)
+    assert len(output.err.splitlines()) == 1
+    assert all(line.isprintable() for line in (output.out + output.err).splitlines())
     folders = [path.name for path in (tmp_path / "out").iterdir()]
     assert len(folders) == len(HOSTILE_NAMES)
     assert all(name.isprintable() and not name.startswith(".") and len(name.encode()) < 240 for name in folders)
@@ -431,9 +431,9 @@ LONG = "x" * 300
 def test_impossible_paths_are_refused_in_one_line(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert LONG in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert LONG in errors
+    assert errors.count("\n") == 1
 
 
 def test_a_full_standard_output_is_reported_and_a_closed_one_is_no_error(model, tmp_path, monkeypatch, capsys):

@@ -62,10 +62,10 @@ def test_a_low_passed_voice_has_no_formants(maskings):
 
 
 def test_word_errors_by_hand():
-    said = ["kids", "are", "talking", "by", "the", "door"]
-    assert content_or_voice.word_errors(said, said) == 0
-    assert content_or_voice.word_errors(said, []) == 6
-    assert content_or_voice.word_errors(said, ["the", "kids", "talking", "to", "the", "door"]) == 3
+    spoken = ["kids", "are", "talking", "by", "the", "door"]
+    assert content_or_voice.word_errors(spoken, spoken) == 0
+    assert content_or_voice.word_errors(spoken, []) == 6
+    assert content_or_voice.word_errors(spoken, ["the", "kids", "talking", "to", "the", "door"]) == 3
     assert content_or_voice.word_errors([], ["thanks"]) == 1
 
 

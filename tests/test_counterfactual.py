@@ -141,10 +141,10 @@ def flipped_slowly(relevance, target, classifier, fill):
             return None
         for point in cells[cell]:
             share[point] = 1
-        heard = probabilities_slowly(classifier, target, fill, share)
-        if target.against is None and heard.argmax() != target.emotion:
-            return share > 0, number / len(cells), heard.argmax()
-        if target.against is not None and heard[target.against] > heard[target.emotion]:
+        probabilities = probabilities_slowly(classifier, target, fill, share)
+        if target.against is None and probabilities.argmax() != target.emotion:
+            return share > 0, number / len(cells), probabilities.argmax()
+        if target.against is not None and probabilities[target.against] > probabilities[target.emotion]:
             return share > 0, number / len(cells), target.against
     return None
 

@@ -94,8 +94,10 @@ def test_the_pooled_table_contains_every_recording_of_all_folds_once(validate, t
     tables = [table_of(replace(PLAN, fold=fold)) for fold in (1, 2, 3)]
     assert sorted(pooled.sha256) == sorted(sha256 for table in tables for sha256 in table.sha256)
     assert sorted(set(pooled.speakers)) == [f"toy:{number}" for number in range(3 * SPEAKERS_A_FOLD)]
-    said = {sha256: row for table in tables for sha256, row in zip(table.sha256, table.probabilities, strict=True)}
-    np.testing.assert_allclose(pooled.probabilities, [said[sha256] for sha256 in pooled.sha256], atol=1e-4)
+    probabilities = {
+        sha256: row for table in tables for sha256, row in zip(table.sha256, table.probabilities, strict=True)
+    }
+    np.testing.assert_allclose(pooled.probabilities, [probabilities[sha256] for sha256 in pooled.sha256], atol=1e-4)
     assert table_of_model(tmp_path / "models" / "mine").sha256 == pooled.sha256
 
 
@@ -205,10 +207,10 @@ def test_a_fold_that_does_not_exist_is_refused_before_any_is_trained(validate, t
 
 
 def test_progress_rises_over_the_folds_and_names_them(validate):
-    said = []
-    validate(work=Work(lambda fraction, text: said.append((fraction, text))))
-    assert [text for _, text in said] == [f"Fold {fold} · half way" for fold in (1, 2, 3)]
-    assert [fraction for fraction, _ in said] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
+    reports = []
+    validate(work=Work(lambda fraction, text: reports.append((fraction, text))))
+    assert [text for _, text in reports] == [f"Fold {fold} · half way" for fold in (1, 2, 3)]
+    assert [fraction for fraction, _ in reports] == pytest.approx([1 / 6, 3 / 6, 5 / 6])
 
 
 def test_with_resume_folds_of_other_recordings_are_trained_again(validate, training, monkeypatch):
@@ -233,8 +235,8 @@ def test_the_data_hash_changes_with_sounds_labels_and_speakers_but_not_with_time
 
 def test_a_finished_fold_records_its_plan(validate, tmp_path):
     validate()
-    (kept,) = (tmp_path / "runs" / "folds").glob("*speaker2*/plan.json")
-    assert json.loads(kept.read_text()).items() >= asdict(replace(PLAN, fold=2)).items()
+    (plan,) = (tmp_path / "runs" / "folds").glob("*speaker2*/plan.json")
+    assert json.loads(plan.read_text()).items() >= asdict(replace(PLAN, fold=2)).items()
 
 
 # --- corpora left out in turn ---

@@ -203,8 +203,10 @@ def test_fitting_the_head_of_a_frozen_network_separates_emotions_and_changes_not
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name]) != name.startswith("head."), name
     with torch.inference_mode():
-        said = [network(torch.tensor(e.segments).float()[:, None]).mean(dim=0).argmax() for e in recordings(seed=3)]
-    assert [int(place) for place in said] == [entry.label for entry in recordings(seed=3)]
+        predictions = [
+            network(torch.tensor(e.segments).float()[:, None]).mean(dim=0).argmax() for e in recordings(seed=3)
+        ]
+    assert [int(place) for place in predictions] == [entry.label for entry in recordings(seed=3)]
 
 
 def test_features_are_computed_once_for_the_same_network_and_recordings(fit, computed):
@@ -284,7 +286,7 @@ def test_fitting_stops_when_cancelled_and_resumes_with_the_features_computed_so_
 
 
 def test_progress_never_goes_back_and_counts_recordings(tmp_path):
-    told = []
+    reports = []
     fit_discriminant_head(
         fresh(TinyNetwork),
         recordings(40),
@@ -293,7 +295,7 @@ def test_progress_never_goes_back_and_counts_recordings(tmp_path):
         DiscriminantSettings(),
         SPECTROGRAM,
         tmp_path,
-        Work(lambda fraction, text: told.append(fraction)),
+        Work(lambda fraction, text: reports.append(fraction)),
     )
     # 16 recordings at a time: 40, the same 40 through the phone band, and 12.
-    np.testing.assert_allclose(told, np.arange(0, 92, 16) / 92)
+    np.testing.assert_allclose(reports, np.arange(0, 92, 16) / 92)

@@ -291,9 +291,9 @@ def test_listeners_of_corpora_without_votes_are_refused(small_corpus):
 
 
 def test_human_listeners_are_compared_only_with_models_of_their_emotions():
-    heard = {"recall": {"angry": 0.6, "sad": 0.2, "fear": 0.9}}
-    assert restrict_recall(heard, ("angry", "happy", "sad")) == {
+    human = {"recall": {"angry": 0.6, "sad": 0.2, "fear": 0.9}}
+    assert restrict_recall(human, ("angry", "happy", "sad")) == {
         "recall": {"angry": 0.6, "sad": 0.2},
         "uar": pytest.approx(0.4),
     }
-    assert restrict_recall(heard, ("happy", "calm")) is None
+    assert restrict_recall(human, ("happy", "calm")) is None

@@ -51,14 +51,14 @@ def unpacked(content: bytes) -> bytes:
 @pytest.mark.slow
 def test_no_exported_file_contains_the_tags_of_the_recording(tagged, tmp_path):
     source, analysis = tagged
-    said = [value.encode() for value in TAGS.values()]
-    assert all(value in source for value in said)
+    values = [value.encode() for value in TAGS.values()]
+    assert all(value in source for value in values)
     save_analysis(analysis, tmp_path / "out")
     files = {str(path): path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     files |= {"npz": _npz(analysis), "png": _png(analysis), "html": report_html(analysis).encode()}
     assert len(files) >= 6
     for name, content in files.items():
-        assert not [value for value in said if value in unpacked(content)], name
+        assert not [value for value in values if value in unpacked(content)], name
 
 
 def test_an_exported_sound_has_no_tags_at_all(tagged, tmp_path):

@@ -181,12 +181,12 @@ def test_a_folder_whose_deletion_was_killed_at_any_step_is_complete_or_gone(tmp_
         ended = survives(step, delete, found, data)
         left = list_saved_analyses(data)
         assert [one.source() for one in left] == len(left) * [b"sound"]
-        said = clear_unfinished(data)
+        message = clear_unfinished(data)
         assert hidden(data) == []
         if ended:
             break
-        assert (said is None) == bool(left)
-    assert (left, said) == ([], None)
+        assert (message is None) == bool(left)
+    assert (left, message) == ([], None)
     assert step > 3
 
 
@@ -608,11 +608,11 @@ def test_a_save_without_permission_is_refused_and_the_older_one_stays(action):
         folder.mkdir()
         Path(place).chmod(0o755)
         action(folder, 1)
-        stood = file_contents(folder)
+        before = file_contents(folder)
         parent = folder / "analyses" if action is saved else folder
         with read_only(parent), pytest.raises(WriteRefused, match=r"cannot be written \(Permission denied\)\. Free"):
             action(folder, 2)
-        assert file_contents(folder) == stood
+        assert file_contents(folder) == before
 
 
 def test_a_saved_analysis_on_a_read_only_disk_is_listed_and_its_deletion_refused():

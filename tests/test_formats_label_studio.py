@@ -106,9 +106,9 @@ def test_ratings_and_texts_of_the_whole_recording_belong_to_its_label():
             region("d", "textarea", "transcription", text=["so what"]),
         )
     ).recordings
-    label, said = recording.annotations
+    label, spoken = recording.annotations
     assert (label.tier, label.emotion, label.intensity, label.note) == ("recording", "bored", 2, "quiet")
-    assert (said.tier, said.emotion, said.note) == ("emotion", None, "so what")
+    assert (spoken.tier, spoken.emotion, spoken.note) == ("emotion", None, "so what")
 
 
 def test_of_several_choices_emotions_become_labels_and_others_keep_their_control():

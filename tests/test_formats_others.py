@@ -409,16 +409,16 @@ def test_sessions_and_speakers_of_a_database_are_read_and_written_back():
     }
     read = read_files(files.items(), ImportOptions())
     documents = [document for file in read for document in file.documents]
-    said = [("", "everybody"), ("day 2", "P11"), ("day 2", "12")]
-    assert [(each.session, each.speaker) for each in documents] == said
+    expected = [("", "everybody"), ("day 2", "P11"), ("day 2", "12")]
+    assert [(each.session, each.speaker) for each in documents] == expected
     assert [file.dropped for file in read if file.dropped] == [("the field 'Recording.Date' of metadata",)]
     documents = [replace(each, sha256=name * 64) for each, name in zip(documents, "abc", strict=True)]
     written = export_recordings(documents, EXPORT_FORMATS["emu"], name="my")
     assert {name.split("/")[1] for name in written.files} == {"my_DBconfig.json", "0000_ses", "day_2_ses"}
     again = [one for file in read_files(written.files.items(), ImportOptions()) for one in file.documents]
-    assert [(one.session.replace("_", " "), one.speaker) for one in again] == said
+    assert [(one.session.replace("_", " "), one.speaker) for one in again] == expected
     own = export_recordings(documents, EXPORT_FORMATS["json"]).files
-    assert [(one.session, one.speaker) for one in read_files(own.items(), ImportOptions())[0].documents] == said
+    assert [(one.session, one.speaker) for one in read_files(own.items(), ImportOptions())[0].documents] == expected
     assert "the speaker of 3 recordings" in export_recordings(documents, EXPORT_FORMATS["csv"]).dropped
     with pytest.raises(AnnotationsRefused, match="a single JSON object"):
         read_files([("a.meta_json", b"[1, 2]")], ImportOptions())

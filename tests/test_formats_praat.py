@@ -104,27 +104,27 @@ TIERS = st.lists(
 def test_files_made_by_praat_are_read_completely_and_alike_from_each_form(tiers, start_s, folder):
     names = [f"p{number}" if is_of_points else f"i{number}" for number, (_, is_of_points, _) in enumerate(tiers)]
     grid = call("Create TextGrid", start_s, start_s + 1, " ".join(names), " ".join(n for n in names if n[0] == "p"))
-    said = []
+    texts = []
     for number, (name, is_of_points, items) in enumerate(tiers, start=1):
         call(grid, "Set tier name", number, name)
         for percent, label in items:
             if is_of_points:
                 call(grid, "Insert point", number, start_s + percent / 100, label)
-                said.append((True, label.strip()))
+                texts.append((True, label.strip()))
             else:
                 call(grid, "Insert boundary", number, start_s + percent / 100)
                 call(grid, "Set interval text", number, call(grid, "Get number of intervals", number), label)
         if not is_of_points:
             count = call(grid, "Get number of intervals", number)
             texts_of = [call(grid, "Get label of interval", number, interval + 1).strip() for interval in range(count)]
-            said += [(False, text) for text in texts_of if text]
+            texts += [(False, text) for text in texts_of if text]
     found = []
     for form in ("text", "short text", "chronological text", "binary"):
         call(grid, f"Save as {form} file", str(folder / "praat.TextGrid"))
         found.append(read_annotations((folder / "praat.TextGrid").read_bytes(), "a").recordings[0].annotations)
     assert all(marks == found[0] for marks in found)
     texts_read = [(isinstance(m.region, Point), (m.emotion or m.note).strip()) for m in found[0]]
-    assert sorted(each for each in texts_read if any(each)) == sorted(said)
+    assert sorted(each for each in texts_read if any(each)) == sorted(texts)
 
 
 @pytest.mark.parametrize("form", ["Save as text file", "Save as short text file"])

@@ -40,9 +40,9 @@ def test_map_of_one_segment_equals_captums_interpolated_layer_grad_cam(name):
     captum = LayerGradCam(classifier.network, layer_of(classifier.network))
     cam = captum.attribute(inputs, target=2, relu_attributions=False).detach()
     theirs = LayerAttribution.interpolate(cam, (96, 64), "bilinear")[0, 0].numpy()
-    heard = grad_cam(classifier, target_of_log_mel(log_mel), GradCamSettings(), 0, UNWATCHED)
+    result = grad_cam(classifier, target_of_log_mel(log_mel), GradCamSettings(), 0, UNWATCHED)
     assert np.abs(theirs).max() > 1e-3
-    np.testing.assert_allclose(heard.maps[2], theirs, atol=1e-5)
+    np.testing.assert_allclose(result.maps[2], theirs, atol=1e-5)
 
 
 class Evidence(nn.Module):
@@ -95,8 +95,8 @@ def test_map_of_one_emotion_against_another_is_the_difference_of_their_maps():
 def test_evidence_for_all_emotions_alike_counts_for_none():
     maps = np.random.default_rng(0).normal(size=(4, 96, 64)).astype(np.float32)
     common = np.random.default_rng(1).normal(size=(96, 64)).astype(np.float32)
-    heard = [GradCamResult(m, np.array([0.6, 0.1, 0.1, 0.2])) for m in (maps, maps + common)]
-    alone, with_common = (h.relevance(target_of_log_mel(random_log_mel())) for h in heard)
+    results = [GradCamResult(m, np.array([0.6, 0.1, 0.1, 0.2])) for m in (maps, maps + common)]
+    alone, with_common = (h.relevance(target_of_log_mel(random_log_mel())) for h in results)
     np.testing.assert_allclose(with_common, alone, atol=1e-5)
     # By hand: of the other 0.4, happy and neutral have a quarter each and sad a half.
     np.testing.assert_allclose(alone, maps[0] - 0.25 * maps[1] - 0.25 * maps[2] - 0.5 * maps[3], atol=1e-6)

@@ -434,8 +434,8 @@ def occluded(classifier):
 
 def measured(classifier):
     item = LabelledRecording(Path("noise.wav"), "toy", "1", "angry", "", "none")
-    said = RecordingLogits("0" * 64, item, classifier.score(random_log_mel(96)[None]))
-    return tabulate(classifier.emotions, classifier.temperature, [said])
+    logits = RecordingLogits("0" * 64, item, classifier.score(random_log_mel(96)[None]))
+    return tabulate(classifier.emotions, classifier.temperature, [logits])
 
 
 def over_time(classifier):

@@ -337,17 +337,17 @@ def test_an_unexpected_error_is_logged_and_shown_as_a_sentence_and_the_queue_con
 
 
 def test_progress_is_visible_during_the_work_and_stays_between_zero_and_one(jobs):
-    told, go_on = threading.Event(), threading.Event()
+    cancelled, go_on = threading.Event(), threading.Event()
     seen = []
 
     def work(work):
         work.report(0.25, "Listening")
-        told.set()
+        cancelled.set()
         assert go_on.wait(PATIENCE_S)
         work.report(1.5, "Ending")
 
     job = jobs.submit("ann", "key", "Working", work)
-    assert told.wait(PATIENCE_S)
+    assert cancelled.wait(PATIENCE_S)
     seen.append((job.state, job.fraction, job.text))
     assert job.seconds_left >= 0
     go_on.set()

@@ -95,8 +95,11 @@ def test_korean_writes_units_and_ranges_one_way():
         "a space before a unit in brackets": r"[가-힣] \((초|분|%|%p|Hz|dB|dBFS)\)",
         "a space before 반음": r"\} 반음",
     }
-    said = [*catalogue("ko").values(), *(path.read_text("utf-8") for path in (texts.ROOT / "docs").glob("*.ko.md"))]
-    found = {what: [text for text in said if re.search(sign, text)] for what, sign in other.items()}
+    texts_of_catalogue = [
+        *catalogue("ko").values(),
+        *(path.read_text("utf-8") for path in (texts.ROOT / "docs").glob("*.ko.md")),
+    ]
+    found = {what: [text for text in texts_of_catalogue if re.search(sign, text)] for what, sign in other.items()}
     assert not any(found.values()), found
 
 
@@ -241,9 +244,9 @@ def test_every_word_of_a_page_is_translated(page, monkeypatch, make_voice):
     app = at(page).run() if page == "app.py" else with_recording(page, make_voice(1.5, 16_000), **QUICK)
     assert not app.exception
     elements = [one.proto for root in (app.main, app.sidebar) for one in root if hasattr(one.proto, "ListFields")]
-    said = [text for proto in elements for text in read(proto)]
-    assert sum("⟦" in text for text in said) > 30
-    left = [outside_brackets(text) for text in said if not NAMES.fullmatch(outside_brackets(text))]
+    shown = [text for proto in elements for text in read(proto)]
+    assert sum("⟦" in text for text in shown) > 30
+    left = [outside_brackets(text) for text in shown if not NAMES.fullmatch(outside_brackets(text))]
     assert not [text for text in left if re.search("[A-Za-z]{2}", text) and text not in model_names()]
 
 
@@ -270,8 +273,8 @@ def test_a_text_is_filled_in_with_numbers_formatted_for_the_language(speaking):
 
 def test_korean_particles_fit_the_preceding_word(speaking):
     speaking("ko", {"{a} of {b}, also {c}": "{a}이(가) **{b}**은(는) ‘{c}’(으)로"})
-    said = [t("{a} of {b}, also {c}", a=a, b=a, c=a) for a in ("기쁨", "분노", "서울", 3, 10, "a.wav")]
-    assert said == [
+    sentences = [t("{a} of {b}, also {c}", a=a, b=a, c=a) for a in ("기쁨", "분노", "서울", 3, 10, "a.wav")]
+    assert sentences == [
         "기쁨이 **기쁨**은 ‘기쁨’으로",
         "분노가 **분노**는 ‘분노’로",
         "서울이 **서울**은 ‘서울’로",
@@ -334,19 +337,19 @@ def test_words_of_the_library_are_translated_and_names_stay(speaking):
 
 def test_emotions_in_a_list_are_translated(speaking):
     speaking("de")
-    said = recognised("mine tells other emotions apart (sad, very sad, fear).")
-    assert said.endswith("(traurig, very sad, ängstlich).")
-    said = recognised("This model does not know the emotion 'calm'. Choose one of: sad, fear.")
-    assert "traurig, ängstlich" in said
+    sentence = recognised("mine tells other emotions apart (sad, very sad, fear).")
+    assert sentence.endswith("(traurig, very sad, ängstlich).")
+    sentence = recognised("This model does not know the emotion 'calm'. Choose one of: sad, fear.")
+    assert "traurig, ängstlich" in sentence
 
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_a_refusal_nested_in_another_and_after_two_locations_is_fully_translated(code, speaking):
     speaking(code)
     refusal = "The mark ends at 9.5 s, after its recording, which is 7.1 s long. Cut it."
-    said = recognised(f"a.TextGrid: Mark 1, in the tier 'x': {refusal} Or choose a larger tolerance at the end.")
-    assert recognised(refusal) in said
-    assert "Or choose" not in said
+    sentence = recognised(f"a.TextGrid: Mark 1, in the tier 'x': {refusal} Or choose a larger tolerance at the end.")
+    assert recognised(refusal) in sentence
+    assert "Or choose" not in sentence
 
 
 def test_a_report_is_in_the_language_of_the_visit_that_requested_it(speaking):
@@ -402,8 +405,10 @@ def test_a_choice_stays_when_another_language_is_chosen():
         from pages.shared import language, session
 
         session.begin_run()
-        said = {emotion: language.t(emotion) for emotion in ("best score", "angry", "sad")}
-        st.selectbox("Emotion", said, format_func=said.get, **session.widget("emotion", session.choice("emotion")))
+        translated = {emotion: language.t(emotion) for emotion in ("best score", "angry", "sad")}
+        st.selectbox(
+            "Emotion", translated, format_func=translated.get, **session.widget("emotion", session.choice("emotion"))
+        )
         st.text(session.choice("emotion"))
         language.choose()
 
@@ -420,11 +425,11 @@ def test_a_choice_stays_when_another_language_is_chosen():
 
 def test_dates_have_the_format_of_the_language(speaking):
     at = datetime(2026, 3, 31, 9, 5)
-    said = {}
+    shown = {}
     for code in LANGUAGES:
         speaking(code, {})
-        said[code] = t("{at:%Y-%m-%d %H:%M}", at=at)
-    assert said == {"en": "2026-03-31 09:05", "de": "31.03.2026 09:05", "ko": "2026-03-31 09:05"}
+        shown[code] = t("{at:%Y-%m-%d %H:%M}", at=at)
+    assert shown == {"en": "2026-03-31 09:05", "de": "31.03.2026 09:05", "ko": "2026-03-31 09:05"}
 
 
 def test_scripts_and_html_of_a_component_are_translated(tmp_path):

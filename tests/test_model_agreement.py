@@ -168,16 +168,16 @@ def compared(*correlations, names=("a", "b", "c"), overlap=1 / 3):
     ],
 )
 def test_agreement_of_two_maps_is_described_without_naming_a_statistic(correlation, evidence):
-    said = agreement_in_words(compared(correlation, names=("a", "b")))
-    assert said.startswith(f"a and b use {evidence}:")
-    assert "50 %" in said
-    assert "10 % by chance" in said
+    sentence = agreement_in_words(compared(correlation, names=("a", "b")))
+    assert sentence.startswith(f"a and b use {evidence}:")
+    assert "50 %" in sentence
+    assert "10 % by chance" in sentence
 
 
 def test_of_several_pairs_the_most_and_the_least_alike_are_named():
-    said = agreement_in_words(compared(0.9, 0.1, 0.5))  # mean 0.5
-    assert said.startswith("On average the models use partly the same evidence")
-    assert said.endswith("Most alike: a and b (0.90). Least alike: a and c (0.10).")
+    sentence = agreement_in_words(compared(0.9, 0.1, 0.5))  # mean 0.5
+    assert sentence.startswith("On average the models use partly the same evidence")
+    assert sentence.endswith("Most alike: a and b (0.90). Least alike: a and c (0.10).")
 
 
 def test_pairs_without_a_correlation_do_not_count():

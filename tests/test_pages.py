@@ -268,8 +268,8 @@ def test_opening_a_second_recording_over_ten_minutes_names_the_one_it_closes(mon
     monkeypatch.setattr(open_recordings, "hold", lambda *_: (_ for _ in ()).throw(RecordingTooLong("too long")))
     app = AppTest.from_function(take_two_long, default_timeout=60).run()
     assert not app.exception
-    (said,) = app.toast
-    assert said.value.startswith(f"{in_markdown('first *talk*.wav')} was closed")
+    (toast,) = app.toast
+    assert toast.value.startswith(f"{in_markdown('first *talk*.wav')} was closed")
     assert app.session_state["long"].name == "second talk.wav"
 
 
@@ -350,17 +350,17 @@ def test_explain_shows_how_far_each_pair_of_explainers_agrees(explained):
     pairs = {metric.label: float(metric.value) for metric in explained.metric}
     assert list(pairs) == ["Grad-CAM and LIME", "Grad-CAM and Occlusion", "LIME and Occlusion"]
     assert all(-1 <= correlation <= 1 for correlation in pairs.values())
-    said = [caption.value for caption in explained.caption if "overlap" in caption.value]
-    for correlation, words_ in zip(pairs.values(), said, strict=True):
+    captions = [caption.value for caption in explained.caption if "overlap" in caption.value]
+    for correlation, words_ in zip(pairs.values(), captions, strict=True):
         expected = "agree well" if correlation >= 0.6 else "agree in part" if correlation >= 0.3 else "hardly agree"
         assert words_.startswith(expected if correlation >= -0.2 else "contradict each other")
 
 
 def test_explain_says_whether_to_trust_each_map_and_the_score_without_its_strongest_fifth(explained):
     badges = [badge for badge in explained.markdown if re.search(rf"-badge\[.*({'|'.join(BADGES)})\]", badge.value)]
-    said = [caption.value for caption in explained.caption if "without a random fifth" in caption.value]
-    assert len(badges) == len(said) == 4
-    assert ["the map of another seed" in words_ for words_ in said] == [False, True, False, False]
+    captions = [caption.value for caption in explained.caption if "without a random fifth" in caption.value]
+    assert len(badges) == len(captions) == 4
+    assert ["the map of another seed" in words_ for words_ in captions] == [False, True, False, False]
     assert len(explained.get("plotly_chart")) == 2
     assert "removed" in explained.get("plotly_chart")[1].proto.spec
     (judged,) = (job.result for job in all_jobs(explained) if job.key[0] == "judge")
@@ -372,8 +372,8 @@ def test_explain_says_whether_to_trust_each_map_and_the_score_without_its_strong
 def test_explain_outlines_the_counterfactual_and_says_where_it_is(explained):
     spectrogram = json.loads(explained.get("plotly_chart")[0].proto.spec)
     outlined = any(trace["type"] == "contour" for trace in spectrogram["data"])
-    said = [text.value for text in explained.markdown if "Without the outlined" in text.value]
-    assert len(said) == outlined
+    sentences = [text.value for text in explained.markdown if "Without the outlined" in text.value]
+    assert len(sentences) == outlined
     assert outlined or any("does not change the verdict" in text.value for text in explained.markdown)
 
 
@@ -438,9 +438,9 @@ def test_downloads_match_what_is_shown(voice):
 
 
 def test_a_stretch_without_speech_has_maps_without_evidence(make_voice):
-    said = make_voice(8.0, 16_000)
+    speech = make_voice(8.0, 16_000)
     app = at("pages/1_Explain.py")
-    hold(app, np.concatenate([said, np.zeros(4 * 16_000, np.float32), said]))
+    hold(app, np.concatenate([speech, np.zeros(4 * 16_000, np.float32), speech]))
     app.session_state["choices"] = dict(CHOICES) | QUICK | {"stretch": (9.8, 10.2)}
     app = finished(app.run())
     assert not app.exception
@@ -517,9 +517,9 @@ def test_a_focus_that_does_not_decide_says_so(monkeypatch, alone, without, decid
     monkeypatch.setattr(session, "choice", {"focus_rule": session.DECIDING, "audible": session.REGIONS}.get)
     whole, alone, without = (SimpleNamespace(scores=np.eye(2)[best]) for best in (0, alone, without))
     analysis = SimpleNamespace(emotions=("angry", "sad"), scores=SimpleNamespace(recording=whole.scores))
-    said = focus_audio_section.in_words(analysis, SimpleNamespace(alone=alone, without=without))
-    assert ("No part" in said) != decides
-    assert "focus alone" in said
+    sentence = focus_audio_section.in_words(analysis, SimpleNamespace(alone=alone, without=without))
+    assert ("No part" in sentence) != decides
+    assert "focus alone" in sentence
 
 
 @pytest.mark.parametrize(
@@ -546,9 +546,9 @@ def test_scores_of_the_strongest_points_are_not_called_those_of_the_focus(monkey
     monkeypatch.setattr(session, "choice", {"focus_rule": session.DECIDING, "audible": session.POINTS}.get)
     whole, other = (SimpleNamespace(scores=np.eye(2)[best]) for best in (0, 1))
     analysis = SimpleNamespace(emotions=("angry", "sad"), scores=SimpleNamespace(recording=whole.scores))
-    said = focus_audio_section.in_words(analysis, SimpleNamespace(alone=whole, without=other))
-    assert "strongest points alone" in said
-    assert "focus" not in said
+    sentence = focus_audio_section.in_words(analysis, SimpleNamespace(alone=whole, without=other))
+    assert "strongest points alone" in sentence
+    assert "focus" not in sentence
 
 
 def test_the_focus_is_classified_again_if_the_map_marks_something_else(monkeypatch):
@@ -1119,9 +1119,9 @@ def made_up_table(emotions, wrong=(), speakers=4) -> Predictions:
         for label in range(len(emotions))
         for _ in range(2)
     ]
-    heard = [(label + 1) % len(emotions) if emotions[label] in wrong else label for *_, label in rows]
+    predicted = [(label + 1) % len(emotions) if emotions[label] in wrong else label for *_, label in rows]
     probabilities = np.full((len(rows), len(emotions)), 0.05)
-    probabilities[np.arange(len(rows)), heard] = 0.85
+    probabilities[np.arange(len(rows)), predicted] = 0.85
     return Predictions(
         emotions,
         tuple(f"{number:064x}" for number in range(len(rows))),
@@ -1171,10 +1171,10 @@ def test_a_model_that_cannot_be_loaded_is_not_offered_and_the_sidebar_says_why(o
     app = opened("pages/6_Evaluate.py")
     assert not app.exception
     assert app.selectbox(key="widget_model").options == ["good"]
-    said = [caption.value for caption in app.sidebar.caption if "is not available" in caption.value]
-    assert len(said) == 2
-    assert r"bad \[one\]" in said[0]
-    assert "that nobody knows" in said[1]
+    captions = [caption.value for caption in app.sidebar.caption if "is not available" in caption.value]
+    assert len(captions) == 2
+    assert r"bad \[one\]" in captions[0]
+    assert "that nobody knows" in captions[1]
 
 
 def test_a_model_of_several_folds_shows_all_of_them_first_and_its_own_test_on_request(own_models):
@@ -1480,8 +1480,8 @@ def test_both_branches_are_drawn_in_their_own_cells_on_the_segments_axes(own_mod
             assert figure["layout"][axis]["range"] == segment["layout"][axis]["range"]
     z = yamnet["data"][0]["z"]
     assert numbers(z) == [0.25, 0.5, 0, -1, 0, 0]
-    said = "**−0.31**, the median of 12 recordings (quartiles −0.50 to 0.10): the branches use opposite parts."
-    assert said in words(app)
+    sentence = "**−0.31**, the median of 12 recordings (quartiles −0.50 to 0.10): the branches use opposite parts."
+    assert sentence in words(app)
     assert "fusion is surest of: sad, score 0.97, from EMO\\-DB." in words(app)
 
 

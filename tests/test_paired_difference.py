@@ -13,9 +13,9 @@ from ser_core.learning.predictions import Predictions
 
 def table(rows, emotions=("angry", "sad")) -> Predictions:
     """A table of rows (recording, corpus, speaker, acted, predicted), emotions as indices."""
-    names, corpora, speakers, labels, heard = zip(*rows, strict=True)
+    names, corpora, speakers, labels, predicted = zip(*rows, strict=True)
     probabilities = np.full((len(rows), len(emotions)), 0.1)
-    probabilities[np.arange(len(rows)), heard] = 0.9
+    probabilities[np.arange(len(rows)), predicted] = 0.9
     of_corpora = tuple(f"{corpus}:{speaker}" for corpus, speaker in zip(corpora, speakers, strict=True))
     return Predictions(
         emotions, tuple(names), tuple(corpora), of_corpora, ("",) * len(rows), np.array(labels), probabilities

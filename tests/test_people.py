@@ -423,8 +423,8 @@ def test_teaching_lists_beforehand_what_it_leaves_out_with_reason_and_remedy():
     files = {sha(n): file(n, speaker="S" if n < 5 else None, duration_s=601 if n == 6 else 10) for n in range(7)}
     found = preview_teaching(recordings, files, lambda one: one.sha256 != sha(5), ("angry", "sad"), "core")
     assert (found.pieces, found.recordings, found.decided, found.speakers) == ({"angry": 1, "sad": 1}, 2, 1, 1)
-    said = {row.reason: (row.recordings, row.labels) for row in found.left_out}
-    assert said == {
+    left_out = {row.reason: (row.recordings, row.labels) for row in found.left_out}
+    assert left_out == {
         OVERRULED_BY_WHOLE: ((sha(0),), 1),
         OPEN: ((sha(1),), 1),
         WITHOUT_EMOTION: ((sha(1),), 1),

@@ -360,15 +360,15 @@ def test_the_best_stretch_is_that_of_the_chosen_emotion():
 
 
 def test_progress_grows_from_zero_to_one_and_names_the_step(classifier):
-    told = []
+    reports = []
     analyse_recording(
-        noise_recording(4.0), classifier, QUICK, Work(lambda fraction, text: told.append((fraction, text)))
+        noise_recording(4.0), classifier, QUICK, Work(lambda fraction, text: reports.append((fraction, text)))
     )
-    fractions = [fraction for fraction, _ in told]
+    fractions = [fraction for fraction, _ in reports]
     assert fractions == sorted(fractions)
     assert fractions[0] == 0
     assert 0.5 < fractions[-1] <= 1
-    assert all(text for _, text in told)
+    assert all(text for _, text in reports)
 
 
 def test_an_analysis_stops_when_cancelled(classifier):

@@ -465,10 +465,10 @@ def test_a_selection_has_exactly_the_samples_of_the_recording_apart_from_its_fad
           return [...(await context.startRendering()).getChannelData(0)];
         }"""
     )
-    heard = recording(12.0, 16_000, 0)
-    decoded, _ = soundfile.read(io.BytesIO(wav_bytes(heard.samples, 16_000)), dtype="float32")
+    voice = recording(12.0, 16_000, 0)
+    decoded, _ = soundfile.read(io.BytesIO(wav_bytes(voice.samples, 16_000)), dtype="float32")
     region, fade = Region(1.2345, 2.1), FocusSettings().fade_s
-    expected = region_samples(replace(heard, samples=decoded), region, fade)
+    expected = region_samples(replace(voice, samples=decoded), region, fade)
     inner = slice(round(fade * 16_000), -round(fade * 16_000))
     assert len(rendered) == len(expected)
     np.testing.assert_array_equal(np.float32(rendered)[inner], expected[inner])
@@ -574,19 +574,19 @@ def test_a_selection_at_half_speed_ends_within_thirty_milliseconds(opened):
 @pytest.mark.browser
 def test_a_new_region_reaches_python_and_an_undo_in_python_removes_it(opened):
     page = opened("editable")
-    lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
+    lane, messages = page.locator(".regions"), page.get_by_test_id("stMarkdown")
     drag(page, lane, 0.5, 0.75)
-    expect(said).to_have_text(["region 0.500 1.000 first", "region 2.000 3.000 None"])
+    expect(messages).to_have_text(["region 0.500 1.000 first", "region 2.000 3.000 None"])
     drag(page, lane, 0.6, 0.7)
-    expect(said).to_have_text(["region 0.500 1.000 first", "region 2.400 3.400 None"])
+    expect(messages).to_have_text(["region 0.500 1.000 first", "region 2.400 3.400 None"])
     drag(page, lane, 0.8495, 0.95)
-    expect(said).to_have_text(["region 0.500 1.000 first", re.compile(r"region 2\.400 3\.80")])
+    expect(messages).to_have_text(["region 0.500 1.000 first", re.compile(r"region 2\.400 3\.80")])
     page.locator(".region").nth(1).dblclick()
     page.keyboard.type("second")
     page.keyboard.press("Enter")
-    expect(said.nth(1)).to_contain_text("second")
+    expect(messages.nth(1)).to_contain_text("second")
     page.keyboard.press("Delete")
-    expect(said).to_have_text(["region 0.500 1.000 first"])
+    expect(messages).to_have_text(["region 0.500 1.000 first"])
     expect(page.locator(".region")).to_have_text(["first"])
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".region")).to_have_text(["first", "second"])
@@ -596,7 +596,7 @@ def test_a_new_region_reaches_python_and_an_undo_in_python_removes_it(opened):
     for _ in range(3):
         page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("r")
-    expect(said).to_have_text(["region 0.000 0.240 None", "region 0.500 1.000 first", re.compile(r"region 2\.4")])
+    expect(messages).to_have_text(["region 0.000 0.240 None", "region 0.500 1.000 first", re.compile(r"region 2\.4")])
     expect(page.locator(".region")).to_have_text(["1", "first", "second"])
 
 
@@ -638,20 +638,20 @@ def test_overlapping_regions_are_stacked_at_the_height_of_their_names(opened):
 @pytest.mark.browser
 def test_keys_label_split_and_merge_regions_and_each_is_one_edit(opened):
     page = opened("editable")
-    said = page.get_by_test_id("stMarkdown")
+    messages = page.get_by_test_id("stMarkdown")
     page.locator(".region").click()
     page.keyboard.press("2")
-    expect(said).to_have_text(["region 0.500 1.000 sad"])
+    expect(messages).to_have_text(["region 0.500 1.000 sad"])
     for _ in range(3):
         page.keyboard.press("ArrowRight")  # by 0.08 s
     page.keyboard.press("s")
-    expect(said).to_have_text(["region 0.500 0.740 sad", "region 0.740 1.000 sad"])
+    expect(messages).to_have_text(["region 0.500 0.740 sad", "region 0.740 1.000 sad"])
     page.keyboard.press("k")
     page.keyboard.press("1")
-    expect(said).to_have_text(["region 0.500 0.740 sad", "region 0.740 1.000 angry"])
+    expect(messages).to_have_text(["region 0.500 0.740 sad", "region 0.740 1.000 angry"])
     page.keyboard.press("j")
     page.keyboard.press("m")
-    expect(said).to_have_text(["region 0.500 1.000 sad"])
+    expect(messages).to_have_text(["region 0.500 1.000 sad"])
     page.keyboard.press("m")
     expect(page.locator(".said")).to_have_text("Select a region that has another one after it")
     expect(page.get_by_text("came")).to_have_text("came 1 0, 2 0, 1 0, 1 1")
@@ -732,26 +732,26 @@ def test_seconds_are_written_in_the_language_of_the_visit(opened):
 
 def test_bounds_are_typed_or_nudged_by_milliseconds_and_quick_nudges_are_one_edit(opened):
     page = opened("editable")
-    said = page.get_by_test_id("stMarkdown")
+    messages = page.get_by_test_id("stMarkdown")
     page.locator(".region").click()
     for _ in range(3):
         page.keyboard.press(".")
     page.keyboard.press("Shift+Comma")
     page.keyboard.press("x")
     page.keyboard.press("Shift+Period")
-    expect(said).to_have_text(["region 0.510 0.993 first"])
+    expect(messages).to_have_text(["region 0.510 0.993 first"])
     expect(page.get_by_text("came")).to_have_text(re.compile("came 1 0(, 1 0)?$"))
     page.keyboard.press("e")
     page.keyboard.type("0,75")
     page.keyboard.press("Enter")
-    expect(said).to_have_text(["region 0.750 0.993 first"])
+    expect(messages).to_have_text(["region 0.750 0.993 first"])
     expect(page.locator(".region")).to_be_focused()
     page.keyboard.press("e")
     page.keyboard.type("0.6")
     page.keyboard.press("Tab")
     page.keyboard.type("0.9")
     page.keyboard.press("Enter")
-    expect(said).to_have_text(["region 0.600 0.900 first"])
+    expect(messages).to_have_text(["region 0.600 0.900 first"])
     page.keyboard.press("e")
     page.keyboard.type("3.5")
     page.keyboard.press("Enter")
@@ -817,13 +817,13 @@ def test_keys_of_one_character_can_be_switched_off(opened):
 @pytest.mark.browser
 def test_a_suggestion_is_dashed_until_it_is_accepted_and_gone_when_it_is_dismissed(opened):
     page = opened("editable&hint=1")
-    said, hint = page.get_by_test_id("stMarkdown"), page.locator(".region").last
-    expect(said.last).to_have_text("region 3.500 3.800 sad suggested")
+    messages, hint = page.get_by_test_id("stMarkdown"), page.locator(".region").last
+    expect(messages.last).to_have_text("region 3.500 3.800 sad suggested")
     assert hint.evaluate("element => getComputedStyle(element).borderStyle") == "dashed"
     hint.click()
     expect(page.get_by_text("chosen")).to_have_text("chosen hint")
     page.keyboard.press("a")
-    expect(said.last).to_have_text("region 3.500 3.800 sad")
+    expect(messages.last).to_have_text("region 3.500 3.800 sad")
     assert hint.evaluate("element => getComputedStyle(element).borderStyle") == "solid"
     page = opened("editable&hint=1")
     page.locator(".region").last.click()
@@ -835,19 +835,19 @@ def test_a_suggestion_is_dashed_until_it_is_accepted_and_gone_when_it_is_dismiss
 @pytest.mark.browser
 def test_keys_still_work_when_python_removes_regions_before_or_around_the_selected_one(opened):
     page = opened("editable&hint=1")
-    lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
+    lane, messages = page.locator(".regions"), page.get_by_test_id("stMarkdown")
     drag(page, lane, 0.89, 0.93)
     expect(page.locator(".region")).to_have_count(2)  # the overlapping suggestion is gone
     expect(page.locator(".region").last).to_be_focused()
     page.keyboard.press("1")
-    expect(said).to_have_text(["region 0.500 1.000 first", re.compile(r"region 3\.5\d+ 3\.7\d+ angry")])
+    expect(messages).to_have_text(["region 0.500 1.000 first", re.compile(r"region 3\.5\d+ 3\.7\d+ angry")])
     page.locator(".region").first.focus()
     page.keyboard.press("Delete")
     expect(page.locator(".region")).to_be_focused()
     page.keyboard.press("Delete")
     expect(page.locator(".region")).to_have_count(0)
     expect(page.locator(".timeline")).to_be_focused()
-    expect(said).to_have_count(0)  # the app has received both, so that neither arrives in the next test
+    expect(messages).to_have_count(0)  # the app has received both, so that neither arrives in the next test
 
 
 @pytest.mark.browser
@@ -876,15 +876,15 @@ def test_keys_still_work_when_the_selected_region_leaves_the_view_or_moves_in_th
 @pytest.mark.browser
 def test_edges_snap_to_nearby_targets_unless_alt_is_held(opened):
     page = opened("editable&snap=1")
-    lane, said = page.locator(".regions"), page.get_by_test_id("stMarkdown")
+    lane, messages = page.locator(".regions"), page.get_by_test_id("stMarkdown")
     drag(page, lane, 0.503, 0.747)
-    expect(said.last).to_have_text("region 2.000 3.000 None")
+    expect(messages.last).to_have_text("region 2.000 3.000 None")
     drag(page, lane, 0.6, 0.85)
-    expect(said.last).to_have_text("region 3.000 4.000 None")
+    expect(messages.last).to_have_text("region 3.000 4.000 None")
     page.keyboard.down("Alt")
     drag(page, lane, 0.9, 0.653)
     page.keyboard.up("Alt")
-    expect(said.last).to_have_text(re.compile(r"region 2\.01[0-9] 3\.01[0-9] None"))
+    expect(messages.last).to_have_text(re.compile(r"region 2\.01[0-9] 3\.01[0-9] None"))
 
 
 @pytest.mark.browser
@@ -977,30 +977,30 @@ def test_a_playing_stretch_stops_when_its_player_is_removed(opened):
 
 @pytest.mark.browser
 def test_an_hour_opens_with_few_requests_and_zooms_with_few_more(opened, tab):
-    asked = []
+    requests = []
 
     def note(request):
         if "/media/" in request.url:
-            asked.append(request)
+            requests.append(request)
 
     tab[0].on("request", note)
     page = opened("hour")
-    until_no_more_come(page, asked)
-    tiles = [one.response() for one in asked if "range" in one.headers and not one.url.endswith(".wav")]
-    sound = [one for one in asked if one.url.endswith(".wav")]
+    until_no_more_come(page, requests)
+    tiles = [one.response() for one in requests if "range" in one.headers and not one.url.endswith(".wav")]
+    sound = [one for one in requests if one.url.endswith(".wav")]
     assert 2 <= len(tiles) <= 6
     assert len(sound) <= 6
     assert all(answer.status == 206 for answer in tiles)
     assert sum(int(answer.headers["content-length"]) for answer in tiles) < 1_000_000
-    del asked[:]
+    del requests[:]
     line = page.locator(".timeline")
     line.focus()
     for _ in range(12):
         page.keyboard.press("+")
-    until_no_more_come(page, asked)
+    until_no_more_come(page, requests)
     page.remove_listener("request", note)
-    assert len(asked) <= 24
-    answers = [one.response() for one in asked]
+    assert len(requests) <= 24
+    answers = [one.response() for one in requests]
     assert sum(int(answer.headers["content-length"]) for answer in answers if answer.ok) < 8_000_000
 
 

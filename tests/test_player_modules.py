@@ -411,7 +411,7 @@ def test_keys_1_to_9_assign_nine_labels_of_a_tier(page):
 
 @pytest.mark.browser
 def test_times_and_axis_positions_convert_both_ways_and_are_clamped(page):
-    told = page.evaluate(
+    actions = page.evaluate(
         """async () => {
           const { TimeAxis } = await import("/modules/axes.js");
           const axis = Object.assign(new TimeAxis(10), { width: 100 });
@@ -420,7 +420,7 @@ def test_times_and_axis_positions_convert_both_ways_and_are_clamped(page):
           return [...whole, axis.x(3), axis.time(25), axis.x(axis.time(70)), axis.x(0)];
         }"""
     )
-    assert told == [25, 2.5, 0, 10, 25, 3, 70, -50]
+    assert actions == [25, 2.5, 0, 10, 25, 3, 70, -50]
 
 
 @pytest.mark.browser

@@ -360,12 +360,12 @@ def test_every_explainer_stops_when_cancelled(method):
 
 @pytest.mark.parametrize("method", ["grad_cam", "lime", "occlusion"])
 def test_every_explainer_reports_growing_fractions_up_to_one(method):
-    told = []
+    reports = []
     target, classifier = target_of_log_mel(random_log_mel(400)), classifier_of(fresh(TinyNetwork))
-    run_explainer(method, classifier, target, Region(0, 4), AnalysisSettings(), Work(lambda f, text: told.append(f)))
-    assert told == sorted(told)
-    assert told
-    assert 0 <= told[0] <= told[-1] <= 1
+    run_explainer(method, classifier, target, Region(0, 4), AnalysisSettings(), Work(lambda f, text: reports.append(f)))
+    assert reports == sorted(reports)
+    assert reports
+    assert 0 <= reports[0] <= reports[-1] <= 1
 
 
 def test_an_unknown_explainer_is_refused():

@@ -196,10 +196,10 @@ def test_the_provenance_is_complete(analysis, page):
         (f"ser_core {ser_core.__version__}", f"torch {version('torch')}", f"numpy {np.__version__}")
     )
     for method, explanation in analysis.explanations.items():
-        said = page.row(NAMES[method])[1]
+        cell = page.row(NAMES[method])[1]
         for name, value in explanation.settings.items():
-            assert name == "layer" or f"{name.replace('_', ' ')} {value} ·" in said
-        assert f"seed 3 · took {explanation.seconds:.2f} s" in said
+            assert name == "layer" or f"{name.replace('_', ' ')} {value} ·" in cell
+        assert f"seed 3 · took {explanation.seconds:.2f} s" in cell
     assert "layer tiny" in page.row("Grad-CAM")[1]
     assert f"about {analysis.explanations['lime'].stability:.2f} with this one" in page.row("LIME")[1]
 
@@ -430,12 +430,12 @@ def test_pictures_made_in_parallel_equal_those_made_one_after_another(analysis):
 
 
 def test_numbers_along_the_axes_have_the_decimal_sign_of_the_language(analysis, monkeypatch):
-    said, saved = [], drawing.Figure.savefig
+    texts, saved = [], drawing.Figure.savefig
 
     def savefig(figure, *args, **settings):
         saved(figure, *args, **settings)
         lines = (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis))
-        said.append(" ".join(label.get_text() for line in lines for label in line.get_ticklabels()))
+        texts.append(" ".join(label.get_text() for line in lines for label in line.get_ticklabels()))
 
     monkeypatch.setattr(drawing.Figure, "savefig", savefig)
 
@@ -444,9 +444,9 @@ def test_numbers_along_the_axes_have_the_decimal_sign_of_the_language(analysis, 
 
     for say in (drawing.in_english, german):
         report_picture(analysis, {}, "light", say)
-    assert re.search(r"\d\.\d", said[0])
-    assert not re.search(r"\d\.\d", said[1])
-    assert said[1] == said[0].replace(".", ",")
+    assert re.search(r"\d\.\d", texts[0])
+    assert not re.search(r"\d\.\d", texts[1])
+    assert texts[1] == texts[0].replace(".", ",")
 
 
 def test_the_overviews_colours_are_those_of_the_explained_emotion(analysis):

@@ -27,8 +27,8 @@ SETTINGS = {
 
 
 def map_of(method, classifier, target):
-    heard = EXPLAINERS[method](classifier, target, SETTINGS[method], 0, UNWATCHED)
-    return heard.relevance(target)
+    result = EXPLAINERS[method](classifier, target, SETTINGS[method], 0, UNWATCHED)
+    return result.relevance(target)
 
 
 def sensitivity(explain, target, radius=0.1, samples=4, seed=0, work=UNWATCHED):
@@ -142,16 +142,16 @@ def test_sensitivity_is_the_same_for_the_same_seed_and_another_for_another():
 
 
 def test_a_cancelled_measure_stops_before_the_next_change_and_its_progress_rises():
-    target, made, told = target_of_log_mel(random_log_mel()), [], []
+    target, made, reports = target_of_log_mel(random_log_mel()), [], []
 
     def explain(changed):
         made.append(changed)
         return {"map": changed.log_mel}
 
     with pytest.raises(Cancelled):
-        sensitivity(explain, target, work=Work(lambda part, text: told.append(part), lambda: len(made) == 3))
+        sensitivity(explain, target, work=Work(lambda part, text: reports.append(part), lambda: len(made) == 3))
     assert len(made) == 3
-    assert told == [0, 0.25]
+    assert reports == [0, 0.25]
 
 
 # --- random weights ---

@@ -75,16 +75,16 @@ def test_labels_of_a_tier_teach_the_one_emotion_they_map_to():
     mapping = (("angry", "high"), ("happy", "high"), ("sad", "flat"), ("fear", ""))
     tier = Tier("mood", "mood", content="labels", labels=("high", "flat", "Wut", "fear", "odd"), mapping=mapping)
     labels = ("flat", "Wut", "high", "fear", "odd", "")
-    said = [Annotation(Region(at, at + 1), "mood", "ann", note=label) for at, label in enumerate(labels)]
+    marks = [Annotation(Region(at, at + 1), "mood", "ann", note=label) for at, label in enumerate(labels)]
     others = [mark("ann", 0, 1), mark(GOLD, 0, 1), whole("ann", "happy")]
-    recording = AnnotatedRecording("a", None, 9.0, None, (*said, *others))
+    recording = AnnotatedRecording("a", None, 9.0, None, (*marks, *others))
     pieces, left_out = pieces_of(recording, tier)
     # Angry and happy are both mapped to high; the label Wut needs no mapping; fear has no label.
     assert pieces == [TaughtPiece(Region(0, 1), "sad", 1), TaughtPiece(Region(1, 2), "angry", 1)]
     unclear = ["the label 'fear' stands for no emotion", "the label 'odd' stands for no emotion"]
     assert left_out == [WITHOUT_EMOTION, "the label 'high' stands for several emotions (angry, happy)", *unclear]
     # Without a label of the whole recording that is done, nothing is done.
-    assert pieces_of(replace(recording, annotations=tuple(said)), tier)[1][:3] == [OPEN] * 3
+    assert pieces_of(replace(recording, annotations=tuple(marks)), tier)[1][:3] == [OPEN] * 3
     assert pieces_of(recording, None) == pieces_to_teach(recording.annotations)
 
 
@@ -192,12 +192,12 @@ def test_recordings_that_the_model_was_trained_on_are_never_held_out(by):
     pieces = of_own_speaker(40)
     first, _ = hold_out(pieces, {}, 0)
     known = [piece for piece in pieces if piece.recording_sha256 in first]
-    heard = {
+    training_list = {
         "piece": {piece.sha256: "x" for piece in known},
         "recording": {piece.recording_sha256: "x" for piece in known},
         "speaker": {f"other {n}": f"taught:{piece.speaker}" for n, piece in enumerate(known)},
     }[by]
-    second, _ = hold_out(pieces, heard, 0)
+    second, _ = hold_out(pieces, training_list, 0)
     assert len(second) == len(first) == 10
     assert not first & second
 
@@ -464,7 +464,7 @@ def model(right, speakers=10):
     """Predictions of recordings of two emotions by several speakers, right where given."""
     right = np.asarray(right, bool)
     labels = np.arange(len(right)) // speakers % 2
-    heard = np.where(right, labels, 1 - labels)
+    predicted = np.where(right, labels, 1 - labels)
     return Predictions(
         EMOTIONS,
         tuple(f"{n:064x}" for n in range(len(right))),
@@ -472,7 +472,7 @@ def model(right, speakers=10):
         tuple(f"taught:s{n % speakers}" for n in range(len(right))),
         ("",) * len(right),
         labels,
-        np.eye(2)[heard] * 0.8 + 0.1,
+        np.eye(2)[predicted] * 0.8 + 0.1,
     )
 
 

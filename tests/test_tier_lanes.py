@@ -165,8 +165,8 @@ def test_words_are_shared_and_labels_are_ones_own_unless_others_are_shown(store,
     lanes = {lane.key: len(lane.marks) for lane in shown.tier_lanes("Ann", {})}
     assert lanes == {"mood": 1, "words": 2, "second": 1}
     assert shown.find(theirs.key, "Ann") is None
-    said = [(row, *(region.label for region in regions)) for row, regions in shown.of_others("Ann")]
-    assert said == [("Ben", "sad"), ("· mood", "tense"), ("· second", "sad")]
+    shown_labels = [(row, *(region.label for region in regions)) for row, regions in shown.of_others("Ann")]
+    assert shown_labels == [("Ben", "sad"), ("· mood", "tense"), ("· second", "sad")]
     # A reviewer sees everybody's emotions below the gold layer, which does not include labels.
     shown.layer = GOLD
     rows = [row for row, _ in shown.of_others("Ann")]

@@ -53,20 +53,20 @@ def test_a_project_begins_with_the_tier_of_emotions_and_new_ones_come_below(stor
 
 def test_the_mapping_of_labels_to_emotions_is_stored_and_exported_in_our_own_format(store, project):
     tier = Tier("mood", "mood", content="labels", labels=("high", "low"), mapping=(("angry", " high "), ("sad", "")))
-    kept = replace(tier, mapping=(("angry", "high"), ("sad", "")))
+    mapped = replace(tier, mapping=(("angry", "high"), ("sad", "")))
     store.tiers.add(project, tier)
-    assert store.tiers.of(project)[1] == kept
+    assert store.tiers.of(project)[1] == mapped
     (document,) = (one for one in store.transfer.export(project) if one.sha256 == sha(0))
     (back,) = FORMATS["own"].read(FORMATS["own"].write([document]).content, "here").recordings
-    assert back.tiers[1] == kept
-    store.tiers.change(project, replace(kept, mapping=()), "Ann")
+    assert back.tiers[1] == mapped
+    store.tiers.change(project, replace(mapped, mapping=()), "Ann")
     assert store.tiers.of(project)[1].mapping == ()
 
 
 def test_marks_of_any_tier_share_one_history(store, project):
     words = store.tiers.add(project, WORDS)
-    (said,) = store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
-    store.marks.edit(project, sha(0), "Ann", change=[replace(said, region=Region(1, 3))], add=[mark(emotion="sad")])
+    (stored,) = store.marks.edit(project, sha(0), "Ann", add=[word(1, 2)]).marks
+    store.marks.edit(project, sha(0), "Ann", change=[replace(stored, region=Region(1, 3))], add=[mark(emotion="sad")])
     opened = store.recordings.open(project, sha(0), "Ann")
     assert [(tier.key, tier.content) for tier in opened.tiers] == [("emotion", "emotions"), (words.key, "text")]
     assert opened.recording.marks == 1  # words do not count as labels of the recording
@@ -265,8 +265,8 @@ def test_parents_points_and_labels_are_read_back_from_elan(store, project):
     store.tiers.add(project, WORDS)
     store.tiers.add(project, Tier("x", "phones", parent="words", content="labels", labels=("n", "aɪ")))
     store.tiers.add(project, Tier("tone", "tone", kind="points", colour="#0072b2", shown=False))
-    said = [word(1, 2), word(1, 1.5, "n", "phones"), word(1.5, 2, "aɪ", "phones"), point(1.25, "H*")]
-    store.marks.edit(project, sha(0), "Ann", add=said)
+    marks = [word(1, 2), word(1, 1.5, "n", "phones"), word(1.5, 2, "aɪ", "phones"), point(1.25, "H*")]
+    store.marks.edit(project, sha(0), "Ann", add=marks)
     (document,) = (each for each in store.transfer.export(project) if each.annotations)
     written = FORMATS["elan"].write([document])
     assert written.dropped[:1] == ("the zero length of 1 mark, which is 1 ms there because ELAN has no points",)
@@ -300,11 +300,11 @@ def test_an_import_adds_speaker_and_session_and_replaces_them_only_on_request(st
 
 
 def test_each_recording_has_its_own_participants_which_files_contain(store, project):
-    said = [mark(0, 1, tier="utterance", annotator="Ann", note="so")]
+    marks = [mark(0, 1, tier="utterance", annotator="Ann", note="so")]
 
     def interview(number: int, participant: str) -> AnnotatedRecording:
         tiers = (Tier("utterance", "utterance", participant=participant),)
-        recording = AnnotatedRecording(f"take {number}.wav", sha(number), 10.0, None, tuple(said), tiers=tiers)
+        recording = AnnotatedRecording(f"take {number}.wav", sha(number), 10.0, None, tuple(marks), tiers=tiers)
         return FORMATS["elan"].read(FORMATS["elan"].write([recording]).content, "here").recordings[0]
 
     def participants() -> dict[str, str]:

@@ -218,15 +218,15 @@ def test_a_truncated_file_is_predicted_up_to_its_end_with_a_warning(classifier, 
 
 
 def test_progress_grows_to_one_and_names_the_step(classifier, make_voice):
-    told = []
+    reports = []
     data = encoded(make_voice(12.0, RATE))
-    emotion_timeline(io.BytesIO(data), classifier, Work(lambda *of: told.append(of)), block_s=0.5)
-    fractions = [fraction for fraction, _ in told]
+    emotion_timeline(io.BytesIO(data), classifier, Work(lambda *of: reports.append(of)), block_s=0.5)
+    fractions = [fraction for fraction, _ in reports]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert told[0][1] == "Checking the recording"
-    assert "Classifying, 0:06 of 0:12" in [text for _, text in told]
-    assert told[-1][1] == "Classifying, 0:12 of 0:12"
+    assert reports[0][1] == "Checking the recording"
+    assert "Classifying, 0:06 of 0:12" in [text for _, text in reports]
+    assert reports[-1][1] == "Classifying, 0:12 of 0:12"
 
 
 @pytest.mark.parametrize("after", [0, 3, 30])
@@ -606,11 +606,11 @@ def test_refused_files_get_one_line_each_and_the_others_are_finished(model, tmp_
         write(tmp_path / "s.wav", 0.5),
     ]
     assert command(model, tmp_path / "out", *files) == 2
-    said = capsys.readouterr()
-    lines = said.err.splitlines()
+    output = capsys.readouterr()
+    lines = output.err.splitlines()
     assert [line.split(":")[0] for line in lines] == ["text.wav", "missing.wav", "nan.wav", "s.wav"]
     assert all(line.endswith(".") for line in lines)
-    assert said.out.startswith("good.wav: ")
+    assert output.out.startswith("good.wav: ")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
 
 

@@ -118,7 +118,10 @@ def test_a_phrase_is_found_regardless_of_case_and_punctuation_and_shown_with_con
 
 
 def test_a_wrong_word_counts_for_the_recording_at_its_time():
-    said = [Utterance(0.0, "ravdess", ["it's", "eleven"]), Utterance(2.0, "crema_d", ["the", "surface", "is", "slick"])]
+    utterances = [
+        Utterance(0.0, "ravdess", ["it's", "eleven"]),
+        Utterance(2.0, "crema_d", ["the", "surface", "is", "slick"]),
+    ]
     found = [(0.1, "It's"), (0.9, "11."), (2.1, "The"), (2.5, "service"), (3.0, "slick")]
     words = tuple(Region(at, at + 0.3, label=word) for at, word in found)
-    assert error_rates(said, words) == {"ravdess": 0.0, "crema_d": 0.5, "all": 0.3333}
+    assert error_rates(utterances, words) == {"ravdess": 0.0, "crema_d": 0.5, "all": 0.3333}

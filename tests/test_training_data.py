@@ -105,8 +105,8 @@ def test_without_a_teacher_no_other_emotions_are_read(read):
 
 def test_all_recordings_but_those_of_the_test_were_seen_in_training(read):
     data = read()
-    kept = data.train + data.validation + data.other_emotions
-    assert data.seen == {entry.sha256: entry.item.speaker_id for entry in kept}
+    used = data.train + data.validation + data.other_emotions
+    assert data.seen == {entry.sha256: entry.item.speaker_id for entry in used}
     assert not sha256s(data.test) & set(data.seen)
     assert "left out" not in data.description
 

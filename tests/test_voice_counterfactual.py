@@ -87,9 +87,9 @@ def test_of_several_flips_the_smallest_share_of_the_limit_is_named():
     found = found_by(lambda sound: len(sound) < count / 1.02 or louder_than(5.0)(sound), [*LEVEL, BY_FIELD["tempo"]])
     assert {flip.property.field for curve in found.curves for flip in curve.flips} == {"tempo", "level_db"}
     assert found.smallest.property.field == "tempo"
-    said = counterfactuals_in_words(found, EMOTIONS)
-    assert "faster" in said
-    assert "angry" in said
+    sentences = counterfactuals_in_words(found, EMOTIONS)
+    assert "faster" in sentences
+    assert "angry" in sentences
 
 
 def test_where_the_synthesis_alone_flips_nothing_is_said_of_the_property():

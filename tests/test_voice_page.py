@@ -100,9 +100,9 @@ def test_all_recordings_are_the_voice_as_it_is_switched_on_and_the_page_shows_bo
     assert not app.exception
     assert len(voice_multiselect(app).value) == 3
     normal = speaker_normal([one.recording for one in recordings], models["voiced"])
-    said = words(app)
-    assert f"{100 * voice_share(normal, SHRUNK):.0f} % by its own normal" in said
-    assert "3 recordings" in said
+    text = words(app)
+    assert f"{100 * voice_share(normal, SHRUNK):.0f} % by its own normal" in text
+    assert "3 recordings" in text
     both = [
         classify_recording(recordings[-1].recording, model, AnalysisSettings()).scores.recording
         for model in (adapted(models, recordings), models["voiced"])

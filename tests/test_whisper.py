@@ -162,10 +162,10 @@ def test_its_maps_change_over_time_and_are_the_same_in_all_bands(network):
     classifier = classifier_of(network, front_end=Whisper.front_end)
     log_mel = random_log_mel(150, seed=3)  # shorter than a segment
     target = target_of_log_mel(log_mel, front_end=Whisper.front_end)
-    heard = grad_cam(classifier, target, GradCamSettings(), 0, UNWATCHED)
-    assert heard.maps.shape == (4, 150, 64)
-    assert (heard.maps == heard.maps[:, :, :1]).all()
-    assert np.ptp(heard.maps[0, :, 0]) > 0
+    result = grad_cam(classifier, target, GradCamSettings(), 0, UNWATCHED)
+    assert result.maps.shape == (4, 150, 64)
+    assert (result.maps == result.maps[:, :, :1]).all()
+    assert np.ptp(result.maps[0, :, 0]) > 0
 
 
 def test_half_precision_scores_like_full_precision(network):

@@ -113,8 +113,8 @@ def test_cells_that_are_typed_one_after_the_other_while_the_page_runs_are_all_ta
     for number in range(4):
         page.keyboard.type(f"new {number}")
         page.keyboard.press("Enter")
-    said = page.get_by_test_id("stText").last
-    expect(said).to_contain_text('"new 3"')
+    server_state = page.get_by_test_id("stText").last
+    expect(server_state).to_contain_text('"new 3"')
     assert [word for word, _, _ in server_words(page)] == ["new 0", "new 1", "new 2", "new 3", "word 4", "word 5"]
     # With the Tab key along a row: the word, its start and its end.
     cells(page, "word").first.click()
@@ -122,7 +122,7 @@ def test_cells_that_are_typed_one_after_the_other_while_the_page_runs_are_all_ta
     for typed, key in (("again", "Tab"), ("0,05", "Tab"), ("0.3", "Tab"), ("last", "Enter")):
         page.keyboard.type(typed)
         page.keyboard.press(key)
-    expect(said).to_contain_text('["again", 0.05, 0.3], ["last", 0.5, 0.9], ["new 2"')
+    expect(server_state).to_contain_text('["again", 0.05, 0.3], ["last", 0.5, 0.9], ["new 2"')
     expect(cells(page, "word").nth(2)).to_be_focused()
     expect(page.locator("tbody .figure").first).to_have_text("5.00")
 
@@ -130,20 +130,20 @@ def test_cells_that_are_typed_one_after_the_other_while_the_page_runs_are_all_ta
 @pytest.mark.browser
 def test_what_is_being_typed_stays_while_words_are_added_deleted_and_put_in_order(opened):
     page = opened()
-    said = page.get_by_test_id("stText").last
+    server_state = page.get_by_test_id("stText").last
     page.get_by_role("button", name="Add a word").click()
     for typed in ("between", "0.41", "0.49"):
         page.keyboard.type(typed)
         page.keyboard.press("Tab")
     cells(page, "word").nth(1).click()
     page.keyboard.type(" and on")
-    expect(said).to_contain_text('["word 0", 0.0, 0.4], ["between", 0.41, 0.49]')
+    expect(server_state).to_contain_text('["word 0", 0.0, 0.4], ["between", 0.41, 0.49]')
     expect(cells(page, "word").nth(2)).to_have_value("word 1 and on")
     expect(cells(page, "word").nth(2)).to_be_focused()
     page.keyboard.press("Enter")
-    expect(said).to_contain_text("word 1 and on")
+    expect(server_state).to_contain_text("word 1 and on")
     page.keyboard.press("Control+Delete")
-    expect(said).not_to_contain_text("word 2")
+    expect(server_state).not_to_contain_text("word 2")
     assert [word for word, _, _ in server_words(page)] == [
         "word 0",
         "between",
