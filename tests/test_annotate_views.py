@@ -684,8 +684,8 @@ def test_row_of_agreement_opens_the_gold_layer_where_marks_are_taken_over_once(s
     opened, recording = OpenProject(store, project, "Voices", "ann"), list(store.transfer.export(project))[1]
     rows = {"chosen": {"ann"}}
 
-    def table(opened_view, **_):
-        chosen = [number for number, row in enumerate(opened_view) if row["Annotator"] in rows["chosen"]]
+    def table(table_rows, **_):
+        chosen = [number for number, row in enumerate(table_rows) if row["Annotator"] in rows["chosen"]]
         return SimpleNamespace(selection=SimpleNamespace(rows=chosen))
 
     def gold():
