@@ -597,7 +597,7 @@ def test_a_new_region_reaches_python_and_an_undo_in_python_removes_it(opened):
         page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("r")
     expect(messages).to_have_text(["region 0.000 0.240 None", "region 0.500 1.000 first", re.compile(r"region 2\.4")])
-    expect(page.locator(".region")).to_have_text(["1", "first", "second"])
+    expect(page.locator(".region")).to_have_text(["∅", "first", "second"])
 
 
 @pytest.mark.browser
