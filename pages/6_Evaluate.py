@@ -28,7 +28,7 @@ def tested(table: Path, written_ns: int) -> tuple[Predictions, dict[str, Any]]:
     return predictions, all_figures(predictions) | {"headline": headline(predictions)}
 
 
-def tested_now(table: Path) -> tuple[Predictions, dict[str, Any]]:
+def current_table(table: Path) -> tuple[Predictions, dict[str, Any]]:
     """Return the current table and its figures."""
     with st.spinner(t("Computing figures and intervals")):
         return tested(table, table.stat().st_mtime_ns if table.is_file() else 0)
@@ -70,10 +70,10 @@ def show_figures(name: str) -> None:
     folder = find_model(name)
     card = read_card(folder)
     table, split = chosen_table(folder, card)
-    predictions, figures = tested_now(table)
+    predictions, figures = current_table(table)
     model_figures.show_headline(split, figures)
     model_figures.show_table(figures)
-    generalisation_section.show(name, folder, card, tested_now)
+    generalisation_section.show(name, folder, card, current_table)
     comparison_section.show(name, predictions.emotions)
     model_figures.show_emotions(predictions, figures, by_others=table.name != TEST_TABLE)
     model_figures.show_calibration(figures, card.get("history", {}))

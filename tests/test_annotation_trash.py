@@ -136,7 +136,7 @@ def test_a_recording_is_restored_with_marks_history_ratings_and_undo(store, mark
     (deleted,) = store.trash.items()
     assert (deleted.project_name, deleted.recording_name, deleted.recordings) == ("Voices", "take 0.wav", 1)
     assert (deleted.marks, deleted.deleted_by, deleted.owner) == ({ANN: 2, BEA: 1}, OWNER, OWNER)
-    assert deleted.goes_at - deleted.deleted_at == timedelta(days=30)
+    assert deleted.expires_at - deleted.deleted_at == timedelta(days=30)
     assert store.trash.restore(deleted.id, ANN) == "Voices"
     assert project_state(store, marked) == before
     assert store.trash.items() == []

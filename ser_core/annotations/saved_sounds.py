@@ -124,14 +124,14 @@ def sounds_of(files: Iterable[RecordingFile], data: Path) -> Callable[..., Recor
                     "analysed. Mark regions in it."
                 )
             copy = copies(sha256)
-            return None if copy is None else _around(copy, region)
+            return None if copy is None else _stretch_around(copy, region)
         source = None if file is None else saved_sound(file, data)
         return None if source is None else read_recording(source, file.name)
 
     return sound_of
 
 
-def _around(copy: WorkingCopy, region: Region) -> Recording:
+def _stretch_around(copy: WorkingCopy, region: Region) -> Recording:
     """Return a stretch that begins at an even second, where frames of measures and of the F0 detector begin."""
     start_s = 2.0 * max(0, math.floor((region.start_s - MARGIN_S) / 2))
     end_s = min(math.ceil(region.end_s) + MARGIN_S, start_s + LONGEST_STRETCH_S)

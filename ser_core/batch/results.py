@@ -76,7 +76,7 @@ class ResultsFolder:
                 f"Another run is writing to {folder}. Wait until it ends, or give another --out."
             ) from None
         except OSError as reason:
-            raise self._unwritable(reason) from None
+            raise self._write_refusal(reason) from None
         try:
             self._refuse_another_batch()
             parts = sorted(self._parts.glob("*.parquet"))
@@ -146,9 +146,9 @@ class ResultsFolder:
         try:
             atomic_write(file, data)
         except OSError as reason:
-            raise self._unwritable(reason) from None
+            raise self._write_refusal(reason) from None
 
-    def _unwritable(self, reason: OSError) -> BatchRefused:
+    def _write_refusal(self, reason: OSError) -> BatchRefused:
         return BatchRefused(
             f"{self.folder} cannot be written ({reason.strerror}). Free some space, or give another --out."
         )

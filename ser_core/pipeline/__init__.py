@@ -205,7 +205,7 @@ def with_deciding_focus(
     ]
     times_s = analysis.spectrogram.frame_times_s
     inside = [focus_frames(one.focus, times_s) for one in candidates]
-    usable = usable_of(analysis, explanation)
+    usable = usable_frames_of(analysis, explanation)
     sizes = [np.count_nonzero(frames) / max(np.count_nonzero(usable), 1) for frames in inside]
     target = target_of(analysis, settings)
     return candidates[work.compute(_deciding_candidate, inside, sizes, classifier, target, settings.seed)]
@@ -232,13 +232,13 @@ def with_focus(analysis: Analysis, explanation: Explanation, settings: AnalysisS
     profile = relevance_profile(
         explanation.relevance, explanation.covered, round(applied.smoothing_s / frames.frame_hop_s)
     )
-    usable = usable_of(analysis, explanation)
+    usable = usable_frames_of(analysis, explanation)
     duration_s, log_mel = analysis.recording.duration_s, analysis.spectrogram.log_mel
     focus = focus_regions(profile, usable, log_mel, duration_s, applied, frames)
     return replace(analysis, profile=profile, focus=focus, focus_by=explanation, focus_settings=applied)
 
 
-def usable_of(analysis: Analysis, explanation: Explanation) -> np.ndarray:
+def usable_frames_of(analysis: Analysis, explanation: Explanation) -> np.ndarray:
     """Return where the focus of an explanation may lie, shape (frames,), bool."""
     shortest = round(FocusSettings().shortest_region_s / analysis.spectrogram.settings.frame_hop_s)
     return usable_frames(explanation.covered, analysis.speech, shortest)
@@ -246,7 +246,7 @@ def usable_of(analysis: Analysis, explanation: Explanation) -> np.ndarray:
 
 def level_of_focus(analysis: Analysis) -> float:
     """Return the level of the profile above which the focus lies."""
-    return focus_level(analysis.profile, usable_of(analysis, analysis.focus_by), analysis.focus_settings)
+    return focus_level(analysis.profile, usable_frames_of(analysis, analysis.focus_by), analysis.focus_settings)
 
 
 def _stretch(

@@ -87,10 +87,10 @@ def _trash_item(store: Store, deleted: Deleted, person: str) -> None:
         st.markdown(t("**{recording}** in {project}, {marks}", recording=recording, project=project, marks=marks))
     st.caption(
         t(
-            "Deleted by {person} on {deleted_at:%Y-%m-%d}. Removed permanently on {goes_at:%Y-%m-%d}.",
+            "Deleted by {person} on {deleted_at:%Y-%m-%d}. Removed permanently on {expires_at:%Y-%m-%d}.",
             person=in_markdown(deleted.deleted_by) or t("an unnamed person"),
             deleted_at=deleted.deleted_at,
-            goes_at=deleted.goes_at,
+            expires_at=deleted.expires_at,
         )
     )
     with st.container(horizontal=True):

@@ -86,7 +86,7 @@ def _show_tables(tables: dict[str, Predictions], headlines: dict[str, dict[str, 
         ),
         config=axes.config(buttons=False),
     )
-    st.caption(_about_the_mean(headlines, words))
+    st.caption(_means_in_words(headlines, words))
     _show_figures(headlines, words, corpora)
     for test in ("people", "corpora"):
         if f"{test}_voice" in tables and test in tables:
@@ -118,7 +118,7 @@ def _show_tables(tables: dict[str, Predictions], headlines: dict[str, dict[str, 
         st.plotly_chart(charts.abstention_chart(headlines, words, measure), config=axes.config(buttons=False))
 
 
-def _about_the_mean(headlines: dict[str, dict[str, Any]], words: dict[str, str]) -> str:
+def _means_in_words(headlines: dict[str, dict[str, Any]], words: dict[str, str]) -> str:
     """Name the corpora in each mean."""
     sets: dict[tuple[str, ...], list[str]] = {}
     for test, headline in headlines.items():

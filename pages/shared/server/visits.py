@@ -64,10 +64,10 @@ def begin() -> None:
 
 def _last_tab() -> _Tab | None:
     """Return the browser's last closed tab, else its newest open one."""
-    return min(reversed(_tabs_here()), key=lambda tab: tab.connected, default=None)
+    return min(reversed(_tabs_of_browser()), key=lambda tab: tab.connected, default=None)
 
 
-def _tabs_here() -> list[_Tab]:
+def _tabs_of_browser() -> list[_Tab]:
     browser = _browser()
     return [tab for tab in list(_tabs.values()) if browser[0] and tab.browser == browser]
 
@@ -93,7 +93,7 @@ def _take_over(tab: _Tab) -> None:
 
 def forget_recording(sha256: str) -> None:
     """Forget a recording and its stretches in the browser's other tabs too, with results and cached audio."""
-    for tab in (tab for tab in _tabs_here() if tab.owner != session.owner()):
+    for tab in (tab for tab in _tabs_of_browser() if tab.owner != session.owner()):
         forgotten = {sha256}
         if "held" in tab.state:
             forgotten |= {key for key, one in list(tab.state["held"].items()) if one.recording.part_of == sha256}

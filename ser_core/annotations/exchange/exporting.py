@@ -85,8 +85,8 @@ def export_recordings(
     # A file without labels would look like any other empty file.
     files = {f"{stem}{file_format.endings[0]}": each.content for stem, each in written if each.content}
     without = len(written) - len(files)
-    if file_format.beside is not None:
-        files |= file_format.beside(valid)
+    if file_format.companion_files is not None:
+        files |= file_format.companion_files(valid)
     return Exported(files, (*sum_losses(each for _, each in written), *lost), without, tuple(unfit))
 
 

@@ -136,17 +136,17 @@ def _changes_mark_of(one: Version, other: Version) -> bool:
     """Return whether one file changes or lacks a mark of which the other one has another version."""
     changed_by_other = {each.before.key: each.after for each in other.differences if each.before is not None}
     holds = _membership_test(other)
-    share_most = one.format_name == other.format_name and _share_most(one, other)
+    is_mostly_shared = one.format_name == other.format_name and _have_most_marks_in_common(one, other)
     for each in one.differences:
         # A file without keys lacks marks if it is one part of several, or if its format cannot hold them.
-        lacks_mark = each.kind == "deleted" and not (one.has_keys or share_most)
+        lacks_mark = each.kind == "deleted" and not (one.has_keys or is_mostly_shared)
         if each.before is None or lacks_mark:
             continue
         key = each.before.key
         is_in_other = key in changed_by_other or holds(each.before)
         if is_in_other and not _is_same(each.after, changed_by_other.get(key, each.before)):
             return True
-    return share_most and _relabels(one, other)
+    return is_mostly_shared and _relabels(one, other)
 
 
 def _is_same(one: Annotation | None, other: Annotation | None) -> bool:
@@ -155,7 +155,7 @@ def _is_same(one: Annotation | None, other: Annotation | None) -> bool:
     return same_content(one, other)
 
 
-def _share_most(one: Version, other: Version) -> bool:
+def _have_most_marks_in_common(one: Version, other: Version) -> bool:
     """Return whether most marks of the smaller file are in both."""
     contents = [{(*_stretch(mark), *_label(mark)) for mark in version.marks} for version in (one, other)]
     smaller, larger = sorted(contents, key=len)

@@ -128,8 +128,8 @@ class Format:
         `recognises(head) -> bool` returns whether a file whose text begins like this has the format.
     holds_tiers : bool
         Whether a file holds all tiers in order, with their names, also those without marks.
-    beside : callable, optional
-        `beside(recordings)` returns other files, by name, that belong to an export.
+    companion_files : callable, optional
+        `companion_files(recordings)` returns other files, by name, that belong to an export.
     """
 
     name: str
@@ -139,7 +139,7 @@ class Format:
     write: Callable[..., Written] | None
     read: Callable[..., ReadResult]
     recognises: Callable[[str], bool]
-    beside: Callable[[Sequence[AnnotatedRecording]], dict[str, bytes]] | None = None
+    companion_files: Callable[[Sequence[AnnotatedRecording]], dict[str, bytes]] | None = None
     holds_tiers: bool = False
 
 

@@ -1,7 +1,8 @@
 """Marks as Label Studio tasks: written as it imports them, and read as it exports them, as JSON and JSON-MIN.
 
-A project accepts our tasks with the configuration that `beside` writes. Tiers of emotions have the emotions as labels,
-tiers of labels have theirs, and a tier of text has one label, its name, because the text of its marks is in the note:
+A project accepts our tasks with the configuration that `companion_files` writes. Tiers of emotions have the emotions
+as labels, tiers of labels have theirs, and a tier of text has one label, its name, because the text of its marks is in
+the note:
 
     <View>
       <Audio name="audio" value="$audio"/>
@@ -297,7 +298,7 @@ def _with_marks(
     return replace(recording, exported_keys=known_keys(fields.get("keys")), tiers=fields.get("tiers", ())), found
 
 
-def beside(recordings: Sequence[AnnotatedRecording]) -> dict[str, bytes]:
+def companion_files(recordings: Sequence[AnnotatedRecording]) -> dict[str, bytes]:
     """Return the labelling configuration with which a project accepts our tasks, by its file name."""
     recordings = [with_names_as_keys(recording, CONTROLS) for recording in recordings]
     marks = [mark for recording in recordings for mark in recording.annotations]
@@ -328,6 +329,6 @@ FORMAT = Format(
     write=write,
     read=read,
     recognises=lambda head: head.lstrip()[:1] in ("[", "{"),
-    beside=beside,
+    companion_files=companion_files,
     holds_tiers=True,
 )

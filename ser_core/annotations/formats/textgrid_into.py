@@ -63,7 +63,7 @@ def write_into(
         too_short += len(printed) - len(layer.marks)
         if layer.marks:
             tier = tier_of_layer(layer, layer.tier.key in declared, recording.duration_s, plain)
-            target.put(layer, _block(tier, target.grid, start_s))
+            target.replace_or_add(layer, _block(tier, target.grid, start_s))
     dropped = lost_of_marks(range(too_short), "{} too short for the times of a TextGrid")
     try:
         return UpdatedFile(target.content(), tuple(target.added), tuple(target.replaced), dropped)
@@ -106,7 +106,7 @@ class _Target:
         self._free = {index: (tier.name, "intervals") for index, tier in grid.tiers.items()}
         self._free |= {index: (tier.name, "points") for index, tier in grid.points.items()}
 
-    def put(self, layer: Layer, block: _Block) -> None:
+    def replace_or_add(self, layer: Layer, block: _Block) -> None:
         """Replace the tier of the same name and kind, or add one behind the last one."""
         index = next((index for index, each in self._free.items() if each == (layer.name, layer.tier.kind)), None)
         is_new = index is None

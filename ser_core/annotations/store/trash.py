@@ -65,7 +65,7 @@ class Deleted:
     deleted_at: datetime
 
     @property
-    def goes_at(self) -> datetime:
+    def expires_at(self) -> datetime:
         """When it is deleted for good."""
         return self.deleted_at + TRASH_PERIOD
 

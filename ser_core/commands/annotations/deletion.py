@@ -89,5 +89,5 @@ def _line(deleted: Deleted) -> str:
     marks = counted(sum(deleted.marks.values()), "mark")
     return (
         f"{deleted.id}  {deleted.project_name}  {what}, {marks}  deleted {deleted.deleted_at:%Y-%m-%d} "
-        f"by {deleted.deleted_by or 'somebody'}, goes {deleted.goes_at:%Y-%m-%d}"
+        f"by {deleted.deleted_by or 'somebody'}, goes {deleted.expires_at:%Y-%m-%d}"
     )

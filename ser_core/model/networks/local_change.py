@@ -156,15 +156,15 @@ class _BlockState:
         queries, keys, values = (
             _heads(F.linear(normed, layer.weight)) for layer in (block.query, block.key, block.value)
         )
-        elsewhere = self._elsewhere(keys, values, here, n)
-        attended = self._attended(queries, keys, values, here, n)
+        elsewhere = self._change_of_other_tokens(keys, values, here, n)
+        attended = self._attention_change(queries, keys, values, here, n)
         change = F.linear(attended, block.out.weight).float().add_(change)
         normed = (norms[1](self.between[here] + change) - self.mlp_normed[here]).to(dtype)
         hidden = F.linear(normed, block.mlp[0].weight).float().add_(self.hidden[here])
         moved = F.gelu(hidden).sub_(F.gelu(self.hidden[here])).to(dtype)
         return F.linear(moved, block.mlp[2].weight).float().add_(change), elsewhere
 
-    def _elsewhere(self, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
+    def _change_of_other_tokens(self, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change of the logits (n, classes) because all other tokens attend to the changed ones.
 
         The changes of keys and values have the shape (heads, n x changed, head width). With gradients g, shares of
@@ -184,7 +184,7 @@ class _BlockState:
         on_logits += (values * span.value_gradients[:, None]).sum(dim=(0, 2, 4))
         return on_logits + ((scale - span.inverse_sums[:, None]) @ span.other_products).sum(dim=0)
 
-    def _attended(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
+    def _attention_change(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change (n, tokens, width) of the attention output of the changed tokens, in their precision."""
         span = self._span(here)
         changes = [x.unflatten(1, (n, -1)).flatten(0, 1) for x in (queries, keys, values)]

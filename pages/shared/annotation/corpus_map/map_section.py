@@ -198,7 +198,7 @@ def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledReco
     """Show the map in a fragment; the rest of the page runs again only after opening or choosing recordings."""
     chosen_key, heard_key, refusal_key = (f"map {name} {project.id}" for name in ("chosen", "heard", "leave"))
 
-    def hear(indices: list[int], number: int) -> None:
+    def play(indices: list[int], number: int) -> None:
         st.session_state[heard_key] = (content.of, indices[0], number) if indices else None
 
     def open_one(indices: list[int], _: int) -> None:
@@ -218,7 +218,7 @@ def _map(project: OpenProject, content: MapContent, shown: Sequence[LabelledReco
         colouring=session.choice("map_colour"),
         chosen=[index_of[sha256] for sha256 in st.session_state.get(chosen_key, ()) if sha256 in index_of],
         sound=_sound(st.session_state.get(heard_key), content, shown),
-        callbacks={"heard": hear, "opened": open_one, "chosen": choose},
+        callbacks={"heard": play, "opened": open_one, "chosen": choose},
     )
     if refusal_key in st.session_state:
         refusal = st.session_state.pop(refusal_key)

@@ -178,7 +178,7 @@ def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
     if not labels:
         return {}
     rows = [
-        {"Label": printable(use.label), "Tier": printable(use.tier), "Marks": use.count, "Becomes": _becomes(use)}
+        {"Label": printable(use.label), "Tier": printable(use.tier), "Marks": use.count, "Becomes": _use_in_words(use)}
         for use in labels[:MAX_ROWS]
     ]
     others = sorted({row["Becomes"] for row in rows} - {*COLOURS, NOTE, LEFT_OUT})
@@ -211,7 +211,7 @@ def _label_edits(labels: Sequence[LabelUse], key: str) -> dict[str, str | None]:
     }
 
 
-def _becomes(use: LabelUse) -> str:
+def _use_in_words(use: LabelUse) -> str:
     if use.kind == "left out":
         return LEFT_OUT
     return NOTE if use.emotion is None else printable(use.emotion)

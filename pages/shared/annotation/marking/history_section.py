@@ -65,14 +65,14 @@ def _deleted_marks(project: OpenProject, opened: OpenRecording) -> None:
                 on_click=attempt,
                 args=(project.store.marks.restore, project.id, sha256, project.annotator, mark.key),
             )
-            goes_at = mark.changed_at + TRASH_PERIOD
+            expires_at = mark.changed_at + TRASH_PERIOD
             words = _change_in_words(Change(mark, None), project.annotator)
             st.caption(
                 t(
-                    "{changed_by} {words}. Removed permanently on {goes_at:%Y-%m-%d}.",
+                    "{changed_by} {words}. Removed permanently on {expires_at:%Y-%m-%d}.",
                     changed_by=in_markdown(deleted.changed_by),
                     words=words,
-                    goes_at=goes_at,
+                    expires_at=expires_at,
                 )
             )
 

@@ -104,7 +104,7 @@ class Trash:
             if not found.may_delete(people.valid_name_or_empty(person)):
                 raise AnnotationsRefused(
                     f"Only {found.owner or found.deleted_by or 'whoever made it'} can delete this for good now; "
-                    f"it is deleted by itself on {found.goes_at:%Y-%m-%d}."
+                    f"it is deleted by itself on {found.expires_at:%Y-%m-%d}."
                 )
             trash.delete_for_good(connection, [deleted], datetime.now(UTC))
 
