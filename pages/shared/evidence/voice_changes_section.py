@@ -159,8 +159,8 @@ def _show_curves(found: VoiceCounterfactuals, emotions: tuple[str, ...]) -> None
     st.html(lines_html(emotions))
     st.caption(
         t(
-            "Lines: the scores. Grey: unnatural. Circles: the control. Dotted: the smallest natural changes that flip "
-            "the verdict."
+            "Lines: the scores. Grey: unnatural. Circles: the control, a voice changed a little and back. Vertical "
+            "dotted lines: the smallest natural changes that flip the verdict."
         )
     )
     dark = st.context.theme.type == "dark"
