@@ -35,7 +35,7 @@ def show(page: str) -> None:
 
 
 def _choose_recording() -> None:
-    st.markdown(t("**Step 1 of 3: choose a recording.** Take this sample, or record or upload a sentence of your own."))
+    st.markdown(t("**Step 1 of 3: choose a recording.** Take a sample, or record or upload a sentence of your own."))
     with st.container(horizontal=True, gap="small"):
         pressed = st.button(t("Take a sample"), key="tour_sample", type="primary", icon=":material/play_circle:")
         if pressed and samples_section.open_first():
