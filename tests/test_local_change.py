@@ -145,6 +145,9 @@ def test_explainers_share_a_segments_state_which_is_freed_with_the_classifier(ne
         for one in segments[2:]:
             classifier.score_local_changes(one)
         assert [state() is None for state in states] == [True] + [False] * MAX_STATES
+        classifier.forget_segments()
+        assert all(state() is None for state in states)
+        classifier.score_local_changes(segments[0])
         del classifier
         assert all(state() is None for state in states)
     finally:

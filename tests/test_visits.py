@@ -47,7 +47,28 @@ def connected(monkeypatch):
     assert running.ended.wait(PATIENCE_S)
 
 
-def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(connected):
+@pytest.fixture
+def explained_segments(monkeypatch):
+    """A loaded model, which notes in this list when it forgets the segments that were explained last."""
+    forgotten = []
+
+    class Model:
+        def forget_segments(self):
+            forgotten.append("segments")
+
+    monkeypatch.setattr(cached, "_loaded_models", {Model(), object()})
+    return forgotten
+
+
+def test_models_forget_the_segments_of_a_deleted_recording(monkeypatch, explained_segments):
+    monkeypatch.setattr(session, "owner", lambda: "a tab")
+    monkeypatch.setattr(forgetting, "clear_caches", lambda: None)
+    monkeypatch.setattr(forgetting, "_stretches_of", lambda sha256: set())
+    forgetting.forget_recording("a")
+    assert explained_segments == ["segments"]
+
+
+def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(connected, explained_segments):
     connect, done, running = connected
     tab = connect()
     owner = tab.owner
@@ -60,6 +81,7 @@ def test_visit_that_does_not_come_back_is_forgotten_and_its_work_cancelled(conne
     assert cached.read_ahead_jobs().find(owner, ("ahead", "a recording")) is None
     assert running._cancelled.is_set()
     assert owner not in visits._tabs
+    assert explained_segments == ["segments"]
 
 
 def forget_what_was_read_ahead() -> None:

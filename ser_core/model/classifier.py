@@ -47,8 +47,8 @@ ScoreLocalChanges = Callable[[np.ndarray, int, int], np.ndarray]
 class Classifier(Protocol):
     """The interface of all models, including those of other people, for pages and explainers.
 
-    A model may also have `decoder` and `decoded`, for the explainer One pass, and `score_local_changes`, to perturb
-    faster: see `NetworkClassifier`.
+    A model may also have `decoder` and `decoded`, for the explainer One pass, and `score_local_changes` and
+    `forget_segments`, to perturb faster: see `NetworkClassifier`.
 
     Attributes
     ----------
@@ -185,6 +185,10 @@ class NetworkClassifier:
             return change.logits(torch.tensor(changed), first_frame, end_frame).numpy() - self.shift
 
         return score
+
+    def forget_segments(self) -> None:
+        """Free the unchanged states that `score_local_changes` keeps for the next explainer."""
+        self._state_of.cache_clear()
 
     def tokens(self, segments: np.ndarray) -> Tensor:
         """Return the tokens (n, channels, tokens), float32, of segments (n, frames, bands), for a decoder."""

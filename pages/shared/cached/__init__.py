@@ -6,6 +6,7 @@ import os
 from collections.abc import Hashable
 from contextlib import closing
 from pathlib import Path
+from weakref import WeakSet
 
 import streamlit as st
 
@@ -25,6 +26,8 @@ from ser_core.work.jobs import Cluster, Job, Jobs
 
 log = logging.getLogger(__name__)
 
+_loaded_models: WeakSet[Classifier] = WeakSet()
+
 
 def model(name: str) -> Classifier:
     """Return a model; it is loaded again after it was retrained under the same name."""
@@ -35,7 +38,16 @@ def model(name: str) -> Classifier:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _model(name: str, written_ns: int) -> Classifier:
-    return load_model(name)
+    loaded = load_model(name)
+    _loaded_models.add(loaded)
+    return loaded
+
+
+def forget_segments() -> None:
+    """Free what the loaded models keep of the segments that were explained last, whoever's they are."""
+    for loaded in list(_loaded_models):
+        if hasattr(loaded, "forget_segments"):
+            loaded.forget_segments()
 
 
 @st.cache_resource

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pages.shared import session
-from pages.shared.cached import explaining, jobs, measuring, read_ahead_jobs, sounds
+from pages.shared.cached import explaining, forget_segments, jobs, measuring, read_ahead_jobs, sounds
 from pages.shared.cached.classifying import RECORDING_JOBS
 from pages.shared.player import signals
 from pages.shared.recording import open_recordings
@@ -23,6 +23,7 @@ def forget_recording(sha256: str) -> None:
     for forgotten in (sha256, *_stretches_of(sha256)):
         for queue in (jobs(), read_ahead_jobs()):
             queue.forget(session.owner(), about=forgotten)
+    forget_segments()
     clear_caches()
 
 

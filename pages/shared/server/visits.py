@@ -142,6 +142,7 @@ def _disconnected(tab: _Tab) -> None:
         del _tabs[tab.owner]
         for queue in queues:
             queue.forget(tab.owner)
+        cached.forget_segments()
         memory.give_back()
 
     def unless_reconnected(function: Callable[[], None]) -> None:
