@@ -252,7 +252,7 @@ def is_gold_name(name: str) -> bool:
 
 
 def is_gold(mark: Annotation) -> bool:
-    """Whether a mark is a decision about emotions; a word in the gold layer is none."""
+    """Whether a mark is a decision about emotions; words in the gold layer are not."""
     return mark.annotator == GOLD and mark.tier in (REGION_TIER, RECORDING_TIER)
 
 

@@ -44,7 +44,7 @@ def _model(name: str, written_ns: int) -> Classifier:
 
 
 def forget_segments() -> None:
-    """Free what the loaded models keep of the segments that were explained last, whoever's they are."""
+    """Free what the loaded models keep of the segments that were explained last, in any visit."""
     for loaded in list(_loaded_models):
         if hasattr(loaded, "forget_segments"):
             loaded.forget_segments()

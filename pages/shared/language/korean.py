@@ -14,7 +14,7 @@ FORMS = {
 }
 PARTICLE = re.compile(rf"([가-힣0-9])([*`'\"’”]*(?:\([^()]*\))?)({'|'.join(map(re.escape, FORMS))})")
 
-#: Last consonants of a syllable: index 0 is none, index 8 is ㄹ.
+#: Last consonants of a syllable: index 0 means that there is none, index 8 is ㄹ.
 FINALS, FIRST, NONE, RIEUL = 28, ord("가"), 0, 8
 DIGITS = dict(zip("0123456789", "영일이삼사오육칠팔구", strict=True))
 

@@ -90,7 +90,7 @@ def _unique_names(names: Sequence[str]) -> list[str]:
 def _parents(layers: Sequence[Layer], names: Sequence[str]) -> dict[str, str]:
     """Return the parent of each tier of the file, if each of its annotations lies within one of the parent's.
 
-    Layers of others count only if there is none of the same annotator or of nobody.
+    Layers of other annotators count only if the same annotator has none, and none is without an annotator.
     """
     parents: dict[str, str] = {}
     for layer, name in zip(layers, names, strict=True):
