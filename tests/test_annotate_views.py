@@ -645,6 +645,32 @@ def test_an_annotators_queue_begins_with_their_work_and_says_why_it_came_back(st
     assert row["Sent back"] == "The *end* is missing."
 
 
+def test_recording_sent_back_to_somebody_without_assigned_work_does_not_limit_their_queue(store):
+    project, found = first_project(store)
+    store.people.send_back(project, found[3], "ann", "bea", "The end is missing.")
+    app = opened_view("Queue", annotator="bea")
+    assert not app.exception
+    assert len(queue(app)) == 16
+    assert ["1 recording" in one.value for one in app.warning] == [True]
+    button(app, "Open it").click().run()
+    assert (app.session_state["choices"]["annotate_view"], app.session_state["current"]) == ("Mark", found[3])
+    steps = {one.key: one.disabled for one in app.button if one.key in ("icon_previous", "icon_next")}
+    assert steps == {"icon_previous": False, "icon_next": False}
+
+
+def test_queue_limited_to_assigned_work_offers_all_recordings_and_only_those_sent_back(store):
+    project, found = first_project(store)
+    store.people.assign(project, "ann", ["ann", "bea"], AssignmentPlan(overlap=0))
+    for sha256 in found[:2]:
+        store.people.send_back(project, sha256, "ann", "bea", "The end is missing.")
+    app = opened_view("Queue", annotator="bea")
+    assert len(queue(app)) < 16
+    button(app, "Show only these").click().run()
+    assert [row["Recording"] for row in queue(app)] == ["take 0.wav", "take 1.wav"]
+    button(app, "Show all recordings").click().run()
+    assert len(queue(app)) == 16
+
+
 def test_agreement_lists_cells_and_undecided_recordings_without_the_gold_layer(store):
     project, found = first_project(store)
     marks = store.marks.of(project, found[1], "ann")

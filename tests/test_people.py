@@ -233,6 +233,7 @@ def test_recordings_are_assigned_once_and_new_ones_to_the_person_with_the_fewest
     opened = store.recordings.open(project, both, "Ann")
     assert opened.recording.assigned_to == ("Ann", "Cid")
     assert {one.drawn for one in opened.assignments} == {"1 person each, 40 % by 2 people, seed 3"}
+    assert [store.people.has_drawn_work(project, name) for name in ("Ann", "Ben")] == [True, False]
     assert sum(store.recordings.count_by_status(project, "Ann", "assigned").values()) == len(mine)
     assert names_in(store, project, task="unassigned") == []
 
@@ -256,6 +257,7 @@ def test_sent_back_recording_is_open_with_a_reason_until_its_annotator_is_done_a
     assert names_in(store, project, annotator="Cid", task="sent back") == []
     assert names_in(store, project, task="sent back") == ["take 0.wav"]
     assert store.people.of(project)[0] == Person("Ann", None, 1, 0, 1)
+    assert not store.people.has_drawn_work(project, "Ann")
     label = next(m for m in store.marks.of(project, sha(0)) if m.tier == RECORDING_TIER)
     store.marks.edit(project, sha(0), "Ann", change=[replace(label, status="done")])
     assert names_in(store, project, task="sent back") == []

@@ -37,11 +37,14 @@ ORDERS = texts(
 
 
 def task_of(project: OpenProject) -> str:
-    """Return the task that the queue is limited to; by default "assigned" if the annotator has any, else any."""
+    """Return the task that the queue is limited to; by default "assigned" if any were drawn for them, else any.
+
+    A recording that was only sent back to somebody who marks the whole project does not limit their queue to it.
+    """
     defaults, key = st.session_state.setdefault("usual tasks", {}), (project.id, project.annotator)
     if key not in defaults:
-        assigned = Queue(annotator=project.annotator, task="assigned")
-        defaults[key] = "assigned" if project.store.recordings.page(project.id, assigned, size=1).total else ANY
+        is_drawn = project.store.people.has_drawn_work(project.id, project.annotator)
+        defaults[key] = "assigned" if is_drawn else ANY
     return session.choice("queue_task") or defaults[key]
 
 

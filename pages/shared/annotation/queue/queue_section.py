@@ -11,16 +11,16 @@ from pages.shared.annotation.open_project import OpenProject, show_refusals
 from pages.shared.annotation.people import roles_section
 from pages.shared.annotation.queue import filling_section, rating_section
 from pages.shared.annotation.queue.opening import open_queued
-from pages.shared.annotation.queue.queue_choice import chosen_recordings, queue_of, task_of
+from pages.shared.annotation.queue.queue_choice import ANY, chosen_recordings, queue_of, task_of
 from pages.shared.annotation.queue.queue_filters import queue_filters
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
-from pages.shared.language import recognised, t, texts
+from pages.shared.language import plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from pages.shared.recording import open_recordings
 from ser_core.analysis import clock
 from ser_core.annotations.annotation import Tier
 from ser_core.annotations.store.database import PAGE_SIZE
-from ser_core.annotations.store.work_queue import QueuedRecording
+from ser_core.annotations.store.work_queue import Queue, QueuedRecording
 
 #: Title and explanation of each rating.
 RATINGS = texts(
@@ -64,11 +64,11 @@ def show(project: OpenProject) -> None:
     if counts["verified"]:
         words = t("{progress}, {verified} of them verified", progress=words, verified=counts["verified"])
     st.progress(finished / max(total, 1), text=words)
+    with st.container():  # here too, so that the table stays where it is
+        _show_sent_back(project, task)
     tier = queue_filters(project, task)
-    if chosen := chosen_recordings(project):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.info(t("Only {chosen}.", chosen=in_markdown(chosen[1])), icon=":material/filter_alt:")
-            st.button(t("All recordings"), icon=":material/close:", type="tertiary", on_click=_show_all)
+    with st.container():
+        _offer_all(project, task)
     _list(project, tier)
     with st.expander(t("People"), icon=":material/groups:", key=f"people {project.id}", on_change="rerun") as people:
         if people.open:
@@ -80,8 +80,41 @@ def show(project: OpenProject) -> None:
         rating_section.show(project, tier)
 
 
+def _show_sent_back(project: OpenProject, task: str) -> None:
+    """Say how many recordings were sent back to the annotator, and offer to open them first."""
+    sent_back = Queue(annotator=project.annotator, task="sent back")
+    found = project.store.recordings.page(project.id, sent_back, size=1)
+    if not found.total or task == "sent back":
+        return
+    words = plural(found.total, "{n} recording was sent back to you.", "{n} recordings were sent back to you.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(words, icon=":material/undo:")
+        if found.total == 1:
+            args = found.items, found.items[0].file.sha256
+            st.button(t("Open it"), icon=":material/edit:", on_click=_open, args=args)
+        else:
+            st.button(t("Show only these"), icon=":material/filter_alt:", on_click=_show_only_sent_back)
+
+
+def _offer_all(project: OpenProject, task: str) -> None:
+    """Say what the queue is limited to, and offer all recordings instead."""
+    if chosen := chosen_recordings(project):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(t("Only {chosen}.", chosen=in_markdown(chosen[1])), icon=":material/filter_alt:")
+            st.button(t("All recordings"), icon=":material/close:", type="tertiary", on_click=_show_all)
+    elif task in ("assigned", "sent back"):
+        st.button(t("Show all recordings"), icon=":material/close:", type="tertiary", on_click=_show_all)
+
+
 def _show_all() -> None:
     session.choose("queue_among", None)
+    session.choose("queue_task", ANY)
+    session.choose("queue_page", 0)
+
+
+def _show_only_sent_back() -> None:
+    session.choose("queue_task", "sent back")
+    session.choose("queue_whose", "me")
     session.choose("queue_page", 0)
 
 

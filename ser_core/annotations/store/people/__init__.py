@@ -226,6 +226,13 @@ def add_assignments(connection: Connection, found: Collection[tuple[int, Assignm
         connection.execute(insert_into(connection, assignments).on_conflict_do_nothing(), rows)
 
 
+def has_drawn_work(connection: Connection, project: int, annotator: str) -> bool:
+    """Return whether recordings were drawn for an annotator; being sent back also assigns one, but is not drawn."""
+    of_project = assignments.c.recording_id == recordings.c.id, recordings.c.project_id == project
+    drawn = assignments.c.annotator == annotator, assignments.c.drawn != ""
+    return connection.execute(select(assignments.c.annotator).where(*of_project, *drawn).limit(1)).first() is not None
+
+
 def unassign(connection: Connection, project: int, person: str, annotator: str) -> int:
     """Remove an annotator's unfinished assignments, and return their number."""
     require_owner(connection, project, person)

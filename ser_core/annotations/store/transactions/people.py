@@ -90,6 +90,11 @@ class People:
         with self._database.writing() as connection:
             return people.assign(connection, project, person, names, plan)
 
+    def has_drawn_work(self, project: int, annotator: str) -> bool:
+        """Return whether recordings were assigned to an annotator by `assign`, not only by sending them back."""
+        with self._database.reading() as connection:
+            return people.has_drawn_work(connection, project, people.valid_annotator(annotator))
+
     def unassign(self, project: int, person: str, annotator: str) -> int:
         """Remove an annotator's unfinished assignments, and return their number; marks stay.
 
