@@ -833,6 +833,24 @@ def test_a_suggestion_is_dashed_until_it_is_accepted_and_gone_when_it_is_dismiss
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(
+    ("answer", "came", "left"), [("Accept", "region 3.500 3.800 sad", 2), ("Dismiss", "region 0.500 1.000 first", 1)]
+)
+def test_a_selected_suggestion_has_buttons_that_accept_and_dismiss_it(opened, answer, came, left):
+    page = opened("editable&hint=1")
+    suggestion, messages = page.get_by_role("group", name="Suggestion"), page.get_by_test_id("stMarkdown")
+    expect(suggestion).to_be_hidden()
+    page.locator(".region").first.click()
+    expect(suggestion).to_be_hidden()
+    page.locator(".region").last.click()
+    suggestion.get_by_role("button", name=answer).click()
+    expect(suggestion).to_be_hidden()
+    expect(page.locator(".region")).to_have_count(left)
+    expect(messages.last).to_have_text(came)
+    expect(page.locator(".region").last).to_be_focused()
+
+
+@pytest.mark.browser
 def test_keys_still_work_when_python_removes_regions_before_or_around_the_selected_one(opened):
     page = opened("editable&hint=1")
     lane, messages = page.locator(".regions"), page.get_by_test_id("stMarkdown")

@@ -44,7 +44,7 @@ def _selected_mark(project: OpenProject, opened: OpenRecording, shown: Shown, ch
         st.markdown(t("**Selected mark**"))
         if id_ in shown.suggestions:
             st.caption(
-                t("Suggested by the model. Press A to accept it, a number to label it, or Delete to dismiss it.")
+                t("Suggested by the model. *Accept* or *Dismiss* it below the lanes, or press a number to label it.")
             )
         else:
             st.caption(

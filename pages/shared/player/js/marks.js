@@ -5,6 +5,8 @@ import { t } from "../../language/language.js";
 export class Marks {
   constructor(player) {
     this.player = player;
+    const buttons = { accept: () => this.keyTarget.accept(), dismiss: () => this.keyTarget.dismiss() };
+    for (const [name, action] of Object.entries(buttons)) player.find(`.suggestion .${name}`).addEventListener("click", action);
   }
 
   // The row that the keys for regions refer to: the tier whose mark is selected, else the regions.
@@ -23,6 +25,7 @@ export class Marks {
     const stretch = { start, end };
     player.setSelection(stretch, true);
     player.announce(t("Region {name}", { name }));
+    this.showState();
     if (player.axis.follow(start)) player.view.redraw();
     player.sound.stop();
     player.sound.seek(start);
@@ -74,11 +77,14 @@ export class Marks {
     player.messages.sendChosen();
   }
 
-  // The state of the selected region, else of the whole recording.
+  // The state of the selected region, else of the whole recording; for a suggestion, the buttons that decide about it.
   showState() {
     const { player } = this;
     const region = this.keyTarget.list[this.keyTarget.chosenIndex()];
+    const isSuggested = Boolean(player.regions.editable && region?.suggested);
     const shown = player.find(".state");
+    shown.hidden = isSuggested;
+    player.find(".suggestion").hidden = !isSuggested;
     const words = player.regions.editable ? (region?.state ?? player.data.state) : "";
     if (shown.textContent !== words) shown.textContent = words;
   }

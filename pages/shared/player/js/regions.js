@@ -323,6 +323,11 @@ export class Regions {
     if (region?.suggested) this.commit("accepted", [region]);
   }
 
+  dismiss() {
+    const index = this.chosenIndex();
+    if (this.list[index]?.suggested) this.delete(index);
+  }
+
   // The second half becomes a new region.
   split(time) {
     const region = this.list[this.chosenIndex()] ?? this.list.find(({ start, end, suggested }) => !suggested && start < time && time < end);

@@ -3,8 +3,8 @@
 
 const TYPED = "input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable=true], [role=combobox]";
 const PRESSED = "button, label, summary, select, [role=option], [type=range]";
-// Elements that keep the focus: regions, and elements that open something to type in.
-const KEPT = ".region, .bounds, [aria-haspopup], [data-testid=stPopover], [data-testid=stPopoverBody], [role=dialog]:not(.help)";
+// Elements that keep the focus or give it to a region themselves, and elements that open something to type in.
+const KEPT = ".region, .bounds, .suggestion, [aria-haspopup], [data-testid=stPopover], [data-testid=stPopoverBody], [role=dialog]:not(.help)";
 
 const PANEL = "[data-testid=stPopoverBody]";
 const CLOSED_MS = 250;

@@ -101,7 +101,7 @@ export function keysOf(player) {
 
 // Keys that a focused control needs itself: all in text fields and lists, two on buttons and links.
 const TAKES_TEXT = "select, input, textarea";
-const BUTTON = ".bar button, .menu button, .measures button, .f0 button, .sounds button, .transcript button, .table :is(button, a)";
+const BUTTON = ".bar button, .menu button, .measures button, .f0 button, .suggestion button, .sounds button, .transcript button, .table :is(button, a)";
 
 function isOfControl({ target, key }) {
   if (target.closest(TAKES_TEXT)) return !["Escape", "?"].includes(key);
