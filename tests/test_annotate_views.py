@@ -24,8 +24,9 @@ from pages.shared.recording.open_recordings import Held
 from pages.shared.session import CHOICES
 from ser_core.analysis import Point, Region
 from ser_core.annotations.agreement.agreement import annotator_agreement
-from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Tier
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, Annotation, Assignment, Tier
 from ser_core.annotations.assignment import AssignmentPlan
+from ser_core.annotations.exchange.exporting import EXPORT_FORMATS, export_recordings
 from ser_core.annotations.saved_sounds import save_sound, saved_sha256
 from ser_core.annotations.store.database import FILE_NAME, default_url
 from ser_core.annotations.store.recordings import RecordingFile
@@ -339,7 +340,11 @@ def test_marks_are_exported_in_a_format_and_losses_are_reported(store):
     app = finished(app)
     assert not app.exception
     assert f"16 files: {in_markdown('Voices-textgrid.zip')}" in [one.label for one in app.get("download_button")]
-    assert "Not in Praat TextGrid" in words(app)
+    (lost,) = (one for one in app.expander if "Not in Praat TextGrid" in one.label)
+    assert lost.label == "Not in Praat TextGrid: 4 kinds of information"
+    (listed,) = lost.markdown
+    assert listed.value.count("\n- ") == 3
+    assert "time of change" in listed.value
     theirs = b'"ooTextFile" "TextGrid" 0 1 <exists> 1 "IntervalTier" "words" 0 1 1 0 0.2 "so"'
     uploader = next(one for one in app.file_uploader if one.label == "TextGrid or EAF")
     uploader.upload("take 0.TextGrid", theirs, "text/plain").run()
@@ -388,10 +393,35 @@ def test_marks_of_another_tool_are_imported_all_or_none(store):
     uploader.upload("take 3.txt", audacity.replace(b"sad", b"ang"), "text/plain").run()
     app = finished(app)
     assert "Marks: 1 changed, 1 already here" in words(app)
+    assert "Nothing would change" in " ".join(one.value for one in app.info)
+    assert button(app, "Import").disabled
     next(one for one in app.radio if one.label == "What differs").set_value("replace").run()
     button(app, "Import").click().run()
     app = finished(app)
     assert "0 marks added, 1 changed, 1 already in the project" in " ".join(one.value for one in app.success)
+    uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
+    uploader.upload("take 3.txt", audacity.replace(b"sad", b"ang"), "text/plain").run()
+    app = finished(app)
+    assert "Marks: 2 already here" in words(app)
+    assert [one.value for one in app.info] == ["All marks in these files are already here."]
+    assert button(app, "Import").disabled
+
+
+def test_files_with_known_marks_are_imported_only_for_the_rest_that_they_have(store):
+    project, _ = first_project(store)
+    document = next(store.transfer.export(project))
+    for assigned, is_disabled in (((), True), ((Assignment("bea", "1 person each, seed 3"),), False)):
+        files = export_recordings(
+            [replace(document, assignments=assigned)], EXPORT_FORMATS["json"], None, "Voices"
+        ).files
+        app = opened_view("Files")
+        uploader = next(one for one in app.file_uploader if one.label == "Annotation files")
+        uploader.upload("voices.json", next(iter(files.values())), "application/json").run()
+        app = finished(app)
+        assert not app.exception
+        assert "already here" in " ".join(one.value for one in app.info)
+        assert button(app, "Import").disabled == is_disabled
+        assert ("assignments" in " ".join(one.value for one in app.info)) != is_disabled
 
 
 def test_the_page_imports_the_corrected_file_instead_of_the_old_one_and_says_so(store):

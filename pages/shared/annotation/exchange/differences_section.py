@@ -106,6 +106,12 @@ def show(imported: Imported) -> tuple[str, bool]:
     return mode, restore
 
 
+def changes_marks(imported: Imported, mode: str, restore: bool) -> bool:
+    """Return whether an import changes marks, or what the files say of tiers and recordings."""
+    new = imported.added, imported.new_tiers, imported.participants, imported.about, imported.f0_frames
+    return any(new) or restore or mode == "replace"
+
+
 def _summary(imported: Imported, counts: Counter[str]) -> None:
     """Show the counts of marks by kind of difference, the new tiers, and the counts of other differences."""
     kinds = ("new", "changed", "moved", "deleted", "changed here", "deleted here")

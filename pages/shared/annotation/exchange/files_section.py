@@ -134,8 +134,12 @@ def _write_into(project: OpenProject, name: str, content: bytes) -> WrittenInto:
 
 def _losses(found: Download, format_name: str) -> None:
     """Show what is missing or changed in the files."""
-    for words in found.written.dropped:
-        st.caption(t("Not in {format_name}: {words}.", format_name=format_name, words=losses.in_words(words)))
+    dropped = [losses.in_words(words) for words in found.written.dropped]
+    if len(dropped) == 1:
+        st.caption(t("Not in {format_name}: {words}.", format_name=format_name, words=dropped[0]))
+    elif dropped:
+        title = t("Not in {format_name}: {n} kinds of information", format_name=format_name, n=len(dropped))
+        st.expander(title, icon=":material/content_cut:").markdown("\n".join(f"- {words}" for words in dropped))
     for words in found.written.unfit[:MAX_UNFIT]:
         st.warning(t("Changed in the export: {words}", words=losses.in_words(words)), icon=":material/content_cut:")
     if len(found.written.unfit) > MAX_UNFIT:

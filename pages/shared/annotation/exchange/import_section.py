@@ -21,6 +21,7 @@ from ser_core.annotations.exchange.report import MAX_LISTED_TIERS, count_marks
 from ser_core.annotations.exchange.versions import without_older_versions
 from ser_core.annotations.formats.format import FileTier
 from ser_core.annotations.formats.values import quoted
+from ser_core.annotations.store.people import OWNER
 from ser_core.annotations.store.transfer import Imported
 from ser_core.work.jobs import Job
 from ser_core.work.progress import Work
@@ -33,11 +34,18 @@ MAX_ROWS, MAX_LOSSES = 300, 20
 
 @dataclass(frozen=True)
 class Preview:
-    """The files as read, the use of their labels, and the changes that an import would make."""
+    """The files as read, the use of their labels, and the changes that an import would make.
+
+    Attributes
+    ----------
+    has_more : bool
+        Whether the files have other recordings, or roles or assignments from which the annotator can give some.
+    """
 
     files: list[ImportedFile]
     labels: tuple[LabelUse, ...]
     imported: Imported
+    has_more: bool
 
 
 def show_import(project: OpenProject, uploads: list[UploadedFile], options: ImportOptions, rules: LabelRules) -> None:
@@ -67,7 +75,15 @@ def _preview(project: OpenProject, uploads: list[UploadedFile], options: ImportO
     for sentence in unknown_labels(preview.labels):
         st.caption(in_markdown(recognised(sentence)))
     mode, restore = differences_section.show(preview.imported)
-    if st.button(t("Import"), type="primary", icon=":material/input:"):
+    is_new = differences_section.changes_marks(preview.imported, mode, restore)
+    if not is_new:
+        _say_nothing_is_new(preview)
+    if st.button(
+        t("Import"),
+        type="primary" if is_new else "secondary",
+        disabled=not is_new and not preview.has_more,
+        icon=":material/input:",
+    ):
         turn = session.choice("import_turn")
         open_recordings.forget_uploads(file.file_id for file in uploads)
         st.session_state[f"importing {project.id}"] = cached.jobs().submit(
@@ -79,6 +95,17 @@ def _preview(project: OpenProject, uploads: list[UploadedFile], options: ImportO
         _forget_previews()
         session.choose("import_turn", turn + 1)
         st.rerun()
+
+
+def _say_nothing_is_new(preview: Preview) -> None:
+    words = (
+        t("Nothing would change: what differs stays as it is here.")
+        if preview.imported.differences
+        else t("All marks in these files are already here.")
+    )
+    if preview.has_more:
+        words += " " + t("An import can still add their recordings, roles and assignments.")
+    st.info(words, icon=":material/info:")
 
 
 def _result_of(job: Job) -> Preview | None:
@@ -129,7 +156,15 @@ def _read_and_compare(
         return project.store.transfer.import_recordings(project.id, documents, project.annotator, work, mode="show")
 
     read = without_older_versions(read, show)
-    return Preview(read, labels, show([document for file in read for document in file.documents]))
+    documents = [document for file in read for document in file.documents]
+    known = {None, *(recording.sha256 for recording in recordings)}
+    owners = {person.name for person in project.store.people.of(project.id) if person.role == OWNER}
+    may_assign = owners <= {project.annotator}
+    has_more = any(
+        document.sha256 not in known or (may_assign and (document.roles or document.assignments))
+        for document in documents
+    )
+    return Preview(read, labels, show(documents), has_more)
 
 
 def _files(files: Sequence[ImportedFile]) -> None:
