@@ -5,13 +5,16 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from pages.shared.evidence import words_section
 from ser_core.analysis import Explanation, Region
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.words.evidence import (
+    MIN_RANKED_WORDS,
     WordGame,
     evidence_of_words,
     focus_words,
     frames_of_words,
+    rank_agreement,
 )
 from ser_core.words.shapley import SETS, shapley_values, word_sets
 from ser_core.work.progress import Work
@@ -142,8 +145,29 @@ def test_a_word_outside_the_stretch_has_no_value_and_removing_the_best_words_fir
     whole = evidence_of_words(WORDS, classifier, target, TIMES_S, [map_])
     read = whole.maps["lime"]
     np.testing.assert_allclose(read.sums, whole.value * [30, 50, 30, 60], rtol=1e-4)
-    assert read.agreement is not None
+    assert read.agreement is None  # of four words it would mean nothing
     assert whole.lowest_first_aopc <= read.aopc <= whole.aopc + 1e-9
+
+
+def test_rank_correlation_is_given_from_eight_measured_words_on():
+    value, sums = np.arange(9.0), np.arange(9.0) ** 2
+    assert rank_agreement(value[:8], sums[:8]) == pytest.approx(1)
+    assert rank_agreement(value[:7], sums[:7]) is None
+    value[[0, 4]] = np.nan
+    assert rank_agreement(value, sums) is None
+    assert "too few words" in words_section._correlation(value, sums, "lime")
+    assert words_section._correlation(np.arange(8.0), np.zeros(8), "lime") == ""
+    assert words_section._correlation(np.arange(8.0), np.arange(8.0), "lime") == "Rank correlation with LIME: +1.00."
+
+
+def test_chance_alone_gives_three_words_a_perfect_rank_correlation_in_a_third_of_cases_but_hardly_eight():
+    def share(count: int, beyond: float) -> float:
+        ranks = np.array(list(permutations(range(count))))
+        r = 1 - 6 * ((ranks - np.arange(count)) ** 2).sum(axis=1) / (count * (count**2 - 1))
+        return float(np.mean(np.abs(r) > beyond))
+
+    assert share(3, 0.99) == pytest.approx(1 / 3)
+    assert share(MIN_RANKED_WORDS, 0.71) == pytest.approx(0.06, abs=0.005)
 
 
 def test_more_than_ten_words_are_explained_in_groups_and_none_at_all_without_harm():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import streamlit as st
 
 from pages.shared import waiting
@@ -15,7 +16,7 @@ from ser_core.analysis import Analysis, Explanation, Recording, Region
 from ser_core.annotations.words import phrases_under, read_words
 from ser_core.errors import WordsRefused
 from ser_core.explanation import METHOD_NAMES
-from ser_core.words.evidence import WordEvidence, rank_agreement, sums_over_words
+from ser_core.words.evidence import MIN_RANKED_WORDS, WordEvidence, rank_agreement, sums_over_words
 from ser_core.words.transcription import MIN_SPEECH_S, Transcript
 
 HELP = texts("""
@@ -139,14 +140,20 @@ def _summary(evidence: WordEvidence, analysis: Analysis, explanation: Explanatio
         strongest_first=signed(-evidence.aopc),
         weakest_first=signed(-evidence.lowest_first_aopc),
     )
-    agreement = None
-    if explanation is not None:
-        sums = sums_over_words(explanation.relevance, evidence.words, analysis.spectrogram.frame_times_s)
-        agreement = rank_agreement(evidence.value, sums)
-    if agreement is None:
+    if explanation is None:
         return summary
-    correlation = t("Rank correlation with {map}: {r}.", map=t(METHOD_NAMES[explanation.method]), r=signed(agreement))
-    return f"{summary} {correlation}"
+    sums = sums_over_words(explanation.relevance, evidence.words, analysis.spectrogram.frame_times_s)
+    return f"{summary} {_correlation(evidence.value, sums, explanation.method)}".strip()
+
+
+def _correlation(value: np.ndarray, sums: np.ndarray, method: str) -> str:
+    """Describe the rank correlation of the words' values with a map's sums; "" if all words are the same to one."""
+    agreement, name = rank_agreement(value, sums), t(METHOD_NAMES[method])
+    if agreement is not None:
+        return t("Rank correlation with {map}: {r}.", map=name, r=signed(agreement))
+    if np.isfinite(value).sum() >= MIN_RANKED_WORDS:
+        return ""
+    return t("For a rank correlation with {map} there are too few words: it needs {n}.", map=name, n=MIN_RANKED_WORDS)
 
 
 def _show_words_under_focus(analysis: Analysis, words: tuple[Region, ...]) -> None:
