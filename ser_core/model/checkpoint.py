@@ -5,8 +5,9 @@ import hashlib
 import io
 import json
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from timeit import repeat
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from torch import nn
+from torch.nn import functional as F
 
 from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
@@ -313,11 +315,21 @@ def _pooling_of(card: dict[str, Any]) -> str:
     return pooling
 
 
+@cache
 def fastest_precision() -> torch.dtype:
-    """Return bfloat16 if this processor multiplies bfloat16 matrices, else float32."""
-    # Dynamic quantisation to 8 bits (AVX512-VNNI) was no faster for `whisper`, and changed its maps.
+    """Return bfloat16 if this processor multiplies bfloat16 matrices faster than float32 ones, else float32.
+
+    Processors without AMX may take twice as long for bfloat16 as for float32.
+    """
     native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native else torch.float32
+    if native and _seconds_of_product(torch.bfloat16) < _seconds_of_product(torch.float32):
+        return torch.bfloat16
+    return torch.float32
+
+
+def _seconds_of_product(precision: torch.dtype) -> float:
+    inputs, weights = torch.ones(256, 512, dtype=precision), torch.ones(512, 512, dtype=precision)
+    return min(repeat(lambda: F.linear(inputs, weights), number=1, repeat=10))
 
 
 def read_card(folder: Path) -> dict[str, Any]:
