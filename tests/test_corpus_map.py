@@ -118,8 +118,20 @@ def test_meaning_of_an_axis_worked_by_hand():
     groups = {"halves": ["a", "a", "b", "b"], "alone": ["a"] * 4, "unknown": [None, "a", "b", None]}
     meaning = axis_meaning(positions, measures, groups)
     assert meaning.correlations == pytest.approx({"rising": 1, "falling": -1})
-    # Means 0.5 and 2.5 around 1.5: variance 1 of 1.25. Two points in two groups give no figure.
-    assert meaning.shares == pytest.approx({"halves": 0.8})
+    # Means 0.5 and 2.5 around 1.5: variance 1 of 1.25, so a share of 0.2 within, times 3 / 2 degrees of freedom. Two
+    # points in two groups give no figure.
+    assert meaning.shares == pytest.approx({"halves": 0.7})
+
+
+def test_groups_at_random_have_no_share_of_an_axis_on_average():
+    rng = np.random.default_rng(0)
+    shares = [
+        axis_meaning(
+            rng.normal(size=10), {}, {"labels": [f"{one}" for one in rng.permutation([0, 0, 0, 1, 1, 1, 2, 2, 3, 3])]}
+        ).shares["labels"]
+        for _ in range(200)
+    ]
+    assert np.median(shares) < 0.1  # eta squared would be a third
 
 
 # --- features ---

@@ -143,6 +143,7 @@ def test_recordings_selected_on_the_map_are_labelled_undone_and_queued(voices):
     assert "3 recordings on the map" in words(app)
     assert "1 recording without a point" in words(app)
     assert "of the variance" in words(app)
+    assert "Speaker" not in app.dataframe[0].value.columns  # nobody is known
     assert app.session_state["choices"]["annotate_view"] == "Map"
 
     app.session_state[f"map chosen {project}"] = seen[1:3]

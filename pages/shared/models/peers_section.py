@@ -13,6 +13,10 @@ from pages.shared.models.experiment_file import command, read_drawable_result, s
 from pages.shared.models.model_figures import split_in_words
 from ser_core.experiments import COMPARISON
 
+#: The columns of two tables, each as wide as a window of 1280 pixels leaves.
+FIGURES = ("model", "UAR", "behind", "folds", "WA", "MAA", "AUROC")
+COSTS = ("model", "numbers", "training", "after", "milliseconds")
+
 
 def show() -> None:
     """Draw the UAR of every model, and list their costs."""
@@ -24,7 +28,10 @@ def show() -> None:
     words, figure, rows = _draw(result)
     st.markdown(words)
     st.plotly_chart(figure, config=axes.config(buttons=False))
-    st.dataframe(rows, hide_index=True, height="content", column_config=_columns(next(iter(result["models"]))))
+    columns = _columns(next(iter(result["models"])))
+    st.dataframe(rows, hide_index=True, height="content", column_order=FIGURES, column_config=columns)
+    with st.expander(t("Size and speed"), icon=":material/speed:"):
+        st.dataframe(rows, hide_index=True, height="content", column_order=COSTS, column_config=columns)
     for name, reason in result["left_out"].items():
         st.caption(t("Without {name}: {reason}", name=in_markdown(name), reason=in_markdown(recognised(reason))))
 

@@ -146,7 +146,7 @@ class AxisMeaning:
     correlations : mapping of str to float
         Pearson's r between the points' positions and each measure.
     shares : mapping of str to float
-        Share of the variance along the axis between groups (eta squared), by the name of the grouping.
+        Share of the variance along the axis between groups (epsilon squared), by the name of the grouping.
     """
 
     correlations: Mapping[str, float]
@@ -165,14 +165,16 @@ def axis_meaning(
         for name, values in measures.items()
         if positions.std() > 0 and np.std(values) > 0
     }
-    shares = {name: _eta_squared(positions, labels) for name, labels in groups.items()}
+    shares = {name: _epsilon_squared(positions, labels) for name, labels in groups.items()}
     return AxisMeaning(correlations, {name: share for name, share in shares.items() if share is not None})
 
 
-def _eta_squared(positions: np.ndarray, labels: Sequence[str | None]) -> float | None:
+def _epsilon_squared(positions: np.ndarray, labels: Sequence[str | None]) -> float | None:
+    """Return eta squared without what chance alone gives: the number of groups less one, of the points less one."""
     labelled = positions[np.array([label is not None for label in labels], bool)]
     groups, index = np.unique([label for label in labels if label is not None], return_inverse=True)
     if len(groups) < 2 or len(labelled) <= len(groups) or labelled.std() == 0:
         return None
     means = np.bincount(index, labelled) / np.bincount(index)
-    return float(np.var(means[index]) / np.var(labelled))
+    eta_squared = np.var(means[index]) / np.var(labelled)
+    return max(0.0, float(1 - (1 - eta_squared) * (len(labelled) - 1) / (len(labelled) - len(groups))))

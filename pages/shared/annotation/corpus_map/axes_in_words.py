@@ -19,7 +19,8 @@ SHARES = texts(
         "labels": "{share:.0f} % of it lies between labels",
     }
 )
-#: An axis follows the scores of an emotion from this correlation on.
+#: An axis follows the scores of an emotion from this correlation on, if chance alone does not give it: in 95 % of cases
+#: that stays below about 2 by the root of the number of recordings.
 MIN_CORRELATION = 0.3
 
 
@@ -54,7 +55,8 @@ def _meaning(
 ) -> Iterator[str]:
     """Yield which scores an axis follows, and how much of its variance lies between groups."""
     meaning = axis_meaning(positions, measures, groups)
-    strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= MIN_CORRELATION)
+    least = max(MIN_CORRELATION, 2 / np.sqrt(len(positions)))
+    strong = sorted((r, emotion) for emotion, r in meaning.correlations.items() if abs(r) >= least)
     scores = [t("{emotion} (r = {r:.2f})", emotion=t(emotion), r=r).replace("-", "−") for r, emotion in strong]
     if scores:
         yield t("follows the scores of {scores}", scores=in_markdown(", ".join(scores)))

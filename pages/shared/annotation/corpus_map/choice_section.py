@@ -11,11 +11,13 @@ from pages.shared.language import language, number_column, plural, recognised, t
 from pages.shared.language.names import emotion_in_words, in_markdown, printable
 from ser_core.annotations.annotation import STATUSES, Tier
 from ser_core.annotations.corpus_map.mapping import CorpusMap
-from ser_core.annotations.corpus_map.points import Point
+from ser_core.annotations.corpus_map.points import NO_SPEAKER, Point
 from ser_core.annotations.store.transactions.labels import LabelledRecording
 from ser_core.errors import AnnotationsRefused
 
 UNCHANGED = texts("as it is")
+#: In pixels, so that the other columns are visible in a window of 1280 pixels.
+NAME_WIDTH = 190
 
 
 def show_choice(
@@ -53,11 +55,12 @@ def _table(
     positions = found.layout.points
     across, up = t("Left to right"), t("Bottom to top")
     label = t("Label") if tier is None else t("Label in {tier}", tier=printable(tier.name))
+    speakers = [points[row].speaker for row in rows]
     table = {
         t("Recording"): [printable(shown[row].file.name) for row in rows],
         label: [group_in_words(points[row].label) for row in rows],
         t("Model"): [group_in_words(points[row].verdict) for row in rows],
-        t("Speaker"): [group_in_words(points[row].speaker) for row in rows],
+        **({t("Speaker"): list(map(group_in_words, speakers))} if {*speakers} != {NO_SPEAKER} else {}),
         t("Disagreement"): [group_in_words(points[row].disagreement) for row in rows],
         across: [round(float(positions[row, 0]), 1) for row in rows],
         up: [round(float(positions[row, 1]), 1) for row in rows],
@@ -70,7 +73,7 @@ def _table(
         selection_mode="multi-row",
         key=f"map table {hash(tuple(shown[row].file.sha256 for row in rows))} {project.id}",
         column_config={
-            t("Disagreement"): st.column_config.Column(width="medium"),
+            t("Recording"): st.column_config.Column(pinned=True, width=NAME_WIDTH),
             **{title: number_column(title, 1) for title in (across, up)},
         },
     )
