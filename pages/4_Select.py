@@ -4,13 +4,13 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import controls, frame
-from pages.shared.cached import sounds
 from pages.shared.charts import axes
 from pages.shared.charts.scores import scores_html
-from pages.shared.charts.selection import segment_times_s, selection_chart
+from pages.shared.charts.selection import selection_chart
 from pages.shared.language import number_format, plural, t, texts
 from pages.shared.language.names import in_markdown
-from ser_core.analysis import Analysis, Region
+from pages.shared.recording import dropped_section
+from ser_core.analysis import Analysis
 from ser_core.front_end.selection import select_segments
 from ser_core.model.scores import pool
 from ser_core.settings import SelectionSettings
@@ -40,30 +40,6 @@ def show_scores(analysis: Analysis, selected: np.ndarray, pooling: str, *, own: 
     right.html(scores_html(analysis.emotions, analysis.scores.recording))
     if own:
         st.caption(t("This is the model's own selection, which every other page uses."))
-
-
-def show_dropped(analysis: Analysis, selected: np.ndarray) -> None:
-    """List the dropped segments with a player each."""
-    starts, ends = segment_times_s(analysis)
-    dropped = np.flatnonzero(~selected)
-    if not len(dropped):
-        st.info(t("No segment is dropped."), icon=":material/check:")
-        return
-    st.markdown(t("**Dropped: {n}**", n=len(dropped)))
-    for index in dropped[:50]:
-        label, play = st.columns([2, 5], vertical_alignment="center")
-        label.markdown(
-            t(
-                "**{number}** · {start:.2f} to {end:.2f} s",
-                number=index + 1,
-                start=float(starts[index]),
-                end=float(ends[index]),
-            )
-        )
-        region = Region(float(starts[index]), float(ends[index]))
-        play.audio(sounds.region_sound(analysis.recording.sha256, region, 0.005, analysis.recording))
-    if len(dropped) > 50:
-        st.caption(t("And {n} more.", n=len(dropped) - 50))
 
 
 frame.begin(t("Select"), "👂", t("Which segments of the recording does data selection drop?"))
@@ -104,4 +80,4 @@ st.plotly_chart(selection_chart(analysis, scores, selected, threshold), width="s
 if not (scores > threshold).any():
     st.warning(t("No segment exceeds this threshold, so all are selected: the model needs at least one."))
 show_scores(analysis, selected, chosen.classifier.pooling, own=SelectionSettings(rule, threshold) == card)
-show_dropped(analysis, selected)
+dropped_section.show(analysis, selected)

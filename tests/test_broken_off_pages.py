@@ -5,6 +5,7 @@ import json
 import pytest
 
 from pages.shared import cached
+from pages.shared.models import training_section
 from tests.test_pages import opened, words
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -37,7 +38,7 @@ def button(app, label):
 def test_an_interrupted_training_is_reported_and_can_be_resumed(note, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        "ser_core.work.training_process.train_in_process", lambda arguments, *_: calls.append(arguments) or "trained"
+        training_section, "train_in_process", lambda arguments, *_: calls.append(arguments) or "trained"
     )
     app = opened("pages/5_Train.py")
     assert "The app ended while training **mine**. Finished epochs are saved." in words(app)
