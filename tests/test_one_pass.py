@@ -10,15 +10,16 @@ from torch import nn
 
 from benchmarks import decoder as fitting
 from benchmarks.decoder import Pair, replaced
-from ser_core.analysis import Region
+from ser_core.analysis import Recording, Region
 from ser_core.errors import ModelRefused, SettingsRefused
-from ser_core.explanation import explainers_of, focus_methods_of, run_explainer
+from ser_core.explanation import FOCUS_METHODS, explainers_of, focus_methods_of, run_explainer
 from ser_core.explanation.one_pass import one_pass
 from ser_core.model.checkpoint import CARD, DECODER, _decoder, read_card
 from ser_core.model.classifier import NetworkClassifier
 from ser_core.model.networks.decoder import Decoder, decoder_of
 from ser_core.model.networks.whisper import WIDTH
 from ser_core.model.shipped_models import MODELS, load_model, model_names, models_left_out
+from ser_core.output.stored_results import read_results, results_bytes
 from ser_core.settings import AnalysisSettings, FrontEnd, LimeSettings, OnePassSettings, SpectrogramSettings
 from ser_core.work.progress import UNWATCHED
 from tests.tiny_networks import EMOTIONS, LinearClassifier, random_log_mel, target_of_log_mel
@@ -117,6 +118,17 @@ def test_only_a_model_with_a_decoder_offers_one_pass():
     assert focus_methods_of(able) == ("time_consensus", "lime_time", "one_pass", *explainers_of(able))
     explained = run_explainer("one_pass", able, target, Region(0, 1), AnalysisSettings(), UNWATCHED)
     assert explained.explain(target, EMOTIONS).stability is None
+
+
+@pytest.mark.parametrize("method", [method for method in FOCUS_METHODS if method != "grad_cam"])
+def test_a_saved_run_of_an_explainer_gives_the_same_relevance_when_it_is_read(method):
+    classifier, target = classifier_with(random_decoder()), target_of_log_mel(random_log_mel(), 1)
+    settings = AnalysisSettings().drafted()
+    run = run_explainer(method, classifier, target, Region(0, 1), settings, UNWATCHED)
+    recording = Recording("a.wav", "a" * 64, np.zeros(16_000, np.float32), 16_000)
+    ((_, _, again),) = read_results(results_bytes([("explain", method, run)]), recording)
+    assert again.method == method
+    np.testing.assert_array_equal(again.result.relevance(target), run.result.relevance(target))
 
 
 def test_in_the_consensus_over_time_one_pass_counts_as_much_as_lime():

@@ -33,7 +33,7 @@ from ser_core.explanation.grad_cam import GradCamResult
 from ser_core.explanation.judgement import Judgement
 from ser_core.explanation.lime import LimeResult, Window
 from ser_core.explanation.occlusion import OcclusionResult
-from ser_core.explanation.one_pass import OnePassResult
+from ser_core.explanation.one_pass import OnePassResult, TimeConsensusResult
 from ser_core.settings import (
     AnalysisSettings,
     FocusSettings,
@@ -51,7 +51,7 @@ STORED_CLASSES = {
     stored.__name__: stored
     for stored in (
         *(Analysis, Explanation, FocusRegion, Region, Scores, Segments, Spectrogram, VoiceShare),
-        *(ExplainerRun, GradCamResult, LimeResult, Window, OcclusionResult, OnePassResult),
+        *(ExplainerRun, GradCamResult, LimeResult, Window, OcclusionResult, OnePassResult, TimeConsensusResult),
         *(Judgement, Curves, MaskMetrics, Counterfactual, FocusScores, ChangedSound),
         *(Transcript, WordEvidence, MapOnWords),
         *(AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings, OnePassSettings),
