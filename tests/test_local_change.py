@@ -1,6 +1,5 @@
 """Scores of changes of a few frames from the unchanged segment's Whisper states, against the whole network."""
 
-import copy
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from ser_core.explanation.occlusion import occlusion
 from ser_core.explanation.relevance import MAX_LOCAL_FRAMES, Perturbed, fill_values
 from ser_core.model.classifier import MAX_STATES
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.local_change import LocalChange, thread_pool
+from ser_core.model.networks.products import products_of
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.whisper import Whisper
 from ser_core.settings import FrontEnd, OcclusionSettings, SegmentSettings
@@ -54,8 +55,9 @@ def by_whole_segments(network, changed):
         return compared(network(changed[:, None]))
 
 
-def by_local_changes(network, weights, segment, changed, first, end, **margin):
-    return compared(LocalChange(network, weights, segment, **margin).logits(changed, first, end))
+def by_local_changes(network, segment, changed, first, end, *, eight_bits=False, **margin):
+    products = products_of(network, eight_bits=eight_bits)
+    return compared(LocalChange(network, products, segment, **margin).logits(changed, first, end))
 
 
 def compared(logits):
@@ -66,7 +68,7 @@ def compared(logits):
 @pytest.mark.parametrize(("first", "end"), SPANS)
 def test_recomputing_all_tokens_gives_the_networks_logits(network, segment, first, end):
     changed = versions(segment, first, end)
-    found = by_local_changes(network, network, segment, changed, first, end, margin=TOKENS)
+    found = by_local_changes(network, segment, changed, first, end, margin=TOKENS)
     expected = by_whole_segments(network, changed)
     assert (expected[0] - expected[2]).abs().max() > 1e-3
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
@@ -79,7 +81,7 @@ def test_tokens_that_are_not_recomputed_add_a_second_order_error(network, segmen
     for size in (0.2, 0.1):
         changed = versions(segment, 40, 44, size)
         expected = by_whole_segments(network, changed)
-        found = by_local_changes(network, network, segment, changed, 40, 44, margin=margin)
+        found = by_local_changes(network, segment, changed, 40, 44, margin=margin)
         errors.append(float((found - expected).abs().max()))
         sizes.append(float((expected - expected[2]).abs().max()))
     assert errors[1] < 0.4 * errors[0]
@@ -87,23 +89,34 @@ def test_tokens_that_are_not_recomputed_add_a_second_order_error(network, segmen
 
 
 def test_an_unchanged_segment_keeps_its_logits(network, segment):
-    found = by_local_changes(network, network, segment, segment.repeat(2, 1, 1), 10, 20)
+    found = by_local_changes(network, segment, segment.repeat(2, 1, 1), 10, 20)
     torch.testing.assert_close(found, by_whole_segments(network, segment.repeat(2, 1, 1)), atol=2e-5, rtol=0)
 
 
-def test_half_precision_rounds_the_change_and_not_the_tokens(network, segment):
+def test_eight_bits_round_the_change_and_not_the_tokens(network, segment):
     changed = versions(segment, 40, 56, 0.02)
-    half = copy.deepcopy(network).to(torch.bfloat16)
-    local = by_local_changes(network, half, segment, changed, 40, 56)
-    exact = by_local_changes(network, network, segment, changed, 40, 56)
+    exact = by_local_changes(network, segment, changed, 40, 56)
+    rounded = by_local_changes(network, segment, changed, 40, 56, eight_bits=True)
     size = float((exact - exact[2]).abs().max())
-    whole = by_whole_segments(half, changed.to(torch.bfloat16)).float()
-    assert float((local - exact).abs().max()) < 0.02 * size
-    assert float((whole - by_whole_segments(network, changed)).abs().max()) > 0.1 * size
+    assert 0 < float((rounded - exact).abs().max()) < 0.05 * size
+    torch.testing.assert_close(rounded[2], exact[2], atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("eight_bits", [False, True])
+def test_products_are_those_of_the_layers(eight_bits):
+    linear, convolution = nn.Linear(192, 5), nn.Conv1d(64, 5, 3)
+    products = products_of(nn.ModuleList([linear, convolution]), eight_bits=eight_bits)
+    frames = torch.randn(4, 3, 64, generator=torch.Generator().manual_seed(0))
+    frames[1] *= 1_000  # each row has its own scale
+    frames[0] = 0
+    rows, convolved = frames.flatten(1), convolution(frames.transpose(1, 2))[:, :, 0] - convolution.bias
+    for layer, expected in ((linear, linear(rows) - linear.bias), (convolution, convolved)):
+        errors = (products[layer](rows) - expected).norm(dim=1)
+        assert (errors <= (0.02 if eight_bits else 1e-5) * rows.norm(dim=1)).all()
 
 
 def test_spans_can_be_scored_in_any_order_by_several_threads(network, segment):
-    local = LocalChange(network, network, segment)
+    local = LocalChange(network, products_of(network, eight_bits=False), segment)
     of_span = {span: versions(segment, *span) for span in SPANS}
     expected = {span: local.logits(changed, *span) for span, changed in of_span.items()}
     with ThreadPoolExecutor(3) as threads:

@@ -20,6 +20,7 @@ from ser_core.model.networks.folding import folded
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.local_change import LocalChange, thread_pool
 from ser_core.model.networks.local_maps import LocalMaps
+from ser_core.model.networks.products import Products, products_of
 from ser_core.model.networks.vggish import VGGish
 from ser_core.model.networks.whisper import BANDS, Whisper
 from ser_core.model.voice import VoiceNormal, trust, voice_share, voice_shift, voice_temperature
@@ -132,7 +133,8 @@ class NetworkClassifier:
         self._maps = tuple(self.network.maps(silence))
         #: Maps before the last ones, if the network has any.
         self._inner = tuple(self.network.inner(silence)) if hasattr(self.network, "inner") else ()
-        self._state_of = lru_cache(MAX_STATES)(partial(_state_of, self.network, self._scoring))
+        products = products_of(self.network) if isinstance(network, Whisper) else None
+        self._state_of = lru_cache(MAX_STATES)(partial(_state_of, self.network, self._scoring, products))
         self.layers = (*(("both",) if len(self._maps) > 1 else ()), *self._maps, *self._inner)
 
     def score(self, segments: np.ndarray) -> np.ndarray:
@@ -309,9 +311,11 @@ class NetworkClassifier:
         )
 
 
-def _state_of(network: nn.Module, scoring: nn.Module, segment: bytes) -> LocalChange | LocalMaps:
+def _state_of(
+    network: nn.Module, scoring: nn.Module, products: Products | None, segment: bytes
+) -> LocalChange | LocalMaps:
     values = torch.tensor(np.frombuffer(segment, np.float32).reshape(-1, BANDS))
-    return (LocalChange if isinstance(network, Whisper) else LocalMaps)(network, scoring, values)
+    return LocalMaps(network, scoring, values) if products is None else LocalChange(network, products, values)
 
 
 def _batches(segments: np.ndarray, threads: int = 1) -> list[Tensor]:

@@ -7,10 +7,9 @@ from threading import Barrier
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
+from ser_core.model.networks.products import Products
 from ser_core.model.networks.whisper import HEADS, VARIANCE_FLOOR, WIDTH, Whisper
 
 #: Channels of one attention head.
@@ -30,38 +29,36 @@ class LocalChange:
 
     The tokens of the changed frames, and `margin` tokens on each side, go through all blocks. All other tokens change
     only because they attend to those. This change is computed exactly in each block, and its effect on the logits
-    through the later blocks is linearised. Linear layers get only the change as input, so that half precision rounds
-    the change and not the tokens.
+    through the later blocks is linearised. Layers get only the change as input, so that products in 8 bits round the
+    change and not the tokens.
 
     Parameters
     ----------
     network : Whisper
         In float32.
-    weights : Whisper
-        The same network in the precision of the matrix products.
+    products : Products
+        Those of the network's layers.
     segment : Tensor of shape (frames, bands), float32
     margin : int
         Nothing is approximated if it is at least the number of tokens.
     """
 
-    def __init__(self, network: Whisper, weights: Whisper, segment: Tensor, margin: int = MARGIN) -> None:
-        self._segment, self._margin = segment, margin
-        self._head, self._norms = network.head, [(block.attn_ln, block.mlp_ln) for block in network.blocks]
-        self._weights = weights
+    def __init__(self, network: Whisper, products: Products, segment: Tensor, margin: int = MARGIN) -> None:
+        self._network, self._products, self._segment, self._margin = network, products, segment, margin
         with torch.enable_grad():
             self._run_unchanged(network)
 
     def _run_unchanged(self, network: Whisper) -> None:
         """Run the network on the unchanged segment, and store its tensors and the gradients of the logits."""
-        frames = network.bands(self._segment[None]).transpose(1, 2).detach()
-        self._conv1 = network.conv1(frames).detach()
-        self._conv2 = network.conv2(F.gelu(self._conv1)).detach()
-        tokens = F.gelu(self._conv2[0]).T
+        conv1 = network.conv1(network.bands(self._segment).T)
+        conv2 = network.conv2(F.gelu(conv1))
+        self._conv1, self._conv2 = conv1.T.detach(), conv2.T.detach()  # (frames or tokens, width)
+        tokens = F.gelu(self._conv2)
         tokens = tokens + network.positional_embedding[: len(tokens)].detach()
         added = [torch.zeros_like(tokens, requires_grad=True) for _ in network.blocks]
         self._blocks = []
-        for block, fast, addition in zip(network.blocks, self._weights.blocks, added, strict=True):
-            state = _BlockState(block, fast, tokens, addition)
+        for block, addition in zip(network.blocks, added, strict=True):
+            state = _BlockState(block, tokens, addition)
             self._blocks.append(state)
             tokens = state.after
         deviation = (tokens.var(dim=0, unbiased=False) + VARIANCE_FLOOR).sqrt()
@@ -83,86 +80,74 @@ class LocalChange:
         end = min((end_frame + 1) // 2 + 1 + self._margin, count)
         with torch.inference_mode():
             tokens = self._first_tokens(changed, first, end)
-            elsewhere = torch.zeros(len(changed), self._head.out_features - 1)
-            for norms, block, state in zip(self._norms, self._weights.blocks, self._blocks, strict=True):
-                tokens, on_logits = state.changed(tokens, first, end, norms, block)
+            elsewhere = torch.zeros(len(changed), self._network.head.out_features - 1)
+            for block, state in zip(self._network.blocks, self._blocks, strict=True):
+                tokens, on_logits = state.changed(tokens, first, end, block, self._products)
                 elsewhere += on_logits
             before = self._tokens[first:end]
             after = before + tokens
             means = (self._tokens.sum(dim=0) + tokens.sum(dim=1)) / count
             squares = (self._tokens.square().sum(dim=0) + (after.square() - before.square()).sum(dim=1)) / count
             deviations = ((squares - means.square()).clamp_min(0) + VARIANCE_FLOOR).sqrt()
-            return self._head(torch.cat([means, deviations], dim=1)) + F.pad(elsewhere, (1, 0))
+            return self._network.head(torch.cat([means, deviations], dim=1)) + F.pad(elsewhere, (1, 0))
 
     def _first_tokens(self, changed: Tensor, first: int, end: int) -> Tensor:
         """Return the change (n, tokens, width) of the tokens from `first` to `end` before the first block."""
-        weights, frames = self._weights, len(self._segment)
+        network, products, frames = self._network, self._products, len(self._segment)
         start, stop = 2 * first - 2, 2 * end + 1  # the frames that these tokens contain
         inside = slice(max(start, 0), min(stop, frames))
-        change = F.pad(changed[:, inside] - self._segment[inside], (0, 0, inside.start - start, stop - inside.stop))
-        dtype = weights.conv1.weight.dtype
-        bands = F.linear(change.to(dtype), weights.bands.weight).transpose(1, 2)
-        change = F.conv1d(bands, weights.conv1.weight).float()  # of the frames from start + 1 to stop - 1
+        change = changed[:, inside] - self._segment[inside]
+        change = F.pad(change, (0, 0, inside.start - start, stop - inside.stop))
+        change = products[network.conv1](_windows(products[network.bands](change), 1))  # from start + 1 to stop - 1
         inside = slice(max(start + 1, 0), min(stop - 1, frames))
-        before = self._conv1[:, :, inside]
+        before = self._conv1[inside]
         # The second convolution sees zeros, and no change, before the first frame and after the last.
         outside = (inside.start - (start + 1), stop - 1 - inside.stop)
-        change = change[:, :, outside[0] : change.shape[2] - outside[1]]
-        change = F.pad(F.gelu(before + change) - F.gelu(before), outside)
-        change = F.conv1d(change.to(dtype), weights.conv2.weight, stride=2).float()
-        before = self._conv2[:, :, first:end]
-        return (F.gelu(before + change) - F.gelu(before)).transpose(1, 2)
+        change = change[:, outside[0] : change.shape[1] - outside[1]]
+        change = F.pad(F.gelu(before + change) - F.gelu(before), (0, 0, *outside))
+        change = products[network.conv2](_windows(change, 2))
+        before = self._conv2[first:end]
+        return F.gelu(before + change) - F.gelu(before)
 
 
 class _BlockState:
     """The tensors of one block for the unchanged tokens, and how the logits depend on its attention."""
 
-    def __init__(self, block: nn.Module, fast: nn.Module, tokens: Tensor, addition: Tensor) -> None:
-        linear = _FastGradient.apply
+    def __init__(self, block: nn.Module, tokens: Tensor, addition: Tensor) -> None:
         self.before = tokens
         self.normed = block.attn_ln(tokens)
-        queries, keys, self.values = (
-            _heads(linear(self.normed, getattr(block, name), getattr(fast, name))) for name in ("query", "key", "value")
-        )
-        self.products = queries @ keys.transpose(1, 2) / HEAD_WIDTH**0.5
+        queries, keys, self.values = (_heads(layer(self.normed)) for layer in (block.query, block.key, block.value))
+        self.scaled_queries, self.scaled_keys = queries / HEAD_WIDTH**0.5, keys / HEAD_WIDTH**0.5
+        self.products = queries @ self.scaled_keys.transpose(1, 2)
         self.highest = self.products.amax(dim=2, keepdim=True)
         exponentials = (self.products - self.highest).exp()
         self.sums = exponentials.sum(dim=2, keepdim=True)
         attended = (exponentials @ self.values / self.sums).transpose(0, 1).flatten(1) + addition
-        self.between = tokens + linear(attended, block.out, fast.out)
+        self.between = tokens + block.out(attended)
         self.mlp_normed = block.mlp_ln(self.between)
-        self.hidden = linear(self.mlp_normed, block.mlp[0], fast.mlp[0])
-        self.after = self.between + linear(F.gelu(self.hidden), block.mlp[2], fast.mlp[2])
-        # Factors of the changes, in the precision of the linear layers.
-        dtype = fast.query.weight.dtype
-        self.fast_queries, self.fast_keys = ((x / HEAD_WIDTH**0.5).to(dtype) for x in (queries, keys))
-        self.fast_values = self.values.to(dtype)
+        self.hidden = block.mlp[0](self.mlp_normed)
+        self.after = self.between + block.mlp[2](F.gelu(self.hidden))
 
     def finish(self, gradients: Tensor) -> None:
         """Detach the tensors from the graph; store the logits' gradients (classes, tokens, width) by head and token."""
         for name, value in vars(self).items():
             setattr(self, name, value.detach())
         self.gradients = gradients.unflatten(2, (HEADS, HEAD_WIDTH)).permute(2, 1, 0, 3).flatten(2)
-        self.fast_gradients = self.gradients.to(self.fast_values.dtype)
         self._spans: dict[tuple[int, int], _Span] = {}
 
     def changed(
-        self, change: Tensor, first: int, end: int, norms: tuple[nn.Module, nn.Module], block: nn.Module
+        self, change: Tensor, first: int, end: int, block: nn.Module, products: Products
     ) -> tuple[Tensor, Tensor]:
         """Return the change (n, tokens, width) after the block, and how the logits (n, classes) change elsewhere."""
         here, n = slice(first, end), len(change)
-        dtype = block.query.weight.dtype
-        normed = (norms[0](self.before[here] + change) - self.normed[here]).to(dtype).flatten(0, 1)
-        queries, keys, values = (
-            _heads(F.linear(normed, layer.weight)) for layer in (block.query, block.key, block.value)
-        )
+        normed = (block.attn_ln(self.before[here] + change) - self.normed[here]).flatten(0, 1)
+        queries, keys, values = (_heads(products[layer](normed)) for layer in (block.query, block.key, block.value))
         elsewhere = self._change_of_other_tokens(keys, values, here, n)
-        attended = self._attention_change(queries, keys, values, here, n)
-        change = F.linear(attended, block.out.weight).float().add_(change)
-        normed = (norms[1](self.between[here] + change) - self.mlp_normed[here]).to(dtype)
-        hidden = F.linear(normed, block.mlp[0].weight).float().add_(self.hidden[here])
-        moved = F.gelu(hidden).sub_(F.gelu(self.hidden[here])).to(dtype)
-        return F.linear(moved, block.mlp[2].weight).float().add_(change), elsewhere
+        change = products[block.out](self._attention_change(queries, keys, values, here, n)).add_(change)
+        normed = block.mlp_ln(self.between[here] + change) - self.mlp_normed[here]
+        hidden = products[block.mlp[0]](normed).add_(self.hidden[here])
+        moved = F.gelu(hidden).sub_(F.gelu(self.hidden[here]))
+        return products[block.mlp[2]](moved).add_(change), elsewhere
 
     def _change_of_other_tokens(self, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
         """Return the change of the logits (n, classes) because all other tokens attend to the changed ones.
@@ -172,31 +157,31 @@ class _BlockState:
         plus g s times the change of v. The product of g and s is computed first, because there are few logits.
         """
         span = self._span(here)
-        products = (keys @ self.fast_queries.transpose(1, 2)).float().unflatten(1, (n, -1)).add_(span.products[:, None])
+        products = (keys @ self.scaled_queries.transpose(1, 2)).unflatten(1, (n, -1)).add_(span.products[:, None])
         exponentials = products.clamp_max_(LARGEST_EXPONENT).exp_()
         scale = 1 / (span.other_sums[:, None] + exponentials.sum(dim=2)).clamp_min_(SMALLEST_SUM)
         scale[:, :, here] = 0
-        shares = exponentials.mul_(scale[:, :, None]).sub_(span.shares[:, None]).to(keys.dtype).flatten(1, 2)
-        moved = (shares @ self.fast_gradients).float().unflatten(1, (n, -1)).unflatten(3, (-1, HEAD_WIDTH))
-        values = values.float().unflatten(1, (n, -1))[:, :, :, None]
+        shares = exponentials.mul_(scale[:, :, None]).sub_(span.shares[:, None]).flatten(1, 2)
+        moved = (shares @ self.gradients).unflatten(1, (n, -1)).unflatten(3, (-1, HEAD_WIDTH))
+        values = values.unflatten(1, (n, -1))[:, :, :, None]
         before = self.values[:, None, here, None]
         on_logits = moved.mul_(values + before).sum(dim=(0, 2, 4))
         on_logits += (values * span.value_gradients[:, None]).sum(dim=(0, 2, 4))
         return on_logits + ((scale - span.inverse_sums[:, None]) @ span.other_products).sum(dim=0)
 
     def _attention_change(self, queries: Tensor, keys: Tensor, values: Tensor, here: slice, n: int) -> Tensor:
-        """Return the change (n, tokens, width) of the attention output of the changed tokens, in their precision."""
+        """Return the change (n, tokens, width) of the attention output of the changed tokens."""
         span = self._span(here)
         changes = [x.unflatten(1, (n, -1)).flatten(0, 1) for x in (queries, keys, values)]
-        products = (queries @ self.fast_keys.transpose(1, 2)).float().unflatten(1, (n, -1))
+        products = (queries @ self.scaled_keys.transpose(1, 2)).unflatten(1, (n, -1))
         products += self.products[:, None, here]
-        now = (changes[0].unflatten(0, (HEADS, n)) + self.fast_queries[:, None, here] * HEAD_WIDTH**0.5).flatten(0, 1)
-        own = (now @ changes[1].transpose(1, 2)).float().div_(HEAD_WIDTH**0.5)
+        now = (changes[0].unflatten(0, (HEADS, n)) + self.scaled_queries[:, None, here] * HEAD_WIDTH**0.5).flatten(0, 1)
+        own = (now @ changes[1].transpose(1, 2)).div_(HEAD_WIDTH**0.5)
         products[:, :, :, here] += own.unflatten(0, (HEADS, n))
         shares = products.softmax(dim=3)
-        own = shares[:, :, :, here].to(values.dtype).flatten(0, 1) @ changes[2]
-        shares = shares.sub_(span.own_shares[:, None]).to(values.dtype).flatten(1, 2)
-        attended = (shares @ self.fast_values).unflatten(1, (n, -1)) + own.unflatten(0, (HEADS, n))
+        own = shares[:, :, :, here].flatten(0, 1) @ changes[2]
+        shares = shares.sub_(span.own_shares[:, None]).flatten(1, 2)
+        attended = (shares @ self.values).unflatten(1, (n, -1)) + own.unflatten(0, (HEADS, n))
         return attended.permute(1, 2, 0, 3).flatten(2)
 
     def _span(self, here: slice) -> "_Span":
@@ -241,20 +226,9 @@ class _Span:
         self.other_products = (state.gradients.unflatten(2, (-1, HEAD_WIDTH)) * other_values[:, :, None]).sum(dim=3)
 
 
-class _FastGradient(Function):
-    """A linear layer whose gradient is computed with the weights, and in the precision, of another."""
-
-    @staticmethod
-    def forward(x: Tensor, layer: nn.Linear, fast: nn.Linear) -> Tensor:
-        return layer(x)
-
-    @staticmethod
-    def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, nn.Linear, nn.Linear], output: Tensor) -> None:
-        ctx.weight = inputs[2].weight
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return (gradient.to(ctx.weight.dtype) @ ctx.weight).float(), None, None
+def _windows(x: Tensor, stride: int) -> Tensor:
+    """Return the windows (n, windows, 3 x channels) of the kernel of a convolution in x (n, frames, channels)."""
+    return x.unfold(1, 3, stride).transpose(2, 3).flatten(2)
 
 
 def _heads(x: Tensor) -> Tensor:
