@@ -6,10 +6,14 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.shared.cached.saved_results import ABOUT_WORDS
 from pages.shared.session import CHOICES
+from ser_core.analysis import Region
 from ser_core.annotations.saved_sounds import save_sound
 from ser_core.annotations.store.recordings import RecordingFile
 from ser_core.annotations.store.transactions import open_store
+from ser_core.output.saved_analyses import RESULTS
+from ser_core.output.stored_results import results_bytes
 from tests.test_pages import SMALL, at, hold, wav
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -98,6 +102,21 @@ def test_a_saved_recording_is_opened_by_its_hash_if_its_content_matches(data, ma
     like_it = opened_by(recording=sha256[:16] + "0" * 48)
     assert "recording" in ignored(like_it)
     assert "current" not in like_it.session_state
+
+
+def test_a_saved_recording_is_opened_with_the_results_of_the_links_model(data, make_voice):
+    source = wav(make_voice(2.0, 16_000))
+    sha256 = hashlib.sha256(source).hexdigest()
+    for model, digit, word in ((SMALL, "a", "so"), ("whisper", "b", "no")):
+        about = {"recording_name": "Take.wav", "model_name": model, "verdict": "sad", "settings": {}}
+        folder = data / "analyses" / f"{sha256[:16]}-{8 * digit}"
+        folder.mkdir(parents=True)
+        (folder / "question.json").write_text(json.dumps(about))
+        (folder / "recording.original").write_bytes(source)
+        given = {"given": (Region(0.1, 0.4, label=word),), "language": None}
+        (folder / RESULTS).write_bytes(results_bytes([((ABOUT_WORDS, sha256), "Words", given)]))
+    app = opened_by(recording=sha256, model=SMALL)
+    assert [word.label for word in app.session_state["words"][sha256]] == ["so"]
 
 
 def test_a_recording_of_a_project_is_opened_only_with_its_project(data, make_voice):

@@ -11,12 +11,14 @@ from streamlit.elements.lib.mutable_tab_container import TabContainer
 from pages.shared import session
 from pages.shared.annotation import open_project
 from pages.shared.annotation.queue import opening
+from pages.shared.cached import saved_results
 from pages.shared.language import t, texts
 from pages.shared.recording import open_recordings
 from ser_core.analysis.emotions import COLOURS
 from ser_core.errors import SerError
 from ser_core.explanation import METHOD_NAMES
 from ser_core.model.checkpoint import read_card
+from ser_core.model.classifier import ADAPTED_SUFFIX
 from ser_core.model.shipped_models import find_model, model_names
 from ser_core.output.saved_analyses import data_folder, is_saved, list_saved_analyses
 
@@ -88,15 +90,17 @@ def _open_stretch(value: str) -> None:
 
 
 def _open_recording(sha256: str) -> None:
-    """Open a recording that is saved here, or that is in the project of the link."""
+    """Open a recording that is saved here, with the results of the link's model, or that is in the link's project."""
     if not SHA256.fullmatch(sha256):
         raise ValueError
-    for saved in list_saved_analyses(data_folder()):
-        if saved.folder.name.startswith(sha256[:16]):
-            source = saved.source()
-            if hashlib.sha256(source).hexdigest() == sha256:
-                open_recordings.hold(source, saved.recording_name, saved.part_of, saved.start_s)
-                return
+    analyses = [one for one in list_saved_analyses(data_folder()) if one.folder.name.startswith(sha256[:16])]
+    for saved in analyses:
+        source = saved.source()
+        if hashlib.sha256(source).hexdigest() == sha256:
+            recording = open_recordings.hold(source, saved.recording_name, saved.part_of, saved.start_s)
+            for by_model in (one for one in analyses if one.model_name.removesuffix(ADAPTED_SUFFIX) == _model()):
+                saved_results.restore_results(by_model.results(recording), sha256)
+            return
     project = session.choice("project")
     if project is None or opening.open_queued(open_project.queued(project, sha256)) is not None:
         raise ValueError
@@ -131,11 +135,15 @@ def _require_one_of(allowed: Collection[str], value: str) -> str:
     return value
 
 
+def _model() -> str:
+    """Return the name of the chosen model, else of the default one."""
+    names = model_names()
+    return session.choice("model") if session.choice("model") in names else next(iter(names), "")
+
+
 def _emotions() -> list[str]:
     """Return the emotions of the chosen model that the app knows."""
-    names = model_names()
-    name = session.choice("model") if session.choice("model") in names else next(iter(names), "")
-    return [emotion for emotion in read_card(find_model(name))["emotions"] if emotion in COLOURS]
+    return [emotion for emotion in read_card(find_model(_model()))["emotions"] if emotion in COLOURS]
 
 
 def _view() -> dict[str, str]:
