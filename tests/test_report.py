@@ -27,7 +27,7 @@ from ser_core.output import report
 from ser_core.output import report_picture as drawing
 from ser_core.output.report import report_html
 from ser_core.output.report_picture import report_picture
-from ser_core.pipeline import analyse_recording, with_focus
+from ser_core.pipeline import analyse_recording, usable_frames_of, with_focus
 from ser_core.settings import AnalysisSettings, FocusSettings, LimeSettings, OcclusionSettings
 from tests.running_app import launch, needs_browser
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording
@@ -161,6 +161,16 @@ def test_the_table_of_focus_regions_matches_the_analysis(analysis, page):
         worth = [f"{focus.strength:.2g}", f"{100 * focus.share:.1f} %"]
         assert page.row(str(number)) == [str(number), *where, *worth, ""]
     assert sum(row[0].isdigit() for row in page.rows) == len(analysis.focus)
+
+
+def test_the_share_of_the_speech_is_that_of_the_regions_and_not_that_looked_for(analysis, page_of):
+    times_s = analysis.spectrogram.frame_times_s
+    starts, ends = np.array([(focus.region.start_s, focus.region.end_s) for focus in analysis.focus]).T
+    inside = ((times_s[:, None] >= starts) & (times_s[:, None] < ends)).any(axis=1)
+    speech = usable_frames_of(analysis, analysis.focus_by)
+    looked_for = replace(analysis, focus_settings=replace(analysis.focus_settings, threshold=None, share=0.01))
+    text = " ".join(page_of(looked_for).text().split())
+    assert f"{100 * (inside & speech).sum() / speech.sum():.0f} % of the speech" in text
 
 
 def test_agreement_is_listed_for_each_pair_of_maps(analysis, page):

@@ -21,6 +21,7 @@ from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.model.voice import voice_sentences
 from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, in_english, report_picture, shown_stretch
 from ser_core.output.word_table import SpokenWords
+from ser_core.pipeline import focus_share
 
 METHOD_DESCRIPTIONS = {
     "grad_cam": "looks into the network: where do its last feature maps support the emotion?",
@@ -77,6 +78,7 @@ def report_html(
         shown_stretch=shown_stretch(analysis),
         pictures={theme: _data_uri("image/png", report_picture(analysis, explanations, theme, say)) for theme in INK},
         first=first,
+        focus_share=focus_share(analysis) if analysis.focus else 0.0,
         focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, say(first.emotion)),
         sounds=_sounds(analysis),
         words=words and _words(words),

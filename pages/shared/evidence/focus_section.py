@@ -12,9 +12,8 @@ from ser_core.analysis import Analysis, Region, moved
 from ser_core.annotations.annotation import AnnotatedRecording, Annotation
 from ser_core.annotations.formats import FORMATS
 from ser_core.audio.cutting import concatenate_regions, wav_bytes
-from ser_core.explanation.focus import focus_frames
 from ser_core.output.focus_table import FocusRow, focus_rows, focus_zip
-from ser_core.pipeline import usable_frames_of
+from ser_core.pipeline import focus_share
 from ser_core.work.atomic_folder import folder_name
 
 COLUMNS = texts(
@@ -88,10 +87,7 @@ def in_words(analysis: Analysis) -> str:
     if not count:
         return t("No stretch is focus")
     seconds = sum(focus.region.duration_s for focus in analysis.focus)
-    inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
-    speech = usable_frames_of(analysis, analysis.focus_by)
-    share = np.count_nonzero(inside & speech) / max(np.count_nonzero(speech), 1)
-    values = {"seconds": seconds, "share": 100 * share}
+    values = {"seconds": seconds, "share": 100 * focus_share(analysis)}
     stretch, recording = analysis.stretch, analysis.recording
     if stretch.duration_s < recording.duration_s - 0.005:  # the time range has two decimals
         return plural(
