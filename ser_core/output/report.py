@@ -78,7 +78,7 @@ def report_html(
         shown_stretch=shown_stretch(analysis),
         pictures={theme: _data_uri("image/png", report_picture(analysis, explanations, theme, say)) for theme in INK},
         first=first,
-        focus_share=focus_share(analysis) if analysis.focus else 0.0,
+        focus_share=focus_share(analysis, first) if first else 0.0,
         focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, say(first.emotion)),
         sounds=_sounds(analysis),
         words=words and _words(words),

@@ -244,9 +244,9 @@ def usable_frames_of(analysis: Analysis, explanation: Explanation) -> np.ndarray
     return usable_frames(explanation.covered, analysis.speech, shortest)
 
 
-def focus_share(analysis: Analysis) -> float:
-    """Return the share of the speech that is focus, 0 to 1; at dips of energy it can exceed that of the settings."""
-    speech = usable_frames_of(analysis, analysis.focus_by)
+def focus_share(analysis: Analysis, explanation: Explanation) -> float:
+    """Return the share of the explained speech that is focus, 0 to 1; it can exceed the share in the settings."""
+    speech = usable_frames_of(analysis, explanation)
     inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
     return np.count_nonzero(inside & speech) / max(np.count_nonzero(speech), 1)
 

@@ -87,7 +87,7 @@ def in_words(analysis: Analysis) -> str:
     if not count:
         return t("No stretch is focus")
     seconds = sum(focus.region.duration_s for focus in analysis.focus)
-    values = {"seconds": seconds, "share": 100 * focus_share(analysis)}
+    values = {"seconds": seconds, "share": 100 * focus_share(analysis, analysis.focus_by)}
     stretch, recording = analysis.stretch, analysis.recording
     if stretch.duration_s < recording.duration_s - 0.005:  # the time range has two decimals
         return plural(
