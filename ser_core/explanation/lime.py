@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from itertools import combinations
 from operator import xor
 
@@ -279,14 +279,21 @@ def _errors(present: np.ndarray, evidences: np.ndarray) -> np.ndarray | None:
     pairs does. None if no degree of freedom remains.
     """
     masks, cells = present.shape
-    signs = np.where(present, 0.5, -0.5)
-    first, second = np.triu_indices(cells, 1)
-    columns = np.column_stack([signs, np.ones(masks), signs[:, first] * signs[:, second]])
-    inverse, rank = np.linalg.pinv(columns), np.linalg.matrix_rank(columns)
+    columns, inverse, rank = _regression_on_pairs(present.tobytes(), cells)
     if masks <= rank:
         return None
     variance = np.square(evidences - columns @ (inverse @ evidences)).sum() / (masks - rank)
     return np.sqrt(variance * np.square(inverse[:cells]).sum(axis=1))
+
+
+@lru_cache(maxsize=8)
+def _regression_on_pairs(present: bytes, cells: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the columns for single cells and pairs, their pseudoinverse and rank; each emotion needs them again."""
+    signs = np.where(np.frombuffer(present, bool).reshape(-1, cells), 0.5, -0.5)
+    first, second = np.triu_indices(cells, 1)
+    columns = np.column_stack([signs, np.ones(len(signs)), signs[:, first] * signs[:, second]])
+    inverse = np.linalg.pinv(columns)
+    return columns, inverse, round(np.vdot(inverse.T, columns))  # the trace of a projection is its rank
 
 
 def _masks(cells: int, masks: int, rng: np.random.Generator) -> np.ndarray:
