@@ -7,6 +7,7 @@ import json
 import re
 from functools import cache, lru_cache
 from pathlib import Path
+from time import thread_time
 from timeit import repeat
 from typing import Any
 
@@ -22,6 +23,7 @@ from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.decoder import Decoder, decoder_of
+from ser_core.model.networks.local_change import thread_pool
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import NETWORK_BASELINES
 from ser_core.model.scores import POOLINGS
@@ -322,14 +324,16 @@ def fastest_precision() -> torch.dtype:
     Processors without AMX may take twice as long for bfloat16 as for float32.
     """
     native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
-    if native and _seconds_of_product(torch.bfloat16) < _seconds_of_product(torch.float32):
-        return torch.bfloat16
-    return torch.float32
+    if not native:
+        return torch.float32
+    # In the pool each thread computes by itself, so that its processor time does not depend on other work.
+    half, full = thread_pool().map(_seconds_of_product, (torch.bfloat16, torch.float32))
+    return torch.bfloat16 if half < full else torch.float32
 
 
 def _seconds_of_product(precision: torch.dtype) -> float:
     inputs, weights = torch.ones(256, 512, dtype=precision), torch.ones(512, 512, dtype=precision)
-    return min(repeat(lambda: F.linear(inputs, weights), number=1, repeat=10))
+    return min(repeat(lambda: F.linear(inputs, weights), timer=thread_time, number=1, repeat=10))
 
 
 def read_card(folder: Path) -> dict[str, Any]:
