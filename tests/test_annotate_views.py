@@ -688,6 +688,16 @@ def test_recording_sent_back_to_somebody_without_assigned_work_does_not_limit_th
     assert steps == {"icon_previous": False, "icon_next": False}
 
 
+@pytest.mark.parametrize(("beside", "title"), [("Others' marks", "Others' marks"), ("Gold", "Everybody's marks")])
+def test_rows_of_everybody_below_the_gold_layer_are_not_called_those_of_others(store, beside, title):
+    project, found = first_project(store)
+    store.people.send_back(project, found[0], "ann", "bea", "The end is missing.")
+    app = opened_view("Queue", annotator="bea", beside=[beside])
+    button(app, "Open it").click().run()
+    players = [one.proto.json for one in app.get("bidi_component") if "player" in one.proto.component_name]
+    assert [json.loads(one)["othersTitle"] for one in players] == [title]
+
+
 def test_queue_limited_to_assigned_work_offers_all_recordings_and_only_those_sent_back(store):
     project, found = first_project(store)
     store.people.assign(project, "ann", ["ann", "bea"], AssignmentPlan(overlap=0))

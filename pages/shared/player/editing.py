@@ -85,6 +85,7 @@ class Editing:
         Times in seconds that dragged edges snap to when near.
     others : tuple of (str, tuple of Region)
         Other people's regions, shown below for comparison: rows with their names.
+    others_title : str
     state : str
         A description of the whole recording, shown while no region is selected.
     done : bool
@@ -102,6 +103,7 @@ class Editing:
     owner: str = ""
     snaps: tuple[float, ...] = ()
     others: tuple[tuple[str, tuple[Region, ...]], ...] = ()
+    others_title: str = ""
     state: str = ""
     done: bool = False
     tiers: tuple[TierLane, ...] = ()
@@ -186,6 +188,7 @@ def editing_data(editing: Editing, key: str) -> dict[str, Any]:
             {"name": printable(name), "regions": [region_data(region) for region in regions]}
             for name, regions in editing.others
         ],
+        "othersTitle": editing.others_title or t("Others' marks"),
         "state": editing.state,
         "done": editing.done,
         "tiers": tiers_data(editing.tiers),

@@ -259,6 +259,7 @@ def _player(
             player_edits.layer_id(project, shown.layer),
             snaps=_snap_times(recording, analysis, shown, project.annotator, from_s) if session.choice("snap") else (),
             others=others,
+            others_title=t("Everybody's marks" if shown.layer else "Others' marks"),
             state=t("Whole recording: {words}", words=in_words(shown.label)),
             done=shown.label is not None and shown.label.status != "open",
             tiers=shown.tier_lanes(project.annotator, LABELS),

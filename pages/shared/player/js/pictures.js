@@ -101,7 +101,7 @@ function titlesOf(data, chosen, menu) {
     words: { words: [strong(t("Words")), { text: t("click to play") }] },
     regions: { words: [strong(data.regionsTitle), { text: data.editable ? t("drag to draw") : t("click to play") }] },
     tiers: { words: [strong(t("Tiers")), { text: t("click to play, drag to draw") }] },
-    others: { words: [strong(t("Others' marks")), { text: t("click to play") }] },
+    others: { words: [strong(data.othersTitle), { text: t("click to play") }] },
     ruler: { words: [] },
   };
 }
