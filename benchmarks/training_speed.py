@@ -19,6 +19,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks._command_line import benchmark_parser, report
+from ser_core.learning.batches import autocast
 from ser_core.learning.plan import PRESETS
 from ser_core.learning.training import Run, processes
 from ser_core.model.networks import NETWORKS
@@ -50,7 +51,7 @@ def our_step(name: str) -> tuple[Callable[[torch.Tensor, torch.Tensor], None], R
 
 def arithmetic_alone(run: Run) -> Callable[[torch.Tensor, torch.Tensor], None]:
     def passes(segments: torch.Tensor, labels: torch.Tensor) -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             logits, _ = run.learner(segments.contiguous(memory_format=torch.channels_last))
         F.cross_entropy(logits.float(), labels).backward()
 

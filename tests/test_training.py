@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.errors import Cancelled, SettingsRefused
 from ser_core.learning.augmentation import UNCHANGED, AugmentationSettings, augment, mixup
-from ser_core.learning.batches import features_of, logits_of, sampling_weights
+from ser_core.learning.batches import autocast, features_of, logits_of, sampling_weights
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import PAPER, TrainingSettings
 from ser_core.learning.training import _targets, label_loss, train_network
@@ -309,7 +309,7 @@ def test_with_the_papers_settings_a_network_learns_as_with_torchs_adam_alone(dat
     assert len(batches) == 3
     adam = torch.optim.Adam(twin.train().parameters(), lr=0.01)
     for segments, targets in batches:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             logits = twin(segments.contiguous(memory_format=torch.channels_last))
             loss = F.cross_entropy(logits.float(), targets)
         adam.zero_grad()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ser_core.learning.dataset import MAX_CACHED_BYTES, LabelledSpectrogram
 from ser_core.learning.metrics import figures_by_corpus
 from ser_core.learning.plan import TrainingSettings
+from ser_core.model.checkpoint import fastest_precision
 from ser_core.model.peers.shared.padding import SILENCE
 from ser_core.work.atomic_folder import atomic_file, read_regular
 from ser_core.work.progress import Work
@@ -90,8 +91,13 @@ def epoch_segments(
     return [(entry, int(rng.choice(entry.start_frames))) for entry in drawn]
 
 
+def autocast() -> torch.autocast:
+    """Return a context in which layers compute in this processor's fastest precision."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=fastest_precision() == torch.bfloat16)
+
+
 def logits_of(network: nn.Module, dataset: Sequence[LabelledSpectrogram]) -> list[np.ndarray]:
-    """Return the logits (segments, classes), float32, of each recording's selected segments, computed in bfloat16."""
+    """Return the logits (segments, classes), float32, of each recording's selected segments."""
     return _outputs_of(network, network.forward, dataset)
 
 
@@ -167,7 +173,7 @@ def _outputs_of(
     network.eval()
     segments = [segment for entry in dataset for segment in entry.segments]
     results = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), autocast():
         for start in range(0, len(segments), OUTPUT_BATCH):
             part = as_batch(segments[start : start + OUTPUT_BATCH])
             results.append(function(part.contiguous(memory_format=torch.channels_last)).float().numpy())

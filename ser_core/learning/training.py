@@ -22,7 +22,14 @@ from torch.nn import functional as F
 
 from ser_core.errors import SettingsRefused
 from ser_core.learning.augmentation import augment, mixup
-from ser_core.learning.batches import epoch_batches, logits_of, mean_uar, sampling_weights, steps_per_epoch
+from ser_core.learning.batches import (
+    autocast,
+    epoch_batches,
+    logits_of,
+    mean_uar,
+    sampling_weights,
+    steps_per_epoch,
+)
 from ser_core.learning.dataset import LabelledSpectrogram
 from ser_core.learning.plan import TrainingSettings
 from ser_core.model.scores import recording_probabilities
@@ -95,7 +102,7 @@ class Run:
         segments = augment(segments, self.settings.augmentation, log_offset)
         segments, targets = mixup(segments, targets, self.settings.augmentation)
         segments = segments.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             logits, imitated = self.shared_learner(segments)
             loss = label_loss(logits.float(), targets, self.settings.label_smoothing)
             if imitated is not None:
