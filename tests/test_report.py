@@ -158,7 +158,7 @@ def test_every_score_has_a_bar_of_its_length_in_the_emotions_colour(analysis, pa
 def test_the_table_of_focus_regions_matches_the_analysis(analysis, page):
     for number, focus in enumerate(analysis.focus, start=1):
         where = [f"{focus.region.start_s:.2f}", f"{focus.region.end_s:.2f}"]
-        worth = [f"{focus.strength:.2g}", f"{100 * focus.share:.1f} %"]
+        worth = [f"{focus.strength:#.2g}".rstrip("."), f"{100 * focus.share:.1f} %"]
         assert page.row(str(number)) == [str(number), *where, *worth, ""]
     assert sum(row[0].isdigit() for row in page.rows) == len(analysis.focus)
 
@@ -208,7 +208,7 @@ def test_the_provenance_is_complete(analysis, page):
     for method, explanation in analysis.explanations.items():
         cell = page.row(NAMES[method])[1]
         for name, value in explanation.settings.items():
-            assert name == "layer" or f"{name.replace('_', ' ')} {value} ·" in cell
+            assert name == "layer" or f"{name} {value} ·".replace("_", " ") in cell
         assert f"seed 3 · took {explanation.seconds:.2f} s" in cell
     assert "layer tiny" in page.row("Grad-CAM")[1]
     assert f"about {analysis.explanations['lime'].stability:.2f} with this one" in page.row("LIME")[1]
