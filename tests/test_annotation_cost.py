@@ -33,6 +33,7 @@ def page_actions(store, project):
     yield "open the next one", lambda: store.recordings.open(project, following, "Ann", queue)
     yield "page of what came back", lambda: store.recordings.page(project, Queue(annotator="Ann", task="sent back"))
     yield "page of a choice", lambda: store.recordings.page(project, Queue(among=frozenset({sha(0), sha(1)})))
+    yield "whether recordings were drawn", lambda: store.people.has_drawn_work(project, "Ann")
     yield "progress of one's work", lambda: store.recordings.count_by_status(project, "Ann", "assigned")
     yield "marks", lambda: store.marks.of(project, sha(0), "Ann")
     yield "add", lambda: store.marks.edit(project, sha(0), "Ann", add=[mark()])

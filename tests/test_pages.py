@@ -531,9 +531,7 @@ def test_a_focus_that_does_not_decide_says_so(monkeypatch, alone, without, decid
     ],
 )
 def test_the_focus_is_a_share_of_what_is_explained(monkeypatch, start_s, stretch, said):
-    monkeypatch.setattr(
-        focus_section, "usable_frames_of", lambda analysis, method: np.array([False, True, True, False])
-    )
+    monkeypatch.setattr(pipeline, "usable_frames_of", lambda analysis, method: np.array([False, True, True, False]))
     analysis = SimpleNamespace(
         focus=(FocusRegion(Region(1, 2), 1.0, 1.0),),
         focus_by="lime",
