@@ -1619,13 +1619,14 @@ def test_train_suggests_the_first_fold_of_four_emotions_by_default(form_of_train
     plan = parsed(returned[-1])
     assert plan.corpus == [("nemo", str(tmp_path)), ("emodb", str(tmp_path))]
     assert (plan.network, plan.emotions, plan.preset, plan.split, plan.fold) == (
-        "yamnet",
+        "whisper",
         "core4",
         "default",
         "speaker",
         "1",
     )
     assert (plan.warm_start, plan.epochs, plan.resume, plan.out.name) == (None, None, True, "mine")
+    assert app.selectbox(key="train_preset").disabled  # presets are of trainings by gradient descent
 
 
 def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
@@ -1661,6 +1662,7 @@ def test_a_peer_is_trained_like_any_network_and_an_estimator_has_no_warm_start(f
 def test_whisper_is_trained_without_epochs_and_on_all_folds_without_a_warning(form_of_training, monkeypatch):
     app, returned = form_of_training
     monkeypatch.delenv("SER_WHISPER_WEIGHTS", raising=False)
+    app.selectbox(key="train_network").select("yamnet").run()
     app.number_input(key="train_epochs").set_value(3).run()
     app.selectbox(key="train_network").select("whisper").run()
     app.selectbox(key="train_fold_speaker").select("all").run()
@@ -1695,6 +1697,8 @@ def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_co
 
 def test_only_models_with_the_trained_branches_are_offered_as_a_warm_start(form_of_training, monkeypatch):
     app, returned = form_of_training
+    app.selectbox(key="train_network").select("yamnet").run()
+    assert not app.selectbox(key="train_preset").disabled
     begin = app.selectbox(key="train_begin")
     assert begin.options[0] == "AudioSet weights"
     assert {"fusion", "yamnet"} <= set(begin.options)
@@ -1711,6 +1715,7 @@ def test_only_models_with_the_trained_branches_are_offered_as_a_warm_start(form_
 
 def test_training_all_folds_from_a_model_that_knows_them_shows_a_warning(form_of_training, monkeypatch):
     app, _ = form_of_training
+    app.selectbox(key="train_network").select("yamnet").run()
     app.selectbox(key="train_fold_speaker").select("all").run()
     assert not app.warning
     monkeypatch.delenv("SER_YAMNET_WEIGHTS")

@@ -14,7 +14,7 @@ from ser_core.corpora import READERS
 from ser_core.errors import SerError
 from ser_core.learning.plan import FROZEN, SPLITS, TRAINABLE, WHISPER_WEIGHTS, YAMNET_WEIGHTS, TrainingPlan
 from ser_core.model.checkpoint import ARCHITECTURES, read_card
-from ser_core.model.shipped_models import MODELS, find_model, model_names
+from ser_core.model.shipped_models import DEFAULT_MODEL, MODELS, find_model, model_names
 
 FOLDS = 5
 ALL_FOLDS = "all"
@@ -92,7 +92,7 @@ def training_arguments(folders: dict[str, str]) -> list[str] | None:
         t("Network"),
         TRAINABLE,
         format_func=lambda name: t(NETWORK_WORDS[name]) if name in NETWORK_WORDS else t("{name} (peer)", name=name),
-        index=TRAINABLE.index("yamnet"),
+        index=TRAINABLE.index(DEFAULT_MODEL),
         key="train_network",
         help=t("Peers: small versions of the systems in the paper's Table 1, and your own networks."),
     )
@@ -108,6 +108,7 @@ def training_arguments(folders: dict[str, str]) -> list[str] | None:
         list(PRESET_WORDS),
         format_func=lambda one: t(PRESET_WORDS[one]),
         key="train_preset",
+        disabled=network in FROZEN,
         help=t("The paper's preset: Adam with a learning rate of 0.01 for 20 epochs, and nothing else."),
     )
     more = _more_options(network, preset, fold)
