@@ -265,10 +265,11 @@ def test_without_hover_a_charts_buttons_show_only_while_focused(browser, address
         expect(buttons).to_have_css("opacity", "1")
 
 
-#: Choices, links and buttons whose text is cut off.
+#: Choices, links, buttons, grades and figures whose text is cut off.
 CLIPPED = """
 [...document.querySelectorAll(
-  "[data-testid=stMain] :is([data-testid=stButtonGroup], [data-testid=stPageLink], [data-testid=stButton]) *")]
+  "[data-testid=stMain] :is([data-testid=stButtonGroup], [data-testid=stPageLink], [data-testid=stButton], "
+  + "[data-testid=stMetric]) *, .stMarkdownBadge")]
   .filter((one) => getComputedStyle(one).overflowX !== "visible" && one.clientWidth > 1
     && one.scrollWidth > one.clientWidth + 1)
   .map((one) => one.innerText)
@@ -276,10 +277,12 @@ CLIPPED = """
 
 
 @soon
-def test_at_200_percent_text_size_no_choice_and_no_link_is_cut(page, speech_files):
+def test_at_200_percent_text_size_no_choice_link_or_grade_is_cut(page, speech_files):
     upload(page, speech_files / "voice.flac")
     for name in ("Recording", "Explain"):
         turn_to(page, name) if name != "Recording" else page.get_by_text("Why? See the evidence").wait_for()
+        if name == "Explain":
+            page.locator(".stMarkdownBadge").first.wait_for()
         page.evaluate("document.documentElement.style.fontSize = '200%'")
         page.wait_for_timeout(500)
         assert page.evaluate(CLIPPED) == []

@@ -67,9 +67,10 @@ STYLE = """
     *, ::before, ::after { animation-duration: 0.01ms !important; animation-iteration-count: 1 !important;
       transition-duration: 0.01ms !important; scroll-behavior: auto !important; }
   }
-  /* Where text is large, columns of choices and links stand below each other, and choices take several lines. */
+  /* Where text is large or the window narrow, columns stand below each other, and choices take several lines. */
   [data-testid="stColumn"]:has([data-testid="stSlider"]) { min-width: min(100%, 8rem); }
-  [data-testid="stColumn"]:has([data-testid="stButtonGroup"], [data-testid="stPageLink"])
+  [data-testid="stColumn"]:has(.stMarkdownBadge, [data-testid="stMetric"]) { min-width: min(100%, 10rem); }
+  [data-testid="stColumn"]:has([data-testid="stButtonGroup"], [data-testid="stPageLink"], .scores)
     { min-width: min(100%, 12rem); }
   [data-testid="stButtonGroup"] > :has(> button) { flex-wrap: wrap; }
   h1 { font-weight: 650; letter-spacing: -0.02em; padding-bottom: 0.2rem; }
