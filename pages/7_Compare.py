@@ -49,20 +49,25 @@ if not analyses or compared_models.PENDING in missing.values():
 
 emotion = chosen.settings.emotion or shared_emotion(analyses)
 st.header(t("Evidence for {emotion}", emotion=t(emotion)), divider="gray", help=t(HOW_TO_READ))
-explained, unexplained = compared_models.explained(analyses, classifiers, emotion, method, chosen.settings)
+# Progress is below the maps, so that they do not move when it ends.
+above, progress = st.container(), st.container()
+with progress:
+    explained, drafted, unexplained = compared_models.explained(analyses, classifiers, emotion, method, chosen.settings)
 complete = compared_models.PENDING not in unexplained.values()
 shared = shared_map(explained, method) if complete else None
-first = next(iter((on_one_grid(explained) or analyses).values()))
+drawn = {name: (explained | drafted)[name] for name in names if name in explained or name in drafted}
+first = next(iter((on_one_grid(drawn) or analyses).values()))
 dark = st.context.theme.type == "dark"
 in_words = " ".join(
     f"{name}: {maps_section.in_words(one.explanations[method], one.spectrogram.settings)}."
-    for name, one in explained.items()
+    for name, one in drawn.items()
 )
-chart = maps_chart(first, names, explained, missing | unexplained, method, shared, dark=dark)
-st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.config(), alt=in_words)
-with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    st.caption(compared_models.scaling_in_words(first, chosen.settings), width="content")
-    saving.offer_to_save_all(chosen, list((analyses | explained).values()))
+with above:
+    chart = maps_chart(first, names, drawn, drafted, missing | unexplained, method, shared, dark=dark)
+    st.container(key="maps").plotly_chart(chart, width="stretch", config=axes.config(), alt=in_words)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(compared_models.scaling_in_words(first, chosen.settings), width="content")
+        saving.offer_to_save_all(chosen, list((analyses | explained).values()))
 if explained and complete:
     st.caption(in_markdown(in_words))
     shared_evidence_section.show(explained, method, shared, chosen.settings)

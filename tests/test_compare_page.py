@@ -83,7 +83,9 @@ def compared(samples, *names, **choices):
 
     app = at("pages/7_Compare.py")
     hold(app, samples)
-    app.session_state["choices"] = CHOICES | {"masks": 32, "compared": list(names) or None} | choices
+    app.session_state["choices"] = (
+        CHOICES | {"masks": 32, "compared_by": "grad_cam", "compared": list(names) or None} | choices
+    )
     return app.run()
 
 
@@ -346,6 +348,39 @@ def test_maps_are_shown_as_they_arrive_and_compared_once_complete(models, voice)
     app = finished(app)
     assert "Not ready yet." not in texts(app)
     assert overlays(app) == [CONSENSUS, "alpha", "beta", "slow"]
+
+
+def test_lime_is_the_default_and_drafts_are_shown_but_not_saved_until_the_fine_maps_arrive(models, voice, monkeypatch):
+    from pages.shared.cached import explaining
+    from pages.shared.recording import saving
+    from pages.shared.session import CHOICES
+
+    run, offered, go_on = explaining.explainer_run, [], threading.Event()
+
+    def held(analysis, method, classifier, settings, work):
+        assert (classifier.name, settings.lime.masks) != ("beta", 32) or go_on.wait(60)
+        return run(analysis, method, classifier, settings, work)
+
+    def fine(job):
+        return job.key[0] == "explain" and job.key[5].masks == 32
+
+    monkeypatch.setattr(explaining, "explainer_run", held)
+    monkeypatch.setattr(saving, "offer_to_save_all", lambda _, offer: offered.append(offer))
+    app = compared(voice, "alpha", "beta", compared_by=CHOICES["compared_by"])
+    for _ in range(2):  # all are classified; all but the fine map of beta are computed
+        for job in all_jobs(app):
+            assert (fine(job) and job.key[3] == models["beta"].sha256) or job.ended.wait(60)
+        app.run()
+    assert not app.exception
+    assert [text.endswith("(draft)") for text in texts(app)[:2]] == [False, True]
+    assert len({tuple(numbers(trace["y"])) for trace in chart(app)["data"] if trace.get("zmax") == 100}) == 1
+    assert [list(one.explanations) for one in offered[-1]] == [["lime"], []]
+    assert [one.proto.component_name for one in app.get("bidi_component")] == ["hear_why_theme"]
+    go_on.set()
+    app = finished(app)
+    assert not any(text.endswith("(draft)") for text in texts(app))
+    assert [list(one.explanations) for one in offered[-1]] == [["lime"], ["lime"]]
+    assert overlays(app) == [CONSENSUS, "alpha", "beta"]
 
 
 def test_a_removed_model_leaves_the_queue(models, voice):

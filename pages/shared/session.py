@@ -53,7 +53,7 @@ CHOICES = {
     "map_share": 30,
     "changed": WHOLE,
     "compared": None,
-    "compared_by": "grad_cam",
+    "compared_by": "lime",
     "acted": None,
     "predicted": None,
     "annotator": "",

@@ -2,6 +2,7 @@
 
 import html
 import textwrap
+from collections.abc import Collection
 
 import numpy as np
 import plotly.graph_objects as go
@@ -74,6 +75,7 @@ def maps_chart(
     first: Analysis,
     names: list[str],
     explained: dict[str, Analysis],
+    drafts: Collection[str],
     missing: dict[str, str],
     method: str,
     shared: Explanation | None,
@@ -82,14 +84,15 @@ def maps_chart(
 ) -> go.Figure:
     """Draw each model's map over the spectrogram, one below the other on the axes of `first`, and their consensus.
 
-    If a model has no map, its row says why. Every map is divided by its own highest absolute value.
+    If a model has no map, its row says why. `drafts` are the models whose map is a draft. Every map is divided by its
+    own highest absolute value.
     """
     rows = len(names) + (shared is not None)
     pictures = [
         (name, explained.get(name), explained[name].explanations[method] if name in explained else None)
         for name in names
     ]
-    titles = [_title(name, explanation) for name, _, explanation in pictures]
+    titles = [_title(name, explanation, is_draft=name in drafts) for name, _, explanation in pictures]
     if shared is not None:
         titles.append(_title(t(CONSENSUS), shared))
         pictures.append((CONSENSUS, first, shared))
@@ -108,7 +111,7 @@ def maps_chart(
     return axes.set_time_layout(figure, first.recording.duration_s, 120 + ROW_HEIGHT * rows).update_layout(margin_b=90)
 
 
-def _title(name: str, explanation: Explanation | None) -> str:
+def _title(name: str, explanation: Explanation | None, *, is_draft: bool = False) -> str:
     if explanation is None:
         return f"<b>{in_chart(name)}</b>"
     model, emotion = in_chart(name), t(explanation.emotion)
@@ -116,7 +119,8 @@ def _title(name: str, explanation: Explanation | None) -> str:
     if explanation.against:
         against = t(explanation.against)
         title = t("<b>{model}</b> for {emotion} versus {against}", model=model, emotion=emotion, against=against)
-    return title if (explanation.relevance > 0).any() else t("{map}: no positive evidence", map=title)
+    title = title if (explanation.relevance > 0).any() else t("{map}: no positive evidence", map=title)
+    return t("{map} (draft)", map=title) if is_draft else title
 
 
 def _add_note(figure: go.Figure, row: int, words: str) -> None:

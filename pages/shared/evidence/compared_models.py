@@ -54,7 +54,7 @@ def choose_method() -> str:
         required=True,
         help=t(
             "Grad-CAM is fast but coarse, and needs a network with feature maps. LIME and occlusion work "
-            "with any model: they predict hundreds of times with parts masked."
+            "with any model and mark better what decides: they predict hundreds of times with parts masked."
         ),
         **session.widget("compared_by", session.choice("compared_by")),
     )
@@ -105,24 +105,41 @@ def explained(
     emotion: str,
     method: str,
     settings: AnalysisSettings,
-) -> tuple[dict[str, Analysis], dict[str, str]]:
-    """Explain the emotion in the same time range with every model; return finished analyses, and texts for the rest."""
+) -> tuple[dict[str, Analysis], dict[str, Analysis], dict[str, str]]:
+    """Explain the emotion in the same time range with every model.
+
+    Returns
+    -------
+    explained, drafted : dict of str to Analysis
+        With the final map, or with its draft until it is finished.
+    words : dict of str to str
+        Why the others have no map.
+    """
     targeted, words = _targeted(analyses, emotion, settings)
-    jobs = {}
+    jobs, drafts = {}, {}
     for name, analysis in targeted.items():
         classifier = classifiers[name]
-        if method in explainers_of(classifier):
-            jobs[name] = explaining.explainer_job(analysis, method, classifier, _own_settings(settings, classifier))
-        else:
+        own_settings = _own_settings(settings, classifier)
+        if method not in explainers_of(classifier):
             words[name] = grad_cam_refusal(classifier)
-    waiting.watch(jobs, titles={name: f"{t(METHOD_NAMES[method])}, {in_markdown(name)}" for name in jobs})
+            continue
+        if not explaining.is_explained(analysis, method, own_settings):
+            drafts[name] = explaining.explainer_job(analysis, method, classifier, own_settings.drafted())
+        jobs[name] = explaining.explainer_job(analysis, method, classifier, own_settings)
+    titles = {name: f"{t(METHOD_NAMES[method])}, {in_markdown(name)}" for name in jobs}
+    waiting.watch(jobs, drafts, titles)
     offer_again(jobs)
     runs, unfinished = results_so_far(jobs)
-    found = {}
-    for name in runs:
-        explanation = explaining.explanation_of(jobs[name], targeted[name], settings)
-        found[name] = with_explanation(targeted[name], explanation)
-    return found, words | unfinished
+    finished_drafts = [n for n, draft in drafts.items() if unfinished.get(n) == PENDING and draft.state == "done"]
+
+    def with_map(name: str, job: Job) -> Analysis:
+        return with_explanation(targeted[name], explaining.explanation_of(job, targeted[name], settings))
+
+    return (
+        {name: with_map(name, jobs[name]) for name in runs},
+        {name: with_map(name, drafts[name]) for name in finished_drafts},
+        words | unfinished,
+    )
 
 
 def _targeted(
