@@ -31,7 +31,7 @@ from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.splits import draw_evenly
 from ser_core.explanation import EXPLAINERS
-from ser_core.explanation.agreement import consensus
+from ser_core.explanation.agreement import consensus, with_frequencies
 from ser_core.explanation.faithfulness import curves_of, infidelity, mask_metrics, reference_maps
 from ser_core.explanation.relevance import ExplanationTarget, Perturbed, fill_values
 from ser_core.explanation.sensitivity import max_sensitivity, weight_randomisation
@@ -74,7 +74,11 @@ def maps_of(classifier: Classifier, target: ExplanationTarget, settings: Analysi
     for method, explain in EXPLAINERS.items():
         result = explain(classifier, target, getattr(settings, method), settings.seed, UNWATCHED)
         maps[method] = result.relevance(target)
-    return {**maps, "consensus": consensus(maps, target.covered), **reference_maps(target, settings.seed)}
+    return {
+        **maps,
+        "consensus": consensus(with_frequencies(maps), target.covered),
+        **reference_maps(target, settings.seed),
+    }
 
 
 def figures_of(

@@ -34,7 +34,7 @@ from ser_core.analysis import Analysis, Recording, frame_at
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.explanation import EXPLAINERS, FOCUS_METHODS
-from ser_core.explanation.agreement import consensus
+from ser_core.explanation.agreement import consensus, with_frequencies
 from ser_core.explanation.faithfulness import reference_maps
 from ser_core.explanation.focus import relevance_profile
 from ser_core.model.classifier import Classifier
@@ -157,7 +157,7 @@ def profiles_of(analysis: Analysis, settings: AnalysisSettings) -> dict[str, np.
     target = target_of(analysis, settings)
     maps = {method: explanation.relevance for method, explanation in analysis.explanations.items()}
     if set(EXPLAINERS) <= set(maps):
-        maps["consensus"] = consensus({method: maps[method] for method in EXPLAINERS}, target.covered)
+        maps["consensus"] = consensus(with_frequencies({method: maps[method] for method in EXPLAINERS}), target.covered)
     maps |= reference_maps(target, settings.seed)
     smoothing = round(settings.focus.smoothing_s / analysis.spectrogram.settings.frame_hop_s)
     return {name: relevance_profile(map_, target.covered, smoothing) for name, map_ in maps.items()}

@@ -3,7 +3,14 @@ import pytest
 from scipy.stats import spearmanr
 
 from ser_core.analysis import Explanation, Region
-from ser_core.explanation.agreement import agreement, consensus, rank_correlation, top_overlap, with_consensus
+from ser_core.explanation.agreement import (
+    agreement,
+    consensus,
+    rank_correlation,
+    top_overlap,
+    with_consensus,
+    with_frequencies,
+)
 
 EVERYWHERE = np.ones(40, bool)
 
@@ -266,3 +273,16 @@ def test_two_explanations_have_a_consensus():
     maps = random_maps("one", "two")
     found = with_consensus({name: explanation_of(name, map_) for name, map_ in maps.items()})
     np.testing.assert_array_equal(found["consensus"].relevance, consensus(maps, EVERYWHERE))
+
+
+def test_maps_of_times_alone_are_left_out_of_a_consensus_of_two_or_more_others():
+    maps = random_maps("one", "two")
+    times = np.repeat(maps["one"][:, :1], maps["one"].shape[1], axis=1)
+    all_maps = {"times": times, **maps}
+    assert list(with_frequencies(all_maps)) == ["one", "two"]
+    assert list(with_frequencies({"times": times, "one": maps["one"]})) == ["times", "one"]
+    silent = np.zeros_like(times)  # no evidence anywhere still counts as a map
+    assert list(with_frequencies({**all_maps, "silent": silent})) == ["one", "two", "silent"]
+    shared = with_consensus({name: explanation_of(name, map_) for name, map_ in all_maps.items()})["consensus"]
+    np.testing.assert_array_equal(shared.relevance, consensus(maps, EVERYWHERE))
+    assert shared.settings == {"of": ("one", "two")}

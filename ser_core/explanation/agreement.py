@@ -14,6 +14,9 @@ TOP_SHARE = 0.1
 #: Minimum rank correlations of maps that agree well, in part or hardly; below the last, maps contradict each other.
 AGREE_WELL, AGREE_IN_PART, HARDLY_AGREE = 0.6, 0.3, -0.2
 
+#: Values of a frame that differ by less than this share of the map's highest value are the same.
+ROUNDING = 1e-5
+
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
@@ -51,22 +54,45 @@ def agreement(maps: Mapping[str, np.ndarray], covered: np.ndarray) -> Agreement:
 
 
 def with_consensus(explanations: Mapping[str, Explanation]) -> dict[str, Explanation]:
-    """Return explanations of one target and, if several of them are maps, the consensus of these last."""
+    """Return explanations of one target and, if several of them are maps, the consensus of these last.
+
+    Maps of times alone are left out of it (see `with_frequencies`).
+    """
     maps = {name: one for name, one in explanations.items() if one.method not in TIME_METHODS}
     if len(maps) < 2:
         return dict(explanations)
+    joined = with_frequencies({name: one.relevance for name, one in maps.items()})
+    return {**explanations, "consensus": combined({name: maps[name] for name in joined})}
+
+
+def combined(maps: Mapping[str, Explanation]) -> Explanation:
+    """Return the consensus of maps of one target, which cover the same frames, as an explanation."""
     first = next(iter(maps.values()))
-    combined = replace(
+    return replace(
         first,
         method="consensus",
-        relevance=consensus({name: e.relevance for name, e in maps.items()}, first.covered),
+        relevance=consensus({name: one.relevance for name, one in maps.items()}, first.covered),
         layer=None,
         settings={"of": tuple(maps)},
-        seconds=sum(e.seconds for e in maps.values()),
+        seconds=sum(one.seconds for one in maps.values()),
         stability=None,
         standard_error=None,
     )
-    return {**explanations, "consensus": combined}
+
+
+def with_frequencies(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the maps (frames, bands) that tell bands apart, or all maps if only one of them does.
+
+    Grad-CAM of `whisper` shows times alone, and would mark all bands of a frame alike in a consensus. docs/results.md
+    has the figures of the consensus with and without it.
+    """
+    telling = {name: map_ for name, map_ in maps.items() if not _shows_times_alone(map_)}
+    return telling if len(telling) > 1 else dict(maps)
+
+
+def _shows_times_alone(map_: np.ndarray) -> bool:
+    highest = np.abs(map_).max()
+    return bool(highest > 0 and np.ptp(map_, axis=1).max() <= ROUNDING * highest)
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from ser_core.analysis import Analysis, Explanation
-from ser_core.explanation.agreement import Agreement, rank_correlation, top_overlap, with_consensus
+from ser_core.explanation.agreement import Agreement, combined, rank_correlation, top_overlap
 
 
 def shared_emotion(analyses: Mapping[str, Analysis]) -> str:
@@ -90,4 +90,4 @@ def shared_map(explained: Mapping[str, Analysis], method: str) -> Explanation | 
     positive = {
         name: replace(one, relevance=np.maximum(one.relevance, 0), covered=common) for name, one in maps.items()
     }
-    return with_consensus(positive)["consensus"]
+    return combined(positive)

@@ -28,9 +28,9 @@ own strongest point: compare where maps have colour, not how strong it is.
   estimates the results of all others, and fits how much each cell contributes.
 - **Occlusion** masks one box after another, and measures how much evidence is lost.
 
-The **consensus** is their mean, each map divided by its own strength. Hatched parts were not given to the model: data
-selection dropped them, or they are outside the chosen time range. Click a map to hear that moment, drag over it to zoom
-into all maps, and double-click to zoom out.
+The **consensus** is their mean, each map divided by its own strength, without Grad-CAM where it shows only times, as
+with `whisper`. Hatched parts were not given to the model: data selection dropped them, or they are outside the chosen
+time range. Click a map to hear that moment, drag over it to zoom into all maps, and double-click to zoom out.
 """)
 SIGNS = texts({"both": "for and against", "for": "for only"})
 
