@@ -535,6 +535,25 @@ def test_a_manifest_lists_the_recordings_and_its_wrong_rows_are_failures(recordi
     assert "'=cmd.flac" in reasons  # a spreadsheet would run this as a formula
 
 
+def test_a_manifest_of_a_batch_needs_no_emotions_and_speakers_only_if_judged_by_them(
+    recordings_folder, voiced, tmp_path
+):
+    for name in ("00.flac", "02.flac", "04.flac"):
+        shutil.copy(recordings_folder / name, tmp_path / name)
+    paths, people = tmp_path / "paths.csv", tmp_path / "people.csv"
+    paths.write_text("path,emotion\n00.flac,\n02.flac,unheard of\n")
+    people.write_text("path,speaker\n00.flac,ann\n02.flac,ann\n04.flac,\n")
+    assert batch(paths, voiced, tmp_path / "by path").done == 2
+    assert batch(people, voiced, tmp_path / "by row").done == 3
+    counts = by_speaker(people, voiced, tmp_path / "by speaker")
+    assert (counts.done, counts.failed) == (2, 1)
+    assert sorted(table(tmp_path / "by speaker")["voice_recordings"]) == [2, 2]
+    assert [failed["reason"] for failed in failures(tmp_path / "by speaker")] == ["row 4: no speaker"]
+    with pytest.raises(CorpusRefused, match="needs each of path, speaker once"):
+        by_speaker(paths, voiced, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+
+
 def test_each_explainer_has_its_own_focus_column(recordings_folder, model, tmp_path, engine):
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -698,7 +717,7 @@ def test_in_a_folder_links_are_not_followed_and_pipes_not_waited_for(tmp_path):
     (folder / "own.wav").write_bytes(b"RIFF own")
     (folder / "link.wav").symlink_to(secret)
     os.mkfifo(folder / "pipe.wav")
-    found = find_recordings(folder, UNWATCHED)
+    found = find_recordings(folder, False, UNWATCHED)
     assert [path.name for paths in found.files.values() for path in paths] == ["own.wav"]
     assert sorted(path.name for path, reason in found.failures if "no such file" in reason) == ["link.wav", "pipe.wav"]
 

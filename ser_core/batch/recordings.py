@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ser_core.analysis import display_name
 from ser_core.audio.reading import open_regular_file
-from ser_core.corpora import read_corpus
 from ser_core.corpora.labelled import ANY_AUDIO_SUFFIXES, audio_files
+from ser_core.corpora.manifest import read_unlabelled
 from ser_core.errors import AudioRefused, BatchRefused
 from ser_core.settings import AudioLimits
 from ser_core.work.progress import Work
@@ -26,7 +26,7 @@ class BatchFiles:
     failures : tuple of (Path, str)
         Files that cannot be read or that the manifest leaves out, and why.
     speakers : dict of str to str
-        SHA-256 to speaker, from the manifest; empty without one.
+        SHA-256 to speaker, from the manifest; empty unless the batch is by speaker.
     """
 
     folder: Path
@@ -40,8 +40,10 @@ class BatchFiles:
         return relative.as_posix().encode(errors="replace").decode()
 
 
-def find_recordings(source: Path, work: Work) -> BatchFiles:
+def find_recordings(source: Path, by_speaker: bool, work: Work) -> BatchFiles:
     """Find the recordings of a folder or a CSV manifest, and hash each.
+
+    If `by_speaker`, rows of the manifest without a speaker are left out.
 
     Raises
     ------
@@ -53,10 +55,8 @@ def find_recordings(source: Path, work: Work) -> BatchFiles:
     source = source.resolve()
     left_out: tuple[tuple[Path, str], ...] = ()
     if source.suffix.lower() == ".csv":
-        corpus = read_corpus("batch", source)
-        folder, left_out = source.parent, corpus.left_out
-        speaker_of = {item.path: item.speaker_id for item in corpus.recordings}
-        paths = list(speaker_of)
+        speaker_of, left_out = read_unlabelled(source, by_speaker=by_speaker)
+        folder, paths = source.parent, list(speaker_of)
     else:
         folder, speaker_of, paths = source, {}, audio_files(source, ANY_AUDIO_SUFFIXES)
     if not paths:
@@ -73,7 +73,7 @@ def find_recordings(source: Path, work: Work) -> BatchFiles:
             failures.append((path, str(refusal).removeprefix(f"{display_name(path.name)}: ")))
         else:
             files[sha256] = (*files.get(sha256, ()), path)
-    speakers = {sha256: speaker_of[same[0]] for sha256, same in files.items() if speaker_of}
+    speakers = {sha256: speaker_of[same[0]] for sha256, same in files.items() if by_speaker and speaker_of}
     return BatchFiles(folder, files, tuple(failures), speakers)
 
 

@@ -13,8 +13,8 @@ and may have
 - `language`;
 - `gender`.
 
-Other columns are ignored. `batch --voice speaker` judges each speaker by the normal of all their rows, and reads every
-recording twice. For example:
+Other columns are ignored. `batch` needs only `path`, and with `--voice speaker` also `speaker`: it judges each speaker
+by the normal of all their rows, and reads every recording twice. For example:
 
     path,emotion,speaker,text,language
     anna/001.wav,anger,anna,s1,Korean
@@ -30,8 +30,10 @@ these names:
 import csv
 import re
 import textwrap
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from ser_core.analysis.emotions import COLOURS, SYNONYMS
 from ser_core.corpora.labelled import AUDIO_SUFFIXES, Corpus, LabelledRecording
@@ -42,6 +44,7 @@ MAX_BYTES, MAX_ROWS = 2**24, 200_000
 WITHOUT_READER = ("csu2021", "csu2022", "aihub")
 SIMPLE_WORD = re.compile(r"[a-z0-9_]+")
 GENDERS = {"f": "female", "m": "male"}
+Item = TypeVar("Item")
 
 
 def read_manifest(name: str, file: Path) -> Corpus:
@@ -56,29 +59,66 @@ def read_manifest(name: str, file: Path) -> Corpus:
     """
     if not SIMPLE_WORD.fullmatch(name):
         raise CorpusRefused(f"'{name}' cannot name a corpus; use lower-case letters, digits and _ only.")
-    header, rows = _read_rows(file)
-    recordings: dict[Path, LabelledRecording] = {}
+    recordings, left_out = _read(file, NEEDED, lambda row: _labelled(name, file.parent, row))
+    return Corpus(name, tuple(recordings[path] for path in sorted(recordings)), left_out)
+
+
+def read_unlabelled(file: Path, *, by_speaker: bool) -> tuple[dict[Path, str], tuple[tuple[Path, str], ...]]:
+    """Read the files that a manifest lists, whose emotions need not be known.
+
+    Parameters
+    ----------
+    by_speaker : bool
+        Whether each needs a speaker.
+
+    Returns
+    -------
+    speaker_of : dict of Path to str
+        In order of paths; the speaker is corpus:speaker as for labelled recordings, or empty.
+    left_out : tuple of (Path, str)
+        Rows, as for `read_manifest`.
+
+    Raises
+    ------
+    CorpusRefused
+        As for `read_manifest`.
+    """
+    needed = ("path", "speaker") if by_speaker else ("path",)
+    speaker_of, left_out = _read(file, needed, lambda row: _unlabelled(file.parent, row, by_speaker=by_speaker))
+    return {path: speaker_of[path] for path in sorted(speaker_of)}, left_out
+
+
+def _read(
+    file: Path, needed: tuple[str, ...], read_row: Callable[[dict[str, str]], tuple[Path, Item] | str]
+) -> tuple[dict[Path, Item], tuple[tuple[Path, str], ...]]:
+    """Return what `read_row` makes of each row, by path, and the rows that are left out."""
+    header, rows = _read_rows(file, needed)
+    items: dict[Path, Item] = {}
     row_of: dict[Path, int] = {}
     left_out = []
     for number, cells in rows:
-        item = _read_row(name, file.parent, header, cells)
-        if isinstance(item, LabelledRecording) and item.path in recordings:
-            item = f"the same file as row {row_of[item.path]}"
-        if isinstance(item, str):
-            path = cells[header.index("path")] if len(cells) > header.index("path") else ""
-            left_out.append((Path(path), f"row {number}: {item}"))
+        row = dict(zip(header, cells, strict=False))
+        if len(cells) > len(header):
+            found = f"{len(cells)} cells for {len(header)} columns; put quotes around cells with commas"
         else:
-            recordings[item.path], row_of[item.path] = item, number
-    if not recordings:
+            found = read_row(row)
+        if not isinstance(found, str) and found[0] in items:
+            found = f"the same file as row {row_of[found[0]]}"
+        if isinstance(found, str):
+            left_out.append((Path(row.get("path", "")), f"row {number}: {found}"))
+        else:
+            path, item = found
+            items[path], row_of[path] = item, number
+    if not items:
         raise CorpusRefused(
             f"None of the {len(left_out)} rows of {file} is a valid recording ({left_out[0][1]}). Correct the manifest."
             if left_out
             else f"None of the 0 rows of {file} is a valid recording. Correct the manifest."
         )
-    return Corpus(name, tuple(recordings[path] for path in sorted(recordings)), tuple(left_out))
+    return items, tuple(left_out)
 
 
-def _read_rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _read_rows(file: Path, needed: tuple[str, ...]) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the names of the columns, and the numbered rows that are not blank."""
     try:
         if (size := file.stat().st_size) > MAX_BYTES:
@@ -92,45 +132,49 @@ def _read_rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if len(rows) > MAX_ROWS:
         raise CorpusRefused(f"{file} has more than {MAX_ROWS} rows. Split the manifest.")
     header = [cell.lower() for cell in rows[0]] if rows else []
-    if any(header.count(column) != 1 for column in NEEDED):
+    if any(header.count(column) != 1 for column in needed):
         columns = textwrap.shorten(", ".join(header), 200)
         found = f"the columns {columns}" if header else "no header"
         raise CorpusRefused(
-            f"{file} has {found}; a manifest needs each of {', '.join(NEEDED)} once. "
+            f"{file} has {found}; a manifest needs each of {', '.join(needed)} once. "
             "Write them, separated by commas, into its first row."
         )
     return header, [(number, cells) for number, cells in enumerate(rows, start=1) if number > 1 and any(cells)]
 
 
-def _read_row(name: str, folder: Path, header: list[str], cells: list[str]) -> LabelledRecording | str:
-    """Return the recording of a row, or why it is left out."""
-    if len(cells) > len(header):
-        return f"{len(cells)} cells for {len(header)} columns; put quotes around cells with commas"
-    row = dict(zip(header, cells, strict=False))
+def _labelled(name: str, folder: Path, row: dict[str, str]) -> tuple[Path, LabelledRecording] | str:
+    """Return the file of a row and its recording, or why it is left out."""
     word = row.get("emotion", "").lower()
     emotion = SYNONYMS.get(word, word)
-    corpus = row.get("corpus") or name
     if emotion in ("boredom", "bored"):
         return "boredom, which no emotion set holds"
     if emotion not in COLOURS:
         return f"unknown emotion '{textwrap.shorten(word, 40)}'"
-    if not row.get("speaker"):
-        return "no speaker"
-    if not SIMPLE_WORD.fullmatch(corpus):
-        return f"the corpus '{textwrap.shorten(corpus, 40)}' is not lower-case letters, digits and _"
-    path = _file_under(folder, row.get("path", ""))
-    if isinstance(path, str):
-        return path
+    found = _unlabelled(folder, row, by_speaker=True)
+    if isinstance(found, str):
+        return found
+    path, _ = found
     gender = row.get("gender", "").lower()
-    return LabelledRecording(
+    return path, LabelledRecording(
         path,
-        corpus,
+        row.get("corpus") or name,
         row["speaker"],
         emotion,
         row.get("text", ""),
         row.get("language") or "unknown",
         GENDERS.get(gender, gender) or None,
     )
+
+
+def _unlabelled(folder: Path, row: dict[str, str], *, by_speaker: bool) -> tuple[Path, str] | str:
+    """Return the file of a row and its speaker, or why it is left out."""
+    speaker, corpus = row.get("speaker", ""), row.get("corpus", "")
+    if by_speaker and not speaker:
+        return "no speaker"
+    if corpus and not SIMPLE_WORD.fullmatch(corpus):
+        return f"the corpus '{textwrap.shorten(corpus, 40)}' is not lower-case letters, digits and _"
+    path = _file_under(folder, row.get("path", ""))
+    return path if isinstance(path, str) else (path, f"{corpus}:{speaker}" if speaker else "")
 
 
 def _file_under(folder: Path, text: str) -> Path | str:
