@@ -674,6 +674,16 @@ def test_agreement_is_written_as_table_and_json_as_the_library_measures_it(store
     assert rows[1] == ["take", "1.wav", "differ", "-", "-", "-"]
 
 
+def test_pairs_of_people_without_a_common_recording_are_counted_in_one_line(store, project, sounds, capsys):
+    first, _, third = map(sha256_of, sounds)
+    store.marks.edit(project, first, "Ben", add=[mark(0.25, 0.75, "Ben")])
+    store.marks.edit(project, third, "Eve", add=[mark(0.25, 0.75, "Eve")])
+    assert run("agreement") == 0
+    stretches = capsys.readouterr().out.partition("Marked stretches\n")[2].splitlines()
+    assert stretches[0] == "  not compared          2 pairs (No recording was marked in time by both)"
+    assert all(line.endswith("Ann, Ben") for line in stretches[1:6])
+
+
 @pytest.mark.parametrize(("kind", "ben_s"), [("intervals", (0.25, 0.8)), ("points", (0.51, 0.51))])
 def test_agreement_in_a_tier_compares_its_labels_instead_of_emotions(
     kind, ben_s, store, project, sounds, tmp_path, capsys

@@ -91,13 +91,14 @@ def _agreement(args: argparse.Namespace) -> int:
 def _print_people(agreement: AnnotatorAgreement, label: str) -> None:
     for title, labels in (("Whole recordings", agreement.recordings), ("Moments of 10 ms", agreement.frames)):
         print(f"\n{title}")
-        for pair, kappa in labels.cohen.items():
-            _print_figure("Cohen's kappa", kappa, pair)
+        for pair in _comparable(labels.cohen):
+            _print_figure("Cohen's kappa", labels.cohen[pair], pair)
         _print_figure("Fleiss' kappa", labels.fleiss)
         _print_figure("Krippendorff's alpha", labels.alpha)
         _print_figure("alpha of intensities", labels.intensity_alpha)
     print("\nMarked stretches")
-    for pair, found in agreement.regions.items():
+    for pair in _comparable({pair: found.detection_f1 for pair, found in agreement.regions.items()}):
+        found = agreement.regions[pair]
         _print_figure("F1 of regions", found.detection_f1, pair)
         _print_figure("F1 of marked time", found.time_f1, pair)
         _print_figure("starts apart, ms", found.start_error_ms, pair, digits=0)
@@ -108,10 +109,19 @@ def _print_people(agreement: AnnotatorAgreement, label: str) -> None:
 def _print_points(agreement: AnnotatorAgreement) -> None:
     """Print the agreement of people on points, which label no moments."""
     print(f"\nPoints, which match up to {1000 * POINT_TOLERANCE_S:.0f} ms apart")
-    for pair, found in agreement.regions.items():
+    for pair in _comparable({pair: found.detection_f1 for pair, found in agreement.regions.items()}):
+        found = agreement.regions[pair]
         _print_figure("F1 of points", found.detection_f1, pair)
         _print_figure("apart, ms", found.start_error_ms, pair, digits=0)
         _print_figure("same label", found.same_emotion, pair)
+
+
+def _comparable(figures: Mapping[tuple[str, str], Measured]) -> list[tuple[str, str]]:
+    """Return the pairs of people that have a figure; print how many have none, and why."""
+    reasons = Counter(figure.reason for figure in figures.values() if figure.value is None)
+    for reason, count in reasons.items():
+        print(f"  {'not compared':22s}{counted(count, 'pair')} ({reason.rstrip('.')})")
+    return [pair for pair, figure in figures.items() if figure.value is not None]
 
 
 def _print_figure(name: str, figure: Measured, pair: Sequence[str] = (), digits: int = 2) -> None:
