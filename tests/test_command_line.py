@@ -512,6 +512,24 @@ def test_changes_of_the_voice_are_written_with_the_smallest_that_flips(model, tm
     assert how["properties"]["tempo"]["natural"] == [0.8, 1.25]
 
 
+def test_changes_of_the_voice_in_a_stretch_say_so(model, tmp_path, capsys):
+    file = write(tmp_path / "a.wav", seconds=1.5)
+    assert analyse(model, tmp_path / "out", file, "--how", "--stretch", "0.25:1.25") == 0
+    how = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())["how"]
+    assert (how["changed"], how["stretch"]) == ("stretch", {"start_s": 0.25, "end_s": 1.25})
+    printed = capsys.readouterr().out
+    assert f"from 0.25 to 1.25 s: {how['summary'].removesuffix('.')}" in printed
+
+
+# --- the size of the focus ---
+
+
+def test_the_size_of_the_focus_is_given_by_a_share_or_a_threshold_but_not_both(model, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        analyse(model, tmp_path / "out", write(tmp_path / "a.wav"), "--focus-share", "0.4", "--threshold", "0.5")
+    assert "not allowed with" in capsys.readouterr().err
+
+
 # --- words ---
 
 

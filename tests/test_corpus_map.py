@@ -221,6 +221,24 @@ def test_command_writes_a_point_for_each_recording_of_a_corpus(whisper, make_voi
     assert written[0]["speaker"] == "'=A1"  # not a formula
     assert sum(float(row["x"]) for row in written) == pytest.approx(0, abs=1e-3)
     assert main([*arguments, "--remove-speaker-means"]) == 0
-    assert "but from 3 recordings" in capsys.readouterr().out
+    assert "but not from 3 recordings" in capsys.readouterr().out
     assert main([*arguments, "--model", "mfcc_svm"]) == 2
     assert "has no features" in capsys.readouterr().err
+
+
+def test_command_names_each_file_by_its_path_in_the_corpus(whisper, make_voice, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SER_RUNS", str(tmp_path / "runs"))
+    rows = ["path,emotion,speaker"]
+    for number, (person, take) in enumerate((person, take) for person in ("anna", "ben") for take in "123"):
+        (tmp_path / person).mkdir(exist_ok=True)
+        soundfile.write(tmp_path / person / f"{take}.wav", make_voice(1.0, 16_000, number), 16_000)
+        rows.append(f"{person}/{take}.wav,sad,{person}")
+    (tmp_path / "voices.csv").write_text("\n".join(rows))
+    out = tmp_path / "map.csv"
+    arguments = ["map", "--corpus", f"own={tmp_path / 'voices.csv'}", "--out", str(out), "--remove-speaker-means"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "mean was removed" in printed
+    assert "0 recordings" not in printed
+    written = [row["file"] for row in csv.DictReader(out.read_text().splitlines())]
+    assert written == [row.split(",")[0] for row in rows[1:]]

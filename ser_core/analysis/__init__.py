@@ -289,3 +289,9 @@ class Analysis:
     focus_settings: FocusSettings = field(default_factory=FocusSettings)
     warnings: tuple[str, ...] = ()
     voice: VoiceShare | None = None
+
+    @property
+    def explains_whole_recording(self) -> bool:
+        """Whether the stretch is the whole recording, to within a sample."""
+        within_s = 1.0 / self.recording.sample_rate_hz
+        return self.stretch.start_s < within_s and self.stretch.end_s > self.recording.duration_s - within_s

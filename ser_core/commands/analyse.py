@@ -90,19 +90,20 @@ def _add_focus(analyse: argparse.ArgumentParser) -> None:
         default=AnalysisSettings().focus_by,
         help="what gives the profile over time and the focus; default: %(default)s",
     )
-    analyse.add_argument(
+    how_much = analyse.add_mutually_exclusive_group()
+    how_much.add_argument(
         "--focus-share",
         type=float,
         metavar="SHARE",
         help="focus is about this share of the speech, where it is strongest; default: as little as decides",
     )
-    analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
-    analyse.add_argument(
+    how_much.add_argument(
         "--threshold",
         type=float,
         metavar="SHARE",
         help="focus is all above this share of the profile's highest value instead; 0 as published",
     )
+    analyse.add_argument("--smoothing", type=float, default=FocusSettings().smoothing_s, metavar="SECONDS")
 
 
 def _add_words(analyse: argparse.ArgumentParser) -> None:
@@ -169,7 +170,9 @@ def _analyse(args: argparse.Namespace) -> int:
         if words:
             summary += f", words: {'; '.join(words.evidence.phrases) or 'none'}"
         if how:
-            summary += f"; {counterfactuals_in_words(how, analysis.emotions).removesuffix('.')}"
+            start_s, end_s = analysis.stretch.start_s, analysis.stretch.end_s
+            where = "" if analysis.explains_whole_recording else f"from {start_s:.2f} to {end_s:.2f} s: "
+            summary += f"; {where}{counterfactuals_in_words(how, analysis.emotions).removesuffix('.')}"
         return summary
 
     return max(process_each(args.files, args.out, analysis_of, save), 2 if refused else 0)

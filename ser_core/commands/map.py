@@ -41,7 +41,8 @@ def add(commands: Commands) -> None:
 def _map(args: argparse.Namespace) -> int:
     model = model_or_default(args.model)
     require_features(model)
-    items, refused = _items(folders_of(args.corpus))
+    folders = folders_of(args.corpus)
+    items, refused = _items(folders)
 
     def recording_of(sha256: str) -> Recording:
         return read_recording(items[sha256].path)
@@ -56,11 +57,13 @@ def _map(args: argparse.Namespace) -> int:
         printed_progress(),
         speakers if args.remove_speaker_means else None,
     )
-    atomic_write(args.out, _table(found, items))
+    atomic_write(args.out, _table(found, items, [Path(folder) for folder in folders.values()]))
     if args.remove_speaker_means:
         say(
-            f"Each speaker's mean was removed, but from {found.unadjusted} recordings, whose speaker is not known or "
-            "has fewer than three."
+            f"Each speaker's mean was removed, but not from {found.unadjusted} recordings: their speaker is not known "
+            "or has fewer than three."
+            if found.unadjusted
+            else "Each speaker's mean was removed."
         )
     variance = found.layout.variance
     if variance is not None:
@@ -82,13 +85,23 @@ def _items(folders: dict[str, str]) -> tuple[dict[str, LabelledRecording], int]:
     return items, refused
 
 
-def _table(found: CorpusMap, items: dict[str, LabelledRecording]) -> str:
+def _table(found: CorpusMap, items: dict[str, LabelledRecording], corpora: list[Path]) -> str:
+    folders = [path.parent if path.suffix.lower() == ".csv" else path for path in corpora]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for sha256, verdict, (x, y) in zip(found.sha256, found.verdicts, found.layout.points, strict=True):
         item = items[sha256]
-        name = item.path.name.encode(errors="replace").decode()
+        name = _path_in_corpus(item.path, folders).encode(errors="replace").decode()
         columns = [in_cell(name), item.corpus, in_cell(item.speaker), item.emotion, verdict]
         writer.writerow([*columns, f"{x:.4f}", f"{y:.4f}"])
     return table.getvalue()
+
+
+def _path_in_corpus(path: Path, folders: list[Path]) -> str:
+    """Return a path relative to the folder of its corpus; names alone may repeat in it."""
+    path = path.resolve()
+    for folder in folders:
+        if path.is_relative_to(folder.resolve()):
+            return path.relative_to(folder.resolve()).as_posix()
+    return path.name

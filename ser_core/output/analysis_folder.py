@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ser_core.analysis import Analysis, Explanation, VoiceShare, frame_edge_s
+from ser_core.analysis import Analysis, Explanation, Region, VoiceShare, frame_edge_s
 from ser_core.audio.acoustic_correlates import differences
 from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.explanation.counterfactual.voice import (
@@ -134,7 +134,7 @@ def _explanation_dict(e: Explanation) -> dict[str, Any]:
         "emotion": e.emotion,
         "against": e.against,
         "layer": e.layer,
-        "stretch": {"start_s": _rounded(e.stretch.start_s), "end_s": _rounded(e.stretch.end_s)},
+        "stretch": _stretch_dict(e.stretch),
         "seconds": round(e.seconds, 3),
         "stability": None if e.stability is None else round(e.stability, 3),
         "seed": e.seed,
@@ -142,13 +142,19 @@ def _explanation_dict(e: Explanation) -> dict[str, Any]:
     }
 
 
+def _stretch_dict(stretch: Region) -> dict[str, float]:
+    return {"start_s": _rounded(stretch.start_s), "end_s": _rounded(stretch.end_s)}
+
+
 def how_dict(analysis: Analysis, counterfactuals: VoiceCounterfactuals) -> dict[str, Any]:
     """Return the entry `how` of analysis.json: correlates of the focus, and the scores over changes of the voice."""
     focus, rest = correlates_of_focus(analysis)
     emotions, smallest = analysis.emotions, counterfactuals.smallest
+    is_whole = analysis.explains_whole_recording
     return {
         "summary": counterfactuals_in_words(counterfactuals, emotions),
-        "changed": "focus" if counterfactuals.regions else "recording",
+        "changed": "focus" if counterfactuals.regions else "recording" if is_whole else "stretch",
+        "stretch": _stretch_dict(analysis.stretch),
         "scores": _by_emotion(emotions, counterfactuals.original),
         "smallest": None if smallest is None else _flip_dict(smallest, emotions),
         "properties": {curve.property.field: _curve_dict(curve, emotions) for curve in counterfactuals.curves},
