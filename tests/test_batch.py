@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
@@ -444,6 +445,26 @@ def test_ctrl_c_ends_all_processes_and_keeps_finished_results(longer, model, tmp
     lines = [line for line in errors.splitlines() if " %  " not in line]
     assert lines == [f"Stopped. Results so far are saved in {out}; the same command continues from there."]
     assert 0 < len(table(out)) < RECORDINGS + MORE
+
+
+def test_a_second_ctrl_c_while_processes_end_leaves_none_behind(monkeypatch):
+    class InterruptedAgain(ProcessPoolExecutor):
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            processes.extend(self._processes.values())
+            signal.raise_signal(signal.SIGINT)
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    processes = []
+    monkeypatch.setattr(import_module("ser_core.batch.local_engine"), "ProcessPoolExecutor", InterruptedAgain)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with local_engine(2):
+            pass
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert len(processes) == 2
+    assert not any(process.is_alive() for process in processes)
 
 
 def test_a_worker_computes_with_one_thread(model):

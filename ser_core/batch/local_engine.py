@@ -62,9 +62,24 @@ def local_engine(workers: int) -> Iterator[Engine]:
     try:
         yield run_chunks
     finally:
-        stopped.set()
-        for process in [*idle, *(process for process, _ in running.values())]:
-            process.shutdown(cancel_futures=True)
+        with _without_further_interrupts():
+            stopped.set()
+            for process in [*idle, *(process for process, _ in running.values())]:
+                process.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_further_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C; a second one would leave processes that wait for ever, and the command with them."""
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _start_process(stopped: Event) -> ProcessPoolExecutor:
