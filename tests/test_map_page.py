@@ -166,8 +166,9 @@ def test_recordings_selected_on_the_map_are_labelled_undone_and_queued(voices):
     button(app, "Queue 2").click().run()
     assert "Only the 2 recordings chosen on the map" in words(app)
     assert not app.exception
-    button(app, "All recordings").click().run()
+    button(app, "Show all recordings").click().run()
     assert "Only the 2" not in words(app)
+    assert not any(one.label == "Show all recordings" for one in app.button)
 
 
 def test_a_model_without_features_is_replaced_by_the_default_one(voices):

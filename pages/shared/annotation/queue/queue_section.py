@@ -98,11 +98,12 @@ def _show_sent_back(project: OpenProject, task: str) -> None:
 
 def _offer_all(project: OpenProject, task: str) -> None:
     """Say what the queue is limited to, and offer all recordings instead."""
-    if chosen := chosen_recordings(project):
-        with st.container(horizontal=True, vertical_alignment="center"):
+    chosen = chosen_recordings(project)
+    if chosen is None and task not in ("assigned", "sent back"):
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if chosen is not None:
             st.info(t("Only {chosen}.", chosen=in_markdown(chosen[1])), icon=":material/filter_alt:")
-            st.button(t("All recordings"), icon=":material/close:", type="tertiary", on_click=_show_all)
-    elif task in ("assigned", "sent back"):
         st.button(t("Show all recordings"), icon=":material/close:", type="tertiary", on_click=_show_all)
 
 
