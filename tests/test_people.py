@@ -278,6 +278,19 @@ def test_what_was_sent_back_can_be_undone_and_withdrawn(store, project):
         store.people.send_back(project, sha(0), "Ben", "Cid", "Where are you?")
 
 
+def test_withdrawing_removes_an_assignment_that_sending_back_made_and_no_drawn_one(store, project):
+    for number in (0, 1):
+        store.marks.edit(project, sha(number), "Ann", add=[whole(emotion="sad", status="done")])
+    store.people.send_back(project, sha(0), "Ben", "Ann", "Why sad?")
+    store.people.assign(project, "Ben", ["Ann"], AssignmentPlan(overlap=0))
+    store.people.send_back(project, sha(1), "Ben", "Ann", "Why sad?")
+    for number in (0, 1):
+        store.people.withdraw(project, sha(number), "Ben", "Ann")
+    assert store.recordings.open(project, sha(0), "Ann").assignments == ()
+    (drawn,) = store.recordings.open(project, sha(1), "Ann").assignments
+    assert (drawn.drawn != "", drawn.reason, drawn.sent_back_by, drawn.sent_back_at) == (True, "", "", None)
+
+
 def test_setting_the_status_of_several_recordings_is_one_step_in_each(store, project):
     for number in range(3):
         store.marks.edit(project, sha(number), "Ann", add=[mark(emotion="sad"), whole(emotion="sad")])

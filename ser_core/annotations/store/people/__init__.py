@@ -268,8 +268,9 @@ def send_back(
 
 
 def withdraw(connection: Connection, recording_id: int, annotator: str) -> None:
-    """Store that a recording is no longer sent back to an annotator."""
+    """Store that a recording is no longer sent back to an annotator, nor assigned to them if nobody drew it."""
     own = assignments.c.recording_id == recording_id, assignments.c.annotator == annotator
+    connection.execute(delete(assignments).where(*own, assignments.c.drawn == ""))
     empty = {"reason": "", "sent_back_by": "", "sent_back_at": None}
     connection.execute(update(assignments).where(*own).values(empty))
 
