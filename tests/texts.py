@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pages.shared.language.components import TEXT_IN_HTML
 from ser_core.explanation import METHOD_NAMES
+from ser_core.explanation.relevance import FILLS
 from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.output.report import METHOD_DESCRIPTIONS
 from ser_core.settings import LimeSettings, OcclusionSettings
@@ -107,6 +108,7 @@ def of_report() -> set[str]:
     found |= set(map(json.loads, IN_REPORT.findall((output / "report.html.jinja").read_text())))
     found |= {field.name.replace("_", " ") for kind in (LimeSettings, OcclusionSettings) for field in fields(kind)}
     found |= {*METHOD_DESCRIPTIONS.values(), *METHOD_NAMES.values(), NOT_SURE, NO_SPEECH}
+    found |= {fill.replace("_", " ") for fill in FILLS}
     return {text for text in found if re.search(r"[A-Za-z]", re.sub(r"\{[^{}]+\}", "", text))}
 
 
