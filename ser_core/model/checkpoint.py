@@ -365,7 +365,10 @@ def training_list(folder: Path) -> dict[str, str]:
             return dict(rows)
     except (OSError, ValueError, csv.Error):
         pass
-    raise ModelRefused(f"{folder.name}: its {TRAINING_LIST} is missing or damaged. Fetch the model again.")
+    raise ModelRefused(
+        f"{folder.name}: its {TRAINING_LIST} is missing or damaged. Fetch the model again; for a model of your own, "
+        "list its training recordings there, with the columns sha256,speaker."
+    )
 
 
 def _in_half_precision(name: str, tensor: torch.Tensor) -> torch.Tensor:
