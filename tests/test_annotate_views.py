@@ -36,8 +36,9 @@ from ser_core.annotations.teaching.corpus import TAUGHT
 from ser_core.annotations.teaching.taught_model import first_teachable
 from ser_core.audio.reading import read_recording
 from ser_core.errors import Cancelled
+from ser_core.explanation import focus_methods_of
 from ser_core.learning.predictions import Predictions
-from ser_core.model.shipped_models import model_names
+from ser_core.model.shipped_models import load_model, model_names
 from ser_core.work.progress import UNWATCHED, Work
 from tests.test_pages import at, finished, wav, words
 
@@ -267,6 +268,8 @@ def test_agreement_equals_the_librarys_and_explainers_are_compared_on_request(st
     (project,) = store.projects.page().items
     expected = annotator_agreement(list(store.transfer.export(project.id))).recordings.alpha
     assert alpha.value == f"{expected.value:.2f}".replace("-", "−")
+    (explainers,) = (one for one in app.button_group if one.label == "Explainers")
+    assert explainers.value == [focus_methods_of(load_model(next(iter(model_names()))))[0]]
     next(one for one in app.button if one.label == "Compare").click().run()
     app = finished(app)
     assert not app.exception

@@ -20,6 +20,7 @@ from ser_core.annotations.agreement.human_agreement import (
 from ser_core.annotations.agreement.label_mapping import only_named_emotions
 from ser_core.annotations.annotation import AnnotatedRecording, Tier
 from ser_core.annotations.saved_sounds import sounds_of
+from ser_core.explanation import focus_methods_of
 from ser_core.model.shipped_models import load_model
 from ser_core.output.saved_analyses import data_folder
 from ser_core.work.jobs import Job
@@ -35,8 +36,9 @@ def show(project: OpenProject, recordings: list[AnnotatedRecording], tier: Tier 
             "is compared with loudness, which ignores the model, and with chance."
         ),
     )
-    methods = st.pills(t("Explainers"), COMPARED, selection_mode="multi", default=["lime_time"], format_func=map_name)
     model = controls.model_name()
+    default = None if model is None else focus_methods_of(cached.model(model))[0]
+    methods = st.pills(t("Explainers"), COMPARED, selection_mode="multi", default=default, format_func=map_name)
     key = ("explainers", project.id, tier, turn, tuple(methods), model)
     job = cached.jobs().find(session.owner(), key)
     if job is None:
