@@ -21,13 +21,14 @@ from ser_core.analysis.emotions import COLOURS
 from ser_core.audio.cutting import region_samples
 from ser_core.commands import analyse, main
 from ser_core.explanation.agreement import rank_correlation, top_overlap, with_consensus
+from ser_core.explanation.focus_audio import ChangedSound, FocusScores
 from ser_core.explanation.relevance import colour_limit
 from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.output import report
 from ser_core.output import report_picture as drawing
 from ser_core.output.report import report_html
 from ser_core.output.report_picture import report_picture
-from ser_core.pipeline import analyse_recording, usable_frames_of, with_focus
+from ser_core.pipeline import analyse_recording, score_focus, score_focus_audio, usable_frames_of, with_focus
 from ser_core.settings import AnalysisSettings, FocusSettings, LimeSettings, OcclusionSettings
 from tests.running_app import launch, needs_browser
 from tests.tiny_networks import EMOTIONS, TinyNetwork, classifier_of, fresh, noise_recording
@@ -573,3 +574,33 @@ def test_the_page_opens_offline_with_its_pictures_and_sound_and_fits_a_narrow_wi
             assert durations == pytest.approx([*lengths, 2.0], abs=0.001)
         browser.close()
     assert said == []
+
+
+@pytest.mark.parametrize(
+    ("alone", "without", "words"),
+    [
+        ("sad", "happy", "the model still predicts sad (0.70). Without the focus it predicts happy (0.70)."),
+        ("happy", "sad", "the model predicts happy (0.70). Without the focus it still predicts sad (0.70)."),
+    ],
+)
+def test_the_report_says_whether_the_focus_decides(analysis, page_of, page, alone, without, words):
+    def sound_of(emotion):
+        return ChangedSound(np.zeros(1, np.float32), np.where(np.array(EMOTIONS) == emotion, 0.7, 0.1))
+
+    scores = replace(analysis.scores, recording=sound_of("sad").scores)
+    focus_scores = FocusScores(sound_of(alone), sound_of(without))
+    text = Page(report_html(replace(analysis, scores=scores), focus_scores=focus_scores)).text()
+    assert f"From the sound of the focus alone, {words}" in text
+    assert "From the sound of the focus alone" not in page.text()
+
+
+def test_focus_scores_are_those_of_the_audio_of_the_regions(analysis):
+    classifier = classifier_of(fresh(TinyNetwork))
+    times_s = analysis.spectrogram.frame_times_s
+    inside = np.any([(f.region.start_s <= times_s) & (times_s < f.region.end_s) for f in analysis.focus], axis=0)
+    mask = np.zeros(analysis.spectrogram.log_mel.shape, bool)
+    mask[inside] = True
+    expected, found = score_focus_audio(analysis, mask, classifier), score_focus(analysis, classifier)
+    for one, other in ((found.alone, expected.alone), (found.without, expected.without)):
+        np.testing.assert_array_equal(one.samples, other.samples)
+        np.testing.assert_array_equal(one.scores, other.scores)

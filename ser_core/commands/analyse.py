@@ -31,7 +31,7 @@ from ser_core.model.shipped_models import load_model
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.word_table import SpokenWords
-from ser_core.pipeline import analyse_recording, explain_words
+from ser_core.pipeline import analyse_recording, explain_words, score_focus
 from ser_core.pipeline.voice import find_voice_counterfactuals, logits_for_normal
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.words.transcription import Transcript, transcribe
@@ -163,7 +163,7 @@ def _analyse(args: argparse.Namespace) -> int:
 
     def save(result: Result, folder: Path) -> str:
         analysis, words, how = result
-        save_analysis(analysis, folder, _report(analysis, words) if args.report else None, words, how)
+        save_analysis(analysis, folder, _report(analysis, words, classifier) if args.report else None, words, how)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
         summary = f"{analysis.verdict} (best score {best:.2f}), {focus}"
@@ -178,10 +178,11 @@ def _analyse(args: argparse.Namespace) -> int:
     return max(process_each(args.files, args.out, analysis_of, save), 2 if refused else 0)
 
 
-def _report(analysis: Analysis, words: SpokenWords | None) -> dict[str, bytes]:
+def _report(analysis: Analysis, words: SpokenWords | None, classifier: Classifier) -> dict[str, bytes]:
     from ser_core.output.report import report_html  # imports jinja2 and matplotlib
 
-    return {"report.html": report_html(analysis, words).encode()}
+    focus_scores = score_focus(analysis, classifier) if analysis.focus else None
+    return {"report.html": report_html(analysis, words, focus_scores).encode()}
 
 
 def _words_finder(args: argparse.Namespace) -> Callable[[Recording], Transcript | None]:

@@ -17,6 +17,7 @@ from ser_core.audio.cutting import region_samples, wav_bytes
 from ser_core.explanation import METHOD_NAMES
 from ser_core.explanation.agreement import agreement, with_consensus
 from ser_core.explanation.focus import focus_in_words
+from ser_core.explanation.focus_audio import FocusScores
 from ser_core.model.scores import NO_SPEECH, NOT_SURE
 from ser_core.model.voice import voice_sentences
 from ser_core.output.report_picture import INK, LONGEST_WHOLE_S, in_english, report_picture, shown_stretch
@@ -28,7 +29,7 @@ METHOD_DESCRIPTIONS = {
     "lime": "hides cells of one short window at a time, half of them on average, in a planned set of combinations, "
     "estimates the results of all others, and fits which cells the evidence depends on.",
     "occlusion": "covers one box of the spectrogram after another and measures how much evidence is lost.",
-    "consensus": "is the mean of the other maps, each divided by its own strength.",
+    "consensus": "is the mean of the maps that tell frequencies apart, each divided by its own strength.",
 }
 
 #: Background colours of words (red, green, blue), drawn faintly so that text stays readable in both themes.
@@ -46,6 +47,7 @@ TEMPLATES = Environment(
 def report_html(
     analysis: Analysis,
     words: SpokenWords | None = None,
+    focus_scores: FocusScores | None = None,
     say: Callable[..., str] = in_english,
     language: str = "en",
 ) -> str:
@@ -56,6 +58,8 @@ def report_html(
 
     Parameters
     ----------
+    focus_scores : FocusScores, optional
+        Those of `score_focus`; the page then says whether the focus decides.
     say : callable
         Translates each text into the page's language; has the signature of `in_english`.
     language : str
@@ -79,6 +83,7 @@ def report_html(
         pictures={theme: _data_uri("image/png", report_picture(analysis, explanations, theme, say)) for theme in INK},
         first=first,
         focus_share=focus_share(analysis, first) if first else 0.0,
+        focus_decides=_focus_decides(analysis, focus_scores, say) if focus_scores else None,
         focus_words=analysis.focus_by and focus_in_words(analysis.profile, first.covered, say(first.emotion)),
         sounds=_sounds(analysis),
         words=words and _words(words),
@@ -86,6 +91,28 @@ def report_html(
         pairs=_pairs(analysis.explanations),
         versions={"ser_core": ser_core.__version__, "torch": version("torch"), "numpy": version("numpy")},
     )
+
+
+def _focus_decides(analysis: Analysis, scores: FocusScores, say: Callable[..., str]) -> str:
+    """Say whether the verdict stays the same on the sound of the focus alone, and whether it changes without it."""
+    whole, alone, without = (
+        int(np.argmax(each)) for each in (analysis.scores.recording, scores.alone.scores, scores.without.scores)
+    )
+    on_focus = say(
+        "From the sound of the focus alone, the model still predicts {emotion} ({score:.2f})."
+        if alone == whole
+        else "From the sound of the focus alone, the model predicts {emotion} ({score:.2f}).",
+        emotion=say(analysis.emotions[alone]),
+        score=float(scores.alone.scores[alone]),
+    )
+    on_rest = say(
+        "Without the focus it still predicts {emotion} ({score:.2f})."
+        if without == whole
+        else "Without the focus it predicts {emotion} ({score:.2f}).",
+        emotion=say(analysis.emotions[without]),
+        score=float(scores.without.scores[without]),
+    )
+    return f"{on_focus} {on_rest}"
 
 
 def _verdict(analysis: Analysis, say: Callable[..., str]) -> dict[str, str]:

@@ -12,7 +12,9 @@ from pages.shared.language import language, t, texts, translator
 from pages.shared.session import Chosen
 from ser_core.analysis import Analysis
 from ser_core.explanation.agreement import with_consensus
+from ser_core.explanation.focus_audio import FocusScores
 from ser_core.output.analysis_folder import map_arrays
+from ser_core.pipeline import focus_region_mask
 from ser_core.work.atomic_folder import folder_name
 from ser_core.work.jobs import Job
 
@@ -39,10 +41,16 @@ def show(chosen: Chosen, classification: Job) -> None:
         if not final:
             return
         analysis = replace(focused, explanations=analysis.explanations)
-    _files(analysis)
+    focus_scores = None
+    if analysis.focus:
+        job = explaining.focus_audio_job(analysis, focus_region_mask(analysis), chosen.classifier)
+        focus_scores = waiting.results({"focus": job}).get("focus")
+        if not job.ended.is_set():
+            return
+    _files(analysis, focus_scores)
 
 
-def _files(analysis: Analysis) -> None:
+def _files(analysis: Analysis, focus_scores: FocusScores | None) -> None:
     from ser_core.output.report import report_html  # imports matplotlib, which only pictures need
 
     name = folder_name(analysis.recording.name)
@@ -62,7 +70,7 @@ def _files(analysis: Analysis) -> None:
             t("Report (HTML)"),
             f"{name}-report.html",
             "text/html",
-            lambda: report_html(analysis, **in_language),
+            lambda: report_html(analysis, focus_scores=focus_scores, **in_language),
             ":material/description:",
         ),
     )

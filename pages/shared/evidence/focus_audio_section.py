@@ -10,9 +10,9 @@ from pages.shared.cached import explaining, sounds
 from pages.shared.charts.scores import scores_html
 from pages.shared.language import t, texts
 from ser_core.analysis import Analysis, Explanation, Recording
-from ser_core.explanation.focus import focus_frames
 from ser_core.explanation.focus_audio import FocusScores, focus_mask
 from ser_core.model.classifier import Classifier
+from ser_core.pipeline import focus_region_mask
 from ser_core.work.jobs import Job
 
 HELP = texts("""
@@ -82,8 +82,7 @@ def audio_job(analysis: Analysis, explanation: Explanation, classifier: Classifi
     if session.choice("audible") == session.POINTS:
         mask = focus_mask(explanation.relevance, explanation.covered, session.choice("map_share") / 100)
     else:
-        inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
-        mask = np.repeat(inside[:, None], analysis.spectrogram.log_mel.shape[1], axis=1)
+        mask = focus_region_mask(analysis)
     return explaining.focus_audio_job(analysis, mask, classifier) if mask.any() else None
 
 
