@@ -102,13 +102,15 @@ def _read(
             found = f"{len(cells)} cells for {len(header)} columns; put quotes around cells with commas"
         else:
             found = read_row(row)
-        if not isinstance(found, str) and found[0] in items:
-            found = f"the same file as row {row_of[found[0]]}"
-        if isinstance(found, str):
-            left_out.append((Path(row.get("path", "")), f"row {number}: {found}"))
-        else:
+        reason = found if isinstance(found, str) else None
+        if reason is None:
             path, item = found
-            items[path], row_of[path] = item, number
+            if path in items:
+                reason = f"the same file as row {row_of[path]}"
+            else:
+                items[path], row_of[path] = item, number
+        if reason is not None:
+            left_out.append((Path(row.get("path", "")), f"row {number}: {reason}"))
     if not items:
         raise CorpusRefused(
             f"None of the {len(left_out)} rows of {file} is a valid recording ({left_out[0][1]}). Correct the manifest."
