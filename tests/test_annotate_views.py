@@ -320,6 +320,14 @@ def test_agreement_in_a_tier_is_that_of_its_labels(store):
     assert {label for pair in counts for label in pair} == {"high", "low", "no mark"}
 
 
+def test_only_pairs_with_a_common_recording_are_offered_for_their_labels(store):
+    label_moods(store, {0: {"abe": "high"}, 1: {"ann": "low", "bea": "high"}})
+    app = finished(opened_view("Agreement", label_tier="mood"))
+    assert not app.exception
+    (pairs,) = (one for one in app.selectbox if one.label == "Pair")
+    assert pairs.options == ["ann and bea"]
+
+
 def test_without_marks_the_page_says_that_there_is_no_agreement(data):
     with closing(open_store(default_url(data))) as opened:
         opened.projects.create("Empty")

@@ -70,6 +70,7 @@ STYLE = """
   /* Where text is large or the window narrow, columns stand below each other, and choices take several lines. */
   [data-testid="stColumn"]:has([data-testid="stSlider"]) { min-width: min(100%, 8rem); }
   [data-testid="stColumn"]:has(.stMarkdownBadge, [data-testid="stMetric"]) { min-width: min(100%, 10rem); }
+  [data-testid="stColumn"]:has(.st-key-projects) { min-width: min(100%, 9rem); }
   [data-testid="stColumn"]:has([data-testid="stButtonGroup"], [data-testid="stPageLink"], .scores)
     { min-width: min(100%, 12rem); }
   [data-testid="stButtonGroup"] > :has(> button) { flex-wrap: wrap; }

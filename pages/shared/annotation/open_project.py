@@ -106,7 +106,9 @@ def choose(with_management: bool = True) -> OpenProject:
         if not with_management:
             chosen = projects[session.choice("project")]
             return OpenProject(store, chosen.id, chosen.name, annotator)
-        with management_column.popover(t("Projects"), icon=":material/folder_managed:", width="stretch"):
+        with management_column.popover(
+            t("Projects"), icon=":material/folder_managed:", width="stretch", key="projects"
+        ):
             _create(store, annotator)
             deletion_section.delete_project(store, projects[session.choice("project")], annotator)
             deletion_section.trash(store, annotator)

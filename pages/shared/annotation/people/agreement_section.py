@@ -188,10 +188,13 @@ def _labels(
     st.plotly_chart(
         agreement_matrix_chart(agreement, annotators, dark), width="stretch", config=axes.config(), key=f"kappa_{units}"
     )
+    compared = [pair for pair, counts in agreement.confusion.items() if counts.any()]
+    if not compared:
+        return
     st.markdown(t("**Labels of two annotators**"))
     pair = st.selectbox(
         t("Pair"),
-        list(agreement.confusion),
+        compared,
         format_func=_pair_in_words,
         key=f"pair_{units}",
         label_visibility="collapsed",

@@ -15,9 +15,25 @@ from ser_core.annotations.annotation import STATUSES, Tier
 
 OWNERS = texts({"me": "mine", "anybody": "anybody's"})
 
+#: In little space the filters stand in several rows.
+ROWS = """
+<style>
+  .st-key-queue_filters { container-type: inline-size; }
+  @container (max-width: 45rem) {
+    .st-key-queue_filters [data-testid="stColumn"] { min-width: min(100%, 8.2rem); }
+  }
+</style>
+"""
+
 
 def queue_filters(project: OpenProject, task: str) -> Tier | None:
     """Show the filters and the order; return the chosen tier of labels, or None for the marks of emotions."""
+    st.html(ROWS)
+    with st.container(key="queue_filters"):
+        return _filters(project, task)
+
+
+def _filters(project: OpenProject, task: str) -> Tier | None:
     tiers, sessions = label_tiers(project), project.store.recordings.sessions(project.id)
     if tiers or sessions:
         text_column, *optional_columns, label_column, owner_column = st.columns(
