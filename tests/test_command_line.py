@@ -76,6 +76,15 @@ def test_accepted_recordings_end_with_exit_code_0_and_a_line_each(model, tmp_pat
     assert list(found["explanations"]) == ["grad_cam"]
 
 
+def test_a_warning_about_a_recording_is_printed_and_the_recording_is_analysed(model, tmp_path, capsys):
+    clipped = np.clip(10 * noise_recording(1.2, 0).samples, -1, 1)
+    soundfile.write(tmp_path / "loud.wav", clipped, 16_000)
+    assert analyse(model, tmp_path / "out", tmp_path / "loud.wav") == 0
+    output = capsys.readouterr()
+    assert output.err.startswith("loud.wav: Clipped: ")
+    assert output.out.startswith("loud.wav: ")
+
+
 def test_recordings_of_the_same_name_get_folders_of_their_own(model, tmp_path):
     files = [write(tmp_path / "one" / "take.wav", seed=1), write(tmp_path / "two" / "take.flac", seed=2)]
     other = write(tmp_path / "other.wav", seed=3)

@@ -163,6 +163,8 @@ def _analyse(args: argparse.Namespace) -> int:
 
     def save(result: Result, folder: Path) -> str:
         analysis, words, how = result
+        for warning in analysis.recording.warnings:
+            say(f"{analysis.recording.name}: {warning}", to_stderr=True)
         save_analysis(analysis, folder, _report(analysis, words, classifier) if args.report else None, words, how)
         best = max(analysis.scores.recording)
         focus = "1 focus region" if len(analysis.focus) == 1 else f"{len(analysis.focus)} focus regions"
