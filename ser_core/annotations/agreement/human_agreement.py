@@ -97,7 +97,7 @@ def compare_with_explainers(
     sound_of : callable
         From a recording's SHA-256 to its sound; None if the sound is missing.
     methods : sequence of str
-        From `COMPARED`; the consensus is always that of all explainers.
+        From `COMPARED`; the consensus is that of all maps, whichever others are chosen.
 
     Raises
     ------
