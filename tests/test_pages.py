@@ -1626,7 +1626,7 @@ def test_train_suggests_the_first_fold_of_four_emotions_by_default(form_of_train
         "1",
     )
     assert (plan.warm_start, plan.epochs, plan.resume, plan.out.name) == (None, None, True, "mine")
-    assert app.selectbox(key="train_preset").disabled  # presets are of trainings by gradient descent
+    assert "train_preset" not in [one.key for one in app.selectbox]  # presets are of trainings by gradient descent
 
 
 def test_every_choice_on_train_is_an_argument_of_the_command(form_of_training):
@@ -1698,7 +1698,7 @@ def test_the_test_of_another_corpus_is_chosen_by_its_name_in_the_order_of_the_co
 def test_only_models_with_the_trained_branches_are_offered_as_a_warm_start(form_of_training, monkeypatch):
     app, returned = form_of_training
     app.selectbox(key="train_network").select("yamnet").run()
-    assert not app.selectbox(key="train_preset").disabled
+    assert app.selectbox(key="train_preset").value == "default"
     begin = app.selectbox(key="train_begin")
     assert begin.options[0] == "AudioSet weights"
     assert {"fusion", "yamnet"} <= set(begin.options)

@@ -103,14 +103,15 @@ def training_arguments(folders: dict[str, str]) -> list[str] | None:
     left, middle, right = st.columns(3)
     split = left.selectbox(t("Test on"), SPLITS, format_func=lambda one: t(SPLIT_WORDS[one]), key="train_split")
     fold = _fold(middle, split, sorted(folders))
-    preset = right.selectbox(
-        t("Preset"),
-        list(PRESET_WORDS),
-        format_func=lambda one: t(PRESET_WORDS[one]),
-        key="train_preset",
-        disabled=network in FROZEN,
-        help=t("The paper's preset: Adam with a learning rate of 0.01 for 20 epochs, and nothing else."),
-    )
+    preset = "default"
+    if network not in FROZEN:  # presets are of trainings by gradient descent
+        preset = right.selectbox(
+            t("Preset"),
+            list(PRESET_WORDS),
+            format_func=lambda one: t(PRESET_WORDS[one]),
+            key="train_preset",
+            help=t("The paper's preset: Adam with a learning rate of 0.01 for 20 epochs, and nothing else."),
+        )
     more = _more_options(network, preset, fold)
     if not folders or not all(folders.values()):
         return None
