@@ -23,7 +23,7 @@ NETWORK_WORDS = texts(
         "fusion": "VGGish and YAMNet, fused",
         "vggish": "VGGish alone",
         "yamnet": "YAMNet alone",
-        "whisper": "Whisper encoder, frozen, and a last layer (fastest)",
+        "whisper": "Whisper, last layer only",
     }
 )
 EMOTION_WORDS = texts(
