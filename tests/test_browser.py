@@ -208,10 +208,9 @@ def test_settings_beside_the_player_stay_while_another_model_is_computed(page, s
     assert "model=vggish" in page.url
 
 
+@soon
 def test_models_are_shown_side_by_side_and_zooming_one_map_zooms_all(page, speech_files, axe):
     upload(page, speech_files / "voice.flac")
-    page.locator(".st-key-pages a").filter(has_text="Compare").click()
-    page.get_by_test_id("stButtonGroup").get_by_text("Grad-CAM").click()
     turn_to(page, "Compare")
     models = page.locator(".compared tbody tr").count()
     assert models > 1
