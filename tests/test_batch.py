@@ -738,7 +738,7 @@ def test_in_a_folder_links_are_not_followed_and_pipes_not_waited_for(tmp_path):
     (folder / "own.wav").write_bytes(b"RIFF own")
     (folder / "link.wav").symlink_to(secret)
     os.mkfifo(folder / "pipe.wav")
-    found = find_recordings(folder, False, UNWATCHED)
+    found = find_recordings(folder, UNWATCHED)
     assert [path.name for paths in found.files.values() for path in paths] == ["own.wav"]
     assert sorted(path.name for path, reason in found.failures if "no such file" in reason) == ["link.wav", "pipe.wav"]
 

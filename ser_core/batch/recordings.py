@@ -40,7 +40,7 @@ class BatchFiles:
         return relative.as_posix().encode(errors="replace").decode()
 
 
-def find_recordings(source: Path, by_speaker: bool, work: Work) -> BatchFiles:
+def find_recordings(source: Path, work: Work, *, by_speaker: bool = False) -> BatchFiles:
     """Find the recordings of a folder or a CSV manifest, and hash each.
 
     If `by_speaker`, rows of the manifest without a speaker are left out.

@@ -119,7 +119,7 @@ def run_batch(
         "versions": _versions(engine),
     }
     with _start_engine(engine, scheduler, workers) as run_chunks:
-        batch = find_recordings(source, by_speaker, work)
+        batch = find_recordings(source, work, by_speaker=by_speaker)
         if by_speaker and not batch.speakers:
             raise SettingsRefused(
                 f"{source} does not name the speakers of its recordings. Give a CSV manifest with the column speaker."

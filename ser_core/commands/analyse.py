@@ -31,7 +31,7 @@ from ser_core.model.shipped_models import load_model
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
 from ser_core.output.word_table import SpokenWords
-from ser_core.pipeline import analyse_recording, explain_words, score_focus
+from ser_core.pipeline import analyse_recording, explain_words, focus_region_mask, score_focus_audio
 from ser_core.pipeline.voice import find_voice_counterfactuals, logits_for_normal
 from ser_core.settings import AnalysisSettings, FocusSettings, GradCamSettings, LimeSettings, OcclusionSettings
 from ser_core.words.transcription import Transcript, transcribe
@@ -183,7 +183,9 @@ def _analyse(args: argparse.Namespace) -> int:
 def _report(analysis: Analysis, words: SpokenWords | None, classifier: Classifier) -> dict[str, bytes]:
     from ser_core.output.report import report_html  # imports jinja2 and matplotlib
 
-    focus_scores = score_focus(analysis, classifier) if analysis.focus else None
+    focus_scores = None
+    if analysis.focus:
+        focus_scores = score_focus_audio(analysis, focus_region_mask(analysis), classifier)
     return {"report.html": report_html(analysis, words, focus_scores).encode()}
 
 

@@ -74,7 +74,7 @@ def read_unlabelled(file: Path, *, by_speaker: bool) -> tuple[dict[Path, str], t
     Returns
     -------
     speaker_of : dict of Path to str
-        In order of paths; the speaker is corpus:speaker as for labelled recordings, or empty.
+        In order of paths. Speakers of the same name in different corpora differ; an unnamed one is empty.
     left_out : tuple of (Path, str)
         Rows, as for `read_manifest`.
 

@@ -59,7 +59,7 @@ def report_html(
     Parameters
     ----------
     focus_scores : FocusScores, optional
-        Those of `score_focus`; the page then says whether the focus decides.
+        Scores of the focus regions' sound; the page then says whether the focus decides.
     say : callable
         Translates each text into the page's language; has the signature of `in_english`.
     language : str

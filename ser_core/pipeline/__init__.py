@@ -344,11 +344,6 @@ def explain_words(
     return work.compute(evidence_of_words, words, classifier, target, times_s, maps, settings.seed)
 
 
-def score_focus(analysis: Analysis, classifier: Classifier, work: Work = UNWATCHED) -> FocusScores:
-    """Make the focus regions audible, and the rest without them, and score both."""
-    return score_focus_audio(analysis, focus_region_mask(analysis), classifier, work)
-
-
 def focus_region_mask(analysis: Analysis) -> np.ndarray:
     """Return the points (frames, bands), bool, of the focus regions."""
     inside = focus_frames(analysis.focus, analysis.spectrogram.frame_times_s)
