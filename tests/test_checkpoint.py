@@ -96,6 +96,12 @@ def test_a_saved_network_comes_back_with_its_weights_in_half_precision(tmp_path,
         assert torch.equal(loaded.state_dict()[name], expected), name
 
 
+def test_loading_a_model_draws_no_random_numbers(saved):
+    before = torch.get_rng_state()
+    load_network(saved / "small")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", NETWORKS)
 def test_a_loaded_model_predicts_like_the_saved_network(tmp_path, architecture):
