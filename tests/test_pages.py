@@ -1969,6 +1969,11 @@ def test_words_are_transcribed_on_request_and_given_words_take_precedence(voice,
     app = with_recording("pages/2_Listen.py", voice[:16_000])
     assert any("SER_WORD_MODEL" in info.value for info in app.info)
     assert [button.label for button in app.button if "145 MB" in button.label]
+    assert rows_of_word_tables(app) == []
+    app = pressed(app, "Type the words")
+    assert rows_of_word_tables(app) == [[]]
+    app = pressed(app, "Forget the words")
+    assert rows_of_word_tables(app) == []
     for name in ("config.json", "tokenizer.json", "model.bin"):
         (tmp_path / name).touch()
     monkeypatch.setenv("SER_WORD_MODEL", str(tmp_path))
@@ -1997,6 +2002,11 @@ def test_words_are_transcribed_on_request_and_given_words_take_precedence(voice,
     assert (mine["label"], abs(mine["share"])) == ("mine", pytest.approx(1))
     assert not [box for box in app.main.selectbox if box.label == "Language"]
     assert shown_by_player(saved_and_reopened(app, monkeypatch))["words"] == [mine]
+
+
+def rows_of_word_tables(app: AppTest) -> list[list[dict]]:
+    components = [json.loads(one.proto.json or "{}") for one in app.get("bidi_component")]
+    return [one["rows"] for one in components if "rows" in one]
 
 
 def saved_and_reopened(app: AppTest, monkeypatch) -> AppTest:

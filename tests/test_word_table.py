@@ -172,6 +172,18 @@ def test_refused_time_stays_to_be_corrected_and_no_time_at_all_is_marked(opened)
 
 
 @pytest.mark.browser
+def test_words_are_typed_into_an_empty_table(opened):
+    page = opened("?words=0")
+    for word, start, end in (("first", "0.1", "0.4"), ("second", "0.5", "0.9")):
+        page.get_by_role("button", name="Add a word").click()
+        for typed in (word, start, end):
+            page.keyboard.type(typed)
+            page.keyboard.press("Tab")
+        expect(page.get_by_test_id("stText").last).to_contain_text(word)
+    assert server_words(page) == [["first", 0.1, 0.4], ["second", 0.5, 0.9]]
+
+
+@pytest.mark.browser
 def test_words_from_elsewhere_replace_the_table(opened):
     page = opened()
     cells(page, "word").first.fill("mine")

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from pages.shared.evidence.word_table import FigureColumn, word_table
 from ser_core.analysis import Region
 
-words = st.session_state.setdefault("words", tuple(Region(i / 2, i / 2 + 0.4, label=f"word {i}") for i in range(6)))
+count = int(st.query_params.get("words", 6))
+words = st.session_state.setdefault("words", tuple(Region(i / 2, i / 2 + 0.4, label=f"word {i}") for i in range(count)))
 from_s = float(st.query_params.get("from", 0))
 time.sleep(0.3)
 refusal = word_table(

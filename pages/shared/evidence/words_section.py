@@ -40,7 +40,7 @@ def show(analysis: Analysis, spoken: Spoken, explanation: Explanation | None) ->
         st.markdown(_summary(spoken.evidence, analysis, explanation))
     elif spoken.words:
         _show_words_under_focus(analysis, spoken.words)
-    if spoken.words:
+    if spoken.words or analysis.recording.sha256 in open_recordings.entered_words():
         _table(analysis, spoken, explanation)
 
 
@@ -61,6 +61,15 @@ def _request(recording: Recording, spoken: Spoken) -> None:
             )
         with st.popover(t("Words from a file"), icon=":material/upload_file:", width="content"):
             _upload(recording)
+        entered = open_recordings.entered_words()
+        if not spoken.words and recording.sha256 not in entered:
+            st.button(
+                t("Type the words"),
+                key="type_words",
+                icon=":material/keyboard:",
+                on_click=entered.setdefault,
+                args=(recording.sha256, ()),
+            )
     if not can_find:
         word_model.offer()
 
