@@ -407,6 +407,28 @@ def test_a_job_dropped_while_running_is_cancelled_and_does_not_replace_its_succe
     assert (running.state, second.state) == ("cancelled", "done")
 
 
+def test_what_a_cancelled_job_leaves_behind_is_forgotten_once_it_has_ended():
+    states = []
+    jobs = Jobs(after_cancelled=states.clear)
+
+    def computing(work):
+        gate(work)
+        states.append("kept by the model")
+
+    gate = Gate()
+    running = jobs.submit("ann", "key", "Computing", computing)
+    assert gate.began.wait(PATIENCE_S)
+    waiting = jobs.submit("ann", "other", "Computing", lambda work: states.append("of another"))
+    jobs.forget("ann")
+    states.append("kept by the model")
+    gate.may_end.set()
+    ended(running, waiting)
+    assert states == []
+    undisturbed = jobs.submit("ann", "key", "Computing", lambda work: states.append("kept by the model"))
+    ended(undisturbed)
+    assert states == ["kept by the model"]
+
+
 def test_ninth_waiting_job_of_one_person_is_refused_and_another_persons_is_not(jobs):
     gate, _ = at_work(jobs)
     waiting = submit_noting(jobs, [], "ann", *range(8))

@@ -153,6 +153,8 @@ class Jobs:
         With a common limit, owners would displace each other's results.
     cluster : Cluster, optional
         Computes heavy steps of the jobs in `CLUSTER_LANES`.
+    after_cancelled : callable
+        Called whenever a cancelled job that was running has ended, to forget what it left behind.
     """
 
     def __init__(
@@ -161,6 +163,7 @@ class Jobs:
         max_queued_per_owner: int = 8,
         max_results_per_owner: int = 48,
         cluster: Cluster | None = None,
+        after_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
         self._most_waiting, self._max_queued_per_owner = most_waiting, max_queued_per_owner
         self._max_results_per_owner = max_results_per_owner
@@ -169,7 +172,7 @@ class Jobs:
         self._lanes: dict[Lane, OrderedDict[str, deque[Job]]] = {lane: OrderedDict() for lane in Lane}
         self._running: list[Job] = []
         self._changed = threading.Condition()
-        self._cluster = cluster
+        self._cluster, self._after_cancelled = cluster, after_cancelled
         for lanes in WORKERS:
             threading.Thread(target=self._work, args=(lanes,), name=f"jobs {lanes[0].name}", daemon=True).start()
         if cluster is not None:
@@ -366,6 +369,8 @@ class Jobs:
 
     def _run_job(self, job: Job, cluster: Cluster | None = None) -> None:
         job._run(cluster)
+        if job._cancelled.is_set():
+            self._after_cancelled()
         with self._changed:
             self._running.remove(job)
             job._end()

@@ -52,7 +52,7 @@ def forget_segments() -> None:
 
 @st.cache_resource
 def jobs() -> Jobs:
-    queue = Jobs(cluster=_cluster())
+    queue = Jobs(cluster=_cluster(), after_cancelled=forget_segments)
     atexit.register(queue.close)
     return queue
 
