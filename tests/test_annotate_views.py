@@ -729,7 +729,7 @@ def test_agreement_lists_cells_and_undecided_recordings_without_the_gold_layer(s
     store.marks.edit(project, found[1], "ann", add=[replace(label, annotator=GOLD, key=None)])
     app = finished(opened_view("Agreement"))
     assert not app.exception
-    assert "The gold layer is not compared" in words(app)
+    assert [list(table.value["Annotator"]) for table in gold_tables(app)] == [["ann", "bea"]]
     whole, differing = tables_of(app)  # in time only ann marked
     cells = {tuple(row["cells"][:2]): row["cells"][2] for row in whole["rows"]}
     assert cells["angry", "happy"] == "1"
@@ -739,16 +739,33 @@ def test_agreement_lists_cells_and_undecided_recordings_without_the_gold_layer(s
     assert "take 2.wav" in names
 
 
+def gold_tables(app) -> list:
+    return [table for table in app.dataframe if "Cohen's kappa" in table.value]
+
+
+def test_an_annotator_sees_their_own_agreement_with_the_gold_layer_alone(store):
+    project, found = first_project(store)
+    marks = store.marks.of(project, found[1], "ann")
+    decided = [replace(label, annotator=GOLD, key=None) for label in marks if label.tier == RECORDING_TIER]
+    store.marks.edit(project, found[1], "ann", add=decided)
+    store.people.set_roles(project, "ann", {"bea": "annotator", "eve": "annotator"})
+    (table,) = gold_tables(finished(opened_view("Agreement", annotator="bea")))
+    assert table.value[["Annotator", "Recordings", "Same emotion"]].to_numpy().tolist() == [["bea", 1, "0.00"]]
+    other = finished(opened_view("Agreement", annotator="eve"))
+    assert gold_tables(other) == []
+    assert "None of your recordings has a decision yet." in words(other)
+
+
 def gold_sections(store, project, recording):
     """The gold layer as on Mark, without the player; and a row of Agreement as a button."""
     import streamlit as st
 
     from pages.shared.annotation.marking.shown_marks import Shown
     from pages.shared.annotation.open_project import show_refusals
-    from pages.shared.annotation.people import decide_section, review_section
+    from pages.shared.annotation.people import gold_section, review_section
     from ser_core.annotations.annotation import GOLD
 
-    st.button("Row", on_click=decide_section._decide, args=(project, recording))
+    st.button("Row", on_click=gold_section._decide, args=(project, recording))
     show_refusals()
     opened = store.recordings.open(project.id, recording.sha256, project.annotator)
     layer = st.session_state.setdefault("layer", Shown(1.5, layer=GOLD))

@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from pages.shared.charts.annotators import agreement_matrix_chart, annotator_confusion_chart
 from ser_core.analysis import Region
-from ser_core.annotations.agreement.agreement import NONE_MATCHED, annotator_agreement
+from ser_core.annotations.agreement.agreement import NONE_MATCHED, annotator_agreement, gold_agreement
 from ser_core.annotations.agreement.bootstrap import SEED, Measured, measured, measured_ratio
 from ser_core.annotations.agreement.coefficients import (
     cohen_kappa,
@@ -31,7 +31,7 @@ from ser_core.annotations.agreement.matching import (
     match_pairs,
     overlap_in_time,
 )
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Annotation
 from ser_core.learning.metrics import RESAMPLES
 
 EMOTIONS = ("angry", "happy", "sad")
@@ -510,6 +510,33 @@ def test_marks_shorter_than_a_frame_have_no_overlap_of_frames():
     found = annotator_agreement([recording(mark("ann", 0.001, 0.004), mark("ben", 0.001, 0.004))]).regions["ann", "ben"]
     assert found.detection_f1.value == 1
     assert found.time_f1.reason == "All marks are shorter than a frame of 10 ms."
+
+
+# --- with the gold layer ---
+
+
+def test_agreement_with_the_gold_layer_worked_by_hand():
+    recordings = [
+        recording(whole_label(GOLD, "angry"), whole_label("ann", "angry"), whole_label("ben", "sad")),
+        recording(whole_label(GOLD, "sad"), whole_label("ann", "sad"), whole_label("ben", "sad")),
+        # ann and the gold layer share 0.2 of 0.3 s, so these two match.
+        recording(mark(GOLD, 0.0, 0.3, "happy"), mark("ann", 0.1, 0.3, "angry"), mark("ben", 1.0, 1.3)),
+        recording(whole_label("ann", "happy"), whole_label("cleo", "sad")),  # not decided
+    ]
+    found = gold_agreement(recordings)
+    assert list(found) == ["ann", "ben"]
+    ann, ben = found.values()
+    assert (ann.recordings, ann.same_label.value, ann.same_label.recordings) == (3, 1.0, 2)
+    assert (ben.recordings, ben.same_label.value) == (3, 0.5)
+    # ben said sad twice, so chance alone would agree in one of two as well.
+    assert (ann.kappa.value, ben.kappa.value) == (1.0, 0.0)
+    assert (ann.regions.detection_f1.value, ann.regions.same_emotion.value) == (1.0, 0.0)
+    assert ann.regions.time_f1.value == pytest.approx(2 * 20 / (30 + 20))
+    assert (ben.regions.detection_f1.value, ben.regions.time_f1.value) == (0.0, 0.0)
+
+
+def test_without_a_gold_layer_nobody_is_compared_with_it():
+    assert gold_agreement(labelled(("angry", "sad"), ("sad", None))) == {}
 
 
 # --- frames ---

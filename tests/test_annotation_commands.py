@@ -674,6 +674,17 @@ def test_agreement_is_written_as_table_and_json_as_the_library_measures_it(store
     assert rows[1] == ["take", "1.wav", "differ", "-", "-", "-"]
 
 
+def test_agreement_with_the_gold_layer_is_printed_and_written_if_there_is_one(store, project, sounds, tmp_path, capsys):
+    _, second, _ = map(sha256_of, sounds)
+    store.marks.edit(project, second, "Ann", add=[whole_label(GOLD, "happy")])
+    assert run("agreement", "--json", tmp_path / "a.json") == 0
+    (label,) = [one for one in store.marks.of(project, second, "Ann") if one.tier == RECORDING_TIER]
+    same = float(label.emotion == "happy")
+    assert f"With the gold layer\n  same emotion          {same:.2f}, 1 recording, Ann\n" in capsys.readouterr().out
+    written = json.loads((tmp_path / "a.json").read_text())["gold"]["Ann"]
+    assert written["same_label"] == {"value": same, "interval": None, "recordings": 1, "reason": ""}
+
+
 def test_pairs_of_people_without_a_common_recording_are_counted_in_one_line(store, project, sounds, capsys):
     first, _, third = map(sha256_of, sounds)
     store.marks.edit(project, first, "Ben", add=[mark(0.25, 0.75, "Ben")])

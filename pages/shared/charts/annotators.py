@@ -170,6 +170,16 @@ def _in_words(found: Measured) -> str:
     )
 
 
+def measured_in_words(found: Measured, unit: str = "") -> str:
+    """Return a value and its interval: with two digits or, if it has a unit, as whole numbers."""
+    if found.value is None:
+        return "–"
+    if not unit:
+        return _value_in_words(found, " ")
+    interval = f" ({interval_in_words(found.interval, 0)})" if found.interval else ""
+    return f"{found.value:.0f} {unit}{interval}"
+
+
 def interval_in_words(interval: tuple[float, float], digits: int = 2) -> str:
     """Return an interval with two digits, or as whole numbers."""
     words = t("{low:.2f} to {high:.2f}" if digits else "{low:.0f} to {high:.0f}", low=interval[0], high=interval[1])

@@ -1,7 +1,7 @@
 """Agreement of annotators: in labels of whole recordings, in labels of each moment, and in the marked regions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -9,8 +9,10 @@ import numpy as np
 from ser_core.analysis import Point
 from ser_core.annotations.agreement.bootstrap import Measured, measured_ratio
 from ser_core.annotations.agreement.label_agreement import (
+    ALL_THE_SAME,
     NO_EMOTION,
     NO_MARK,
+    NOT_LABELLED,
     NOT_MARKED,
     LabelAgreement,
     frame_label_agreement,
@@ -23,7 +25,7 @@ from ser_core.annotations.agreement.matching import (
     marks_in_time,
     match_pairs,
 )
-from ser_core.annotations.annotation import RECORDING_TIER, AnnotatedRecording, Annotation, without_gold
+from ser_core.annotations.annotation import GOLD, RECORDING_TIER, AnnotatedRecording, Annotation, without_gold
 
 NONE_MATCHED = "No two regions overlap enough to match."
 NO_EMOTIONS = "No two regions that match both have an emotion."
@@ -74,6 +76,27 @@ class AnnotatorAgreement:
     regions: dict[tuple[str, str], RegionAgreement]
 
 
+@dataclass(frozen=True)
+class GoldAgreement:
+    """Agreement of one annotator with the gold layer, over the recordings that it decides.
+
+    Attributes
+    ----------
+    recordings : int
+        Number of recordings with a gold layer in which the annotator has marks.
+    same_label : Measured
+        Share of whole recordings with the same emotion.
+    kappa : Measured
+        Cohen's kappa of the emotions of whole recordings.
+    regions : RegionAgreement
+    """
+
+    recordings: int
+    same_label: Measured
+    kappa: Measured
+    regions: RegionAgreement
+
+
 def annotator_agreement(recordings: Sequence[AnnotatedRecording]) -> AnnotatorAgreement:
     """Compare all annotators of a project, or of one recording.
 
@@ -89,6 +112,33 @@ def annotator_agreement(recordings: Sequence[AnnotatedRecording]) -> AnnotatorAg
         recording_label_agreement(recordings, annotators),
         frame_label_agreement(recordings, annotators),
         {(one, other): region_agreement(recordings, one, other) for one, other in combinations(annotators, 2)},
+    )
+
+
+def gold_agreement(recordings: Sequence[AnnotatedRecording]) -> dict[str, GoldAgreement]:
+    """Compare each annotator with the gold layer, by name; only those who marked a recording that has one.
+
+    Reviewers mostly decide recordings on which annotators disagree. On these everybody is wrong more often.
+    """
+    recordings = [recording for recording in recordings if recording.has_gold]
+    annotators = sorted({mark.annotator for one in recordings for mark in one.annotations} - {GOLD})
+    return {annotator: _gold_agreement(recordings, annotator) for annotator in annotators}
+
+
+def _gold_agreement(recordings: Sequence[AnnotatedRecording], annotator: str) -> GoldAgreement:
+    pair = annotator, GOLD
+    of_pair = [
+        replace(recording, annotations=tuple(mark for mark in recording.annotations if mark.annotator in pair))
+        for recording in recordings
+        if any(mark.annotator == annotator for mark in recording.annotations)
+    ]
+    labels = [found for recording in of_pair if len(found := _labels_of_recording(recording)) == len(pair)]
+    same = np.array([(float(found[annotator] == found[GOLD]), 1.0) for found in labels])
+    return GoldAgreement(
+        len(of_pair),
+        measured_ratio(same, nothing=NOT_LABELLED["both"], undefined=ALL_THE_SAME),
+        recording_label_agreement(of_pair, pair).cohen[pair],
+        region_agreement(of_pair, *pair),
     )
 
 

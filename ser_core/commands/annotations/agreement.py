@@ -8,7 +8,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from ser_core.annotations.agreement.agreement import AnnotatorAgreement, RegionAgreement, annotator_agreement
+from ser_core.annotations.agreement.agreement import (
+    AnnotatorAgreement,
+    GoldAgreement,
+    RegionAgreement,
+    annotator_agreement,
+    gold_agreement,
+)
 from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.human_agreement import (
     COMPARED,
@@ -77,6 +83,9 @@ def _agreement(args: argparse.Namespace) -> int:
             for recording, agreement in zip(recordings, of_each, strict=True)
         ],
     }
+    if tier is None and (with_gold := gold_agreement(recordings)):
+        _print_gold(with_gold)
+        result["gold"] = {annotator: asdict(found) for annotator, found in with_gold.items()}
     if args.explainers:
         emotions = recordings if tier is None else only_named_emotions(recordings, tier)
         result["explainers"] = _explainers(emotions, files, args.explainers, model_or_default(args.model))
@@ -114,6 +123,16 @@ def _print_points(agreement: AnnotatorAgreement) -> None:
         _print_figure("F1 of points", found.detection_f1, pair)
         _print_figure("apart, ms", found.start_error_ms, pair, digits=0)
         _print_figure("same label", found.same_emotion, pair)
+
+
+def _print_gold(with_gold: Mapping[str, GoldAgreement]) -> None:
+    """Print how far each annotator agrees with the gold layer."""
+    print("\nWith the gold layer")
+    for annotator, found in with_gold.items():
+        _print_figure("same emotion", found.same_label, (annotator,))
+        _print_figure("Cohen's kappa", found.kappa, (annotator,))
+        _print_figure("F1 of regions", found.regions.detection_f1, (annotator,))
+        _print_figure("F1 of marked time", found.regions.time_f1, (annotator,))
 
 
 def _comparable(figures: Mapping[tuple[str, str], Measured]) -> list[tuple[str, str]]:

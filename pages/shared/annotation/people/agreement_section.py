@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 
 from pages.shared import cached, session, waiting
 from pages.shared.annotation.open_project import OpenProject, show_refusals
-from pages.shared.annotation.people import decide_section, explainers_section
+from pages.shared.annotation.people import explainers_section, gold_section
 from pages.shared.annotation.queue.queue_choice import choose_recordings
 from pages.shared.annotation.queue.queue_table import Column, Row, queue_table
 from pages.shared.annotation.tiers.label_tiers import choose_label_tier
@@ -19,28 +20,45 @@ from pages.shared.charts.annotators import (
     annotator_confusion_chart,
     interval_in_words,
     label_in_words,
+    measured_in_words,
 )
 from pages.shared.language import number, plural, recognised, t, texts
 from pages.shared.language.names import in_markdown, printable
 from ser_core.annotations.agreement.agreement import (
     AnnotatorAgreement,
+    GoldAgreement,
     annotator_agreement,
     disagreement,
+    gold_agreement,
     recordings_in_cell,
 )
-from ser_core.annotations.agreement.bootstrap import Measured
 from ser_core.annotations.agreement.label_agreement import LabelAgreement
 from ser_core.annotations.agreement.label_mapping import as_emotions
 from ser_core.annotations.agreement.matching import POINT_TOLERANCE_S
 from ser_core.annotations.annotation import RECORDING_TIER, REGION_TIER, AnnotatedRecording, Tier
 from ser_core.annotations.store.work_queue import Queue
 
-#: Recordings with their marks, the agreement of their annotators, and the disagreement per recording, highest first.
-Comparison = tuple[list[AnnotatedRecording], AnnotatorAgreement, list[tuple[AnnotatedRecording, float]]]
 #: At most this many cells are listed.
 MAX_ROWS = 50
 #: What one label is for.
 UNITS = texts({"recordings": "Recordings", "frames": "Frames"})
+
+
+class Comparison(NamedTuple):
+    """Recordings with their marks, and what they are compared in.
+
+    Attributes
+    ----------
+    differing : list of tuple
+        Recordings on which annotators disagree, with how far they do, the highest first.
+    with_gold : dict of GoldAgreement
+        By annotator.
+    """
+
+    recordings: list[AnnotatedRecording]
+    agreement: AnnotatorAgreement
+    differing: list[tuple[AnnotatedRecording, float]]
+    with_gold: dict[str, GoldAgreement]
 
 
 def show(project: OpenProject) -> None:
@@ -63,7 +81,7 @@ def show(project: OpenProject) -> None:
     done = waiting.results({"people": job})
     if "people" not in done:
         return
-    recordings, agreement, differing = done["people"]
+    recordings, agreement, differing, with_gold = done["people"]
     marks = sum(len(recording.annotations) for recording in recordings)
     st.caption(
         t(
@@ -73,17 +91,18 @@ def show(project: OpenProject) -> None:
             annotators=plural(len(agreement.annotators), "{n} annotator", "{n} annotators"),
         )
     )
-    if any(recording.has_gold for recording in recordings):
-        st.caption(t("The gold layer is not compared: it holds decisions, not a person's marks."))
     if len(agreement.annotators) > 1:
         if tier is not None and tier.kind == "points":
             _points(agreement)
         else:
             _people(project, recordings, agreement)
-        if tier is None:
-            decide_section.show(project, differing)
     else:
         st.info(t("Agreement needs two annotators who marked the same recordings."), icon=":material/group:")
+    if tier is None:
+        if with_gold:
+            gold_section.show_agreement(project, with_gold)
+        if len(agreement.annotators) > 1:
+            gold_section.show_undecided(project, differing)
     if tier is None or tier.kind == "intervals":
         st.divider()
         explainers_section.show(project, recordings, tier, turn)
@@ -98,7 +117,8 @@ def _compare(project: OpenProject, tier: Tier | None) -> Comparison:
     recordings = [recording for recording in compared if recording.annotations]
     rated = [(recording, disagreement(recording) or 0.0) for recording in recordings]
     differing = sorted((pair for pair in rated if pair[1]), key=lambda pair: (-pair[1], pair[0].name))
-    return recordings, annotator_agreement(recordings), differing
+    with_gold = gold_agreement(recordings) if tier is None else {}
+    return Comparison(recordings, annotator_agreement(recordings), differing, with_gold)
 
 
 def _only_emotions(recording: AnnotatedRecording) -> AnnotatedRecording:
@@ -120,11 +140,11 @@ def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreemen
             [
                 {
                     t("Annotators"): _pair_in_words(pair),
-                    t("F1 of regions"): _in_words(found.detection_f1),
-                    t("F1 of marked time"): _in_words(found.time_f1),
-                    t("Start difference"): _in_words(found.start_error_ms, "ms"),
-                    t("End difference"): _in_words(found.end_error_ms, "ms"),
-                    t("Same emotion"): _in_words(found.same_emotion),
+                    t("F1 of regions"): measured_in_words(found.detection_f1),
+                    t("F1 of marked time"): measured_in_words(found.time_f1),
+                    t("Start difference"): measured_in_words(found.start_error_ms, "ms"),
+                    t("End difference"): measured_in_words(found.end_error_ms, "ms"),
+                    t("Same emotion"): measured_in_words(found.same_emotion),
                 }
                 for pair, found in agreement.regions.items()
             ],
@@ -143,25 +163,24 @@ def _people(project: OpenProject, recordings: list[AnnotatedRecording], agreemen
 
 def _points(agreement: AnnotatorAgreement) -> None:
     """Show how far people agree on points, which have no length."""
-    columns = {
-        t("F1 of points"): t("Two points match up to {ms:.0f} ms apart.", ms=1000 * POINT_TOLERANCE_S),
-        t("Distance"): t("Mean distance between matching points."),
-        t("Same label"): t("Share of matching points that have the same label."),
-    }
     st.dataframe(
         [
-            {t("Annotators"): _pair_in_words(pair)}
-            | dict(
-                zip(
-                    columns,
-                    (_in_words(one.detection_f1), _in_words(one.start_error_ms, "ms"), _in_words(one.same_emotion)),
-                    strict=True,
-                )
-            )
-            for pair, one in agreement.regions.items()
+            {
+                t("Annotators"): _pair_in_words(pair),
+                t("F1 of points"): measured_in_words(found.detection_f1),
+                t("Distance"): measured_in_words(found.start_error_ms, "ms"),
+                t("Same label"): measured_in_words(found.same_emotion),
+            }
+            for pair, found in agreement.regions.items()
         ],
         hide_index=True,
-        column_config={name: st.column_config.Column(help=words) for name, words in columns.items()},
+        column_config={
+            t("F1 of points"): st.column_config.Column(
+                help=t("Two points match up to {ms:.0f} ms apart.", ms=1000 * POINT_TOLERANCE_S)
+            ),
+            t("Distance"): st.column_config.Column(help=t("Mean distance between matching points.")),
+            t("Same label"): st.column_config.Column(help=t("Share of matching points that have the same label.")),
+        },
     )
 
 
@@ -182,7 +201,8 @@ def _labels(
             column.metric(name, "–", help=help_text)
             column.caption(in_markdown(recognised(found.reason)))
         else:
-            column.metric(name, _value(found), _interval(found), "off", help=help_text, delta_arrow="off")
+            interval = f"({interval_in_words(found.interval)})" if found.interval else ""
+            column.metric(name, number(found.value, ".2f"), interval, "off", help=help_text, delta_arrow="off")
     dark = st.context.theme.type == "dark"
     st.markdown(t("**Cohen's kappa by pair**"))
     st.plotly_chart(
@@ -254,17 +274,3 @@ def _cells(agreement: LabelAgreement, pair: tuple[str, str], units: str, on_open
 
 def _pair_in_words(pair: tuple[str, str]) -> str:
     return printable(t("{one} and {other}", one=pair[0], other=pair[1]))
-
-
-def _in_words(found: Measured, unit: str = "") -> str:
-    if found.value is None:
-        return "–"
-    return f"{found.value:.0f} {unit} {_interval(found, 0)}" if unit else f"{_value(found)} {_interval(found)}"
-
-
-def _value(found: Measured) -> str:
-    return number(found.value, ".2f")
-
-
-def _interval(found: Measured, digits: int = 2) -> str:
-    return "" if found.interval is None else f"({interval_in_words(found.interval, digits)})"
