@@ -9,6 +9,8 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from ser_core.settings import AnalysisSettings
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -39,23 +41,19 @@ def become_app(arguments: list[str], environment: dict[str, str], log: str, coar
     os.environ.clear()
     os.environ.update(environment)
     if coarse_maps:
-        compute_coarse_maps()
+        compute_coarse_maps_once()
     from streamlit.web import cli
 
     cli.main(arguments, prog_name="streamlit")
 
 
-def compute_coarse_maps() -> None:
-    """Compute each map once, about as coarse as its draft, and judge it against two random maps, not five.
-
-    A draft of LIME has so few cells that it is certain of them; pages show how certain it is.
-    """
+def compute_coarse_maps_once() -> None:
+    """Compute each map once, about as coarse as its draft, and judge it against two random maps, not five."""
     explaining = import_module("pages.shared.cached.explaining")
     explainer_run, runs = explaining.explainer_run, {}
 
     def coarse_run(analysis, method, classifier, settings, work):
-        lime = replace(settings.lime, cell_frames=32, window_frames=32, masks=32)
-        settings = replace(settings.drafted(), lime=lime)
+        settings = coarse(settings)
         key = explaining._explainer_key(analysis, method, settings)
         if key not in runs:
             runs[key] = explainer_run(analysis, method, classifier, settings, work)
@@ -63,6 +61,15 @@ def compute_coarse_maps() -> None:
 
     explaining.explainer_run = coarse_run
     import_module("ser_core.explanation.judgement").RANDOM_MAPS = 2
+
+
+def coarse(settings: AnalysisSettings) -> AnalysisSettings:
+    """Return settings for maps about as coarse as their drafts.
+
+    A draft of LIME has so few cells that it is certain of them; pages show how certain it is.
+    """
+    lime = replace(settings.lime, cell_frames=32, window_frames=32, masks=min(settings.lime.masks, 32))
+    return replace(settings.drafted(), lime=lime)
 
 
 if __name__ == "__main__":

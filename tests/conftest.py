@@ -15,6 +15,7 @@ import soundfile
 from hypothesis import HealthCheck, settings
 
 from ser_core.analysis import Recording
+from tests.app_parent import coarse
 
 # The same examples in every run, and no deadline: a busy machine must not fail a test.
 settings.register_profile(
@@ -137,12 +138,13 @@ def voice_like(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * rate)) / rate
     pitch_hz = 140 + 25 * np.sin(2 * np.pi * 0.7 * time_s + rng.uniform(0, 2 * np.pi))
-    phase = 2 * np.pi * np.cumsum(pitch_hz) / rate
+    turn = np.exp(2j * np.pi * np.cumsum(pitch_hz) / rate)
     formants_hz = rng.uniform(400, 800), rng.uniform(1_200, 2_200)
-    tone = np.zeros(len(time_s))
+    tone, harmonic_turn = np.zeros(len(time_s)), np.ones(len(time_s), complex)
     for harmonic in range(1, int(min(3_600, 0.45 * rate) / pitch_hz.max()) + 1):
         level = sum(1 / (1 + ((harmonic * 140 - formant) / 150) ** 2) for formant in formants_hz)
-        tone += level * np.sin(harmonic * phase)
+        harmonic_turn *= turn
+        tone += level * harmonic_turn.imag
     syllables = 0.05 + np.sin(np.pi * 4 * time_s) ** 2
     samples = tone * syllables
     samples = samples / np.abs(samples).max() + 0.002 * rng.standard_normal(len(samples))
@@ -179,34 +181,30 @@ def _components_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _maps_once() -> Iterator[None]:
-    """Compute each map that pages show, and its faithfulness, once for all tests: most show the same ones.
+def _coarse_maps_once() -> Iterator[None]:
+    """Compute each map that pages show, coarsely, and its faithfulness, once for all tests: most show the same ones.
 
     The key is that of the page's job, so another input is another map. A test may replace these functions itself.
     """
     explaining, computed = sys.modules.get("pages.shared.cached.explaining"), {}
 
-    def once(name: str, key_of: Callable) -> None:
+    def once(name: str, key_of: Callable, settings_of: Callable = lambda settings: settings) -> None:
         compute = getattr(explaining, name)
 
-        def computed_once(analysis, of, classifier, *more):
-            key = (name, id(classifier), analysis.stretch, key_of(analysis, of, *more))
+        def computed_once(analysis, of, classifier, settings, work):
+            settings = settings_of(settings)
+            key = (name, id(classifier), analysis.stretch, key_of(analysis, of, settings))
             if key not in computed:
-                computed[key] = classifier, compute(analysis, of, classifier, *more)
+                computed[key] = classifier, compute(analysis, of, classifier, settings, work)
             return computed[key][1]
 
         replaced.setattr(explaining, name, computed_once)
 
     with pytest.MonkeyPatch.context() as replaced:
         if explaining:
-            once(
-                "explainer_run",
-                lambda analysis, method, settings, work: explaining._explainer_key(analysis, method, settings),
-            )
-            once(
-                "judge_maps",
-                lambda analysis, maps, settings, work: (analysis.recording.sha256, analysis.emotion, settings),
-            )
+            once("explainer_run", explaining._explainer_key, coarse)
+            once("judge_maps", lambda analysis, maps, settings: (analysis.recording.sha256, analysis.emotion, settings))
+            replaced.setattr("ser_core.explanation.judgement.RANDOM_MAPS", 2)
         yield
 
 

@@ -587,7 +587,7 @@ def test_verdicts_and_grad_cam_do_not_wait_and_drafts_precede_all_fine_maps(voic
 
     monkeypatch.setattr(Jobs, "submit", noting)
     for page in ("pages/1_Explain.py", "pages/2_Listen.py"):
-        with_recording(page, voice[:24_000], stretch=QUICK["stretch"])
+        with_recording(page, voice[:24_000])
     fine, draft = AnalysisSettings(), AnalysisSettings().drafted()
     assert {name for (name, _), lane in lanes.items() if lane == Lane.QUICK} == {"classify", "grad_cam", "focus audio"}
     for method in ("lime", "occlusion", "lime_time"):

@@ -17,6 +17,8 @@ MIN_SPEAKER_RECORDINGS = 8
 SEED = 0
 #: Corpora whose words give the emotion away. They are reported separately and not in the mean.
 APART = frozenset({"korean_emotional_tts"})
+#: Speakers counted at once when sets of them are drawn.
+MAX_DRAWN_AT_ONCE = 2**16
 #: The corpora on which models are compared.
 COMPARED_CORPORA = ("ravdess", "emodb", "nemo", "crema_d")
 #: Finer near 1, because the curve of a model that is often confident would end early.
@@ -75,11 +77,16 @@ def speaker_interval(
 def summed_over_drawn(per_speaker: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Return sums (sets, ...) of values (speakers, ...) over sets of speakers (sets, n), drawn with replacement.
 
-    Set by set, because all sets at once would take memory for thousands of sets times thousands of speakers.
+    Some sets at a time, because all at once would take memory for thousands of sets times thousands of speakers.
     """
     values = per_speaker.reshape(len(per_speaker), -1)
-    sums = np.stack([np.bincount(speakers, minlength=len(values)) @ values for speakers in drawn])
-    return sums.reshape(len(drawn), *per_speaker.shape[1:])
+    count = len(values)
+    sums = []
+    for sets in np.array_split(drawn, -(-drawn.size // MAX_DRAWN_AT_ONCE)):
+        rows = np.arange(len(sets))[:, None]
+        times = np.bincount((count * rows + sets).ravel(), minlength=count * len(sets)).reshape(len(sets), count)
+        sums.append(times @ values)
+    return np.concatenate(sums).reshape(len(drawn), *per_speaker.shape[1:])
 
 
 def figures_by_corpus(
