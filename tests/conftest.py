@@ -5,6 +5,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, settings
 
-from ser_core.analysis import Recording
+from ser_core.analysis import Analysis, Recording
 from tests.app_parent import coarse
 
 # The same examples in every run, and no deadline: a busy machine must not fail a test.
@@ -180,9 +181,13 @@ def _components_once() -> Iterator[None]:
         yield
 
 
+def focus_of(analysis: Analysis) -> dict[str, object]:
+    return {name: getattr(analysis, name) for name in ("profile", "focus", "focus_by", "focus_settings")}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _coarse_maps_once() -> Iterator[None]:
-    """Compute each map that pages show, coarsely, and its faithfulness, once for all tests: most show the same ones.
+    """Compute each map that pages show, coarsely, its focus and its faithfulness once: most tests show the same ones.
 
     The key is that of the page's job, so another input is another map. A test may replace these functions itself.
     """
@@ -196,13 +201,15 @@ def _coarse_maps_once() -> Iterator[None]:
             key = (name, id(classifier), analysis.stretch, key_of(analysis, of, settings))
             if key not in computed:
                 computed[key] = classifier, compute(analysis, of, classifier, settings, work)
-            return computed[key][1]
+            result = computed[key][1]
+            return result if name != "with_deciding_focus" else replace(analysis, **focus_of(result))
 
         replaced.setattr(explaining, name, computed_once)
 
     with pytest.MonkeyPatch.context() as replaced:
         if explaining:
             once("explainer_run", explaining._explainer_key, coarse)
+            once("with_deciding_focus", explaining._focus_key)
             once("judge_maps", lambda analysis, maps, settings: (analysis.recording.sha256, analysis.emotion, settings))
             replaced.setattr("ser_core.explanation.judgement.RANDOM_MAPS", 2)
         yield

@@ -50,6 +50,7 @@ pytestmark = pytest.mark.process
 
 #: With a fixed share: threads and bfloat16 change scores a little, and with them the focus that decides.
 SETTINGS = AnalysisSettings(explain=("grad_cam",), focus_by="grad_cam", focus=FocusSettings(share=0.35))
+VERDICTS_ONLY = AnalysisSettings(explain=(), focus_by=None)
 RECORDINGS = 12
 MORE = 12
 PATIENCE_S = 120
@@ -334,7 +335,7 @@ def workers_of_engine():
 
 
 def test_a_local_process_that_dies_while_idle_is_replaced(recordings_folder, model):
-    worker = WorkerSettings(str(model), chunks.model_identity(load_model(model)), AnalysisSettings(explain=()))
+    worker = WorkerSettings(str(model), chunks.model_identity(load_model(model)), VERDICTS_ONLY)
     path = recordings_folder / "00.flac"
     chunk = chunks.Chunk(((read_recording(path).sha256, str(path)),))
     with local_engine(1) as run_chunks:
@@ -624,7 +625,7 @@ def test_resuming_with_another_model_settings_or_recordings_is_refused(recording
     with pytest.raises(BatchRefused, match="holds a batch with another model"):
         batch(recordings_folder, other, out)
     with pytest.raises(BatchRefused, match="holds a batch with other settings"):
-        run_batch(recordings_folder, str(model), AnalysisSettings(explain=()), out)
+        run_batch(recordings_folder, str(model), VERDICTS_ONLY, out)
     with pytest.raises(BatchRefused, match="holds a batch of other recordings"):
         batch(recordings_folder / "deep", model, out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
@@ -773,7 +774,7 @@ def manifest(tmp_path_factory):
 
 
 def by_speaker(manifest, model, out, **more):
-    return run_batch(manifest, str(model), AnalysisSettings(explain=()), out, by_speaker=True, workers=1, **more)
+    return run_batch(manifest, str(model), VERDICTS_ONLY, out, by_speaker=True, workers=1, **more)
 
 
 def test_each_speaker_is_judged_by_the_normal_of_all_their_recordings(manifest, voiced, tmp_path):
@@ -785,7 +786,7 @@ def test_each_speaker_is_judged_by_the_normal_of_all_their_recordings(manifest, 
         recordings = [read_recording(manifest.parent / path) for path in paths]
         adapted = classifier.with_voice(speaker_normal(recordings, classifier))
         assert [rows[path]["voice_recordings"] for path in paths] == len(paths) * [len(paths)]
-        analysis = analyse_recording(recordings[-1], adapted, AnalysisSettings(explain=()))
+        analysis = analyse_recording(recordings[-1], adapted, VERDICTS_ONLY)
         row = rows[paths[-1]]
         assert [row[f"p_{one}"] for one in EMOTIONS] == pytest.approx(analysis.scores.recording, abs=0.02)
         assert row["voice_share"] == pytest.approx(analysis.voice.share, abs=0.01)
@@ -803,7 +804,7 @@ def test_a_resumed_batch_by_speaker_computes_normals_from_all_recordings(manifes
 def test_a_batch_by_speaker_and_one_without_are_different_batches(manifest, voiced, tmp_path, engine):
     by_speaker(manifest, voiced, tmp_path / "out")
     with pytest.raises(BatchRefused, match="another setting of --voice"):
-        run_batch(manifest, str(voiced), AnalysisSettings(explain=()), tmp_path / "out", workers=1)
+        run_batch(manifest, str(voiced), VERDICTS_ONLY, tmp_path / "out", workers=1)
 
 
 def test_by_speaker_needs_a_manifest_and_a_model_with_voice_settings(

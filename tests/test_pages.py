@@ -57,7 +57,7 @@ from ser_core.model.checkpoint import (
     read_card,
 )
 from ser_core.model.shipped_models import find_model, load_model, model_names, models_left_out
-from ser_core.pipeline import analyse_recording
+from ser_core.pipeline import analyse_recording, classify_recording
 from ser_core.settings import AnalysisSettings, SpectrogramSettings
 from ser_core.words import transcription
 from tests.broken_machine import everything_under
@@ -452,7 +452,8 @@ def test_a_stretch_without_speech_has_maps_without_evidence(make_voice):
 )
 def test_contrasting_the_best_emotion_with_itself_is_explained_without_an_error(voice, page, said):
     classifier = load_model(SMALL)
-    best = analyse_recording(read_recording(wav(voice[:24_000])), classifier, AnalysisSettings(explain=())).emotion
+    recording = read_recording(wav(voice[:24_000]))
+    best = classify_recording(recording, classifier, AnalysisSettings()).emotion
     app = at(page)
     hold(app, voice[:24_000])
     app.session_state["choices"] = dict(CHOICES) | QUICK | {"against": best}

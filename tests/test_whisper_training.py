@@ -109,7 +109,7 @@ def test_a_recording_is_scored_and_explained_on_its_segments(trained):
     assert analysis.segments.segment_frames == 240
     assert analysis.explanations["grad_cam"].relevance.shape == analysis.spectrogram.log_mel.shape
     assert np.ptp(analysis.explanations["grad_cam"].relevance) > 0
-    short = analyse_recording(noise_recording(1.0), classifier, AnalysisSettings(explain=()))
+    short = analyse_recording(noise_recording(1.0), classifier, AnalysisSettings(explain=(), focus_by=None))
     assert any("Shorter than the 2.40 s" in warning for warning in short.warnings)
 
 
