@@ -38,9 +38,14 @@ PLURAL_IN_SCRIPT = re.compile(rf"\bplural\([^\"]*?{STRING},\s*{STRING}")
 def calls(paths: Iterable[Path]) -> Iterator[tuple[str, ast.Call]]:
     """Yield each call with the last part of the called name."""
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.Call):
                 yield getattr(node.func, "attr", getattr(node.func, "id", "")), node
+
+
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
 
 
 def template(node: ast.expr) -> str | None:
@@ -125,8 +130,7 @@ def refusals() -> set[str]:
 @cache
 def of_library() -> set[str]:
     """Return every string in `ser_core`; pages show some of them."""
-    trees = (ast.parse(path.read_text()) for path in LIBRARY)
-    return {text for tree in trees for node in ast.walk(tree) if (text := template(node)) is not None}
+    return {text for path in LIBRARY for node in nodes_of(path) if (text := template(node)) is not None}
 
 
 if __name__ == "__main__":
