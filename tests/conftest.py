@@ -200,7 +200,9 @@ def _coarse_maps_once() -> Iterator[None]:
             settings = settings_of(settings)
             key = (name, id(classifier), analysis.stretch, key_of(analysis, of, settings))
             if key not in computed:
-                computed[key] = classifier, compute(analysis, of, classifier, settings, work)
+                with pytest.MonkeyPatch.context() as fewer:
+                    fewer.setattr("ser_core.explanation.judgement.RANDOM_MAPS", 2)
+                    computed[key] = classifier, compute(analysis, of, classifier, settings, work)
             result = computed[key][1]
             return result if name != "with_deciding_focus" else replace(analysis, **focus_of(result))
 
@@ -211,7 +213,6 @@ def _coarse_maps_once() -> Iterator[None]:
             once("explainer_run", explaining._explainer_key, coarse)
             once("with_deciding_focus", explaining._focus_key)
             once("judge_maps", lambda analysis, maps, settings: (analysis.recording.sha256, analysis.emotion, settings))
-            replaced.setattr("ser_core.explanation.judgement.RANDOM_MAPS", 2)
         yield
 
 
