@@ -200,9 +200,7 @@ def _coarse_maps_once() -> Iterator[None]:
             settings = settings_of(settings)
             key = (name, id(classifier), analysis.stretch, key_of(analysis, of, settings))
             if key not in computed:
-                with pytest.MonkeyPatch.context() as fewer:
-                    fewer.setattr("ser_core.explanation.judgement.RANDOM_MAPS", 2)
-                    computed[key] = classifier, compute(analysis, of, classifier, settings, work)
+                computed[key] = classifier, compute(analysis, of, classifier, settings, work)
             result = computed[key][1]
             return result if name != "with_deciding_focus" else replace(analysis, **focus_of(result))
 
