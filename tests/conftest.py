@@ -20,7 +20,7 @@ from tests.app_parent import coarse
 
 # The same examples in every run, and no deadline: a busy machine must not fail a test.
 settings.register_profile(
-    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=30
 )
 settings.register_profile("long", settings.get_profile("steady"), max_examples=400)
 settings.load_profile("steady")
