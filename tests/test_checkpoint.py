@@ -22,6 +22,7 @@ from ser_core.model.checkpoint import (
     TEST_TABLE,
     WEIGHTS,
     _shapes,
+    fastest_precision,
     load_network,
     read_card,
     save_model,
@@ -117,6 +118,12 @@ def test_a_loaded_model_predicts_like_the_saved_network(tmp_path, architecture):
     # after each of up to 27 layers. A wrong layer would change everything.
     assert np.ptp(original, axis=0).max() > 0.1
     np.testing.assert_allclose(loaded.score(segments), original, atol=0.05 * np.abs(original).max())
+
+
+@pytest.mark.parametrize(("supported", "precision"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_the_processor_alone_decides_in_which_precision_models_compute(monkeypatch, supported, precision):
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: supported)
+    assert {fastest_precision() for _ in range(3)} == {precision}
 
 
 @pytest.mark.parametrize("earlier", [{}, {"expected_logits": [[1.0, 0.0], [0.0, 1.0]]}])

@@ -5,10 +5,8 @@ import hashlib
 import io
 import json
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from time import thread_time
-from timeit import repeat
 from typing import Any
 
 import torch
@@ -16,7 +14,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from torch import nn
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from ser_core.analysis.emotions import COLOURS
@@ -24,7 +21,6 @@ from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
 from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.decoder import Decoder, decoder_of
-from ser_core.model.networks.local_change import thread_pool
 from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import NETWORK_BASELINES
 from ser_core.model.scores import POOLINGS
@@ -330,23 +326,13 @@ def _pooling_of(card: dict[str, Any]) -> str:
     return pooling
 
 
-@cache
 def fastest_precision() -> torch.dtype:
-    """Return bfloat16 if this processor multiplies bfloat16 matrices faster than float32 ones, else float32.
+    """Return bfloat16 if this processor has units for matrices of it (AMX), else float32.
 
-    Processors without AMX may take twice as long for bfloat16 as for float32.
+    Without them bfloat16 may take twice as long. The processor alone decides, not a measurement, so that a model always
+    has the same scores on the same machine.
     """
-    native = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
-    if not native:
-        return torch.float32
-    # In the pool each thread computes by itself, so that its processor time does not depend on other work.
-    half, full = thread_pool().map(_seconds_of_product, (torch.bfloat16, torch.float32))
-    return torch.bfloat16 if half < full else torch.float32
-
-
-def _seconds_of_product(precision: torch.dtype) -> float:
-    inputs, weights = torch.ones(256, 512, dtype=precision), torch.ones(512, 512, dtype=precision)
-    return min(repeat(lambda: F.linear(inputs, weights), timer=thread_time, number=1, repeat=10))
+    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
 
 
 def read_card(folder: Path) -> dict[str, Any]:
