@@ -375,7 +375,7 @@ def test_the_page_says_so_if_there_is_no_evidence_for_the_emotion(analysis, page
     negative = with_maps(analysis, relevance=-np.abs(analysis.explanations["lime"].relevance))
     assert negative.focus == ()
     page = page_of(negative)
-    assert "No stretch of this recording speaks for sad" in page.text()
+    assert "At no moment is there more evidence for sad" in page.text()
     assert list(page.sounds()) == ["The whole recording"]
 
 

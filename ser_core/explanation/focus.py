@@ -176,7 +176,7 @@ def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion:
     if covered.any() and not profile.any():
         return f"No masked part changed the score for {emotion} enough to be measured."
     if not (profile > 0).any():
-        return f"No stretch of this recording speaks for {emotion}: the evidence is nowhere above zero."
+        return f"At no moment is there more evidence for {emotion} than against it."
     return None
 
 
