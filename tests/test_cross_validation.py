@@ -270,7 +270,7 @@ def test_corpora_left_out_in_turn_have_a_table_and_figures_of_their_own(validate
     table = read_predictions(folder / CORPORA_TABLE)
     assert sorted(set(table.corpora)) == ["a", "b", "c"]
     assert len(table.labels) == 48
-    assert "each corpus left out in turn" in (folder / "README.md").read_text()
+    assert "On new corpora (corpus split, folds 1, 2, 3 of 3" in (folder / "README.md").read_text()
 
 
 def recipe(plan, **card):

@@ -1,6 +1,7 @@
 """Models are measured on what they were not trained on, as it is and degraded."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import soundfile
 from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.learning.augmentation import CONDITIONS
+from ser_core.learning.cross_validation import measure_new_corpora
 from ser_core.learning.evaluation import (
     RecordingLogits,
     by_own_normal,
@@ -18,7 +20,16 @@ from ser_core.learning.evaluation import (
     tabulate,
     training_overlap,
 )
-from ser_core.model.checkpoint import TRAINING_LIST, training_list
+from ser_core.learning.metrics import headline
+from ser_core.learning.predictions import read_predictions
+from ser_core.model.checkpoint import (
+    CARD,
+    CORPORA_TABLE,
+    CORPORA_VOICE_TABLE,
+    TRAINING_LIST,
+    read_card,
+    training_list,
+)
 from ser_core.model.shipped_models import find_model, model_names
 from ser_core.settings import VoiceSettings
 from ser_core.work.progress import UNWATCHED
@@ -57,11 +68,64 @@ def test_evaluate_writes_every_figure_for_every_condition(small_corpus, tmp_path
     assert "noise, 0 dB" in capsys.readouterr().out
 
 
-def test_training_recordings_of_a_model_are_left_out_and_counted(small_corpus, tmp_path):
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for file in find_model("yamnet").iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of a shipped model's folder."""
+    return Path(shutil.copytree(find_model("yamnet"), tmp_path / "model"))
+
+
+def test_figures_on_a_new_corpus_are_added_to_an_otherwise_unchanged_model(folder, small_corpus, capsys):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    card = json.loads(before[CARD])
+    new_to_it = card | {"corpora": [corpus for corpus in card["corpora"] if corpus != "emodb"]}
+    (folder / CARD).write_text(json.dumps(new_to_it))
+    arguments = ["evaluate", "--model", str(folder), "--corpus", f"emodb={small_corpus}"]
+    assert main([*arguments, "--add-figures"]) == 0
+    printed = capsys.readouterr().out
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert after.keys() - before.keys() == {CORPORA_TABLE}
+    assert {name for name in before if after[name] != before[name]} == {CARD, "README.md"}
+    expected, _ = predict_corpora("yamnet", {"emodb": small_corpus}, UNWATCHED)
+    tested = read_predictions(folder / CORPORA_TABLE)
+    order = np.argsort(expected.sha256)
+    assert tested.sha256 == expected.subset(order).sha256
+    np.testing.assert_allclose(tested.probabilities, expected.probabilities[order], atol=1e-4)
+    figures = read_card(folder).pop("leave_one_corpus_out")
+    assert read_card(folder) == new_to_it | {"leave_one_corpus_out": figures}
+    assert figures["headline"] == headline(tested)
+    assert figures["split"] == "this model on emodb, of which nothing was in its training"
+    assert figures["split"] in (folder / "README.md").read_text()
+    assert f"Split: {figures['split']}. Written to {folder}." in printed
+    assert main([*arguments, "--add-figures"]) == 0  # again, in place of the first
+
+
+def test_a_model_whose_voices_have_a_normal_gets_the_table_by_own_normal_too(folder, small_corpus):
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | {"corpora": [], "voice": {}}))
+    measure_new_corpora(folder, {"emodb": str(small_corpus)})
+    unknown, known = (read_predictions(folder / name) for name in (CORPORA_TABLE, CORPORA_VOICE_TABLE))
+    assert unknown.sha256 == known.sha256
+    assert np.abs(unknown.probabilities - known.probabilities).max() > 0.01
+
+
+def test_figures_are_not_added_for_a_corpus_of_the_training_nor_over_those_of_left_out_corpora(
+    folder, small_corpus, capsys
+):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    arguments = ["evaluate", "--model", str(folder), "--corpus", f"emodb={small_corpus}", "--add-figures"]
+    assert main(arguments) == 2
+    assert "model was trained on emodb" in capsys.readouterr().err
+    assert main([*arguments, "--robustness"]) == 2
+    assert "without it" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    left_out = {"corpora": [], "leave_one_corpus_out": {"split": "corpus split, folds 1, 2 of 2: a, b left out"}}
+    (folder / CARD).write_text(json.dumps(json.loads(before[CARD]) | left_out))
+    assert main(arguments) == 2
+    assert "would replace them" in capsys.readouterr().err
+    assert not (folder / CORPORA_TABLE).exists()
+
+
+def test_training_recordings_of_a_model_are_left_out_and_counted(folder, small_corpus):
     every, _ = predict_corpora(folder, {"emodb": small_corpus}, UNWATCHED)
     with (folder / TRAINING_LIST).open("a") as training_list:
         training_list.writelines(f"{sha256},emodb:21\n" for sha256 in every.sha256[:8])

@@ -11,7 +11,8 @@ from typing import Any
 
 from ser_core.analysis import display_name
 from ser_core.errors import SerError, SettingsRefused, WordModelRefused
-from ser_core.model.shipped_models import default_model, models_left_out
+from ser_core.model.checkpoint import HASHES
+from ser_core.model.shipped_models import default_model, find_model, models_left_out
 from ser_core.output.saved_analyses import data_folder
 from ser_core.words.word_model import (
     DOWNLOAD_MB,
@@ -137,6 +138,14 @@ def print_figures(result: dict[str, Any]) -> None:
             f"{'mean without them':22s} UAR {100 * headline['uar']:5.1f} %  "
             f"(the words of {', '.join(headline['apart'])} reveal the emotion)"
         )
+
+
+def print_added_figures(figures: dict[str, Any], model: str) -> None:
+    """Print figures that were added to a model's folder, and what is left to do if its files have listed hashes."""
+    print_figures(figures)
+    say(f"Split: {figures['split']}. Written to {model}.")
+    if (find_model(model).parent / HASHES).is_file():
+        say(f"Its card changed: update {HASHES} as described in CONTRIBUTING.md, if it lists the model.")
 
 
 def write_json(result: dict[str, Any], file: Path) -> None:

@@ -13,6 +13,7 @@ from ser_core.commands.arguments import (
     corpus_at,
     fold_numbers,
     folders_of,
+    print_added_figures,
     print_figures,
     printed_progress,
     say,
@@ -20,10 +21,9 @@ from ser_core.commands.arguments import (
 )
 from ser_core.errors import SettingsRefused, WriteRefused
 from ser_core.learning.classifier_training import train_classifier
-from ser_core.learning.cross_validation import cross_validate, measure_recipe
+from ser_core.learning.cross_validation import NEW_CORPORA, cross_validate, measure_recipe
 from ser_core.learning.plan import PRESETS, SPLITS, TRAINABLE, TrainingPlan, own_front_end
-from ser_core.model.checkpoint import HASHES
-from ser_core.model.shipped_models import DEFAULT_MODEL, find_model
+from ser_core.model.shipped_models import DEFAULT_MODEL
 from ser_core.settings import FrontEnd, SelectionSettings
 from ser_core.work.training_process import runs_folder
 
@@ -91,12 +91,12 @@ def _train(args: argparse.Namespace) -> int:
             "free some space or set SER_RUNS to another folder, then train again with --resume."
         ) from None
     if card:  # only the first of several processes has it
-        key = "leave_one_corpus_out" if plan.split == "corpus" else "cross_validation"
-        figures = card.get(key, card["test_figures"])
-        print_figures(figures)
-        say(f"Split: {figures.get('split', card['split'])}. Written to {args.out or args.figures_of}.")
-        if args.figures_of and (find_model(args.figures_of).parent / HASHES).is_file():
-            say(f"Its card changed: update {HASHES} as described in CONTRIBUTING.md, if it lists the model.")
+        figures = card.get(NEW_CORPORA if plan.split == "corpus" else "cross_validation", card["test_figures"])
+        if args.figures_of:
+            print_added_figures(figures, args.figures_of)
+        else:
+            print_figures(figures)
+            say(f"Split: {figures.get('split', card['split'])}. Written to {args.out}.")
     return 0
 
 

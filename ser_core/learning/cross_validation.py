@@ -14,6 +14,7 @@ from ser_core.corpora import corpus_names, read_corpus
 from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.learning.classifier_training import train_classifier
 from ser_core.learning.classifier_training.card import readme_of
+from ser_core.learning.evaluation import by_own_normal, logits_of_recordings, tabulate, unseen_recordings
 from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.plan import FROZEN, TrainingPlan, starting_branch
 from ser_core.learning.predictions import Predictions, concatenate, read_predictions, write_predictions
@@ -32,11 +33,13 @@ from ser_core.model.checkpoint import (
     require_replaceable_model,
     write_card,
 )
-from ser_core.model.shipped_models import find_model
+from ser_core.model.shipped_models import find_model, load_model
 from ser_core.work.progress import UNWATCHED, Work
 
 #: The file in the folder of a finished fold that holds the plan of its training.
 PLAN = "plan.json"
+#: The entry of a card with the figures on new corpora.
+NEW_CORPORA = "leave_one_corpus_out"
 
 
 def cross_validate(
@@ -99,11 +102,44 @@ def measure_recipe(
     return _write_figures(folder, folder, plan, folds, models)
 
 
+def measure_new_corpora(model: str | Path, corpora: dict[str, str], work: Work = UNWATCHED) -> dict[str, Any]:
+    """Test a model on corpora that it was not trained on, add the metrics to its folder, and return its card.
+
+    Raises
+    ------
+    SettingsRefused
+        If the model was trained on one of the corpora, or has figures of corpora that were left out of its training.
+    CorpusRefused
+        If a corpus cannot be read, or nothing in it can be measured.
+    """
+    folder, classifier = find_model(model), load_model(model)
+    card, names = read_card(folder), corpus_names(corpora, classifier.emotions)
+    if known := sorted(set(names) & set(card.get("corpora", ()))):
+        raise SettingsRefused(
+            f"{folder.name} was trained on {', '.join(known)}, so this is not new to it; leave it out. "
+            "`train --split corpus --figures-of` measures the same training without it."
+        )
+    if card.get(NEW_CORPORA, {}).get("split", "").startswith("corpus split"):
+        raise SettingsRefused(
+            f"{folder.name} already has figures of corpora that were left out of its training in turn, and these would "
+            "replace them. Evaluate without adding the figures."
+        )
+    unseen, *_ = unseen_recordings(model, corpora)
+    logits, _ = logits_of_recordings(classifier, unseen, work)
+    emotions, temperature, pooling = classifier.emotions, classifier.temperature, classifier.pooling
+    shifted = None
+    if classifier.voice is not None:
+        shifted = tabulate(emotions, temperature, by_own_normal(classifier, logits), pooling)
+    tested = tabulate(emotions, temperature, logits, pooling)
+    split = f"this model on {', '.join(names)}, of which nothing was in its training"
+    return add_figures(folder, folder, tested, shifted, split, len(names), corpora=True)
+
+
 def add_figures(
     folder: Path,
     out: Path,
     predictions: Predictions,
-    by_own_normal: Predictions | None,
+    voices: Predictions | None,
     split: str,
     folds: int,
     *,
@@ -115,21 +151,22 @@ def add_figures(
     ----------
     predictions : Predictions
         For every recording, by a model that was not trained on its speaker or, if `corpora`, on its corpus.
-    by_own_normal : Predictions or None
+    voices : Predictions or None
         The same with each voice judged by its own normal; None for models without this.
     split : str
         The split in words.
     """
-    key, table = ("leave_one_corpus_out", CORPORA_TABLE) if corpora else ("cross_validation", FOLDS_TABLE)
-    figures = all_figures(predictions) | {"headline": headline(predictions), "folds": folds, "split": split}
-    card = read_card(folder) | {key: figures}
+    key, table = (NEW_CORPORA, CORPORA_TABLE) if corpora else ("cross_validation", FOLDS_TABLE)
     draft = draft_of(out)
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(PLAN))
-    write_card(draft, card, readme_of(out.absolute().name, card))
     write_predictions(predictions, draft / table)
-    if by_own_normal is not None:
-        write_predictions(by_own_normal, draft / (CORPORA_VOICE_TABLE if corpora else FOLDS_VOICE_TABLE))
+    tested = read_predictions(draft / table)  # the figures are those of the rounded probabilities
+    figures = all_figures(tested) | {"headline": headline(tested), "folds": folds, "split": split}
+    card = read_card(folder) | {key: figures}
+    write_card(draft, card, readme_of(out.absolute().name, card))
+    if voices is not None:
+        write_predictions(voices, draft / (CORPORA_VOICE_TABLE if corpora else FOLDS_VOICE_TABLE))
     publish(draft, out)
     return card
 
@@ -138,9 +175,9 @@ def _write_figures(
     folder: Path, out: Path, plan: TrainingPlan, folds: Sequence[int], models: Sequence[Path]
 ) -> dict[str, Any]:
     predictions = concatenate([read_predictions(model / TEST_TABLE) for model in models])
-    by_own_normal = None
+    voices = None
     if all((model / TEST_VOICE_TABLE).is_file() for model in models):
-        by_own_normal = concatenate([read_predictions(model / TEST_VOICE_TABLE) for model in models])
+        voices = concatenate([read_predictions(model / TEST_VOICE_TABLE) for model in models])
     numbers, last_fold = ", ".join(map(str, folds)), plan.last_fold
     corpora = ", ".join(sorted(set(predictions.corpora)))
     split = {  # whole sentences, which pages translate
@@ -150,7 +187,7 @@ def _write_figures(
         "corpus": f"corpus split, folds {numbers} of {last_fold}: {corpora} left out of training in turn",
     }[plan.split]
     by_corpus = plan.split == "corpus"
-    return add_figures(folder, out, predictions, by_own_normal, split, len(folds), corpora=by_corpus)
+    return add_figures(folder, out, predictions, voices, split, len(folds), corpora=by_corpus)
 
 
 def _require_same_recipe(plan: TrainingPlan, card: dict[str, Any], name: str) -> None:

@@ -53,8 +53,8 @@ def chosen_table(folder: Path, card: dict[str, Any]) -> tuple[Path, str]:
         persist_state="session",
         help=t(
             "All folds: one model per fold, so that every speaker is tested once, by a model that was not "
-            "trained on them; the sidebar offers the model of the first fold. New corpora: each corpus was "
-            "held out from training in turn."
+            "trained on them; the sidebar offers the model of the first fold. New corpora: nothing of the corpus was "
+            "in training."
         ),
     )
     return offered.get(chosen, offered[OWN_TEST])

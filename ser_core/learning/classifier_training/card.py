@@ -82,7 +82,7 @@ The same training on {cross_validation["folds"]} folds, each speaker tested by t
 """
     if leave_one_out := card.get("leave_one_corpus_out"):
         text += f"""
-The same training with each corpus left out in turn, and tested on it:
+On new corpora ({leave_one_out["split"]}):
 
 {_table(leave_one_out)}
 """
