@@ -5,6 +5,7 @@ import os
 import pkgutil
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -40,11 +41,25 @@ def become_app(arguments: list[str], environment: dict[str, str], log: str, coar
             os.dup2(file.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
+    share_decoders()
     if coarse_maps:
         compute_coarse_maps_once()
     from streamlit.web import cli
 
     cli.main(arguments, prog_name="streamlit")
+
+
+def share_decoders(replace_attribute: Callable[[object, str, object], None] = setattr) -> None:
+    """Let a decoding process, whose start takes longer than most tests' recordings, decode for another visit too."""
+    decoding_process = import_module("ser_core.audio.decoding_process")
+    take_idle = decoding_process._take_idle
+
+    def take_any(owner):
+        for decoder in decoding_process._idle:
+            decoder.owner = owner
+        return take_idle(owner)
+
+    replace_attribute(decoding_process, "_take_idle", take_any)
 
 
 def compute_coarse_maps_once() -> None:

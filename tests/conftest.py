@@ -16,7 +16,7 @@ import soundfile
 from hypothesis import HealthCheck, settings
 
 from ser_core.analysis import Analysis, Recording
-from tests.app_parent import coarse
+from tests.app_parent import coarse, share_decoders
 
 # The same examples in every run, and no deadline: a busy machine must not fail a test.
 settings.register_profile(
@@ -168,6 +168,13 @@ def _no_work_left_behind(request) -> Iterator[None]:
         jobs = sys.modules["pages.shared.cached"].jobs()
         for job in [job for job in jobs._jobs.values() if not job.ended.is_set()]:
             jobs.cancel(job)
+
+
+@pytest.fixture(autouse=True)
+def _decoders_of_all_visits(request, monkeypatch) -> None:
+    """Decode for every visit to a page in the same processes; outside tests, each visit gets its own."""
+    if request.node.get_closest_marker("page"):
+        share_decoders(monkeypatch.setattr)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -110,7 +110,8 @@ def use(browser, voice):
 def record(browser):
     """Record a fake microphone."""
     browser.click("[data-testid=stAudioInput] button", "Record")
-    browser.wait("() => all('[data-testid=stAudioInput]', '00:02').length")
+    two_seconds_or_more = "/00:(0[2-9]|[1-5][0-9])/"  # a busy machine may not show every second
+    browser.wait(f"() => all('[data-testid=stAudioInput]', '').some(e => {two_seconds_or_more}.test(e.textContent))")
     browser.click("[data-testid=stAudioInput] button", "Stop recording")
     browser.wait("() => all('h2', 'Recording 1.wav').length && all('.verdict .word', '').length")
     browser.at_rest()
