@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ser_core.analysis.emotions import COLOURS, EMOTION_SETS
 from ser_core.corpora import READERS, corpus_names, read_corpus
-from ser_core.corpora.labelled import LabelledRecording, recordings_by_sha256
+from ser_core.corpora.labelled import LabelledRecording, audio_files, files_under, recordings_by_sha256
 from ser_core.corpora.listeners import listeners_of_corpora, listeners_recall
 from ser_core.errors import CorpusRefused
 
@@ -173,6 +173,19 @@ def test_unknown_corpus_is_refused_and_the_known_ones_are_named(tmp_path):
         CorpusRefused, match=r"no reader for the corpus 'iemocap'; choose one of ravdess, emodb, nemo, kor"
     ):
         read_corpus("iemocap", tmp_path)
+
+
+def test_files_in_linked_folders_are_found_once_and_a_link_to_a_parent_ends(tmp_path):
+    corpus, elsewhere = tmp_path / "corpus", tmp_path / "elsewhere"
+    for folder in (corpus / "sub", elsewhere):
+        folder.mkdir(parents=True)
+    for file in (corpus / "sub" / "b.wav", elsewhere / "a.wav", elsewhere / "list.csv"):
+        file.write_bytes(b"")
+    (corpus / "a_link_to_sub").symlink_to(corpus / "sub")
+    (corpus / "linked").symlink_to(elsewhere)
+    (corpus / "sub" / "up").symlink_to(corpus)
+    assert audio_files(corpus) == [corpus / "linked" / "a.wav", corpus / "sub" / "b.wav"]
+    assert files_under(corpus)[1] == corpus / "linked" / "list.csv"
 
 
 @pytest.mark.parametrize("inside", [[], ["README.md", "notes.txt"]])

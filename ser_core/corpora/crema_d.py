@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ser_core.corpora.labelled import LabelledRecording
+from ser_core.corpora.labelled import LabelledRecording, files_under
 from ser_core.errors import CorpusRefused
 
 EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
@@ -46,7 +46,7 @@ def with_votes(recordings: Sequence[LabelledRecording], folder: Path) -> tuple[L
     CorpusRefused
         If that table cannot be read.
     """
-    file = min(folder.rglob(VOTES), default=None)
+    file = next((file for file in files_under(folder) if file.name == VOTES), None)
     if file is None:
         return tuple(recordings)
     try:

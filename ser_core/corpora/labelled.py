@@ -1,6 +1,7 @@
 """Corpora as labelled recordings, with a reason for every file that is left out."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass
@@ -62,7 +63,20 @@ class Corpus:
 
 def audio_files(folder: Path, suffixes: Set[str] = AUDIO_SUFFIXES) -> list[Path]:
     """Return every audio file under a folder, in a fixed order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    return [path for path in files_under(folder) if path.suffix.lower() in suffixes]
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Return every file under a folder, in a fixed order; linked folders too, but none twice."""
+    files, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(parent, name)), name))
+        files += [Path(parent, name) for name in names]
+    return sorted(files)
 
 
 def recordings_by_sha256(folder: Path) -> dict[str, Path]:

@@ -26,7 +26,7 @@ from ser_core.annotations.store.transfer import Imported
 from ser_core.audio.reading import file_bytes
 from ser_core.commands.annotations.project import add_command, login_name, open_project, printable, recording_file
 from ser_core.commands.arguments import Commands, printed_progress, write_json
-from ser_core.corpora.labelled import recordings_by_sha256
+from ser_core.corpora.labelled import files_under, recordings_by_sha256
 from ser_core.errors import AnnotationsRefused, RecordingUnclear
 from ser_core.work.atomic_folder import folder_name
 
@@ -147,7 +147,7 @@ def _files_in(path: Path) -> list[tuple[str, Path]]:
     """Return a file or, of a folder, all files below it, with their names in it, or refuse an empty folder."""
     if not path.is_dir():
         return [(path.name, path)]
-    inside = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+    inside = [file.relative_to(path) for file in files_under(path) if file.is_file()]
     found = [(file.as_posix(), path / file) for file in inside if not is_ignored(file.as_posix())]
     if not found:
         raise AnnotationsRefused(f"There are no files of marks in {path}; give files of marks.")
