@@ -70,8 +70,13 @@ def test_evaluate_writes_every_figure_for_every_condition(small_corpus, tmp_path
 
 @pytest.fixture
 def folder(tmp_path):
-    """A copy of a shipped model's folder."""
-    return Path(shutil.copytree(find_model("yamnet"), tmp_path / "model"))
+    """A copy of a shipped model's folder, without figures on new corpora."""
+    copy = Path(shutil.copytree(find_model("yamnet"), tmp_path / "model"))
+    (copy / CORPORA_TABLE).unlink()
+    card = read_card(copy)
+    del card["leave_one_corpus_out"]
+    (copy / CARD).write_text(json.dumps(card))
+    return copy
 
 
 def test_figures_on_a_new_corpus_are_added_to_an_otherwise_unchanged_model(folder, small_corpus, capsys):

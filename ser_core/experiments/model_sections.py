@@ -108,7 +108,8 @@ def generalisation_section(models: Path) -> str:
     if without:
         parts.append(
             "No figures for new corpora yet: " + ", ".join(without) + ". "
-            "`python -m ser_core train --split corpus --fold all --figures-of MODEL ...` computes them."
+            "`python -m ser_core train --split corpus --fold all --figures-of MODEL ...` computes them, or `evaluate "
+            "--add-figures` on corpora that the model was not trained on."
         )
     return "\n\n".join(part for part in parts if part)
 
