@@ -32,7 +32,7 @@ def unseen(model: str) -> list[LabelledRecording]:
         print("SER_CORPORA is not set; this benchmark needs the corpora.")
         return []
     corpora = {name: str(Path(folder) / name) for name in READERS if (Path(folder) / name).is_dir()}
-    return unseen_recordings(model, corpora)[0]
+    return unseen_recordings(model, corpora).recordings
 
 
 def validating(model: str) -> list[LabelledRecording]:

@@ -1,6 +1,7 @@
 """Baselines are trained as our networks are: same splits, same card; estimators after the network they learn from."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ser_core.analysis import Recording
 from ser_core.audio.reading import read_recording
 from ser_core.errors import AudioRefused, ModelRefused, SettingsRefused
 from ser_core.explanation import explainers_of
-from ser_core.learning import training
+from ser_core.learning import classifier_training, training
 from ser_core.learning.augmentation import UNCHANGED
 from ser_core.learning.batches import as_batch, grouped_by_length
 from ser_core.learning.classifier_training import train_classifier
@@ -196,3 +197,37 @@ def test_a_search_picks_the_best_candidate_on_the_validation_speakers(monkeypatc
     assert [epochs for _, epochs, _ in calls] == [4, 4, 4]
     assert len({file for _, _, file in calls}) == 3
     assert torch.equal(network.head.weight, before)
+
+
+@pytest.mark.parametrize("network", ["mfcc_cnn1d", "mfcc_svm"])
+def test_no_network_learns_an_emotion_of_which_there_is_no_recording(network, small_corpus, tmp_path):
+    (tmp_path / "emodb").mkdir()
+    for file in small_corpus.iterdir():
+        if "T" not in file.stem:  # sad
+            (tmp_path / "emodb" / file.name).symlink_to(file)
+    plan = TrainingPlan({"emodb": str(tmp_path / "emodb")}, network=network)
+    with pytest.raises(SettingsRefused, match="no recording of sad to learn from"):
+        train_classifier(plan, tmp_path / "mine", tmp_path / "runs")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_of_two_trainings_into_one_folder_each_tests_its_own_model(small_corpus, tmp_path, monkeypatch):
+    plans = [TrainingPlan({"emodb": str(small_corpus)}, network="mfcc_svm", folds=3, seed=seed) for seed in (0, 1)]
+    test, second = classifier_training.logits_of_recordings, []
+
+    def while_another_ends(*args):
+        if not second:  # the second training ends while the first one tests
+            work = (plans[1], tmp_path / "mine", tmp_path / "runs")
+            second.append(threading.Thread(target=train_classifier, args=work))
+            second[0].start()
+            second[0].join(timeout=5)
+        return test(*args)
+
+    monkeypatch.setattr(classifier_training, "logits_of_recordings", while_another_ends)
+    card = train_classifier(plans[0], tmp_path / "mine", tmp_path / "runs")
+    second[0].join()
+    assert card["seed"] == 0
+    published = json.loads((tmp_path / "mine" / "card.json").read_text())
+    assert published["seed"] == 1  # it waited for the first
+    assert not set(read_predictions(tmp_path / "mine" / "test.csv").sha256) & set(training_list(tmp_path / "mine"))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -223,13 +223,19 @@ def test_with_resume_folds_of_other_recordings_are_trained_again(validate, train
 def test_the_data_hash_changes_with_sounds_labels_and_speakers_but_not_with_time(tmp_path):
     plan = TrainingPlan({"mine": str(tmp_path / "mine.csv")}, network="yamnet")
 
-    def learnt_from(sound=b"a", emotion="sad", speaker="bob"):
+    def learnt_from(sound=b"a", emotion="sad", speaker="bob", text="1"):
         (tmp_path / "a.wav").write_bytes(sound)
-        (tmp_path / "mine.csv").write_text(f"path,emotion,speaker\na.wav,{emotion},{speaker}\n")
+        (tmp_path / "mine.csv").write_text(f"path,emotion,speaker,text\na.wav,{emotion},{speaker},{text}\n")
         return cross_validation._input_hash(plan)
 
-    found = [learnt_from(), learnt_from(b"b"), learnt_from(emotion="happy"), learnt_from(speaker="ann")]
-    assert len(set(found)) == 4
+    found = [
+        learnt_from(),
+        learnt_from(b"b"),
+        learnt_from(emotion="happy"),
+        learnt_from(speaker="ann"),
+        learnt_from(text="2"),
+    ]
+    assert len(set(found)) == 5
     assert learnt_from() == found[0]
 
 
@@ -237,6 +243,13 @@ def test_a_finished_fold_records_its_plan(validate, tmp_path):
     validate()
     (plan,) = (tmp_path / "runs" / "folds").glob("*speaker2*/plan.json")
     assert json.loads(plan.read_text()).items() >= asdict(replace(PLAN, fold=2)).items()
+
+
+def test_two_trainings_at_once_do_not_share_the_folder_of_a_fold(validate, tmp_path):
+    validate(folds=(1, 2))
+    validate(replace(PLAN, seed=1), folds=(1, 2))
+    weights = [file.read_text() for file in (tmp_path / "runs" / "folds").glob(f"*/{WEIGHTS}")]
+    assert sorted(weights) == [f"weights of fold {fold}, seed {seed}" for fold in (1, 2) for seed in (0, 1)]
 
 
 # --- corpora left out in turn ---

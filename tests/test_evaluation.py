@@ -1,5 +1,6 @@
 """Models are measured on what they were not trained on, as it is and degraded."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import soundfile
 
 from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
+from ser_core.errors import CorpusRefused, SettingsRefused
 from ser_core.learning.augmentation import CONDITIONS
 from ser_core.learning.cross_validation import measure_new_corpora
 from ser_core.learning.evaluation import (
@@ -82,8 +84,9 @@ def folder(tmp_path):
 def test_figures_on_a_new_corpus_are_added_to_an_otherwise_unchanged_model(folder, small_corpus, capsys):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     card = json.loads(before[CARD])
-    new_to_it = card | {"corpora": [corpus for corpus in card["corpora"] if corpus != "emodb"]}
-    (folder / CARD).write_text(json.dumps(new_to_it))
+    rows = (folder / TRAINING_LIST).read_text().splitlines(keepends=True)
+    (folder / TRAINING_LIST).write_text("".join(row for row in rows if "emodb:" not in row))
+    before[TRAINING_LIST] = (folder / TRAINING_LIST).read_bytes()
     arguments = ["evaluate", "--model", str(folder), "--corpus", f"emodb={small_corpus}"]
     assert main([*arguments, "--add-figures"]) == 0
     printed = capsys.readouterr().out
@@ -96,7 +99,7 @@ def test_figures_on_a_new_corpus_are_added_to_an_otherwise_unchanged_model(folde
     assert tested.sha256 == expected.subset(order).sha256
     np.testing.assert_allclose(tested.probabilities, expected.probabilities[order], atol=1e-4)
     figures = read_card(folder).pop("leave_one_corpus_out")
-    assert read_card(folder) == new_to_it | {"leave_one_corpus_out": figures}
+    assert read_card(folder) == card | {"leave_one_corpus_out": figures}
     assert figures["headline"] == headline(tested)
     assert figures["split"] == "this model on emodb, of which nothing was in its training"
     assert figures["split"] in (folder / "README.md").read_text()
@@ -106,7 +109,8 @@ def test_figures_on_a_new_corpus_are_added_to_an_otherwise_unchanged_model(folde
 
 def test_a_model_whose_voices_have_a_normal_gets_the_table_by_own_normal_too(folder, small_corpus):
     card = json.loads((folder / CARD).read_text())
-    (folder / CARD).write_text(json.dumps(card | {"corpora": [], "voice": {}}))
+    (folder / CARD).write_text(json.dumps(card | {"voice": {}}))
+    (folder / TRAINING_LIST).write_text("sha256,speaker\n")
     measure_new_corpora(folder, {"emodb": str(small_corpus)})
     unknown, known = (read_predictions(folder / name) for name in (CORPORA_TABLE, CORPORA_VOICE_TABLE))
     assert unknown.sha256 == known.sha256
@@ -123,7 +127,7 @@ def test_figures_are_not_added_for_a_corpus_of_the_training_nor_over_those_of_le
     assert main([*arguments, "--robustness"]) == 2
     assert "without it" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    left_out = {"corpora": [], "leave_one_corpus_out": {"split": "corpus split, folds 1, 2 of 2: a, b left out"}}
+    left_out = {"leave_one_corpus_out": {"split": "corpus split, folds 1, 2 of 2: a, b left out"}}
     (folder / CARD).write_text(json.dumps(json.loads(before[CARD]) | left_out))
     assert main(arguments) == 2
     assert "would replace them" in capsys.readouterr().err
@@ -187,6 +191,61 @@ def test_overlap_with_training_is_counted_for_each_corpus_by_itself():
     assert "1 of the 2 test speakers" in overlap_in_words("met", overlap["met"])
     assert "at least 1 of the 2 test sentences" in overlap_in_words("met", overlap["met"])
     assert overlap_in_words("new", overlap["new"]) == "new: an unseen corpus, nothing of it was trained on"
+
+
+def test_recordings_that_were_trained_on_under_another_corpus_name_count_for_this_one():
+    at_hand = {"1": item_of("renamed", "x", "s1")}
+    overlap = training_overlap([item_of("renamed", "x", "s1")], at_hand, {"1": "ravdess:07"})["renamed"]
+    assert (overlap["trained_on"], overlap["speakers_trained_on"], overlap["sentences_trained_on"]) == (1, 1, 1)
+    assert "1 of the 1 test speakers" in overlap_in_words("renamed", overlap)
+
+
+def test_no_figures_are_added_for_a_renamed_corpus_of_the_training(folder, small_corpus):
+    sha256s = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(small_corpus.iterdir())[:2]]
+    (folder / TRAINING_LIST).write_text("sha256,speaker\n" + "".join(f"{one.upper()},toy:1\n" for one in sha256s))
+    (folder / CARD).write_text(json.dumps(read_card(folder) | {"corpora": []}))
+    with pytest.raises(SettingsRefused, match="was trained on emodb"):
+        measure_new_corpora(folder, {"emodb": str(small_corpus)})
+    assert not (folder / CORPORA_TABLE).exists()
+
+
+def test_copies_of_a_file_and_unreadable_ones_are_left_out_and_said(small_corpus, tmp_path, capsys):
+    for name in ("21a01Wa.wav", "22a02Fa.wav", "23a03Na.wav", "24a04Ta.wav"):
+        shutil.copy(small_corpus / name, tmp_path / name)
+    shutil.copy(small_corpus / "21a01Wa.wav", tmp_path / "21a01Wb.wav")
+    (tmp_path / "22a02Fb.wav").write_text("this is no sound")
+    found, counted = predict_corpora("yamnet", {"emodb": str(tmp_path)}, UNWATCHED)
+    assert len(found.labels) == 4
+    assert counted["excluded"] == 0
+    assert counted["refused"][0] == "21a01Wb.wav: the same sound as 21a01Wa.wav, so it does not count again."
+    assert main(["evaluate", "--model", "yamnet", "--corpus", f"emodb={tmp_path}"]) == 0
+    assert "Left out: 21a01Wb.wav: the same sound as 21a01Wa.wav, so it does not count again, and 1 more." in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_corpus_of_one_speaker_has_no_interval(small_corpus, tmp_path, capsys):
+    for file in small_corpus.glob("21*"):
+        shutil.copy(file, tmp_path / file.name)
+    assert main(["evaluate", "--model", "yamnet", "--corpus", f"emodb={tmp_path}"]) == 0
+    assert "(one speaker, so no interval)" in capsys.readouterr().out
+
+
+def test_recordings_of_other_emotions_alone_are_refused_as_such(small_corpus, tmp_path):
+    shutil.copy(small_corpus / "21a01Wa.wav", tmp_path / "21a01Ea.wav")
+    with pytest.raises(CorpusRefused, match="the model has none of the emotions of these 1 recordings"):
+        predict_corpora("yamnet", {"emodb": str(tmp_path)}, UNWATCHED)
+
+
+def test_figures_are_added_to_a_model_from_elsewhere_without_touching_its_readme(folder, small_corpus):
+    keys = ("emotions", "front_end", "temperature", "architecture", "split")
+    card = {key: value for key, value in read_card(folder).items() if key in keys}
+    (folder / CARD).write_text(json.dumps(card))
+    (folder / "README.md").write_text("Mine.\n")
+    (folder / TRAINING_LIST).write_text("sha256,speaker\n")
+    measure_new_corpora(folder, {"emodb": str(small_corpus)})
+    assert read_card(folder).keys() - card.keys() == {"leave_one_corpus_out"}
+    assert (folder / "README.md").read_text() == "Mine.\n"
 
 
 def test_an_unseen_corpus_is_called_so_without_mention_of_the_training_split(make_voice, tmp_path, capsys):

@@ -12,8 +12,9 @@ import soundfile
 from ser_core.commands import main
 from ser_core.corpora.labelled import LabelledRecording
 from ser_core.corpora.listeners import measure_listeners, restrict_recall
-from ser_core.errors import SettingsRefused
+from ser_core.errors import CorpusRefused, SettingsRefused
 from ser_core.experiments import (
+    branch_maps,
     experiment_sections,
     read_result,
     relevance_by_band,
@@ -22,6 +23,7 @@ from ser_core.experiments import (
     write_result,
 )
 from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.evaluation import Unseen
 from ser_core.learning.plan import PRESETS, TrainingSettings
 from ser_core.learning.predictions import Predictions, write_predictions
 from ser_core.model.checkpoint import CORPORA_TABLE, CORPORA_VOICE_TABLE, TEST_TABLE, save_model
@@ -73,7 +75,7 @@ def test_a_model_that_uses_only_high_bands_has_its_centre_there(small_corpus, mo
     items = [
         LabelledRecording(path, "toy", path.stem[:2], "sad", "", "none") for path in sorted(small_corpus.iterdir())[:6]
     ]
-    monkeypatch.setattr(relevance_by_band, "unseen_recordings", lambda *_: (items, 0, 0))
+    monkeypatch.setattr(relevance_by_band, "unseen_recordings", lambda *_: Unseen(items, 0, 0, [], {}))
     result = relevance_by_band.relevance_by_band("any", {}, UNWATCHED)
     assert list(result["emotions"]) == ["sad"]  # there are no recordings of the others
     sad = result["emotions"]["sad"]
@@ -82,6 +84,13 @@ def test_a_model_that_uses_only_high_bands_has_its_centre_there(small_corpus, mo
     assert result["band_hz"][-12] < sad["centre_hz"] < result["band_hz"][-1]
     assert sad["interval"][0] == pytest.approx(sad["interval"][1], abs=0.2)  # all speakers are alike here
     assert sad["recordings"] == 6
+
+
+@pytest.mark.parametrize("experiment", [relevance_by_band.relevance_by_band, branch_maps.branch_maps])
+def test_an_experiment_of_which_no_file_can_be_read_is_refused(experiment, tmp_path, monkeypatch):
+    (tmp_path / "21a01Wa.wav").write_text("this is no sound")
+    with pytest.raises(CorpusRefused, match="None of the 1 recordings could be read and explained"):
+        experiment("fusion", {"emodb": str(tmp_path)}, UNWATCHED)
 
 
 # --- what data selection costs ---

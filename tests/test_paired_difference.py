@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import recall_score
 
+from pages.shared.models.comparison_section import in_words
 from ser_core.errors import SettingsRefused
 from ser_core.learning.metrics import SEED, paired_difference
 from ser_core.learning.predictions import Predictions
@@ -62,6 +63,9 @@ def test_the_difference_is_the_mean_over_corpora_worked_by_hand_whatever_the_ord
     assert found.gain == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert (found.recordings, found.speakers) == (6, 2)
     assert found.interval == (found.gain, found.gain)  # one speaker each: nobody else can be drawn
+    words = in_words("one", "other", found)
+    assert "**Whether this is chance cannot be said** from one speaker of each corpus." in words
+    assert "better" not in words
 
 
 def test_interval_of_one_improved_speaker_of_two_worked_by_hand():

@@ -224,6 +224,11 @@ def test_what_listeners_did_not_recognise_is_not_learnt_from_if_so_wanted_and_is
     assert set(data.seen) == sha256s(data.train + data.validation + data.other_emotions)
 
 
+def test_without_votes_of_listeners_nothing_can_be_dropped_as_unrecognised(read):
+    with pytest.raises(SettingsRefused, match="No recording here has votes of listeners"):
+        read(drop_unrecognised=True)
+
+
 # --- what starting weights were trained on ---
 
 PLAN = TrainingPlan({"emodb": "nowhere"})

@@ -141,6 +141,15 @@ def test_its_own_segments_last_1_92_s_and_overlap_by_half():
 def test_epochs_are_refused_because_nothing_is_learnt_in_epochs():
     with pytest.raises(SettingsRefused, match="whisper is fitted in one step, without epochs; leave the epochs out"):
         TrainingPlan({}, network="whisper", epochs=3)
+    with pytest.raises(SettingsRefused, match="mfcc_svm is fitted in one step"):
+        TrainingPlan({}, network="mfcc_svm", epochs=3)
+    assert TrainingPlan({}, network="cnn_forest", epochs=3).settings_of("cnn_dense").epochs == 3
+
+
+@pytest.mark.parametrize("network", ["whisper", "mfcc_svm", "resnet"])
+def test_a_preset_without_settings_for_the_network_is_refused(network):
+    with pytest.raises(SettingsRefused, match=f"preset paper has no settings for {network}, only for yamnet, vggish"):
+        TrainingPlan({}, network=network, preset="paper")
 
 
 def test_class_activation_adds_up_what_each_moment_gives_to_means_and_deviations(network):

@@ -51,7 +51,8 @@ class ResultsFolder:
     Parameters
     ----------
     about : dict
-        Content of batch.json; `FIXED_KEYS` must have the values of earlier runs into this folder.
+        Content of batch.json. `FIXED_KEYS`, and the hash of each speaker's recordings in `speakers`, must be those of
+        earlier runs into this folder.
 
     Attributes
     ----------
@@ -141,6 +142,14 @@ class ResultsFolder:
                 raise BatchRefused(
                     f"{self.folder} holds a batch {difference}. Give another --out, or the same arguments as before."
                 )
+        speakers, before = self.about.get("speakers", {}), earlier.get("speakers") or {}
+        if changed := sorted(name for name in speakers.keys() & before if speakers[name] != before[name]):
+            raise BatchRefused(
+                f"{self.folder} holds results of {changed[0]} with another own normal, from other recordings than now. "
+                "Give another --out, or the same recordings as before."
+            )
+        if speakers:
+            self.about["speakers"] = before | speakers
 
     def _write(self, file: Path, data: bytes) -> None:
         try:

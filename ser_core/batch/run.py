@@ -1,8 +1,10 @@
 """Run a batch: find recordings, skip those already done, analyse the rest with an engine, write the results."""
 
+import hashlib
 import platform
 import time
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -124,6 +126,7 @@ def run_batch(
             raise SettingsRefused(
                 f"{source} does not name the speakers of its recordings. Give a CSV manifest with the column speaker."
             )
+            about["speakers"] = _recordings_of_speakers(batch.speakers)
         with ResultsFolder(out, about, columns(classifier.emotions, settings.explain, by_speaker)) as results:
             todo = {sha256: str(paths[0]) for sha256, paths in batch.files.items() if sha256 not in results.done}
             if by_speaker:
@@ -133,6 +136,14 @@ def run_batch(
                 items = list(todo.items())
                 waiting = deque(Chunk(tuple(items[first : first + size])) for first in range(0, len(items), size))
             return _analyse_all(batch, results, run_chunks, worker, waiting, began, work)
+
+
+def _recordings_of_speakers(speaker_of: Mapping[str, str]) -> dict[str, str]:
+    """Return a hash of each speaker's recordings: others would give the speaker another normal."""
+    hashes = defaultdict(hashlib.sha256)
+    for sha256, speaker in sorted(speaker_of.items()):
+        hashes[speaker].update(sha256.encode())
+    return {speaker: found.hexdigest()[:16] for speaker, found in hashes.items()}
 
 
 def _chunks_by_speaker(batch: BatchFiles, todo: dict[str, str]) -> deque[Chunk]:

@@ -130,7 +130,10 @@ def print_figures(result: dict[str, Any]) -> None:
     """Print the UAR of each corpus and the means with and without the corpora whose words reveal the emotion."""
     for name, f in result["corpora"].items():
         low, high = f["interval"]
-        say(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}, speakers resampled)")
+        interval = f"{100 * low:.1f} to {100 * high:.1f}, speakers resampled"
+        if f["speakers"] == 1:
+            interval = "one speaker, so no interval"
+        say(f"{name:22s} UAR {100 * f['uar']:5.1f} %  ({interval})")
     say(f"{'mean over corpora':22s} UAR {100 * result['mean_over_corpora_uar']:5.1f} %")
     headline = result.get("headline")
     if headline and headline["apart"]:
@@ -138,6 +141,13 @@ def print_figures(result: dict[str, Any]) -> None:
             f"{'mean without them':22s} UAR {100 * headline['uar']:5.1f} %  "
             f"(the words of {', '.join(headline['apart'])} reveal the emotion)"
         )
+
+
+def print_left_out(refused: Sequence[str]) -> None:
+    """Print how many recordings were left out, if any, and why the first of them."""
+    if refused:
+        others = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        say(f"Left out: {refused[0].rstrip('.')}{others}.")
 
 
 def print_added_figures(figures: dict[str, Any], model: str) -> None:

@@ -10,6 +10,7 @@ from ser_core.commands.arguments import (
     model_or_default,
     print_added_figures,
     print_figures,
+    print_left_out,
     printed_progress,
     say,
     write_json,
@@ -40,6 +41,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     result = evaluate_model(
         model_or_default(args.model), folders_of(args.corpus), printed_progress(), robustness=args.robustness
     )
+    print_left_out(result["refused"])
     print_figures(result)
     for condition, measured in result.get("robustness", {}).items():
         say(f"  {condition:20s} UAR {100 * measured['mean_over_corpora_uar']:5.1f} %")
@@ -58,6 +60,7 @@ def _add_figures(args: argparse.Namespace) -> int:
     if args.robustness or args.json:
         raise SettingsRefused("--add-figures writes to the model's folder; give --robustness and --json without it.")
     model = model_or_default(args.model)
-    card = measure_new_corpora(model, folders_of(args.corpus), printed_progress())
+    card, refused = measure_new_corpora(model, folders_of(args.corpus), printed_progress())
+    print_left_out(refused)
     print_added_figures(card[NEW_CORPORA], model)
     return 0

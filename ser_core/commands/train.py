@@ -15,6 +15,7 @@ from ser_core.commands.arguments import (
     folders_of,
     print_added_figures,
     print_figures,
+    print_left_out,
     printed_progress,
     say,
     whole_number,
@@ -91,6 +92,8 @@ def _train(args: argparse.Namespace) -> int:
             "free some space or set SER_RUNS to another folder, then train again with --resume."
         ) from None
     if card:  # only the first of several processes has it
+        if args.out:
+            print_left_out(card.get("left_out", {}).get("refused", ()))
         figures = card.get(NEW_CORPORA if plan.split == "corpus" else "cross_validation", card["test_figures"])
         if args.figures_of:
             print_added_figures(figures, args.figures_of)

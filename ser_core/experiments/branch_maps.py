@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.errors import AudioRefused, SettingsRefused
+from ser_core.errors import AudioRefused, CorpusRefused, SettingsRefused
 from ser_core.explanation.grad_cam import resize
 from ser_core.front_end.selection import segments_of_recording
 from ser_core.learning.evaluation import unseen_recordings
@@ -41,7 +41,7 @@ def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, An
         raise SettingsRefused(
             f"{model} has the layers {', '.join(classifier.layers)}; choose a fusion of both branches."
         )
-    items, *_ = unseen_recordings(model, corpora)
+    items = unseen_recordings(model, corpora).recordings
     correlations, example = [], {"score": -1.0}
     for done, item in enumerate(items):
         work.report(done / len(items), f"Explaining recording {done} of {len(items)}")
@@ -60,6 +60,8 @@ def branch_maps(model: str, corpora: dict[str, str], work: Work) -> dict[str, An
                 "log_mel": np.round(values.astype(float), 1).tolist(),
                 "maps": {name: np.round(map_.astype(float), 5).tolist() for name, map_ in maps.items()},
             }
+    if not correlations:
+        raise CorpusRefused(f"None of the {len(items)} recordings could be read and explained. Give other corpora.")
     return {
         "model": model,
         "corpora": sorted({item.corpus for item in items}),

@@ -52,10 +52,10 @@ def content_or_voice(model: str, corpora: dict[str, str], word_model: WordModel,
         If no word is transcribed as recorded.
     """
     classifier = load_model(model)
-    unseen, *_, overlap = unseen_recordings(model, corpora)
+    unseen = unseen_recordings(model, corpora)
     drawn = []
-    for corpus in overlap:
-        items = draw_evenly([item for item in unseen if item.corpus == corpus], CLASSIFIED, SEED)
+    for corpus in unseen.overlap:
+        items = draw_evenly([item for item in unseen.recordings if item.corpus == corpus], CLASSIFIED, SEED)
         drawn += [(number < TRANSCRIBED, item) for number, item in enumerate(items)]
     logits, errors, transcribed = _measure(drawn, classifier, word_model, work)
     if not transcribed:
@@ -75,7 +75,7 @@ def content_or_voice(model: str, corpora: dict[str, str], word_model: WordModel,
     return {
         "model": classifier.name,
         "emotions": list(classifier.emotions),
-        "split": "; ".join(overlap_in_words(corpus, counts) for corpus, counts in overlap.items()),
+        "split": "; ".join(overlap_in_words(corpus, counts) for corpus, counts in unseen.overlap.items()),
         "corpora": figures["corpora"],
         "apart": figures["apart"],
         "recordings": len(as_recorded.labels),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ser_core.audio.reading import read_recording
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.errors import AudioRefused
+from ser_core.errors import AudioRefused, CorpusRefused
 from ser_core.explanation import EXPLAINERS
 from ser_core.explanation.relevance import ExplanationTarget
 from ser_core.front_end.selection import segments_of
@@ -38,7 +38,7 @@ def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[s
         their corpora; `recordings`.
     """
     classifier = load_model(model)
-    items, *_ = unseen_recordings(model, corpora)
+    items = unseen_recordings(model, corpora).recordings
     band_hz = band_centres_hz(classifier.front_end.spectrogram)
     shares = defaultdict(list)
     for done, item in enumerate(items):
@@ -46,6 +46,8 @@ def relevance_by_band(model: str, corpora: dict[str, str], work: Work) -> dict[s
         share = _band_shares(item, classifier)
         if share is not None:
             shares[item.emotion, item.corpus, item.speaker].append(share)
+    if not shares:
+        raise CorpusRefused(f"None of the {len(items)} recordings could be read and explained. Give other corpora.")
     return {
         "model": model,
         "method": METHOD,

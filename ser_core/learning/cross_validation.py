@@ -21,19 +21,19 @@ from ser_core.learning.predictions import Predictions, concatenate, read_predict
 from ser_core.learning.training import processes
 from ser_core.model.checkpoint import (
     ARCHITECTURES,
+    CARD,
     CORPORA_TABLE,
     CORPORA_VOICE_TABLE,
     FOLDS_TABLE,
     FOLDS_VOICE_TABLE,
     TEST_TABLE,
     TEST_VOICE_TABLE,
-    draft_of,
-    publish,
     read_card,
     require_replaceable_model,
     write_card,
 )
 from ser_core.model.shipped_models import find_model, load_model
+from ser_core.work.atomic_folder import atomic_folder
 from ser_core.work.progress import UNWATCHED, Work
 
 #: The file in the folder of a finished fold that holds the plan of its training.
@@ -102,8 +102,17 @@ def measure_recipe(
     return _write_figures(folder, folder, plan, folds, models)
 
 
-def measure_new_corpora(model: str | Path, corpora: dict[str, str], work: Work = UNWATCHED) -> dict[str, Any]:
-    """Test a model on corpora that it was not trained on, add the metrics to its folder, and return its card.
+def measure_new_corpora(
+    model: str | Path, corpora: dict[str, str], work: Work = UNWATCHED
+) -> tuple[dict[str, Any], list[str]]:
+    """Test a model on corpora that it was not trained on, and add the metrics to its folder.
+
+    Returns
+    -------
+    card : dict
+        Of the model.
+    refused : list of str
+        Why recordings were left out.
 
     Raises
     ------
@@ -113,26 +122,28 @@ def measure_new_corpora(model: str | Path, corpora: dict[str, str], work: Work =
         If a corpus cannot be read, or nothing in it can be measured.
     """
     folder, classifier = find_model(model), load_model(model)
-    card, names = read_card(folder), corpus_names(corpora, classifier.emotions)
-    if known := sorted(set(names) & set(card.get("corpora", ()))):
-        raise SettingsRefused(
-            f"{folder.name} was trained on {', '.join(known)}, so this is not new to it; leave it out. "
-            "`train --split corpus --figures-of` measures the same training without it."
-        )
+    card = read_card(folder)
     if card.get(NEW_CORPORA, {}).get("split", "").startswith("corpus split"):
         raise SettingsRefused(
             f"{folder.name} already has figures of corpora that were left out of its training in turn, and these would "
             "replace them. Evaluate without adding the figures."
         )
-    unseen, *_ = unseen_recordings(model, corpora)
-    logits, _ = logits_of_recordings(classifier, unseen, work)
+    unseen = unseen_recordings(model, corpora)
+    if known := [corpus for corpus, counts in unseen.overlap.items() if counts["trained_on"]]:
+        raise SettingsRefused(
+            f"{folder.name} was trained on {', '.join(known)}, so this is not new to it; leave it out. "
+            "`train --split corpus --figures-of` measures the same training without it."
+        )
+    logits, refused = logits_of_recordings(classifier, unseen.recordings, work)
     emotions, temperature, pooling = classifier.emotions, classifier.temperature, classifier.pooling
     shifted = None
     if classifier.voice is not None:
         shifted = tabulate(emotions, temperature, by_own_normal(classifier, logits), pooling)
     tested = tabulate(emotions, temperature, logits, pooling)
+    names = sorted(set(tested.corpora))
     split = f"this model on {', '.join(names)}, of which nothing was in its training"
-    return add_figures(folder, folder, tested, shifted, split, len(names), corpora=True)
+    card = add_figures(folder, folder, tested, shifted, split, len(names), corpora=True)
+    return card, unseen.copies + refused
 
 
 def add_figures(
@@ -157,17 +168,19 @@ def add_figures(
         The split in words.
     """
     key, table = (NEW_CORPORA, CORPORA_TABLE) if corpora else ("cross_validation", FOLDS_TABLE)
-    draft = draft_of(out)
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(PLAN))
-    write_predictions(predictions, draft / table)
-    tested = read_predictions(draft / table)  # the figures are those of the rounded probabilities
-    figures = all_figures(tested) | {"headline": headline(tested), "folds": folds, "split": split}
-    card = read_card(folder) | {key: figures}
-    write_card(draft, card, readme_of(out.absolute().name, card))
-    if voices is not None:
-        write_predictions(voices, draft / (CORPORA_VOICE_TABLE if corpora else FOLDS_VOICE_TABLE))
-    publish(draft, out)
+    card = read_card(folder)
+    with atomic_folder(out, CARD) as draft:
+        shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(PLAN), dirs_exist_ok=True)
+        write_predictions(predictions, draft / table)
+        tested = read_predictions(draft / table)  # the figures are those of the rounded probabilities
+        card |= {key: all_figures(tested) | {"headline": headline(tested), "folds": folds, "split": split}}
+        if voices is not None:
+            write_predictions(voices, draft / (CORPORA_VOICE_TABLE if corpora else FOLDS_VOICE_TABLE))
+        readme = (draft / "README.md").read_text(encoding="utf-8") if (draft / "README.md").is_file() else ""
+        # Not for a model that was not trained here, whose README is its author's.
+        if "test_figures" in card:
+            readme = readme_of(out.absolute().name, card)
+        write_card(draft, card, readme)
     return card
 
 
@@ -242,7 +255,7 @@ def _input_hash(plan: TrainingPlan) -> str:
         for item in read_corpus(name, folder).recordings:
             with suppress(AudioRefused):  # left out of the training too
                 input_hash.update(hashlib.sha256(file_bytes(item.path)).digest())
-            input_hash.update(repr((item.speaker_id, item.emotion)).encode())
+            input_hash.update(repr((item.speaker_id, item.emotion, item.text, item.gender)).encode())
             if plan.drop_unrecognised:
                 input_hash.update(repr(item.unrecognised).encode())
     for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
@@ -254,8 +267,8 @@ def _input_hash(plan: TrainingPlan) -> str:
 def _model_of_fold(plan: TrainingPlan, input_hash: str, runs: Path, resume: bool, work: Work) -> Path:
     settings = {stage: asdict(plan.settings_of(stage)) for stage in plan.stages if stage in ARCHITECTURES}
     plan_text = json.dumps(asdict(plan) | {"training": settings, "learnt_from": input_hash}, indent=1)
-    name = f"{plan.network}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan.preset}-{plan.front_end.selection.rule}"
-    folder = runs / "folds" / name
+    plan_hash = hashlib.sha256(plan_text.encode()).hexdigest()[:12]  # so that two trainings at once do not meet
+    folder = runs / "folds" / f"{plan.network}-{plan.emotion_set}-{plan.split}{plan.fold}-{plan_hash}"
     finished = folder / PLAN
     if resume and finished.is_file() and finished.read_text(encoding="utf-8") == plan_text:
         return folder

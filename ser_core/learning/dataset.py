@@ -12,7 +12,7 @@ import numpy as np
 
 from ser_core.audio.reading import file_bytes, read_recording
 from ser_core.corpora.labelled import LabelledRecording
-from ser_core.errors import AudioRefused
+from ser_core.errors import AudioRefused, SettingsRefused
 from ser_core.front_end.segments import split_into_segments
 from ser_core.front_end.selection import select_segments
 from ser_core.front_end.spectrogram import spectrogram_of
@@ -51,6 +51,15 @@ class LabelledSpectrogram:
     def segments(self) -> np.ndarray:
         """The selected segments, shape (segments, segment_frames, bands), float16."""
         return np.stack([self.log_mel[start : start + self.segment_frames] for start in self.start_frames])
+
+
+def require_every_emotion(dataset: Sequence[LabelledSpectrogram], emotions: tuple[str, ...]) -> None:
+    """Refuse recordings to learn from that lack an emotion."""
+    if missing := sorted(set(range(len(emotions))) - {entry.label for entry in dataset}):
+        raise SettingsRefused(
+            f"There is no recording of {emotions[missing[0]]} to learn from. Give a corpus that has some, "
+            "or choose a set of fewer emotions."
+        )
 
 
 def load_dataset(

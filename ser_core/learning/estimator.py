@@ -12,8 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ser_core.errors import SettingsRefused
-from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.dataset import LabelledSpectrogram, require_every_emotion
 from ser_core.model.networks.folding import folded
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}
@@ -50,12 +49,8 @@ def fit_estimator(
     SettingsRefused
         If an emotion has no recording to learn from.
     """
+    require_every_emotion(dataset, emotions)
     labels = np.concatenate([np.full(len(entry.start_frames), entry.label) for entry in dataset])
-    if missing := sorted(set(range(len(emotions))) - set(labels.tolist())):
-        raise SettingsRefused(
-            f"There is no recording of {emotions[missing[0]]} to learn from. Give a corpus that has some, "
-            "or choose a set of fewer emotions."
-        )
     extractor = feature_extractor(baseline, network)
     estimator = baseline.estimator(seed).fit(extract_features(extractor, dataset), labels)
     return as_onnx(extractor, estimator, dataset[0].segments[:1].astype(np.float32))

@@ -94,29 +94,42 @@ def predict_corpora(
         If no recording is left.
     """
     classifier = load_model(model)
-    unseen, excluded, other_emotions, overlap = unseen_recordings(model, corpora)
-    predictions, refused = predict_recordings(classifier, unseen, work, condition)
+    found = unseen_recordings(model, corpora)
+    predictions, refused = predict_recordings(classifier, found.recordings, work, condition)
     return predictions, {
-        "training": overlap,
-        "listeners": listeners_of_corpora(unseen, classifier.emotions),
-        "excluded": excluded,
-        "other_emotions": other_emotions,
-        "refused": refused,
+        "training": found.overlap,
+        "listeners": listeners_of_corpora(found.recordings, classifier.emotions),
+        "excluded": found.excluded,
+        "other_emotions": found.other_emotions,
+        "refused": found.copies + refused,
     }
 
 
-def unseen_recordings(
-    model: str | Path, corpora: dict[str, str]
-) -> tuple[list[LabelledRecording], int, int, dict[str, dict[str, int]]]:
-    """Return the recordings of corpora that a model was not trained on and has an emotion for.
+@dataclass(frozen=True)
+class Unseen:
+    """The recordings of corpora that a model was not trained on and has an emotion for.
 
-    Returns
-    -------
-    unseen : list of LabelledRecording
+    Attributes
+    ----------
+    recordings : list of LabelledRecording
+        Of copies of a file, only the first.
     excluded, other_emotions : int
         Numbers of recordings that the model was trained on, and of those that it has no emotion for.
+    copies : list of str
+        Why each of the other copies was left out.
     overlap : dict
         See `training_overlap`.
+    """
+
+    recordings: list[LabelledRecording]
+    excluded: int
+    other_emotions: int
+    copies: list[str]
+    overlap: dict[str, dict[str, int]]
+
+
+def unseen_recordings(model: str | Path, corpora: dict[str, str]) -> Unseen:
+    """Return the recordings of corpora that a model was not trained on and has an emotion for.
 
     Raises
     ------
@@ -126,17 +139,36 @@ def unseen_recordings(
     folder = find_model(model)
     trained_on, emotions = training_list(folder), read_card(folder)["emotions"]
     items = [item for name, path in corpora.items() for item in read_corpus(name, path).recordings]
-    hashes = [_sha256(item.path) for item in items]
     wanted = [item for item in items if item.emotion in emotions]
-    unseen = [i for i, sha256 in zip(items, hashes, strict=True) if i.emotion in emotions and sha256 not in trained_on]
+    if not wanted:
+        raise CorpusRefused(
+            f"Nothing is left to measure on: the model has none of the emotions of these {len(items)} recordings. "
+            "Give other corpora."
+        )
+    hashes = {item.path: _sha256(item.path) for item in items}
+    unseen: dict[str | Path, LabelledRecording] = {}
+    copies = []
+    for item in wanted:
+        sha256 = hashes[item.path]
+        if sha256 in trained_on:
+            continue
+        first = unseen.setdefault(sha256 or item.path, item)
+        if first is not item:
+            copies.append(f"{item.path.name}: the same sound as {first.path.name}, so it does not count again.")
     if not unseen:
         raise CorpusRefused(
             f"Nothing is left to measure on: {len(wanted)} of {len(wanted)} recordings were trained on. "
             "Give other corpora."
         )
-    available = {sha256: item for item, sha256 in zip(items, hashes, strict=True) if sha256 in trained_on}
-    overlap = training_overlap(unseen, available, trained_on)
-    return unseen, len(wanted) - len(unseen), len(items) - len(wanted), overlap
+    available = {sha256: item for item in items if (sha256 := hashes[item.path]) in trained_on}
+    recordings = list(unseen.values())
+    return Unseen(
+        recordings,
+        len(wanted) - len(recordings) - len(copies),
+        len(items) - len(wanted),
+        copies,
+        training_overlap(recordings, available, trained_on),
+    )
 
 
 def training_overlap(
@@ -148,7 +180,8 @@ def training_overlap(
     ----------
     measured : sequence of LabelledRecording
     available : dict of str to LabelledRecording
-        The available recordings of the training list, by SHA-256; only their sentences are known.
+        The available recordings of the training list, by SHA-256, under whichever name of their corpus; only their
+        sentences are known.
     trained_on : dict of str to str
         The training list: sha256 to corpus:speaker.
 
@@ -163,13 +196,18 @@ def training_overlap(
     for corpus in sorted({item.corpus for item in measured}):
         items = [item for item in measured if item.corpus == corpus]
         speakers, sentences = {item.speaker_id for item in items}, {item.text for item in items} - {""}
-        listed = {sha256: speaker for sha256, speaker in trained_on.items() if speaker.partition(":")[0] == corpus}
+        here = {sha256 for sha256, item in available.items() if item.corpus == corpus}
+        listed = {
+            sha256: speaker
+            for sha256, speaker in trained_on.items()
+            if sha256 in here or speaker.partition(":")[0] == corpus
+        }
         known = [available[sha256] for sha256 in listed if sha256 in available]
         overlap[corpus] = {
             "trained_on": len(listed),
             "not_at_hand": len(listed) - len(known),
             "speakers": len(speakers),
-            "speakers_trained_on": len(speakers & set(listed.values())),
+            "speakers_trained_on": len(speakers & {*listed.values(), *(item.speaker_id for item in known)}),
             "sentences": len(sentences),
             "sentences_trained_on": len(sentences & {item.text for item in known}),
         }

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from ser_core.audio.reading import read_recording, resample
-from ser_core.errors import CorpusRefused, SettingsRefused
+from ser_core.errors import CorpusRefused
 from ser_core.learning.augmentation import log_mel_with_phone_band
 from ser_core.learning.batches import cached_features, features_of, mean_uar, sampling_weights
-from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.dataset import LabelledSpectrogram, require_every_emotion
 from ser_core.learning.plan import DiscriminantSettings
 from ser_core.model.networks.late_fusion import LateFusion
 from ser_core.model.networks.whisper import RATE_HZ, Whisper, whisper_log_mel
@@ -144,11 +144,7 @@ def fit_discriminant_head(
         If an emotion has no recording to learn from.
     Cancelled
     """
-    if missing := sorted(set(range(len(emotions))) - {entry.label for entry in dataset}):
-        raise SettingsRefused(
-            f"There is no recording of {emotions[missing[0]]} to learn from. Give a corpus that has some, "
-            "or choose a set of fewer emotions."
-        )
+    require_every_emotion(dataset, emotions)
     phone_copies = [_with_phone_band(entry, spectrogram) for entry in dataset] if settings.phone_share else []
     training = [*dataset, *phone_copies]
     features = cached_features(network, [*training, *validation], cache, work)

@@ -194,9 +194,12 @@ class TrainingPlan:
             raise SettingsRefused(f"Fold {self.fold} is outside 1 to {self.last_fold}.")
         if self.epochs is not None and self.epochs < 1:
             raise SettingsRefused(f"{self.epochs} epochs are too few; choose at least 1.")
-        if self.epochs is not None and self.network in FROZEN:
+        if self.epochs is not None and not set(self.stages) & set(ARCHITECTURES) - set(FROZEN):
+            raise SettingsRefused(f"{self.network} is fitted in one step, without epochs; leave the epochs out.")
+        if self.preset != "default" and not set(self.stages) & set(PRESETS[self.preset]):
             raise SettingsRefused(
-                f"The last layer of {self.network} is fitted in one step, without epochs; leave the epochs out."
+                f"The preset {self.preset} has no settings for {self.network}, only for "
+                f"{', '.join(PRESETS[self.preset])}; leave the preset out."
             )
         if self.warm_start is not None and not set(self.stages) & set(ARCHITECTURES):
             raise SettingsRefused(f"{self.network} is always fitted from scratch; leave the warm start out.")
@@ -305,7 +308,7 @@ def fine_tunes_head(branch: str, plan: TrainingPlan) -> bool:
     """Return whether a frozen network's head starts from that of a warm start with the same emotions."""
     if branch not in FROZEN or plan.warm_start is None:
         return False
-    return tuple(read_card(find_model(plan.warm_start))["emotions"]) == plan.emotions
+    return tuple(read_card(find_model(plan.warm_start)).get("emotions", ())) == plan.emotions
 
 
 def starts_from_published_weights(branch: str, plan: TrainingPlan) -> bool:

@@ -52,9 +52,15 @@ def read_training_data(plan: TrainingPlan, cache: Path, work: Work) -> TrainingD
     Raises
     ------
     SettingsRefused
-        If there is no such fold, or the starting weights were trained on the whole test set.
+        If there is no such fold, the starting weights were trained on the whole test set, or nobody's votes say which
+        recordings to drop.
     """
     items = [item for name, folder in plan.corpora.items() for item in read_corpus(name, folder).recordings]
+    if plan.drop_unrecognised and not any(item.perceived_as for item in items):
+        raise SettingsRefused(
+            "No recording here has votes of listeners, so none can be dropped as unrecognised. Put CREMA-D's "
+            "summaryTable.csv into its folder, or leave --drop-unrecognised out."
+        )
     wanted = [item for item in items if item.emotion in plan.emotions]
     others = [item for item in items if item.emotion not in plan.emotions]
     with processes().rank_zero_first():

@@ -17,7 +17,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ser_core.analysis.emotions import COLOURS
-from ser_core.errors import ModelRefused, SettingsRefused, WriteRefused
+from ser_core.errors import ModelRefused, SettingsRefused
 from ser_core.model.classifier import Classifier, NetworkClassifier
 from ser_core.model.networks import NETWORKS
 from ser_core.model.networks.decoder import Decoder, decoder_of
@@ -25,7 +25,7 @@ from ser_core.model.onnx_classifier import OnnxClassifier
 from ser_core.model.peers import NETWORK_BASELINES
 from ser_core.model.scores import POOLINGS
 from ser_core.settings import FrontEnd, VoiceSettings, settings_from_dict
-from ser_core.work.atomic_folder import atomic_folder, put_in_place, read_regular, require_replaceable
+from ser_core.work.atomic_folder import atomic_folder, read_regular, require_replaceable
 
 WEIGHTS, ONNX, CARD, TRAINING_LIST = "model.safetensors", "model.onnx", "card.json", "training.csv"
 #: A decoder that was fitted to the network's tokens, if the card names one.
@@ -50,7 +50,21 @@ ARCHITECTURES: dict[str, type[nn.Module]] = NETWORKS | NETWORK_BASELINES
 def save_model(
     folder: Path, model: nn.Module | bytes, card: dict[str, Any], trained_on: list[tuple[str, str]], readme: str
 ) -> None:
-    """Write a model's folder completely or not at all.
+    """Write a model's folder completely or not at all; for the parameters see `write_model`.
+
+    Raises
+    ------
+    WriteRefused
+        If it cannot be written.
+    """
+    with atomic_folder(folder, CARD) as half_written:
+        write_model(half_written, model, card, trained_on, readme)
+
+
+def write_model(
+    folder: Path, model: nn.Module | bytes, card: dict[str, Any], trained_on: list[tuple[str, str]], readme: str
+) -> None:
+    """Write the files of a model into an empty folder.
 
     Parameters
     ----------
@@ -60,11 +74,6 @@ def save_model(
         At least `architecture`, `emotions`, `front_end` and `temperature`; the SHA-256 of an ONNX file is added.
     trained_on : list of (sha256, corpus:speaker)
         Every recording used in training or validation.
-
-    Raises
-    ------
-    WriteRefused
-        If it cannot be written.
     """
     if isinstance(model, bytes):
         name, content = ONNX, model
@@ -72,38 +81,21 @@ def save_model(
     else:
         weights = {name: _in_half_precision(name, tensor) for name, tensor in model.state_dict().items()}
         name, content = WEIGHTS, save(weights)
-    with atomic_folder(folder, CARD) as half_written:
-        (half_written / name).write_bytes(content)
-        write_card(half_written, card, readme)
-        with (half_written / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
+    (folder / name).write_bytes(content)
+    write_card(folder, card, readme)
+    with (folder / TRAINING_LIST).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("sha256", "speaker"), *sorted(trained_on)])
 
 
 def write_card(folder: Path, card: dict[str, Any], readme: str) -> None:
-    """Write the card and README of a model into the folder of a draft."""
+    """Write the card and README of a model into its folder."""
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(readme, encoding="utf-8")
-
-
-def draft_of(folder: Path) -> Path:
-    """Return the folder in which a model is prepared before it is published; it is never listed."""
-    return folder.absolute().with_name(f".{folder.absolute().name}.draft")
 
 
 def require_replaceable_model(folder: Path) -> None:
     """Refuse, before training starts, a folder that contains anything but a model."""
     require_replaceable(folder.absolute(), CARD)
-
-
-def publish(draft: Path, folder: Path) -> None:
-    """Move a finished draft to the folder of its model."""
-    require_replaceable_model(folder)
-    try:
-        put_in_place(draft, folder.absolute())
-    except OSError as reason:
-        raise WriteRefused(
-            f"{folder} cannot be written ({reason.strerror}). Free some space, then train again."
-        ) from None
 
 
 def load_checkpoint(folder: Path) -> Classifier:
@@ -361,7 +353,7 @@ def training_list(folder: Path) -> dict[str, str]:
         header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         if header == ["sha256", "speaker"]:
             _check_shipped(folder / TRAINING_LIST, data)
-            return dict(rows)
+            return {sha256.lower(): speaker for sha256, speaker in rows}
     except (OSError, ValueError, csv.Error):
         pass
     raise ModelRefused(

@@ -47,6 +47,8 @@ def in_words(one: str, other: str, difference: PairedDifference) -> str:
         -1: t("**{name} is better:** the interval excludes zero.", name=other),
         0: t("**No difference is shown:** the interval includes zero."),
     }[side_of_zero(difference.interval)]
+    if difference.speakers == len(difference.corpora):
+        verdict = t("**Whether this is chance cannot be said** from one speaker of each corpus.")
     low, high = (points(bound) for bound in difference.interval)
     return t(
         "{one} minus {other}: **{gain} points** of UAR, mean over {corpora} (95 % interval {low} to {high}), on "

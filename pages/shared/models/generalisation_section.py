@@ -180,7 +180,7 @@ def _voice_words(with_normal: Predictions, without: Predictions, test: str) -> s
     return t(
         "The voice's own normal, {test}: **{gain} points** of UAR ({low} to {high}) on {recordings} recordings of "
         "{speakers} speakers."
-        if side_of_zero(difference.interval)
+        if side_of_zero(difference.interval) and difference.speakers > len(difference.corpora)
         else "The voice's own normal, {test}: **{gain} points** of UAR ({low} to {high}) on {recordings} recordings "
         "of {speakers} speakers; no significant difference.",
         test=test,

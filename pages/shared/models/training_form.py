@@ -12,7 +12,7 @@ from pages.shared.language.names import corpus_name, in_markdown
 from ser_core.analysis.emotions import EMOTION_SETS
 from ser_core.corpora import READERS
 from ser_core.errors import SerError
-from ser_core.learning.plan import FROZEN, SPLITS, TRAINABLE, WHISPER_WEIGHTS, YAMNET_WEIGHTS, TrainingPlan
+from ser_core.learning.plan import FROZEN, PRESETS, SPLITS, TRAINABLE, WHISPER_WEIGHTS, YAMNET_WEIGHTS, TrainingPlan
 from ser_core.model.checkpoint import ARCHITECTURES, read_card
 from ser_core.model.shipped_models import DEFAULT_MODEL, MODELS, find_model, model_names
 
@@ -104,7 +104,7 @@ def training_arguments(folders: dict[str, str]) -> list[str] | None:
     split = left.selectbox(t("Test on"), SPLITS, format_func=lambda one: t(SPLIT_WORDS[one]), key="train_split")
     fold = _fold(middle, split, sorted(folders))
     preset = "default"
-    if network not in FROZEN:  # presets are of trainings by gradient descent
+    if set(TrainingPlan({}, network=network).stages) & set(PRESETS["paper"]):
         preset = right.selectbox(
             t("Preset"),
             list(PRESET_WORDS),

@@ -11,18 +11,18 @@ from ser_core.learning.metrics import all_figures, headline
 from ser_core.learning.plan import TrainingPlan
 from ser_core.learning.predictions import read_predictions, write_predictions
 from ser_core.learning.training import processes
-from ser_core.learning.training_data import read_training_data
+from ser_core.learning.training_data import TrainingData, read_training_data
 from ser_core.model.checkpoint import (
+    CARD,
     TEST_TABLE,
     TEST_VOICE_TABLE,
-    draft_of,
-    publish,
     read_card,
     require_replaceable_model,
-    save_model,
     write_card,
+    write_model,
 )
 from ser_core.model.shipped_models import load_model
+from ser_core.work.atomic_folder import atomic_folder
 from ser_core.work.progress import UNWATCHED, Work
 
 
@@ -65,11 +65,16 @@ def train_classifier(
         return {}
     temperature, validation_figures = calibrate(model, plan, data.validation)
     card = card_of(plan, data, temperature, validation_figures, history)
-    draft = draft_of(out)
-    save_model(draft, model, card, list(data.seen.items()), "")
+    with atomic_folder(out, CARD) as draft:  # another training that writes the same folder waits
+        write_model(draft, model, card, list(data.seen.items()), "")
+        return _test(draft, data, readme_name=out.absolute().name, work=work.part(0, 1, "Testing"))
+
+
+def _test(draft: Path, data: TrainingData, readme_name: str, work: Work) -> dict[str, Any]:
+    """Test the model in a folder, add its table and figures there, and return its card."""
     classifier = load_model(draft)
     test_items = [entry.item for entry in data.test]
-    logits, _ = logits_of_recordings(classifier, test_items, work.part(0, 1, "Testing"))
+    logits, _ = logits_of_recordings(classifier, test_items, work)
     emotions, temperature, pooling = classifier.emotions, classifier.temperature, classifier.pooling
     write_predictions(tabulate(emotions, temperature, logits, pooling), draft / TEST_TABLE)
     if classifier.voice is not None:
@@ -78,6 +83,5 @@ def train_classifier(
     # Metrics come from the table as written, so that its rounded probabilities give the same figures again.
     tested = read_predictions(draft / TEST_TABLE)
     card = read_card(draft) | {"test_figures": all_figures(tested) | {"headline": headline(tested)}}
-    write_card(draft, card, readme_of(out.absolute().name, card))
-    publish(draft, out)
+    write_card(draft, card, readme_of(readme_name, card))
     return card

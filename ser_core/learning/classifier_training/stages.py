@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ser_core.learning.dataset import LabelledSpectrogram
+from ser_core.learning.dataset import LabelledSpectrogram, require_every_emotion
 from ser_core.learning.estimator import fit_estimator
 from ser_core.learning.heads import (
     FusionHeadSettings,
@@ -60,10 +60,13 @@ def train_stages(
     Raises
     ------
     SettingsRefused
-        If a branch has no starting weights, before any is trained; or if a state does not fit the plan.
+        If a branch has no starting weights, or an emotion no recording to learn from, before any is trained; or if a
+        state does not fit the plan.
     """
     for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
         starting_branch(branch, plan)
+    if plan.warm_start is None:  # a model that is trained further keeps the emotions that are not corrected
+        require_every_emotion(data.train, plan.emotions)
     network = None
     branches: dict[str, nn.Module] = {}
     history: History = {}
