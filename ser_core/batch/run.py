@@ -126,6 +126,7 @@ def run_batch(
             raise SettingsRefused(
                 f"{source} does not name the speakers of its recordings. Give a CSV manifest with the column speaker."
             )
+        if by_speaker:
             about["speakers"] = _recordings_of_speakers(batch.speakers)
         with ResultsFolder(out, about, columns(classifier.emotions, settings.explain, by_speaker)) as results:
             todo = {sha256: str(paths[0]) for sha256, paths in batch.files.items() if sha256 not in results.done}
