@@ -306,7 +306,12 @@ def _starting_model(branch: str, plan: TrainingPlan) -> Path | None:
 
 def fine_tunes_head(branch: str, plan: TrainingPlan) -> bool:
     """Return whether a frozen network's head starts from that of a warm start with the same emotions."""
-    if branch not in FROZEN or plan.warm_start is None:
+    return branch in FROZEN and keeps_emotions(plan)
+
+
+def keeps_emotions(plan: TrainingPlan) -> bool:
+    """Return whether the training starts from a model that already knows the emotions of the plan."""
+    if plan.warm_start is None:
         return False
     return tuple(read_card(find_model(plan.warm_start)).get("emotions", ())) == plan.emotions
 

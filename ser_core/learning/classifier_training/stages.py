@@ -22,6 +22,7 @@ from ser_core.learning.plan import (
     FROZEN,
     TrainingPlan,
     fine_tunes_head,
+    keeps_emotions,
     starting_branch,
     starts_from_published_weights,
 )
@@ -65,7 +66,7 @@ def train_stages(
     """
     for branch in [stage for stage in plan.stages if stage in ARCHITECTURES]:
         starting_branch(branch, plan)
-    if plan.warm_start is None:  # a model that is trained further keeps the emotions that are not corrected
+    if not keeps_emotions(plan):
         require_every_emotion(data.train, plan.emotions)
     network = None
     branches: dict[str, nn.Module] = {}
