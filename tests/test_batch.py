@@ -827,6 +827,7 @@ def test_a_speaker_whose_recordings_changed_is_not_judged_by_two_normals_in_one_
     manifest.write_text(text.replace("4.wav,sad,ann", "4.wav,sad,cleo"))
     with pytest.raises(BatchRefused, match="ann with another own normal"):
         by_speaker(manifest, voiced, tmp_path / "out")
+    assert "ann" not in (tmp_path / "out" / "batch.json").read_text()  # results name no speaker
     pd.testing.assert_frame_equal(table(tmp_path / "out"), before)
     manifest.write_text("\n".join(line for line in text.splitlines() if not line.endswith("ann")))
     assert by_speaker(manifest, voiced, tmp_path / "out").new == 0  # a speaker less changes nobody's normal

@@ -1,8 +1,10 @@
 """The results folder of a batch: results/*.parquet, recordings.parquet, failures.csv, and batch.json about the run."""
 
 import csv
+import hashlib
 import io
 import json
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -51,8 +53,7 @@ class ResultsFolder:
     Parameters
     ----------
     about : dict
-        Content of batch.json. `FIXED_KEYS`, and the hash of each speaker's recordings in `speakers`, must be those of
-        earlier runs into this folder.
+        Content of batch.json; `FIXED_KEYS` must have the values of earlier runs into this folder.
 
     Attributes
     ----------
@@ -101,6 +102,24 @@ class ResultsFolder:
         self._write(next(self._unused), file.getvalue())
         self.done |= {row["sha256"]: row["duration_s"] for row in rows}
 
+    def list_voices(self, recordings_of: Mapping[str, Sequence[str]]) -> None:
+        """Note which recordings give each speaker's own normal, by a hash of theirs, which names nobody.
+
+        Raises
+        ------
+        BatchRefused
+            If results of a speaker rest on other recordings.
+        """
+        hashes = {who: hashlib.sha256(" ".join(sorted(of)).encode()).hexdigest() for who, of in recordings_of.items()}
+        before = self.about.get("voices")  # None in folders of earlier versions
+        for speaker, found in hashes.items():
+            if before is not None and found not in before and any(one in self.done for one in recordings_of[speaker]):
+                raise BatchRefused(
+                    f"{self.folder} holds results of {speaker} with another own normal, from other recordings than "
+                    "now. Give another --out, or the same recordings as before."
+                )
+        self.update_about(voices=sorted({*(before or ()), *hashes.values()}))
+
     def list_files(self, files: list[tuple[str, str]]) -> None:
         """Write recordings.parquet: (path, SHA-256) of every file; identical files have one row in the results."""
         paths, hashes = zip(*files, strict=True) if files else ((), ())
@@ -142,14 +161,8 @@ class ResultsFolder:
                 raise BatchRefused(
                     f"{self.folder} holds a batch {difference}. Give another --out, or the same arguments as before."
                 )
-        speakers, before = self.about.get("speakers", {}), earlier.get("speakers") or {}
-        if changed := sorted(name for name in speakers.keys() & before if speakers[name] != before[name]):
-            raise BatchRefused(
-                f"{self.folder} holds results of {changed[0]} with another own normal, from other recordings than now. "
-                "Give another --out, or the same recordings as before."
-            )
-        if speakers:
-            self.about["speakers"] = before | speakers
+        if isinstance(voices := earlier.get("voices"), list):
+            self.about["voices"] = voices
 
     def _write(self, file: Path, data: bytes) -> None:
         try:

@@ -1,10 +1,8 @@
 """Run a batch: find recordings, skip those already done, analyse the rest with an engine, write the results."""
 
-import hashlib
 import platform
 import time
-from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections import deque
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -126,12 +124,14 @@ def run_batch(
             raise SettingsRefused(
                 f"{source} does not name the speakers of its recordings. Give a CSV manifest with the column speaker."
             )
-        if by_speaker:
-            about["speakers"] = _recordings_of_speakers(batch.speakers)
         with ResultsFolder(out, about, columns(classifier.emotions, settings.explain, by_speaker)) as results:
             todo = {sha256: str(paths[0]) for sha256, paths in batch.files.items() if sha256 not in results.done}
             if by_speaker:
-                waiting = _chunks_by_speaker(batch, todo)
+                recordings_of: dict[str, list[str]] = {}
+                for sha256, speaker in batch.speakers.items():
+                    recordings_of.setdefault(speaker, []).append(sha256)
+                results.list_voices(recordings_of)
+                waiting = _chunks_by_speaker(batch, recordings_of, todo)
             else:
                 size = chunk_size or (EXPLAINED_CHUNK_SIZE if settings.explain else CHUNK_SIZE)
                 items = list(todo.items())
@@ -139,24 +139,14 @@ def run_batch(
             return _analyse_all(batch, results, run_chunks, worker, waiting, began, work)
 
 
-def _recordings_of_speakers(speaker_of: Mapping[str, str]) -> dict[str, str]:
-    """Return a hash of each speaker's recordings: others would give the speaker another normal."""
-    hashes = defaultdict(hashlib.sha256)
-    for sha256, speaker in sorted(speaker_of.items()):
-        hashes[speaker].update(sha256.encode())
-    return {speaker: found.hexdigest()[:16] for speaker, found in hashes.items()}
-
-
-def _chunks_by_speaker(batch: BatchFiles, todo: dict[str, str]) -> deque[Chunk]:
+def _chunks_by_speaker(batch: BatchFiles, recordings_of: dict[str, list[str]], todo: dict[str, str]) -> deque[Chunk]:
     """Return a chunk for each speaker with recordings to do; all recordings contribute to the speaker's normal."""
-    by_speaker: dict[str, list[tuple[str, str]]] = {}
-    for sha256, speaker in batch.speakers.items():
-        by_speaker.setdefault(speaker, []).append((sha256, str(batch.files[sha256][0])))
     chunks: deque[Chunk] = deque()
-    for recordings in by_speaker.values():
+    for sha256s in recordings_of.values():
+        recordings = tuple((sha256, str(batch.files[sha256][0])) for sha256 in sha256s)
         new = tuple((sha256, path) for sha256, path in recordings if sha256 in todo)
         if new:
-            chunks.append(Chunk(new, of_speaker=tuple(recordings)))
+            chunks.append(Chunk(new, of_speaker=recordings))
     return chunks
 
 
