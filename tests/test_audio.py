@@ -596,3 +596,10 @@ def test_no_more_than_the_limit_is_read_of_a_file_whatever_size_it_claims(tmp_pa
 def test_a_file_that_claims_to_be_empty_is_refused():
     with pytest.raises(AudioRefused, match="empty"):
         read_recording("/proc/self/status")
+
+
+def test_raw_aac_that_begins_with_silence_is_not_called_truncated(make_voice):
+    samples = np.concatenate([np.zeros(4 * 48_000), np.tile(make_voice(3.0, 48_000), 4)])
+    found = read_recording(encoded_with_av(samples, "adts", "aac"), "silence.aac")
+    assert found.duration_s == pytest.approx(16, abs=0.1)
+    assert found.warnings == ()

@@ -506,7 +506,13 @@ def test_a_training_needs_either_a_folder_or_a_model_to_measure(tmp_path, capsys
 # --- changes of the voice ---
 
 
-def test_changes_of_the_voice_are_written_with_the_smallest_that_flips(model, tmp_path, capsys):
+@pytest.fixture
+def noise_is_speech(monkeypatch):
+    """Take any recording for speech."""
+    monkeypatch.setattr("ser_core.pipeline.speech_seconds", lambda recording, speech: recording.duration_s)
+
+
+def test_changes_of_the_voice_are_written_with_the_smallest_that_flips(model, noise_is_speech, tmp_path, capsys):
     assert analyse(model, tmp_path / "out", write(tmp_path / "a.wav", seconds=0.5), "--how") == 0
     written = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())
     how = written["how"]
@@ -524,7 +530,7 @@ def test_changes_of_the_voice_are_written_with_the_smallest_that_flips(model, tm
     assert how["properties"]["tempo"]["natural"] == [0.8, 1.25]
 
 
-def test_changes_of_the_voice_in_a_stretch_say_so(model, tmp_path, capsys):
+def test_changes_of_the_voice_in_a_stretch_say_so(model, noise_is_speech, tmp_path, capsys):
     file = write(tmp_path / "a.wav", seconds=1.5)
     assert analyse(model, tmp_path / "out", file, "--how", "--stretch", "0.25:1.25") == 0
     how = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text())["how"]
@@ -573,3 +579,20 @@ def test_without_a_word_model_the_refusal_says_how_to_get_one(model, tmp_path, c
     (line,) = capsys.readouterr().err.splitlines()
     assert "SER_WORD_MODEL" in line
     assert "--download-word-model" in line
+
+
+def test_timeline_prints_the_warnings_about_a_recording(model, tmp_path, capsys):
+    soundfile.write(tmp_path / "loud.wav", np.clip(10 * noise_recording(1.2, 0).samples, -1, 1), 16_000)
+    arguments = ["timeline", str(tmp_path / "loud.wav"), "--model", str(model), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert "loud.wav: Clipped: " in capsys.readouterr().err
+
+
+def test_no_voice_is_changed_where_hardly_any_speech_is_detected(model, tmp_path, capsys):
+    noise = 0.05 * np.random.default_rng(0).normal(size=16_000)
+    soundfile.write(tmp_path / "noise.wav", noise, 16_000)
+    assert analyse(model, tmp_path / "out", tmp_path / "noise.wav", "--how") == 0
+    output = capsys.readouterr()
+    assert "noise.wav: hardly any speech was detected, so there is no voice to change." in output.err
+    assert "no speech heard" in output.out
+    assert "how" not in json.loads((tmp_path / "out" / "noise" / "analysis.json").read_text())

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,6 +147,17 @@ def test_in_the_consensus_over_time_one_pass_counts_as_much_as_lime():
     variance = both.relevance(target)[target.covered].var()
     unexplained = np.square(lime.standard_error(target)[target.covered] / 2).mean() / variance
     assert both.stability(target) == pytest.approx(max(0, 1 - unexplained), abs=1e-6)
+
+
+def test_the_consensus_over_time_of_a_stretch_without_a_selected_segment_is_zero_and_has_no_stability():
+    classifier, target = classifier_with(random_decoder()), target_of_log_mel(random_log_mel(), 1)
+    settings = AnalysisSettings().drafted()
+    both = run_explainer("time_consensus", classifier, target, Region(0, 1), settings, UNWATCHED).result
+    assert both.relevance(target).any()
+    unselected = replace(target, segments=replace(target.segments, start_frames=target.segments.start_frames + 1_000))
+    assert not unselected.covered.any()
+    assert not both.relevance(unselected).any()
+    assert both.stability(unselected) is None
 
 
 def test_without_a_decoder_lime_over_time_replaces_the_consensus():

@@ -18,6 +18,7 @@ from ser_core.front_end.selection import segments_of
 from ser_core.front_end.spectrogram import band_centres_hz
 from ser_core.model.scores import NO_SPEECH, NOT_SURE, softmax
 from ser_core.output.analysis_folder import save_analysis
+from ser_core.output.overview_picture import save_overview
 from ser_core.output.stored_results import read_results, results_bytes
 from ser_core.pipeline import (
     add_explanation,
@@ -619,3 +620,18 @@ def test_listening_to_the_focus_can_be_stopped():
         score_focus_audio(
             analysis, np.zeros(analysis.spectrogram.log_mel.shape, bool), classifier, work=Work(stop=lambda: True)
         )
+
+
+def test_the_picture_shows_the_scores_of_a_short_recording_and_names_the_contrast(classifier, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path, dpi: drawn.append(figure))
+    settings = AnalysisSettings(explain=("grad_cam",), focus_by="grad_cam", emotion="angry", against="happy")
+    for against in ("happy", None):
+        analysis = analyse_recording(noise_recording(0.4), classifier, replace(settings, against=against))
+        save_overview(analysis, tmp_path / "overview.png")
+    (scores,) = [axis for axis in drawn[0].axes if axis.get_ylabel() == "Score"]
+    assert [line.get_label() for line in scores.lines] == list(EMOTIONS)
+    assert scores.lines[0].get_xdata() == pytest.approx([0.2], abs=0.01)  # the middle of what was recorded
+    titles = [figure.get_suptitle() for figure in drawn]
+    assert "Evidence for angry rather than happy, model" in titles[0]
+    assert "Evidence for angry, model" in titles[1]

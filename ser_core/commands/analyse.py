@@ -27,6 +27,7 @@ from ser_core.explanation import EXPLAINERS, FOCUS_METHODS, explainers_of
 from ser_core.explanation.counterfactual.voice import VoiceCounterfactuals, counterfactuals_in_words
 from ser_core.explanation.relevance import FILLS
 from ser_core.model.classifier import Classifier
+from ser_core.model.scores import NO_SPEECH
 from ser_core.model.shipped_models import load_model
 from ser_core.model.voice import voice_in_words, voice_normal
 from ser_core.output.analysis_folder import save_analysis
@@ -150,7 +151,11 @@ def _analyse(args: argparse.Namespace) -> int:
     def analysis_of(file: str, name: str) -> tuple[Result, str]:
         recording = read_recording(file, name)
         analysis = analyse_recording(recording, classifier, settings, printed_progress())
-        how = find_voice_counterfactuals(analysis, classifier, work=printed_progress()) if args.how else None
+        how = None
+        if args.how and analysis.verdict == NO_SPEECH:
+            say(f"{name}: hardly any speech was detected, so there is no voice to change.", to_stderr=True)
+        elif args.how:
+            how = find_voice_counterfactuals(analysis, classifier, work=printed_progress())
         transcript = words_of(recording)
         if transcript is None:
             return (analysis, None, how), recording.sha256
@@ -163,7 +168,7 @@ def _analyse(args: argparse.Namespace) -> int:
 
     def save(result: Result, folder: Path) -> str:
         analysis, words, how = result
-        for warning in analysis.recording.warnings:
+        for warning in analysis.warnings:
             say(f"{analysis.recording.name}: {warning}", to_stderr=True)
         save_analysis(analysis, folder, _report(analysis, words, classifier) if args.report else None, words, how)
         best = max(analysis.scores.recording)

@@ -10,6 +10,7 @@ from ser_core.commands.arguments import (
     model_or_default,
     printed_progress,
     process_each,
+    say,
     word_model,
 )
 from ser_core.model.shipped_models import load_model
@@ -49,6 +50,8 @@ def _timeline(args: argparse.Namespace) -> int:
 
     def save(result: tuple[Timeline, TimelineWords | None], folder: Path) -> str:
         timeline, words = result
+        for warning in timeline.warnings:
+            say(f"{timeline.name}: {warning}", to_stderr=True)
         save_timeline(timeline, folder, words)
         word_count = f", {len(words.transcript.words)} words" if words else ""
         return f"{clock(timeline.duration_s)}, {len(timeline.start_frames)} segments{word_count}"

@@ -173,7 +173,9 @@ def at_share(settings: FocusSettings, share: float) -> FocusSettings:
 
 def missing_evidence_in_words(profile: np.ndarray, covered: np.ndarray, emotion: str) -> str | None:
     """Say that nothing supports the emotion, or that nothing was measured; None if there is evidence for it."""
-    if covered.any() and not profile.any():
+    if not covered.any():
+        return "No segment here was selected, so nothing was explained. Choose another stretch."
+    if not profile.any():
         return f"No masked part changed the score for {emotion} enough to be measured."
     if not (profile > 0).any():
         return f"At no moment is there more evidence for {emotion} than against it."

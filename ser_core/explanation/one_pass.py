@@ -91,6 +91,8 @@ class TimeConsensusResult:
 
     def relevance(self, target: ExplanationTarget) -> np.ndarray:
         """Return the relevance (frames, bands), in LIME's log-odds: the same in all bands."""
+        if not target.covered.any():
+            return np.zeros_like(self.lime.relevance(target))
         lime_map, one_pass_map = self.lime.relevance(target), self.one_pass.relevance(target)
         lime_spread, one_pass_spread = (map_[target.covered].std() for map_ in (lime_map, one_pass_map))
         scaled = one_pass_map * (lime_spread / max(one_pass_spread, 1e-12))
@@ -101,6 +103,8 @@ class TimeConsensusResult:
 
         None if it is not known, or the map is constant.
         """
+        if not target.covered.any():
+            return None
         errors, variance = self.standard_error(target), self.relevance(target)[target.covered].var()
         if errors is None or variance == 0:
             return None

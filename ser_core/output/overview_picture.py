@@ -55,11 +55,16 @@ def _save_overview(analysis: Analysis, path: Path) -> None:
     axes[-1].set_xlim(0, analysis.recording.duration_s)
     figure.suptitle(
         f"{_drawable_name(analysis.recording.name)}: {analysis.verdict}. "
-        f"Evidence for {analysis.emotion}, model {analysis.model_name}",
+        f"Evidence for {analysis.emotion}{_contrast(analysis)}, model {analysis.model_name}",
         y=1 - 0.1 / height,
         va="top",
     )
     figure.savefig(path, dpi=130)
+
+
+def _contrast(analysis: Analysis) -> str:
+    maps = [*analysis.explanations.values(), *([analysis.focus_by] if analysis.focus_by else [])]
+    return f" rather than {maps[0].against}" if maps and maps[0].against else ""
 
 
 def _drawable_name(name: str) -> str:
@@ -125,7 +130,9 @@ def profile_curve(axis: Axes, analysis: Analysis) -> None:
 
 def _emotion_over_time(axis: Axes, analysis: Analysis) -> None:
     settings = analysis.spectrogram.settings
-    middles = frame_edge_s(analysis.segments.start_frames + analysis.segments.segment_frames / 2, settings)
+    starts = analysis.segments.start_frames
+    starts_s, ends_s = (frame_edge_s(starts + frames, settings) for frames in (0, analysis.segments.segment_frames))
+    middles = (starts_s + np.minimum(ends_s, analysis.recording.duration_s)) / 2  # a short recording is padded
     for index, emotion in enumerate(analysis.emotions):
         axis.plot(
             middles, analysis.scores.segments[:, index], color=COLOURS[emotion], marker="o", markersize=3, label=emotion

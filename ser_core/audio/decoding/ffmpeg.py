@@ -67,7 +67,7 @@ def av_blocks(
                         yield downmix(part.to_ndarray().T)
             except av.FFmpegError:
                 warnings.append(DAMAGED)
-        duration_is_exact = container.format.name != "mp3"  # FFmpeg only estimates that of an MP3
+        duration_is_exact = container.format.name not in ("mp3", "aac")  # without a header, FFmpeg estimates it
         if duration_is_exact and container.duration and read / rate < container.duration / av.time_base * 0.9 - 0.5:
             warnings.append(TRUNCATED)
 
